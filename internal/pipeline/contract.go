@@ -1,0 +1,129 @@
+package pipeline
+
+import (
+	"context"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Record is one row on its way from a source to a sink.
+type Record struct {
+	// ID is the record's identity at the source and the key of
+	// de-duplication. It is never empty: a source that meets a document
+	// without one derives it from the document's bytes.
+	ID string
+	// Time is when it happened (event time, UTC). Zero if the source gave none.
+	Time time.Time
+	// Raw is exactly one JSON object. It is never written to: a change makes a copy.
+	Raw jsontext.Value
+}
+
+// Cursor is a place in a stream, as JSON text that only its source understands.
+// The empty cursor is where the stream begins.
+type Cursor string
+
+// Page is a piece of a stream.
+type Page struct {
+	Records []Record
+	// Next is the place behind the page, valid also when it holds no records.
+	Next Cursor
+	// More is false when the source had nothing further at the time of asking.
+	More bool
+	// Through is the moment up to which the stream is covered once this page
+	// is delivered. Zero if the page says nothing about it.
+	Through time.Time
+	// Warnings are things the user should hear about although nothing failed,
+	// for instance that the source may have forgotten records before they were read.
+	Warnings []string
+}
+
+// Source reads one stream. It classifies its errors (see [Retryable]) and
+// neither retries nor sleeps for long itself. It is used by one goroutine at a
+// time.
+type Source interface {
+	// Stream names the table without its "_CL", the checkpoint and the log field,
+	// for instance "SailPointIDN_Events".
+	Stream() string
+	// Fetch returns the records behind after. It never skips one that was
+	// visible when it asked; it may repeat some.
+	Fetch(ctx context.Context, after Cursor) (Page, error)
+}
+
+// Sink writes rows to a destination.
+type Sink interface {
+	Limits() Limits
+	// Write delivers batch to the table of stream. A nil error means that the
+	// service acknowledged every record. Errors are [Retryable], [Rejected] or,
+	// anything else, permanent for this run; after any error the batch counts as
+	// not delivered. It is used by several goroutines at a time.
+	Write(ctx context.Context, stream string, batch []Record) error
+}
+
+// Limits is what a sink accepts. The zero value accepts everything.
+type Limits struct {
+	// BatchBytes is the size of a batch to aim at: the sum of len(Raw)+1 over
+	// its records. A larger single record travels alone. 0 means no limit.
+	BatchBytes int
+	// RecordBytes is the size of a record that can't be sent at all. 0 means no limit.
+	RecordBytes int
+	// Conform makes a record fit the table's column rules and says in short
+	// phrases what it changed. With no changes it returns raw itself. An error
+	// means that no row can be made of it. Nil if the sink has no such rules.
+	Conform func(raw jsontext.Value) (row jsontext.Value, changes []string, err error)
+}
+
+// Checkpoint is how far a stream has been delivered.
+type Checkpoint struct {
+	Cursor  Cursor
+	Through time.Time
+	// Tag identifies the stored version that this one replaces; "" for none.
+	Tag string
+}
+
+// Checkpoints keeps one checkpoint for each stream.
+type Checkpoints interface {
+	// Load returns the zero Checkpoint when there is none yet.
+	Load(ctx context.Context, stream string) (Checkpoint, error)
+	// Save replaces the version named by next.Tag and no other, and returns next
+	// with its new tag.
+	Save(ctx context.Context, stream string, next Checkpoint) (Checkpoint, error)
+}
+
+// Ledger knows the ids that were delivered. It is opened for one run, behind
+// the stream's lock, and used by one goroutine.
+type Ledger interface {
+	// Claim says for each record whether it is new, that is neither delivered
+	// before nor claimed earlier in this run, and claims it.
+	Claim(ctx context.Context, records []Record) (fresh []bool, err error)
+	// Commit stores what was claimed since the last Commit as delivered.
+	Commit(ctx context.Context) error
+}
+
+// Quarantine keeps the untouched original of a record that could not be
+// delivered as it was.
+type Quarantine interface {
+	// Put stores the record. Putting the same one again is no error and keeps one copy.
+	Put(ctx context.Context, stream string, rec Record, reason Reason, detail string) error
+}
+
+// Reason says why a record is in quarantine.
+type Reason string
+
+// The reasons for quarantine.
+const (
+	// Conformed: a row was delivered, but not byte for byte. Nothing is missing downstream
+	// except what the detail names.
+	Conformed Reason = "conformed"
+	// RejectedBySink: the service refused this single record.
+	RejectedBySink Reason = "rejected"
+	// Unfit: no row that the sink could take can be made of it.
+	Unfit Reason = "unfit"
+)
+
+// Locks gives one process at a time the right to run a stream.
+type Locks interface {
+	// Lock returns [ErrLocked] at once when another process holds the stream.
+	// The returned context ends, with a cause that says so, when the lock is lost.
+	Lock(ctx context.Context, stream string) (held context.Context, release func(context.Context) error, err error)
+}

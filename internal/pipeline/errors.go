@@ -1,0 +1,36 @@
+package pipeline
+
+import (
+	"errors"
+	"time"
+)
+
+// ErrLocked says that another process is running the stream.
+var ErrLocked = errors.New("another run holds the stream")
+
+// Retryable is an error that may go away by asking again.
+type Retryable struct {
+	Err error
+	// After is how long the service asked to wait; 0 if it did not say.
+	After time.Duration
+}
+
+func (e *Retryable) Error() string { return e.Err.Error() }
+func (e *Retryable) Unwrap() error { return e.Err }
+
+// RetryAfter is the wait that the service asked for.
+func (e *Retryable) RetryAfter() time.Duration { return e.After }
+
+// Rejected is a sink's refusal of a batch because of what is in it, or because
+// of its size: a smaller batch may pass. A single record that is rejected goes
+// to quarantine, unless Ambiguous is set.
+type Rejected struct {
+	Err error
+	// Ambiguous is set when the answer may as well mean a wrong configuration
+	// (a 404 of the Data Collector API): then a single record that is still
+	// refused is no poison, and the run fails instead.
+	Ambiguous bool
+}
+
+func (e *Rejected) Error() string { return e.Err.Error() }
+func (e *Rejected) Unwrap() error { return e.Err }

@@ -1,0 +1,34 @@
+package pipeline
+
+// State is how a run of one stream ended.
+type State string
+
+// The ways a run ends. Only Failed is a failure.
+const (
+	// Drained: everything the source had is delivered.
+	Drained State = "drained"
+	// Budget: time is up; the next run goes on from the checkpoint.
+	Budget State = "budget"
+	// Failed: see the error. The checkpoint is behind the last acknowledged write.
+	Failed State = "failed"
+	// Locked: another run is at work on the stream.
+	Locked State = "locked"
+)
+
+// Report is what one run of one stream did. The JSON names are part of the
+// external contract.
+type Report struct {
+	Stream      string   `json:"stream"`
+	State       State    `json:"state"`
+	Fetched     int64    `json:"fetched"`     // records read from the source
+	Sent        int64    `json:"sent"`        // records acknowledged by the sink
+	Duplicates  int64    `json:"duplicates"`  // records recognised as delivered before
+	Conformed   int64    `json:"conformed"`   // sent, but changed to fit the table
+	Quarantined int64    `json:"quarantined"` // records kept in quarantine instead of sent
+	Batches     int64    `json:"batches"`     // acknowledged writes
+	Retries     int64    `json:"retries"`     // attempts repeated, both sides
+	LagSeconds  float64  `json:"lag_seconds"` // age of the oldest moment that is not yet covered
+	Seconds     float64  `json:"seconds"`     // duration of the run
+	Error       string   `json:"error,omitempty"`
+	Warnings    []string `json:"warnings,omitempty"`
+}
