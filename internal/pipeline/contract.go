@@ -94,10 +94,11 @@ type Checkpoints interface {
 // the stream's lock, and used by one goroutine.
 type Ledger interface {
 	// Claim says for each record whether it is new, that is neither delivered
-	// before nor claimed earlier in this run, and claims it.
+	// before nor claimed earlier in this run, and claims it. A claim lasts for the run.
 	Claim(ctx context.Context, records []Record) (fresh []bool, err error)
-	// Commit stores what was claimed since the last Commit as delivered.
-	Commit(ctx context.Context) error
+	// Commit stores these claimed records, and no others, as delivered. After an
+	// error the same Commit may be tried again.
+	Commit(ctx context.Context, delivered []Record) error
 }
 
 // Quarantine keeps the untouched original of a record that could not be

@@ -16,11 +16,11 @@ import (
 )
 
 var (
-	// ErrNotFound: no object under that key.
+	// ErrNotFound says that there is no object under that key.
 	ErrNotFound = errors.New("object not found")
-	// ErrConflict: the object is not (or no longer) the version that the caller named.
+	// ErrConflict says that the object is not (or no longer) the version that the caller named.
 	ErrConflict = errors.New("object was changed by another writer")
-	// ErrLocked: another process holds the lock.
+	// ErrLocked says that another process holds the lock.
 	ErrLocked = errors.New("lock is held by another process")
 	// ErrLockLost is the cause of a lock's context that ended because the lock
 	// could not be kept.

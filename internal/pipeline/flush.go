@@ -1,0 +1,189 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// refusedLimit is how many single records may be refused in a row before the
+// run takes it that not the records are at fault but the setup.
+const refusedLimit = 100
+
+// flush delivers everything gathered and then moves the checkpoint.
+//
+// The order is what the promises rest on: originals into quarantine, rows to
+// the sink, each acknowledged batch into the ledger, and only then the
+// checkpoint. A step that fails leaves all later ones undone.
+func (t *tail) flush(ctx context.Context) error {
+	if !t.dirty {
+		return nil
+	}
+	begin := time.Now()
+	defer func() { t.noteCycle(time.Since(begin)) }()
+
+	if err := t.keepOriginals(ctx); err != nil {
+		return err
+	}
+	for rest := t.rows; len(rest) > 0; {
+		n := t.fill(rest)
+		if err := t.deliver(ctx, rest[:n], false); err != nil {
+			return err
+		}
+		rest = rest[n:]
+	}
+	if err := t.remember(ctx, t.settled); err != nil {
+		return err
+	}
+	if err := t.moveCheckpoint(ctx); err != nil {
+		return err
+	}
+	clear(t.rows) // lets go of the pages
+	t.rows, t.rowBytes, t.originals, t.settled, t.dirty = t.rows[:0], 0, nil, nil, false
+	if t.Progress != nil {
+		t.Progress(t.report)
+	}
+	return nil
+}
+
+// fill is the number of leading rows that make a batch.
+func (t *tail) fill(rows []Record) int {
+	size := 0
+	for i, r := range rows {
+		size += len(r.Raw) + 1
+		if i > 0 && t.limits.BatchBytes > 0 && size > t.limits.BatchBytes {
+			return i
+		}
+	}
+	return len(rows)
+}
+
+// deliver writes a batch, splitting it around what the sink refuses, and
+// remembers what was acknowledged. halved says that the batch is half of one
+// that was refused for a reason that may be its size.
+func (t *tail) deliver(ctx context.Context, batch []Record, halved bool) error {
+	err := t.write(ctx, batch)
+	if err == nil {
+		t.report.Sent += int64(len(batch))
+		t.report.Batches++
+		t.refused = 0
+		return t.remember(ctx, batch)
+	}
+	var rejected *Rejected
+	if !errors.As(err, &rejected) || rejected.Ambiguous && halved {
+		return err
+	}
+	if len(batch) > 1 {
+		mid := len(batch) / 2
+		for _, half := range [][]Record{batch[:mid], batch[mid:]} {
+			if err := t.deliver(ctx, half, rejected.Ambiguous); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if rejected.Ambiguous {
+		return err
+	}
+	if t.refused++; t.refused > refusedLimit {
+		return fmt.Errorf("the service refused %d records in a row, so the setup is at fault rather than the records; nothing is skipped: %w", t.refused, err)
+	}
+	return t.quarantineRefused(ctx, batch[0], err)
+}
+
+// write is one Write with its retries. A write that has begun may go on for
+// writeGrace after the run was asked to stop.
+func (t *tail) write(ctx context.Context, batch []Record) error {
+	wctx, cancel := graceful(ctx)
+	defer cancel()
+	return t.Retry.Do(wctx, t.noteRetry("write"), func(ctx context.Context) error {
+		return t.Sink.Write(ctx, t.report.Stream, batch)
+	})
+}
+
+// graceful is ctx with its deadline, but cancelled writeGrace after ctx is. It
+// ends at once when ctx ends for another reason than a plain cancel: then the
+// lock is lost, and somebody else may be delivering already.
+func graceful(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		deadline = time.Now().Add(24 * time.Hour) // as good as none
+	}
+	wctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline)
+	stop := context.AfterFunc(ctx, func() {
+		if errors.Is(context.Cause(ctx), context.Canceled) {
+			timer := time.NewTimer(writeGrace)
+			defer timer.Stop()
+			select {
+			case <-timer.C:
+			case <-wctx.Done():
+			}
+		}
+		cancel()
+	})
+	return wctx, func() { stop(); cancel() }
+}
+
+// keepOriginals stores the untouched originals of this flush.
+func (t *tail) keepOriginals(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(8)
+	for _, o := range t.originals {
+		g.Go(func() error {
+			return t.Quarantine.Put(ctx, t.report.Stream, o.rec, o.reason, o.detail)
+		})
+	}
+	return g.Wait()
+}
+
+// quarantineRefused keeps a single record that the sink refuses, and lets the
+// rest of the stream pass.
+func (t *tail) quarantineRefused(ctx context.Context, row Record, why error) error {
+	rec := row
+	for _, o := range t.originals {
+		if o.rec.ID == row.ID {
+			rec = o.rec
+		}
+	}
+	if err := t.Quarantine.Put(ctx, t.report.Stream, rec, RejectedBySink, why.Error()); err != nil {
+		return err
+	}
+	t.report.Quarantined++
+	t.log.Warn("record quarantined", "stream", t.report.Stream, "record_id", rec.ID, "reason", string(RejectedBySink), "error", why.Error())
+	return t.remember(ctx, []Record{row})
+}
+
+// remember commits delivered records to the ledger. The run's end does not cut it.
+func (t *tail) remember(ctx context.Context, delivered []Record) error {
+	if len(delivered) == 0 {
+		return nil
+	}
+	ctx, cancel := detached(ctx)
+	defer cancel()
+	return t.ledger.Commit(ctx, delivered)
+}
+
+// moveCheckpoint stores the place behind everything that is delivered.
+func (t *tail) moveCheckpoint(ctx context.Context) error {
+	ctx, cancel := detached(ctx)
+	defer cancel()
+	saved, err := t.Checkpoints.Save(ctx, t.report.Stream, t.next)
+	if err != nil {
+		return err
+	}
+	t.saved, t.next = saved, saved
+	return nil
+}
+
+// join lists phrases, and stays short when there are very many.
+func join(phrases []string) string {
+	const most = 20
+	if len(phrases) > most {
+		return fmt.Sprintf("%s; and %d more", strings.Join(phrases[:most], "; "), len(phrases)-most)
+	}
+	return strings.Join(phrases, "; ")
+}

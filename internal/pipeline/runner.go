@@ -1,0 +1,97 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/retry"
+)
+
+// Runner runs one stream. All fields but Retry, Log and Progress are required.
+type Runner struct {
+	Source      Source
+	Sink        Sink
+	Locks       Locks
+	Checkpoints Checkpoints
+	// OpenLedger opens the stream's ledger for one run.
+	OpenLedger func() Ledger
+	Quarantine Quarantine
+	Retry      retry.Policy
+	Log        *slog.Logger
+	// Progress, if set, is called after every commit with the numbers so far.
+	Progress func(Report)
+}
+
+const (
+	// writeGrace is how long a write that has begun may go on after the run was
+	// asked to stop: an answer that is waited for is a batch that need not be repeated.
+	writeGrace = 3 * time.Second
+	// commitTimeout bounds a commit. It is not cut by the run's end: what was
+	// acknowledged must be remembered.
+	commitTimeout = 15 * time.Second
+	// gatherFor is how long pages are gathered before a batch that is not full is sent.
+	gatherFor = 10 * time.Second
+)
+
+// Run does one run: it delivers what the source has until nothing is left, the
+// deadline of ctx comes near, ctx is cancelled (both end as [Budget]), or
+// something fails that does not pass. It never panics.
+func (r *Runner) Run(ctx context.Context) (report Report) {
+	start := time.Now()
+	t := &tail{Runner: r, log: r.Log, report: Report{Stream: r.Source.Stream()}}
+	if t.log == nil {
+		t.log = slog.New(slog.DiscardHandler)
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			t.end(Failed, t.panicked(p))
+		}
+		t.report.Seconds = time.Since(start).Seconds()
+		report = t.report
+	}()
+
+	held, release, err := r.Locks.Lock(ctx, t.report.Stream)
+	switch {
+	case errors.Is(err, ErrLocked):
+		t.end(Locked, nil)
+		return
+	case err != nil:
+		t.end(Failed, fmt.Errorf("lock %s: %w", t.report.Stream, err))
+		return
+	}
+	defer func() {
+		ctx, cancel := detached(ctx)
+		defer cancel()
+		if err := release(ctx); err != nil {
+			t.log.Warn("lock was not released; it runs out by itself", "stream", t.report.Stream, "error", err.Error())
+		}
+	}()
+	t.end(t.run(held))
+	return
+}
+
+// panicked logs a panic where it happened and makes an error of it.
+func (t *tail) panicked(p any) error {
+	t.log.Error("run panicked", "stream", t.report.Stream, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+	return fmt.Errorf("internal error: %v", p)
+}
+
+// end sets the outcome and the lag.
+func (t *tail) end(s State, err error) {
+	t.report.State = s
+	if err != nil {
+		t.report.Error = err.Error()
+	}
+	if !t.saved.Through.IsZero() {
+		t.report.LagSeconds = max(0, time.Since(t.saved.Through).Seconds())
+	}
+}
+
+// detached is a context that outlives ctx, for what must be finished.
+func detached(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
+}

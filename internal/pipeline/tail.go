@@ -1,0 +1,255 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+)
+
+// tail is the state of one run: it walks the stream from the checkpoint to its end.
+type tail struct {
+	*Runner
+	log     *slog.Logger
+	report  Report
+	limits  Limits
+	ledger  Ledger
+	saved   Checkpoint // as stored
+	next    Checkpoint // as it will be stored once everything gathered is delivered
+	dirty   bool       // next is ahead of saved
+	retries atomic.Int64
+	cycle   atomic.Int64 // the longest fetch or flush so far, in nanoseconds
+
+	rows      []Record // conformed, in order, not yet sent
+	rowBytes  int
+	originals []original // of rows that were changed
+	settled   []Record   // not to be sent: in quarantine instead
+	since     time.Time  // when the oldest of them was gathered
+	refused   int        // records refused in a row, with no acknowledgement between
+}
+
+// original is a record that was changed to fit the table, as it was.
+type original struct {
+	rec    Record
+	reason Reason
+	detail string
+}
+
+// fetched is what the fetching goroutine hands over: a page, an error, or the
+// news that no time is left to fetch another.
+type fetched struct {
+	page   Page
+	err    error
+	budget bool
+}
+
+// run is the loop of the package comment. The next page is fetched while the
+// last one is delivered; everything else happens in order in this goroutine.
+func (t *tail) run(ctx context.Context) (State, error) {
+	var err error
+	if t.saved, err = t.Checkpoints.Load(ctx, t.report.Stream); err != nil {
+		return t.outcome(ctx, err)
+	}
+	t.next, t.limits, t.ledger = t.saved, t.Sink.Limits(), t.OpenLedger()
+
+	fetchCtx, stop := context.WithCancel(ctx)
+	pages := make(chan fetched)
+	go t.fetchAll(fetchCtx, t.saved.Cursor, pages)
+	// The goroutine must be gone before the report is read, whatever way the run ends.
+	defer func() {
+		stop()
+		for f := range pages { // nothing of it was gathered, so nothing of it is lost
+			t.log.Debug("page fetched ahead is dropped", "stream", t.report.Stream, "records", len(f.page.Records))
+		}
+		t.report.Retries = t.retries.Load()
+	}()
+
+	for f := range pages {
+		if f.budget || f.err != nil {
+			// What was fetched before is good; it is delivered first.
+			if err := t.flush(ctx); err != nil {
+				return t.outcome(ctx, err)
+			}
+			if f.budget {
+				return Budget, nil
+			}
+			return t.outcome(ctx, f.err)
+		}
+		if err := t.gather(ctx, f.page); err != nil {
+			return t.outcome(ctx, err)
+		}
+		if f.page.More && t.rowBytes < t.flushBytes() && time.Since(t.since) < gatherFor {
+			continue
+		}
+		if err := t.flush(ctx); err != nil {
+			return t.outcome(ctx, err)
+		}
+	}
+	return Drained, nil
+}
+
+// fetchAll sends page after page, and closes the channel behind the last one.
+func (t *tail) fetchAll(ctx context.Context, after Cursor, out chan<- fetched) {
+	defer close(out)
+	defer func() {
+		if p := recover(); p != nil {
+			out <- fetched{err: t.panicked(p)}
+		}
+	}()
+	send := func(f fetched) bool {
+		select {
+		case out <- f:
+			return f.err == nil && !f.budget
+		case <-ctx.Done():
+			return false
+		}
+	}
+	for more := true; more; {
+		if !t.timeLeft(ctx) {
+			send(fetched{budget: true})
+			return
+		}
+		var page Page
+		begin := time.Now()
+		err := t.Retry.Do(ctx, t.noteRetry("fetch"), func(ctx context.Context) (err error) {
+			begin = time.Now()
+			page, err = t.Source.Fetch(ctx, after)
+			return err
+		})
+		t.noteCycle(time.Since(begin))
+		if !send(fetched{page: page, err: err}) {
+			return
+		}
+		if page.More && page.Next == after && len(page.Records) == 0 {
+			send(fetched{err: fmt.Errorf("source %s says that there is more but does not advance", t.report.Stream)})
+			return
+		}
+		after, more = page.Next, page.More
+	}
+}
+
+// gather takes a page in: what the ledger knows is dropped, the rest is made
+// to fit the table.
+func (t *tail) gather(ctx context.Context, page Page) error {
+	fresh, err := t.ledger.Claim(ctx, page.Records)
+	if err != nil {
+		return err
+	}
+	if !t.dirty {
+		t.since = time.Now()
+	}
+	for i, rec := range page.Records {
+		if !fresh[i] {
+			t.report.Duplicates++
+			continue
+		}
+		t.admit(rec)
+	}
+	t.report.Fetched += int64(len(page.Records))
+	t.next.Cursor, t.dirty = page.Next, true
+	if page.Through.After(t.next.Through) {
+		t.next.Through = page.Through
+	}
+	for _, w := range page.Warnings {
+		t.warn(w)
+	}
+	return nil
+}
+
+// admit queues a new record for the sink, or for quarantine if no row can be made of it.
+func (t *tail) admit(rec Record) {
+	row := rec
+	if t.limits.Conform != nil {
+		raw, changes, err := t.limits.Conform(rec.Raw)
+		if err != nil {
+			t.reject(rec, Unfit, err.Error())
+			return
+		}
+		if len(changes) > 0 {
+			row.Raw = raw
+			t.report.Conformed++
+			t.originals = append(t.originals, original{rec, Conformed, join(changes)})
+		}
+	}
+	if t.limits.RecordBytes > 0 && len(row.Raw) > t.limits.RecordBytes {
+		t.reject(rec, Unfit, fmt.Sprintf("record of %d bytes is larger than the %d that the service takes", len(row.Raw), t.limits.RecordBytes))
+		return
+	}
+	t.rows = append(t.rows, row)
+	t.rowBytes += len(row.Raw) + 1
+}
+
+// reject sends a record to quarantine instead of to the sink.
+func (t *tail) reject(rec Record, why Reason, detail string) {
+	t.originals = append(t.originals, original{rec, why, detail})
+	t.settled = append(t.settled, rec)
+	t.report.Quarantined++
+}
+
+func (t *tail) flushBytes() int {
+	if t.limits.BatchBytes > 0 {
+		return t.limits.BatchBytes
+	}
+	return 4 << 20
+}
+
+// timeLeft reports whether another fetch, with the delivery that follows it,
+// can be expected to end before the deadline.
+func (t *tail) timeLeft(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return ctx.Err() == nil
+	}
+	left := time.Until(deadline)
+	// Twice the slowest step so far: one fetch and one flush. The floor is for
+	// the first page, when nothing is known yet.
+	return ctx.Err() == nil && left > max(2*time.Duration(t.cycle.Load()), 100*time.Millisecond)
+}
+
+func (t *tail) noteCycle(d time.Duration) {
+	for {
+		old := t.cycle.Load()
+		if int64(d) <= old || t.cycle.CompareAndSwap(old, int64(d)) {
+			return
+		}
+	}
+}
+
+// noteRetry counts a repetition, and logs it at debug level: an outage of an
+// hour should not fill the log.
+func (t *tail) noteRetry(op string) func(error, time.Duration) {
+	return func(err error, wait time.Duration) {
+		t.retries.Add(1)
+		t.log.Debug("will try again", "stream", t.report.Stream, "op", op, "wait_seconds", wait.Seconds(), "error", err.Error())
+	}
+}
+
+func (t *tail) warn(text string) {
+	for _, w := range t.report.Warnings {
+		if w == text {
+			return
+		}
+	}
+	t.report.Warnings = append(t.report.Warnings, text)
+}
+
+// outcome tells a run that was asked to end from one that failed.
+func (t *tail) outcome(ctx context.Context, err error) (State, error) {
+	if ctx.Err() == nil {
+		return Failed, err
+	}
+	cause := context.Cause(ctx)
+	switch {
+	case errors.Is(cause, context.Canceled):
+		return Budget, nil // asked to stop
+	case errors.Is(cause, context.DeadlineExceeded):
+		if t.report.Sent > 0 || t.report.Fetched > 0 && t.retries.Load() == 0 {
+			return Budget, nil
+		}
+		return Failed, fmt.Errorf("nothing was delivered within the time of the run (RUN_BUDGET): %w", err)
+	default: // the lock was lost
+		return Failed, fmt.Errorf("run ended early: %w", cause)
+	}
+}
