@@ -1,0 +1,69 @@
+# Everything that developers and CI run. `make` alone prints this list.
+
+GO       ?= go
+TOOLS    := internal/tools
+BIN      := $(TOOLS)/bin
+FUZZTIME ?= 20s
+BENCH    ?= .
+PKGS     ?= ./...
+export CGO_ENABLED ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test race cover fuzz bench lint fmt tidy-check package soak clean
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## ./handler for this machine (func start), ./idnsentinel (the operator's command) and ./sandbox (stand-ins)
+	CGO_ENABLED=0 $(GO) build -trimpath -o handler ./cmd/handler
+	CGO_ENABLED=0 $(GO) build -trimpath -o idnsentinel ./cmd/idnsentinel
+	CGO_ENABLED=0 $(GO) build -trimpath -o sandbox ./cmd/sandbox
+
+demo: build ## the main job end to end: stand-in tenant, workspace and host around the real handler
+	./sandbox demo --handler ./handler
+
+test: ## all tests; starts what it needs by itself (Azurite through npm)
+	$(GO) vet $(PKGS)
+	$(GO) test $(PKGS)
+
+race: ## all tests under the race detector
+	$(GO) test -race $(PKGS)
+
+cover: ## test coverage by function, and coverage.html
+	$(GO) test -coverpkg=./internal/... -coverprofile=coverage.out $(PKGS)
+	$(GO) tool cover -html=coverage.out -o coverage.html
+	$(GO) tool cover -func=coverage.out | tail -n 1
+
+fuzz: ## every fuzz target for FUZZTIME each (default 20s)
+	@set -e; for pkg in $$($(GO) list $(PKGS)); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg; \
+	  done; done
+
+bench: ## benchmarks; BENCH=regexp selects
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem $(PKGS) | grep -v '^ok\|no test files'
+
+soak: ## the long runs: a backlog of 1,000,000 events with its memory, many kills
+	IDN_SOAK=1 $(GO) test -count=1 -timeout 60m -v -run 'Soak|Memory|Kill' ./internal/e2e
+
+lint: $(BIN)/golangci-lint ## golangci-lint, which holds the layers and the format
+	$(BIN)/golangci-lint run $(PKGS)
+
+fmt: $(BIN)/golangci-lint ## format all Go files (gofumpt, import groups)
+	$(BIN)/golangci-lint fmt $(PKGS)
+
+tidy-check: ## fails when go.mod or go.sum are not tidy
+	$(GO) mod tidy -diff
+	cd $(TOOLS) && $(GO) mod tidy -diff
+	$(GO) mod verify
+
+package: ## dist/idn-sentinel-linux-amd64.zip: what the function app is deployed from
+	$(GO) run ./internal/packager -o dist/idn-sentinel-linux-amd64.zip
+
+clean: ## remove what the other targets made
+	rm -rf handler idnsentinel sandbox dist coverage.out coverage.html $(BIN)
+
+# Tools are pinned in their own module, so that they never weigh on the product's dependencies.
+$(BIN)/golangci-lint: $(TOOLS)/go.mod $(TOOLS)/go.sum
+	cd $(TOOLS) && $(GO) build -o bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	@touch $@
