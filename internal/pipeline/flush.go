@@ -25,6 +25,8 @@ func (t *tail) flush(ctx context.Context) error {
 	}
 	begin := time.Now()
 	defer func() { t.noteCycle(time.Since(begin)) }()
+	ctx, cancel := graceful(ctx)
+	defer cancel()
 
 	if err := t.keepOriginals(ctx); err != nil {
 		return err
@@ -95,18 +97,15 @@ func (t *tail) deliver(ctx context.Context, batch []Record, halved bool) error {
 	return t.quarantineRefused(ctx, batch[0], err)
 }
 
-// write is one Write with its retries. A write that has begun may go on for
-// writeGrace after the run was asked to stop.
+// write is one Write with its retries.
 func (t *tail) write(ctx context.Context, batch []Record) error {
-	wctx, cancel := graceful(ctx)
-	defer cancel()
-	return t.Retry.Do(wctx, t.noteRetry("write"), func(ctx context.Context) error {
+	return t.Retry.Do(ctx, t.noteRetry("write"), func(ctx context.Context) error {
 		return t.Sink.Write(ctx, t.report.Stream, batch)
 	})
 }
 
-// graceful is ctx with its deadline, but cancelled writeGrace after ctx is. It
-// ends at once when ctx ends for another reason than a plain cancel: then the
+// graceful is ctx with its deadline, but cancelled only writeGrace after ctx
+// is, so that a delivery under way can end well. It ends at once when ctx ends for another reason than a plain cancel: then the
 // lock is lost, and somebody else may be delivering already.
 func graceful(ctx context.Context) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()

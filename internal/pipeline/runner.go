@@ -27,8 +27,8 @@ type Runner struct {
 }
 
 const (
-	// writeGrace is how long a write that has begun may go on after the run was
-	// asked to stop: an answer that is waited for is a batch that need not be repeated.
+	// writeGrace is how long a delivery may go on after the run was asked to
+	// stop: an answer that is waited for is a batch that need not be repeated.
 	writeGrace = 3 * time.Second
 	// commitTimeout bounds a commit. It is not cut by the run's end: what was
 	// acknowledged must be remembered.

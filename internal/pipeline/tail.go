@@ -86,8 +86,15 @@ func (t *tail) run(ctx context.Context) (State, error) {
 		if err := t.flush(ctx); err != nil {
 			return t.outcome(ctx, err)
 		}
+		if !f.page.More {
+			return Drained, nil
+		}
 	}
-	return Drained, nil
+	// The fetching goroutine left without a word: ctx has ended.
+	if err := t.flush(ctx); err != nil {
+		return t.outcome(ctx, err)
+	}
+	return t.outcome(ctx, context.Cause(ctx))
 }
 
 // fetchAll sends page after page, and closes the channel behind the last one.

@@ -1,0 +1,402 @@
+package pipeline_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"pgregory.net/rapid"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+)
+
+var again = &pipeline.Retryable{Err: errors.New("503")}
+
+// run does one run with a budget, in virtual time.
+func (w *world) run(budget time.Duration) pipeline.Report {
+	ctx, cancel := context.WithTimeout(w.t.Context(), budget)
+	defer cancel()
+	return w.runner().Run(ctx)
+}
+
+func check(t *testing.T, got pipeline.Report, want pipeline.Report) {
+	t.Helper()
+	want.Stream = stream
+	ignore := cmpopts.IgnoreFields(pipeline.Report{}, "LagSeconds", "Seconds", "Retries", "Batches", "Error")
+	if diff := cmp.Diff(want, got, ignore, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("report (-want +got):\n%s\nerror: %s", diff, got.Error)
+	}
+	if (got.State == pipeline.Failed) != (got.Error != "") {
+		t.Errorf("state %s with error %q", got.State, got.Error)
+	}
+}
+
+func TestDrained(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 95)
+		rep := w.run(time.Minute)
+		check(t, rep, pipeline.Report{State: pipeline.Drained, Fetched: 95, Sent: 95})
+		w.complete()
+		if rep.LagSeconds < 59 || rep.LagSeconds > 61 {
+			t.Errorf("lag %v s, want the source's 60", rep.LagSeconds)
+		}
+		// A second run finds nothing, and stores that it looked.
+		saves := w.saves
+		check(t, w.run(time.Minute), pipeline.Report{State: pipeline.Drained})
+		if w.saves != saves+1 {
+			t.Errorf("a quiet run saved the checkpoint %d times, want 1", w.saves-saves)
+		}
+		w.complete()
+	})
+}
+
+func TestLocked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 30)
+		w.takes = time.Second
+		first := make(chan pipeline.Report)
+		go func() { first <- w.run(time.Minute) }()
+		synctest.Wait()
+		check(t, w.run(time.Minute), pipeline.Report{State: pipeline.Locked})
+		check(t, <-first, pipeline.Report{State: pipeline.Drained, Fetched: 30, Sent: 30})
+		w.complete()
+	})
+}
+
+// A whole run of failure leaves the checkpoint where it was, ends inside its
+// budget, and the next run delivers.
+func TestOutage(t *testing.T) {
+	tests := map[string]func(w *world, down func() error){
+		"sink": func(w *world, down func() error) {
+			w.onWrite = func(int, []pipeline.Record) (bool, error) { err := down(); return err == nil, err }
+		},
+		"source":      func(w *world, down func() error) { w.onFetch = func(int) error { return down() } },
+		"ledger":      func(w *world, down func() error) { w.onCommit = func(int) error { return down() } },
+		"checkpoints": func(w *world, down func() error) { w.onSave = func(int) error { return down() } },
+	}
+	for name, arrange := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 25)
+				broken := true
+				arrange(w, func() error {
+					if broken {
+						return again
+					}
+					return nil
+				})
+				start := time.Now()
+				rep := w.run(4 * time.Minute)
+				if rep.State != pipeline.Failed || !strings.Contains(rep.Error, "503") {
+					t.Errorf("state %s, error %q; want failed with the 503", rep.State, rep.Error)
+				}
+				if d := time.Since(start); d > 4*time.Minute {
+					t.Errorf("run took %v, budget 4m", d)
+				}
+				if w.checkpoint.Tag != "" {
+					t.Errorf("checkpoint moved: %+v", w.checkpoint)
+				}
+				broken = false
+				if rep := w.run(4 * time.Minute); rep.State != pipeline.Drained {
+					t.Errorf("second run: %+v", rep)
+				}
+				for _, r := range w.records {
+					// A batch that was acknowledged but could not be remembered is the one case that repeats.
+					if n := w.times(r.ID); n != 1 && (name != "ledger" || n != 2) {
+						t.Errorf("%s delivered %d times", r.ID, n)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestPermanentErrorEndsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 25)
+		w.onWrite = func(int, []pipeline.Record) (bool, error) { return false, errors.New("wrong key") }
+		start := time.Now()
+		check(t, w.run(time.Minute), pipeline.Report{State: pipeline.Failed, Fetched: 25})
+		if d := time.Since(start); d > 0 {
+			t.Errorf("took %v", d)
+		}
+	})
+}
+
+// What is good before a failing page is delivered and remembered.
+func TestFetchFailsLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 95)
+		w.onFetch = func(n int) error {
+			if n == 4 {
+				return errors.New("400 bad query")
+			}
+			return nil
+		}
+		rep := w.run(time.Minute)
+		check(t, rep, pipeline.Report{State: pipeline.Failed, Fetched: 30, Sent: 30})
+		if w.checkpoint.Cursor != "30" {
+			t.Errorf("checkpoint %q, want 30", w.checkpoint.Cursor)
+		}
+	})
+}
+
+// The second batch of a flush fails: the first must not come again.
+func TestPartOfFlushFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 10)
+		w.limits.BatchBytes = 3 * (len(w.records[0].Raw) + 1)
+		w.onWrite = func(n int, _ []pipeline.Record) (bool, error) {
+			if n == 3 {
+				return false, errors.New("no")
+			}
+			return true, nil
+		}
+		check(t, w.run(time.Minute), pipeline.Report{State: pipeline.Failed, Fetched: 10, Sent: 6})
+		if w.checkpoint.Tag != "" {
+			t.Error("checkpoint moved")
+		}
+		check(t, w.run(time.Minute), pipeline.Report{State: pipeline.Drained, Fetched: 10, Duplicates: 6, Sent: 4})
+		w.complete()
+	})
+}
+
+func TestBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 200)
+		w.takes = 2 * time.Second
+		total := 0
+		for range 20 {
+			start := time.Now()
+			rep := w.run(20 * time.Second)
+			if d := time.Since(start); d > 20*time.Second {
+				t.Errorf("run took %v, budget 20s", d)
+			}
+			total += int(rep.Sent)
+			if rep.State == pipeline.Drained {
+				break
+			}
+			check(t, rep, pipeline.Report{State: pipeline.Budget, Fetched: rep.Fetched, Sent: rep.Fetched})
+		}
+		if total != 200 {
+			t.Errorf("sent %d, want 200", total)
+		}
+		w.complete()
+	})
+}
+
+// A soft stop lets the write that is under way end, commits it, and is no failure.
+func TestStopped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 500)
+		w.takes = 2 * time.Second
+		w.limits.BatchBytes = 10 * (len(w.records[0].Raw) + 1)
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(7*time.Second, cancel) // in the middle of the third write
+		start := time.Now()
+		rep := w.runner().Run(ctx)
+		if d := time.Since(start); d > 11*time.Second {
+			t.Errorf("took %v to stop", d-7*time.Second)
+		}
+		check(t, rep, pipeline.Report{State: pipeline.Budget, Fetched: 30, Sent: 30})
+		if w.checkpoint.Cursor != "30" {
+			t.Errorf("checkpoint %q, want 30: the write under way was not committed", w.checkpoint.Cursor)
+		}
+		check(t, w.run(time.Hour), pipeline.Report{State: pipeline.Drained, Fetched: 470, Sent: 470})
+		w.complete()
+	})
+}
+
+// Behind a lost lock somebody else may be at work: the write is cut at once.
+func TestLockLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 50)
+		w.takes, w.loseLock = 2*time.Second, make(chan struct{})
+		time.AfterFunc(3*time.Second, func() { close(w.loseLock) })
+		start := time.Now()
+		rep := w.run(time.Minute)
+		check(t, rep, pipeline.Report{State: pipeline.Failed, Fetched: rep.Fetched})
+		if !strings.Contains(rep.Error, errLost.Error()) {
+			t.Errorf("error %q does not name the cause", rep.Error)
+		}
+		if d := time.Since(start); d != 3*time.Second {
+			t.Errorf("went on for %v", d-3*time.Second)
+		}
+	})
+}
+
+func TestPoison(t *testing.T) {
+	poisoned := func(ids ...string) func(int, []pipeline.Record) (bool, error) {
+		return func(_ int, batch []pipeline.Record) (bool, error) {
+			for _, r := range batch {
+				for _, id := range ids {
+					if r.ID == id {
+						return false, &pipeline.Rejected{Err: errors.New("InvalidDataFormat")}
+					}
+				}
+			}
+			return true, nil
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 64)
+		w.onWrite = poisoned("e00000", "e00031", "e00032", "e00063")
+		check(t, w.run(time.Minute), pipeline.Report{State: pipeline.Drained, Fetched: 64, Sent: 60, Quarantined: 4})
+		w.complete("e00000", "e00031", "e00032", "e00063")
+		// It stays there: the next run does not try again.
+		check(t, w.run(time.Minute), pipeline.Report{State: pipeline.Drained})
+	})
+}
+
+// A service that refuses everything is not a stream full of poison.
+func TestEverythingRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 400)
+		w.onWrite = func(int, []pipeline.Record) (bool, error) {
+			return false, &pipeline.Rejected{Err: errors.New("InvalidDataFormat")}
+		}
+		rep := w.run(time.Minute)
+		if rep.State != pipeline.Failed || !strings.Contains(rep.Error, "in a row") || w.checkpoint.Tag != "" {
+			t.Errorf("%+v, checkpoint %+v", rep, w.checkpoint)
+		}
+	})
+}
+
+// A 404 may mean "too large" or "wrong address": it is halved once.
+func TestAmbiguousRejection(t *testing.T) {
+	tooLarge := &pipeline.Rejected{Err: errors.New("404"), Ambiguous: true}
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 8)
+		w.onWrite = func(_ int, batch []pipeline.Record) (bool, error) {
+			if len(batch) > 5 {
+				return false, tooLarge
+			}
+			return true, nil
+		}
+		check(t, w.run(time.Minute), pipeline.Report{State: pipeline.Drained, Fetched: 8, Sent: 8})
+		w.complete()
+	})
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 8)
+		w.onWrite = func(int, []pipeline.Record) (bool, error) { return false, tooLarge }
+		check(t, w.run(time.Minute), pipeline.Report{State: pipeline.Failed, Fetched: 8})
+		if w.writes != 2 || len(w.kept) != 0 {
+			t.Errorf("%d writes, %d quarantined; want 2 and none", w.writes, len(w.kept))
+		}
+	})
+}
+
+func TestConform(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 6)
+		w.records[4].Raw = jsontext.Value(`{"id":"e00004","long":"0123456789012345678901234567890123456789"}`)
+		w.limits.RecordBytes = 60
+		w.limits.Conform = func(raw jsontext.Value) (jsontext.Value, []string, error) {
+			switch string(raw) {
+			case `{"id":"e00001"}`:
+				return jsontext.Value(`{"id":"e00001","changed":true}`), []string{"a", "b"}, nil
+			case `{"id":"e00002"}`:
+				return nil, nil, errors.New("no row")
+			}
+			return raw, nil, nil
+		}
+		var got string
+		w.onWrite = func(_ int, batch []pipeline.Record) (bool, error) {
+			for _, r := range batch {
+				got += string(r.Raw)
+			}
+			return true, nil
+		}
+		check(t, w.run(time.Minute), pipeline.Report{State: pipeline.Drained, Fetched: 6, Sent: 4, Conformed: 1, Quarantined: 2})
+		want := `{"id":"e00000"}{"id":"e00001","changed":true}{"id":"e00003"}{"id":"e00005"}`
+		if got != want {
+			t.Errorf("sent %s, want %s", got, want)
+		}
+		if diff := cmp.Diff(map[string]pipeline.Reason{"e00001": pipeline.Conformed, "e00002": pipeline.Unfit, "e00004": pipeline.Unfit}, w.kept); diff != "" {
+			t.Errorf("quarantine (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestPanicIsAFailedRun(t *testing.T) {
+	for name, arrange := range map[string]func(w *world){
+		"in the sink":   func(w *world) { w.onWrite = func(int, []pipeline.Record) (bool, error) { panic("boom") } },
+		"in the source": func(w *world) { w.onFetch = func(int) error { panic("boom") } },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 5)
+				arrange(w)
+				rep := w.run(time.Minute)
+				if rep.State != pipeline.Failed || !strings.Contains(rep.Error, "boom") || w.held {
+					t.Errorf("%+v, lock held: %v", rep, w.held)
+				}
+			})
+		})
+	}
+}
+
+// Whatever fails in whatever order, runs after the trouble deliver everything,
+// and nothing twice but for answers that were lost or not remembered.
+func TestAnyFaults(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, rapid.IntRange(0, 120).Draw(rt, "records"))
+			w.pageSize = rapid.IntRange(1, 40).Draw(rt, "page")
+			w.limits.BatchBytes = rapid.IntRange(0, 600).Draw(rt, "batch")
+			w.takes = time.Duration(rapid.IntRange(0, 2000).Draw(rt, "ms")) * time.Millisecond
+			fault := rapid.SampledFrom([]error{nil, nil, nil, again, errors.New("permanent"), &pipeline.Retryable{Err: errors.New("429"), After: 20 * time.Second}})
+			calm, maybeTwice := false, map[string]bool{}
+			draw := func(label string) error {
+				if calm {
+					return nil
+				}
+				return fault.Draw(rt, label)
+			}
+			w.onFetch = func(int) error { return draw("fetch") }
+			w.onSave = func(int) error { return draw("save") }
+			lastBatch := []pipeline.Record{}
+			w.onWrite = func(_ int, batch []pipeline.Record) (bool, error) {
+				lastBatch = batch
+				err := draw("write")
+				stored := err == nil || !calm && rapid.Bool().Draw(rt, "stored all the same")
+				if stored && err != nil {
+					for _, r := range batch {
+						maybeTwice[r.ID] = true
+					}
+				}
+				return stored, err
+			}
+			w.onCommit = func(int) error {
+				err := draw("commit")
+				if err != nil {
+					for _, r := range lastBatch {
+						maybeTwice[r.ID] = true
+					}
+				}
+				return err
+			}
+			for range rapid.IntRange(0, 5).Draw(rt, "troubled runs") {
+				w.run(30 * time.Second)
+			}
+			calm = true
+			for range 200 {
+				if rep := w.run(5 * time.Minute); rep.State == pipeline.Drained {
+					break
+				}
+			}
+			for _, r := range w.records {
+				n := w.times(r.ID)
+				if n < 1 || n > 1 && !maybeTwice[r.ID] {
+					rt.Fatalf("%s delivered %d times", r.ID, n)
+				}
+			}
+		})
+	})
+}

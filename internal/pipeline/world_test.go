@@ -1,0 +1,290 @@
+package pipeline_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+)
+
+const stream = "SailPointIDN_Events"
+
+// world is everything around a Runner. It survives the runner, as a state
+// store and a workspace do, and checks on every step what must always hold.
+type world struct {
+	t  *testing.T
+	mu sync.Mutex
+
+	records  []pipeline.Record
+	pageSize int
+
+	delivered  map[string]int // acknowledged rows by id
+	kept       map[string]pipeline.Reason
+	ledger     map[string]bool
+	checkpoint pipeline.Checkpoint
+	version    int
+	held       bool
+
+	fetches, writes, commits, saves int
+
+	// What goes wrong; nil means nothing.
+	onFetch  func(n int) error
+	onWrite  func(n int, batch []pipeline.Record) (stored bool, err error)
+	onCommit func(n int) error
+	onSave   func(n int) error
+	limits   pipeline.Limits
+	takes    time.Duration // of a fetch and of a write
+	loseLock chan struct{}
+}
+
+func newWorld(t *testing.T, n int) *world {
+	w := &world{t: t, pageSize: 10, delivered: map[string]int{}, kept: map[string]pipeline.Reason{}, ledger: map[string]bool{}}
+	base := time.Date(2026, 9, 1, 0, 0, 0, 0, time.UTC)
+	for i := range n {
+		id := fmt.Sprintf("e%05d", i)
+		w.records = append(w.records, pipeline.Record{ID: id, Time: base.Add(time.Duration(i) * time.Second), Raw: jsontext.Value(`{"id":"` + id + `"}`)})
+	}
+	return w
+}
+
+func (w *world) runner() *pipeline.Runner {
+	return &pipeline.Runner{
+		Source: source{w}, Sink: sink{w}, Locks: locks{w}, Checkpoints: checkpoints{w}, Quarantine: quarantine{w},
+		OpenLedger: func() pipeline.Ledger { return &ledger{world: w, claimed: map[string]bool{}} },
+	}
+}
+
+// settled says whether a record needs no further work.
+func (w *world) settled(id string) bool {
+	return w.delivered[id] > 0 || w.kept[id] == pipeline.RejectedBySink || w.kept[id] == pipeline.Unfit
+}
+
+func (w *world) times(id string) int { return w.delivered[id] }
+
+// complete fails the test unless every record was delivered exactly once or,
+// if it is among these, is in quarantine.
+func (w *world) complete(quarantined ...string) {
+	w.t.Helper()
+	want := map[string]bool{}
+	for _, id := range quarantined {
+		want[id] = true
+	}
+	for _, r := range w.records {
+		if n := w.times(r.ID); n != 1 && !want[r.ID] || n != 0 && want[r.ID] {
+			w.t.Fatalf("%s delivered %d times, quarantine %q", r.ID, n, w.kept[r.ID])
+		}
+	}
+}
+
+type source struct{ *world }
+
+func (s source) Stream() string { return stream }
+
+func (s source) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.Page, error) {
+	if err := pause(ctx, s.takes); err != nil {
+		return pipeline.Page{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fetches++
+	if s.onFetch != nil {
+		if err := s.onFetch(s.fetches); err != nil {
+			return pipeline.Page{}, err
+		}
+	}
+	from := 0
+	if after != "" {
+		var err error
+		if from, err = strconv.Atoi(string(after)); err != nil {
+			return pipeline.Page{}, err
+		}
+	}
+	to := min(from+s.pageSize, len(s.records))
+	return pipeline.Page{
+		Records: s.records[from:to], Next: pipeline.Cursor(strconv.Itoa(to)), More: to-from == s.pageSize,
+		Through: time.Now().Add(-time.Minute),
+	}, nil
+}
+
+type sink struct{ *world }
+
+func (s sink) Limits() pipeline.Limits { return s.limits }
+
+func (s sink) Write(ctx context.Context, name string, batch []pipeline.Record) error {
+	if err := pause(ctx, s.takes); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.writes++
+	if name != stream || len(batch) == 0 {
+		s.t.Errorf("Write(%q) of %d records", name, len(batch))
+	}
+	size := 0
+	for _, r := range batch {
+		size += len(r.Raw) + 1
+	}
+	if s.limits.BatchBytes > 0 && size > s.limits.BatchBytes && len(batch) > 1 {
+		s.t.Errorf("batch of %d records has %d bytes, limit %d", len(batch), size, s.limits.BatchBytes)
+	}
+	stored, err := true, error(nil)
+	if s.onWrite != nil {
+		stored, err = s.onWrite(s.writes, batch)
+	}
+	if stored {
+		for _, r := range batch {
+			s.delivered[r.ID]++
+		}
+	}
+	return err
+}
+
+type ledger struct {
+	*world
+	claimed map[string]bool
+}
+
+func (l *ledger) Claim(_ context.Context, records []pipeline.Record) ([]bool, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	fresh := make([]bool, len(records))
+	for i, r := range records {
+		fresh[i] = !l.ledger[r.ID] && !l.claimed[r.ID]
+		l.claimed[r.ID] = true
+	}
+	return fresh, nil
+}
+
+func (l *ledger) Commit(ctx context.Context, delivered []pipeline.Record) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.commits++
+	if l.onCommit != nil {
+		if err := l.onCommit(l.commits); err != nil {
+			return err
+		}
+	}
+	for _, r := range delivered {
+		if !l.claimed[r.ID] {
+			l.t.Errorf("%s committed without a claim", r.ID)
+		}
+		if !l.settled(r.ID) {
+			l.t.Errorf("%s is in the ledger before it was acknowledged or quarantined", r.ID)
+		}
+		l.ledger[r.ID] = true
+	}
+	return nil
+}
+
+type checkpoints struct{ *world }
+
+func (c checkpoints) Load(context.Context, string) (pipeline.Checkpoint, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.checkpoint, nil
+}
+
+func (c checkpoints) Save(ctx context.Context, _ string, next pipeline.Checkpoint) (pipeline.Checkpoint, error) {
+	if err := ctx.Err(); err != nil {
+		return next, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.saves++
+	if c.onSave != nil {
+		if err := c.onSave(c.saves); err != nil {
+			return next, err
+		}
+	}
+	if next.Tag != c.checkpoint.Tag {
+		return next, errors.New("checkpoint conflict")
+	}
+	// The promise: nothing in front of the checkpoint is undelivered.
+	n, err := strconv.Atoi(string(next.Cursor))
+	if err != nil {
+		return next, err
+	}
+	for _, r := range c.records[:n] {
+		if !c.settled(r.ID) {
+			c.t.Errorf("checkpoint %d is ahead of %s, which was not acknowledged", n, r.ID)
+		}
+		if !c.ledger[r.ID] {
+			c.t.Errorf("checkpoint %d is ahead of the ledger at %s", n, r.ID)
+		}
+	}
+	c.version++
+	next.Tag = strconv.Itoa(c.version)
+	c.checkpoint = next
+	return next, nil
+}
+
+type quarantine struct{ *world }
+
+func (q quarantine) Put(_ context.Context, _ string, rec pipeline.Record, why pipeline.Reason, detail string) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if detail == "" {
+		q.t.Errorf("%s quarantined without a detail", rec.ID)
+	}
+	for _, r := range q.records {
+		if r.ID == rec.ID && string(r.Raw) != string(rec.Raw) {
+			q.t.Errorf("%s in quarantine is not the original: %s", rec.ID, rec.Raw)
+		}
+	}
+	q.kept[rec.ID] = why
+	return nil
+}
+
+type locks struct{ *world }
+
+func (l locks) Lock(ctx context.Context, _ string) (context.Context, func(context.Context) error, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.held {
+		return nil, nil, fmt.Errorf("stream: %w", pipeline.ErrLocked)
+	}
+	l.held = true
+	held, cancel := context.WithCancelCause(ctx)
+	if l.loseLock != nil {
+		go func() {
+			select {
+			case <-l.loseLock:
+				cancel(errLost)
+			case <-held.Done():
+			}
+		}()
+	}
+	return held, func(ctx context.Context) error {
+		cancel(nil)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.held = false
+		return ctx.Err()
+	}, nil
+}
+
+var errLost = errors.New("lease was lost")
+
+func pause(ctx context.Context, d time.Duration) error {
+	if d == 0 {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
