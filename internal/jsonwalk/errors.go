@@ -1,0 +1,92 @@
+package jsonwalk
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// NotAnArray says that the page is something else than an array.
+type NotAnArray struct {
+	// Got says what came instead, for instance "an object".
+	Got string
+	// Excerpt is the beginning of the page, see [Excerpt].
+	Excerpt string
+}
+
+func (e *NotAnArray) Error() string {
+	if e.Excerpt == "" {
+		return "a JSON array was expected, but " + e.Got + " came"
+	}
+	return fmt.Sprintf("a JSON array was expected, but %s came: %s", e.Got, e.Excerpt)
+}
+
+// NotAnObject says that an element of the array is something else than an object.
+type NotAnObject struct {
+	Index int    // counts from 0
+	Got   string // for instance "a number"
+}
+
+func (e *NotAnObject) Error() string {
+	return fmt.Sprintf("element %d of the array is %s and not an object", e.Index, e.Got)
+}
+
+// describe names a kind in an error text. page tells an empty page from one
+// that is no JSON.
+func describe(kind jsontext.Kind, page []byte) string {
+	switch kind {
+	case jsontext.KindBeginObject:
+		return "an object"
+	case jsontext.KindBeginArray:
+		return "an array"
+	case jsontext.KindString:
+		return "a string"
+	case jsontext.KindNumber:
+		return "a number"
+	case jsontext.KindTrue, jsontext.KindFalse:
+		return "a boolean"
+	case jsontext.KindNull:
+		return "null"
+	default:
+		if len(bytes.TrimSpace(page)) == 0 {
+			return "nothing"
+		}
+		return "something that is no JSON"
+	}
+}
+
+// excerptLen is the length of an excerpt in bytes: enough to recognise a
+// gateway's error page or message, too short to spill a record into a log.
+const excerptLen = 160
+
+// Excerpt is the beginning of what a service sent, made fit for one line of an
+// error text: at most 160 bytes, runs of white space as one space, and no control
+// characters. An ellipsis marks that there is more.
+func Excerpt(b []byte) string {
+	var out strings.Builder
+	space := false
+	for len(b) > 0 {
+		r, n := utf8.DecodeRune(b)
+		b = b[n:]
+		switch {
+		case unicode.IsSpace(r):
+			space = out.Len() > 0
+			continue
+		case r == utf8.RuneError || !unicode.IsPrint(r):
+			r = '·'
+		}
+		if out.Len()+utf8.RuneLen(r)+1 > excerptLen {
+			return out.String() + "…"
+		}
+		if space {
+			out.WriteByte(' ')
+			space = false
+		}
+		out.WriteRune(r)
+	}
+	return out.String()
+}
