@@ -1,0 +1,43 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// Problem is one thing that is wrong with one setting.
+type Problem struct {
+	// Setting is the name of the environment variable.
+	Setting string
+	// Message says what is wrong and what to do. It holds no secret.
+	Message string
+}
+
+// Problems is the error of [Load]: everything that is wrong, in the order of [Table].
+type Problems struct {
+	List []Problem
+}
+
+func (p *Problems) Error() string {
+	var b strings.Builder
+	noun := "settings need"
+	if len(p.List) == 1 {
+		noun = "setting needs"
+	}
+	fmt.Fprintf(&b, "%d %s attention:", len(p.List), noun)
+	for _, one := range p.List {
+		fmt.Fprintf(&b, "\n  %s: %s", one.Setting, one.Message)
+	}
+	return b.String()
+}
+
+// shown renders a value inside a message. Something long was probably meant for
+// another setting, and may be a secret; then only its length is told.
+func shown(value string) string {
+	const longest = 24
+	if n := utf8.RuneCountInString(value); n > longest {
+		return fmt.Sprintf("a text of %d characters", n)
+	}
+	return fmt.Sprintf("%q", value)
+}

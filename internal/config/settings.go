@@ -1,0 +1,96 @@
+package config
+
+import (
+	"log/slog"
+	"net/url"
+	"time"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/secret"
+)
+
+// Settings are the validated settings. Printing them shows no secret.
+type Settings struct {
+	// Tenant is the first element of every state key: the short name of the
+	// tenant, or a host when there is none. Lower case; letters, digits, ".", "-".
+	Tenant string
+	// BaseURL is where the SailPoint API and its token endpoint are. Without a trailing slash.
+	BaseURL *url.URL
+	// APIVersion is "v1" (one path for each service) or the legacy prefix to begin with.
+	APIVersion   string
+	ClientID     string
+	ClientSecret secret.String
+	// Limit is the page size of search, 1 to 10000. It is no cap on a run.
+	Limit int
+
+	IngestionAPI IngestionAPI
+	// BatchBytes is the size of a batch to aim at.
+	BatchBytes    int
+	DataCollector DataCollector // set when IngestionAPI says so
+	NDJSONPath    string        // "" is stdout
+
+	State State
+
+	// PollSchedule is the timer's NCRONTAB text. Only the host acts on it.
+	PollSchedule    string
+	InitialLookback time.Duration
+	SettleDelay     time.Duration
+	RunBudget       time.Duration
+	LogLevel        slog.Level
+}
+
+// IngestionAPI selects the sink.
+type IngestionAPI string
+
+// The sinks. LogsIngestion is a known name that this version can't serve yet.
+const (
+	UseDataCollector IngestionAPI = "DataCollector"
+	UseLogsIngestion IngestionAPI = "LogsIngestion"
+	UseNDJSON        IngestionAPI = "NDJSON"
+)
+
+// DataCollector is where and as whom to post to the HTTP Data Collector API.
+type DataCollector struct {
+	WorkspaceID string
+	// SharedKey is the workspace key as base64 text; it is known to decode.
+	SharedKey secret.String
+	// URL is the workspace's address without path, for instance
+	// https://{id}.ods.opinsights.azure.com.
+	URL *url.URL
+}
+
+// State is where checkpoints, ledger and quarantine live.
+type State struct {
+	// Dir is the directory of file state, and "" for blob state.
+	Dir string
+	// Container and Account are set for blob state.
+	Container string
+	Account   Account
+}
+
+// Account is a storage account and the way to sign in to it.
+type Account struct {
+	Auth StorageAuth
+	// Setting is the setting that selected Auth, to be named in messages.
+	Setting string
+	// BlobEndpoint is the address of the blob service, without a trailing slash
+	// and without a signature. For Azurite its path holds the account name.
+	BlobEndpoint *url.URL
+	// Name and Key belong to [AccountKey]. Key is base64 text and is known to decode.
+	Name string
+	Key  secret.String
+	// ClientID selects a user-assigned identity for [ManagedIdentity]; "" means the
+	// system-assigned one.
+	ClientID string
+	// SAS belongs to [SharedAccess]: the query string without its "?".
+	SAS secret.String
+}
+
+// StorageAuth is a way to sign in to a storage account.
+type StorageAuth string
+
+// The ways to sign in.
+const (
+	AccountKey      StorageAuth = "account key"
+	ManagedIdentity StorageAuth = "managed identity"
+	SharedAccess    StorageAuth = "shared access signature"
+)

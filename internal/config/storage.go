@@ -1,0 +1,226 @@
+package config
+
+import (
+	"encoding/base64"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/secret"
+)
+
+var (
+	accountName   = regexp.MustCompile(`^[a-z0-9]{3,24}$`)
+	containerName = regexp.MustCompile(`^[a-z0-9](-?[a-z0-9]){2,62}$`)
+	driveLetter   = regexp.MustCompile(`^/[A-Za-z]:`)
+)
+
+// state resolves STATE_URL and, for blob state, the storage account.
+func (v *validator) state(s *Settings) {
+	if v.reported("STATE_URL") {
+		return
+	}
+	u, err := url.Parse(v.raw.StateURL)
+	switch {
+	case err == nil && u.Scheme == "azblob":
+		s.State.Container = v.container(u)
+		s.State.Account = v.account()
+	case err == nil && u.Scheme == "file":
+		s.State.Dir = v.directory(u)
+	default:
+		v.add("STATE_URL", "must be azblob://container or file:///dir")
+	}
+}
+
+func (v *validator) container(u *url.URL) string {
+	name := u.Host
+	if !containerName.MatchString(name) || len(name) > 63 || strings.Trim(u.Path, "/") != "" || u.User != nil || u.RawQuery != "" {
+		v.add("STATE_URL", "must be azblob:// and the name of a container, nothing else: 3 to 63 lower-case letters, digits and single dashes")
+	}
+	return name
+}
+
+// directory accepts file:///absolute/dir and file:relative/dir.
+func (v *validator) directory(u *url.URL) string {
+	// Azure sets WEBSITE_SITE_NAME on every plan. The disk of an instance goes with
+	// it, and with the checkpoints everything older than INITIAL_LOOKBACK would go.
+	if os.Getenv("WEBSITE_SITE_NAME") != "" {
+		v.add("STATE_URL", "is a directory, which an app in Azure loses when it moves to another instance: use azblob://sailpoint-connector")
+		return ""
+	}
+	path := u.Path
+	if u.Opaque != "" {
+		path, _ = url.PathUnescape(u.Opaque)
+	}
+	if path == "" || path == "/" || u.Host != "" && u.Host != "localhost" || u.RawQuery != "" {
+		v.add("STATE_URL", "must be file:///absolute/dir (three slashes) or file:relative/dir")
+		return ""
+	}
+	if driveLetter.MatchString(path) {
+		path = path[1:]
+	}
+	return filepath.FromSlash(path)
+}
+
+// account finds the storage account: by name and key, by name and managed
+// identity, or the account of the Functions host.
+func (v *validator) account() Account {
+	if v.raw.AzureClientID != "" && !guid.MatchString(v.raw.AzureClientID) {
+		v.add("AZURE_CLIENT_ID", "is no GUID: use the client id of the user-assigned identity, or remove the setting")
+	}
+	if v.raw.AccountName == "" && !v.reported("AZURE_STORAGE_ACCOUNT_NAME") {
+		for setting, set := range map[string]bool{
+			"AZURE_STORAGE_ACCESS_KEY":    !v.raw.AccountKey.IsZero(),
+			"AZURE_STORAGE_BLOB_ENDPOINT": v.raw.BlobEndpoint != "",
+		} {
+			if set {
+				v.add(setting, "is set without AZURE_STORAGE_ACCOUNT_NAME: set that too, or remove this one")
+			}
+		}
+	}
+	hostAccount := v.raw.WebJobsBlobURI != "" || v.raw.WebJobsAccount != ""
+	switch {
+	case v.raw.AccountName != "":
+		return v.namedAccount()
+	case v.reported("AZURE_STORAGE_ACCOUNT_NAME") || v.reported("AZURE_STORAGE_ACCESS_KEY") || v.reported("AZURE_STORAGE_BLOB_ENDPOINT"):
+		return Account{}
+	case !v.raw.WebJobs.IsZero():
+		return v.connectionString(v.raw.WebJobs.Reveal())
+	case hostAccount:
+		return v.hostIdentity()
+	case !v.reported("AzureWebJobsStorage"):
+		v.add("STATE_URL", "names a container, but there is no storage account: set AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCESS_KEY, "+
+			"or AZURE_STORAGE_ACCOUNT_NAME alone to use a managed identity, or AzureWebJobsStorage; "+
+			"on your own machine also STATE_URL=file:///dir")
+	}
+	return Account{}
+}
+
+func (v *validator) namedAccount() Account {
+	a := Account{Auth: AccountKey, Setting: "AZURE_STORAGE_ACCESS_KEY", Name: v.raw.AccountName, Key: v.raw.AccountKey}
+	if !accountName.MatchString(a.Name) {
+		v.add("AZURE_STORAGE_ACCOUNT_NAME", "must be 3 to 24 lower-case letters and digits: use the name alone, without .blob.core.windows.net")
+	}
+	if v.raw.BlobEndpoint != "" {
+		a.BlobEndpoint = v.blobEndpoint("AZURE_STORAGE_BLOB_ENDPOINT", v.raw.BlobEndpoint)
+	} else {
+		a.BlobEndpoint = publicEndpoint(a.Name)
+	}
+	switch {
+	case !a.Key.IsZero():
+		v.checkKey("AZURE_STORAGE_ACCESS_KEY", a.Key.Reveal())
+	case !v.reported("AZURE_STORAGE_ACCESS_KEY"):
+		a.Auth, a.Setting, a.ClientID = ManagedIdentity, "AZURE_STORAGE_ACCOUNT_NAME", v.raw.AzureClientID
+		if a.BlobEndpoint != nil && a.BlobEndpoint.Scheme == "http" {
+			v.require("AZURE_STORAGE_ACCESS_KEY", "", "a managed identity does not work over http")
+		}
+	}
+	return a
+}
+
+// hostIdentity is the AzureWebJobsStorage__… form of the host's own account.
+func (v *validator) hostIdentity() Account {
+	a := Account{Auth: ManagedIdentity, Setting: "AzureWebJobsStorage__blobServiceUri", ClientID: v.raw.WebJobsClient}
+	if c := v.raw.WebJobsCred; c != "" && !strings.EqualFold(c, "managedidentity") {
+		v.addf("AzureWebJobsStorage__credential", "is %s: use managedidentity", shown(c))
+	}
+	if a.ClientID == "" {
+		a.ClientID = v.raw.AzureClientID
+	} else if !guid.MatchString(a.ClientID) {
+		v.add("AzureWebJobsStorage__clientId", "is no GUID: use the client id of the user-assigned identity")
+	}
+	if v.raw.WebJobsBlobURI != "" {
+		a.BlobEndpoint = v.blobEndpoint(a.Setting, v.raw.WebJobsBlobURI)
+		if a.BlobEndpoint != nil && a.BlobEndpoint.Scheme == "http" {
+			v.add(a.Setting, "uses http, over which a managed identity does not work: use https, or AzureWebJobsStorage=UseDevelopmentStorage=true for Azurite")
+		}
+		return a
+	}
+	a.Setting = "AzureWebJobsStorage__accountName"
+	if !accountName.MatchString(v.raw.WebJobsAccount) {
+		v.add(a.Setting, "must be 3 to 24 lower-case letters and digits: use the name alone, without .blob.core.windows.net")
+	}
+	a.BlobEndpoint = publicEndpoint(v.raw.WebJobsAccount)
+	return a
+}
+
+// Azurite's account, the same on every machine: https://github.com/Azure/Azurite#default-storage-account
+const (
+	devAccount  = "devstoreaccount1"
+	devKey      = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+	devEndpoint = "http://127.0.0.1:10000/devstoreaccount1"
+)
+
+// connectionString takes the forms that the Functions host takes: the emulator,
+// an account with its key, or an endpoint with a shared access signature.
+func (v *validator) connectionString(text string) Account {
+	const setting = "AzureWebJobsStorage"
+	const remedy = "copy the connection string from the storage account's Access keys again, or use UseDevelopmentStorage=true for Azurite"
+	parts := map[string]string{}
+	for part := range strings.SplitSeq(strings.TrimRight(text, "; "), ";") {
+		name, value, ok := strings.Cut(part, "=")
+		if !ok {
+			v.add(setting, "is no connection string: "+remedy)
+			return Account{}
+		}
+		parts[strings.ToLower(strings.TrimSpace(name))] = strings.TrimSpace(value)
+	}
+	if strings.EqualFold(parts["usedevelopmentstorage"], "true") {
+		if parts["developmentstorageproxyuri"] != "" {
+			v.add(setting, "has a DevelopmentStorageProxyUri: for Azurite on another port set AZURE_STORAGE_ACCOUNT_NAME, AZURE_STORAGE_ACCESS_KEY and AZURE_STORAGE_BLOB_ENDPOINT")
+		}
+		parts = map[string]string{"accountname": devAccount, "accountkey": devKey, "blobendpoint": devEndpoint}
+	}
+	a := Account{Auth: AccountKey, Setting: setting, Name: parts["accountname"], Key: secret.New(parts["accountkey"])}
+	if sas := strings.TrimPrefix(parts["sharedaccesssignature"], "?"); a.Key.IsZero() && sas != "" {
+		a.Auth, a.SAS = SharedAccess, secret.New(sas)
+	}
+	endpoint := parts["blobendpoint"]
+	if endpoint == "" && a.Name != "" {
+		scheme, suffix := parts["defaultendpointsprotocol"], parts["endpointsuffix"]
+		if scheme == "" {
+			scheme = "https"
+		}
+		if suffix == "" {
+			suffix = "core.windows.net"
+		}
+		endpoint = scheme + "://" + a.Name + ".blob." + suffix
+	}
+	switch {
+	case endpoint == "":
+		v.add(setting, "names neither AccountName nor BlobEndpoint: "+remedy)
+	case parts["blobendpoint"] == "" && !accountName.MatchString(a.Name):
+		v.add(setting, "has an AccountName that is not 3 to 24 lower-case letters and digits: "+remedy)
+	case a.Auth == AccountKey && (a.Key.IsZero() || a.Name == ""):
+		v.add(setting, "holds neither AccountName with AccountKey nor a SharedAccessSignature: "+remedy)
+	default:
+		a.BlobEndpoint = v.blobEndpoint(setting, endpoint)
+		if a.Auth == AccountKey {
+			v.checkKey(setting, a.Key.Reveal())
+		}
+	}
+	return a
+}
+
+func (v *validator) checkKey(setting, key string) {
+	if raw, err := base64.StdEncoding.DecodeString(key); err != nil || len(raw) == 0 {
+		v.add(setting, "holds an account key that is not base64, so it is cut or damaged: copy it from the storage account's Access keys again")
+	}
+}
+
+// blobEndpoint also catches Azurite's address without the account, which it
+// answers with an unhelpful 400.
+func (v *validator) blobEndpoint(setting, text string) *url.URL {
+	u := v.address(setting, text)
+	if u != nil && u.Scheme == "http" && u.Path == "" && !strings.Contains(u.Hostname(), ".blob.") {
+		v.addf(setting, "lacks the account's name: for Azurite write it like %s", devEndpoint)
+		return nil
+	}
+	return u
+}
+
+func publicEndpoint(account string) *url.URL {
+	return &url.URL{Scheme: "https", Host: account + ".blob.core.windows.net"}
+}

@@ -1,0 +1,206 @@
+package config_test
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/config"
+)
+
+// account is what TestStorageAccount compares.
+type account struct {
+	Auth                                  config.StorageAuth
+	Setting, Endpoint, Name, Key, ID, SAS string
+}
+
+const identity = "11111111-2222-3333-4444-555555555555"
+
+// withStorage is the valid environment with another storage account.
+func withStorage(changes map[string]string) map[string]string {
+	env := with(map[string]string{"AZURE_STORAGE_ACCOUNT_NAME": "-", "AZURE_STORAGE_ACCESS_KEY": "-"})
+	for name, value := range changes {
+		env[name] = value
+	}
+	return env
+}
+
+func TestStorageAccount(t *testing.T) {
+	type env = map[string]string
+	const devKey = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+	for _, tc := range []struct {
+		name string
+		env  env
+		want account
+	}{
+		{
+			"name and key come first",
+			env{"AZURE_STORAGE_ACCOUNT_NAME": "acme", "AZURE_STORAGE_ACCESS_KEY": canaryKey, "AzureWebJobsStorage": "UseDevelopmentStorage=true"},
+			account{Auth: config.AccountKey, Setting: "AZURE_STORAGE_ACCESS_KEY", Endpoint: "https://acme.blob.core.windows.net", Name: "acme", Key: canaryKey},
+		},
+		{
+			"name alone means managed identity",
+			env{"AZURE_STORAGE_ACCOUNT_NAME": "acme", "AzureWebJobsStorage": "UseDevelopmentStorage=true"},
+			account{Auth: config.ManagedIdentity, Setting: "AZURE_STORAGE_ACCOUNT_NAME", Endpoint: "https://acme.blob.core.windows.net", Name: "acme"},
+		},
+		{
+			"user-assigned identity and sovereign endpoint",
+			env{"AZURE_STORAGE_ACCOUNT_NAME": "acme", "AZURE_CLIENT_ID": identity, "AZURE_STORAGE_BLOB_ENDPOINT": "https://acme.blob.core.usgovcloudapi.net/"},
+			account{Auth: config.ManagedIdentity, Setting: "AZURE_STORAGE_ACCOUNT_NAME", Endpoint: "https://acme.blob.core.usgovcloudapi.net", Name: "acme", ID: identity},
+		},
+		{
+			"Azurite on another port",
+			env{"AZURE_STORAGE_ACCOUNT_NAME": "devstoreaccount1", "AZURE_STORAGE_ACCESS_KEY": devKey, "AZURE_STORAGE_BLOB_ENDPOINT": "http://127.0.0.1:12345/devstoreaccount1"},
+			account{Auth: config.AccountKey, Setting: "AZURE_STORAGE_ACCESS_KEY", Endpoint: "http://127.0.0.1:12345/devstoreaccount1", Name: "devstoreaccount1", Key: devKey},
+		},
+		{
+			"emulator",
+			env{"AzureWebJobsStorage": "UseDevelopmentStorage=true"},
+			account{Auth: config.AccountKey, Setting: "AzureWebJobsStorage", Endpoint: "http://127.0.0.1:10000/devstoreaccount1", Name: "devstoreaccount1", Key: devKey},
+		},
+		{
+			"connection string with key",
+			env{"AzureWebJobsStorage": "DefaultEndpointsProtocol=https;AccountName=acme;AccountKey=" + canaryKey + ";EndpointSuffix=core.chinacloudapi.cn;"},
+			account{Auth: config.AccountKey, Setting: "AzureWebJobsStorage", Endpoint: "https://acme.blob.core.chinacloudapi.cn", Name: "acme", Key: canaryKey},
+		},
+		{
+			"connection string with endpoint",
+			env{"AzureWebJobsStorage": "AccountName=devstoreaccount1;AccountKey=" + devKey + ";BlobEndpoint=http://localhost:7/devstoreaccount1"},
+			account{Auth: config.AccountKey, Setting: "AzureWebJobsStorage", Endpoint: "http://localhost:7/devstoreaccount1", Name: "devstoreaccount1", Key: devKey},
+		},
+		{
+			"connection string with signature",
+			env{"AzureWebJobsStorage": "BlobEndpoint=https://acme.blob.core.windows.net/;SharedAccessSignature=sv=1&sig=abc%3D"},
+			account{Auth: config.SharedAccess, Setting: "AzureWebJobsStorage", Endpoint: "https://acme.blob.core.windows.net", SAS: "sv=1&sig=abc%3D"},
+		},
+		{
+			"host identity by address",
+			env{"AzureWebJobsStorage__blobServiceUri": "https://acme.blob.core.windows.net", "AzureWebJobsStorage__credential": "managedidentity", "AzureWebJobsStorage__clientId": identity, "AZURE_CLIENT_ID": workspace},
+			account{Auth: config.ManagedIdentity, Setting: "AzureWebJobsStorage__blobServiceUri", Endpoint: "https://acme.blob.core.windows.net", ID: identity},
+		},
+		{
+			"host identity by name",
+			env{"AzureWebJobsStorage__accountName": "acme", "AZURE_CLIENT_ID": identity},
+			account{Auth: config.ManagedIdentity, Setting: "AzureWebJobsStorage__accountName", Endpoint: "https://acme.blob.core.windows.net", ID: identity},
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			setEnv(t, withStorage(tc.env))
+			s, err := config.Load()
+			if err != nil {
+				t.Fatal(err)
+			}
+			a := s.State.Account
+			got := account{a.Auth, a.Setting, a.BlobEndpoint.String(), a.Name, a.Key.Reveal(), a.ClientID, a.SAS.Reveal()}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("account (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestStorageProblems(t *testing.T) {
+	type env = map[string]string
+	for _, tc := range []struct {
+		name    string
+		env     env
+		setting string
+		says    string
+	}{
+		{"nothing", env{}, "STATE_URL", "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCESS_KEY, or AZURE_STORAGE_ACCOUNT_NAME alone to use a managed identity, or AzureWebJobsStorage"},
+		{"key without name", env{"AZURE_STORAGE_ACCESS_KEY": canaryKey}, "AZURE_STORAGE_ACCESS_KEY", "without AZURE_STORAGE_ACCOUNT_NAME"},
+		{"endpoint without name", env{"AZURE_STORAGE_BLOB_ENDPOINT": "https://x"}, "AZURE_STORAGE_BLOB_ENDPOINT", "without AZURE_STORAGE_ACCOUNT_NAME"},
+		{"host instead of a name", env{"AZURE_STORAGE_ACCOUNT_NAME": "acme.blob.core.windows.net"}, "AZURE_STORAGE_ACCOUNT_NAME", "the name alone"},
+		{"damaged key", env{"AZURE_STORAGE_ACCOUNT_NAME": "acme", "AZURE_STORAGE_ACCESS_KEY": canaryKey[1:]}, "AZURE_STORAGE_ACCESS_KEY", "base64"},
+		{"reference as key is no managed identity", env{"AZURE_STORAGE_ACCOUNT_NAME": "acme", "AZURE_STORAGE_ACCESS_KEY": "@Microsoft.KeyVault(x)"}, "AZURE_STORAGE_ACCESS_KEY", "reference"},
+		{"endpoint on http", env{"AZURE_STORAGE_ACCOUNT_NAME": "acme", "AZURE_STORAGE_BLOB_ENDPOINT": "http://acme.blob.core.windows.net"}, "AZURE_STORAGE_BLOB_ENDPOINT", "use https"},
+		{"endpoint with a signature", env{"AZURE_STORAGE_ACCOUNT_NAME": "acme", "AZURE_STORAGE_BLOB_ENDPOINT": "https://acme.blob.core.windows.net/?sig=" + canaryKey}, "AZURE_STORAGE_BLOB_ENDPOINT", "query"},
+		{"Azurite without account", env{"AZURE_STORAGE_ACCOUNT_NAME": "devstoreaccount1", "AZURE_STORAGE_ACCESS_KEY": canaryKey, "AZURE_STORAGE_BLOB_ENDPOINT": "http://127.0.0.1:10000"}, "AZURE_STORAGE_BLOB_ENDPOINT", "lacks the account's name"},
+		{"identity over http", env{"AZURE_STORAGE_ACCOUNT_NAME": "acme", "AZURE_STORAGE_BLOB_ENDPOINT": "http://127.0.0.1:10000/acme"}, "AZURE_STORAGE_ACCESS_KEY", "over http"},
+		{"identity that is a name", env{"AZURE_STORAGE_ACCOUNT_NAME": "acme", "AZURE_CLIENT_ID": "my-identity"}, "AZURE_CLIENT_ID", "no GUID"},
+		{"no connection string", env{"AzureWebJobsStorage": canaryKey[:10]}, "AzureWebJobsStorage", "no connection string"},
+		{"connection string without key", env{"AzureWebJobsStorage": "AccountName=acme"}, "AzureWebJobsStorage", "neither AccountName with AccountKey"},
+		{"connection string without account", env{"AzureWebJobsStorage": "AccountKey=" + canaryKey}, "AzureWebJobsStorage", "neither AccountName nor BlobEndpoint"},
+		{"connection string with damaged key", env{"AzureWebJobsStorage": "AccountName=acme;AccountKey=" + canaryKey[1:]}, "AzureWebJobsStorage", "base64"},
+		{"connection string on http", env{"AzureWebJobsStorage": "DefaultEndpointsProtocol=http;AccountName=acme;AccountKey=" + canaryKey}, "AzureWebJobsStorage", "use https"},
+		{"connection string with an odd account", env{"AzureWebJobsStorage": "AccountName=acme/x;AccountKey=" + canaryKey}, "AzureWebJobsStorage", "has an AccountName"},
+		{"emulator behind a proxy", env{"AzureWebJobsStorage": "UseDevelopmentStorage=true;DevelopmentStorageProxyUri=http://x"}, "AzureWebJobsStorage", "another port"},
+		{"host account as reference", env{"AzureWebJobsStorage": "@Microsoft.KeyVault(x)"}, "AzureWebJobsStorage", "reference"},
+		{"other credential", env{"AzureWebJobsStorage__accountName": "acme", "AzureWebJobsStorage__credential": "key"}, "AzureWebJobsStorage__credential", "managedidentity"},
+		{"host identity that is a name", env{"AzureWebJobsStorage__accountName": "acme", "AzureWebJobsStorage__clientId": "me"}, "AzureWebJobsStorage__clientId", "no GUID"},
+		{"host account with a host", env{"AzureWebJobsStorage__accountName": "acme.blob.core.windows.net"}, "AzureWebJobsStorage__accountName", "the name alone"},
+		{"host identity over http", env{"AzureWebJobsStorage__blobServiceUri": "http://127.0.0.1:1/a"}, "AzureWebJobsStorage__blobServiceUri", "does not work"},
+		{"host account in the wrong case", env{"AzureWebJobsStorage__AccountName": "acme", "STATE_URL": "file:///x"}, "AzureWebJobsStorage__accountName", "rename it"},
+		{"unknown state", env{"STATE_URL": "s3://bucket"}, "STATE_URL", "azblob://container or file:///dir"},
+		{"bare directory", env{"STATE_URL": "/var/lib/x"}, "STATE_URL", "file:///dir"},
+		{"two slashes", env{"STATE_URL": "file://var/lib"}, "STATE_URL", "three slashes"},
+		{"root directory", env{"STATE_URL": "file:///"}, "STATE_URL", "three slashes"},
+		{"container in capitals", env{"STATE_URL": "azblob://State", "AzureWebJobsStorage": "UseDevelopmentStorage=true"}, "STATE_URL", "lower-case"},
+		{"container with a path", env{"STATE_URL": "azblob://state/a", "AzureWebJobsStorage": "UseDevelopmentStorage=true"}, "STATE_URL", "nothing else"},
+		{"directory in Azure", env{"STATE_URL": "file:///x", "WEBSITE_SITE_NAME": "app"}, "STATE_URL", "loses"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			setEnv(t, withStorage(tc.env))
+			_, err := config.Load()
+			got := problems(t, err)
+			if len(got) != 1 || got[0].Setting != tc.setting || !strings.Contains(got[0].Message, tc.says) {
+				t.Errorf("got %q, want one problem of %s with %q", got, tc.setting, tc.says)
+			}
+		})
+	}
+}
+
+func TestStateDirectory(t *testing.T) {
+	for url, want := range map[string]string{
+		"file:///var/lib/connector": "/var/lib/connector",
+		"file://localhost/var/lib":  "/var/lib",
+		"file:///with%20blank":      "/with blank",
+		"file:.local/state":         ".local/state",
+		"file:with%20blank":         "with blank",
+		"file:///C:/state":          "C:/state",
+	} {
+		t.Run(url, func(t *testing.T) {
+			setEnv(t, withStorage(map[string]string{"STATE_URL": url}))
+			s, err := config.Load()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(filepath.FromSlash(want), s.State.Dir); diff != "" {
+				t.Errorf("directory (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// FuzzConnectionString: whatever the text, there is a problem or an account that
+// can be used safely, and the text is not shown.
+func FuzzConnectionString(f *testing.F) {
+	for _, seed := range []string{
+		"UseDevelopmentStorage=true", "AccountName=acme;AccountKey=" + canaryKey, ";;=;", "BlobEndpoint=https://h;SharedAccessSignature=?s",
+		"AccountName=a/b?;AccountKey=" + canaryKey, "DefaultEndpointsProtocol=http;AccountName=127.0.0.1;AccountKey=AAAA;EndpointSuffix=localhost",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if strings.ContainsRune(text, 0) {
+			return // no environment variable can hold it
+		}
+		setEnv(t, withStorage(map[string]string{"AzureWebJobsStorage": text}))
+		s, err := config.Load()
+		if err != nil {
+			if secret := strings.TrimSpace(text); len(secret) > 40 && strings.Contains(err.Error(), secret) {
+				t.Errorf("error shows the text: %v", err)
+			}
+			return
+		}
+		a := s.State.Account
+		if a.BlobEndpoint == nil || a.BlobEndpoint.Host == "" || a.BlobEndpoint.RawQuery != "" || a.BlobEndpoint.User != nil {
+			t.Errorf("endpoint is %v", a.BlobEndpoint)
+		}
+		if keyed := a.Name != "" && !a.Key.IsZero(); keyed == (a.Auth == config.SharedAccess) || a.Auth == config.SharedAccess && a.SAS.IsZero() {
+			t.Errorf("account can't sign in: %+v", a)
+		}
+	})
+}

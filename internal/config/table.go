@@ -1,0 +1,81 @@
+package config
+
+import "strings"
+
+// Setting describes one app setting.
+type Setting struct {
+	// Name is the environment variable, in exact case.
+	Name string
+	// Default is the value used when the setting is absent or empty; "" for none.
+	Default string
+	// Otherwise says in words what an absent setting comes to, where Default can't.
+	Otherwise string
+	// Meaning is one or two sentences of Markdown.
+	Meaning string
+	// Secret values belong into Key Vault and are never shown.
+	Secret bool
+	// Required settings have no default that works. TENANT_ID gives way to SAILPOINT_BASE_URL.
+	Required bool
+}
+
+// Table returns every setting, in the order in which people read them.
+func Table() []Setting {
+	return []Setting{
+		{Name: "TENANT_ID", Required: true, Meaning: "Short name of the IdentityNow tenant (`acme`), or its API host (`acme.api.identitynow.com`). May stay empty when `SAILPOINT_BASE_URL` is set."},
+		{Name: "CLIENT_ID", Required: true, Meaning: "Id of the API client or personal access token."},
+		{Name: "CLIENT_SECRET", Required: true, Secret: true, Meaning: "Its secret. In Azure use a Key Vault reference."},
+		{Name: "GRANT_TYPE", Default: "client_credentials", Meaning: "Accepted for the sake of old deployments; no other value works."},
+		{Name: "SAILPOINT_BASE_URL", Otherwise: "`https://{TENANT_ID}.api.identitynow.com`", Meaning: "Address of the API: demo tenants, FedRAMP, a proxy."},
+		{Name: "SAILPOINT_API_VERSION", Default: "v1", Meaning: "`v1` for the per-service paths, or a legacy prefix to begin with: `v2026`, `v2025`, `v2024`, `v3`, `beta`."},
+		{Name: "LIMIT", Default: "1000", Meaning: "Search page size, 1 to 10000. It does not cap a run."},
+
+		{Name: "INGESTION_API", Otherwise: "by what is set", Meaning: "`DataCollector` (needs `CUSTOMER_ID` and `SHARED_KEY`) or `NDJSON` (stdout or a file, for looking). `LogsIngestion` is a name kept for a later version."},
+		{Name: "CUSTOMER_ID", Meaning: "Workspace id, for `DataCollector`."},
+		{Name: "SHARED_KEY", Secret: true, Meaning: "Primary or secondary key of the workspace, for `DataCollector`."},
+		{Name: "logAnalyticsUri", Otherwise: "`https://{CUSTOMER_ID}.ods.opinsights.azure.com`", Meaning: "Address of the workspace in another cloud, for instance `https://{CUSTOMER_ID}.ods.opinsights.azure.us`."},
+		{Name: "LOGS_INGESTION_ENDPOINT", Meaning: "For `LogsIngestion`; not used in this version."},
+		{Name: "DCR_IMMUTABLE_ID", Meaning: "For `LogsIngestion`; not used in this version."},
+		{Name: "BATCH_BYTES", Default: "4000000", Meaning: "Size of a batch to aim at, in bytes, 1024 to 30000000."},
+		{Name: "NDJSON_PATH", Otherwise: "stdout", Meaning: "File that `NDJSON` appends to."},
+
+		{Name: "STATE_URL", Default: "azblob://sailpoint-connector", Meaning: "Where checkpoints live: `azblob://container` in the storage account below, or, on your own machine, `file:///absolute/dir` or `file:relative/dir`."},
+		{Name: "AZURE_STORAGE_ACCOUNT_NAME", Otherwise: "the account of `AzureWebJobsStorage`", Meaning: "Storage account for `azblob://`."},
+		{Name: "AZURE_STORAGE_ACCESS_KEY", Otherwise: "managed identity", Secret: true, Meaning: "Key of that account."},
+		{Name: "AZURE_STORAGE_BLOB_ENDPOINT", Otherwise: "`https://{account}.blob.core.windows.net`", Meaning: "Sovereign clouds, private endpoints, Azurite."},
+		{Name: "AZURE_CLIENT_ID", Otherwise: "the system-assigned identity", Meaning: "Client id of a user-assigned managed identity."},
+		{Name: "AzureWebJobsStorage", Secret: true, Meaning: "The Functions host's own connection string; also `UseDevelopmentStorage=true`. Used for `azblob://` when no account is named above."},
+		{Name: "AzureWebJobsStorage__blobServiceUri", Meaning: "The same with a managed identity: address of the blob service."},
+		{Name: "AzureWebJobsStorage__accountName", Meaning: "The same by name, for the public cloud."},
+		{Name: "AzureWebJobsStorage__credential", Meaning: "`managedidentity` or empty."},
+		{Name: "AzureWebJobsStorage__clientId", Otherwise: "`AZURE_CLIENT_ID`", Meaning: "Client id of the identity for this account."},
+
+		{Name: "POLL_SCHEDULE", Default: "0 * * * * *", Meaning: "Timer in NCRONTAB, six fields: second, minute, hour, day, month, day of week. The host disables the function if it is missing."},
+		{Name: "INITIAL_LOOKBACK", Default: "24h", Meaning: "How far back the very first run begins. Durations look like `90s`, `4m`, `24h`."},
+		{Name: "SETTLE_DELAY", Default: "60s", Meaning: "How far the newest search window stays behind now, 0 to 1h, so that events have been indexed."},
+		{Name: "RUN_BUDGET", Default: "4m", Meaning: "A run stops starting work before this is spent, 1s to 9m; the next one goes on."},
+		{Name: "LOG_LEVEL", Default: "info", Meaning: "`debug`, `info`, `warn` or `error`."},
+	}
+}
+
+// Markdown renders [Table] for the README.
+func Markdown() string {
+	var b strings.Builder
+	b.WriteString("| Setting | Default | Meaning |\n|---|---|---|\n")
+	for _, s := range Table() {
+		fallback := s.Otherwise
+		switch {
+		case s.Required:
+			fallback = "**required**"
+		case s.Default != "":
+			fallback = "`" + s.Default + "`"
+		case fallback == "":
+			fallback = "–"
+		}
+		meaning := s.Meaning
+		if s.Secret {
+			meaning += " *Secret.*"
+		}
+		b.WriteString("| `" + s.Name + "` | " + fallback + " | " + meaning + " |\n")
+	}
+	return b.String()
+}

@@ -1,0 +1,180 @@
+package config_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/config"
+)
+
+const example = "../../local.settings.example.json"
+
+// TestTableIsComplete sets every setting to something that is reported or that
+// changes the outcome: what Load does not read would show no effect.
+func TestTableIsComplete(t *testing.T) {
+	const reference = "@Microsoft.KeyVault(x)" // reported for any setting that is read
+	for _, s := range config.Table() {
+		t.Run(s.Name, func(t *testing.T) {
+			setEnv(t, with(map[string]string{s.Name: reference}))
+			_, err := config.Load()
+			if got := problems(t, err); len(got) == 0 || got[0].Setting != s.Name {
+				t.Errorf("setting is not read: %q", got)
+			}
+			if s.Meaning == "" || s.Required && s.Default != "" {
+				t.Errorf("odd entry: %+v", s)
+			}
+		})
+	}
+}
+
+// TestDefaults: the defaults in the table are what an empty environment comes to.
+func TestDefaults(t *testing.T) {
+	env := valid()
+	for _, s := range config.Table() {
+		if s.Default != "" {
+			env[s.Name] = s.Default
+		}
+	}
+	setEnv(t, valid())
+	implicit, err := config.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	setEnv(t, env)
+	explicit, err := config.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	opt := cmp.Comparer(func(a, b interface{ Reveal() string }) bool { return a.Reveal() == b.Reveal() })
+	if diff := cmp.Diff(explicit, implicit, opt); diff != "" {
+		t.Errorf("(-table +implicit):\n%s", diff)
+	}
+}
+
+func TestExampleFile(t *testing.T) {
+	values, err := config.ReadFile(example)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What the example leaves out on purpose: these select a managed identity for
+	// the host's account, which exists in Azure only.
+	absent := []string{
+		"AzureWebJobsStorage__blobServiceUri", "AzureWebJobsStorage__accountName",
+		"AzureWebJobsStorage__credential", "AzureWebJobsStorage__clientId",
+	}
+	// Values that are meant for one's own machine, not the default.
+	local := map[string]string{
+		"AzureWebJobsStorage": "UseDevelopmentStorage=true", "STATE_URL": "file:.local/state", "INGESTION_API": "DataCollector",
+	}
+	want := map[string]string{"FUNCTIONS_WORKER_RUNTIME": "custom"}
+	got, env, placeholders := map[string]string{}, map[string]string{}, []string{}
+	for _, v := range values {
+		got[v.Name], env[v.Name] = v.Text, v.Text
+		if strings.HasPrefix(v.Text, "<") {
+			got[v.Name] = "<>"
+			placeholders = append(placeholders, v.Name)
+		}
+	}
+	for _, s := range config.Table() {
+		switch {
+		case slices.Contains(absent, s.Name):
+		case local[s.Name] != "":
+			want[s.Name] = local[s.Name]
+		case s.Required, s.Name == "CUSTOMER_ID", s.Name == "SHARED_KEY":
+			want[s.Name] = "<>"
+		default:
+			want[s.Name] = s.Default
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("example file (-want +got):\n%s", diff)
+	}
+
+	setEnv(t, env)
+	_, err = config.Load()
+	var reported []string
+	for _, p := range problems(t, err) {
+		reported = append(reported, p.Setting)
+	}
+	slices.Sort(reported)
+	if diff := cmp.Diff(placeholders, reported); diff != "" {
+		t.Errorf("problems of the untouched example (-want +got):\n%s", diff)
+	}
+	for _, name := range placeholders {
+		env[name] = valid()[name]
+	}
+	setEnv(t, env)
+	if _, err := config.Load(); err != nil {
+		t.Errorf("example with the placeholders filled in: %v", err)
+	}
+}
+
+func TestMarkdown(t *testing.T) {
+	lines := strings.Split(strings.TrimSpace(config.Markdown()), "\n")
+	if got, want := len(lines), 2+len(config.Table()); got != want {
+		t.Fatalf("%d lines, want %d", got, want)
+	}
+	for _, want := range []string{
+		"| `TENANT_ID` | **required** | ",
+		"| `LIMIT` | `1000` | Search page size",
+		"| `SHARED_KEY` | – | Primary or secondary key of the workspace, for `DataCollector`. *Secret.* |",
+		"| `SAILPOINT_BASE_URL` | `https://{TENANT_ID}.api.identitynow.com` |",
+	} {
+		if !slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, want) }) {
+			t.Errorf("no line begins with %q", want)
+		}
+	}
+	for i, line := range lines {
+		if strings.Count(line, "|") != 4 {
+			t.Errorf("line %d does not have three cells: %s", i+1, line)
+		}
+	}
+}
+
+func TestReadFile(t *testing.T) {
+	type values = []config.Value
+	for _, tc := range []struct {
+		name, content string
+		want          values
+		says          string
+	}{
+		{"sorted", `{"Values":{"B":"2","A":"1"},"Host":{"CORS":"*"}}`, values{{"A", "1"}, {"B", "2"}}, ""},
+		{"byte order mark", "\xef\xbb\xbf" + `{"Values":{"A":"1"}}`, values{{"A", "1"}}, ""},
+		{"no values", `{}`, values{}, ""},
+		{"encrypted", `{"IsEncrypted":true,"Values":{"A":"` + canarySecret + `"}}`, nil, "func settings decrypt"},
+		{"number", `{"Values":{"LIMIT":1000}}`, nil, `"LIMIT" must be a text`},
+		{"list", `["` + canarySecret + `"]`, nil, `"Values"`},
+		{"missing comma", "{\n\"Values\":{\"A\":\"" + canarySecret + "\"\n\"B\":\"2\"}}", nil, "line 3"},
+		{"comment", "{\n// " + canarySecret + "\n}", nil, "line 2"},
+		{"cut", `{"Values":{"A":"` + canarySecret, nil, "line 1"},
+		{"name twice", `{"Values":{"A":"1","A":"2"}}`, nil, "occurs twice"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "local.settings.json")
+			if err := os.WriteFile(path, []byte(tc.content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			got, err := config.ReadFile(path)
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("values (-want +got):\n%s", diff)
+			}
+			if tc.says == "" {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			if err == nil || !strings.Contains(err.Error(), tc.says) || strings.Contains(err.Error(), canarySecret) {
+				t.Errorf("error is %v, want one with %q and without the content", err, tc.says)
+			}
+		})
+	}
+	if _, err := config.ReadFile(filepath.Join(t.TempDir(), "none.json")); err == nil || !strings.Contains(err.Error(), "example") {
+		t.Errorf("error of a missing file is %v", err)
+	}
+}
