@@ -6,6 +6,13 @@
 // conditionally, so that two writers can't overwrite each other unseen. The
 // adapters are azblob (Azure Blob Storage and Azurite), file (a local
 // directory) and mem (tests); statetest holds the suite that all of them pass.
+//
+// The keys, where tenant is what [TenantElement] makes of the tenant's host:
+//
+//	{tenant}/checkpoints/{stream}.json           how far a stream is delivered
+//	{tenant}/ledger/{stream}/{day}/{time}        delivered ids of one window of event time
+//	{tenant}/quarantine/{stream}/{day}/{hashes}  an original that could not be delivered as it was
+//	{tenant}/locks/{stream}                      the lock of a stream
 package state
 
 import (
@@ -53,7 +60,7 @@ type Info struct {
 // Store is a small key-value store with conditional writes.
 //
 // Keys are slash-separated, of letters, digits and "-_.", with no empty, "."
-// or ".." element. Methods may be called from several goroutines. Errors wrap
+// or ".." element (see [CheckKey]), and no key is a folder of another. Methods may be called from several goroutines. Errors wrap
 // the sentinels above where one applies and name the operation and the key.
 // Transient faults are retried by the adapter, within ctx.
 type Store interface {

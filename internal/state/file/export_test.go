@@ -1,0 +1,4 @@
+package file
+
+// Explain is here because a test can't fill a disk or, as root, be denied access.
+var Explain = explain

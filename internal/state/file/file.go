@@ -1,0 +1,362 @@
+// Package file keeps state in a local folder: the embedded default for use at
+// a desk, where no storage account is wanted.
+//
+// The object called a/b is the file a/b below the root, so it can be looked at
+// with any tool. Names with a "~" are the store's own; no key can hold one:
+//
+//	~lock       guards the moment in which a file is compared and replaced
+//	~tmp/       files that are being written; a killed process may leave one behind,
+//	            which does no harm and is swept when it is an hour old
+//	a/b~lock    the lock called a/b, if it was ever taken
+//
+// A write goes to a temporary file that is fsynced, then renamed into its
+// place, and the folder is fsynced: after a crash the object is the old one or
+// the new one. The version of an object is a hash of its bytes. So a
+// conditional write succeeds if the object holds what the writer has seen,
+// whatever happened in between.
+//
+// Locks belong to the operating system and end with their process. The folder
+// must be on a file system with locks, which local disks are.
+package file
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/flock"
+	"github.com/idn-sentinel/idn-sentinel/internal/state"
+)
+
+var _ state.Store = (*Store)(nil)
+
+const (
+	lockSuffix = "~lock"
+	tmpFolder  = "~tmp"
+	// staleAfter is the age at which no live process can still be writing a temporary file.
+	staleAfter = time.Hour
+)
+
+// Store is a [state.Store] in a folder.
+type Store struct {
+	root  string
+	mine  chan struct{} // a mutex that can be waited for with a context
+	sweep sync.Once
+}
+
+// Open returns the store in the folder root, which is created when something
+// is first stored. It touches nothing by itself.
+func Open(root string) (*Store, error) {
+	if root == "" {
+		return nil, errors.New("STATE_URL names no folder: it must look like file:///dir")
+	}
+	abs, err := filepath.Abs(root)
+	if err != nil {
+		return nil, fmt.Errorf("STATE_URL: %w", err)
+	}
+	return &Store{root: abs, mine: make(chan struct{}, 1)}, nil
+}
+
+func (s *Store) path(key string) string { return filepath.Join(s.root, filepath.FromSlash(key)) }
+
+// begin checks what every operation checks first.
+func begin(ctx context.Context, op, key string) error {
+	if err := state.CheckKey(key); err != nil {
+		return err
+	}
+	if err := state.ContextErr(ctx); err != nil {
+		return fmt.Errorf("%s state object %q: %w", op, key, err)
+	}
+	return nil
+}
+
+// Get implements [state.Store].
+func (s *Store) Get(ctx context.Context, key string) (state.Object, error) {
+	if err := begin(ctx, "read", key); err != nil {
+		return state.Object{}, err
+	}
+	data, err := readFile(s.path(key))
+	if err != nil {
+		return state.Object{}, explain("read", key, err)
+	}
+	return state.Object{Data: data, ETag: etagOf(data)}, nil
+}
+
+// Put implements [state.Store].
+func (s *Store) Put(ctx context.Context, key string, data []byte, prev state.ETag) (state.ETag, error) {
+	if err := begin(ctx, "write", key); err != nil {
+		return "", err
+	}
+	s.sweep.Do(s.sweepStale)
+	// The slow part comes first, outside the lock.
+	tmp, err := s.writeTemp(data)
+	if err != nil {
+		return "", explain("write", key, err)
+	}
+	err = s.locked(ctx, func() error {
+		if err := s.expect(key, prev); err != nil {
+			return err
+		}
+		return replace(tmp, s.path(key))
+	})
+	if err != nil {
+		return "", explain("write", key, errors.Join(err, removeIfThere(tmp)))
+	}
+	return etagOf(data), nil
+}
+
+// expect returns ErrConflict unless the object's version is prev.
+func (s *Store) expect(key string, prev state.ETag) error {
+	if prev == state.Any {
+		return nil
+	}
+	now := state.Absent
+	data, err := readFile(s.path(key))
+	switch {
+	case err == nil:
+		now = etagOf(data)
+	case !errors.Is(err, state.ErrNotFound):
+		return err
+	}
+	if now != prev {
+		return state.ErrConflict
+	}
+	return nil
+}
+
+// Delete implements [state.Store]. Folders that become empty go too.
+func (s *Store) Delete(ctx context.Context, key string) error {
+	if err := begin(ctx, "delete", key); err != nil {
+		return err
+	}
+	path := s.path(key)
+	if _, err := os.Lstat(path); isMissing(err) {
+		return nil
+	}
+	err := s.locked(ctx, func() error {
+		if err := removeIfThere(path); err != nil {
+			return err
+		}
+		dir := filepath.Dir(path)
+		for dir != s.root && os.Remove(dir) == nil { // fails on the first that is not empty
+			dir = filepath.Dir(dir)
+		}
+		return syncDir(dir)
+	})
+	if err != nil {
+		return explain("delete", key, err)
+	}
+	return nil
+}
+
+// Lock implements [state.Store]. The lock is never lost: held ends only with
+// ctx or by release.
+func (s *Store) Lock(ctx context.Context, key string) (context.Context, func(context.Context) error, error) {
+	if err := begin(ctx, "lock", key); err != nil {
+		return nil, nil, err
+	}
+	var f *os.File
+	err := s.locked(ctx, func() error { // so that no Delete removes the folder in between
+		path := s.path(key) + lockSuffix
+		if err := mkdirAll(filepath.Dir(path)); err != nil {
+			return err
+		}
+		var err error
+		f, err = takeLock(path)
+		return err
+	})
+	if err != nil {
+		return nil, nil, explain("lock", key, err)
+	}
+	held, cancel := context.WithCancel(ctx)
+	release := sync.OnceValue(func() error {
+		cancel()
+		return f.Close() // the file stays: another process may have it open already
+	})
+	return held, func(context.Context) error { return release() }, nil
+}
+
+// takeLock locks the file at path, or returns ErrLocked at once.
+func takeLock(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	ok, err := flock.TryLock(f)
+	if err == nil && !ok {
+		err = state.ErrLocked
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// locked runs do while no other process or goroutine replaces or deletes a file.
+func (s *Store) locked(ctx context.Context, do func() error) (err error) {
+	select {
+	case s.mine <- struct{}{}:
+		defer func() { <-s.mine }()
+	case <-ctx.Done():
+		return state.ContextErr(ctx)
+	}
+	if err := mkdirAll(s.root); err != nil {
+		return err
+	}
+	f, err := waitLock(ctx, filepath.Join(s.root, lockSuffix))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return do()
+}
+
+// waitLock is takeLock with patience. It asks again and again because waiting
+// for a file lock can't be cancelled; others hold it for milliseconds.
+func waitLock(ctx context.Context, path string) (*os.File, error) {
+	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
+		f, err := takeLock(path)
+		if !errors.Is(err, state.ErrLocked) {
+			return f, err
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return nil, fmt.Errorf("wait for another process that is writing: %w", state.ContextErr(ctx))
+		}
+	}
+}
+
+// writeTemp writes data durably to a new temporary file.
+func (s *Store) writeTemp(data []byte) (path string, err error) {
+	dir := filepath.Join(s.root, tmpFolder)
+	if err := mkdirAll(dir); err != nil {
+		return "", err
+	}
+	f, err := os.CreateTemp(dir, "put-*")
+	if err != nil {
+		return "", err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return "", errors.Join(err, os.Remove(f.Name()))
+	}
+	return f.Name(), nil
+}
+
+// sweepStale removes what killed processes left in the temporary folder. What
+// it can't remove does no harm.
+func (s *Store) sweepStale() {
+	dir := filepath.Join(s.root, tmpFolder)
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > staleAfter {
+			_ = os.Remove(filepath.Join(dir, e.Name()))
+		}
+	}
+}
+
+// replace renames the file from to the path to, durably.
+func replace(from, to string) error {
+	dir := filepath.Dir(to)
+	if err := mkdirAll(dir); err != nil {
+		return err
+	}
+	if err := os.Rename(from, to); err != nil {
+		return err
+	}
+	return syncDir(dir)
+}
+
+// mkdirAll creates dir and its parents, each durably in its own.
+func mkdirAll(dir string) error {
+	if info, err := os.Stat(dir); err == nil && info.IsDir() {
+		return nil
+	}
+	parent := filepath.Dir(dir)
+	if parent != dir {
+		if err := mkdirAll(parent); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		// Another process may have been quicker.
+		if info, statErr := os.Stat(dir); statErr == nil && info.IsDir() {
+			return nil
+		}
+		return err
+	}
+	return syncDir(parent)
+}
+
+// syncDir makes the names in dir durable. Windows can't and need not.
+func syncDir(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// readFile reads an object's file; a folder in its place is no object.
+func readFile(path string) ([]byte, error) {
+	data, err := os.ReadFile(path)
+	if err == nil {
+		return data, nil
+	}
+	if isMissing(err) {
+		return nil, state.ErrNotFound
+	}
+	if info, statErr := os.Stat(path); statErr == nil && info.IsDir() {
+		return nil, state.ErrNotFound
+	}
+	return nil, err
+}
+
+func removeIfThere(path string) error {
+	if err := os.Remove(path); err != nil && !isMissing(err) {
+		return err
+	}
+	return nil
+}
+
+// isMissing is true as well when a parent is a file, so that nothing can be below it.
+func isMissing(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+}
+
+func etagOf(data []byte) state.ETag {
+	sum := sha256.Sum256(data)
+	return state.ETag(hex.EncodeToString(sum[:16]))
+}
+
+// explain names the operation and the object, and what the user can do.
+func explain(op, key string, err error) error {
+	hint := ""
+	switch {
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		hint = ": STATE_URL must name a folder that this process may write to"
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		hint = ": the disk of the folder in STATE_URL is full; free space there"
+	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, fs.ErrExist):
+		hint = ": a file lies where a folder is needed; STATE_URL must name a folder of the connector's own"
+	}
+	return fmt.Errorf("%s state object %q: %w%s", op, key, err, hint)
+}

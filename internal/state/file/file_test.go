@@ -1,0 +1,201 @@
+package file_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/state"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/file"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/statetest"
+)
+
+// TestMain runs the other process of [TestLockEndsWithProcess] when the test
+// binary was started as such.
+func TestMain(m *testing.M) {
+	if root := os.Getenv("FILE_TEST_HOLD_LOCK"); root != "" {
+		holdLock(root)
+	}
+	os.Exit(m.Run())
+}
+
+func holdLock(root string) {
+	store := open(root)
+	_, _, err := store.Lock(context.Background(), "t/locks/events")
+	fmt.Fprintln(os.Stdout, "lock:", err)
+	select {} // until killed
+}
+
+func open(root string) *file.Store {
+	store, err := file.Open(root)
+	if err != nil {
+		panic(err)
+	}
+	return store
+}
+
+func TestConformance(t *testing.T) {
+	statetest.Run(t, statetest.Subject{Open: func(tb testing.TB) func() state.Store {
+		root := filepath.Join(tb.TempDir(), "not", "there", "yet")
+		return func() state.Store { return open(root) }
+	}})
+}
+
+func TestLockEndsWithProcess(t *testing.T) {
+	root := t.TempDir()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "FILE_TEST_HOLD_LOCK="+root)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil || line != "lock: <nil>\n" {
+		t.Fatalf("the other process says %q, %v", line, err)
+	}
+	store := open(root)
+	if _, _, err := store.Lock(t.Context(), "t/locks/events"); !errors.Is(err, state.ErrLocked) {
+		t.Errorf("Lock while the other process lives: %v, want ErrLocked", err)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // "signal: killed"
+	_, release, err := store.Lock(t.Context(), "t/locks/events")
+	if err != nil {
+		t.Fatalf("Lock after the other process was killed: %v", err)
+	}
+	if err := release(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestObjectsArePlainFiles(t *testing.T) {
+	root := t.TempDir()
+	if _, err := open(root).Put(t.Context(), "acme/checkpoints/x.json", []byte("{}"), state.Absent); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(root, "acme", "checkpoints", "x.json")
+	if got, err := os.ReadFile(path); err != nil || string(got) != "{}" {
+		t.Errorf("file holds %q, %v", got, err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v; want that only the owner can read it", info.Mode(), err)
+	}
+}
+
+func TestStaleTemporaryFiles(t *testing.T) {
+	root := t.TempDir()
+	tmp := filepath.Join(root, "~tmp")
+	if err := os.Mkdir(tmp, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	stale, live := filepath.Join(tmp, "put-1"), filepath.Join(tmp, "put-2")
+	for _, path := range []string{stale, live} {
+		if err := os.WriteFile(path, []byte("half an obj"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	old := time.Now().Add(-2 * time.Hour)
+	if err := os.Chtimes(stale, old, old); err != nil {
+		t.Fatal(err)
+	}
+	store := open(root)
+	if _, err := store.Put(t.Context(), "t/x", nil, state.Absent); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(stale); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("stale file: %v, want that it is swept", err)
+	}
+	if _, err := os.Stat(live); err != nil {
+		t.Errorf("file of a process that may live: %v", err)
+	}
+	for info, err := range store.List(t.Context(), "") {
+		if err != nil || info.Key != "t/x" {
+			t.Errorf("List yields %q, %v", info.Key, err)
+		}
+	}
+}
+
+func TestFailedPutLeavesNothing(t *testing.T) {
+	root := t.TempDir()
+	store := open(root)
+	if _, err := store.Put(t.Context(), "t/x", []byte("1"), state.Absent); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Put(t.Context(), "t/x", []byte("2"), state.Absent); !errors.Is(err, state.ErrConflict) {
+		t.Fatalf("Put: %v, want ErrConflict", err)
+	}
+	if left, err := os.ReadDir(filepath.Join(root, "~tmp")); err != nil || len(left) > 0 {
+		t.Errorf("temporary files left: %v, %v", left, err)
+	}
+}
+
+// TestWriterThatHangs shows that waiting for a stuck process ends with the context.
+func TestWriterThatHangs(t *testing.T) {
+	root := t.TempDir()
+	store := open(root)
+	put := func(ctx context.Context) error {
+		_, err := store.Put(ctx, "t/x", nil, state.Any)
+		return err
+	}
+	// The lock file of the whole store is, seen from outside, a file that can be locked.
+	_, release, err := open(filepath.Dir(root)).Lock(t.Context(), filepath.Base(root)+"/x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Link(filepath.Join(root, "x~lock"), filepath.Join(root, "~lock")); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if err := put(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Put: %v, want DeadlineExceeded", err)
+	}
+	if err := release(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := put(t.Context()); err != nil {
+		t.Errorf("Put when the process went on: %v", err)
+	}
+}
+
+func TestErrorsNameTheSetting(t *testing.T) {
+	if _, err := file.Open(""); err == nil || !strings.Contains(err.Error(), "STATE_URL") {
+		t.Errorf("Open without a folder: %v", err)
+	}
+	root := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(root, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := open(root).Put(t.Context(), "t/x", nil, state.Any)
+	if err == nil || !strings.Contains(err.Error(), "STATE_URL must name a folder") {
+		t.Errorf("root is a file: %v", err)
+	}
+	for _, test := range []struct {
+		err  error
+		want string
+	}{
+		{&fs.PathError{Op: "open", Path: "/dir/x", Err: syscall.EACCES}, "may write to"},
+		{&fs.PathError{Op: "open", Path: "/dir/x", Err: syscall.EROFS}, "may write to"},
+		{&fs.PathError{Op: "write", Path: "/dir/x", Err: syscall.ENOSPC}, "is full"},
+	} {
+		got := file.Explain("write", "t/x", test.err)
+		if !errors.Is(got, test.err) || !strings.Contains(got.Error(), test.want) ||
+			!strings.Contains(got.Error(), "STATE_URL") || !strings.Contains(got.Error(), `write state object "t/x"`) {
+			t.Errorf("%v: got %q, want it to wrap that and to say %q", test.err, got, test.want)
+		}
+	}
+}

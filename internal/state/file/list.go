@@ -1,0 +1,93 @@
+package file
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"iter"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/state"
+)
+
+// List implements [state.Store]. Objects that come or go meanwhile may or may
+// not be in it.
+func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[state.Info, error] {
+	return func(yield func(state.Info, error) bool) {
+		if err := state.CheckPrefix(prefix); err != nil {
+			yield(state.Info{}, err)
+			return
+		}
+		// Begin in the deepest folder that the prefix names whole.
+		folder := prefix[:strings.LastIndexByte(prefix, '/')+1]
+		w := walk{root: s.root, prefix: prefix, yield: yield}
+		if err := w.folder(ctx, folder); err != nil {
+			yield(state.Info{}, fmt.Errorf("list state objects %q: %w", prefix, err))
+		}
+	}
+}
+
+// walk visits folders in the order of the keys, which is not the order of file
+// names: "a-b" comes before "a/c" because "-" is less than "/".
+type walk struct {
+	root, prefix string
+	yield        func(state.Info, error) bool
+	done         bool
+}
+
+// folder visits what is in the folder, a key that is empty or ends with a slash.
+func (w *walk) folder(ctx context.Context, folder string) error {
+	if err := state.ContextErr(ctx); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(filepath.Join(w.root, filepath.FromSlash(folder)))
+	if isMissing(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	names := make(map[string]fs.DirEntry, len(entries))
+	keys := make([]string, 0, len(entries))
+	for _, e := range entries {
+		key := folder + e.Name()
+		if state.CheckKey(key) != nil {
+			continue // the store's own, or a stranger's
+		}
+		if e.IsDir() {
+			key += "/"
+		}
+		if strings.HasPrefix(key, w.prefix) || strings.HasPrefix(w.prefix, key) {
+			names[key] = e
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	for _, key := range keys {
+		if err := w.entry(ctx, key, names[key]); err != nil || w.done {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *walk) entry(ctx context.Context, key string, e fs.DirEntry) error {
+	if strings.HasSuffix(key, "/") {
+		return w.folder(ctx, key)
+	}
+	if !strings.HasPrefix(key, w.prefix) {
+		return nil
+	}
+	info, err := e.Info()
+	if isMissing(err) {
+		return nil // deleted since the folder was read
+	}
+	if err != nil {
+		return err
+	}
+	w.done = !w.yield(state.Info{Key: key, Size: info.Size(), Modified: info.ModTime().UTC()}, nil)
+	return nil
+}
