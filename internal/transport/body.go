@@ -1,0 +1,68 @@
+package transport
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+)
+
+// TooLarge says that a body is larger than the reader was ready for.
+type TooLarge struct{ Max int64 }
+
+func (e *TooLarge) Error() string {
+	return fmt.Sprintf("the body of the answer is larger than %d bytes", e.Max)
+}
+
+// ReadAll reads the body of resp to its end and closes it. A body of more than
+// limit bytes is a [*TooLarge]. A body that ends before its announced length is
+// [io.ErrUnexpectedEOF]. One buffer of the right size is made when the service
+// announced the length.
+func ReadAll(resp *http.Response, limit int64) ([]byte, error) {
+	return ReadAllHint(resp, limit, 0)
+}
+
+// ReadAllHint is [ReadAll] for a body that will probably have a length of about
+// hint bytes although nothing announces it, as when it comes compressed.
+func ReadAllHint(resp *http.Response, limit int64, hint int) ([]byte, error) {
+	defer func() { _ = resp.Body.Close() }()
+	if resp.ContentLength > limit {
+		return nil, &TooLarge{Max: limit}
+	}
+	size := max(int64(hint), 512)
+	if resp.ContentLength >= 0 {
+		size = resp.ContentLength
+	}
+	// One byte more than the body, so that its end is seen without growing.
+	buf := make([]byte, 0, min(size, limit)+1)
+	for {
+		n, err := resp.Body.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		switch {
+		case int64(len(buf)) > limit:
+			return nil, &TooLarge{Max: limit}
+		case errors.Is(err, io.EOF):
+			return buf, nil
+		case err != nil:
+			return nil, err
+		case len(buf) == cap(buf):
+			grown := make([]byte, len(buf), min(2*int64(cap(buf)), limit+1))
+			copy(grown, buf)
+			buf = grown
+		}
+	}
+}
+
+// discardMax is how much of an unwanted body is worth reading for the sake of
+// the connection: beyond that a new connection is cheaper.
+const discardMax = 256 << 10
+
+// Discard reads away what is left of the body of resp, within reason, and
+// closes it, so that its connection can be used again. It accepts nil.
+func Discard(resp *http.Response) {
+	if resp == nil || resp.Body == nil {
+		return
+	}
+	_, _ = io.CopyN(io.Discard, resp.Body, discardMax)
+	_ = resp.Body.Close()
+}

@@ -1,0 +1,70 @@
+package transport
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"time"
+)
+
+// roundTripper names the program in each request and watches over each body:
+// net/http has no time-out of its own for a body that stops coming.
+type roundTripper struct {
+	*http.Transport
+	agent string
+	stall time.Duration
+}
+
+// RoundTrip implements [http.RoundTripper]. A User-Agent that is set is kept.
+func (rt *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
+	ctx, cancel := context.WithCancelCause(req.Context())
+	req = req.Clone(ctx)
+	if req.Header.Get("User-Agent") == "" {
+		req.Header.Set("User-Agent", rt.agent)
+	}
+	resp, err := rt.Transport.RoundTrip(req)
+	if err != nil {
+		cancel(nil)
+		return nil, err
+	}
+	watched := &watchedBody{body: resp.Body, ctx: ctx, cancel: cancel, limit: rt.stall}
+	watched.timer = time.AfterFunc(rt.stall, func() { cancel(errStalled{}) })
+	watched.timer.Stop() // runs only while somebody reads
+	resp.Body = watched
+	return resp, nil
+}
+
+// watchedBody ends its request when no byte comes for a while.
+type watchedBody struct {
+	body   io.ReadCloser
+	ctx    context.Context //nolint:containedctx // of the one request that the body belongs to
+	cancel context.CancelCauseFunc
+	limit  time.Duration
+	timer  *time.Timer
+}
+
+func (b *watchedBody) Read(p []byte) (int, error) {
+	b.timer.Reset(b.limit)
+	n, err := b.body.Read(p)
+	b.timer.Stop()
+	if err != nil && err != io.EOF {
+		if cause, ok := context.Cause(b.ctx).(errStalled); ok { //nolint:errorlint // set above, never wrapped
+			err = cause
+		}
+	}
+	return n, err
+}
+
+func (b *watchedBody) Close() error {
+	b.timer.Stop()
+	err := b.body.Close()
+	b.cancel(nil)
+	return err
+}
+
+// errStalled is a [net.Error], as the time-outs of net/http are.
+type errStalled struct{}
+
+func (errStalled) Error() string   { return "the body of the answer stopped coming" }
+func (errStalled) Timeout() bool   { return true }
+func (errStalled) Temporary() bool { return true }

@@ -1,0 +1,99 @@
+// Package transport is how this program speaks HTTP.
+//
+// [NewClient] builds the one *http.Client that a service is talked to with. It
+// has a time-out for every phase in which nothing may happen: dialling, the TLS
+// handshake, waiting for the head of an answer, waiting for more of its body.
+// How long a whole exchange may take is for the caller's context to say. It
+// keeps connections alive, names the program in the User-Agent header, and
+// never follows a redirect: none of the services redirects, so a redirect is a
+// wrong host or a sign-in page, and following it would carry a token or a
+// signature to somebody else.
+//
+// Connections are only reused when bodies are read to their end and closed:
+// that is what [ReadAll] and [Discard] are for.
+//
+// An error of net/http is not fit to be shown: it prints the URL it was asked
+// for with its query, where some services expect credentials. [Redact] makes
+// it so. [IsTransient] and [IsUnknownHost] say what to do about one.
+package transport
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Config is how to build a client. The zero value is ready for use.
+type Config struct {
+	// Version of the program, for the User-Agent header; "" means "dev".
+	Version string
+	// DialTimeout bounds looking up the host and connecting, and then the TLS
+	// handshake; 0 means 10 s each.
+	DialTimeout time.Duration
+	// HeaderTimeout bounds the wait for the head of an answer once the request is
+	// sent; 0 means 60 s, because a large search page takes the service a while.
+	HeaderTimeout time.Duration
+	// StallTimeout bounds the wait for the next piece of an answer's body; 0 means 30 s.
+	StallTimeout time.Duration
+}
+
+// NewClient returns a client as the package comment describes it. Its
+// connections are its own.
+func NewClient(cfg Config) *http.Client {
+	dial := orElse(cfg.DialTimeout, 10*time.Second)
+	base := &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: dial, KeepAlive: 30 * time.Second}).DialContext,
+		ForceAttemptHTTP2:     true,
+		TLSHandshakeTimeout:   dial,
+		ResponseHeaderTimeout: orElse(cfg.HeaderTimeout, 60*time.Second),
+		ExpectContinueTimeout: time.Second,
+		// Two streams and a few parallel writes to a handful of hosts. The idle
+		// time is longer than a tick, so that the next tick finds its connection.
+		MaxIdleConns:        32,
+		MaxIdleConnsPerHost: 8,
+		IdleConnTimeout:     3 * time.Minute,
+		ReadBufferSize:      32 << 10, // pages are large
+		// A connection of HTTP/2 that died silently is noticed and dropped.
+		HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 15 * time.Second},
+	}
+	version := cfg.Version
+	if version == "" {
+		version = "dev"
+	}
+	return &http.Client{
+		Transport: &roundTripper{
+			Transport: base,
+			agent:     "idn-sentinel/" + version,
+			stall:     orElse(cfg.StallTimeout, 30*time.Second),
+		},
+		CheckRedirect: refuseRedirect,
+	}
+}
+
+func orElse(d, fallback time.Duration) time.Duration {
+	if d == 0 {
+		return fallback
+	}
+	return d
+}
+
+// Redirect says that a service answered with a redirect, which is not followed.
+type Redirect struct {
+	Status int
+	// To is where it points to, without user and query.
+	To string
+}
+
+func (e *Redirect) Error() string {
+	return fmt.Sprintf("status %d redirects to %s, and redirects are not followed: is the host right?", e.Status, e.To)
+}
+
+func refuseRedirect(req *http.Request, _ []*http.Request) error {
+	e := &Redirect{To: redactURL(req.URL.String())}
+	if req.Response != nil {
+		e.Status = req.Response.StatusCode
+	}
+	return e
+}
