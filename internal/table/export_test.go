@@ -1,0 +1,10 @@
+package table
+
+import "github.com/go-json-experiment/json/jsontext"
+
+// The two halves of Conform, to be compared with each other.
+func (r *Rules) Fits(raw jsontext.Value) bool { return r.fits(raw) }
+
+func (r *Rules) Repair(raw jsontext.Value) (jsontext.Value, []string, error) { return r.repair(raw) }
+
+var IsExact = isExact
