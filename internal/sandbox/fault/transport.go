@@ -157,7 +157,7 @@ func (r *recorder) assemble(req *http.Request, header http.Header, length int64,
 
 // body reads what was recorded; if it was cut, the end of it is an error.
 type body struct {
-	ctx  context.Context //nolint:containedctx // a body belongs to one request and ends with it
+	ctx  context.Context // of the one request that the body belongs to
 	rest []byte
 	cut  bool
 	done bool
