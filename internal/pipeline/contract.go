@@ -30,9 +30,10 @@ type Page struct {
 	Next Cursor
 	// More is false when the source had nothing further at the time of asking.
 	More bool
-	// Through is the moment up to which the stream is covered once this page
-	// is delivered. Zero if the page says nothing about it.
-	Through time.Time
+	// From and Through are the moments between which the stream is covered once
+	// this page is delivered: event time, [From, Through). Zero if the page says
+	// nothing about it.
+	From, Through time.Time
 	// Warnings are things the user should hear about although nothing failed,
 	// for instance that the source may have forgotten records before they were read.
 	Warnings []string
@@ -48,6 +49,22 @@ type Source interface {
 	// Fetch returns the records behind after. It never skips one that was
 	// visible when it asked; it may repeat some.
 	Fetch(ctx context.Context, after Cursor) (Page, error)
+}
+
+// Auditable is a [Source] that can count and re-read closed windows of event
+// time. from is inclusive, to exclusive; both are whole milliseconds.
+type Auditable interface {
+	Count(ctx context.Context, from, to time.Time) (int64, error)
+	// FetchWindow is Fetch within the window.
+	FetchWindow(ctx context.Context, from, to time.Time, after Cursor) (Page, error)
+}
+
+// Undated is a [Source] that may hold records without an event time, which no
+// window finds.
+type Undated interface {
+	// FetchUndated pages through all of them. It returns [ErrUnsupported] when the service
+	// does not know how to look for them.
+	FetchUndated(ctx context.Context, after Cursor) (Page, error)
 }
 
 // Sink writes rows to a destination.
@@ -73,10 +90,15 @@ type Limits struct {
 	Conform func(raw jsontext.Value) (row jsontext.Value, changes []string, err error)
 }
 
-// Checkpoint is how far a stream has been delivered.
+// Checkpoint is how far a stream has been delivered and proven.
 type Checkpoint struct {
-	Cursor  Cursor
-	Through time.Time
+	Cursor Cursor
+	// Since and Through: what happened between them, [Since, Through), was
+	// looked at by the tail. Zero if the source has no notion of it.
+	Since, Through time.Time
+	Audit          Audit
+	// Pruned is when old windows of the ledger were last removed.
+	Pruned time.Time
 	// Tag identifies the stored version that this one replaces; "" for none.
 	Tag string
 }
@@ -99,6 +121,9 @@ type Ledger interface {
 	// Commit stores these claimed records, and no others, as delivered. After an
 	// error the same Commit may be tried again.
 	Commit(ctx context.Context, delivered []Record) error
+	// Count is the number of ids stored as delivered with an event time in
+	// [from, to), both on the border of a ledger window.
+	Count(ctx context.Context, from, to time.Time) (int64, error)
 }
 
 // Quarantine keeps the untouched original of a record that could not be

@@ -8,6 +8,9 @@ import (
 // ErrLocked says that another process is running the stream.
 var ErrLocked = errors.New("another run holds the stream")
 
+// ErrUnsupported says that the service does not know what was asked of it.
+var ErrUnsupported = errors.New("not supported by the service")
+
 // Retryable is an error that may go away by asking again.
 type Retryable struct {
 	Err error

@@ -15,14 +15,29 @@ import (
 const refusedLimit = 100
 
 // flush delivers everything gathered and then moves the checkpoint.
-//
-// The order is what the promises rest on: originals into quarantine, rows to
-// the sink, each acknowledged batch into the ledger, and only then the
-// checkpoint. A step that fails leaves all later ones undone.
-func (t *tail) flush(ctx context.Context) error {
+func (t *run) flush(ctx context.Context) error {
 	if !t.dirty {
 		return nil
 	}
+	if err := t.deliverAll(ctx); err != nil {
+		return err
+	}
+	if err := t.moveCheckpoint(ctx); err != nil {
+		return err
+	}
+	t.dirty = false
+	if t.Progress != nil {
+		t.Progress(t.report)
+	}
+	return nil
+}
+
+// deliverAll delivers what is queued.
+//
+// The order is what the promises rest on: originals into quarantine, rows to
+// the sink, each acknowledged batch into the ledger, and only then, by the
+// caller, the checkpoint. A step that fails leaves all later ones undone.
+func (t *run) deliverAll(ctx context.Context) error {
 	begin := time.Now()
 	defer func() { t.noteCycle(time.Since(begin)) }()
 	ctx, cancel := graceful(ctx)
@@ -41,19 +56,13 @@ func (t *tail) flush(ctx context.Context) error {
 	if err := t.remember(ctx, t.settled); err != nil {
 		return err
 	}
-	if err := t.moveCheckpoint(ctx); err != nil {
-		return err
-	}
 	clear(t.rows) // lets go of the pages
-	t.rows, t.rowBytes, t.originals, t.settled, t.dirty = t.rows[:0], 0, nil, nil, false
-	if t.Progress != nil {
-		t.Progress(t.report)
-	}
+	t.rows, t.rowBytes, t.originals, t.settled = t.rows[:0], 0, nil, nil
 	return nil
 }
 
 // fill is the number of leading rows that make a batch.
-func (t *tail) fill(rows []Record) int {
+func (t *run) fill(rows []Record) int {
 	size := 0
 	for i, r := range rows {
 		size += len(r.Raw) + 1
@@ -67,7 +76,7 @@ func (t *tail) fill(rows []Record) int {
 // deliver writes a batch, splitting it around what the sink refuses, and
 // remembers what was acknowledged. halved says that the batch is half of one
 // that was refused for a reason that may be its size.
-func (t *tail) deliver(ctx context.Context, batch []Record, halved bool) error {
+func (t *run) deliver(ctx context.Context, batch []Record, halved bool) error {
 	err := t.write(ctx, batch)
 	if err == nil {
 		t.report.Sent += int64(len(batch))
@@ -98,7 +107,7 @@ func (t *tail) deliver(ctx context.Context, batch []Record, halved bool) error {
 }
 
 // write is one Write with its retries.
-func (t *tail) write(ctx context.Context, batch []Record) error {
+func (t *run) write(ctx context.Context, batch []Record) error {
 	return t.Retry.Do(ctx, t.noteRetry("write"), func(ctx context.Context) error {
 		return t.Sink.Write(ctx, t.report.Stream, batch)
 	})
@@ -128,7 +137,7 @@ func graceful(ctx context.Context) (context.Context, context.CancelFunc) {
 }
 
 // keepOriginals stores the untouched originals of this flush.
-func (t *tail) keepOriginals(ctx context.Context) error {
+func (t *run) keepOriginals(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(8)
 	for _, o := range t.originals {
@@ -141,7 +150,7 @@ func (t *tail) keepOriginals(ctx context.Context) error {
 
 // quarantineRefused keeps a single record that the sink refuses, and lets the
 // rest of the stream pass.
-func (t *tail) quarantineRefused(ctx context.Context, row Record, why error) error {
+func (t *run) quarantineRefused(ctx context.Context, row Record, why error) error {
 	rec := row
 	for _, o := range t.originals {
 		if o.rec.ID == row.ID {
@@ -157,7 +166,7 @@ func (t *tail) quarantineRefused(ctx context.Context, row Record, why error) err
 }
 
 // remember commits delivered records to the ledger. The run's end does not cut it.
-func (t *tail) remember(ctx context.Context, delivered []Record) error {
+func (t *run) remember(ctx context.Context, delivered []Record) error {
 	if len(delivered) == 0 {
 		return nil
 	}
@@ -167,7 +176,7 @@ func (t *tail) remember(ctx context.Context, delivered []Record) error {
 }
 
 // moveCheckpoint stores the place behind everything that is delivered.
-func (t *tail) moveCheckpoint(ctx context.Context) error {
+func (t *run) moveCheckpoint(ctx context.Context) error {
 	ctx, cancel := detached(ctx)
 	defer cancel()
 	saved, err := t.Checkpoints.Save(ctx, t.report.Stream, t.next)

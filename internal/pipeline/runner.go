@@ -11,7 +11,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/retry"
 )
 
-// Runner runs one stream. All fields but Retry, Log and Progress are required.
+// Runner runs one stream. The adapters are required, the rest has useful zero values.
 type Runner struct {
 	Source      Source
 	Sink        Sink
@@ -20,8 +20,10 @@ type Runner struct {
 	// OpenLedger opens the stream's ledger for one run.
 	OpenLedger func() Ledger
 	Quarantine Quarantine
-	Retry      retry.Policy
-	Log        *slog.Logger
+	// Auditing says how closed windows are audited; the zero value audits nothing.
+	Auditing Auditing
+	Retry    retry.Policy
+	Log      *slog.Logger
 	// Progress, if set, is called after every commit with the numbers so far.
 	Progress func(Report)
 }
@@ -42,7 +44,7 @@ const (
 // something fails that does not pass. It never panics.
 func (r *Runner) Run(ctx context.Context) (report Report) {
 	start := time.Now()
-	t := &tail{Runner: r, log: r.Log, report: Report{Stream: r.Source.Stream()}}
+	t := &run{Runner: r, log: r.Log, report: Report{Stream: r.Source.Stream()}}
 	if t.log == nil {
 		t.log = slog.New(slog.DiscardHandler)
 	}
@@ -70,18 +72,18 @@ func (r *Runner) Run(ctx context.Context) (report Report) {
 			t.log.Warn("lock was not released; it runs out by itself", "stream", t.report.Stream, "error", err.Error())
 		}
 	}()
-	t.end(t.run(held))
+	t.end(t.all(held))
 	return
 }
 
 // panicked logs a panic where it happened and makes an error of it.
-func (t *tail) panicked(p any) error {
+func (t *run) panicked(p any) error {
 	t.log.Error("run panicked", "stream", t.report.Stream, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 	return fmt.Errorf("internal error: %v", p)
 }
 
 // end sets the outcome and the lag.
-func (t *tail) end(s State, err error) {
+func (t *run) end(s State, err error) {
 	t.report.State = s
 	if err != nil {
 		t.report.Error = err.Error()

@@ -306,17 +306,17 @@ func TestConform(t *testing.T) {
 			}
 			return raw, nil, nil
 		}
-		var got string
+		var got strings.Builder
 		w.onWrite = func(_ int, batch []pipeline.Record) (bool, error) {
 			for _, r := range batch {
-				got += string(r.Raw)
+				got.Write(r.Raw)
 			}
 			return true, nil
 		}
 		check(t, w.run(time.Minute), pipeline.Report{State: pipeline.Drained, Fetched: 6, Sent: 4, Conformed: 1, Quarantined: 2})
 		want := `{"id":"e00000"}{"id":"e00001","changed":true}{"id":"e00003"}{"id":"e00005"}`
-		if got != want {
-			t.Errorf("sent %s, want %s", got, want)
+		if got.String() != want {
+			t.Errorf("sent %s, want %s", got.String(), want)
 		}
 		if diff := cmp.Diff(map[string]pipeline.Reason{"e00001": pipeline.Conformed, "e00002": pipeline.Unfit, "e00004": pipeline.Unfit}, w.kept); diff != "" {
 			t.Errorf("quarantine (-want +got):\n%s", diff)

@@ -42,6 +42,10 @@ type world struct {
 	limits   pipeline.Limits
 	takes    time.Duration // of a fetch and of a write
 	loseLock chan struct{}
+
+	src      pipeline.Source // instead of the list of records
+	auditing pipeline.Auditing
+	pruned   []time.Time
 }
 
 func newWorld(t *testing.T, n int) *world {
@@ -55,8 +59,12 @@ func newWorld(t *testing.T, n int) *world {
 }
 
 func (w *world) runner() *pipeline.Runner {
+	src := w.src
+	if src == nil {
+		src = source{w}
+	}
 	return &pipeline.Runner{
-		Source: source{w}, Sink: sink{w}, Locks: locks{w}, Checkpoints: checkpoints{w}, Quarantine: quarantine{w},
+		Source: src, Auditing: w.auditing, Sink: sink{w}, Locks: locks{w}, Checkpoints: checkpoints{w}, Quarantine: quarantine{w},
 		OpenLedger: func() pipeline.Ledger { return &ledger{world: w, claimed: map[string]bool{}} },
 	}
 }
@@ -209,10 +217,21 @@ func (c checkpoints) Save(ctx context.Context, _ string, next pipeline.Checkpoin
 	if next.Tag != c.checkpoint.Tag {
 		return next, errors.New("checkpoint conflict")
 	}
-	// The promise: nothing in front of the checkpoint is undelivered.
+	if c.src == nil {
+		c.behindDelivery(next)
+	}
+	c.version++
+	next.Tag = strconv.Itoa(c.version)
+	c.checkpoint = next
+	return next, nil
+}
+
+// behindDelivery is the promise: nothing in front of the checkpoint is undelivered.
+func (c checkpoints) behindDelivery(next pipeline.Checkpoint) {
 	n, err := strconv.Atoi(string(next.Cursor))
 	if err != nil {
-		return next, err
+		c.t.Errorf("cursor %q: %v", next.Cursor, err)
+		return
 	}
 	for _, r := range c.records[:n] {
 		if !c.settled(r.ID) {
@@ -222,10 +241,6 @@ func (c checkpoints) Save(ctx context.Context, _ string, next pipeline.Checkpoin
 			c.t.Errorf("checkpoint %d is ahead of the ledger at %s", n, r.ID)
 		}
 	}
-	c.version++
-	next.Tag = strconv.Itoa(c.version)
-	c.checkpoint = next
-	return next, nil
 }
 
 type quarantine struct{ *world }
@@ -287,4 +302,22 @@ func pause(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+func (l *ledger) Prune(_ context.Context, before time.Time) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pruned = append(l.pruned, before)
+	return 1, nil
+}
+
+func (l *ledger) Count(_ context.Context, from, to time.Time) (n int64, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, r := range l.records {
+		if l.ledger[r.ID] && !r.Time.Before(from) && r.Time.Before(to) {
+			n++
+		}
+	}
+	return n, nil
 }

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// tail is the state of one run: it walks the stream from the checkpoint to its end.
-type tail struct {
+// run is the state of one run of a [Runner].
+type run struct {
 	*Runner
 	log     *slog.Logger
 	report  Report
@@ -45,15 +45,29 @@ type fetched struct {
 	budget bool
 }
 
-// run is the loop of the package comment. The next page is fetched while the
-// last one is delivered; everything else happens in order in this goroutine.
-func (t *tail) run(ctx context.Context) (State, error) {
+// all does everything a run has to do: the tail first, since it is what users wait for.
+func (t *run) all(ctx context.Context) (State, error) {
 	var err error
 	if t.saved, err = t.Checkpoints.Load(ctx, t.report.Stream); err != nil {
 		return t.outcome(ctx, err)
 	}
 	t.next, t.limits, t.ledger = t.saved, t.Sink.Limits(), t.OpenLedger()
+	state, err := t.tail(ctx)
+	if state == Drained {
+		if err := t.audit(ctx); err != nil {
+			state, err = t.outcome(ctx, err)
+			return state, err
+		}
+		if err := t.prune(ctx); err != nil {
+			return t.outcome(ctx, err)
+		}
+	}
+	return state, err
+}
 
+// tail walks the stream from the checkpoint to its end. The next page is fetched while the
+// last one is delivered; everything else happens in order in this goroutine.
+func (t *run) tail(ctx context.Context) (State, error) {
 	fetchCtx, stop := context.WithCancel(ctx)
 	pages := make(chan fetched)
 	go t.fetchAll(fetchCtx, t.saved.Cursor, pages)
@@ -98,7 +112,7 @@ func (t *tail) run(ctx context.Context) (State, error) {
 }
 
 // fetchAll sends page after page, and closes the channel behind the last one.
-func (t *tail) fetchAll(ctx context.Context, after Cursor, out chan<- fetched) {
+func (t *run) fetchAll(ctx context.Context, after Cursor, out chan<- fetched) {
 	defer close(out)
 	defer func() {
 		if p := recover(); p != nil {
@@ -137,25 +151,21 @@ func (t *tail) fetchAll(ctx context.Context, after Cursor, out chan<- fetched) {
 	}
 }
 
-// gather takes a page in: what the ledger knows is dropped, the rest is made
-// to fit the table.
-func (t *tail) gather(ctx context.Context, page Page) error {
-	fresh, err := t.ledger.Claim(ctx, page.Records)
-	if err != nil {
-		return err
-	}
+// gather takes a page of the tail in.
+func (t *run) gather(ctx context.Context, page Page) error {
 	if !t.dirty {
 		t.since = time.Now()
 	}
-	for i, rec := range page.Records {
-		if !fresh[i] {
-			t.report.Duplicates++
-			continue
-		}
-		t.admit(rec)
+	known, err := t.take(ctx, page.Records)
+	if err != nil {
+		return err
 	}
 	t.report.Fetched += int64(len(page.Records))
+	t.report.Duplicates += int64(known)
 	t.next.Cursor, t.dirty = page.Next, true
+	if t.next.Since.IsZero() {
+		t.next.Since = page.From
+	}
 	if page.Through.After(t.next.Through) {
 		t.next.Through = page.Through
 	}
@@ -165,8 +175,24 @@ func (t *tail) gather(ctx context.Context, page Page) error {
 	return nil
 }
 
+// take drops what the ledger knows, makes the rest fit the table and queues it.
+func (t *run) take(ctx context.Context, records []Record) (known int, err error) {
+	fresh, err := t.ledger.Claim(ctx, records)
+	if err != nil {
+		return 0, err
+	}
+	for i, rec := range records {
+		if fresh[i] {
+			t.admit(rec)
+		} else {
+			known++
+		}
+	}
+	return known, nil
+}
+
 // admit queues a new record for the sink, or for quarantine if no row can be made of it.
-func (t *tail) admit(rec Record) {
+func (t *run) admit(rec Record) {
 	row := rec
 	if t.limits.Conform != nil {
 		raw, changes, err := t.limits.Conform(rec.Raw)
@@ -189,13 +215,13 @@ func (t *tail) admit(rec Record) {
 }
 
 // reject sends a record to quarantine instead of to the sink.
-func (t *tail) reject(rec Record, why Reason, detail string) {
+func (t *run) reject(rec Record, why Reason, detail string) {
 	t.originals = append(t.originals, original{rec, why, detail})
 	t.settled = append(t.settled, rec)
 	t.report.Quarantined++
 }
 
-func (t *tail) flushBytes() int {
+func (t *run) flushBytes() int {
 	if t.limits.BatchBytes > 0 {
 		return t.limits.BatchBytes
 	}
@@ -204,7 +230,7 @@ func (t *tail) flushBytes() int {
 
 // timeLeft reports whether another fetch, with the delivery that follows it,
 // can be expected to end before the deadline.
-func (t *tail) timeLeft(ctx context.Context) bool {
+func (t *run) timeLeft(ctx context.Context) bool {
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		return ctx.Err() == nil
@@ -215,7 +241,7 @@ func (t *tail) timeLeft(ctx context.Context) bool {
 	return ctx.Err() == nil && left > max(2*time.Duration(t.cycle.Load()), 100*time.Millisecond)
 }
 
-func (t *tail) noteCycle(d time.Duration) {
+func (t *run) noteCycle(d time.Duration) {
 	for {
 		old := t.cycle.Load()
 		if int64(d) <= old || t.cycle.CompareAndSwap(old, int64(d)) {
@@ -226,14 +252,14 @@ func (t *tail) noteCycle(d time.Duration) {
 
 // noteRetry counts a repetition, and logs it at debug level: an outage of an
 // hour should not fill the log.
-func (t *tail) noteRetry(op string) func(error, time.Duration) {
+func (t *run) noteRetry(op string) func(error, time.Duration) {
 	return func(err error, wait time.Duration) {
 		t.retries.Add(1)
 		t.log.Debug("will try again", "stream", t.report.Stream, "op", op, "wait_seconds", wait.Seconds(), "error", err.Error())
 	}
 }
 
-func (t *tail) warn(text string) {
+func (t *run) warn(text string) {
 	for _, w := range t.report.Warnings {
 		if w == text {
 			return
@@ -243,7 +269,7 @@ func (t *tail) warn(text string) {
 }
 
 // outcome tells a run that was asked to end from one that failed.
-func (t *tail) outcome(ctx context.Context, err error) (State, error) {
+func (t *run) outcome(ctx context.Context, err error) (State, error) {
 	if ctx.Err() == nil {
 		return Failed, err
 	}

@@ -1,0 +1,295 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Auditing says how a stream's closed windows are audited: the count at the
+// source is compared with the ledger's, and where they differ the window is
+// read again and what is missing is delivered. Events that were indexed after
+// the tail had passed come in this way.
+type Auditing struct {
+	// Ages are how old windows are when they are looked at, ascending; each is also how
+	// often: what is 1 h old once an hour. None means no audit.
+	Ages []time.Duration
+	// Window is the width of the ledger's windows, and so the smallest piece compared.
+	Window time.Duration
+	// Keep is how long the ledger remembers; older windows can't be audited. 0 means for ever.
+	Keep time.Duration
+	// UndatedEvery is how often records without an event time are looked for. 0 means never.
+	UndatedEvery time.Duration
+}
+
+// Audit is how far a stream has been audited. It is stored with the checkpoint.
+type Audit struct {
+	// Through is, for each age, the moment up to which windows were compared.
+	Through []time.Time `json:"through,omitempty"`
+	// Accepted are windows whose counts still differed after they were read again.
+	Accepted []Difference `json:"accepted,omitempty"`
+	// Undated is when records without an event time were last looked for.
+	Undated time.Time `json:"undated,omitzero"`
+}
+
+// Difference is a window whose counts differ although every record that the
+// source shows of it is delivered: it lists one id twice, or has forgotten some.
+type Difference struct {
+	From   time.Time `json:"from"`
+	Source int64     `json:"source"`
+	Ledger int64     `json:"ledger"`
+}
+
+// errNoTime ends an audit that goes on in a later run.
+var errNoTime = errors.New("no time left in this run")
+
+// audit compares what is due, as one range: the largest age that is due takes
+// the younger ones along, which saves their requests. An audit that can't be
+// done is a warning; only failing to deliver what it found fails the run.
+func (t *run) audit(ctx context.Context) error {
+	if len(t.Auditing.Ages) == 0 {
+		return nil
+	}
+	if err := t.auditUndated(ctx); err != nil {
+		return err
+	}
+	src, ok := t.Source.(Auditable)
+	if !ok {
+		return nil
+	}
+	defer func() {
+		if len(t.saved.Audit.Through) > 0 {
+			t.report.AuditedThrough = t.saved.Audit.Through[0]
+		}
+	}()
+	from, through := t.due(time.Now())
+	if through == nil {
+		return nil
+	}
+	t.next.Audit.Accepted = slices.DeleteFunc(slices.Clone(t.saved.Audit.Accepted), func(d Difference) bool { return t.forgotten(d.From) })
+	err := t.compare(ctx, src, from, through[0])
+	var f *auditError
+	switch {
+	case errors.Is(err, errNoTime):
+		return nil
+	case errors.As(err, &f):
+		t.warn("audit was not possible: " + f.Error())
+		return nil
+	case err != nil:
+		return err
+	}
+	t.next.Audit.Through = through
+	return t.moveCheckpoint(ctx)
+}
+
+// auditError is a failure to ask the source.
+type auditError struct{ error }
+
+func (e *auditError) Unwrap() error { return e.error }
+
+// due returns the start of the range to compare, and for each age the moment up
+// to which it is audited once [from, through[0]) has been compared. through is
+// nil if nothing is due.
+func (t *run) due(now time.Time) (from time.Time, through []time.Time) {
+	a := t.Auditing
+	if t.saved.Since.IsZero() {
+		return from, nil
+	}
+	start := t.saved.Since.Truncate(a.Window)
+	if t.forgotten(start) {
+		start = now.Add(-a.Keep).Truncate(a.Window).Add(a.Window)
+	}
+	through = slices.Clone(t.saved.Audit.Through)
+	for len(through) < len(a.Ages) {
+		through = append(through, start)
+	}
+	through = through[:len(a.Ages)]
+	dueAge := -1
+	until := make([]time.Time, len(a.Ages))
+	for i, age := range a.Ages {
+		if through[i].Before(start) {
+			through[i] = start
+		}
+		until[i] = now.Add(-age)
+		if t.saved.Through.Before(until[i]) {
+			until[i] = t.saved.Through
+		}
+		until[i] = until[i].Truncate(a.Window)
+		if until[i].Sub(through[i]) >= max(age.Truncate(a.Window), a.Window) {
+			dueAge = i
+		}
+	}
+	if dueAge < 0 {
+		return from, nil
+	}
+	from = through[dueAge]
+	for i := range dueAge + 1 {
+		if until[i].After(through[i]) {
+			through[i] = until[i]
+		}
+	}
+	return from, through
+}
+
+// forgotten reports whether the ledger may have pruned the window that begins then.
+func (t *run) forgotten(window time.Time) bool {
+	return t.Auditing.Keep > 0 && time.Since(window) > t.Auditing.Keep
+}
+
+// compare compares [from, to) and halves it as long as the counts differ.
+func (t *run) compare(ctx context.Context, src Auditable, from, to time.Time) error {
+	if !t.timeLeft(ctx) {
+		return errNoTime
+	}
+	have, want, err := t.counts(ctx, src, from, to)
+	if err != nil {
+		return err
+	}
+	pieces := int64(to.Sub(from) / t.Auditing.Window)
+	if want-have == t.accepted(from, to) {
+		t.report.WindowsChecked += pieces
+		return nil
+	}
+	if pieces > 1 {
+		mid := from.Add(time.Duration(pieces/2) * t.Auditing.Window)
+		if err := t.compare(ctx, src, from, mid); err != nil {
+			return err
+		}
+		return t.compare(ctx, src, mid, to)
+	}
+	t.report.WindowsChecked++
+	t.report.Mismatches++
+	if err := t.reread(ctx, func(ctx context.Context, after Cursor) (Page, error) {
+		return src.FetchWindow(ctx, from, to, after)
+	}); err != nil {
+		return err
+	}
+	if have, want, err = t.counts(ctx, src, from, to); err != nil {
+		return err
+	}
+	t.accept(from, want, have)
+	return nil
+}
+
+// counts asks the ledger and the source.
+func (t *run) counts(ctx context.Context, src Auditable, from, to time.Time) (have, want int64, err error) {
+	if have, err = t.ledger.Count(ctx, from, to); err != nil {
+		return 0, 0, err
+	}
+	err = t.Retry.Do(ctx, t.noteRetry("count"), func(ctx context.Context) (err error) {
+		want, err = src.Count(ctx, from, to)
+		return err
+	})
+	if err != nil {
+		return 0, 0, &auditError{err}
+	}
+	return have, want, nil
+}
+
+// reread delivers what the ledger lacks of the pages that fetch gives.
+func (t *run) reread(ctx context.Context, fetch func(context.Context, Cursor) (Page, error)) error {
+	sent := t.report.Sent + t.report.Quarantined
+	defer func() { t.report.Repaired += t.report.Sent + t.report.Quarantined - sent }()
+	var after Cursor
+	for more := true; more; {
+		if !t.timeLeft(ctx) {
+			return errNoTime
+		}
+		var page Page
+		err := t.Retry.Do(ctx, t.noteRetry("fetch window"), func(ctx context.Context) (err error) {
+			page, err = fetch(ctx, after)
+			return err
+		})
+		if err != nil {
+			return &auditError{err}
+		}
+		if _, err := t.take(ctx, page.Records); err != nil {
+			return err
+		}
+		if err := t.deliverAll(ctx); err != nil {
+			return err
+		}
+		if page.More && page.Next == after {
+			return &auditError{fmt.Errorf("source %s says that there is more but does not advance", t.report.Stream)}
+		}
+		after, more = page.Next, page.More
+	}
+	return nil
+}
+
+// accepted is the sum of the known differences in [from, to).
+func (t *run) accepted(from, to time.Time) (n int64) {
+	for _, d := range t.next.Audit.Accepted {
+		if !d.From.Before(from) && d.From.Before(to) {
+			n += d.Source - d.Ledger
+		}
+	}
+	return n
+}
+
+// accept notes what is left between the counts of a window that was read
+// again, so that it is not read again for the same reason.
+func (t *run) accept(from time.Time, want, have int64) {
+	t.next.Audit.Accepted = slices.DeleteFunc(t.next.Audit.Accepted, func(d Difference) bool { return d.From.Equal(from) })
+	if want == have {
+		return
+	}
+	t.next.Audit.Accepted = append(t.next.Audit.Accepted, Difference{From: from, Source: want, Ledger: have})
+	if want < have {
+		t.warn(fmt.Sprintf("the source shows %d events of the window from %s, and %d were delivered: it has forgotten some", want, from.Format(time.RFC3339), have))
+	} else {
+		t.warn(fmt.Sprintf("the source counts %d events in the window from %s but lists %d different ones, all delivered", want, from.Format(time.RFC3339), have))
+	}
+}
+
+// auditUndated looks for records that no window finds.
+func (t *run) auditUndated(ctx context.Context) error {
+	src, ok := t.Source.(Undated)
+	every := t.Auditing.UndatedEvery
+	if !ok || every == 0 || time.Since(t.saved.Audit.Undated) < every {
+		return nil
+	}
+	err := t.reread(ctx, src.FetchUndated)
+	var f *auditError
+	switch {
+	case errors.Is(err, errNoTime):
+		return nil
+	case errors.Is(err, ErrUnsupported):
+		t.log.Info("records without an event time can't be looked for", "stream", t.report.Stream, "error", err.Error())
+	case errors.As(err, &f):
+		t.warn("records without an event time could not be looked for: " + f.Error())
+		return nil
+	case err != nil:
+		return err
+	}
+	t.next.Audit.Undated = time.Now()
+	return t.moveCheckpoint(ctx)
+}
+
+// Pruner is a [Ledger] that can remove old windows.
+type Pruner interface {
+	// Prune removes the windows that end before the given moment and says how many.
+	Prune(ctx context.Context, before time.Time) (int, error)
+}
+
+// prune lets the ledger forget, once a day, what is older than Keep. It never
+// touches a window that the tail has yet to pass: a backlog may be older.
+func (t *run) prune(ctx context.Context) error {
+	p, ok := t.ledger.(Pruner)
+	if !ok || t.Auditing.Keep == 0 || time.Since(t.saved.Pruned) < 24*time.Hour || !t.timeLeft(ctx) {
+		return nil
+	}
+	before := time.Now().Add(-t.Auditing.Keep)
+	if limit := t.saved.Through.Add(-24 * time.Hour); limit.Before(before) {
+		before = limit
+	}
+	n, err := p.Prune(ctx, before)
+	if err != nil {
+		return fmt.Errorf("prune ledger of %s: %w", t.report.Stream, err)
+	}
+	t.log.Debug("ledger pruned", "stream", t.report.Stream, "windows", n, "before", before)
+	t.next.Pruned = time.Now()
+	return t.moveCheckpoint(ctx)
+}

@@ -1,0 +1,253 @@
+package pipeline_test
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+)
+
+// archive is a source by event time, where events may become visible late.
+type archive struct {
+	*world
+	begin  time.Time
+	events []event // by time
+	// undated have no time; no window finds them.
+	undated []pipeline.Record
+
+	counts, rereads int
+	countErr        error
+}
+
+type event struct {
+	rec     pipeline.Record
+	visible time.Time
+	listed  int // how often the source lists it; 0 means once
+}
+
+const settle = time.Minute
+
+func newArchive(t *testing.T) *archive {
+	w := newWorld(t, 0)
+	w.auditing = pipeline.Auditing{
+		Ages:   []time.Duration{5 * time.Minute, 15 * time.Minute, time.Hour, 6 * time.Hour, 24 * time.Hour},
+		Window: 5 * time.Minute, Keep: 7 * 24 * time.Hour, UndatedEvery: time.Hour,
+	}
+	a := &archive{world: w, begin: time.Now()}
+	w.src = a
+	return a
+}
+
+// add puts an event at the given time that becomes visible later.
+func (a *archive) add(at time.Time, late time.Duration) string {
+	id := fmt.Sprintf("a%06d", len(a.records))
+	rec := pipeline.Record{ID: id, Time: at, Raw: jsontext.Value(`{"id":"` + id + `"}`)}
+	a.records = append(a.records, rec)
+	a.events = append(a.events, event{rec: rec, visible: at.Add(late)})
+	slices.SortFunc(a.events, func(x, y event) int {
+		return cmp.Or(x.rec.Time.Compare(y.rec.Time), cmp.Compare(x.rec.ID, y.rec.ID))
+	})
+	return id
+}
+
+func (a *archive) Stream() string { return stream }
+
+func (a *archive) Fetch(_ context.Context, after pipeline.Cursor) (pipeline.Page, error) {
+	to := time.Now().Add(-settle)
+	page := a.page(a.begin, to, after)
+	page.From = a.begin
+	if !page.More {
+		page.Through = to
+	}
+	return page, nil
+}
+
+func (a *archive) page(from, to time.Time, after pipeline.Cursor) pipeline.Page {
+	page := pipeline.Page{Next: after}
+	for _, e := range a.events {
+		place := pipeline.Cursor(e.rec.Time.Format(time.RFC3339Nano) + e.rec.ID)
+		if e.rec.Time.Before(from) || !e.rec.Time.Before(to) || place <= after || e.visible.After(time.Now()) {
+			continue
+		}
+		page.Records, page.Next = append(page.Records, e.rec), place
+		if len(page.Records) == a.pageSize {
+			page.More = true
+			break
+		}
+	}
+	return page
+}
+
+func (a *archive) Count(_ context.Context, from, to time.Time) (n int64, err error) {
+	a.counts++
+	for _, e := range a.events {
+		if !e.rec.Time.Before(from) && e.rec.Time.Before(to) && !e.visible.After(time.Now()) {
+			n += int64(max(1, e.listed))
+		}
+	}
+	return n, a.countErr
+}
+
+func (a *archive) FetchWindow(_ context.Context, from, to time.Time, after pipeline.Cursor) (pipeline.Page, error) {
+	a.rereads++
+	return a.page(from, to, after), nil
+}
+
+func (a *archive) FetchUndated(_ context.Context, after pipeline.Cursor) (pipeline.Page, error) {
+	if after != "" {
+		return pipeline.Page{Next: after}, nil
+	}
+	return pipeline.Page{Records: a.undated, Next: "end"}, nil
+}
+
+// live runs the connector every minute for that long and returns the reports.
+func (a *archive) live(d time.Duration) (reports []pipeline.Report) {
+	for end := time.Now().Add(d); time.Now().Before(end); {
+		reports = append(reports, a.run(4*time.Minute))
+		<-time.After(time.Minute)
+	}
+	return reports
+}
+
+func TestAuditFindsLateEvents(t *testing.T) {
+	tests := map[string]struct {
+		late   time.Duration
+		within time.Duration // of becoming visible
+	}{
+		"30 s late: the tail has it":   {30 * time.Second, 2 * time.Minute},
+		"150 s late, in 10 minutes":    {150 * time.Second, 10 * time.Minute},
+		"4 min late":                   {4 * time.Minute, 10 * time.Minute},
+		"10 min late":                  {10 * time.Minute, 30 * time.Minute},
+		"50 min late":                  {50 * time.Minute, 70 * time.Minute},
+		"3 h late, by the 6 h audit":   {3 * time.Hour, 9*time.Hour + 10*time.Minute},
+		"20 h late, by the 24 h audit": {20 * time.Hour, 28*time.Hour + 10*time.Minute},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := newArchive(t)
+				for i := range 360 { // company, so that the tail moves on
+					a.add(a.begin.Add(time.Duration(i)*10*time.Second), 0)
+				}
+				id := a.add(a.begin.Add(17*time.Minute), tt.late)
+				visible := a.begin.Add(17*time.Minute + tt.late)
+				repaired := int64(0)
+				for a.times(id) == 0 && time.Since(visible) < tt.within+time.Minute {
+					for _, rep := range a.live(time.Minute) {
+						repaired += rep.Repaired
+					}
+				}
+				if a.times(id) != 1 {
+					t.Fatalf("delivered %d times, %v after it became visible", a.times(id), time.Since(visible))
+				}
+				if wantRepaired := tt.late > 2*settle; (repaired == 1) != wantRepaired {
+					t.Errorf("repaired %d", repaired)
+				}
+				a.live(time.Hour)
+				a.complete()
+			})
+		})
+	}
+}
+
+// What is complete costs a handful of counts an hour, and no re-read.
+func TestAuditOfCompleteDay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newArchive(t)
+		for i := range 24 * 60 {
+			a.add(a.begin.Add(time.Duration(i)*time.Minute), time.Duration(i%50)*time.Second)
+		}
+		reports := a.live(24 * time.Hour)
+		if a.rereads != 0 || a.counts > 13*24 {
+			t.Errorf("%d counts and %d re-reads in a day, want at most %d and none", a.counts, a.rereads, 13*24)
+		}
+		last := reports[len(reports)-1]
+		if age := time.Since(last.AuditedThrough); age > 12*time.Minute {
+			t.Errorf("proven complete up to %v ago", age)
+		}
+		if len(a.pruned) < 1 || len(a.pruned) > 2 {
+			t.Errorf("ledger pruned %d times in a day", len(a.pruned))
+		}
+		a.live(10 * time.Minute)
+		a.complete()
+	})
+}
+
+// A window whose counts can't agree is read again once for each age, not for ever.
+func TestAuditNeverSettles(t *testing.T) {
+	for name, arrange := range map[string]func(a *archive){
+		"listed twice": func(a *archive) { a.events[3].listed = 2 },
+		"forgotten":    func(a *archive) { a.events[3].visible = a.begin.Add(1000 * time.Hour) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := newArchive(t)
+				for i := range 30 {
+					a.add(a.begin.Add(time.Duration(i)*time.Second), 0)
+				}
+				a.live(3 * time.Minute)
+				arrange(a)
+				warned := 0
+				for _, rep := range a.live(30 * time.Hour) {
+					if rep.State != pipeline.Drained {
+						t.Fatalf("%+v", rep)
+					}
+					warned += len(rep.Warnings)
+				}
+				if a.rereads == 0 || a.rereads > 8 || warned != 1 {
+					t.Errorf("%d re-reads, %d warnings; want 1 to 8 (two pages at most each), and 1", a.rereads, warned)
+				}
+				a.complete()
+			})
+		})
+	}
+}
+
+func TestAuditTrouble(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newArchive(t)
+		late := a.add(a.begin.Add(time.Minute), 4*time.Minute)
+		a.add(a.begin.Add(2*time.Minute), 0)
+		a.countErr = errors.New("403 no scope")
+		reports := a.live(20 * time.Minute)
+		last := reports[len(reports)-1]
+		if last.State != pipeline.Drained || len(last.Warnings) != 1 || !strings.Contains(last.Warnings[0], "403") || !last.AuditedThrough.IsZero() {
+			t.Errorf("an audit that can't be done: %+v", last)
+		}
+		a.countErr = nil
+		a.onWrite = func(int, []pipeline.Record) (bool, error) { return false, errors.New("workspace gone") }
+		rep := a.run(4 * time.Minute)
+		if rep.State != pipeline.Failed || !strings.Contains(rep.Error, "workspace gone") || rep.Repaired != 0 {
+			t.Errorf("a repair that can't be delivered: %+v", rep)
+		}
+		a.onWrite = nil
+		rep = a.run(4 * time.Minute)
+		check(t, rep, pipeline.Report{
+			State: pipeline.Drained, Sent: 1, Repaired: 1, Mismatches: 1, WindowsChecked: 3,
+			AuditedThrough: rep.AuditedThrough,
+		})
+		if a.times(late) != 1 || rep.AuditedThrough.IsZero() {
+			t.Errorf("late event delivered %d times, audited through %v", a.times(late), rep.AuditedThrough)
+		}
+	})
+}
+
+func TestUndated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newArchive(t)
+		rec := pipeline.Record{ID: "no-time", Raw: jsontext.Value(`{"id":"no-time","created":null}`)}
+		a.undated = []pipeline.Record{rec}
+		a.records = append(a.records, rec)
+		a.live(5 * time.Hour)
+		a.complete()
+	})
+}
