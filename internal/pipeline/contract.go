@@ -133,6 +133,16 @@ type Quarantine interface {
 	Put(ctx context.Context, stream string, rec Record, reason Reason, detail string) error
 }
 
+// Spool keeps batches safe while the sink is down, for a source that forgets
+// its records before the sink may be back.
+type Spool interface {
+	// Put stores the batch durably behind those that are there.
+	Put(ctx context.Context, stream string, batch []Record) error
+	// Drain hands the stored batches to write, oldest first, and removes each
+	// once write has returned nil. It stops at the first error of write and returns it.
+	Drain(ctx context.Context, stream string, write func(ctx context.Context, batch []Record) error) error
+}
+
 // Reason says why a record is in quarantine.
 type Reason string
 

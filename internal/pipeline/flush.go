@@ -48,7 +48,7 @@ func (t *run) deliverAll(ctx context.Context) error {
 	}
 	for rest := t.rows; len(rest) > 0; {
 		n := t.fill(rest)
-		if err := t.deliver(ctx, rest[:n], false); err != nil {
+		if err := t.deliverOrSpool(ctx, rest[:n]); err != nil {
 			return err
 		}
 		rest = rest[n:]
@@ -73,16 +73,17 @@ func (t *run) fill(rows []Record) int {
 	return len(rows)
 }
 
-// deliver writes a batch, splitting it around what the sink refuses, and
-// remembers what was acknowledged. halved says that the batch is half of one
-// that was refused for a reason that may be its size.
-func (t *run) deliver(ctx context.Context, batch []Record, halved bool) error {
+// deliver writes a batch, splitting it around what the sink refuses, and calls
+// settled for each piece that was acknowledged or put into quarantine. halved
+// says that the batch is half of one that was refused for a reason that may be
+// its size.
+func (t *run) deliver(ctx context.Context, batch []Record, halved bool, settled func(context.Context, []Record) error) error {
 	err := t.write(ctx, batch)
 	if err == nil {
 		t.report.Sent += int64(len(batch))
 		t.report.Batches++
 		t.refused = 0
-		return t.remember(ctx, batch)
+		return settled(ctx, batch)
 	}
 	var rejected *Rejected
 	if !errors.As(err, &rejected) || rejected.Ambiguous && halved {
@@ -91,7 +92,7 @@ func (t *run) deliver(ctx context.Context, batch []Record, halved bool) error {
 	if len(batch) > 1 {
 		mid := len(batch) / 2
 		for _, half := range [][]Record{batch[:mid], batch[mid:]} {
-			if err := t.deliver(ctx, half, rejected.Ambiguous); err != nil {
+			if err := t.deliver(ctx, half, rejected.Ambiguous, settled); err != nil {
 				return err
 			}
 		}
@@ -103,12 +104,19 @@ func (t *run) deliver(ctx context.Context, batch []Record, halved bool) error {
 	if t.refused++; t.refused > refusedLimit {
 		return fmt.Errorf("the service refused %d records in a row, so the setup is at fault rather than the records; nothing is skipped: %w", t.refused, err)
 	}
-	return t.quarantineRefused(ctx, batch[0], err)
+	if err := t.quarantineRefused(ctx, batch[0], err); err != nil {
+		return err
+	}
+	return settled(ctx, batch)
 }
 
 // write is one Write with its retries.
 func (t *run) write(ctx context.Context, batch []Record) error {
-	return t.Retry.Do(ctx, t.noteRetry("write"), func(ctx context.Context) error {
+	policy := t.Retry
+	if t.Spool != nil && policy.MaxAttempts == 0 {
+		policy.MaxAttempts = spoolAfter
+	}
+	return policy.Do(ctx, t.noteRetry("write"), func(ctx context.Context) error {
 		return t.Sink.Write(ctx, t.report.Stream, batch)
 	})
 }
@@ -162,7 +170,7 @@ func (t *run) quarantineRefused(ctx context.Context, row Record, why error) erro
 	}
 	t.report.Quarantined++
 	t.log.Warn("record quarantined", "stream", t.report.Stream, "record_id", rec.ID, "reason", string(RejectedBySink), "error", why.Error())
-	return t.remember(ctx, []Record{row})
+	return nil
 }
 
 // remember commits delivered records to the ledger. The run's end does not cut it.

@@ -27,6 +27,7 @@ type run struct {
 	originals []original // of rows that were changed
 	settled   []Record   // not to be sent: in quarantine instead
 	since     time.Time  // when the oldest of them was gathered
+	down      error      // why the sink is taken as down for the rest of the run; only with a spool
 	refused   int        // records refused in a row, with no acknowledgement between
 }
 
@@ -52,7 +53,13 @@ func (t *run) all(ctx context.Context) (State, error) {
 		return t.outcome(ctx, err)
 	}
 	t.next, t.limits, t.ledger = t.saved, t.Sink.Limits(), t.OpenLedger()
+	if err := t.drainSpool(ctx); err != nil {
+		return t.outcome(ctx, err)
+	}
 	state, err := t.tail(ctx)
+	if err == nil && t.down != nil {
+		return Failed, fmt.Errorf("%w; records that the source may forget are safe in the spool (%d in this run)", t.down, t.report.Spooled)
+	}
 	if state == Drained {
 		if err := t.audit(ctx); err != nil {
 			state, err = t.outcome(ctx, err)

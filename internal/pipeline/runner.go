@@ -20,6 +20,9 @@ type Runner struct {
 	// OpenLedger opens the stream's ledger for one run.
 	OpenLedger func() Ledger
 	Quarantine Quarantine
+	// Spool, if set, takes what the sink does not, so that the checkpoint can move
+	// on before the source forgets. The run counts as failed all the same.
+	Spool Spool
 	// Auditing says how closed windows are audited; the zero value audits nothing.
 	Auditing Auditing
 	Retry    retry.Policy

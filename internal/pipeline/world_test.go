@@ -42,14 +42,18 @@ type world struct {
 	limits   pipeline.Limits
 	takes    time.Duration // of a fetch and of a write
 	loseLock chan struct{}
+	// sinkTakes is how much longer a write takes.
+	sinkTakes time.Duration
 
 	src      pipeline.Source // instead of the list of records
 	auditing pipeline.Auditing
 	pruned   []time.Time
+	spool    pipeline.Spool
+	spooled  map[string]bool
 }
 
 func newWorld(t *testing.T, n int) *world {
-	w := &world{t: t, pageSize: 10, delivered: map[string]int{}, kept: map[string]pipeline.Reason{}, ledger: map[string]bool{}}
+	w := &world{t: t, pageSize: 10, delivered: map[string]int{}, kept: map[string]pipeline.Reason{}, ledger: map[string]bool{}, spooled: map[string]bool{}}
 	base := time.Date(2026, 9, 1, 0, 0, 0, 0, time.UTC)
 	for i := range n {
 		id := fmt.Sprintf("e%05d", i)
@@ -64,14 +68,14 @@ func (w *world) runner() *pipeline.Runner {
 		src = source{w}
 	}
 	return &pipeline.Runner{
-		Source: src, Auditing: w.auditing, Sink: sink{w}, Locks: locks{w}, Checkpoints: checkpoints{w}, Quarantine: quarantine{w},
+		Source: src, Auditing: w.auditing, Spool: w.spool, Sink: sink{w}, Locks: locks{w}, Checkpoints: checkpoints{w}, Quarantine: quarantine{w},
 		OpenLedger: func() pipeline.Ledger { return &ledger{world: w, claimed: map[string]bool{}} },
 	}
 }
 
 // settled says whether a record needs no further work.
 func (w *world) settled(id string) bool {
-	return w.delivered[id] > 0 || w.kept[id] == pipeline.RejectedBySink || w.kept[id] == pipeline.Unfit
+	return w.delivered[id] > 0 || w.spooled[id] || w.kept[id] == pipeline.RejectedBySink || w.kept[id] == pipeline.Unfit
 }
 
 func (w *world) times(id string) int { return w.delivered[id] }
@@ -126,7 +130,7 @@ type sink struct{ *world }
 func (s sink) Limits() pipeline.Limits { return s.limits }
 
 func (s sink) Write(ctx context.Context, name string, batch []pipeline.Record) error {
-	if err := pause(ctx, s.takes); err != nil {
+	if err := pause(ctx, s.takes+s.sinkTakes); err != nil {
 		return err
 	}
 	s.mu.Lock()

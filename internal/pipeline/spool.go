@@ -1,0 +1,92 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// spoolAfter is how many attempts of a write are made before the spool takes
+// the batch: some seconds, so that the rest of the run can read on what the
+// source is about to forget.
+const spoolAfter = 4
+
+// deliverOrSpool delivers a batch; where there is a spool and the sink is down,
+// the spool takes it instead.
+func (t *run) deliverOrSpool(ctx context.Context, batch []Record) error {
+	if t.down == nil {
+		open := map[string]bool{} // not yet settled; only needed for a spool
+		settled := t.remember
+		if t.Spool != nil {
+			for _, r := range batch {
+				open[r.ID] = true
+			}
+			settled = func(ctx context.Context, done []Record) error {
+				for _, r := range done {
+					delete(open, r.ID)
+				}
+				return t.remember(ctx, done)
+			}
+		}
+		err := t.deliver(ctx, batch, false, settled)
+		// A run that was asked to stop just reads again next time. One that ran out
+		// of time in front of a sink that hangs would never get further.
+		stopped := ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded)
+		if err == nil || t.Spool == nil || stopped {
+			return err
+		}
+		t.down = err
+		rest := make([]Record, 0, len(open))
+		for _, r := range batch {
+			if open[r.ID] {
+				rest = append(rest, r)
+			}
+		}
+		batch = rest
+	}
+	return t.spool(ctx, batch)
+}
+
+// spool stores a batch and remembers it as delivered: from here on the spool
+// answers for it. Neither is cut by the end of the run.
+func (t *run) spool(ctx context.Context, batch []Record) error {
+	if len(batch) == 0 {
+		return nil
+	}
+	ctx, cancel := detached(ctx)
+	defer cancel()
+	if err := t.Spool.Put(ctx, t.report.Stream, batch); err != nil {
+		return fmt.Errorf("%w (and the spool could not take it: %w)", t.down, err)
+	}
+	t.report.Spooled += int64(len(batch))
+	return t.remember(ctx, batch)
+}
+
+// drainSpool delivers what earlier runs could not. A sink that is still down
+// ends neither the spool nor the run.
+func (t *run) drainSpool(ctx context.Context) error {
+	if t.Spool == nil {
+		return nil
+	}
+	begin := time.Now()
+	outer := ctx
+	if deadline, ok := ctx.Deadline(); ok {
+		// A sink that hangs must leave time to read what the source may forget.
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)/4)
+		defer cancel()
+	}
+	var writeErr error
+	err := t.Spool.Drain(ctx, t.report.Stream, func(ctx context.Context, batch []Record) error {
+		// These are in the ledger already.
+		writeErr = t.deliver(ctx, batch, false, func(context.Context, []Record) error { return nil })
+		return writeErr
+	})
+	if writeErr != nil && outer.Err() == nil {
+		t.down = writeErr
+		t.log.Debug("spool is waiting for the sink", "stream", t.report.Stream, "seconds", time.Since(begin).Seconds(), "error", writeErr.Error())
+		return nil
+	}
+	return err
+}

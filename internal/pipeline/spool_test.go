@@ -1,0 +1,116 @@
+package pipeline_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+)
+
+// spool keeps batches in memory; what lies in it counts as settled.
+type spool struct {
+	*world
+	batches [][]pipeline.Record
+	putErr  error
+}
+
+func (s *spool) Put(_ context.Context, _ string, batch []pipeline.Record) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.putErr != nil {
+		return s.putErr
+	}
+	s.batches = append(s.batches, slices.Clone(batch))
+	for _, r := range batch {
+		s.spooled[r.ID] = true
+	}
+	return nil
+}
+
+func (s *spool) Drain(ctx context.Context, _ string, write func(context.Context, []pipeline.Record) error) error {
+	for len(s.batches) > 0 {
+		if err := write(ctx, s.batches[0]); err != nil {
+			return err
+		}
+		s.batches = s.batches[1:]
+	}
+	return nil
+}
+
+func TestSpool(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 25)
+		s := &spool{world: w}
+		w.spool = s
+		w.limits.BatchBytes = 10 * (len(w.records[0].Raw) + 1)
+		down := true
+		w.onWrite = func(n int, batch []pipeline.Record) (bool, error) {
+			if down && n > 1 {
+				return false, again
+			}
+			return true, nil
+		}
+		start := time.Now()
+		rep := w.run(4 * time.Minute)
+		check(t, rep, pipeline.Report{State: pipeline.Failed, Fetched: 25, Sent: 10, Spooled: 15})
+		if !strings.Contains(rep.Error, "503") || !strings.Contains(rep.Error, "spool") {
+			t.Errorf("error %q", rep.Error)
+		}
+		if d := time.Since(start); d > time.Minute {
+			t.Errorf("a sink that is down held the run for %v", d)
+		}
+		if w.checkpoint.Cursor != "25" {
+			t.Errorf("checkpoint %q, want 25: the source may forget", w.checkpoint.Cursor)
+		}
+		// Still down: more comes, goes behind what waits, and nothing is lost or doubled.
+		w.records = append(w.records, newWorld(t, 30).records[25:]...)
+		check(t, w.run(4*time.Minute), pipeline.Report{State: pipeline.Failed, Fetched: 5, Spooled: 5})
+		down = false
+		check(t, w.run(4*time.Minute), pipeline.Report{State: pipeline.Drained, Sent: 20})
+		w.complete()
+		if len(s.batches) != 0 {
+			t.Errorf("%d batches left in the spool", len(s.batches))
+		}
+	})
+}
+
+func TestSpoolFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 5)
+		w.spool = &spool{world: w, putErr: errors.New("disk full")}
+		w.onWrite = func(int, []pipeline.Record) (bool, error) { return false, again }
+		rep := w.run(4 * time.Minute)
+		if rep.State != pipeline.Failed || !strings.Contains(rep.Error, "503") || !strings.Contains(rep.Error, "disk full") || w.checkpoint.Tag != "" {
+			t.Errorf("%+v, checkpoint %+v", rep, w.checkpoint)
+		}
+	})
+}
+
+// A sink that hangs must not eat the time in which the source is read.
+func TestSpoolSinkHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 25)
+		w.spool = &spool{world: w}
+		w.sinkTakes = time.Hour
+		for range 3 {
+			start := time.Now()
+			if rep := w.run(4 * time.Minute); rep.State != pipeline.Failed {
+				t.Errorf("%+v", rep)
+			}
+			if d := time.Since(start); d > 4*time.Minute {
+				t.Errorf("run took %v", d)
+			}
+		}
+		if w.checkpoint.Cursor != "25" {
+			t.Errorf("checkpoint %q, want 25", w.checkpoint.Cursor)
+		}
+		w.sinkTakes = 0
+		w.run(4 * time.Minute)
+		w.complete()
+	})
+}
