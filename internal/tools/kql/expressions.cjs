@@ -1,0 +1,423 @@
+'use strict';
+// Scalar expressions: evaluates a syntax node for one row.
+//
+// A scope is {vars: Map, parent, run}; the row in hand is {index, cells,
+// ingested, at} with index = Map of column name to place.
+
+const V = require('./values.cjs');
+const { DateTime, TimeSpan, Dynamic, Unsupported, dynamic, unwrap, toText, toReal } = V;
+const { kindOf, elements, list } = require('./kusto.cjs');
+const { FUNCTIONS, regex, arrayOf, bagOf, inner, num } = require('./functions.cjs');
+
+function lookup(scope, name) {
+  for (let s = scope; s; s = s.parent) if (s.vars.has(name)) return s.vars.get(name);
+  return null;
+}
+
+const child = (scope) => ({ vars: new Map(), parent: scope, run: scope.run });
+
+// --- literals ---
+
+function unquote(text) {
+  let m = /^@(["'])([\s\S]*)\1$/.exec(text);
+  if (m) return m[2].split(m[1] + m[1]).join(m[1]);
+  m = /^(```|~~~)([\s\S]*)\1$/.exec(text);
+  if (m) return m[2];
+  m = /^[hH]?(["'])([\s\S]*)\1$/.exec(text);
+  if (!m) throw new Unsupported(`string literal ${text}`);
+  return m[2].replace(/\\(u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|.)/g, (_, c) => {
+    if (c.length > 1) return String.fromCharCode(parseInt(c.slice(1), 16));
+    const plain = { n: '\n', t: '\t', r: '\r', '\\': '\\', '"': '"', "'": "'" }[c];
+    if (plain === undefined) throw new Unsupported(`escape \\${c} in a string literal`);
+    return plain;
+  });
+}
+
+function literal(node) {
+  const text = node.Token.Text.trim();
+  const type = node.ResultType.Name;
+  if (type === 'string') return unquote(text);
+  const m = /^(\w+)\s*\(([\s\S]*)\)$/.exec(text);
+  const body = (m ? m[2] : text).trim();
+  if (/^null$/i.test(body)) return null;
+  switch (type) {
+    case 'bool': return V.toBool(body);
+    case 'int': case 'long': {
+      if (/^-?(0x[0-9a-f]+|\d+)$/i.test(body)) return BigInt(body);
+      break;
+    }
+    case 'real': {
+      if (/^[+-]?[\d.]+(e[+-]?\d+)?$/i.test(body)) return Number(body);
+      break;
+    }
+    case 'datetime': case 'timespan': case 'guid': {
+      const v = V.convert(/^["']/.test(body) ? unquote(body) : body, type);
+      if (v !== null) return v;
+      break;
+    }
+  }
+  throw new Unsupported(`literal ${text}`);
+}
+
+function jsonLiteral(node) {
+  switch (kindOf(node)) {
+    case 'JsonObjectExpression':
+      return Object.fromEntries(elements(node.Pairs).map((p) => [unquote(p.Name.Text.trim()), jsonLiteral(p.Value)]));
+    case 'JsonArrayExpression': return elements(node.Values).map(jsonLiteral);
+    case 'PrefixUnaryExpression': {
+      const v = jsonLiteral(node.Expression);
+      return node.Operator.Text.trim() === '-' ? -v : v;
+    }
+    case 'LiteralExpression': {
+      const text = node.Token.Text.trim();
+      if (text === 'null') return null;
+      return text === 'true' || text === 'false' ? text === 'true' : literal(node);
+    }
+    default: throw new Unsupported(`${kindOf(node)} in a dynamic literal`);
+  }
+}
+
+// --- text operators ---
+
+const WORD = /[\p{L}\p{N}]/u;
+
+/** hasTerm finds t as a whole term: not inside a longer run of letters and digits. */
+function hasTerm(s, t, before = true, after = true) {
+  if (t === '') return true;
+  for (let i = s.indexOf(t); i >= 0; i = s.indexOf(t, i + 1)) {
+    const left = !before || i === 0 || !WORD.test(s[i - 1]) || !WORD.test(t[0]);
+    const end = i + t.length;
+    const right = !after || end === s.length || !WORD.test(s[end]) || !WORD.test(t[t.length - 1]);
+    if (left && right) return true;
+  }
+  return false;
+}
+
+const TEXT = {
+  '=~': (a, b) => a === b, has: hasTerm, contains: (a, b) => a.includes(b), startswith: (a, b) => a.startsWith(b), endswith: (a, b) => a.endsWith(b),
+  hasprefix: (a, b) => hasTerm(a, b, true, false), hassuffix: (a, b) => hasTerm(a, b, false, true),
+};
+
+function textOperator(op, a, b) {
+  const x = toText(a);
+  const y = toText(b);
+  if (op === 'matches regex') return regex(y).test(x);
+  if (op === '!~') return x.toLowerCase() !== y.toLowerCase();
+  const negated = op.startsWith('!');
+  const cs = op.endsWith('_cs');
+  const f = TEXT[op.slice(negated ? 1 : 0, cs ? -3 : undefined)];
+  if (!f) throw new Unsupported(`operator ${op}`);
+  return f(cs ? x : x.toLowerCase(), cs ? y : y.toLowerCase()) !== negated;
+}
+
+// --- arithmetic and comparison ---
+
+function divide(a, b) {
+  if (typeof a === 'bigint' && typeof b === 'bigint') return b === 0n ? null : a / b;
+  return toReal(a) / toReal(b);
+}
+
+const ARITHMETIC = {
+  '+': (a, b) => a + b, '-': (a, b) => a - b, '*': (a, b) => a * b,
+  '%': (a, b) => (typeof b === 'bigint' && b === 0n ? null : a % b),
+};
+
+function arithmetic(op, a, b) {
+  a = unwrap(a);
+  b = unwrap(b);
+  if (a === null || b === null) return null;
+  const time = (v) => v instanceof TimeSpan;
+  if (a instanceof DateTime || b instanceof DateTime) {
+    if (op === '-' && b instanceof DateTime) return new TimeSpan(a.t - b.t);
+    if (op === '+' && (time(b) || time(a))) return new DateTime(a.t + b.t);
+    if (op === '-' && time(b)) return new DateTime(a.t - b.t);
+    throw new Unsupported(`${V.typeOf(a)} ${op} ${V.typeOf(b)}`);
+  }
+  if (time(a) || time(b)) {
+    if (time(a) && time(b)) {
+      if (op === '/') return Number(a.t) / Number(b.t);
+      if (op === '+' || op === '-') return new TimeSpan(ARITHMETIC[op](a.t, b.t));
+    }
+    if (op === '*') return new TimeSpan(BigInt(Math.round(Number(time(a) ? a.t : b.t) * Number(time(a) ? b : a))));
+    if (op === '/' && time(a)) return new TimeSpan(BigInt(Math.round(Number(a.t) / Number(b))));
+    throw new Unsupported(`${V.typeOf(a)} ${op} ${V.typeOf(b)}`);
+  }
+  a = num(a);
+  b = num(b);
+  if (a === null || b === null) return null;
+  if (op === '/') return divide(a, b);
+  return typeof a === typeof b ? ARITHMETIC[op](a, b) : ARITHMETIC[op](Number(a), Number(b));
+}
+
+/** compare follows Kusto: equality of null with a value is false, of two nulls null; other comparisons with null are null. */
+function compare(op, a, b) {
+  a = unwrap(a);
+  b = unwrap(b);
+  if (op === '<>') op = '!=';
+  if (op === '==' || op === '!=') {
+    if (a === null && b === null) return null;
+    if ((a === null && b === '') || (b === null && a === '')) throw new Unsupported('null compared with an empty string, use isempty()');
+    const equal = a !== null && b !== null && V.order(a, b) === 0;
+    return equal === (op === '==');
+  }
+  if (a === null || b === null) return null;
+  const o = V.order(a, b);
+  return { '<': o < 0, '<=': o <= 0, '>': o > 0, '>=': o >= 0 }[op];
+}
+
+function logical(op, left, right) {
+  const a = V.toBool(left());
+  if (op === 'and') {
+    if (a === false) return false;
+    const b = V.toBool(right());
+    return b === false ? false : a === null || b === null ? null : true;
+  }
+  if (a === true) return true;
+  const b = V.toBool(right());
+  return b === true ? true : a === null || b === null ? null : false;
+}
+
+// --- the evaluator ---
+
+/** Evaluator evaluates scalar nodes; tables come from the operators. */
+class Evaluator {
+  /** tabular(node, scope, left) evaluates a table. */
+  constructor(tabular, run) {
+    this.tabular = tabular;
+    this.run = run;
+  }
+
+  eval(node, scope, row) {
+    switch (kindOf(node)) {
+      case 'LiteralExpression': case 'CompoundStringLiteralExpression': return literal(node);
+      case 'DynamicExpression': return dynamic(jsonLiteral(node.Expression));
+      case 'ParenthesizedExpression': return this.eval(node.Expression, scope, row);
+      case 'SimpleNamedExpression': return this.eval(node.Expression, scope, row);
+      case 'NameReference': case 'BracketedExpression': return this.name(node.SimpleName, scope, row);
+      case 'PathExpression': case 'ElementExpression': return this.member(node, scope, row);
+      case 'PrefixUnaryExpression': {
+        const v = unwrap(this.eval(node.Expression, scope, row));
+        if (node.Operator.Text.trim() !== '-' || v === null) return v;
+        return v instanceof TimeSpan ? new TimeSpan(-v.t) : -v;
+      }
+      case 'BinaryExpression': return this.binary(node, scope, row);
+      case 'InExpression': return this.in(node, scope, row);
+      case 'HasAnyExpression': return this.hasSet(node, scope, row, 'some');
+      case 'HasAllExpression': return this.hasSet(node, scope, row, 'every');
+      case 'BetweenExpression': return this.between(node, scope, row);
+      case 'FunctionCallExpression': return this.call(node, scope, row);
+      case 'ToScalarExpression': {
+        const t = this.tabular(node.Expression, scope);
+        return t.rows.length ? t.rows[0].cells[0] : V.nullOf(t.columns[0].type);
+      }
+      default: throw new Unsupported(`expression ${kindOf(node)} "${node.ToString(1).trim().slice(0, 60)}"`);
+    }
+  }
+
+  name(name, scope, row) {
+    if (row && row.index.has(name)) return row.cells[row.index.get(name)];
+    const v = lookup(scope, name);
+    if (v && v.kind === 'scalar') return v.value();
+    if (v && v.kind === 'function') return this.tabularCall(v, [], scope, row);
+    throw new Error(`no column or variable ${name}`);
+  }
+
+  member(node, scope, row) {
+    const base = this.eval(node.Expression, scope, row);
+    const s = node.Selector;
+    const kind = kindOf(s);
+    const selector = kind === 'NameReference' ? s.SimpleName : kind === 'BracketedExpression' || kind === 'BrackettedExpression' ? this.eval(s.Expression, scope, row) : this.eval(s, scope, row);
+    if (base === null) return null;
+    if (!(base instanceof Dynamic)) throw new Unsupported(`member of a ${V.typeOf(base)}`);
+    if (typeof selector === 'bigint') {
+      const a = arrayOf(base);
+      return a ? dynamic(a.at(Number(selector))) : null;
+    }
+    const bag = bagOf(base);
+    return bag && Object.hasOwn(bag, selector) ? dynamic(bag[selector]) : null;
+  }
+
+  binary(node, scope, row) {
+    const op = node.Operator.Text.trim().replace(/\s+/g, ' ');
+    if (op === 'and' || op === 'or') return logical(op, () => this.eval(node.Left, scope, row), () => this.eval(node.Right, scope, row));
+    const a = this.eval(node.Left, scope, row);
+    const b = this.eval(node.Right, scope, row);
+    if (['==', '!=', '<>', '<', '<=', '>', '>='].includes(op)) return compare(op, a, b);
+    if ('+-*/%'.includes(op)) return arithmetic(op, a, b);
+    return textOperator(op, a, b);
+  }
+
+  /** values are what the right side of in and has_any lists: scalars, arrays, or the first column of a table. */
+  values(expressionList, scope, row) {
+    return elements(expressionList.Expressions).flatMap((e) => {
+      if (e.ResultType && e.ResultType.Columns) return this.tabular(e, scope).rows.map((r) => r.cells[0]);
+      const v = this.eval(e, scope, row);
+      return arrayOf(v) ? arrayOf(v).map(dynamic) : [v];
+    });
+  }
+
+  in(node, scope, row) {
+    const op = node.Operator.Text.trim();
+    const left = this.eval(node.Left, scope, row);
+    const fold = op.endsWith('~') ? (v) => toText(v).toLowerCase() : V.key;
+    const found = left !== null && this.values(node.Right, scope, row).some((v) => v !== null && fold(v) === fold(left));
+    return found !== op.startsWith('!');
+  }
+
+  hasSet(node, scope, row, how) {
+    const text = toText(this.eval(node.Left, scope, row)).toLowerCase();
+    return this.values(node.Right, scope, row)[how]((v) => hasTerm(text, toText(v).toLowerCase()));
+  }
+
+  between(node, scope, row) {
+    const v = this.eval(node.Left, scope, row);
+    const from = this.eval(node.Right.First, scope, row);
+    let to = this.eval(node.Right.Second, scope, row);
+    if (from instanceof DateTime && to instanceof TimeSpan) to = new DateTime(from.t + to.t);
+    const inside = logical('and', () => compare('>=', v, from), () => compare('<=', v, to));
+    return node.Operator.Text.trim().startsWith('!') ? (inside === null ? null : !inside) : inside;
+  }
+
+  call(node, scope, row) {
+    const name = node.Name.SimpleName;
+    const args = elements(node.ArgumentList.Expressions);
+    const at = (i) => this.eval(args[i], scope, row);
+    const own = lookup(scope, name);
+    if (own && own.kind === 'function') return this.scalarCall(own, args, scope, row);
+    switch (name) {
+      case 'iff': case 'iif': return V.toBool(at(0)) === true ? this.typed(node, at(1)) : this.typed(node, at(2));
+      case 'case': {
+        for (let i = 0; i + 1 < args.length; i += 2) if (V.toBool(at(i)) === true) return this.typed(node, at(i + 1));
+        return this.typed(node, at(args.length - 1));
+      }
+      case 'coalesce': {
+        for (let i = 0; i < args.length; i++) {
+          const v = at(i);
+          if (v !== null && v !== '') return this.typed(node, v);
+        }
+        return V.nullOf(node.ResultType.Name);
+      }
+      case 'column_ifexists': case 'columnifexists': {
+        const column = at(0);
+        return row && row.index.has(column) ? row.cells[row.index.get(column)] : at(1);
+      }
+      case 'ingestion_time': return row.ingested ?? null;
+      case 'pack_all': return this.packAll(args.length > 0 && at(0) === true, row);
+      case 'row_number': return BigInt(row.at) + (args.length > 0 ? at(0) : 1n);
+      case 'prev': case 'next': return this.neighbour(name, args, scope, row);
+      case 'toscalar': case 'materialize': throw new Unsupported(`${name}() here`);
+    }
+    const f = FUNCTIONS[name];
+    if (!f) throw new Unsupported(`function ${name}()`);
+    return f(...args.map((a) => this.eval(a, scope, row)), this.run);
+  }
+
+  /** typed keeps a string branch from being null. */
+  typed(node, v) {
+    return v === null ? V.nullOf(node.ResultType.Name) : v;
+  }
+
+  packAll(skipEmpty, row) {
+    const bag = {};
+    for (const [name, i] of row.index) {
+      const v = inner(row.cells[i]);
+      if (!skipEmpty || (v !== null && v !== '')) bag[name] = v;
+    }
+    return new Dynamic(bag);
+  }
+
+  neighbour(name, args, scope, row) {
+    if (args.length > 1) throw new Unsupported(`${name}() with a distance`);
+    const other = row.all[row.at + (name === 'prev' ? -1 : 1)];
+    if (!other) return V.nullOf(args[0].ResultType.Name);
+    return this.eval(args[0], scope, { ...row, cells: other.cells, at: other.at });
+  }
+
+  // --- user functions ---
+
+  /** bind makes the scope of a function's body. */
+  bind(fn, args, scope, row, piped) {
+    const inside = child(fn.scope);
+    const params = elements(fn.node.Parameters.Parameters).map((p) => ({ name: p.NameAndType.Name.SimpleName, node: p }));
+    const given = new Map();
+    let place = 0;
+    if (piped) given.set(params[place++].name, { kind: 'table', rows: () => piped });
+    for (const a of args) {
+      const named = kindOf(a) === 'SimpleNamedExpression';
+      const name = named ? a.Name.SimpleName : params[place++]?.name;
+      if (!name) throw new Error(`too many arguments for ${fn.name}`);
+      const e = named ? a.Expression : a;
+      if (e.ResultType && e.ResultType.Columns) {
+        let table;
+        given.set(name, { kind: 'table', rows: () => (table ??= this.tabular(e, scope)) });
+      } else {
+        const v = this.eval(e, scope, row);
+        given.set(name, { kind: 'scalar', value: () => v });
+      }
+    }
+    for (const p of params) {
+      let v = given.get(p.name);
+      if (!v) {
+        const def = p.node.DefaultValue;
+        if (!def) throw new Error(`argument ${p.name} of ${fn.name} is missing`);
+        const value = this.eval(def.Value, fn.scope, null);
+        v = { kind: 'scalar', value: () => value };
+      } else if (v.kind === 'scalar') {
+        const type = p.node.NameAndType.Name.ResultType?.Name;
+        const value = type && type !== 'unknown' ? V.convert(v.value(), type) : v.value();
+        v = { kind: 'scalar', value: () => value };
+      }
+      inside.vars.set(p.name, v);
+    }
+    return inside;
+  }
+
+  statements(statements, scope) {
+    for (const s of statements) {
+      const kind = kindOf(s);
+      if (kind === 'LetStatement') this.let(s, scope);
+      else if (kind === 'QueryParametersStatement') {
+        for (const p of elements(s.Parameters)) {
+          const value = this.eval(p.DefaultValue.Value, scope, null);
+          scope.vars.set(p.NameAndType.Name.SimpleName, { kind: 'scalar', value: () => value });
+        }
+      } else if (kind === 'ExpressionStatement') return s.Expression;
+      else throw new Unsupported(`statement ${kind}`);
+    }
+    return null;
+  }
+
+  let(s, scope) {
+    const name = s.Name.SimpleName;
+    let e = s.Expression;
+    if (kindOf(e) === 'MaterializeExpression') e = e.Expression;
+    const outer = { vars: new Map(scope.vars), parent: scope.parent, run: scope.run }; // a let does not see itself
+    if (kindOf(e) === 'FunctionDeclaration') {
+      scope.vars.set(name, { kind: 'function', name, node: e, scope: outer });
+    } else if (e.ResultType && e.ResultType.Columns) {
+      let table;
+      scope.vars.set(name, { kind: 'table', rows: () => (table ??= this.tabular(e, outer)) });
+    } else {
+      let value;
+      let done = false;
+      scope.vars.set(name, { kind: 'scalar', value: () => {
+        if (!done) { value = this.eval(e, outer, null); done = true; }
+        return value;
+      } });
+    }
+  }
+
+  scalarCall(fn, args, scope, row) {
+    const inside = this.bind(fn, args, scope, row);
+    this.statements(elements(fn.node.Body.Statements), inside);
+    return this.eval(fn.node.Body.Expression, inside, null);
+  }
+
+  tabularCall(fn, args, scope, row, piped) {
+    const inside = this.bind(fn, args, scope, row, piped);
+    this.statements(elements(fn.node.Body.Statements), inside);
+    return this.tabular(fn.node.Body.Expression, inside);
+  }
+}
+
+module.exports = { Evaluator, lookup, child, compare, list };
