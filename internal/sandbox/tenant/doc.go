@@ -1,0 +1,35 @@
+// Package tenant is a stand-in for a SailPoint tenant: OAuth tokens, event
+// search and trigger invocation status over synthetic data, as far as an audit
+// collector uses them.
+//
+// A [Tenant] is an [net/http.Handler] whose zero value is ready for use:
+//
+//	t := &tenant.Tenant{}
+//	t.AddEvent([]byte(`{"id":"1","created":"2026-09-01T00:00:00.000Z"}`), time.Time{})
+//	server := httptest.NewServer(t)
+//
+// It follows SailPoint's public API files (repository sailpoint-oss/api-specs,
+// state of August 2026): the bodies of its answers and errors, the limits of
+// paging (10,000 rows by offset, searchAfter beyond), the rate limit, the time
+// that invocations are kept. What it does not know it refuses with an error
+// that says so, rather than to answer wrongly.
+//
+// # Paths
+//
+// The API exists under several prefixes, called families here: "v1" (current:
+// /search/v1, /trigger-invocations/v1/status) and the legacy ones "v3", "v2024",
+// "v2025", "v2026" and "beta" (/v2025/search, /beta/trigger-invocations/status; v3
+// has no triggers). Any of them can be switched off.
+//
+// # Two clocks
+//
+// What is indexed, and which invocations are still kept, follows the field Now.
+// Tokens and the rate limit follow time.Now, because that is the clock by which
+// a client waits. Under testing/synctest both are the fake clock.
+//
+// # What a test can ask
+//
+// Events and IDs say what there is to collect, also of a backlog that is
+// generated on the fly; PeakRequests says how near a client came to the rate limit;
+// Violations lists what a client must never do, such as secrets in a URL.
+package tenant

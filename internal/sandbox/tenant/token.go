@@ -1,0 +1,196 @@
+package tenant
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+)
+
+// token is an access token that was issued.
+type token struct {
+	clientID string
+	scopes   []string
+	expires  time.Time
+	revoked  bool
+}
+
+// serveToken is the client credentials grant.
+func (t *Tenant) serveToken(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPost {
+		writeOAuthError(w, http.StatusMethodNotAllowed, "method_not_allowed", "Request method '"+r.Method+"' not supported")
+		return
+	}
+	if leaks(r.URL, t.ClientSecret) || r.URL.Query().Has("grant_type") {
+		writeOAuthError(w, http.StatusBadRequest, "invalid_request", "Credentials belong into the body, not into the URL")
+		return
+	}
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/x-www-form-urlencoded" {
+		writeOAuthError(w, http.StatusBadRequest, "invalid_request", "The body must be application/x-www-form-urlencoded")
+		return
+	}
+	if err := r.ParseForm(); err != nil {
+		writeOAuthError(w, http.StatusBadRequest, "invalid_request", "The body can't be read")
+		return
+	}
+	if grant := r.PostForm.Get("grant_type"); grant != "client_credentials" {
+		writeOAuthError(w, http.StatusBadRequest, "unsupported_grant_type", "Unsupported grant type: "+grant)
+		return
+	}
+	id, secret := r.PostForm.Get("client_id"), r.PostForm.Get("client_secret")
+	if id == "" || secret == "" || id != cmp.Or(t.ClientID, id) || secret != cmp.Or(t.ClientSecret, secret) {
+		writeOAuthError(w, http.StatusUnauthorized, "invalid_client", "Bad client credentials")
+		return
+	}
+	t.grant(w, id)
+}
+
+// grant issues a token and writes the answer.
+func (t *Tenant) grant(w http.ResponseWriter, clientID string) {
+	ttl := cmp.Or(t.TokenTTL, 749*time.Second)
+	scopes := t.Scopes
+	if scopes == nil {
+		scopes = []string{ScopeSearch, ScopeStatus}
+	}
+	jti := fmt.Sprintf("synthetic-%d", t.serial())
+	expires := time.Now().Add(ttl)
+	jwt := t.jwt(jti, clientID, expires)
+
+	t.mu.Lock()
+	if t.tokens == nil {
+		t.tokens = make(map[string]token)
+	}
+	t.tokens[jwt] = token{clientID: clientID, scopes: scopes, expires: expires}
+	t.issued = append(t.issued, jwt)
+	t.mu.Unlock()
+
+	w.Header().Set("Cache-Control", "no-store")
+	writeJSON(w, http.StatusOK, struct {
+		AccessToken         string `json:"access_token"`
+		TokenType           string `json:"token_type"`
+		ExpiresIn           int64  `json:"expires_in"`
+		Scope               string `json:"scope"`
+		TenantID            string `json:"tenant_id"`
+		Pod                 string `json:"pod"`
+		StrongAuthSupported bool   `json:"strong_auth_supported"`
+		Org                 string `json:"org"`
+		Internal            bool   `json:"internal"`
+		StrongAuth          bool   `json:"strong_auth"`
+		Enabled             bool   `json:"enabled"`
+		AccessType          string `json:"accessType"`
+		JTI                 string `json:"jti"`
+	}{
+		AccessToken: jwt, TokenType: "bearer", ExpiresIn: int64(ttl / time.Second), Scope: strings.Join(scopes, " "),
+		TenantID: tenantID, Pod: "synthetic-pod", Org: t.name(), Enabled: true, AccessType: "OFFLINE", JTI: jti,
+	})
+}
+
+// tenantID is the invented id of the tenant.
+const tenantID = "00000000-0000-4000-a000-000000000001"
+
+// jwt returns a token with the look of a signed one. Its signature is none.
+func (t *Tenant) jwt(jti, clientID string, expires time.Time) string {
+	part := func(v any) string {
+		b, err := json.Marshal(v)
+		if err != nil {
+			panic(fmt.Sprintf("encode a token: %v", err))
+		}
+		return base64.RawURLEncoding.EncodeToString(b)
+	}
+	head := part(struct {
+		Algorithm string `json:"alg"`
+		Type      string `json:"typ"`
+	}{"RS256", "JWT"}) + "." + part(struct {
+		TenantID string `json:"tenant_id"`
+		ClientID string `json:"client_id"`
+		Expires  int64  `json:"exp"`
+		ID       string `json:"jti"`
+	}{tenantID, clientID, expires.Unix(), jti})
+	sum := sha256.Sum256([]byte(head))
+	return head + "." + base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+func writeOAuthError(w http.ResponseWriter, status int, code, description string) {
+	writeJSON(w, status, struct {
+		Error       string `json:"error"`
+		Description string `json:"error_description"`
+	}{code, description})
+}
+
+// serveInfo is the public description of the tenant.
+func (t *Tenant) serveInfo(w http.ResponseWriter, r *http.Request) {
+	base := "http://" + r.Host
+	if r.TLS != nil || r.URL.Scheme == "https" {
+		base = "https://" + r.Host
+	}
+	writeJSON(w, http.StatusOK, struct {
+		TenantID          string `json:"tenantId"`
+		TenantName        string `json:"tenantName"`
+		AuthorizeEndpoint string `json:"authorizeEndpoint"`
+		TokenEndpoint     string `json:"tokenEndpoint"`
+		CloudDomainURL    string `json:"cloudDomainUrl"`
+		LogoutURL         string `json:"logoutUrl"`
+		Pod               string `json:"pod"`
+	}{tenantID, t.name(), base + "/oauth/authorize", base + "/oauth/token", base, base + "/logout", "synthetic-pod"})
+}
+
+// bearer returns the access token of a request, or "".
+func bearer(r *http.Request) string {
+	scheme, value, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return value
+}
+
+// clientOf returns the client id that a request's token was issued to, valid or not.
+func (t *Tenant) clientOf(r *http.Request) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.tokens[bearer(r)].clientID
+}
+
+// authorize checks token and scope and, if they do not do, answers.
+func (t *Tenant) authorize(w http.ResponseWriter, r *http.Request, scope string) bool {
+	t.mu.Lock()
+	tok, known := t.tokens[bearer(r)]
+	t.mu.Unlock()
+	switch {
+	case bearer(r) == "":
+		writeError(w, http.StatusUnauthorized, "JWT is required")
+	case !known || tok.revoked:
+		writeError(w, http.StatusUnauthorized, "JWT validation failed: JWT is not valid")
+	case !time.Now().Before(tok.expires):
+		writeError(w, http.StatusUnauthorized, "JWT validation failed: JWT is expired")
+	case !slices.Contains(tok.scopes, scope) && !slices.Contains(tok.scopes, scopeAll):
+		t.refuse(w, http.StatusForbidden, "403 Forbidden", "The server understood the request but refuses to authorize it.")
+	default:
+		return true
+	}
+	return false
+}
+
+// RevokeTokens makes every token issued so far invalid.
+func (t *Tenant) RevokeTokens() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for jwt, tok := range t.tokens {
+		tok.revoked = true
+		t.tokens[jwt] = tok
+	}
+}
+
+// Tokens returns every token issued so far, for tests that look for secrets
+// where none may be.
+func (t *Tenant) Tokens() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.issued)
+}
