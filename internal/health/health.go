@@ -1,0 +1,91 @@
+// Package health makes the rows of SailPointIDN_Health_CL: one for each stream
+// and run, so that silence, lag, faults and missing completeness can be
+// alerted on where the data is looked at.
+//
+// The Data Collector API derives the column names: a number lag_seconds becomes
+// lag_seconds_d, a text state becomes state_s, the moment audited_through
+// becomes audited_through_t, and the run id, which looks like a GUID, run_id_g.
+package health
+
+import (
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+)
+
+// Stream is the table of the rows, without its "_CL".
+const Stream = "SailPointIDN_Health"
+
+// TimeField is the field of a row that holds its time.
+const TimeField = "ended"
+
+// maxText bounds the error and the warnings, far below what a column takes.
+const maxText = 4000
+
+// Run is what is known of the run as a whole.
+type Run struct {
+	ID      string // a GUID
+	Org     string // the tenant ("tenant" itself is a reserved column name)
+	Version string
+	Ended   time.Time
+	// Throttled is how many requests of the source were answered with 429 in this run.
+	Throttled int64
+	// Deprecated is set when the source marks the API that is used as deprecated.
+	Deprecated bool
+}
+
+// row is the JSON of one row. Numbers are always there, so that a chart has no
+// gaps; texts and moments only when there is something to say.
+type row struct {
+	Ended             time.Time      `json:"ended"`
+	Stream            string         `json:"stream"`
+	State             pipeline.State `json:"state"`
+	Fetched           int64          `json:"fetched"`
+	Sent              int64          `json:"sent"`
+	Duplicates        int64          `json:"duplicates"`
+	Conformed         int64          `json:"conformed"`
+	Quarantined       int64          `json:"quarantined"`
+	QuarantineWaiting int64          `json:"quarantine_waiting"`
+	Spooled           int64          `json:"spooled"`
+	Batches           int64          `json:"batches"`
+	Retries           int64          `json:"retries"`
+	Throttled         int64          `json:"throttled"`
+	LagSeconds        float64        `json:"lag_seconds"`
+	Seconds           float64        `json:"seconds"`
+	Error             string         `json:"error,omitempty"`
+	Warnings          string         `json:"warnings,omitempty"`
+	Deprecated        bool           `json:"deprecated"`
+	AuditedThrough    time.Time      `json:"audited_through,omitzero"`
+	WindowsChecked    int64          `json:"windows_checked"`
+	Mismatches        int64          `json:"mismatches"`
+	Repaired          int64          `json:"repaired"`
+	Org               string         `json:"org"`
+	Version           string         `json:"version"`
+	RunID             string         `json:"run_id"`
+}
+
+// Record makes the row of one stream. waiting is the number of records of the
+// stream that lie in quarantine.
+func Record(run Run, rep pipeline.Report, waiting int64) (pipeline.Record, error) {
+	raw, err := json.Marshal(row{
+		Ended: run.Ended.UTC(), Stream: rep.Stream, State: rep.State,
+		Fetched: rep.Fetched, Sent: rep.Sent, Duplicates: rep.Duplicates, Conformed: rep.Conformed,
+		Quarantined: rep.Quarantined, QuarantineWaiting: waiting, Spooled: rep.Spooled,
+		Batches: rep.Batches, Retries: rep.Retries, Throttled: run.Throttled,
+		LagSeconds: rep.LagSeconds, Seconds: rep.Seconds,
+		Error: bounded(rep.Error), Warnings: bounded(strings.Join(rep.Warnings, "; ")), Deprecated: run.Deprecated,
+		AuditedThrough: rep.AuditedThrough.UTC(), WindowsChecked: rep.WindowsChecked, Mismatches: rep.Mismatches, Repaired: rep.Repaired,
+		Org: run.Org, Version: run.Version, RunID: run.ID,
+	})
+	return pipeline.Record{ID: run.ID + "/" + rep.Stream, Time: run.Ended, Raw: raw}, err
+}
+
+func bounded(s string) string {
+	if len(s) <= maxText {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxText], "") + " …"
+}
