@@ -1,0 +1,17 @@
+// Package host is a stand-in for the Azure Functions host: it starts the real
+// handler binary as the host does, fires the timer, and is as strict about the
+// answers and as rude to the process as the host can be.
+//
+// [Start] launches the process with the environment of a function app and asks
+// GET / every 25 ms until anything answers. [Host.Fire] posts an invocation,
+// each time in another of the forms that the host is known to send. The host's
+// ways of ending a process are [Host.Kill] (SIGKILL, its only way), a function
+// timeout (the same), and [Host.Terminate] (SIGTERM, as the platform stops a
+// container).
+//
+// A process that ends by itself is started again, unless it ended with status 0.
+// Status 200 is an intended restart; after three other ends, each less than 30
+// minutes after the one before, the host gives up.
+//
+// On Linux the child dies with this process, however that ends.
+package host
