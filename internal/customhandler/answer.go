@@ -48,6 +48,12 @@ func line(r pipeline.Report) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s, %d fetched, %d sent, %d duplicates, %d quarantined, lag %.0f s",
 		r.Stream, r.State, r.Fetched, r.Sent, r.Duplicates, r.Quarantined, r.LagSeconds)
+	if r.Spooled > 0 {
+		fmt.Fprintf(&b, ", %d spooled", r.Spooled)
+	}
+	if r.Mismatches > 0 {
+		fmt.Fprintf(&b, ", %d windows incomplete, %d records repaired", r.Mismatches, r.Repaired)
+	}
 	if r.Error != "" {
 		b.WriteString(": " + r.Error)
 	}
@@ -71,9 +77,13 @@ func write(w http.ResponseWriter, status int, a answer) {
 func logRun(log *slog.Logger, r pipeline.Report) {
 	log = log.With(
 		"stream", r.Stream, "state", string(r.State), "fetched", r.Fetched, "sent", r.Sent, "duplicates", r.Duplicates,
-		"conformed", r.Conformed, "quarantined", r.Quarantined, "batches", r.Batches, "retries", r.Retries,
+		"conformed", r.Conformed, "quarantined", r.Quarantined, "spooled", r.Spooled, "batches", r.Batches, "retries", r.Retries,
 		"lag_seconds", r.LagSeconds, "seconds", r.Seconds,
+		"windows_checked", r.WindowsChecked, "mismatches", r.Mismatches, "repaired", r.Repaired,
 	)
+	if !r.AuditedThrough.IsZero() {
+		log = log.With("audited_through", r.AuditedThrough)
+	}
 	switch {
 	case r.State == pipeline.Failed:
 		log.Error("stream run failed", "error", r.Error, "warnings", r.Warnings)

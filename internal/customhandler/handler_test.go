@@ -93,6 +93,8 @@ func TestInvocation(t *testing.T) {
 	locked := pipeline.Report{Stream: "Triggers", State: pipeline.Locked}
 	budget := pipeline.Report{Stream: "Triggers", State: pipeline.Budget, Fetched: 5, Sent: 4, Quarantined: 1, Warnings: []string{"late"}}
 	failed := pipeline.Report{Stream: "Triggers", State: pipeline.Failed, Error: "write: workspace said 403"}
+	spooled := pipeline.Report{Stream: "Triggers", State: pipeline.Failed, Spooled: 9, Error: "write: 503"}
+	repaired := pipeline.Report{Stream: "Events", State: pipeline.Drained, Mismatches: 1, Repaired: 3}
 	const drainedLine = "Events: drained, 1000 fetched, 998 sent, 2 duplicates, 0 quarantined, lag 61 s"
 	for _, tc := range []struct {
 		name   string
@@ -121,6 +123,15 @@ func TestInvocation(t *testing.T) {
 			[]pipeline.Report{drained, failed},
 			[]string{drainedLine, "Triggers: failed, 0 fetched, 0 sent, 0 duplicates, 0 quarantined, lag 0 s: write: workspace said 403"},
 			"", "INFO ERROR",
+		},
+		{
+			"spooled and repaired", reports(spooled, repaired), 500,
+			[]pipeline.Report{spooled, repaired},
+			[]string{
+				"Triggers: failed, 0 fetched, 0 sent, 0 duplicates, 0 quarantined, lag 0 s, 9 spooled: write: 503",
+				"Events: drained, 0 fetched, 0 sent, 0 duplicates, 0 quarantined, lag 0 s, 1 windows incomplete, 3 records repaired",
+			},
+			"", "ERROR INFO",
 		},
 		{
 			"the whole fails", func(context.Context) ([]pipeline.Report, error) { return nil, errors.New("2 settings:\n  A: x") }, 500,
@@ -171,14 +182,16 @@ func TestLogLines(t *testing.T) {
 	var out bytes.Buffer
 	run := pipeline.Report{
 		Stream: "Events", State: pipeline.Failed, Fetched: 1, Sent: 2, Duplicates: 3, Conformed: 4, Quarantined: 5,
-		Batches: 6, Retries: 7, LagSeconds: 8.5, Seconds: 9.5, Error: "why",
+		Spooled: 6, Batches: 7, Retries: 8, LagSeconds: 9.5, Seconds: 10.5, WindowsChecked: 11, Mismatches: 12, Repaired: 13,
+		AuditedThrough: time.Date(2026, 9, 24, 13, 0, 0, 0, time.UTC), Error: "why",
 	}
 	h := &customhandler.Handler{Open: opens(reports(run)), Log: slog.New(slog.NewJSONHandler(&out, nil))}
 	post(t, h, nil)
 	want := []map[string]any{{
 		"level": "ERROR", "msg": "stream run failed", "invocation_id": "inv-1", "stream": "Events", "state": "failed",
-		"fetched": 1.0, "sent": 2.0, "duplicates": 3.0, "conformed": 4.0, "quarantined": 5.0, "batches": 6.0, "retries": 7.0,
-		"lag_seconds": 8.5, "seconds": 9.5, "error": "why", "warnings": nil,
+		"fetched": 1.0, "sent": 2.0, "duplicates": 3.0, "conformed": 4.0, "quarantined": 5.0, "spooled": 6.0, "batches": 7.0, "retries": 8.0,
+		"lag_seconds": 9.5, "seconds": 10.5, "windows_checked": 11.0, "mismatches": 12.0, "repaired": 13.0,
+		"audited_through": "2026-09-24T13:00:00Z", "error": "why", "warnings": nil,
 	}}
 	if diff := cmp.Diff(want, logged(t, &out)); diff != "" {
 		t.Errorf("log (-want +got):\n%s", diff)
