@@ -1,0 +1,117 @@
+package sailpoint
+
+import (
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/secret"
+	"github.com/idn-sentinel/idn-sentinel/internal/transport"
+)
+
+// Config is how to reach a tenant and what to read from it.
+type Config struct {
+	// BaseURL is where the API and the token endpoint are, for instance
+	// https://acme.api.identitynow.com. Required.
+	BaseURL *url.URL
+	// ClientID and ClientSecret are a personal access token or an API client. Required.
+	ClientID     string
+	ClientSecret secret.String
+	// APIVersion is "v1", for one path for each service, or the legacy prefix to
+	// begin with: "v2026", "v2025", "v2024", "v3", "beta". "" means "v1".
+	APIVersion string
+
+	// PageSize is the largest page of search to ask for, 1 to 10000; 0 means 1000.
+	PageSize int
+	// Settle is how far behind now the range of a search ends: events younger
+	// than that may not be visible in order.
+	Settle time.Duration
+	// Lookback is how far before now the first run begins.
+	Lookback time.Duration
+
+	// HTTP may not follow redirects; nil means one of package transport.
+	HTTP *http.Client
+	// Limiter is shared by all requests of the client, those for tokens included.
+	// nil means 9 requests in a second with bursts of 10: the largest such bucket
+	// that lets no more than 100 through in any 10 s.
+	Limiter *rate.Limiter
+	// Log gets what happens once in a process; nil means nothing is logged.
+	Log *slog.Logger
+}
+
+// Client speaks to one tenant as one OAuth client. It is used from several
+// goroutines at a time.
+type Client struct {
+	cfg     Config
+	base    string // without a slash at its end
+	http    *http.Client
+	limiter *rate.Limiter
+	log     *slog.Logger
+
+	tokens tokens
+	hold   hold
+	size   pageSize
+
+	search, count, triggers *endpoint
+	// idSortRefused is set once the tenant has shown that it can't sort by id.
+	idSortRefused atomic.Bool
+	// bodyHint is the length of the last large body, for those that come unannounced.
+	bodyHint atomic.Int64
+
+	requests, throttled, tokenRequests atomic.Int64
+}
+
+// NewClient returns a client. It sends nothing yet.
+func NewClient(cfg Config) *Client {
+	c := &Client{cfg: cfg, http: cfg.HTTP, limiter: cfg.Limiter, log: cfg.Log}
+	if cfg.BaseURL != nil {
+		c.base = strings.TrimRight(cfg.BaseURL.String(), "/")
+	}
+	if c.http == nil {
+		c.http = transport.NewClient(transport.Config{})
+	}
+	if c.limiter == nil {
+		c.limiter = rate.NewLimiter(9, 10)
+	}
+	if c.log == nil {
+		c.log = slog.New(slog.DiscardHandler)
+	}
+	size := cfg.PageSize
+	if size <= 0 {
+		size = 1000
+	}
+	c.size.init(min(size, maxPage))
+	c.search = newEndpoint("search", http.MethodPost, searchScope, searchPaths(cfg.APIVersion, ""))
+	c.count = newEndpoint("search count", http.MethodPost, searchScope, searchPaths(cfg.APIVersion, "/count"))
+	c.triggers = newEndpoint("trigger invocation status", http.MethodGet, triggersScope, triggersPaths(cfg.APIVersion))
+	return c
+}
+
+// Stats is what a client has done since it was made.
+type Stats struct {
+	Requests      int64 // sent, those for tokens included
+	Throttled     int64 // answered with 429
+	TokenRequests int64
+	Deprecated    bool // the tenant marked an endpoint in use as deprecated
+}
+
+// Stats returns the numbers so far.
+func (c *Client) Stats() Stats {
+	return Stats{
+		Requests:      c.requests.Load(),
+		Throttled:     c.throttled.Load(),
+		TokenRequests: c.tokenRequests.Load(),
+		Deprecated:    c.search.deprecated.Load() || c.count.deprecated.Load() || c.triggers.deprecated.Load(),
+	}
+}
+
+// Events is the stream of audit events.
+func (c *Client) Events() *Events { return &Events{c: c} }
+
+// Triggers is the stream of trigger invocations.
+func (c *Client) Triggers() *Triggers { return &Triggers{c: c} }

@@ -1,0 +1,66 @@
+package sailpoint
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+)
+
+// place is where a walk through the events stands. Its JSON is the cursor.
+type place struct {
+	// Created and ID are those of the last row, as the document had them. With
+	// no ID the place is in front of all rows of the millisecond Created.
+	Created string `json:"created"`
+	ID      string `json:"id"`
+	// Split is set while the millisecond Created is read type by type.
+	Split *split `json:"split,omitempty"`
+}
+
+// split is the progress within one millisecond that holds more rows than a page.
+type split struct {
+	Types []string `json:"types"` // seen so far
+	Done  int      `json:"done"`  // that many of them are read
+}
+
+// parsePlace reads a cursor of Events that is not empty, with the time of its Created.
+func parsePlace(cursor pipeline.Cursor) (place, time.Time, error) {
+	var p place
+	err := decode(cursor, &p)
+	created, ok := parseTime([]byte(p.Created))
+	if err != nil {
+		return place{}, time.Time{}, err
+	}
+	if !ok || p.Split != nil && (p.Split.Done < 0 || p.Split.Done > len(p.Split.Types)) {
+		return place{}, time.Time{}, badCursor(cursor)
+	}
+	return p, created, nil
+}
+
+// decode reads a cursor that is not empty into the struct at to.
+func decode(cursor pipeline.Cursor, to any) error {
+	if jsontext.Value(cursor).Kind() != jsontext.KindBeginObject || json.Unmarshal([]byte(cursor), to, json.RejectUnknownMembers(true)) != nil {
+		return badCursor(cursor)
+	}
+	return nil
+}
+
+// badCursor is the error for a cursor of another source or of a newer version.
+// Starting over in its stead would deliver a year of events again.
+func badCursor(cursor pipeline.Cursor) error {
+	return fmt.Errorf("the checkpoint's cursor %.100q can't be read by this version: "+
+		"update the connector, or delete the checkpoint to begin again at INITIAL_LOOKBACK", string(cursor))
+}
+
+// encode marshals a cursor. The values hold nothing that could fail: their texts
+// come from JSON and are valid.
+func encode(v any) pipeline.Cursor {
+	b, err := json.Marshal(v, json.Deterministic(true))
+	if err != nil {
+		panic(fmt.Sprintf("encode cursor: %v", err))
+	}
+	return pipeline.Cursor(b)
+}

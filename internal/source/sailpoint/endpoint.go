@@ -1,0 +1,66 @@
+package sailpoint
+
+import (
+	"slices"
+	"sync/atomic"
+)
+
+// The scopes that the API wants, as the admin UI lists them.
+const (
+	searchScope   = "sp:search:read"
+	triggersScope = "sp:trigger-service-invocation-status:read"
+)
+
+// endpoint is one operation of the API and what was learnt about it. Tenants
+// serve the same operation under several paths: per service since 2026, and
+// under shared versions before that, which end in 2029.
+type endpoint struct {
+	name   string // for error texts
+	method string
+	scope  string
+	paths  []string // to try, in this order
+	// worked is the index in paths of the one that was served last.
+	worked atomic.Int32
+	// deprecated is set when the tenant marks the path as deprecated; warn is set
+	// with it, until a page has carried the warning.
+	deprecated, warn atomic.Bool
+}
+
+func newEndpoint(name, method, scope string, paths []string) *endpoint {
+	return &endpoint{name: name, method: method, scope: scope, paths: paths}
+}
+
+// perService is the version in front of which the service's own name stands.
+const perService = "v1"
+
+func searchPaths(version, suffix string) []string {
+	return paths(version, []string{perService, "v2025", "v3"}, func(v string) string {
+		if v == perService {
+			return "/search/v1" + suffix
+		}
+		return "/" + v + "/search" + suffix
+	})
+}
+
+func triggersPaths(version string) []string {
+	return paths(version, []string{perService, "v2025", "beta"}, func(v string) string {
+		if v == perService {
+			return "/trigger-invocations/v1/status"
+		}
+		return "/" + v + "/trigger-invocations/status"
+	})
+}
+
+// paths puts the configured version in front of those to fall back to.
+func paths(version string, fallbacks []string, path func(version string) string) []string {
+	if version == "" {
+		version = perService
+	}
+	out := []string{path(version)}
+	for _, v := range fallbacks {
+		if p := path(v); !slices.Contains(out, p) {
+			out = append(out, p)
+		}
+	}
+	return out
+}

@@ -1,0 +1,149 @@
+package sailpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/jsonwalk"
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/retry"
+	"github.com/idn-sentinel/idn-sentinel/internal/transport"
+)
+
+// refusal is an answer with an error status.
+type refusal struct {
+	status int
+	text   string
+}
+
+func (e *refusal) Error() string { return e.text }
+
+// refused makes an error of an answer with an error status, and closes its body.
+func (c *Client) refused(ep *endpoint, resp *http.Response) error {
+	defer transport.Discard(resp)
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // a part of it is better than nothing
+	err := &refusal{resp.StatusCode, fmt.Sprintf("%s: status %d", ep.name, resp.StatusCode) + c.details(body)}
+	switch s := resp.StatusCode; {
+	case s == http.StatusTooManyRequests, s == http.StatusRequestTimeout, s >= 500:
+		return &pipeline.Retryable{Err: err, After: retry.After(resp.Header, time.Now())}
+	case s == http.StatusForbidden:
+		err.text += ": the token of CLIENT_ID needs the scope " + ep.scope + ", and its user a level that may use it (ORG_ADMIN)"
+	case s == http.StatusUnauthorized:
+		err.text += ": the API refuses a token that was just issued to CLIENT_ID: do SAILPOINT_BASE_URL and CLIENT_ID belong to the same tenant?"
+	}
+	return err
+}
+
+// missing is the error when no path of ep exists.
+func (c *Client) missing(ep *endpoint) error {
+	return &refusal{http.StatusNotFound, fmt.Sprintf("%s: status 404 at %s for each of %s: check TENANT_ID or SAILPOINT_BASE_URL, and SAILPOINT_API_VERSION",
+		ep.name, c.host(), strings.Join(ep.paths, ", "))}
+}
+
+// details are what the body of an error answer says, for the end of a text. The
+// API has three forms; gateways in front of it have their own.
+func (c *Client) details(body []byte) string {
+	var api struct {
+		DetailCode string `json:"detailCode"`
+		TrackingID string `json:"trackingId"`
+		Messages   []struct {
+			Locale string `json:"locale"`
+			Text   string `json:"text"`
+		} `json:"messages"`
+		Error   string `json:"error"`
+		Message string `json:"message"`
+	}
+	lenient := json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	err := json.Unmarshal(body, &api, lenient)
+	text := strings.TrimSpace(api.Error + " " + api.Message)
+	for i, m := range api.Messages {
+		if i == 0 || strings.HasPrefix(m.Locale, "en") {
+			text = m.Text
+		}
+	}
+	if err != nil || text == "" && api.DetailCode == "" {
+		text = string(body)
+	}
+	var facts []string
+	if api.DetailCode != "" {
+		facts = append(facts, c.excerpt(api.DetailCode))
+	}
+	if api.TrackingID != "" {
+		facts = append(facts, "trackingId "+c.excerpt(api.TrackingID))
+	}
+	out := ""
+	if len(facts) > 0 {
+		out = " (" + strings.Join(facts, ", ") + ")"
+	}
+	if text = c.excerpt(text); text != "" {
+		out += ": " + text
+	}
+	return out
+}
+
+// excerpt makes a text that a service sent fit for an error: short, printable,
+// and without the secrets that an echoing proxy may have put into it.
+func (c *Client) excerpt(text string) string {
+	c.tokens.mu.Lock()
+	var access string
+	if c.tokens.current != nil {
+		access = c.tokens.current.access.Reveal()
+	}
+	c.tokens.mu.Unlock()
+	for _, hidden := range []string{c.cfg.ClientSecret.Reveal(), access} {
+		if hidden != "" {
+			text = strings.ReplaceAll(text, hidden, "(secret)")
+			text = strings.ReplaceAll(text, url.QueryEscape(hidden), "(secret)")
+		}
+	}
+	return jsonwalk.Excerpt([]byte(text))
+}
+
+// networkFailure classifies an error of the HTTP client.
+func (c *Client) networkFailure(ctx context.Context, what string, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("%s: %w", what, ctx.Err())
+	}
+	var redirect *transport.Redirect
+	err = transport.Redact(err)
+	switch {
+	case transport.IsUnknownHost(err):
+		return fmt.Errorf("%s: there is no host %s: check TENANT_ID or SAILPOINT_BASE_URL: %w", what, c.host(), err)
+	case transport.IsCertificate(err):
+		return fmt.Errorf("%s: %s could not prove its identity: check SAILPOINT_BASE_URL and proxies on the way: %w", what, c.host(), err)
+	case errors.As(err, &redirect):
+		return fmt.Errorf("%s: check TENANT_ID or SAILPOINT_BASE_URL: %w", what, err)
+	case transport.IsTransient(err):
+		return &pipeline.Retryable{Err: fmt.Errorf("%s: %w", what, err)}
+	default:
+		return fmt.Errorf("%s: %w", what, err)
+	}
+}
+
+// malformed is the error for an answer of status 200 that is not what it should
+// be. It may be a gateway's, so it may pass; it never means that there is nothing.
+func (c *Client) malformed(what string, body []byte, err error) error {
+	var array *jsonwalk.NotAnArray
+	if errors.As(err, &array) {
+		err = &jsonwalk.NotAnArray{Got: array.Got, Excerpt: c.excerpt(string(body))}
+		return &pipeline.Retryable{Err: fmt.Errorf("%s: the service did not answer with a list: %w", what, err)}
+	}
+	return &pipeline.Retryable{Err: fmt.Errorf("%s: the answer is damaged: %w", what, err)}
+}
+
+// host names the tenant in error texts.
+func (c *Client) host() string {
+	if c.cfg.BaseURL == nil {
+		return "(no SAILPOINT_BASE_URL)"
+	}
+	return c.cfg.BaseURL.Host
+}

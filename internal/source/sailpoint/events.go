@@ -1,0 +1,183 @@
+package sailpoint
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+)
+
+// Events is the stream of audit events, see the package comment.
+type Events struct {
+	c *Client
+	// doubts counts failures in a row that may mean that the tenant can't sort by
+	// id; proven is set once it has.
+	doubts int
+	proven bool
+	// jumbled is set when the warning about events out of order was given.
+	jumbled bool
+}
+
+var (
+	_ pipeline.Source    = (*Events)(nil)
+	_ pipeline.Auditable = (*Events)(nil)
+	_ pipeline.Undated   = (*Events)(nil)
+)
+
+// Stream implements [pipeline.Source].
+func (e *Events) Stream() string { return "SailPointIDN_Events" }
+
+// Fetch implements [pipeline.Source]. The page's records are the events behind
+// the cursor and before now − Settle, as many as fit a page, oldest first.
+func (e *Events) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.Page, error) {
+	now := time.Now()
+	return e.fetch(ctx, now.Add(-e.c.cfg.Lookback), now.Add(-e.c.cfg.Settle), after)
+}
+
+// FetchWindow implements [pipeline.Auditable].
+func (e *Events) FetchWindow(ctx context.Context, from, to time.Time, after pipeline.Cursor) (pipeline.Page, error) {
+	return e.fetch(ctx, from, to, after)
+}
+
+// Count implements [pipeline.Auditable].
+func (e *Events) Count(ctx context.Context, from, to time.Time) (int64, error) {
+	return e.c.Count(ctx, from, to)
+}
+
+// fetch returns the page behind after, or from start on if after is empty, that
+// ends before to.
+func (e *Events) fetch(ctx context.Context, start, to time.Time, after pipeline.Cursor) (pipeline.Page, error) {
+	to = to.Truncate(time.Millisecond)
+	at, from, err := begin(after, start)
+	if err != nil {
+		return pipeline.Page{}, err
+	}
+	next := after
+	if next == "" {
+		next = encode(at) // so that a first run's begin is fixed even if nothing comes
+	}
+	switch {
+	case !from.Before(to):
+		return pipeline.Page{Next: next, From: from, Through: to}, nil
+	case at.Split != nil:
+		return e.fetchSplit(ctx, at, from)
+	}
+	for limit := e.c.size.get(); ; limit = min(2*limit, maxPage) {
+		r, err := e.search(ctx, at, query{from: from, to: to, limit: limit})
+		if err != nil {
+			return pipeline.Page{}, err
+		}
+		page := pipeline.Page{Records: r.records, Next: next, From: from, Through: to, Warnings: e.warnings(r)}
+		full := len(r.records) >= limit
+		moves := r.moves(at, from)
+		if moves {
+			page.Next = encode(r.last)
+		}
+		switch {
+		case !full:
+			return page, nil
+		case moves:
+			e.c.size.served()
+			page.More, page.Through = true, r.newest
+			return page, nil
+		case limit == maxPage:
+			return pipeline.Page{Next: encode(place{Created: at.Created, Split: &split{}}), More: true, Warnings: page.Warnings}, nil
+		}
+		// One millisecond fills the page: look further with a larger one.
+	}
+}
+
+// begin is where a fetch starts, and its time in whole milliseconds.
+func begin(after pipeline.Cursor, start time.Time) (at place, from time.Time, err error) {
+	if after == "" {
+		from = start.Truncate(time.Millisecond)
+		return place{Created: formatMilli(from)}, from, nil
+	}
+	at, from, err = parsePlace(after)
+	return at, from.Truncate(time.Millisecond), err
+}
+
+// moves reports whether a cursor at the last of r's rows is further than at,
+// whose time is from. A cursor without id is only further in a later millisecond.
+func (r *rows) moves(at place, from time.Time) bool {
+	if r.last.ID != "" {
+		return r.last.ID != at.ID || r.last.Created != at.Created
+	}
+	return r.last.Created != "" && r.lastAt.Truncate(time.Millisecond).After(from)
+}
+
+// search runs q from at, in the order that the tenant can do.
+func (e *Events) search(ctx context.Context, at place, q query) (*rows, error) {
+	if e.c.idSortRefused.Load() {
+		q.order = byCreated
+		return e.run(ctx, q, false)
+	}
+	q.order = byCreatedAndID
+	if at.ID != "" {
+		q.after = []string{at.Created, at.ID}
+	}
+	r, err := e.run(ctx, q, false)
+	if err == nil {
+		e.doubts = 0
+		e.proven = e.proven || q.after != nil
+		return r, nil
+	}
+	if !e.mayBeOrder(err) {
+		return nil, err
+	}
+	// The only proof that the order is at fault is that it works without.
+	q.order, q.after = byCreated, nil
+	r, plain := e.run(ctx, q, false)
+	var passing *pipeline.Retryable
+	switch {
+	case plain == nil:
+		if e.c.idSortRefused.CompareAndSwap(false, true) {
+			e.c.log.Info("tenant does not sort events by id; sorting by created alone", "reason", err.Error())
+		}
+		return r, nil
+	case errors.As(plain, &passing), ctx.Err() != nil:
+		return nil, plain
+	default:
+		return nil, err
+	}
+}
+
+// mayBeOrder reports whether a search may have failed because of its order: the
+// service says that the request is bad, or fails three times in a row although
+// no search behind an id has ever worked.
+func (e *Events) mayBeOrder(err error) bool {
+	var refused *refusal
+	if !errors.As(err, &refused) {
+		return false
+	}
+	if refused.status == http.StatusInternalServerError && !e.proven {
+		e.doubts++
+		return e.doubts%3 == 0
+	}
+	return refused.status == http.StatusBadRequest
+}
+
+// run sends a search and reads its page. wantTypes collects the rows' types.
+func (e *Events) run(ctx context.Context, q query, wantTypes bool) (*rows, error) {
+	body, err := e.c.searchPage(ctx, &q)
+	if err != nil {
+		return nil, err
+	}
+	r, err := readRows(body, q.order, wantTypes)
+	if err != nil {
+		return nil, e.c.malformed(e.c.search.name, body, err)
+	}
+	return r, nil
+}
+
+// warnings are what the user should hear about although nothing failed.
+func (e *Events) warnings(r *rows) []string {
+	list := e.c.warnings(e.c.search)
+	if r.jumbled && !e.jumbled {
+		e.jumbled = true
+		list = append(list, "SailPoint returned events that are not in the order of their creation: some may have been passed over")
+	}
+	return list
+}

@@ -1,0 +1,233 @@
+package sailpoint
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// masked stands for a credential in a row.
+const masked = "(masked)"
+
+// where a value stands, as far as it matters.
+type where uint8
+
+const (
+	elsewhere where = iota
+	inBody
+	inSearchResults // Body.searchResults
+	inSearchResult  // Body.searchResults.*
+)
+
+// into is where the value of the member name of an object at w stands.
+func (w where) into(name string) where {
+	switch {
+	case w == inBody && name == "searchResults":
+		return inSearchResults
+	case w == inSearchResults:
+		return inSearchResult
+	default:
+		return elsewhere
+	}
+}
+
+// masker copies JSON without credentials.
+type masker struct{ count int } // masked so far
+
+// member copies a member whose name has been read.
+func (m *masker) member(dec *jsontext.Decoder, enc *jsontext.Encoder, name string, quoted jsontext.Value, at where) error {
+	return errors.Join(enc.WriteValue(quoted), m.value(dec, enc, name, at))
+}
+
+// value copies the next value, which is that of the member name ("" in an array)
+// of an object at at.
+func (m *masker) value(dec *jsontext.Decoder, enc *jsontext.Encoder, name string, at where) error {
+	kind := dec.PeekKind()
+	if kind != jsontext.KindNull && isCredential(name) {
+		m.count++
+		return errors.Join(dec.SkipValue(), enc.WriteToken(jsontext.String(masked)))
+	}
+	switch kind {
+	case jsontext.KindBeginObject:
+		inside := at
+		if name != "" {
+			inside = at.into(name)
+		}
+		return object(dec, enc, func(name string, quoted jsontext.Value) error {
+			return m.member(dec, enc, name, quoted, inside)
+		}, nil)
+	case jsontext.KindBeginArray:
+		return m.array(dec, enc)
+	}
+	value, err := dec.ReadValue()
+	switch {
+	case err != nil:
+		return err
+	case kind == jsontext.KindString:
+		return enc.WriteValue(m.text(value, name))
+	case kind == jsontext.KindNumber && at == inSearchResult && name == "count":
+		return enc.WriteToken(jsontext.String(string(value)))
+	default:
+		return enc.WriteValue(value)
+	}
+}
+
+func (m *masker) array(dec *jsontext.Decoder, enc *jsontext.Encoder) error {
+	if err := copyToken(dec, enc); err != nil {
+		return err
+	}
+	for dec.PeekKind() != jsontext.KindEndArray {
+		if err := m.value(dec, enc, "", elsewhere); err != nil {
+			return err
+		}
+	}
+	return copyToken(dec, enc)
+}
+
+// text returns a string without what may be a credential in it: the signature
+// of a link, or members of JSON text.
+func (m *masker) text(quoted jsontext.Value, name string) jsontext.Value {
+	if strings.EqualFold(name, "signedS3Url") {
+		link, query, found := strings.Cut(unquote(quoted), "?")
+		if found && query != "" {
+			m.count++
+			return quote(link)
+		}
+		return quoted
+	}
+	if !mayBeJSON(quoted) || !mentionsCredential(quoted) {
+		return quoted
+	}
+	text := strings.TrimSpace(unquote(quoted))
+	if text == "" || text[0] != '{' && text[0] != '[' {
+		return quoted
+	}
+	var out bytes.Buffer
+	dec, before := newDecoder([]byte(text)), m.count
+	if err := m.value(dec, newEncoder(&out), "", elsewhere); err != nil || m.count == before {
+		m.count = before
+		return quoted
+	}
+	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
+		m.count = before
+		return quoted
+	}
+	return quote(strings.TrimRight(out.String(), "\n"))
+}
+
+// isCredential reports whether a member of that name is masked. Case, "_" and
+// "-" don't count.
+func isCredential(name string) bool {
+	var buf [16]byte // longer than any of the names below
+	n := 0
+	for _, c := range []byte(name) {
+		if c == '_' || c == '-' {
+			continue
+		}
+		if n == len(buf) {
+			return false
+		}
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		buf[n] = c
+		n++
+	}
+	switch string(buf[:n]) {
+	case "secret", "clientsecret", "password", "passwd", "bearertoken", "accesstoken", "refreshtoken", "idtoken",
+		"apikey", "authorization", "privatekey":
+		return true
+	}
+	return false
+}
+
+// mayBeJSON reports whether the text of a string may be an object or an array.
+func mayBeJSON(quoted []byte) bool {
+	if len(quoted) < len(`"{}"`) {
+		return false
+	}
+	switch quoted[1] {
+	case '{', '[', ' ', '\\':
+		return true
+	}
+	return false
+}
+
+// mentionsCredential reports whether text may name a credential: a quick look
+// before a slow one.
+func mentionsCredential(text []byte) bool {
+	lower := bytes.ToLower(text)
+	for _, part := range []string{"secret", "passw", "token", "key", "authorization", "signeds3url"} {
+		if bytes.Contains(lower, []byte(part)) {
+			return true
+		}
+	}
+	return false
+}
+
+// object copies an object. member is called with each name, and copies name and
+// value or consumes the value; end, if not nil, may add members.
+func object(dec *jsontext.Decoder, enc *jsontext.Encoder, member func(name string, quoted jsontext.Value) error, end func() error) error {
+	if err := copyToken(dec, enc); err != nil {
+		return err
+	}
+	for dec.PeekKind() != jsontext.KindEndObject {
+		quoted, err := dec.ReadValue()
+		if err != nil {
+			return err
+		}
+		if err := member(unquote(quoted), quoted); err != nil {
+			return err
+		}
+	}
+	if end != nil {
+		if err := end(); err != nil {
+			return err
+		}
+	}
+	return copyToken(dec, enc)
+}
+
+func copyToken(dec *jsontext.Decoder, enc *jsontext.Encoder) error {
+	tok, err := dec.ReadToken()
+	if err != nil {
+		return err
+	}
+	return enc.WriteToken(tok)
+}
+
+// write writes a name and then a value.
+func write(enc *jsontext.Encoder, name jsontext.Token, value func() error) error {
+	if err := enc.WriteToken(name); err != nil {
+		return err
+	}
+	return value()
+}
+
+// texts writes a member that is a string.
+func texts(enc *jsontext.Encoder, name, value string) error {
+	return errors.Join(enc.WriteToken(jsontext.String(name)), enc.WriteToken(jsontext.String(value)))
+}
+
+// newDecoder and newEncoder take what a page may hold and keep its spelling. The decoder
+// reads b in place.
+func newDecoder(b []byte) *jsontext.Decoder {
+	return jsontext.NewDecoder(bytes.NewBuffer(b), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+}
+
+func newEncoder(out *bytes.Buffer) *jsontext.Encoder {
+	return jsontext.NewEncoder(out, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true), jsontext.PreserveRawStrings(true))
+}
+
+func unquote(quoted jsontext.Value) string {
+	text, _ := jsontext.AppendUnquote(nil, quoted) // fails for invalid UTF-8 only, which it replaces
+	return string(text)
+}
+
+func quote(text string) jsontext.Value {
+	quoted, _ := jsontext.AppendQuote(nil, text) // fails for invalid UTF-8 only, which it replaces
+	return quoted
+}

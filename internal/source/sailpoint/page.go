@@ -1,0 +1,135 @@
+package sailpoint
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/jsonwalk"
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+)
+
+// rows is a page of search, read.
+type rows struct {
+	records []pipeline.Record
+	// last is the last row that has both an id and a usable created, or one
+	// without id: the last usable created. Zero if no row has one.
+	last    place
+	lastAt  time.Time // of last.Created
+	lastID  string    // the last id of all
+	newest  time.Time // the last usable created
+	types   []string  // distinct, in the order seen; only if asked for
+	jumbled bool      // created went backwards by a millisecond or more
+}
+
+// The members that are picked from an event.
+const (
+	pickID = iota
+	pickCreated
+	pickType
+)
+
+// readRows makes records of a page. Their Raw are parts of body, and their ids
+// parts of one string: a page costs a handful of allocations, not one per row.
+func readRows(body []byte, o order, wantTypes bool) (*rows, error) {
+	names := []string{"id", "created", "type"}
+	if !wantTypes {
+		names = names[:pickType]
+	}
+	guess := len(body)/512 + 1 // events have about 1 KB
+	r := &rows{records: make([]pipeline.Record, 0, guess)}
+	ids := idArena{text: make([]byte, 0, 65*guess), ends: make([]int, 0, guess)}
+	var created, id, fallback, lastID []byte // id and created of the last row with both; the last of each
+	var createdAt time.Time
+	err := jsonwalk.Walk(body, names, func(e jsonwalk.Element) error {
+		at, ok := pickTime(e.Picks[pickCreated])
+		r.records = append(r.records, pipeline.Record{Time: at, Raw: e.Raw})
+		hasID := ids.add(e.Picks[pickID], e.Raw)
+		if hasID {
+			lastID = append(lastID[:0], e.Picks[pickID].Text...)
+		}
+		if wantTypes {
+			r.noteType(e.Picks[pickType])
+		}
+		if !ok {
+			return nil
+		}
+		r.jumbled = r.jumbled || at.Truncate(time.Millisecond).Before(r.newest.Truncate(time.Millisecond))
+		r.newest = at
+		fallback = append(fallback[:0], e.Picks[pickCreated].Text...)
+		if hasID {
+			createdAt = at
+			created = append(created[:0], fallback...)
+			id = append(id[:0], lastID...)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	ids.assign(r.records)
+	r.lastID = string(lastID)
+	switch {
+	case o == byCreatedAndID && len(created) > 0:
+		r.last, r.lastAt = place{Created: string(created), ID: string(id)}, createdAt
+	case len(fallback) > 0:
+		r.last, r.lastAt = place{Created: string(fallback)}, r.newest
+	}
+	return r, nil
+}
+
+// pickTime is the zero time for a created that is absent, null or unreadable.
+func pickTime(p jsonwalk.Pick) (time.Time, bool) {
+	if p.Kind != jsonwalk.String {
+		return time.Time{}, false
+	}
+	return parseTime(p.Text)
+}
+
+// noteType collects the types of a page. Pages have few, so a list will do.
+func (r *rows) noteType(p jsonwalk.Pick) {
+	if p.Kind != jsonwalk.String {
+		return
+	}
+	for _, t := range r.types {
+		if t == string(p.Text) {
+			return
+		}
+	}
+	r.types = append(r.types, string(p.Text))
+}
+
+// idArena collects the ids of a page in one piece of memory.
+type idArena struct {
+	text []byte
+	ends []int
+}
+
+// add appends the id of a row and reports whether it is the document's own.
+func (a *idArena) add(id jsonwalk.Pick, raw jsontext.Value) bool {
+	own := id.Kind == jsonwalk.String && len(id.Text) > 0
+	if own {
+		a.text = append(a.text, id.Text...)
+	} else {
+		a.text = appendHash(a.text, raw)
+	}
+	a.ends = append(a.ends, len(a.text))
+	return own
+}
+
+// assign gives the records their ids.
+func (a *idArena) assign(records []pipeline.Record) {
+	all, from := string(a.text), 0
+	for i, end := range a.ends {
+		records[i].ID = all[from:end]
+		from = end
+	}
+}
+
+// appendHash appends the id of a document that has none, see the package comment.
+func appendHash(dst []byte, raw jsontext.Value) []byte {
+	sum := sha256.Sum256(raw)
+	return hex.AppendEncode(append(dst, "sha256:"...), sum[:])
+}

@@ -1,0 +1,87 @@
+package sailpoint
+
+import (
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// query is one search for events.
+type query struct {
+	from, to time.Time // created is at or after from and before to; whole milliseconds
+	undated  bool      // instead: there is no created
+	order    order
+	after    []string // searchAfter: the last row's values of what it is sorted by
+	// types restricts the search to events of these types, or to all others.
+	types   []string
+	exclude bool
+	limit   int
+}
+
+// order is how a search is sorted.
+type order uint8
+
+const (
+	unsorted order = iota
+	byCreated
+	byCreatedAndID
+	byID
+)
+
+// call is the request for q. The limit goes into the URL: in the body it is ignored.
+func (q *query) call(ep *endpoint) call {
+	c := call{ep: ep, body: q.body()}
+	if q.limit > 0 {
+		c.query = url.Values{"limit": {strconv.Itoa(q.limit)}}
+	}
+	return c
+}
+
+// body is the JSON of the request. The DSL form of the range is the one that
+// SailPoint's guide documents for created.
+func (q *query) body() []byte {
+	b := append(make([]byte, 0, 512), `{"indices":["events"],`...)
+	if q.undated {
+		b = append(b, `"query":{"query":"*"},"filters":{"created":{"type":"EXISTS","exclude":true}}`...)
+	} else {
+		b = append(b, `"queryType":"DSL","queryDsl":{"bool":{"must":[{"range":{"created":{"gte":"`...)
+		b = q.from.UTC().AppendFormat(b, milli)
+		b = append(b, `","lt":"`...)
+		b = q.to.UTC().AppendFormat(b, milli)
+		b = append(b, `"}}}]}}`...)
+	}
+	if len(q.types) > 0 {
+		b = append(b, `,"filters":{"type":{"type":"TERMS","terms":[`...)
+		b = appendTexts(b, q.types...)
+		b = append(b, `],"exclude":`...)
+		b = strconv.AppendBool(b, q.exclude)
+		b = append(b, `}}`...)
+	}
+	switch q.order {
+	case byCreated:
+		b = append(b, `,"sort":["created"]`...)
+	case byCreatedAndID:
+		b = append(b, `,"sort":["created","id"]`...)
+	case byID:
+		b = append(b, `,"sort":["id"]`...)
+	case unsorted:
+	}
+	if len(q.after) > 0 {
+		b = append(b, `,"searchAfter":[`...)
+		b = append(appendTexts(b, q.after...), ']')
+	}
+	return append(b, '}')
+}
+
+// appendTexts appends JSON strings with commas between them.
+func appendTexts(b []byte, texts ...string) []byte {
+	for i, text := range texts {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b, _ = jsontext.AppendQuote(b, text) // fails for invalid UTF-8 only, which it replaces
+	}
+	return b
+}

@@ -1,0 +1,176 @@
+package sailpoint
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"sync/atomic"
+	"time"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/retry"
+	"github.com/idn-sentinel/idn-sentinel/internal/transport"
+)
+
+// maxHold is the longest pause that a 429 can impose on the whole client. It is
+// the longest that the retry policy waits: services have sent absurd values.
+const maxHold = 2 * time.Minute
+
+// hold is a pause that the tenant asked for. It is the client id's, so it
+// holds back both streams.
+type hold struct{ until atomic.Int64 } // Unix nanoseconds
+
+func (h *hold) set(d time.Duration) { h.until.Store(time.Now().Add(min(d, maxHold)).UnixNano()) }
+func (h *hold) left() time.Duration { return time.Duration(h.until.Load() - time.Now().UnixNano()) }
+
+// admit waits until a request may be sent under the rate limit, but not past
+// the deadline of ctx, and counts it.
+func (c *Client) admit(ctx context.Context, what string) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	if left := c.hold.left(); left > 0 {
+		return &pipeline.Retryable{Err: fmt.Errorf("%s: held back, because the tenant asked for a pause (status 429)", what), After: left}
+	}
+	if err := c.limiter.Wait(ctx); err != nil {
+		if ctx.Err() != nil {
+			return fmt.Errorf("%s: %w", what, ctx.Err())
+		}
+		if deadline, ok := ctx.Deadline(); ok {
+			return &pipeline.Retryable{
+				Err:   fmt.Errorf("%s: the rate limit lets no request through before the deadline: %w", what, context.DeadlineExceeded),
+				After: time.Until(deadline),
+			}
+		}
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	c.requests.Add(1)
+	return nil
+}
+
+func (c *Client) noteThrottling(status int, after time.Duration) {
+	if status != http.StatusTooManyRequests {
+		return
+	}
+	c.throttled.Add(1)
+	if after > 0 {
+		c.hold.set(after)
+	}
+}
+
+// call is one request to an endpoint.
+type call struct {
+	ep    *endpoint
+	query url.Values
+	body  []byte // JSON; nil for none
+}
+
+// do sends a call to the path that worked last, then to the others as long as
+// they do not exist. It returns an answer of status 2xx, whose body the caller
+// closes, or an error that is classified and fit to be shown.
+func (c *Client) do(ctx context.Context, call call) (*http.Response, error) {
+	ep := call.ep
+	first := int(ep.worked.Load())
+	for n := range ep.paths {
+		i := (first + n) % len(ep.paths)
+		resp, err := c.authorized(ctx, call, ep.paths[i])
+		if err != nil {
+			return nil, err
+		}
+		if resp.StatusCode == http.StatusNotFound {
+			transport.Discard(resp)
+			continue
+		}
+		c.noteDeprecation(ep, ep.paths[i], resp)
+		if resp.StatusCode/100 != 2 {
+			return nil, c.refused(ep, resp)
+		}
+		ep.worked.Store(int32(i))
+		return resp, nil
+	}
+	return nil, c.missing(ep)
+}
+
+// authorized sends a call to one path. A token that is refused is replaced, and
+// the call repeated, once.
+func (c *Client) authorized(ctx context.Context, call call, path string) (*http.Response, error) {
+	for attempt := 1; ; attempt++ {
+		tok, err := c.token(ctx)
+		if err != nil {
+			return nil, err
+		}
+		req, err := c.newRequest(ctx, call, path)
+		if err != nil {
+			return nil, err
+		}
+		req.Header.Set("Authorization", "Bearer "+tok.access.Reveal())
+		resp, err := c.send(ctx, call.ep.name, req)
+		if err != nil || resp.StatusCode != http.StatusUnauthorized {
+			return resp, err
+		}
+		c.dropToken(tok)
+		if attempt == 2 {
+			return nil, c.refused(call.ep, resp)
+		}
+		transport.Discard(resp)
+	}
+}
+
+func (c *Client) newRequest(ctx context.Context, call call, path string) (*http.Request, error) {
+	target := c.base + path
+	if len(call.query) > 0 {
+		target += "?" + call.query.Encode()
+	}
+	var body io.Reader
+	if call.body != nil {
+		body = bytes.NewReader(call.body)
+	}
+	req, err := http.NewRequestWithContext(ctx, call.ep.method, target, body)
+	if err != nil {
+		return nil, fmt.Errorf("%s: SAILPOINT_BASE_URL is not usable: %w", call.ep.name, transport.Redact(err))
+	}
+	req.Header.Set("Accept", "application/json")
+	if call.body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if call.ep == c.triggers {
+		// These endpoints were experimental until 2026 and refuse calls without
+		// the header then; where it is not needed it does no harm.
+		req.Header.Set("X-SailPoint-Experimental", "true")
+	}
+	return req, nil
+}
+
+// send sends a request under the rate limit.
+func (c *Client) send(ctx context.Context, what string, req *http.Request) (*http.Response, error) {
+	if err := c.admit(ctx, what); err != nil {
+		return nil, err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, c.networkFailure(ctx, what, err)
+	}
+	if resp.StatusCode == http.StatusTooManyRequests {
+		c.noteThrottling(resp.StatusCode, retry.After(resp.Header, time.Now()))
+	}
+	return resp, nil
+}
+
+// noteDeprecation logs once for each endpoint that the tenant means to drop it.
+func (c *Client) noteDeprecation(ep *endpoint, path string, resp *http.Response) {
+	if resp.Header.Get("X-Deprecated") == "true" && ep.deprecated.CompareAndSwap(false, true) {
+		ep.warn.Store(true)
+		c.log.Warn("endpoint is deprecated", "endpoint", ep.name, "path", path)
+	}
+}
+
+// warnings are what a page of ep has to tell the user, each once in a process.
+func (c *Client) warnings(ep *endpoint) []string {
+	if !ep.warn.CompareAndSwap(true, false) {
+		return nil
+	}
+	return []string{fmt.Sprintf("SailPoint marks %s (%s) as deprecated: set SAILPOINT_API_VERSION to a newer one", ep.paths[ep.worked.Load()], ep.name)}
+}

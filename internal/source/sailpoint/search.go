@@ -1,0 +1,68 @@
+package sailpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/transport"
+)
+
+// maxBody bounds a page in memory. It fits 10,000 events of 3 KB; larger ones
+// come in smaller pages.
+const maxBody = 32 << 20
+
+// searchPage returns the body of a page, and adapts the page size to what went
+// wrong.
+func (c *Client) searchPage(ctx context.Context, q *query) ([]byte, error) {
+	// A slow token endpoint says nothing about pages, so get the token before.
+	if _, err := c.token(ctx); err != nil {
+		return nil, err
+	}
+	body, err := c.readPage(ctx, q.call(c.search))
+	if err == nil {
+		return body, nil
+	}
+	var (
+		refused *refusal
+		large   *transport.TooLarge
+	)
+	status := 0
+	if errors.As(err, &refused) {
+		status = refused.status
+	}
+	switch {
+	case errors.As(err, &large), status == http.StatusRequestEntityTooLarge:
+		if !c.size.failed(q.limit, 1) {
+			return nil, fmt.Errorf("a page of %d events is too large: %w", q.limit, err)
+		}
+		return nil, &pipeline.Retryable{Err: err}
+	case status == http.StatusGatewayTimeout, status == http.StatusRequestTimeout,
+		status == 0 && transport.IsTimeout(err) && ctx.Err() == nil:
+		c.size.failed(q.limit, minPage)
+	}
+	return nil, err
+}
+
+// readPage sends a call and reads the answer's body into one buffer.
+func (c *Client) readPage(ctx context.Context, call call) ([]byte, error) {
+	resp, err := c.do(ctx, call) //nolint:bodyclose // ReadAllHint closes it
+	if err != nil {
+		return nil, err
+	}
+	body, err := transport.ReadAllHint(resp, maxBody, int(c.bodyHint.Load()))
+	var large *transport.TooLarge
+	switch {
+	case err == nil:
+		c.bodyHint.Store(int64(len(body)))
+		return body, nil
+	case ctx.Err() != nil:
+		return nil, fmt.Errorf("%s: %w", call.ep.name, ctx.Err())
+	case errors.As(err, &large):
+		return nil, fmt.Errorf("%s: %w", call.ep.name, err)
+	default:
+		return nil, &pipeline.Retryable{Err: fmt.Errorf("%s: the answer broke off: %w", call.ep.name, transport.Redact(err))}
+	}
+}

@@ -1,0 +1,63 @@
+package sailpoint
+
+import "sync"
+
+const (
+	// maxPage is the largest page that search serves.
+	maxPage = 10_000
+	// minPage is the smallest page to go down to because the service is slow: below
+	// that it is not the page that makes it slow.
+	minPage = 50
+	// firstStreak and lastStreak are how many full pages in a row earn a larger
+	// size. It doubles with each failure, so that a size that the service can't
+	// serve is tried less and less often.
+	firstStreak, lastStreak = 8, 512
+)
+
+// pageSize is the page size of search, adapted to what the service can do in time.
+type pageSize struct {
+	mu      sync.Mutex
+	limit   int // from the configuration
+	now     int
+	streak  int // full pages since the last change
+	earning int // full pages that earn a larger size
+}
+
+func (s *pageSize) init(limit int) { s.limit, s.now, s.earning = limit, limit, firstStreak }
+
+func (s *pageSize) get() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.now
+}
+
+// failed halves the size after a page of n rows could not be had, but not below
+// floor. It reports whether a smaller page is worth trying.
+func (s *pageSize) failed(n, floor int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.streak = 0
+	if n < s.now {
+		return true // has been halved meanwhile
+	}
+	next := max(s.now/2, min(floor, s.limit))
+	if next == s.now {
+		return false
+	}
+	s.now = next
+	s.earning = min(2*s.earning, lastStreak)
+	return true
+}
+
+// served notes a full page.
+func (s *pageSize) served() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.now == s.limit {
+		return
+	}
+	if s.streak++; s.streak >= s.earning {
+		s.streak = 0
+		s.now = min(s.limit, s.now+(s.now+1)/2)
+	}
+}

@@ -1,0 +1,234 @@
+package sailpoint
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/oauth2"
+	"golang.org/x/oauth2/clientcredentials"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/retry"
+	"github.com/idn-sentinel/idn-sentinel/internal/secret"
+	"github.com/idn-sentinel/idn-sentinel/internal/transport"
+)
+
+const (
+	// tokenTimeout bounds a request for a token.
+	tokenTimeout = 30 * time.Second
+	// tokenLifetime is taken when the answer does not state one. A token that
+	// expires earlier is replaced on the first 401.
+	tokenLifetime = 5 * time.Minute
+	// renewPause is the time between attempts to replace a token that is still good.
+	renewPause = 10 * time.Second
+)
+
+// token is an access token.
+type token struct {
+	access  secret.String
+	renew   time.Time // when to ask for the next one
+	expires time.Time
+}
+
+// tokens is the cache of the one token that a client needs at a time.
+type tokens struct {
+	mu      sync.Mutex
+	current *token
+	pending *tokenCall
+}
+
+// tokenCall is a request under way, shared by all who wait for it.
+type tokenCall struct {
+	done    chan struct{}
+	cancel  context.CancelFunc
+	waiting int // guarded by tokens.mu
+	tok     *token
+	err     error
+}
+
+// token returns the cached token or waits for a new one. Each request for one
+// may leave a mark in the tenant's own audit log, so there are no more than needed.
+func (c *Client) token(ctx context.Context) (*token, error) {
+	tok, call := c.tokenOrCall(ctx)
+	if tok != nil {
+		return tok, nil
+	}
+	select {
+	case <-call.done:
+		return call.tok, call.err
+	case <-ctx.Done():
+		c.tokens.mu.Lock()
+		defer c.tokens.mu.Unlock()
+		if call.waiting--; call.waiting == 0 {
+			call.cancel()
+			c.tokens.forget(call)
+		}
+		return nil, fmt.Errorf("get token: %w", ctx.Err())
+	}
+}
+
+// tokenOrCall returns the cached token, or the request for one, which it joins
+// or begins.
+func (c *Client) tokenOrCall(ctx context.Context) (*token, *tokenCall) {
+	c.tokens.mu.Lock()
+	defer c.tokens.mu.Unlock()
+	if t := c.tokens.current; t != nil && time.Now().Before(t.renew) {
+		return t, nil
+	}
+	call := c.tokens.pending
+	if call == nil {
+		call = &tokenCall{done: make(chan struct{})}
+		// The request does not end with the caller who happens to be first, but with the last.
+		ctx, call.cancel = context.WithTimeout(context.WithoutCancel(ctx), tokenTimeout)
+		c.tokens.pending = call
+		go c.renewToken(ctx, call)
+	}
+	call.waiting++
+	return nil, call
+}
+
+// forget makes room for the next call. The caller holds the lock.
+func (t *tokens) forget(call *tokenCall) {
+	if t.pending == call {
+		t.pending = nil
+	}
+}
+
+// renewToken completes call.
+func (c *Client) renewToken(ctx context.Context, call *tokenCall) {
+	defer call.cancel()
+	tok, err := c.requestToken(ctx)
+	if err != nil && ctx.Err() != nil {
+		err = &pipeline.Retryable{Err: fmt.Errorf("get token: no answer within %v", tokenTimeout)}
+	}
+
+	c.tokens.mu.Lock()
+	defer c.tokens.mu.Unlock()
+	var passing *pipeline.Retryable
+	if old := c.tokens.current; old != nil && errors.As(err, &passing) && time.Now().Before(old.expires) {
+		// The old one is good for a little longer: an outage of the token endpoint
+		// need not be one of ours.
+		tok, err = &token{access: old.access, expires: old.expires, renew: time.Now().Add(renewPause)}, nil
+	}
+	if err == nil {
+		c.tokens.current = tok
+	}
+	c.tokens.forget(call)
+	call.tok, call.err = tok, err
+	close(call.done)
+}
+
+// dropToken forgets t, which the API refused, unless it has been replaced already.
+func (c *Client) dropToken(t *token) {
+	c.tokens.mu.Lock()
+	defer c.tokens.mu.Unlock()
+	if c.tokens.current == t {
+		c.tokens.current = nil
+	}
+}
+
+// requestToken asks for a token with the client credentials in the form body:
+// a URL with the secret in it would end in the logs of every proxy.
+func (c *Client) requestToken(ctx context.Context) (*token, error) {
+	const what = "get token"
+	if err := c.admit(ctx, what); err != nil {
+		return nil, err
+	}
+	c.tokenRequests.Add(1)
+	client := *c.http
+	client.Transport = tokenTransport{client.Transport}
+	conf := clientcredentials.Config{
+		ClientID:     c.cfg.ClientID,
+		ClientSecret: c.cfg.ClientSecret.Reveal(),
+		TokenURL:     c.base + "/oauth/token",
+		AuthStyle:    oauth2.AuthStyleInParams,
+	}
+	got, err := conf.Token(context.WithValue(ctx, oauth2.HTTPClient, &client))
+	if err != nil {
+		return nil, c.tokenFailure(ctx, what, err)
+	}
+	now := time.Now()
+	life := tokenLifetime
+	if !got.Expiry.IsZero() {
+		life = got.Expiry.Sub(now)
+	}
+	early := time.Minute
+	if life <= 2*time.Minute {
+		early = life / 2
+	}
+	return &token{access: secret.New(got.AccessToken), expires: now.Add(life), renew: now.Add(life - early)}, nil
+}
+
+// tokenFailure says what the user or the retry policy has to do about err. The
+// errors of package oauth2 may print the whole answer, so none of them is shown.
+func (c *Client) tokenFailure(ctx context.Context, what string, err error) error {
+	var refused *oauth2.RetrieveError
+	if !errors.As(err, &refused) {
+		var failed interface{ Timeout() bool } // a *url.Error
+		if errors.As(err, &failed) {
+			return c.networkFailure(ctx, what, err)
+		}
+		return &pipeline.Retryable{Err: fmt.Errorf("%s: the answer of %s is no OAuth token (if that stays so, check SAILPOINT_BASE_URL)", what, c.host())}
+	}
+	status := refused.Response.StatusCode
+	answer := fmt.Sprintf("%s: status %d", what, status)
+	if code := refused.ErrorCode; oauthCode.MatchString(code) {
+		answer += " " + code
+	}
+	switch {
+	case status == http.StatusTooManyRequests, status == http.StatusRequestTimeout, status >= 500:
+		after := retry.After(refused.Response.Header, time.Now())
+		c.noteThrottling(status, after)
+		return &pipeline.Retryable{Err: errors.New(answer), After: after}
+	case status == http.StatusNotFound, status == http.StatusMethodNotAllowed:
+		return fmt.Errorf("%s: %s has no token endpoint: check TENANT_ID or SAILPOINT_BASE_URL", answer, c.host())
+	default:
+		return fmt.Errorf("%s: CLIENT_ID or CLIENT_SECRET is wrong, expired or deleted: "+
+			"create a personal access token or an API client with the grant CLIENT_CREDENTIALS and set both settings%s", answer, c.legacyHint())
+	}
+}
+
+// oauthCode is what an error code of RFC 6749 looks like; nothing else of the
+// answer is repeated.
+var oauthCode = regexp.MustCompile(`^[a-z_]{3,40}$`)
+
+// legacyHint recognises client ids of a kind that SailPoint no longer serves.
+func (c *Client) legacyHint() string {
+	if len(c.cfg.ClientID) == 16 && !strings.Contains(c.cfg.ClientID, "-") {
+		return "; this CLIENT_ID has 16 characters and no dashes: that is a legacy id, which no longer works"
+	}
+	return ""
+}
+
+// tokenTransport makes the answer of the token endpoint digestible for package
+// oauth2: that takes an answer labelled as plain text for a form, and hides the cause
+// when a body ends too early.
+type tokenTransport struct{ base http.RoundTripper }
+
+func (t tokenTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	base := t.base
+	if base == nil {
+		base = http.DefaultTransport
+	}
+	resp, err := base.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	body, err := transport.ReadAll(resp, 1<<20)
+	if err != nil {
+		return nil, err
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	if bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) {
+		resp.Header.Set("Content-Type", "application/json")
+	}
+	return resp, nil
+}
