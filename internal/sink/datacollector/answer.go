@@ -1,0 +1,178 @@
+package datacollector
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/retry"
+	"github.com/idn-sentinel/idn-sentinel/internal/secret"
+)
+
+// answer is what the service, or something in between, said to a post.
+type answer struct {
+	status int
+	header http.Header
+	sent   time.Time // when the post was signed
+	empty  bool
+	html   bool
+	// code and message are of the service's error body, `{"Error":…,"Message":…}`.
+	code, message string
+}
+
+func newAnswer(resp *http.Response, body []byte, sent time.Time, masked []secret.String) *answer {
+	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\uFEFF"))) // some Windows servers begin with a mark
+	a := &answer{
+		status: resp.StatusCode, header: resp.Header, sent: sent,
+		empty: len(body) == 0,
+		html:  len(body) > 0 && (strings.Contains(resp.Header.Get("Content-Type"), "html") || body[0] == '<'),
+	}
+	var form struct {
+		Error   string `json:"Error,case:ignore"`
+		Message string `json:"Message,case:ignore"`
+	}
+	// What is not in that form is somebody else's text, and not shown: a proxy
+	// may repeat the request in it.
+	if json.Unmarshal(body, &form) == nil {
+		a.code, a.message = excerpt(form.Error, masked), excerpt(form.Message, masked)
+	}
+	return a
+}
+
+// excerpt makes a text of the service fit to be shown: short, printable,
+// and without the key or the signature, should it repeat them.
+func excerpt(text string, masked []secret.String) string {
+	const most = 200
+	for _, m := range masked {
+		text = strings.ReplaceAll(text, m.Reveal(), m.String())
+	}
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, text)
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "…"
+	}
+	return text
+}
+
+// String says what the answer was, not what to do about it.
+func (a *answer) String() string {
+	text := fmt.Sprintf("status %d", a.status)
+	switch {
+	case a.code != "":
+		text += " " + a.code
+	case a.html:
+		text += " with an HTML page"
+	case a.empty:
+	case a.message == "":
+		text += " with a body that is not the service's"
+	}
+	if a.message != "" {
+		text += " (" + a.message + ")"
+	}
+	return text
+}
+
+// judge turns the answer into the error of Write, nil for an acknowledgement.
+func (a *answer) judge() error {
+	switch a.status {
+	case http.StatusOK:
+		if a.html || a.code != "" || a.message != "" {
+			// The service says nothing when it says yes.
+			return &pipeline.Retryable{Err: fmt.Errorf("%v is not the answer of the service but of something in between: the batch counts as not delivered", a)}
+		}
+		return nil
+	case http.StatusBadRequest:
+		return a.judgeBadRequest()
+	case http.StatusForbidden:
+		return a.judgeForbidden()
+	case http.StatusNotFound:
+		return &pipeline.Rejected{
+			Err:       fmt.Errorf("%v: the batch is too large, or the address is wrong: check CUSTOMER_ID and logAnalyticsUri", a),
+			Ambiguous: true,
+		}
+	case http.StatusRequestEntityTooLarge:
+		return &pipeline.Rejected{Err: fmt.Errorf("%v: the batch is too large", a)}
+	case http.StatusRequestTimeout, http.StatusTooManyRequests:
+		return a.retryable()
+	case http.StatusProxyAuthRequired:
+		return fmt.Errorf("%v: a proxy in between wants a sign-in: let *.ods.opinsights.azure.com pass, or put the sign-in into HTTPS_PROXY", a)
+	}
+	switch {
+	case a.status >= 500:
+		return a.retryable()
+	case a.status >= 400:
+		return fmt.Errorf("%v is nothing that the service documents: everything is kept and sent again by the next run", a)
+	case a.status >= 300:
+		return fmt.Errorf("%v is a redirect, and redirects are not followed: check logAnalyticsUri, and whether a proxy asks for a sign-in", a)
+	}
+	return fmt.Errorf("%v is no acknowledgement that the service documents: the batch counts as not delivered; check logAnalyticsUri, and what is in between", a)
+}
+
+func (a *answer) retryable() error {
+	now, err := http.ParseTime(a.header.Get("Date")) // a date to wait for is one of the service's clock
+	if err != nil {
+		now = time.Now()
+	}
+	return &pipeline.Retryable{Err: errors.New(a.String()), After: retry.After(a.header, now)}
+}
+
+// judgeBadRequest follows the table of return codes on Microsoft's page.
+func (a *answer) judgeBadRequest() error {
+	remedy := "everything is kept and sent again by the next run"
+	switch a.code {
+	case "InvalidDataFormat":
+		return &pipeline.Rejected{Err: fmt.Errorf("%v: the service can't take a record of the batch", a)}
+	case "InactiveCustomer":
+		remedy = "CUSTOMER_ID names a workspace that was closed: set CUSTOMER_ID and SHARED_KEY to one that is in use"
+	case "InvalidCustomerId":
+		remedy = "CUSTOMER_ID is wrong: set it to the id of the workspace, from the portal's page Agents"
+	case "InvalidApiVersion", "MissingApiVersion":
+		remedy = "the query of the address got lost or changed on the way: check logAnalyticsUri, and proxies in between"
+	case "MissingContentType", "UnsupportedContentType":
+		remedy = "the header Content-Type got lost or changed on the way: check proxies in between"
+	case "MissingLogType", "InvalidLogType":
+		remedy = "the service does not take the table's name: it must have letters, digits and _ only"
+	}
+	return fmt.Errorf("%v: %s", a, remedy)
+}
+
+const (
+	// signatureLife is how far the service lets the date of a signature be from its own clock.
+	signatureLife = 15 * time.Minute
+	// slack covers the way there and back, and the seconds that HTTP dates don't have.
+	slack = time.Minute
+)
+
+// judgeForbidden looks for the cause that can be seen from here: the clock.
+func (a *answer) judgeForbidden() error {
+	const causes = "SHARED_KEY does not belong to CUSTOMER_ID, or was regenerated: copy both again from the portal's page Agents. " +
+		"Other causes are a TLS-inspecting proxy that changes requests, and a workspace that takes no keys (DisableLocalAuth) or no public network traffic"
+	date, err := http.ParseTime(a.header.Get("Date"))
+	if err != nil {
+		return fmt.Errorf("%v: %s; the answer has no date to compare this machine's clock with", a, causes)
+	}
+	off := a.sent.Sub(date)
+	direction := "ahead of"
+	if off < 0 {
+		off, direction = -off, "behind"
+	}
+	minutes := int(off.Round(time.Minute) / time.Minute)
+	switch {
+	case off >= signatureLife-slack:
+		return fmt.Errorf("%v: this machine's clock is off by %d minutes, %s the service's, and signatures are valid for %d: set the clock", a, minutes, direction, int(signatureLife/time.Minute))
+	case off >= 5*time.Minute:
+		return fmt.Errorf("%v: %s. This machine's clock is also off by %d minutes, %s the service's", a, causes, minutes, direction)
+	}
+	return fmt.Errorf("%v: %s", a, causes)
+}

@@ -1,0 +1,13 @@
+package datacollector
+
+import (
+	"io"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+)
+
+// ArrayReader is the body of a post.
+func ArrayReader(batch []pipeline.Record) (r io.ReadCloser, size int) {
+	a := newArray(batch)
+	return a.reader(), a.size
+}

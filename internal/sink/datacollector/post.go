@@ -1,0 +1,73 @@
+package datacollector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/secret"
+	"github.com/idn-sentinel/idn-sentinel/internal/transport"
+)
+
+// maxAnswer is how much of an answer's body is read. The service's own are
+// shorter than 1 KB.
+const maxAnswer = 16 << 10
+
+// post sends body to the table of logType, signed as of now, and returns the
+// answer. An error is what kept the answer from coming, already classified.
+func (s *Sink) post(ctx context.Context, logType, timeField string, body *array) (*answer, error) {
+	attempt, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(attempt, http.MethodPost, s.url, body.reader())
+	if err != nil {
+		return nil, transport.Redact(err)
+	}
+	req.ContentLength = int64(body.size)
+	req.GetBody = func() (io.ReadCloser, error) { return body.reader(), nil }
+	now := time.Now()
+	date := now.UTC().Format(http.TimeFormat)
+	signature := Signature([]byte(s.key.Reveal()), body.size, date)
+	req.Header.Set("Authorization", "SharedKey "+s.id+":"+signature)
+	req.Header.Set("Content-Type", contentType)
+	req.Header.Set("Log-Type", logType)
+	req.Header.Set("x-ms-date", date)
+	if timeField != "" {
+		req.Header.Set("time-generated-field", timeField)
+	}
+	resp, err := s.http.Do(req)
+	if err != nil {
+		return nil, s.explain(ctx, transport.Redact(err))
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	transport.Discard(resp)
+	if err != nil && resp.StatusCode == http.StatusOK {
+		// Without its body an acknowledgement can't be told from a proxy's page.
+		return nil, s.explain(ctx, fmt.Errorf("read the answer: %w", transport.Redact(err)))
+	}
+	return newAnswer(resp, text, now, []secret.String{s.keyText, secret.New(signature)}), nil
+}
+
+// explain classifies what kept an answer from coming.
+func (s *Sink) explain(ctx context.Context, err error) error {
+	var redirect *transport.Redirect
+	switch {
+	case ctx.Err() != nil: // the caller's end, not the service's fault
+		if cause := context.Cause(ctx); !errors.Is(err, cause) {
+			err = fmt.Errorf("%w: %w", cause, err)
+		}
+		return err
+	case transport.IsUnknownHost(err):
+		return fmt.Errorf("the workspace's host does not exist: check CUSTOMER_ID and logAnalyticsUri: %w", err)
+	case transport.IsCertificate(err):
+		return fmt.Errorf("the workspace's host has no certificate that this machine trusts: a TLS-inspecting proxy in between must let *.ods.opinsights.azure.com pass: %w", err)
+	case errors.As(err, &redirect):
+		return fmt.Errorf("check logAnalyticsUri, and whether a proxy asks for a sign-in: %w", err)
+	default:
+		return &pipeline.Retryable{Err: err}
+	}
+}

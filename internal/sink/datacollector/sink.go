@@ -1,0 +1,210 @@
+package datacollector
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/secret"
+	"github.com/idn-sentinel/idn-sentinel/internal/table"
+	"github.com/idn-sentinel/idn-sentinel/internal/transport"
+)
+
+const (
+	// MaxBody is the largest body that is ever sent, in bytes: Microsoft's page
+	// about the API says 30 MB (a newer one 32).
+	MaxBody = 30_000_000
+
+	// apiVersion is the only version that the API ever had.
+	apiVersion = "2016-04-01"
+
+	defaultBatchBytes = 4 << 20
+	defaultTimeField  = "created"
+	defaultTimeout    = 2 * time.Minute
+)
+
+// Config says where to write and as whom.
+type Config struct {
+	// WorkspaceID is the workspace's id, a GUID (setting CUSTOMER_ID).
+	WorkspaceID string
+	// Key is the primary or secondary key of the workspace in base64 (setting SHARED_KEY).
+	Key secret.String
+	// URI is the workspace's address without a path (setting logAnalyticsUri); ""
+	// means https://{WorkspaceID}.ods.opinsights.azure.com. Plain http is for
+	// this machine only.
+	URI string
+	// BatchBytes is the size of a batch to aim at; 0 means 4 MiB. It is never more than MaxBody.
+	BatchBytes int
+	// TimeFields names, for each stream, the top-level property that becomes
+	// TimeGenerated. A stream that is not in it uses "created"; "" means the time
+	// of ingestion.
+	TimeFields map[string]string
+	// HTTP is the client to use; nil means one of package transport.
+	HTTP *http.Client
+	// Timeout bounds one post; 0 means 2 minutes.
+	Timeout time.Duration
+}
+
+// Sink posts to one workspace.
+type Sink struct {
+	id         string
+	key        secret.String // decoded
+	keyText    secret.String // as it was configured, for keeping it out of messages
+	url        string
+	http       *http.Client
+	limits     pipeline.Limits
+	timeFields map[string]string
+	timeout    time.Duration
+}
+
+var _ pipeline.Sink = (*Sink)(nil)
+
+var (
+	workspaceID = regexp.MustCompile(`(?i)^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+	// An address in the public cloud, US Government or China.
+	publicHost = regexp.MustCompile(`(?i)^[\w-]+\.ods\.opinsights\.azure\.(com|us|cn)$`)
+	// Log-Type: letters, digits and "_", a letter first, at most 100 characters.
+	logType = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,99}$`)
+)
+
+// New checks the configuration without asking the service; [Sink.Check] asks.
+func New(cfg Config) (*Sink, error) {
+	address, errURI := parseURI(cfg.URI, cfg.WorkspaceID)
+	var errID, errKey error
+	local := errURI == nil && loopback(address.Hostname())
+	switch {
+	case cfg.WorkspaceID == "":
+		errID = errors.New("CUSTOMER_ID is not set: it is the id of the Log Analytics workspace")
+	case !local && !workspaceID.MatchString(cfg.WorkspaceID), strings.ContainsAny(cfg.WorkspaceID, ": \t\r\n"):
+		errID = errors.New("CUSTOMER_ID is not the id of a workspace: it must be a GUID")
+	}
+	keyText := secret.New(strings.TrimSpace(cfg.Key.Reveal()))
+	key, err := base64.StdEncoding.DecodeString(keyText.Reveal())
+	switch {
+	case keyText.IsZero():
+		errKey = errors.New("SHARED_KEY is not set: it is the primary or secondary key of the workspace")
+	case err != nil || len(key) == 0: // the decoder's own error shows nothing useful and must not show the key
+		errKey = errors.New("SHARED_KEY is not base64: copy the primary or secondary key of the workspace again, the whole of it")
+	}
+	if err := errors.Join(errID, errKey, errURI); err != nil {
+		return nil, fmt.Errorf("data collector sink: %w", err)
+	}
+	batch := cfg.BatchBytes
+	if batch <= 0 {
+		batch = defaultBatchBytes
+	}
+	s := &Sink{
+		id:      cfg.WorkspaceID,
+		key:     secret.New(string(key)),
+		keyText: keyText,
+		url:     address.JoinPath("/api/logs").String() + "?api-version=" + apiVersion,
+		http:    client(cfg.HTTP),
+		limits: pipeline.Limits{
+			// The pipeline counts a comma for each record; the array has one comma
+			// less and two brackets.
+			BatchBytes:  min(batch, MaxBody-1),
+			RecordBytes: MaxBody - len("[]"),
+			Conform:     table.Classic().Conform,
+		},
+		timeFields: cfg.TimeFields,
+		timeout:    cfg.Timeout,
+	}
+	if s.timeout <= 0 {
+		s.timeout = defaultTimeout
+	}
+	return s, nil
+}
+
+// client returns a client that follows no redirect: it would carry the
+// signature elsewhere.
+func client(c *http.Client) *http.Client {
+	if c == nil {
+		return transport.NewClient(transport.Config{})
+	}
+	if c.CheckRedirect == nil {
+		own := *c
+		own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+		return &own
+	}
+	return c
+}
+
+func parseURI(uri, id string) (*url.URL, error) {
+	if uri == "" {
+		return &url.URL{Scheme: "https", Host: id + ".ods.opinsights.azure.com"}, nil
+	}
+	const form = "logAnalyticsUri must be https://{CUSTOMER_ID}.ods.opinsights.azure.com, or .us or .cn at its end"
+	u, err := url.Parse(uri)
+	switch {
+	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "":
+		return nil, errors.New(form + ", with nothing before or behind the host")
+	case loopback(u.Hostname()) && (u.Scheme == "http" || u.Scheme == "https"):
+	case u.Scheme != "https":
+		return nil, errors.New(form + "; plain http is for this machine only")
+	case !publicHost.MatchString(u.Host):
+		return nil, errors.New(form)
+	}
+	return &url.URL{Scheme: u.Scheme, Host: u.Host}, nil
+}
+
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.IsLoopback()
+}
+
+// Limits implements [pipeline.Sink]. The column rules are those of [table.Classic].
+func (s *Sink) Limits() pipeline.Limits { return s.limits }
+
+// Write implements [pipeline.Sink]: it posts the batch once.
+func (s *Sink) Write(ctx context.Context, stream string, batch []pipeline.Record) error {
+	if len(batch) == 0 {
+		return nil
+	}
+	if !logType.MatchString(stream) {
+		return fmt.Errorf("post to table %.100q: the name must have letters, digits and _ only, begin with a letter and be at most 100 characters long", stream)
+	}
+	timeField, ok := s.timeFields[stream]
+	if !ok {
+		timeField = defaultTimeField
+	}
+	what := fmt.Sprintf("post %d records to %s_CL", len(batch), stream)
+	body := newArray(batch)
+	if body.size > MaxBody {
+		return &pipeline.Rejected{Err: fmt.Errorf("%s: %d bytes are more than the %d that the service takes", what, body.size, MaxBody)}
+	}
+	a, err := s.post(ctx, stream, timeField, body)
+	if err == nil {
+		err = a.judge()
+	}
+	return wrap(err, what)
+}
+
+// wrap says what failed inside the typed errors, whose type the caller asks for.
+func wrap(err error, what string) error {
+	var (
+		retryable *pipeline.Retryable
+		rejected  *pipeline.Rejected
+	)
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &retryable):
+		retryable.Err = fmt.Errorf("%s: %w", what, retryable.Err)
+		return retryable
+	case errors.As(err, &rejected):
+		rejected.Err = fmt.Errorf("%s: %w", what, rejected.Err)
+		return rejected
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
