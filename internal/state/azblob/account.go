@@ -1,0 +1,200 @@
+package azblob
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+)
+
+// The account of the local emulator, which is the same everywhere and public:
+// https://learn.microsoft.com/azure/storage/common/storage-connect-azurite
+const (
+	devAccount  = "devstoreaccount1"
+	devKey      = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+	devEndpoint = "http://127.0.0.1:10000/" + devAccount
+)
+
+const (
+	settingKey              = "AZURE_STORAGE_ACCESS_KEY"
+	settingName             = "AZURE_STORAGE_ACCOUNT_NAME"
+	settingEndpoint         = "AZURE_STORAGE_BLOB_ENDPOINT"
+	settingConnectionString = "AzureWebJobsStorage"
+)
+
+var containerName = regexp.MustCompile(`^[a-z0-9](-?[a-z0-9]){2,62}$`)
+
+// where is what errors say about the place and the way in.
+type where struct {
+	container, host string
+	// by is the setting that opens the account; empty for a token.
+	by string
+	// place is the settings that name the account.
+	place string
+}
+
+// account is a resolved Config.
+type account struct {
+	where
+	containerURL *url.URL
+	name, key    string
+	sas          string // the query of a shared access signature
+	credential   azcore.TokenCredential
+}
+
+// resolve checks cfg and finds out the account. Its errors show no value of a secret.
+func resolve(cfg Config) (account, error) {
+	if !containerName.MatchString(cfg.Container) || len(cfg.Container) > 63 {
+		return account{}, fmt.Errorf("STATE_URL: %q can't be the name of a container: use 3 to 63 lower-case letters, digits and single hyphens", cfg.Container)
+	}
+	a := account{name: cfg.AccountName, key: cfg.AccountKey.Reveal(), credential: cfg.Credential}
+	a.container, a.by, a.place = cfg.Container, settingKey, settingEndpoint+" and "+settingName
+	service := cfg.ServiceURL
+
+	ways := 0
+	for _, set := range []bool{a.key != "", a.credential != nil, !cfg.ConnectionString.IsZero()} {
+		if set {
+			ways++
+		}
+	}
+	if ways != 1 {
+		return account{}, fmt.Errorf("storage account: set exactly one of %s, a managed identity and %s, not %d of them", settingKey, settingConnectionString, ways)
+	}
+	switch {
+	case a.credential != nil:
+		a.by = ""
+	case a.key == "":
+		a.by, a.place = settingConnectionString, settingConnectionString
+		var err error
+		if service, err = a.parse(cfg.ConnectionString.Reveal()); err != nil {
+			return account{}, fmt.Errorf("%s: %w", settingConnectionString, err)
+		}
+	}
+	if service == "" {
+		if a.name == "" {
+			return account{}, fmt.Errorf("storage account: set %s or %s", settingName, settingEndpoint)
+		}
+		service = "https://" + a.name + ".blob.core.windows.net"
+	}
+	return a, a.locate(service)
+}
+
+// locate checks the blob endpoint and adds the container to it.
+func (a *account) locate(service string) error {
+	u, err := url.Parse(service)
+	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return fmt.Errorf("%s: the blob endpoint must look like https://account.blob.core.windows.net", a.place)
+	}
+	switch u.Scheme {
+	case "https":
+	case "http":
+		if !isLoopback(u.Hostname()) {
+			return fmt.Errorf("%s: http:// to %s would send state unencrypted: use https (http is for loopback only)", a.place, u.Hostname())
+		}
+	default:
+		return fmt.Errorf("%s: the blob endpoint must begin with https://", a.place)
+	}
+	if a.key != "" && a.name == "" {
+		return fmt.Errorf("%s is needed with a key", settingName)
+	}
+	a.host = u.Host
+	a.containerURL = u.JoinPath(a.container)
+	a.containerURL.RawQuery = a.sas
+	return nil
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// parse takes a connection string apart and returns the blob endpoint.
+func (a *account) parse(s string) (service string, err error) {
+	fields := make(map[string]string)
+	for part := range strings.SplitSeq(s, ";") {
+		if strings.TrimSpace(part) == "" {
+			continue
+		}
+		name, value, ok := strings.Cut(part, "=")
+		if !ok {
+			return "", errors.New("this is no connection string: it must be name=value pairs with semicolons between; copy it from \"Access keys\" in the portal")
+		}
+		fields[strings.ToLower(strings.TrimSpace(name))] = strings.TrimSpace(value)
+	}
+	if strings.EqualFold(fields["usedevelopmentstorage"], "true") {
+		a.name, a.key = devAccount, devKey
+		return devEndpoint, nil
+	}
+	a.name, a.key, a.sas = fields["accountname"], fields["accountkey"], strings.TrimPrefix(fields["sharedaccesssignature"], "?")
+	service = fields["blobendpoint"]
+	if service == "" {
+		protocol, suffix := fields["defaultendpointsprotocol"], fields["endpointsuffix"]
+		if protocol == "" {
+			protocol = "https"
+		}
+		if suffix == "" {
+			suffix = "core.windows.net"
+		}
+		if a.name == "" {
+			return "", errors.New("AccountName or BlobEndpoint is missing in it")
+		}
+		service = protocol + "://" + a.name + ".blob." + suffix
+	}
+	if a.key == "" && a.sas == "" {
+		return "", errors.New("AccountKey or SharedAccessSignature is missing in it")
+	}
+	if a.key != "" {
+		a.sas = ""
+	}
+	return service, nil
+}
+
+// client makes the SDK's client.
+func (a *account) client(o *container.ClientOptions) (*container.Client, error) {
+	u := a.containerURL.String()
+	var c *container.Client
+	var err error
+	switch {
+	case a.credential != nil:
+		c, err = container.NewClient(u, markErrors{a.credential}, o)
+	case a.key != "":
+		if _, err := base64.StdEncoding.DecodeString(a.key); err != nil {
+			return nil, fmt.Errorf("%s holds no storage account key, which is base64 text: copy it from \"Access keys\" in the portal", a.by)
+		}
+		var cred *container.SharedKeyCredential
+		if cred, err = container.NewSharedKeyCredential(a.name, a.key); err == nil {
+			c, err = container.NewClientWithSharedKeyCredential(u, cred, o)
+		}
+	default:
+		c, err = container.NewClientWithNoCredential(u, o)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("storage account %s: %s", a.host, plain(err))
+	}
+	return c, nil
+}
+
+// markErrors tells errors of the credential from those of the storage service.
+type markErrors struct{ azcore.TokenCredential }
+
+// GetToken implements [azcore.TokenCredential].
+func (m markErrors) GetToken(ctx context.Context, o policy.TokenRequestOptions) (azcore.AccessToken, error) {
+	token, err := m.TokenCredential.GetToken(ctx, o)
+	if err != nil {
+		return azcore.AccessToken{}, &tokenError{err}
+	}
+	return token, nil
+}
+
+type tokenError struct{ err error }
+
+func (e *tokenError) Error() string { return e.err.Error() }
+func (e *tokenError) Unwrap() error { return e.err }

@@ -1,0 +1,87 @@
+package azblob_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/azurite"
+	"github.com/idn-sentinel/idn-sentinel/internal/secret"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/azblob"
+)
+
+const someKey = "c29tZSBrZXk="
+
+func TestNewRefuses(t *testing.T) {
+	key, conn := secret.New(someKey), secret.New
+	for _, test := range []struct {
+		name string
+		cfg  azblob.Config
+		want string
+	}{
+		{"nothing to get in with", azblob.Config{Container: "box", AccountName: "acme"}, "exactly one of AZURE_STORAGE_ACCESS_KEY"},
+		{"two ways", azblob.Config{Container: "box", AccountName: "acme", AccountKey: key, Credential: azurite.Credential{}}, "not 2 of them"},
+		{"no account", azblob.Config{Container: "box", Credential: azurite.Credential{}}, "AZURE_STORAGE_ACCOUNT_NAME"},
+		{"key without name", azblob.Config{Container: "box", ServiceURL: "https://acme.blob.core.windows.net", AccountKey: key}, "AZURE_STORAGE_ACCOUNT_NAME"},
+		{"key is no base64", azblob.Config{Container: "box", AccountName: "acme", AccountKey: secret.New("canary!")}, "AZURE_STORAGE_ACCESS_KEY holds no"},
+		{"http", azblob.Config{Container: "box", ServiceURL: "http://acme.example", AccountName: "acme", AccountKey: key}, "use https"},
+		{"http that looks like loopback", azblob.Config{Container: "box", ServiceURL: "http://127.0.0.1.example", AccountName: "acme", AccountKey: key}, "use https"},
+		{"another scheme", azblob.Config{Container: "box", ServiceURL: "ftp://acme.example", AccountName: "acme", AccountKey: key}, "https://"},
+		{"no URL", azblob.Config{Container: "box", ServiceURL: "acme", AccountName: "acme", AccountKey: key}, "AZURE_STORAGE_BLOB_ENDPOINT"},
+		{"signature in the URL", azblob.Config{Container: "box", ServiceURL: "https://acme.example/?sig=canary", AccountName: "acme", AccountKey: key}, "AZURE_STORAGE_BLOB_ENDPOINT"},
+		{"container in capitals", azblob.Config{Container: "Box", AccountName: "acme", AccountKey: key}, "STATE_URL"},
+		{"container too short", azblob.Config{Container: "bx", AccountName: "acme", AccountKey: key}, "STATE_URL"},
+		{"container too long", azblob.Config{Container: strings.Repeat("a", 64), AccountName: "acme", AccountKey: key}, "STATE_URL"},
+		{"container with two hyphens", azblob.Config{Container: "a--b", AccountName: "acme", AccountKey: key}, "STATE_URL"},
+		{"connection string without key", azblob.Config{Container: "box", ConnectionString: conn("AccountName=acme")}, "AccountKey or SharedAccessSignature"},
+		{"connection string without account", azblob.Config{Container: "box", ConnectionString: conn("AccountKey=canary")}, "AccountName or BlobEndpoint"},
+		{"connection string is no such thing", azblob.Config{Container: "box", ConnectionString: conn("canary")}, "AzureWebJobsStorage: this is no connection string"},
+		{"connection string with http", azblob.Config{Container: "box", ConnectionString: conn("DefaultEndpointsProtocol=http;AccountName=acme;AccountKey=" + someKey)}, "AzureWebJobsStorage: http://"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := azblob.New(test.cfg)
+			if err == nil {
+				t.Fatal("no error")
+			}
+			if !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "canary") || strings.Contains(err.Error(), someKey) {
+				t.Errorf("%q, want it to say %q and no secret", err, test.want)
+			}
+		})
+	}
+}
+
+// TestWhereRequestsGo asks for an object and looks at the URL.
+func TestWhereRequestsGo(t *testing.T) {
+	key := secret.New(someKey)
+	for _, test := range []struct {
+		name string
+		cfg  azblob.Config
+		want string
+	}{
+		{"account name and key", azblob.Config{Container: "box", AccountName: "acme", AccountKey: key}, "https://acme.blob.core.windows.net/box/t%2Fx"},
+		{"endpoint of a sovereign cloud", azblob.Config{Container: "box", ServiceURL: "https://acme.blob.core.usgovcloudapi.net/", AccountName: "acme", AccountKey: key}, "https://acme.blob.core.usgovcloudapi.net/box/t%2Fx"},
+		{"managed identity", azblob.Config{Container: "box", AccountName: "acme", Credential: azurite.Credential{}}, "https://acme.blob.core.windows.net/box/t%2Fx"},
+		{"development storage", azblob.Config{Container: "box", ConnectionString: secret.New("UseDevelopmentStorage=true")}, "http://127.0.0.1:10000/devstoreaccount1/box/t%2Fx"},
+		{
+			"connection string of the portal",
+			azblob.Config{Container: "box", ConnectionString: secret.New("DefaultEndpointsProtocol=https;AccountName=acme;AccountKey=" + someKey + ";EndpointSuffix=core.chinacloudapi.cn")},
+			"https://acme.blob.core.chinacloudapi.cn/box/t%2Fx",
+		},
+		{
+			"connection string with a signature",
+			azblob.Config{Container: "box", ConnectionString: secret.New("blobendpoint=https://acme.example/;SharedAccessSignature=?sv=1&sig=s%3D")},
+			"https://acme.example/box/t%2Fx?sig=s%3D&sv=1",
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var got string
+			_, _ = open(t, quick(test.cfg, func(req *http.Request) (*http.Response, error) {
+				got = req.URL.String()
+				return &http.Response{StatusCode: http.StatusNotFound, Header: http.Header{"X-Ms-Error-Code": {"BlobNotFound"}}, Body: http.NoBody, Request: req}, nil
+			})).Get(t.Context(), "t/x")
+			if got != test.want {
+				t.Errorf("request to %s, want %s", got, test.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,330 @@
+// Package azblob keeps state in Azure Blob Storage: the adapter that runs in
+// the cloud. It works with Azurite too.
+//
+// An object is a block blob of the same name in one container, which is
+// created when something is first stored. Conditional writes are If-Match and
+// If-None-Match headers. A lock is a lease on a small blob of the lock's name:
+// taken for 30 s, renewed every 10 s, and free again at the latest 30 s after
+// its holder died. A holder that can't renew it in time is told so by its
+// context, before the service gives the lease to another.
+//
+// Faults that may pass are retried here, a few times and within ctx. A
+// conditional write whose answer got lost meets itself when it is repeated,
+// and looks like a conflict; so the blob is read back then, and if it holds
+// what was to be written, the write is taken as done.
+//
+// Errors are short and name the setting to look at. They hold no URL with a
+// query, no header and no body, and wrap no error of the SDK, which would
+// print all of these.
+package azblob
+
+import (
+	"bytes"
+	"context"
+	"crypto/md5" //nolint:gosec // the service's checksum, not a signature
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/secret"
+	"github.com/idn-sentinel/idn-sentinel/internal/state"
+)
+
+var _ state.Store = (*Store)(nil)
+
+// Config says where the container is and how to get in. Exactly one of
+// AccountKey, Credential and ConnectionString is set.
+type Config struct {
+	// ServiceURL is the blob endpoint of the account. Empty means that of
+	// AccountName in the public cloud. Not used with ConnectionString.
+	ServiceURL string
+	// Container is its name: 3 to 63 lower-case letters, digits and hyphens.
+	Container   string
+	AccountName string
+	AccountKey  secret.String
+	// Credential gives tokens, for instance of a managed identity.
+	Credential azcore.TokenCredential
+	// ConnectionString is that of the portal, with a key or a shared access
+	// signature, or "UseDevelopmentStorage=true".
+	ConnectionString secret.String
+	// RenewEvery is how often a lock's lease is renewed; 0 means 10 s.
+	RenewEvery time.Duration
+	// ClientOptions are for tests: a transport, retries, policies.
+	ClientOptions policy.ClientOptions
+}
+
+// Store is a [state.Store] in a container.
+type Store struct {
+	container  *container.Client
+	where      where
+	renewEvery time.Duration
+}
+
+// New returns the store in the container that cfg names. It sends nothing.
+func New(cfg Config) (*Store, error) {
+	s := &Store{renewEvery: cfg.RenewEvery}
+	if s.renewEvery == 0 {
+		s.renewEvery = defaultRenewEvery
+	}
+	a, err := resolve(cfg)
+	if err != nil {
+		return nil, err
+	}
+	s.where = a.where
+	if s.container, err = a.client(clientOptions(cfg.ClientOptions)); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// clientOptions tunes the SDK: few tries and short waits, because the caller's
+// run is short and comes again in a minute.
+func clientOptions(o policy.ClientOptions) *container.ClientOptions {
+	if o.Retry.MaxRetries == 0 {
+		o.Retry.MaxRetries = 3
+	}
+	if o.Retry.TryTimeout == 0 {
+		o.Retry.TryTimeout = 15 * time.Second
+	}
+	if o.Retry.RetryDelay == 0 {
+		o.Retry.RetryDelay = 300 * time.Millisecond
+	}
+	if o.Retry.MaxRetryDelay == 0 {
+		o.Retry.MaxRetryDelay = 5 * time.Second
+	}
+	if o.Telemetry.ApplicationID == "" {
+		o.Telemetry.ApplicationID = "idn-sentinel"
+	}
+	o.PerRetryPolicies = append(o.PerRetryPolicies[:len(o.PerRetryPolicies):len(o.PerRetryPolicies)], observer{})
+	return &container.ClientOptions{ClientOptions: o}
+}
+
+// call is one operation on the way: what its errors say, and what its tries met.
+type call struct {
+	*Store
+	op, key string
+	tries   tries
+}
+
+// begin checks what every operation checks first. The returned context makes
+// the SDK report each try to the call.
+func (s *Store) begin(ctx context.Context, op, key string) (context.Context, *call, error) {
+	if err := state.CheckKey(key); err != nil {
+		return nil, nil, err
+	}
+	c := &call{Store: s, op: op, key: key}
+	if ctx.Err() != nil {
+		return nil, nil, c.fail(ctx, ctx.Err())
+	}
+	return c.tries.watch(ctx), c, nil
+}
+
+// Get implements [state.Store].
+func (s *Store) Get(ctx context.Context, key string) (state.Object, error) {
+	ctx, c, err := s.begin(ctx, "read", key)
+	if err != nil {
+		return state.Object{}, err
+	}
+	o, err := c.get(ctx)
+	if err != nil {
+		return state.Object{}, c.fail(ctx, err)
+	}
+	return o, nil
+}
+
+func (c *call) get(ctx context.Context) (state.Object, error) {
+	resp, err := c.container.NewBlobClient(c.key).DownloadStream(ctx, nil)
+	if err != nil {
+		return state.Object{}, err
+	}
+	if resp.ETag == nil {
+		return state.Object{}, errors.New("the answer has no ETag")
+	}
+	// The reader asks for the rest of the same version when the connection breaks.
+	body := resp.NewRetryReader(ctx, &blob.RetryReaderOptions{MaxRetries: 2})
+	defer body.Close()
+	var data bytes.Buffer
+	if resp.ContentLength != nil {
+		data.Grow(int(*resp.ContentLength) + bytes.MinRead)
+	}
+	if _, err := io.Copy(&data, body); err != nil {
+		return state.Object{}, err
+	}
+	if resp.ContentLength != nil && int64(data.Len()) != *resp.ContentLength {
+		return state.Object{}, fmt.Errorf("got %d of %d bytes", data.Len(), *resp.ContentLength)
+	}
+	if sum := md5.Sum(data.Bytes()); len(resp.ContentMD5) > 0 && !bytes.Equal(resp.ContentMD5, sum[:]) { //nolint:gosec // see above
+		return state.Object{}, errors.New("the bytes do not match their checksum; they were damaged on the way")
+	}
+	return state.Object{Data: data.Bytes(), ETag: state.ETag(*resp.ETag)}, nil
+}
+
+// Put implements [state.Store].
+func (s *Store) Put(ctx context.Context, key string, data []byte, prev state.ETag) (state.ETag, error) {
+	ctx, c, err := s.begin(ctx, "write", key)
+	if err != nil {
+		return "", err
+	}
+	etag, err := c.put(ctx, data, prev)
+	if bloberror.HasCode(err, bloberror.ContainerNotFound) {
+		if err = c.createContainer(ctx); err == nil {
+			etag, err = c.put(ctx, data, prev)
+		}
+	}
+	if err != nil {
+		return "", c.fail(ctx, err)
+	}
+	return etag, nil
+}
+
+func (c *call) put(ctx context.Context, data []byte, prev state.ETag) (state.ETag, error) {
+	conditions := new(blob.ModifiedAccessConditions)
+	switch prev {
+	case state.Any:
+	case state.Absent:
+		conditions.IfNoneMatch = to.Ptr(azcore.ETagAny)
+	default:
+		conditions.IfMatch = to.Ptr(azcore.ETag(prev))
+	}
+	sum := md5.Sum(data) //nolint:gosec // see above
+	resp, err := c.container.NewBlockBlobClient(c.key).Upload(ctx, streaming.NopCloser(bytes.NewReader(data)), &blockblob.UploadOptions{
+		AccessConditions:        &blob.AccessConditions{ModifiedAccessConditions: conditions},
+		TransactionalValidation: blob.TransferValidationTypeMD5(sum[:]), // the service refuses damaged bytes
+	})
+	switch {
+	case err == nil && resp.ETag == nil:
+		return "", errors.New("the answer has no ETag")
+	case err == nil:
+		return state.ETag(*resp.ETag), nil
+	case prev != state.Any && c.tries.n > 1 && isConflict(err):
+		return c.readBack(ctx, data, err)
+	}
+	return "", err
+}
+
+// readBack tells a conflict with another writer from one with an earlier try
+// of the same write, whose answer was lost.
+func (c *call) readBack(ctx context.Context, data []byte, conflict error) (state.ETag, error) {
+	switch now, err := c.get(ctx); {
+	case err != nil && !isNotFound(err):
+		return "", err // it can't be told; the caller must not take it as either
+	case err == nil && bytes.Equal(now.Data, data):
+		return now.ETag, nil
+	}
+	return "", conflict
+}
+
+// createContainer is no error when another process was quicker.
+func (c *call) createContainer(ctx context.Context) error {
+	_, err := c.container.Create(ctx, nil)
+	if bloberror.HasCode(err, bloberror.ContainerAlreadyExists) {
+		return nil
+	}
+	return err
+}
+
+// Delete implements [state.Store].
+func (s *Store) Delete(ctx context.Context, key string) error {
+	ctx, c, err := s.begin(ctx, "delete", key)
+	if err != nil {
+		return err
+	}
+	if _, err := s.container.NewBlobClient(key).Delete(ctx, nil); err != nil && !isNotFound(err) {
+		return c.fail(ctx, err)
+	}
+	return nil
+}
+
+// List implements [state.Store]. Blobs whose names are no keys are left out.
+func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[state.Info, error] {
+	return func(yield func(state.Info, error) bool) {
+		if err := state.CheckPrefix(prefix); err != nil {
+			yield(state.Info{}, err)
+			return
+		}
+		c := &call{Store: s, op: "list", key: prefix}
+		ctx := c.tries.watch(ctx)
+		if ctx.Err() != nil {
+			yield(state.Info{}, c.fail(ctx, ctx.Err()))
+			return
+		}
+		pager := s.container.NewListBlobsFlatPager(&container.ListBlobsFlatOptions{Prefix: &prefix})
+		for pager.More() {
+			page, err := pager.NextPage(ctx)
+			if bloberror.HasCode(err, bloberror.ContainerNotFound) {
+				return
+			}
+			if err != nil {
+				yield(state.Info{}, c.fail(ctx, err))
+				return
+			}
+			for _, item := range page.Segment.BlobItems {
+				if info, ok := infoOf(item); ok && !yield(info, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func infoOf(item *container.BlobItem) (state.Info, bool) {
+	if item.Name == nil || state.CheckKey(*item.Name) != nil {
+		return state.Info{}, false
+	}
+	info := state.Info{Key: *item.Name}
+	if p := item.Properties; p != nil {
+		if p.ContentLength != nil {
+			info.Size = *p.ContentLength
+		}
+		if p.LastModified != nil {
+			info.Modified = p.LastModified.UTC()
+		}
+	}
+	return info, true
+}
+
+// tries is what the tries of one call met, as far as the SDK does not tell.
+type tries struct {
+	n    int
+	last string // why the last one failed, if it did
+}
+
+type triesKey struct{}
+
+func (t *tries) watch(ctx context.Context) context.Context {
+	return context.WithValue(ctx, triesKey{}, t)
+}
+
+// observer is a policy that sees every try.
+type observer struct{}
+
+// Do implements [policy.Policy].
+func (observer) Do(req *policy.Request) (*http.Response, error) {
+	t, ok := req.Raw().Context().Value(triesKey{}).(*tries)
+	if !ok {
+		return req.Next()
+	}
+	t.n++
+	resp, err := req.Next()
+	switch {
+	case err != nil:
+		t.last = plain(err)
+	case resp.StatusCode >= http.StatusInternalServerError || resp.StatusCode == http.StatusTooManyRequests:
+		t.last = resp.Status
+	default:
+		t.last = ""
+	}
+	return resp, err
+}

@@ -1,0 +1,126 @@
+package azblob
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/state"
+)
+
+const (
+	// role is the built-in role that opens a container to an identity.
+	role  = "Storage Blob Data Contributor"
+	grant = "give the managed identity the role \"" + role + "\" on the storage account (a new assignment takes some minutes)"
+	// keysForbidden is missing among the SDK's codes.
+	keysForbidden = "KeyBasedAuthenticationNotPermitted"
+)
+
+func isConflict(err error) bool {
+	return bloberror.HasCode(err, bloberror.BlobAlreadyExists, bloberror.ConditionNotMet, bloberror.TargetConditionNotMet)
+}
+
+// isNotFound is strict: another 404 may come from a wrong endpoint, and taking
+// it for "no checkpoint yet" would start the stream over.
+func isNotFound(err error) bool {
+	return bloberror.HasCode(err, bloberror.BlobNotFound, bloberror.ContainerNotFound)
+}
+
+func isLocked(err error) bool {
+	return bloberror.HasCode(err, bloberror.LeaseAlreadyPresent, bloberror.LeaseIsBreakingAndCannotBeAcquired)
+}
+
+// isLeaseLost is true when the service says that the lease is no longer ours.
+func isLeaseLost(err error) bool {
+	return isNotFound(err) || bloberror.HasCode(err,
+		bloberror.LeaseIDMismatchWithLeaseOperation, bloberror.LeaseIsBrokenAndCannotBeRenewed,
+		bloberror.LeaseNotPresentWithLeaseOperation, bloberror.LeaseLost, bloberror.LeaseAlreadyBroken)
+}
+
+// fail names the operation, the object and the remedy. What it returns wraps a
+// sentinel of package state or the end of ctx, and nothing of the SDK.
+func (c *call) fail(ctx context.Context, err error) error {
+	what := fmt.Sprintf("%s blob %q in container %q", c.op, c.key, c.where.container)
+	switch {
+	case isConflict(err):
+		return fmt.Errorf("%s: %w", what, state.ErrConflict)
+	case isNotFound(err):
+		return fmt.Errorf("%s: %w", what, state.ErrNotFound)
+	case isLocked(err), errors.Is(err, state.ErrLocked):
+		return fmt.Errorf("%s: %w", what, state.ErrLocked)
+	}
+	if ended := state.ContextErr(ctx); ended != nil {
+		if c.tries.last != "" {
+			return fmt.Errorf("%s: %w (the last try: %s: check %s)", what, ended, c.tries.last, c.where.place)
+		}
+		return fmt.Errorf("%s: %w", what, ended)
+	}
+	var refused *azcore.ResponseError
+	var token *tokenError
+	switch {
+	case errors.As(err, &token):
+		return fmt.Errorf("%s: no token for the storage account: %s: give the app a managed identity with the role %q (AZURE_CLIENT_ID names a user-assigned one), or set %s",
+			what, plain(token), role, settingKey)
+	case errors.As(err, &refused):
+		return fmt.Errorf("%s: %s%s", what, statusOf(refused), c.where.remedy(refused))
+	}
+	return fmt.Errorf("%s at %s: %s: check %s", what, c.where.host, plain(err), c.where.place)
+}
+
+// statusOf is the answer in a line: status, code and the id that support asks for.
+func statusOf(e *azcore.ResponseError) string {
+	s := fmt.Sprintf("%d %s", e.StatusCode, e.ErrorCode)
+	if e.ErrorCode == "" {
+		s = fmt.Sprintf("%d %s", e.StatusCode, http.StatusText(e.StatusCode))
+	}
+	if e.RawResponse != nil {
+		if id := e.RawResponse.Header.Get("x-ms-request-id"); id != "" {
+			s += " (request " + firstLine(id) + ")"
+		}
+	}
+	return s
+}
+
+// remedy is what the user can do about a refusal.
+func (w where) remedy(e *azcore.ResponseError) string {
+	switch {
+	case e.StatusCode != http.StatusUnauthorized && e.StatusCode != http.StatusForbidden:
+		if e.StatusCode == http.StatusNotFound {
+			return ": check " + w.place
+		}
+		return ""
+	case e.ErrorCode == keysForbidden:
+		return fmt.Sprintf(": the account does not take keys: remove %s and %s", w.by, grant)
+	case w.by == "" && e.ErrorCode == string(bloberror.AuthorizationFailure):
+		return ": the account's network rules keep this app out, or " + grant
+	case w.by == "":
+		return ": " + grant
+	case e.ErrorCode == string(bloberror.AuthorizationFailure):
+		return fmt.Sprintf(": the account's network rules keep this app out, or %s is wrong, expired or allows too little", w.by)
+	}
+	return fmt.Sprintf(": %s is wrong, expired or of another account than %s, or this machine's clock is off by more than 15 minutes", w.by, w.host)
+}
+
+// plain is the first line of an error without what a URL may hold.
+func plain(err error) string {
+	var u *url.Error
+	if errors.As(err, &u) {
+		err = u.Err // the outer one prints the URL, with the query of a shared access signature
+	}
+	return firstLine(err.Error())
+}
+
+func firstLine(s string) string {
+	s, _, _ = strings.Cut(strings.TrimSpace(s), "\n")
+	const most = 300
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return strings.TrimSpace(s)
+}

@@ -1,0 +1,263 @@
+package azblob_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/azurite"
+	"github.com/idn-sentinel/idn-sentinel/internal/secret"
+	"github.com/idn-sentinel/idn-sentinel/internal/state"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/azblob"
+)
+
+// quick makes the SDK's retries immediate.
+func quick(cfg azblob.Config, do transport) azblob.Config {
+	cfg.ClientOptions.Retry.RetryDelay = time.Nanosecond // the SDK takes none at all for the longest
+	if do != nil {
+		cfg.ClientOptions.Transport = do
+	}
+	return cfg
+}
+
+var errBroke = errors.New("connection reset by peer")
+
+// loseAnswer carries out every write, and hides the first answer to one.
+func loseAnswer(then func()) transport {
+	lost := false
+	return func(req *http.Request) (*http.Response, error) {
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil || lost || req.Method != http.MethodPut || resp.StatusCode != http.StatusCreated || req.URL.Query().Has("restype") {
+			return resp, err
+		}
+		lost = true
+		resp.Body.Close()
+		if then != nil {
+			then()
+		}
+		return nil, errBroke
+	}
+}
+
+// TestAnswerIsLost: a conditional write that took effect meets itself when the SDK repeats it.
+func TestAnswerIsLost(t *testing.T) {
+	account := withKey(plain)
+	other := open(t, account("ambiguous"))
+	put := func(store state.Store, key, data string, prev state.ETag) state.ETag {
+		t.Helper()
+		etag, err := store.Put(t.Context(), key, []byte(data), prev)
+		if err != nil {
+			t.Fatalf("Put: %v", err)
+		}
+		return etag
+	}
+	for name, create := range map[string]bool{"create": true, "replace": false} {
+		t.Run(name, func(t *testing.T) {
+			key, prev := "t/"+name, state.Absent
+			if !create {
+				prev = put(other, key, "old", state.Absent)
+			}
+			store := open(t, quick(account("ambiguous"), loseAnswer(nil)))
+			etag := put(store, key, "new", prev)
+			put(other, key, "next", etag) // the version returned is the one that is there
+		})
+		t.Run(name+", and another writer is next", func(t *testing.T) {
+			key, prev := "t/overtaken-"+name, state.Absent
+			if !create {
+				prev = put(other, key, "old", state.Absent)
+			}
+			overtake := func() { put(other, key, "other's", state.Any) }
+			store := open(t, quick(account("ambiguous"), loseAnswer(overtake)))
+			if _, err := store.Put(t.Context(), key, []byte("new"), prev); !errors.Is(err, state.ErrConflict) {
+				t.Errorf("Put: %v, want ErrConflict", err)
+			}
+		})
+	}
+	t.Run("no second try, no doubt", func(t *testing.T) {
+		put(other, "t/same", "same", state.Absent)
+		if _, err := other.Put(t.Context(), "t/same", []byte("same"), state.Absent); !errors.Is(err, state.ErrConflict) {
+			t.Errorf("Put of equal bytes by another writer: %v, want ErrConflict", err)
+		}
+	})
+}
+
+// brokenBody ends in the middle.
+type brokenBody struct {
+	io.Reader
+	io.Closer
+}
+
+func TestBrokenDownload(t *testing.T) {
+	data := bytes.Repeat([]byte("0123456789abcdef"), 1<<14)
+	writer := open(t, withKey(plain)("downloads"))
+	if _, err := writer.Put(t.Context(), "t/x", data, state.Absent); err != nil {
+		t.Fatal(err)
+	}
+	get := func(change func(n int, resp *http.Response)) (state.Object, error) {
+		n := 0
+		return open(t, quick(withKey(plain)("downloads"), func(req *http.Request) (*http.Response, error) {
+			resp, err := http.DefaultClient.Do(req)
+			if err == nil {
+				n++
+				change(n, resp)
+			}
+			return resp, err
+		})).Get(t.Context(), "t/x")
+	}
+	t.Run("cut once", func(t *testing.T) {
+		got, err := get(func(n int, resp *http.Response) {
+			if n == 1 {
+				cut := io.MultiReader(io.LimitReader(resp.Body, 1000), errReader{io.ErrUnexpectedEOF})
+				resp.Body = brokenBody{cut, resp.Body}
+			}
+		})
+		if err != nil || !bytes.Equal(got.Data, data) {
+			t.Errorf("got %d bytes, %v; want all", len(got.Data), err)
+		}
+	})
+	t.Run("cut always", func(t *testing.T) {
+		_, err := get(func(_ int, resp *http.Response) {
+			resp.Body = brokenBody{io.MultiReader(io.LimitReader(resp.Body, 1000), errReader{io.ErrUnexpectedEOF}), resp.Body}
+		})
+		if err == nil {
+			t.Error("a cut object passed")
+		}
+	})
+	t.Run("changed", func(t *testing.T) {
+		_, err := get(func(_ int, resp *http.Response) {
+			changed := bytes.Clone(data)
+			changed[5000] ^= 1
+			resp.Body = brokenBody{bytes.NewReader(changed), resp.Body}
+		})
+		if err == nil || !strings.Contains(err.Error(), "checksum") {
+			t.Errorf("Get: %v, want it to say that the bytes are damaged", err)
+		}
+	})
+}
+
+type errReader struct{ err error }
+
+func (r errReader) Read([]byte) (int, error) { return 0, r.err }
+
+func TestPassingFaults(t *testing.T) {
+	n := 0
+	store := open(t, quick(withKey(plain)("passing"), func(req *http.Request) (*http.Response, error) {
+		n++
+		switch n {
+		case 1:
+			return nil, errBroke
+		case 2:
+			return &http.Response{
+				StatusCode: http.StatusServiceUnavailable, Status: "503 Server Busy",
+				Header: http.Header{"X-Ms-Error-Code": {"ServerBusy"}}, Body: http.NoBody, Request: req,
+			}, nil
+		}
+		return http.DefaultClient.Do(req)
+	}))
+	if _, err := store.Put(t.Context(), "t/x", []byte("x"), state.Absent); err != nil {
+		t.Errorf("Put: %v", err)
+	}
+}
+
+// TestErrors checks what the user is told, and that no secret is in it.
+func TestErrors(t *testing.T) {
+	wrongKey := withKey(plain)("errors")
+	const canary = "Y2FuYXJ5LXNlY3JldC1jYW5hcnktc2VjcmV0"
+	wrongKey.AccountKey = secret.New(canary)
+
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed.Close()
+	unreachable := withKey(plain)("errors")
+	unreachable.ServiceURL, unreachable.AccountKey = "http://"+closed.Addr().String()+"/account", secret.New(canary)
+
+	sas := azblob.Config{Container: "errors", ConnectionString: secret.New(
+		"BlobEndpoint=http://" + closed.Addr().String() + "/account;SharedAccessSignature=sv=2024&sig=" + canary)}
+
+	answer := func(status int, code string) azblob.Config {
+		return quick(withKey(plain)("errors"), func(req *http.Request) (*http.Response, error) {
+			return &http.Response{
+				StatusCode: status, Status: http.StatusText(status), Request: req,
+				Header: http.Header{"X-Ms-Error-Code": {code}, "X-Ms-Request-Id": {"1234-5678"}},
+				Body:   io.NopCloser(strings.NewReader("<Error>" + canary + "</Error>")),
+			}, nil
+		})
+	}
+	token := func(c azurite.Credential) azblob.Config { return withToken(oauth, c)("errors") }
+
+	for _, test := range []struct {
+		name string
+		cfg  azblob.Config
+		want []string
+	}{
+		{"wrong key, as the emulator says it", wrongKey, []string{"403", "AZURE_STORAGE_ACCESS_KEY is wrong"}},
+		{"wrong key, as the service says it", answer(403, "AuthenticationFailed"), []string{"403", "AZURE_STORAGE_ACCESS_KEY is wrong", "clock"}},
+		{"keys forbidden", answer(403, "KeyBasedAuthenticationNotPermitted"), []string{"remove AZURE_STORAGE_ACCESS_KEY", "Storage Blob Data Contributor"}},
+		{"network rules", answer(403, "AuthorizationFailure"), []string{"network rules"}},
+		{"request id", answer(403, "AuthenticationFailed"), []string{"(request 1234-5678)"}},
+		{"another 404", answer(404, "ResourceNotFound"), []string{"404 ResourceNotFound", "AZURE_STORAGE_BLOB_ENDPOINT"}},
+		{"busy", answer(503, "ServerBusy"), []string{"503 ServerBusy"}},
+		{"identity without role", token(azurite.Credential{Audience: "https://elsewhere.example"}), []string{"403", `role "Storage Blob Data Contributor"`}},
+		{"no identity", token(azurite.Credential{Err: errors.New("ManagedIdentityCredential: no identity\nlong body")}), []string{
+			"no token", "no identity", "AZURE_CLIENT_ID", "AZURE_STORAGE_ACCESS_KEY", "Storage Blob Data Contributor",
+		}},
+		{"unreachable", quick(unreachable, nil), []string{"AZURE_STORAGE_BLOB_ENDPOINT", "AZURE_STORAGE_ACCOUNT_NAME", closed.Addr().String(), "connection refused"}},
+		{"unreachable with a signature", quick(sas, nil), []string{"AzureWebJobsStorage", "connection refused"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			store := open(t, test.cfg)
+			_, getErr := store.Get(t.Context(), "t/x")
+			_, putErr := store.Put(t.Context(), "t/x", nil, state.Absent)
+			_, _, lockErr := store.Lock(t.Context(), "t/locks/x")
+			var listErr error
+			for _, listErr = range store.List(t.Context(), "t/") {
+			}
+			for op, err := range map[string]error{
+				"read": getErr, "write": putErr, "lock": lockErr, "list": listErr, "delete": store.Delete(t.Context(), "t/x"),
+			} {
+				if err == nil {
+					t.Fatalf("%s: no error", op)
+				}
+				text := err.Error()
+				for _, want := range append(test.want, op+` blob "`, `container "errors"`) {
+					if !strings.Contains(text, want) {
+						t.Errorf("%s: %q does not say %q", op, text, want)
+					}
+				}
+				for _, never := range []string{canary, plain.AccountKey, "sig=", "\n", "<Error>", "SharedKey"} {
+					if strings.Contains(text, never) {
+						t.Errorf("%s: %q says %q", op, text, never)
+					}
+				}
+				if errors.Is(err, state.ErrNotFound) || errors.Is(err, state.ErrConflict) || errors.Is(err, state.ErrLocked) {
+					t.Errorf("%s: %v is taken for an answer about the object", op, err)
+				}
+			}
+		})
+	}
+}
+
+// TestDeadlineTellsWhy: the end of ctx alone would not say what was wrong.
+func TestDeadlineTellsWhy(t *testing.T) {
+	cfg := withKey(plain)("errors")
+	cfg.ClientOptions.Retry = policy.RetryOptions{RetryDelay: time.Minute, MaxRetryDelay: time.Minute}
+	ctx, cancel := context.WithCancel(t.Context())
+	cfg.ClientOptions.Transport = transport(func(*http.Request) (*http.Response, error) {
+		defer cancel()
+		return nil, errBroke
+	})
+	_, err := open(t, cfg).Get(ctx, "t/x")
+	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), errBroke.Error()) {
+		t.Errorf("Get: %v, want both the end of the context and %q", err, errBroke)
+	}
+}
