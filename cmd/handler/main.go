@@ -1,0 +1,64 @@
+// Handler is the custom handler that the Azure Functions host starts: host.json
+// names it, and the host posts every firing of the timer to it.
+//
+// It opens its port before it reads anything. Wrong settings fail every
+// invocation with the list of all problems, and the process keeps listening.
+// It ends with status 0 only when it was told to stop: the host does not start
+// again what ended so.
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/app"
+	"github.com/idn-sentinel/idn-sentinel/internal/config"
+	"github.com/idn-sentinel/idn-sentinel/internal/customhandler"
+	"github.com/idn-sentinel/idn-sentinel/internal/version"
+)
+
+// memoryLimit is what the Go runtime aims to stay under: the 64 MiB that are
+// promised for the whole process, less what the runtime does not count, above
+// all the pages of the binary itself. It is a soft limit, and GOMEMLIMIT
+// overrides it.
+const memoryLimit = 48 << 20
+
+func main() {
+	if err := run(context.Background()); err != nil {
+		// The host shows the last lines of stderr when a process ends with an error.
+		fmt.Fprintln(os.Stderr, "handler:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	ctx, release := signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
+	defer release()
+	context.AfterFunc(ctx, release) // the second signal ends the process at once
+	ln, err := customhandler.Listen(ctx)
+	if err != nil {
+		return err
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
+
+	settings, invalid := config.Load()
+	log := slog.New(slog.NewJSONHandler(os.Stdout, &slog.HandlerOptions{Level: settings.LogLevel}))
+	log.Info("listening", "address", ln.Addr().String(), "version", version.String())
+	return customhandler.Serve(ctx, ln, &customhandler.Handler{
+		Budget: settings.RunBudget,
+		Log:    log,
+		Open: func() (customhandler.Poller, error) {
+			if invalid != nil {
+				return nil, invalid
+			}
+			return app.New(settings, log)
+		},
+	})
+}
