@@ -94,7 +94,8 @@ type Parts struct {
 	Expressions []string `json:"expressions"`
 }
 
-// Check parses a query and binds its names.
+// Check parses a query and binds its names. Errors in the bodies of the
+// functions it calls count too.
 func (w *Workspace) Check(tb testing.TB, query string) Checked {
 	tb.Helper()
 	var c Checked

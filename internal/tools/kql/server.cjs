@@ -10,23 +10,18 @@
 
 const readline = require('node:readline');
 const K = require('./kusto.cjs');
+const { Library } = require('./library.cjs');
 const { run } = require('./interpreter.cjs');
 
-const states = new Map(); // analysis state by workspace: making one costs more than using it
-
-function state({ tables, functions, bare }) {
-  const key = JSON.stringify([tables, functions, bare]);
-  if (!states.has(key)) states.set(key, K.workspace({ tables, functions, bare }));
-  return states.get(key);
-}
+const library = ({ tables, functions, bare }) => new Library(tables ?? {}, functions ?? [], bare);
 
 function check(request) {
-  const { errors, warnings, columns } = K.analyse(request.query, state(request));
+  const { errors, warnings, columns } = library(request).analyse(request.query);
   return { errors, warnings, columns };
 }
 
 function parts(request) {
-  const { syntax } = K.analyse(request.query, state(request));
+  const { syntax } = library(request).analyse(request.query);
   const operators = new Set();
   const functions = new Set();
   const expressions = new Set();
@@ -40,7 +35,7 @@ function parts(request) {
   return { operators: [...operators], functions: [...functions], expressions: [...expressions].filter((e) => e) };
 }
 
-const OPS = { check, run, parts };
+const OPS = { check, parts, run: (request) => run(library(request), request) };
 
 readline.createInterface({ input: process.stdin }).on('line', (line) => {
   const request = JSON.parse(line);

@@ -1,0 +1,76 @@
+'use strict';
+// Saved functions, analysed once for each set of tables that they read.
+//
+// The body of a parser is long, and analysing it with every query that calls it
+// takes the tests minutes. So a query sees stubs that have the function's
+// parameters and give an empty table with its columns; the body is analysed and
+// executed on its own. The columns of a function do not depend on the arguments:
+// functions with untyped tabular parameters are refused.
+
+const K = require('./kusto.cjs');
+
+const compiled = new Map(); // by text, tables and functions used
+
+const WORD = /[A-Za-z_]\w*/g;
+const words = (text) => new Set(text.replace(/^\s*\/\/.*$/gm, '').match(WORD) ?? []);
+
+/** literalOf is an empty value of a type, for the stub of a scalar function. */
+const literalOf = (type) => (type === 'string' ? "''" : `${type}(null)`);
+
+function stubOf(f, result) {
+  const columns = K.columnsOf(result);
+  if (!columns) return { name: f.name, params: f.params, body: literalOf(result?.Name ?? 'string') };
+  const text = columns.map((c) => `['${c.name}']: ${c.type}`).join(', ');
+  return { name: f.name, params: f.params, body: `datatable(${text})[]` };
+}
+
+class Library {
+  constructor(tables, functions, bare) {
+    this.tables = tables;
+    this.functions = new Map(functions.map((f) => [f.name, f]));
+    this.bare = bare;
+    this.busy = new Set();
+  }
+
+  /** used lists the functions that a text names, each compiled. */
+  used(text) {
+    return [...words(text)].filter((w) => this.functions.has(w)).map((w) => this.compile(w));
+  }
+
+  /** tablesOf are the tables that a text names. Schemas are small next to texts, so they are the key as they are. */
+  tablesOf(text) {
+    const named = words(text);
+    return Object.fromEntries(Object.entries(this.tables).filter(([n]) => named.has(n)));
+  }
+
+  compile(name) {
+    if (this.busy.has(name)) throw new Error(`function ${name} calls itself`);
+    this.busy.add(name);
+    const f = this.functions.get(name);
+    const callees = this.used(f.body);
+    this.busy.delete(name);
+    const tables = this.tablesOf(f.body);
+    const key = JSON.stringify([f, tables, this.bare, callees.map((c) => c.key)]);
+    let done = compiled.get(key);
+    if (!done) {
+      const a = K.analyse(`let ${f.name} = (${f.params}) {\n${f.body}\n};\nprint 1`, K.workspace({ tables, functions: callees.map((c) => c.stub), bare: this.bare }));
+      const declaration = K.elements(a.syntax.Statements)[0].Expression;
+      const body = declaration.Body?.Expression;
+      done = {
+        key: `${compiled.size}`, name, node: declaration, stub: stubOf(f, body?.ResultType), callees,
+        errors: [...a.errors.map((e) => `function ${name}, ${e}`), ...callees.flatMap((c) => c.errors)],
+      };
+      compiled.set(key, done);
+    }
+    return done;
+  }
+
+  /** analyse analyses a query that may call the functions. Errors in their bodies count. */
+  analyse(query) {
+    const used = this.used(query);
+    const a = K.analyse(query, K.workspace({ tables: this.tables, functions: used.map((c) => c.stub), bare: this.bare }));
+    return { ...a, errors: [...a.errors, ...new Set(used.flatMap((c) => c.errors))], used };
+  }
+}
+
+module.exports = { Library };
