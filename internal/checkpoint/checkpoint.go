@@ -1,0 +1,101 @@
+// Package checkpoint keeps, for each stream, how far it has been delivered.
+//
+// A checkpoint is the object {tenant}/checkpoints/{stream}.json: one line of
+// JSON that a person can read and restore.
+//
+//	{"version":1,"stream":"SailPointIDN_Events","cursor":{…},
+//	 "since":"2026-09-20T00:00:00Z","through":"2026-09-24T13:08:00Z",
+//	 "audit":{"through":["2026-09-24T13:00:00Z"]},"pruned":"2026-09-24T00:01:00Z",
+//	 "updated":"2026-09-24T13:09:02.117Z","writer":"idn-sentinel 1.0.0"}
+//
+// The cursor belongs to the source and is kept as it came, byte for byte. What
+// is unknown or was never done is left out: cursor, since, through, audit, pruned.
+//
+// A checkpoint is what stands between a restart and a gap. So one that can't be
+// read stops the stream, with an error that says what to do, and is never taken
+// for "none yet"; one of a newer version is refused and not touched. A save
+// replaces the version that was loaded and no other: of two runs that got hold
+// of the same stream, one fails.
+package checkpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/state"
+)
+
+var _ pipeline.Checkpoints = (*Store)(nil)
+
+// Store keeps the checkpoints of one tenant.
+type Store struct {
+	// Writer names the program in the object, for a person who looks. Optional.
+	Writer string
+	// Now is the time of "updated"; nil means [time.Now].
+	Now func() time.Time
+
+	store  state.Store
+	tenant string
+}
+
+// New returns the checkpoints of a tenant, the first element of the keys (see
+// [state.TenantElement]). It does nothing by itself.
+func New(store state.Store, tenant string) *Store { return &Store{store: store, tenant: tenant} }
+
+// Key is where the stream's checkpoint is kept.
+func (s *Store) Key(stream string) string {
+	return s.tenant + "/checkpoints/" + stream + ".json"
+}
+
+// Load implements [pipeline.Checkpoints]: one read.
+func (s *Store) Load(ctx context.Context, stream string) (pipeline.Checkpoint, error) {
+	key := s.Key(stream)
+	o, err := s.store.Get(ctx, key)
+	if errors.Is(err, state.ErrNotFound) {
+		return pipeline.Checkpoint{}, nil
+	}
+	if err != nil {
+		return pipeline.Checkpoint{}, fmt.Errorf("load checkpoint: %w", err)
+	}
+	f, err := Decode(o.Data)
+	switch {
+	case errors.Is(err, errNewer):
+		return pipeline.Checkpoint{}, fmt.Errorf("load checkpoint %q: %w", key, err)
+	case err == nil && f.Stream != stream:
+		err = fmt.Errorf("it is that of the stream %q", f.Stream)
+		fallthrough
+	case err != nil:
+		return pipeline.Checkpoint{}, fmt.Errorf("load checkpoint %q: damaged: %w: restore an earlier copy of it; or make INITIAL_LOOKBACK reach back before "+
+			"the damage and delete it: the stream starts over there, and repeats only records that the ledger has forgotten", key, err)
+	}
+	f.Checkpoint.Tag = string(o.ETag)
+	return f.Checkpoint, nil
+}
+
+// Save implements [pipeline.Checkpoints]: one write.
+func (s *Store) Save(ctx context.Context, stream string, next pipeline.Checkpoint) (pipeline.Checkpoint, error) {
+	key, prev := s.Key(stream), state.ETag(next.Tag)
+	if prev == state.Any {
+		return pipeline.Checkpoint{}, fmt.Errorf("save checkpoint %q: it must replace a version that was loaded", key)
+	}
+	now := time.Now
+	if s.Now != nil {
+		now = s.Now
+	}
+	data, err := Encode(File{Stream: stream, Checkpoint: next, Updated: now(), Writer: s.Writer})
+	if err != nil {
+		return pipeline.Checkpoint{}, fmt.Errorf("save checkpoint %q: %w", key, err)
+	}
+	etag, err := s.store.Put(ctx, key, data, prev)
+	if errors.Is(err, state.ErrConflict) {
+		return pipeline.Checkpoint{}, fmt.Errorf("save checkpoint: %w: another run has moved it meanwhile; if that happens again, two apps share one state (STATE_URL)", err)
+	}
+	if err != nil {
+		return pipeline.Checkpoint{}, fmt.Errorf("save checkpoint: %w", err)
+	}
+	next.Tag = string(etag)
+	return next, nil
+}
