@@ -3,7 +3,6 @@ package azblob
 import (
 	"context"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -13,14 +12,6 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
-)
-
-// The account of the local emulator, which is the same everywhere and public:
-// https://learn.microsoft.com/azure/storage/common/storage-connect-azurite
-const (
-	devAccount  = "devstoreaccount1"
-	devKey      = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
-	devEndpoint = "http://127.0.0.1:10000/" + devAccount
 )
 
 const (
@@ -55,12 +46,12 @@ func resolve(cfg Config) (account, error) {
 	if !containerName.MatchString(cfg.Container) || len(cfg.Container) > 63 {
 		return account{}, fmt.Errorf("STATE_URL: %q can't be the name of a container: use 3 to 63 lower-case letters, digits and single hyphens", cfg.Container)
 	}
-	a := account{name: cfg.AccountName, key: cfg.AccountKey.Reveal(), credential: cfg.Credential}
+	a := account{name: cfg.AccountName, key: cfg.AccountKey.Reveal(), sas: strings.TrimPrefix(cfg.SAS.Reveal(), "?"), credential: cfg.Credential}
 	a.container, a.by, a.place = cfg.Container, settingKey, settingEndpoint+" and "+settingName
 	service := cfg.ServiceURL
 
 	ways := 0
-	for _, set := range []bool{a.key != "", a.credential != nil, !cfg.ConnectionString.IsZero()} {
+	for _, set := range []bool{a.key != "", a.credential != nil, a.sas != ""} {
 		if set {
 			ways++
 		}
@@ -71,12 +62,8 @@ func resolve(cfg Config) (account, error) {
 	switch {
 	case a.credential != nil:
 		a.by = ""
-	case a.key == "":
+	case a.sas != "":
 		a.by, a.place = settingConnectionString, settingConnectionString
-		var err error
-		if service, err = a.parse(cfg.ConnectionString.Reveal()); err != nil {
-			return account{}, fmt.Errorf("%s: %w", settingConnectionString, err)
-		}
 	}
 	if service == "" {
 		if a.name == "" {
@@ -114,47 +101,6 @@ func (a *account) locate(service string) error {
 func isLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-// parse takes a connection string apart and returns the blob endpoint.
-func (a *account) parse(s string) (service string, err error) {
-	fields := make(map[string]string)
-	for part := range strings.SplitSeq(s, ";") {
-		if strings.TrimSpace(part) == "" {
-			continue
-		}
-		name, value, ok := strings.Cut(part, "=")
-		if !ok {
-			return "", errors.New("this is no connection string: it must be name=value pairs with semicolons between; copy it from \"Access keys\" in the portal")
-		}
-		fields[strings.ToLower(strings.TrimSpace(name))] = strings.TrimSpace(value)
-	}
-	if strings.EqualFold(fields["usedevelopmentstorage"], "true") {
-		a.name, a.key = devAccount, devKey
-		return devEndpoint, nil
-	}
-	a.name, a.key, a.sas = fields["accountname"], fields["accountkey"], strings.TrimPrefix(fields["sharedaccesssignature"], "?")
-	service = fields["blobendpoint"]
-	if service == "" {
-		protocol, suffix := fields["defaultendpointsprotocol"], fields["endpointsuffix"]
-		if protocol == "" {
-			protocol = "https"
-		}
-		if suffix == "" {
-			suffix = "core.windows.net"
-		}
-		if a.name == "" {
-			return "", errors.New("AccountName or BlobEndpoint is missing in it")
-		}
-		service = protocol + "://" + a.name + ".blob." + suffix
-	}
-	if a.key == "" && a.sas == "" {
-		return "", errors.New("AccountKey or SharedAccessSignature is missing in it")
-	}
-	if a.key != "" {
-		a.sas = ""
-	}
-	return service, nil
 }
 
 // client makes the SDK's client.

@@ -45,10 +45,10 @@ import (
 var _ state.Store = (*Store)(nil)
 
 // Config says where the container is and how to get in. Exactly one of
-// AccountKey, Credential and ConnectionString is set.
+// AccountKey, Credential and SAS is set.
 type Config struct {
 	// ServiceURL is the blob endpoint of the account. Empty means that of
-	// AccountName in the public cloud. Not used with ConnectionString.
+	// AccountName in the public cloud.
 	ServiceURL string
 	// Container is its name: 3 to 63 lower-case letters, digits and hyphens.
 	Container   string
@@ -56,9 +56,8 @@ type Config struct {
 	AccountKey  secret.String
 	// Credential gives tokens, for instance of a managed identity.
 	Credential azcore.TokenCredential
-	// ConnectionString is that of the portal, with a key or a shared access
-	// signature, or "UseDevelopmentStorage=true".
-	ConnectionString secret.String
+	// SAS is the query of a shared access signature.
+	SAS secret.String
 	// RenewEvery is how often a lock's lease is renewed; 0 means 10 s.
 	RenewEvery time.Duration
 	// ClientOptions are for tests: a transport, retries, policies.
