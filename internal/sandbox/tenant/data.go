@@ -102,39 +102,47 @@ func (t *Tenant) AddEvent(raw []byte, visibleAt time.Time) {
 }
 
 // keysOf picks id and created out of a document. It does not mind duplicate
-// names or invalid UTF-8; a created time that can't be read counts as missing.
+// names (the last one counts) or invalid UTF-8; a created time that can't be
+// read counts as missing.
 func keysOf(raw []byte) (id string, created int64, err error) {
 	created = undated
-	err = members(raw, func(name string, value jsontext.Value) {
-		switch name {
-		case "id":
+	err = members(raw, []string{"id", "created"}, func(name string, value jsontext.Value) {
+		if name == "id" {
 			id = textOf(value)
-		case "created":
-			if at, err := time.Parse(time.RFC3339, textOf(value)); err == nil {
-				created = at.UnixMilli()
-			}
+			return
+		}
+		created = undated
+		if at, err := time.Parse(time.RFC3339, textOf(value)); err == nil {
+			created = at.UnixMilli()
 		}
 	})
 	return id, created, err
 }
 
-// members calls yield for each member of a JSON object.
-func members(raw []byte, yield func(name string, value jsontext.Value)) error {
-	d := jsontext.NewDecoder(bytes.NewReader(raw), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+// members calls yield for each member of a JSON object that has one of the
+// names, none of which needs an escape. The value is valid during the call.
+func members(raw []byte, names []string, yield func(name string, value jsontext.Value)) error {
+	d := jsontext.NewDecoder(bytes.NewBuffer(raw), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	if open, err := d.ReadToken(); err != nil || open.Kind() != '{' {
 		return fmt.Errorf("not a JSON object: %w", cmp.Or(err, errors.New("it begins otherwise")))
 	}
 	for d.PeekKind() != '}' {
-		name, err := d.ReadToken()
+		quoted, err := d.ReadValue()
 		if err != nil {
 			return fmt.Errorf("read a name: %w", err)
 		}
-		text := name.String()
+		i := slices.IndexFunc(names, func(name string) bool { return string(quoted[1:len(quoted)-1]) == name })
+		if i < 0 {
+			if err := d.SkipValue(); err != nil {
+				return fmt.Errorf("skip a value: %w", err)
+			}
+			continue
+		}
 		value, err := d.ReadValue()
 		if err != nil {
-			return fmt.Errorf("read the value of %q: %w", text, err)
+			return fmt.Errorf("read the value of %q: %w", names[i], err)
 		}
-		yield(text, value)
+		yield(names[i], value)
 	}
 	return nil
 }

@@ -209,8 +209,12 @@ func (q *query) match(l list, i int) bool {
 	if len(q.terms) == 0 {
 		return true
 	}
+	fields := make([]string, len(q.terms))
+	for i, t := range q.terms {
+		fields[i] = t.field
+	}
 	values := make(map[string]string)
-	if err := members(l.appendRaw(nil, i), func(name string, value jsontext.Value) { values[name] = textOf(value) }); err != nil {
+	if err := members(l.appendRaw(nil, i), fields, func(name string, value jsontext.Value) { values[name] = textOf(value) }); err != nil {
 		return false
 	}
 	for _, t := range q.terms {
