@@ -71,6 +71,14 @@ func TestRecordsThatDoNotFit(t *testing.T) {
 			`{"attributes":{"directoryRolesDeltaToken":"t"},"b":1}`,
 			want{`"attributes_di_e1e62c5d":"t","b":1`, []string{"attributes.directoryRolesDeltaToken: column is attributes_di_e1e62c5d"}},
 		},
+		"name_just_too_long": {
+			`{"a2345678901234567890123":1}`,
+			want{`"a234567890123_ca52b7b3":1`, []string{"a2345678901234567890123: column is a234567890123_ca52b7b3"}},
+		},
+		"joined_name_just_too_long": {
+			`{"b":{"b23456789012345678901":2}}`,
+			want{`"b_b2345678901_c828c881":2`, []string{"b.b23456789012345678901: column is b_b2345678901_c828c881"}},
+		},
 		"names_alike_when_shortened": {
 			`{"a234567890123456789012345":1,"a234567890123456789012346":2}`,
 			want{`"a234567890123_0b71e010":1,"a234567890123_0e71e4c9":2`, []string{
@@ -116,6 +124,10 @@ func TestRecordsThatDoNotFit(t *testing.T) {
 			want{`"a":"[\"` + x64[:62] + `"`, []string{"a: array text cut from 68 to 64 bytes"}},
 		},
 		"array_with_names_twice": {`{"a":[{"b":1,"b":2}]}`, want{`"a":"[{\"b\":1,\"b\":2}]"`, []string{"a: array sent as text"}}},
+		"array_with_names_twice_once_escaped": {
+			`{"a":[{"b":1,"\u0062":2}]}`,
+			want{`"a":"[{\"b\":1,\"\\u0062\":2}]"`, []string{"a: array sent as text"}},
+		},
 		"array_with_long_number": {`{"a":[ 12345678901234567890 ]}`, want{`"a":"[12345678901234567890]"`, []string{"a: array sent as text"}}},
 		"array_with_bad_text":    {"{\"a\":[\"\xff\"]}", want{`"a":"[\"` + "\uFFFD" + `\"]"`, []string{"a: array sent as text"}}},
 		"array_with_half_pair":   {`{"a":["\ud800"]}`, want{`"a":"[\"\\ud800\"]"`, []string{"a: array sent as text"}}},
@@ -124,14 +136,15 @@ func TestRecordsThatDoNotFit(t *testing.T) {
 			`{"a":9007199254740994,"b":9990000000000000}`,
 			want{`"a":"9007199254740994","b":"9990000000000000"`, []string{"a: number sent as text", "b: number sent as text"}},
 		},
-		"digits":           {`{"a":0.12345678901234567890}`, want{`"a":"0.12345678901234567890"`, []string{"a: number sent as text"}}},
-		"too_large":        {`{"a":-1e400}`, want{`"a":"-1e400"`, []string{"a: number sent as text"}}},
-		"too_small":        {`{"a":1e-400}`, want{`"a":"1e-400"`, []string{"a: number sent as text"}}},
-		"number_too_long":  {`{"a":1` + strings.Repeat("1", 64) + `}`, want{`"a":"` + strings.Repeat("1", 64) + `"`, []string{"a: number cut from 65 to 64 digits"}}},
-		"invalid_utf8":     {"{\"a\":\"x\xc3(\",\"b\":2}", want{`"a":"x` + "\uFFFD" + `(","b":2`, []string{"a: invalid Unicode replaced"}}},
-		"half_pair":        {`{"a":"\ud83dx"}`, want{`"a":"` + "\uFFFDx" + `"`, []string{"a: invalid Unicode replaced"}}},
-		"half_pair_behind": {`{"a":"\ude00"}`, want{`"a":"` + "\uFFFD" + `"`, []string{"a: invalid Unicode replaced"}}},
-		"invalid_in_name":  {"{\"a\xff\":1}", want{`"a_":1`, []string{"a\uFFFD: column is a_"}}},
+		"digits":              {`{"a":0.12345678901234567890}`, want{`"a":"0.12345678901234567890"`, []string{"a: number sent as text"}}},
+		"too_large":           {`{"a":-1e400}`, want{`"a":"-1e400"`, []string{"a: number sent as text"}}},
+		"too_small":           {`{"a":1e-400}`, want{`"a":"1e-400"`, []string{"a: number sent as text"}}},
+		"number_too_long":     {`{"a":1` + strings.Repeat("1", 64) + `}`, want{`"a":"` + strings.Repeat("1", 64) + `"`, []string{"a: number cut from 65 to 64 digits"}}},
+		"invalid_utf8":        {"{\"a\":\"x\xc3(\",\"b\":2}", want{`"a":"x` + "\uFFFD" + `(","b":2`, []string{"a: invalid Unicode replaced"}}},
+		"half_pair":           {`{"a":"\ud83dx"}`, want{`"a":"` + "\uFFFDx" + `"`, []string{"a: invalid Unicode replaced"}}},
+		"half_pair_and_other": {`{"a":"\ud83d\u0041"}`, want{`"a":"` + "\uFFFDA" + `"`, []string{"a: invalid Unicode replaced"}}},
+		"half_pair_behind":    {`{"a":"\ude00"}`, want{`"a":"` + "\uFFFD" + `"`, []string{"a: invalid Unicode replaced"}}},
+		"invalid_in_name":     {"{\"a\xff\":1}", want{`"a_":1`, []string{"a\uFFFD: column is a_"}}},
 		"too_many_columns": {
 			`{"o":{"x":[ 1, 2 ],"y":12345678901234567890},"a":1,"b":2,"c":"3"}`,
 			want{`"a":1,"b":2,"idnSurplus":"{\"o_x\":[1,2],\"o_y\":12345678901234567890,\"c\":\"3\"}"`, []string{
@@ -181,6 +194,24 @@ func TestRecordsThatDoNotFit(t *testing.T) {
 				t.Errorf("marker %q, changes %q", text, changes)
 			}
 		})
+	}
+}
+
+// Rules of another table may reserve names that only flattening or mending makes.
+func TestReservedNamesThatAreMade(t *testing.T) {
+	rules := small()
+	rules.Reserved = []string{"a_b", "c_d", "c_d_value"}
+	for raw, want := range map[string]string{
+		`{"a":{"b":1}}`: `{"a_b_value":1,"idnConformed":"a.b: column is a_b_value"}`,
+		`{"a b":1}`:     `{"a_b_value":1,"idnConformed":"a b: column is a_b_value"}`,
+		`{"c":{"d":1}}`: `{"c_d_value_2":1,"idnConformed":"c.d: column is c_d_value_2"}`,
+		`{"a":{"c":1}}`: `{"a":{"c":1}}`,
+	} {
+		row, _, err := rules.Conform(jsontext.Value(raw))
+		if err != nil || string(row) != want {
+			t.Errorf("%s gave %s, %v, want %s", raw, row, err, want)
+		}
+		checkRow(t, rules, row)
 	}
 }
 
@@ -289,6 +320,17 @@ func TestHostileRecordsAreCheap(t *testing.T) {
 				t.Fatal(err)
 			}
 			checkRow(t, table.Classic(), row)
+		})
+	}
+	for name, raw := range map[string]string{
+		"endless_arrays":  `{"a":` + strings.Repeat(`[`, 20<<20),
+		"endless_objects": strings.Repeat(`{"a":`, 10<<20),
+		"endless_within":  `{"a":[` + strings.Repeat(`{"a":`, 10<<20),
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, _, err := table.Classic().Conform(jsontext.Value(raw)); err == nil {
+				t.Error("no error")
+			}
 		})
 	}
 }

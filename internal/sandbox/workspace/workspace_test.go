@@ -225,9 +225,9 @@ func TestOptions(t *testing.T) {
 
 func TestRowsAreKeptByteForByte(t *testing.T) {
 	ws := &workspace.Workspace{Now: at(noon)}
-	rows := []string{`{"id":"1","a":[1,2]}`, `{ "id" : "2" }`, "{\"id\":\"1\",\"x\":\"\\u00eb \xff\"}", `{}`}
+	rows := []string{`{"id":"1","a":[1,2]}`, `{ "id" : "2" }`, "{\"id\":\"1\",\"x\":\"\\u00eb \xff\"}", `{}`, `{ }`}
 	serve(ws, post{body: "[" + rows[0] + "," + rows[1] + " ]"}.request(noon))
-	serve(ws, post{body: "[ " + rows[2] + "\n, " + rows[3] + "]"}.request(noon))
+	serve(ws, post{body: "[ " + rows[2] + "\n, " + rows[3] + "," + rows[4] + "]"}.request(noon))
 	var got []string
 	for _, raw := range ws.Table("T_CL").Raw() {
 		got = append(got, string(raw))
@@ -235,10 +235,10 @@ func TestRowsAreKeptByteForByte(t *testing.T) {
 	if diff := cmp.Diff(rows, got); diff != "" {
 		t.Errorf("rows (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(map[string]int{"1": 2, "2": 1, "": 1}, ws.Table("T").IDs()); diff != "" {
+	if diff := cmp.Diff(map[string]int{"1": 2, "2": 1, "": 2}, ws.Table("T").IDs()); diff != "" {
 		t.Errorf("ids (-want +got):\n%s", diff)
 	}
-	want := workspace.Stats{Requests: 2, Batches: 2, Rows: 4, Duplicates: 1, LargestBody: 38, LargestRows: 2, Answers: map[int]int{200: 2}}
+	want := workspace.Stats{Requests: 2, Batches: 2, Rows: 5, Duplicates: 1, LargestBody: 38, LargestRows: 3, Answers: map[int]int{200: 2}}
 	if diff := cmp.Diff(want, ws.Stats()); diff != "" {
 		t.Errorf("stats (-want +got):\n%s", diff)
 	}

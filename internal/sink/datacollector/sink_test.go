@@ -108,6 +108,14 @@ func TestRequest(t *testing.T) {
 				sink := open(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 					body, _ := io.ReadAll(r.Body)
 					got = request{r.Method, r.URL.String(), string(body), r.Header.Clone()}
+					// The transport sends it again when a kept connection turns out to be closed.
+					again, err := r.GetBody()
+					if err != nil {
+						t.Fatal(err)
+					}
+					if second, _ := io.ReadAll(again); string(second) != string(body) {
+						t.Errorf("the body is %s when read again", second)
+					}
 					if r.ContentLength != int64(len(body)) {
 						t.Errorf("announced %d bytes, sent %d", r.ContentLength, len(body))
 					}
