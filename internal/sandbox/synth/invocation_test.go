@@ -20,7 +20,7 @@ func TestInvocations(t *testing.T) {
 	seen := make(map[string]bool)
 	ids := make(map[string]bool)
 	secrets, failed := 0, 0
-	for i := range 300 {
+	for i := range 150 {
 		inv := g.Invocation(i)
 		again := g.Invocation(i)
 		if diff := gocmp.Diff(inv, again); diff != "" {
@@ -46,7 +46,7 @@ func TestInvocations(t *testing.T) {
 	if diff := gocmp.Diff(want, slices.Sorted(maps.Keys(seen))); diff != "" || len(want) != 20 {
 		t.Errorf("%d triggers, want 20 (-want +got):\n%s", len(want), diff)
 	}
-	if len(ids) != 300 || secrets < 20 || failed < 5 {
+	if len(ids) != 150 || secrets < 15 || failed < 3 {
 		t.Errorf("%d ids, %d with a secret, %d failed", len(ids), secrets, failed)
 	}
 }

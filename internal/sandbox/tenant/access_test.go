@@ -1,7 +1,9 @@
 package tenant_test
 
 import (
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -9,6 +11,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/oauth2"
+	"golang.org/x/oauth2/clientcredentials"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/fault"
 	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/tenant"
@@ -88,6 +92,27 @@ func TestInfo(t *testing.T) {
 	got := do(t, &tenant.Tenant{Name: "acme"}, http.MethodGet, "/oauth/info", "", "")
 	if got.Status != http.StatusOK || !strings.Contains(got.Body, `"tenantName":"acme"`) || !strings.Contains(got.Body, "/oauth/token") {
 		t.Errorf("got %d %s", got.Status, got.Body)
+	}
+}
+
+// The library that the connector uses must get along with the stand-in, over a socket.
+func TestOAuthLibrary(t *testing.T) {
+	h := small()
+	h.ClientID, h.ClientSecret = "id", "s3cret"
+	server := httptest.NewServer(h)
+	defer server.Close()
+	config := clientcredentials.Config{ClientID: "id", ClientSecret: "s3cret", TokenURL: server.URL + "/oauth/token", AuthStyle: oauth2.AuthStyleInParams}
+	res, err := config.Client(t.Context()).Post(server.URL+"/search/v1?limit=2", "application/json", strings.NewReader(everything))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != http.StatusOK || res.ContentLength != int64(len(body)) {
+		t.Errorf("got %s, %d bytes of %d (%v)", res.Status, len(body), res.ContentLength, err)
+	}
+	if v := h.Violations(); len(v) != 0 {
+		t.Errorf("violations %v", v)
 	}
 }
 

@@ -248,6 +248,24 @@ func TestEventsAndIDs(t *testing.T) {
 	}
 }
 
+// Events that come late, between searches, must find their places.
+func TestAddingBetweenSearches(t *testing.T) {
+	h := &tenant.Tenant{}
+	token := login(t, h, "id")
+	var want []string
+	for _, batch := range []string{"m", "zb", "ka", "c", "yly"} {
+		for _, id := range strings.Split(batch, "") {
+			h.AddEvent([]byte(`{"id":"`+id+`","created":"2026-09-01T10:00:00Z"}`), time.Time{})
+			want = append(want, id)
+		}
+		slices.Sort(want)
+		got := ids(t, do(t, h, http.MethodPost, "/search/v1", token, `{"indices":["events"],"sort":["created","id"]}`))
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("after %q (-want +got):\n%s", batch, diff)
+		}
+	}
+}
+
 func TestAddEventPanicsOnJunk(t *testing.T) {
 	defer func() {
 		if recover() == nil {
