@@ -39,7 +39,7 @@ const (
 // use. A Store must not be copied.
 type Store struct {
 	// Before, if set, is called ahead of each operation. Its error is returned
-	// and nothing happens. Set it before the first use.
+	// and nothing happens. Set it before the first use; it may be called from several goroutines.
 	Before func(op Op, key string) error
 	// After, if set, is called when an operation succeeded. Its error is returned
 	// although the operation took effect. Set it before the first use.

@@ -1,0 +1,349 @@
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/state"
+)
+
+var (
+	_ pipeline.Ledger = (*Ledger)(nil)
+	_ pipeline.Pruner = (*Ledger)(nil)
+)
+
+const (
+	day              = 24 * time.Hour
+	defaultWindow    = 5 * time.Minute
+	defaultCacheSize = 4 << 20
+	// atOnce bounds the requests that are under way together.
+	atOnce = 8
+	// chunk is how many windows are worked on together, and so how far memory can
+	// go beyond the cache.
+	chunk = 8
+)
+
+// Config says which ledger to open.
+type Config struct {
+	Store state.Store
+	// Tenant is the first element of the keys; see [state.TenantElement].
+	Tenant string
+	Stream string
+	// Window is the width of a window, in whole seconds, of which a day is a
+	// multiple; 0 means 5 minutes. It can't be changed for an existing ledger.
+	Window time.Duration
+	// CacheBytes bounds what is kept of the windows that were loaded; 0 means 4 MiB.
+	CacheBytes int
+}
+
+// Ledger is the ledger of one stream, opened for one run. It is used by one
+// goroutine at a time.
+type Ledger struct {
+	store  state.Store
+	prefix string // of the keys of all windows
+	width  int64  // seconds
+	cache  cache
+	days   days
+	// claimed are records of this run that are not committed.
+	claimed map[hash]struct{}
+	// What follows is room that is kept for the next call.
+	work   []item
+	starts []int64
+	hashes []hash
+	buf    []byte
+	spare  []byte // an object that was replaced
+}
+
+// item is a record on its way through Claim or Commit.
+type item struct {
+	start int64 // of its window
+	hash  hash
+	index int
+}
+
+// Open opens the ledger for a run. It reads nothing, and nothing that an
+// earlier run had in memory is used. It panics if a day is no multiple of the window.
+func Open(cfg Config) *Ledger {
+	if cfg.Window == 0 {
+		cfg.Window = defaultWindow
+	}
+	if cfg.Window < time.Second || cfg.Window%time.Second != 0 || day%cfg.Window != 0 {
+		panic(fmt.Sprintf("ledger: a day is no multiple of the window %v", cfg.Window))
+	}
+	if cfg.CacheBytes == 0 {
+		cfg.CacheBytes = defaultCacheSize
+	}
+	return &Ledger{
+		store:   cfg.Store,
+		prefix:  cfg.Tenant + "/ledger/" + cfg.Stream + "/",
+		width:   int64(cfg.Window / time.Second),
+		cache:   cache{max: cfg.CacheBytes, windows: make(map[int64]*window)},
+		days:    make(days),
+		claimed: make(map[hash]struct{}),
+	}
+}
+
+// Claim implements [pipeline.Ledger]. Either all of the new records are
+// claimed or, on an error, none.
+func (l *Ledger) Claim(ctx context.Context, records []pipeline.Record) ([]bool, error) {
+	fresh := make([]bool, len(records))
+	err := l.byWindow(ctx, records, func(w *window, items []item) {
+		for i := range items {
+			it := &items[i]
+			if _, ok := l.claimed[it.hash]; ok || w.ids.has(&it.hash) {
+				continue
+			}
+			l.claimed[it.hash] = struct{}{}
+			fresh[it.index] = true
+		}
+	}, nil)
+	if err != nil {
+		for i := range l.work {
+			if fresh[l.work[i].index] {
+				delete(l.claimed, l.work[i].hash)
+			}
+		}
+		return nil, fmt.Errorf("look up %d records in the ledger: %w", len(records), err)
+	}
+	return fresh, nil
+}
+
+// Commit implements [pipeline.Ledger]. After an error some of the windows may
+// be written: the same Commit, tried again, writes the others.
+func (l *Ledger) Commit(ctx context.Context, delivered []pipeline.Record) error {
+	var writes []*write
+	err := l.byWindow(ctx, delivered, func(w *window, items []item) {
+		object := encode(l.takeSpare(), w.start, l.widthOf(w.start), w.ids, l.sorted(items))
+		if len(object) == overhead+len(w.ids) { // all known
+			l.spare = object
+			return
+		}
+		writes = append(writes, &write{window: w, data: object})
+	}, func() error {
+		defer func() { writes = writes[:0] }()
+		return l.write(ctx, writes)
+	})
+	if err != nil {
+		return fmt.Errorf("store %d delivered records in the ledger: %w", len(delivered), err)
+	}
+	for i := range l.work {
+		delete(l.claimed, l.work[i].hash)
+	}
+	return nil
+}
+
+// sorted returns the hashes of items in order. They are good until the next call.
+func (l *Ledger) sorted(items []item) []hash {
+	l.hashes = l.hashes[:0]
+	for i := range items {
+		l.hashes = append(l.hashes, items[i].hash)
+	}
+	slices.SortFunc(l.hashes, func(a, b hash) int { return bytes.Compare(a[:], b[:]) })
+	return slices.Compact(l.hashes)
+}
+
+func (l *Ledger) takeSpare() []byte {
+	spare := l.spare
+	l.spare = nil
+	return spare
+}
+
+// byWindow calls do for each window that the records touch, with the records
+// in it in their order, and then, if not nil, after a group of windows.
+func (l *Ledger) byWindow(ctx context.Context, records []pipeline.Record, do func(*window, []item), after func() error) error {
+	l.sortIn(records)
+	for rest := l.work; len(rest) > 0; {
+		// The next windows: loaded together, worked on, and then subject to eviction.
+		starts, n := l.starts[:0], 0
+		for ; n < len(rest); n++ {
+			if n > 0 && rest[n].start == rest[n-1].start {
+				continue
+			}
+			if len(starts) == chunk {
+				break
+			}
+			starts = append(starts, rest[n].start)
+		}
+		l.starts = starts
+		if err := l.load(ctx, starts); err != nil {
+			return err
+		}
+		for _, start := range starts {
+			size := 0
+			for size < n && rest[size].start == start {
+				size++
+			}
+			do(l.cache.get(start), rest[:size])
+			rest, n = rest[size:], n-size
+		}
+		if after != nil {
+			if err := after(); err != nil {
+				return err
+			}
+		}
+		l.cache.trim()
+	}
+	return nil
+}
+
+// sortIn makes the records the work, by window. Records of a page usually are
+// in the order of time already.
+func (l *Ledger) sortIn(records []pipeline.Record) {
+	l.work = l.work[:0]
+	sorted := true
+	for i := range records {
+		it := item{start: l.startOf(records[i].Time), index: i}
+		it.hash, l.buf = hashOf(records[i].ID, l.buf)
+		sorted = sorted && (i == 0 || l.work[i-1].start <= it.start)
+		l.work = append(l.work, it)
+	}
+	if !sorted {
+		slices.SortStableFunc(l.work, func(a, b item) int {
+			switch {
+			case a.start < b.start:
+				return -1
+			case a.start > b.start:
+				return 1
+			}
+			return 0
+		})
+	}
+}
+
+// startOf is the start of the window of t. The year of the zero time, and one
+// that no key can spell, are as good as none.
+func (l *Ledger) startOf(t time.Time) int64 {
+	if y := t.UTC().Year(); y < 2 || y > 9999 {
+		return undated
+	}
+	return floor(t.Unix(), l.width)
+}
+
+// floor is the greatest multiple of width up to s, also before 1970.
+func floor(s, width int64) int64 {
+	r := s % width
+	if r < 0 {
+		r += width
+	}
+	return s - r
+}
+
+func (l *Ledger) widthOf(start int64) uint32 {
+	if start == undated {
+		return 0
+	}
+	return uint32(l.width)
+}
+
+func (l *Ledger) key(start int64) string {
+	if start == undated {
+		return l.prefix + "undated"
+	}
+	return l.prefix + time.Unix(start, 0).UTC().Format(keyLayout)
+}
+
+// load brings the windows that are not there into the cache.
+func (l *Ledger) load(ctx context.Context, starts []int64) error {
+	var missing []int64
+	for _, start := range starts {
+		if !l.cache.has(start) {
+			missing = append(missing, start)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	loaded := make([]*window, len(missing))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(atOnce)
+	for i, start := range missing {
+		g.Go(func() (err error) {
+			loaded[i], err = l.read(ctx, start)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	for _, w := range loaded {
+		l.cache.put(w)
+	}
+	return nil
+}
+
+// read reads one window; an absent one is empty.
+func (l *Ledger) read(ctx context.Context, start int64) (*window, error) {
+	key := l.key(start)
+	o, err := l.store.Get(ctx, key)
+	if errors.Is(err, state.ErrNotFound) {
+		return &window{start: start, etag: state.Absent}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	gotStart, gotWidth, err := decode(o.Data)
+	switch {
+	case errors.Is(err, errNewer):
+		return nil, fmt.Errorf("ledger window %q: %w", key, err)
+	case err == nil && (gotStart != start || gotWidth != l.widthOf(start)):
+		err = fmt.Errorf("it is the window of %d s that begins at second %d", gotWidth, gotStart)
+		fallthrough
+	case err != nil:
+		return nil, fmt.Errorf("ledger window %q: damaged: %w: restore an earlier copy of it; or delete it, then those of its records that are read again are sent again", key, err)
+	}
+	return &window{start: start, ids: idsOf(o.Data), data: o.Data, etag: o.ETag}, nil
+}
+
+// write is a window with the object that shall replace it.
+type write struct {
+	window *window
+	data   []byte
+	etag   state.ETag // of the object, once it is written
+}
+
+// write stores the objects, each in the place of the version that was loaded,
+// and takes those that were stored into the cache.
+func (l *Ledger) write(ctx context.Context, writes []*write) error {
+	var g errgroup.Group // one that fails does not stop the others: what is written is written
+	g.SetLimit(atOnce)
+	for _, wr := range writes {
+		g.Go(func() error { return l.put(ctx, wr) })
+	}
+	err := g.Wait()
+	for _, wr := range writes {
+		w := wr.window
+		if wr.etag == "" { // not written, or nobody knows
+			l.days.forget(w.start)
+			continue
+		}
+		l.spare = l.cache.replace(w, wr.data)
+		w.etag = wr.etag
+		l.days.set(w.start, int64(w.ids.len()))
+	}
+	return err
+}
+
+func (l *Ledger) put(ctx context.Context, wr *write) error {
+	key := l.key(wr.window.start)
+	etag, err := l.store.Put(ctx, key, wr.data, wr.window.etag)
+	if errors.Is(err, state.ErrConflict) {
+		// An earlier try of the same commit may have been stored although it failed.
+		if now, getErr := l.store.Get(ctx, key); getErr == nil && bytes.Equal(now.Data, wr.data) {
+			etag, err = now.ETag, nil
+		} else {
+			return fmt.Errorf("%w: another run is at work on this stream; if that happens again, two apps share one state (STATE_URL)", err)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	wr.etag = etag
+	return nil
+}
