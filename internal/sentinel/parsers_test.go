@@ -268,8 +268,10 @@ func TestTriggers(t *testing.T) {
 	invocation := func(id string, more kqltest.Doc) kqltest.Doc {
 		d := kqltest.Doc{
 			"id": id, "triggerId": "idn:identity-created", "subscriptionId": uuid, "subscriptionName": "Audit of identities", "type": "REAL_TIME", "created": "2026-09-02T11:00:00.000Z",
-			"Body": kqltest.Doc{"identity": kqltest.Doc{"id": hex32, "name": "Ann Lee", "type": "IDENTITY"}, "attributes": kqltest.Doc{"department": "IT", "isManager": true},
-				"_metadata": kqltest.Doc{"triggerId": "idn:identity-created", "invocationId": id}, "searchResults": kqltest.Doc{"Account": kqltest.Doc{"count": "3"}}, "stats": kqltest.Doc{"added": 5}},
+			"Body": kqltest.Doc{
+				"identity": kqltest.Doc{"id": hex32, "name": "Ann Lee", "type": "IDENTITY"}, "attributes": kqltest.Doc{"department": "IT", "isManager": true},
+				"_metadata": kqltest.Doc{"triggerId": "idn:identity-created", "invocationId": id}, "searchResults": kqltest.Doc{"Account": kqltest.Doc{"count": "3"}}, "stats": kqltest.Doc{"added": 5},
+			},
 			"Metadata": kqltest.Doc{"triggerId": "idn:identity-created", "invocationId": id},
 		}
 		for k, v := range more {

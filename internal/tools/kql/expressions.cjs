@@ -6,7 +6,7 @@
 
 const V = require('./values.cjs');
 const { DateTime, TimeSpan, Dynamic, Unsupported, dynamic, unwrap, toText, toReal } = V;
-const { kindOf, elements, list } = require('./kusto.cjs');
+const { kindOf, elements, once } = require('./kusto.cjs');
 const { FUNCTIONS, regex, arrayOf, bagOf, inner, num } = require('./functions.cjs');
 
 function lookup(scope, name) {
@@ -33,7 +33,7 @@ function unquote(text) {
   });
 }
 
-function literal(node) {
+const literal = once((node) => {
   const text = node.Token.Text.trim();
   const type = node.ResultType.Name;
   if (type === 'string') return unquote(text);
@@ -57,7 +57,12 @@ function literal(node) {
     }
   }
   throw new Unsupported(`literal ${text}`);
-}
+});
+
+const operatorOf = once((node) => node.Operator.Text.trim().replace(/\s+/g, ' '));
+const nameOf = once((node) => node.SimpleName);
+const typeOfNode = once((node) => node.ResultType?.Name);
+const isTable = once((node) => Boolean(node.ResultType && node.ResultType.Columns));
 
 function jsonLiteral(node) {
   switch (kindOf(node)) {
@@ -193,11 +198,11 @@ class Evaluator {
       case 'DynamicExpression': return dynamic(jsonLiteral(node.Expression));
       case 'ParenthesizedExpression': return this.eval(node.Expression, scope, row);
       case 'SimpleNamedExpression': return this.eval(node.Expression, scope, row);
-      case 'NameReference': case 'BracketedExpression': return this.name(node.SimpleName, scope, row);
+      case 'NameReference': case 'BracketedExpression': return this.name(nameOf(node), scope, row);
       case 'PathExpression': case 'ElementExpression': return this.member(node, scope, row);
       case 'PrefixUnaryExpression': {
         const v = unwrap(this.eval(node.Expression, scope, row));
-        if (node.Operator.Text.trim() !== '-' || v === null) return v;
+        if (operatorOf(node) !== '-' || v === null) return v;
         return v instanceof TimeSpan ? new TimeSpan(-v.t) : -v;
       }
       case 'BinaryExpression': return this.binary(node, scope, row);
@@ -238,7 +243,7 @@ class Evaluator {
   }
 
   binary(node, scope, row) {
-    const op = node.Operator.Text.trim().replace(/\s+/g, ' ');
+    const op = operatorOf(node);
     if (op === 'and' || op === 'or') return logical(op, () => this.eval(node.Left, scope, row), () => this.eval(node.Right, scope, row));
     const a = this.eval(node.Left, scope, row);
     const b = this.eval(node.Right, scope, row);
@@ -250,14 +255,14 @@ class Evaluator {
   /** values are what the right side of in and has_any lists: scalars, arrays, or the first column of a table. */
   values(expressionList, scope, row) {
     return elements(expressionList.Expressions).flatMap((e) => {
-      if (e.ResultType && e.ResultType.Columns) return this.tabular(e, scope).rows.map((r) => r.cells[0]);
+      if (isTable(e)) return this.tabular(e, scope).rows.map((r) => r.cells[0]);
       const v = this.eval(e, scope, row);
       return arrayOf(v) ? arrayOf(v).map(dynamic) : [v];
     });
   }
 
   in(node, scope, row) {
-    const op = node.Operator.Text.trim();
+    const op = operatorOf(node);
     const left = this.eval(node.Left, scope, row);
     const fold = op.endsWith('~') ? (v) => toText(v).toLowerCase() : V.key;
     const found = left !== null && this.values(node.Right, scope, row).some((v) => v !== null && fold(v) === fold(left));
@@ -279,7 +284,7 @@ class Evaluator {
   }
 
   call(node, scope, row) {
-    const name = node.Name.SimpleName;
+    const name = nameOf(node.Name);
     const args = elements(node.ArgumentList.Expressions);
     const at = (i) => this.eval(args[i], scope, row);
     const own = lookup(scope, name);
@@ -314,7 +319,7 @@ class Evaluator {
 
   /** typed keeps a string branch from being null. */
   typed(node, v) {
-    return v === null ? V.nullOf(node.ResultType.Name) : v;
+    return v === null ? V.nullOf(typeOfNode(node)) : v;
   }
 
   packAll(skipEmpty, row) {
@@ -347,7 +352,7 @@ class Evaluator {
       const name = named ? a.Name.SimpleName : params[place++]?.name;
       if (!name) throw new Error(`too many arguments for ${fn.name}`);
       const e = named ? a.Expression : a;
-      if (e.ResultType && e.ResultType.Columns) {
+      if (isTable(e)) {
         let table;
         given.set(name, { kind: 'table', rows: () => (table ??= this.tabular(e, scope)) });
       } else {
@@ -394,7 +399,7 @@ class Evaluator {
     const outer = { vars: new Map(scope.vars), parent: scope.parent, run: scope.run }; // a let does not see itself
     if (kindOf(e) === 'FunctionDeclaration') {
       scope.vars.set(name, { kind: 'function', name, node: e, scope: outer });
-    } else if (e.ResultType && e.ResultType.Columns) {
+    } else if (isTable(e)) {
       let table;
       scope.vars.set(name, { kind: 'table', rows: () => (table ??= this.tabular(e, outer)) });
     } else {
@@ -420,4 +425,4 @@ class Evaluator {
   }
 }
 
-module.exports = { Evaluator, lookup, child, compare, list };
+module.exports = { Evaluator, lookup, child, compare };

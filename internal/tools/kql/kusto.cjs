@@ -19,11 +19,22 @@ const STANDARD_COLUMNS = {
 
 const list = (l) => Array.from({ length: l ? l.Count : 0 }, (_, i) => l.getItem(i));
 
+/** once remembers what f gives for an object: asking the parser is slow. */
+function once(f) {
+  const known = new WeakMap();
+  return (o) => {
+    if (!known.has(o)) known.set(o, f(o));
+    return known.get(o);
+  };
+}
+
 /** kindOf is the class of a syntax node, such as ProjectOperator. */
-const kindOf = (node) => Bridge.getTypeName(node).split('.').pop();
+const kindOf = once((node) => Bridge.getTypeName(node).split('.').pop());
+
+const elementsOf = once((l) => list(l).map((e) => e.Element$1 ?? e.Element ?? e));
 
 /** elements are the nodes of a comma-separated list. */
-const elements = (l) => list(l).map((e) => e.Element$1 ?? e.Element ?? e);
+const elements = (l) => (l ? elementsOf(l) : []);
 
 /** columnsOf gives [{name, type}] of a tabular node or type, null if it is not one. */
 function columnsOf(type) {
@@ -89,4 +100,4 @@ function visit(node, f) {
   }
 }
 
-module.exports = { workspace, analyse, visit, kindOf, list, elements, columnsOf, completeTable };
+module.exports = { workspace, analyse, visit, once, kindOf, list, elements, columnsOf, completeTable };

@@ -9,7 +9,7 @@
 
 const K = require('./kusto.cjs');
 
-const compiled = new Map(); // by text, tables and functions used
+const compiled = new Map(); // by text, tables and stubs of the functions it calls
 
 const WORD = /[A-Za-z_]\w*/g;
 const words = (text) => new Set(text.replace(/^\s*\/\/.*$/gm, '').match(WORD) ?? []);
@@ -49,20 +49,18 @@ class Library {
     const f = this.functions.get(name);
     const callees = this.used(f.body);
     this.busy.delete(name);
+    // What callees look like matters, not what they read: with other tables they give the same columns.
     const tables = this.tablesOf(f.body);
-    const key = JSON.stringify([f, tables, this.bare, callees.map((c) => c.key)]);
+    const stubs = callees.map((c) => c.stub);
+    const key = JSON.stringify([f, tables, this.bare, stubs]);
     let done = compiled.get(key);
     if (!done) {
-      const a = K.analyse(`let ${f.name} = (${f.params}) {\n${f.body}\n};\nprint 1`, K.workspace({ tables, functions: callees.map((c) => c.stub), bare: this.bare }));
+      const a = K.analyse(`let ${f.name} = (${f.params}) {\n${f.body}\n};\nprint 1`, K.workspace({ tables, functions: stubs, bare: this.bare }));
       const declaration = K.elements(a.syntax.Statements)[0].Expression;
-      const body = declaration.Body?.Expression;
-      done = {
-        key: `${compiled.size}`, name, node: declaration, stub: stubOf(f, body?.ResultType), callees,
-        errors: [...a.errors.map((e) => `function ${name}, ${e}`), ...callees.flatMap((c) => c.errors)],
-      };
+      done = { name, node: declaration, stub: stubOf(f, declaration.Body?.Expression?.ResultType), own: a.errors.map((e) => `function ${name}, ${e}`) };
       compiled.set(key, done);
     }
-    return done;
+    return { ...done, callees, errors: [...done.own, ...callees.flatMap((c) => c.errors)] };
   }
 
   /** analyse analyses a query that may call the functions. Errors in their bodies count. */

@@ -29,7 +29,7 @@ function parts(request) {
     const kind = K.kindOf(n);
     if (kind.endsWith('Operator')) operators.add(kind);
     if (kind === 'FunctionCallExpression') functions.add(n.Name.SimpleName);
-    if (kind.endsWith('Expression') && n.Operator) expressions.add(n.Operator.Text.trim().replace(/\s+/g, ' '));
+    if (kind.endsWith('Expression') && typeof n.Operator?.Text === 'string') expressions.add(n.Operator.Text.trim().replace(/\s+/g, ' '));
     else if (kind === 'DynamicExpression') expressions.add('dynamic');
   });
   return { operators: [...operators], functions: [...functions], expressions: [...expressions].filter((e) => e) };
