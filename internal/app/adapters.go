@@ -1,0 +1,90 @@
+package app
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/config"
+	"github.com/idn-sentinel/idn-sentinel/internal/health"
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/sink/datacollector"
+	"github.com/idn-sentinel/idn-sentinel/internal/sink/ndjson"
+	"github.com/idn-sentinel/idn-sentinel/internal/source/sailpoint"
+	"github.com/idn-sentinel/idn-sentinel/internal/state"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/azblob"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/file"
+	"github.com/idn-sentinel/idn-sentinel/internal/transport"
+	"github.com/idn-sentinel/idn-sentinel/internal/version"
+)
+
+func newSource(s config.Settings, o Options) *sailpoint.Client {
+	cfg := sailpoint.Config{
+		BaseURL: s.BaseURL, ClientID: s.ClientID, ClientSecret: s.ClientSecret, APIVersion: s.APIVersion,
+		PageSize: s.Limit, Settle: s.SettleDelay, Lookback: s.InitialLookback,
+		HTTP: o.HTTP, Limiter: o.Limiter, Log: o.Log,
+	}
+	if cfg.HTTP == nil {
+		cfg.HTTP = transport.NewClient(transport.Config{Version: version.String()})
+	}
+	return sailpoint.NewClient(cfg)
+}
+
+// newSink is the registry of sinks.
+func newSink(s config.Settings, o Options) (pipeline.Sink, error) {
+	switch s.IngestionAPI {
+	case config.UseDataCollector:
+		cfg := datacollector.Config{
+			WorkspaceID: s.DataCollector.WorkspaceID, Key: s.DataCollector.SharedKey, URI: s.DataCollector.URL.String(),
+			BatchBytes: s.BatchBytes, TimeFields: map[string]string{health.Stream: health.TimeField},
+			HTTP: o.HTTP,
+		}
+		if cfg.HTTP == nil {
+			cfg.HTTP = transport.NewClient(transport.Config{Version: version.String()})
+		}
+		return datacollector.New(cfg)
+	case config.UseNDJSON:
+		if s.NDJSONPath != "" {
+			return ndjson.Open(s.NDJSONPath)
+		}
+		return ndjson.New(o.Out), nil
+	default:
+		return nil, fmt.Errorf("INGESTION_API: %q is not served by this version; use DataCollector or NDJSON", s.IngestionAPI)
+	}
+}
+
+// newStore opens where the state lives.
+func newStore(s config.State) (state.Store, error) {
+	if s.Dir != "" {
+		return file.Open(s.Dir)
+	}
+	a := s.Account
+	cfg := azblob.Config{ServiceURL: a.BlobEndpoint.String(), Container: s.Container, AccountName: a.Name}
+	switch a.Auth {
+	case config.AccountKey:
+		cfg.AccountKey = a.Key
+	case config.SharedAccess:
+		cfg.SAS = a.SAS
+	default:
+		var err error
+		if cfg.Credential, err = identity(a.ClientID); err != nil {
+			return nil, opening("state", a.Setting, err)
+		}
+	}
+	return azblob.New(cfg)
+}
+
+// identity signs in as the function app's managed identity, or, outside
+// Azure, as whoever is signed in there (environment, Azure CLI).
+func identity(clientID string) (azcore.TokenCredential, error) {
+	if os.Getenv("IDENTITY_ENDPOINT") == "" {
+		return azidentity.NewDefaultAzureCredential(nil)
+	}
+	o := &azidentity.ManagedIdentityCredentialOptions{}
+	if clientID != "" {
+		o.ID = azidentity.ClientID(clientID)
+	}
+	return azidentity.NewManagedIdentityCredential(o)
+}

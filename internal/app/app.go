@@ -1,0 +1,133 @@
+// Package app wires the connector: settings in, runs out. It is the only place
+// that knows which adapter serves which setting.
+//
+// A new source or sink is a package of its own and one line in [newStreams] or
+// newSink; nothing registers itself.
+package app
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/checkpoint"
+	"github.com/idn-sentinel/idn-sentinel/internal/config"
+	"github.com/idn-sentinel/idn-sentinel/internal/ledger"
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/quarantine"
+	"github.com/idn-sentinel/idn-sentinel/internal/retry"
+	"github.com/idn-sentinel/idn-sentinel/internal/source/sailpoint"
+	"github.com/idn-sentinel/idn-sentinel/internal/state"
+	"github.com/idn-sentinel/idn-sentinel/internal/streamlock"
+)
+
+// App is the connector of one tenant. It lives as long as the process, so that
+// tokens and connections last from run to run.
+type App struct {
+	settings config.Settings
+	options  Options
+	source   *sailpoint.Client
+	sink     pipeline.Sink
+	store    state.Store
+	streams  []stream
+}
+
+// Options replace what settings can't name. The zero value is for production.
+type Options struct {
+	Log *slog.Logger
+	// HTTP serves all requests to SailPoint and the workspace; nil makes a client.
+	HTTP *http.Client
+	// Store keeps the state; nil opens the one that the settings name.
+	Store state.Store
+	// Limiter bounds the requests to SailPoint; nil means its published limit.
+	Limiter *rate.Limiter
+	// Out is where NDJSON goes when no file is named; nil means stdout.
+	Out io.Writer
+	// Progress is called after each commit, from the goroutine of each stream.
+	Progress func(pipeline.Report)
+}
+
+// stream is one table's worth of work.
+type stream struct {
+	source pipeline.Source
+	// window is the width of its ledger's windows: what one read of the source
+	// spans should touch few of them.
+	window time.Duration
+}
+
+// New is [Open] with a logger, as the custom handler calls it.
+func New(settings config.Settings, log *slog.Logger) (*App, error) {
+	return Open(settings, Options{Log: log})
+}
+
+// Open builds the connector. It sends nothing yet.
+func Open(settings config.Settings, o Options) (*App, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Out == nil {
+		o.Out = os.Stdout
+	}
+	a := &App{settings: settings, options: o, store: o.Store}
+	var err error
+	if a.store == nil {
+		if a.store, err = newStore(settings.State); err != nil {
+			return nil, err
+		}
+	}
+	if a.sink, err = newSink(settings, o); err != nil {
+		return nil, err
+	}
+	a.source = newSource(settings, o)
+	a.streams = newStreams(a.source)
+	return a, nil
+}
+
+func newStreams(c *sailpoint.Client) []stream {
+	return []stream{
+		{source: c.Events(), window: 5 * time.Minute},
+		{source: c.Triggers(), window: 24 * time.Hour}, // each sweep spans two days
+	}
+}
+
+// Poll runs every stream once, side by side: one that fails does not stop the
+// other. The reports are in the order of the streams. ctx carries the run's
+// deadline; cancelling it is a soft stop.
+func (a *App) Poll(ctx context.Context) ([]pipeline.Report, error) {
+	reports := make([]pipeline.Report, len(a.streams))
+	var wg sync.WaitGroup
+	for i, s := range a.streams {
+		wg.Go(func() { reports[i] = a.runner(s).Run(ctx) })
+	}
+	wg.Wait()
+	return reports, nil
+}
+
+func (a *App) runner(s stream) *pipeline.Runner {
+	name, tenant := s.source.Stream(), a.settings.Tenant
+	return &pipeline.Runner{
+		Source:      s.source,
+		Sink:        a.sink,
+		Locks:       streamlock.New(a.store, tenant),
+		Checkpoints: checkpoint.New(a.store, tenant),
+		OpenLedger: func() pipeline.Ledger {
+			return ledger.Open(ledger.Config{Store: a.store, Tenant: tenant, Stream: name, Window: s.window})
+		},
+		Quarantine: quarantine.New(a.store, tenant),
+		Retry:      retry.Policy{},
+		Log:        a.options.Log,
+		Progress:   a.options.Progress,
+	}
+}
+
+// opening wraps an error of building an adapter in the setting that led to it.
+func opening(what, setting string, err error) error {
+	return fmt.Errorf("open %s (%s): %w", what, setting, err)
+}

@@ -1,0 +1,226 @@
+package e2e_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/app"
+	"github.com/idn-sentinel/idn-sentinel/internal/config"
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/synth"
+	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/tenant"
+	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/workspace"
+	"github.com/idn-sentinel/idn-sentinel/internal/secret"
+	"github.com/idn-sentinel/idn-sentinel/internal/sink/datacollector"
+)
+
+const (
+	benchEvents = 100_000
+	standInsEnv = "IDN_E2E_STANDINS"
+)
+
+// serveStandIns is the other process of the benchmarks: a tenant with a backlog
+// and a workspace, so that what is measured is the connector alone.
+func serveStandIns() int {
+	gen := synth.New(synth.Options{Seed: 41, Start: time.Now().Add(-24 * time.Hour), Rate: benchEvents / (23.5 * 3600), Bytes: 1024, Plain: true})
+	t := httptest.NewServer(&tenant.Tenant{Backlog: gen, BacklogSize: benchEvents, RateLimit: tenant.RateLimit{Off: true}})
+	w := httptest.NewServer(&workspace.Workspace{Compact: true})
+	fmt.Fprintf(os.Stdout, "%s\n%s\n", t.URL, w.URL)
+	_, _ = io.Copy(io.Discard, os.Stdin) // until the parent goes
+	return 0
+}
+
+// standIns starts that process.
+func standIns(b *testing.B) (tenantURL, workspaceURL string) {
+	b.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), standInsEnv+"=1")
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = stdin.Close(); _ = cmd.Wait() })
+	lines := bufio.NewScanner(stdout)
+	lines.Scan()
+	tenantURL = lines.Text()
+	lines.Scan()
+	return tenantURL, lines.Text()
+}
+
+// BenchmarkRun copies 100,000 events of 1 KB from one stand-in to the other: the
+// whole connector with state in a folder, and beside it a bare loop that does
+// no more than fetch a page, sign it and post it.
+func BenchmarkRun(b *testing.B) {
+	tenantURL, workspaceURL := standIns(b)
+	for _, limit := range []int{1000, 10_000} {
+		b.Run(fmt.Sprintf("connector/LIMIT=%d", limit), func(b *testing.B) {
+			measured(b, func() { connector(b, tenantURL, workspaceURL, limit) })
+		})
+		b.Run(fmt.Sprintf("bare/LIMIT=%d", limit), func(b *testing.B) {
+			measured(b, func() { bare(b, tenantURL, workspaceURL, limit) })
+		})
+	}
+}
+
+func measured(b *testing.B, run func()) {
+	b.ReportAllocs()
+	before := cpu(b)
+	n := 0
+	for b.Loop() {
+		run()
+		n++
+	}
+	total := float64(n * benchEvents)
+	b.ReportMetric(total/b.Elapsed().Seconds(), "events/s")
+	b.ReportMetric((cpu(b)-before).Seconds()*1e6/total, "cpu-s/Mevents")
+}
+
+func cpu(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+func connector(b *testing.B, tenantURL, workspaceURL string, limit int) {
+	base, err := url.Parse(tenantURL)
+	if err != nil {
+		b.Fatal(err)
+	}
+	ws, err := url.Parse(workspaceURL)
+	if err != nil {
+		b.Fatal(err)
+	}
+	a, err := app.Open(config.Settings{
+		Tenant: "bench", BaseURL: base, APIVersion: "v1", ClientID: clientID, ClientSecret: secret.New(secretCanary), Limit: limit,
+		IngestionAPI: config.UseDataCollector, BatchBytes: 4_000_000,
+		DataCollector:   config.DataCollector{WorkspaceID: workspace.DefaultID, SharedKey: secret.New(workspace.DefaultKey), URL: ws},
+		State:           config.State{Dir: b.TempDir()},
+		InitialLookback: 8760 * time.Hour, SettleDelay: time.Second,
+	}, app.Options{Limiter: rate.NewLimiter(rate.Inf, 0)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(b.Context(), 4*time.Minute)
+	defer cancel()
+	reports, err := a.Poll(ctx)
+	if err != nil || reports[0].State != pipeline.Drained || reports[0].Sent != benchEvents {
+		b.Fatalf("%v: %+v", err, reports)
+	}
+}
+
+// bare knows nothing of state, limits or errors. It looks for the cursor at the
+// end of a page without parsing it.
+func bare(b *testing.B, tenantURL, workspaceURL string, limit int) {
+	key, err := base64.StdEncoding.DecodeString(workspace.DefaultKey)
+	if err != nil {
+		b.Fatal(err)
+	}
+	token := bareToken(b, tenantURL)
+	after, total := "", 0
+	for {
+		body := `{"indices":["events"],"query":{"query":"*"},"sort":["created","id"]` + after + `}`
+		page := post(b, fmt.Sprintf("%s/search/v1?limit=%d", tenantURL, limit), []byte(body), "Authorization", "Bearer "+token)
+		n := bytes.Count(page, []byte(`"technicalName":`)) // as good as any other key that each event has once
+		total += n
+		if n > 0 {
+			date := time.Now().UTC().Format(http.TimeFormat)
+			post(b, workspaceURL+"/api/logs?api-version=2016-04-01", page,
+				"Authorization", "SharedKey "+workspace.DefaultID+":"+datacollector.Signature(key, len(page), date),
+				"Log-Type", events, "x-ms-date", date)
+		}
+		if n < limit {
+			break
+		}
+		after = fmt.Sprintf(`,"searchAfter":[%q,%q]`, last(page, `"created":"`), last(page, `"id":"`))
+	}
+	if total != benchEvents {
+		b.Fatalf("%d events, want %d", total, benchEvents)
+	}
+}
+
+func bareToken(b *testing.B, tenantURL string) string {
+	resp, err := http.PostForm(tenantURL+"/oauth/token", url.Values{"grant_type": {"client_credentials"}, "client_id": {clientID}, "client_secret": {secretCanary}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var token struct {
+		AccessToken string `json:"access_token"`
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&token); err != nil {
+		b.Fatal(err)
+	}
+	return token.AccessToken
+}
+
+func post(b *testing.B, address string, body []byte, headers ...string) []byte {
+	req, err := http.NewRequestWithContext(b.Context(), http.MethodPost, address, bytes.NewReader(body))
+	if err != nil {
+		b.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	for i := 0; i < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer resp.Body.Close()
+	page := make([]byte, max(0, resp.ContentLength))
+	if _, err := io.ReadFull(resp.Body, page); err != nil && err != io.EOF {
+		b.Fatal(err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		b.Fatalf("%s: %s %s", address, resp.Status, page)
+	}
+	return page
+}
+
+// last is the text behind the last occurrence of a key, up to its quote: of the
+// last event, because the events of the benchmark have both keys at their top level only.
+func last(page []byte, key string) string {
+	i := bytes.LastIndex(page, []byte(key))
+	value, _, _ := strings.Cut(string(page[i+len(key):]), `"`)
+	return value
+}
+
+// BenchmarkStart is the time from the start of the process to its open port.
+func BenchmarkStart(b *testing.B) {
+	w := newWorld(b, 0, time.Hour, synth.Options{})
+	w.serve()
+	var total time.Duration
+	n := 0
+	for b.Loop() {
+		h := w.start()
+		total += h.ReadyAfter()
+		n++
+		h.Close()
+	}
+	b.ReportMetric(float64(total.Microseconds())/float64(n)/1000, "ms-to-port")
+}
