@@ -65,7 +65,7 @@ func TestFewColumns(t *testing.T) {
 		for table := range ws.Tables {
 			all := ws.Columns(t, table)
 			want := ws.MustCheck(t, parser)
-			for i := 0; i < len(all); i += 17 {
+			for i := 0; i < len(all); i += 29 {
 				few := kqltest.Load(t)
 				few.Tables[table] = kqltest.Schema(append([]kqltest.Column{{Name: "TimeGenerated", Type: "datetime"}}, all[max(1, i)]))
 				if diff := cmp.Diff(want, few.MustCheck(t, parser)); diff != "" {

@@ -136,7 +136,7 @@ const (
 `
 	userColumns = `    ActorUsername = iff(isnotempty(tostring(actor.name)), tostring(actor.name), 'Unknown'),
     TargetUsername = iff(eventType startswith 'Group', '', tostring(target.name)),
-    GroupName = case(eventType startswith 'Group', tostring(target.name), eventType endswith 'Group', tostring(attributes.attributeValue), ''),
+    GroupName = case(eventType startswith 'Group', tostring(target.name), isnotempty(tostring(attributes.attributeValue)) and eventType endswith 'Group', tostring(attributes.attributeValue), extract('^USER_([A-Z_]+)_(GRANT|REVOKE)$', 1, action)),
     UpdatedPropertyName = tostring(attributes.attributeName),
     NewPropertyValue = tostring(attributes.attributeValue),
     PreviousPropertyValue = tostring(attributes.previousValue),

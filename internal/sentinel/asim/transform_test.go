@@ -29,7 +29,7 @@ func keys[V any](m map[string]V) iter.Seq[string] {
 const (
 	maxTransform         = 15360
 	transformOperators   = "ExtendOperator ProjectOperator FilterOperator ParseOperator ProjectAwayOperator ProjectRenameOperator PrintOperator"
-	transformFunctions   = "tolower tostring toint tolong todatetime iff case isnull isnotnull isempty isnotempty now strcat parse_json"
+	transformFunctions   = "tolower tostring toint tolong todatetime iff case isnull isnotnull isempty isnotempty now strcat parse_json extract"
 	transformExpressions = "== != < > <= >= and or =~ !~ in !in has contains startswith endswith matches_regex + -"
 )
 

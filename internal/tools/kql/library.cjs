@@ -9,6 +9,15 @@
 
 const K = require('./kusto.cjs');
 
+const states = new Map(); // making one costs more than using it
+
+/** stateOf is K.workspace() with a memory. */
+function stateOf(w) {
+  const key = JSON.stringify(w);
+  if (!states.has(key)) states.set(key, K.workspace(w));
+  return states.get(key);
+}
+
 const compiled = new Map(); // by text, tables and stubs of the functions it calls
 
 const WORD = /[A-Za-z_]\w*/g;
@@ -37,8 +46,9 @@ class Library {
     return [...words(text)].filter((w) => this.functions.has(w)).map((w) => this.compile(w));
   }
 
-  /** tablesOf are the tables that a text names. Schemas are small next to texts, so they are the key as they are. */
+  /** tablesOf are the tables that a text names, all of them if it has a wildcard. */
   tablesOf(text) {
+    if (/\b(union|search|find)\b[^|]*\*/.test(text)) return this.tables;
     const named = words(text);
     return Object.fromEntries(Object.entries(this.tables).filter(([n]) => named.has(n)));
   }
@@ -55,7 +65,7 @@ class Library {
     const key = JSON.stringify([f, tables, this.bare, stubs]);
     let done = compiled.get(key);
     if (!done) {
-      const a = K.analyse(`let ${f.name} = (${f.params}) {\n${f.body}\n};\nprint 1`, K.workspace({ tables, functions: stubs, bare: this.bare }));
+      const a = K.analyse(`let ${f.name} = (${f.params}) {\n${f.body}\n};\nprint 1`, stateOf({ tables, functions: stubs, bare: this.bare }));
       const declaration = K.elements(a.syntax.Statements)[0].Expression;
       done = { name, node: declaration, stub: stubOf(f, declaration.Body?.Expression?.ResultType), own: a.errors.map((e) => `function ${name}, ${e}`) };
       compiled.set(key, done);
@@ -66,7 +76,7 @@ class Library {
   /** analyse analyses a query that may call the functions. Errors in their bodies count. */
   analyse(query) {
     const used = this.used(query);
-    const a = K.analyse(query, K.workspace({ tables: this.tables, functions: used.map((c) => c.stub), bare: this.bare }));
+    const a = K.analyse(query, stateOf({ tables: this.tablesOf(query), functions: used.map((c) => c.stub), bare: this.bare }));
     return { ...a, errors: [...a.errors, ...new Set(used.flatMap((c) => c.errors))], used };
   }
 }
