@@ -33,7 +33,7 @@ const (
 // Config says which ledger to open.
 type Config struct {
 	Store state.Store
-	// Tenant is the first element of the keys; see [state.TenantElement].
+	// Tenant is the first element of the keys, as it stands.
 	Tenant string
 	Stream string
 	// Window is the width of a window, in whole seconds, of which a day is a

@@ -43,8 +43,8 @@ type Store struct {
 	tenant string
 }
 
-// New returns the quarantine of a tenant, the first element of the keys (see
-// [state.TenantElement]). It does nothing by itself.
+// New returns the quarantine of a tenant, which is the first element of
+// the keys as it stands. It does nothing by itself.
 func New(store state.Store, tenant string) *Store { return &Store{store: store, tenant: tenant} }
 
 func (s *Store) prefix() string { return s.tenant + "/quarantine/" }

@@ -66,38 +66,6 @@ func TestCheckPrefixRefuses(t *testing.T) {
 	}
 }
 
-func TestTenantElement(t *testing.T) {
-	for _, test := range []struct{ name, tenant, want string }{
-		{"name", "acme", "acme"},
-		{"host", "Acme.api.identitynow.com", "acme.api.identitynow.com"},
-		{"url", "https://acme.api.identitynow.com/", "acme.api.identitynow.com"},
-		{"port and path", "http://127.0.0.1:8080/v3?x=1", "127.0.0.1"},
-		{"user", "https://user:pass@proxy.example:443", "proxy.example"},
-		{"dot last", "acme.example.", "acme.example"},
-		{"spaces around", " acme ", "acme"},
-		{"IPv6", "http://[::1]:8080", "1-eff8e7ca"},
-		{"not ASCII", "zürich.example", "z-rich.example-552932b1"},
-		{"path out", "../../etc", "e3b0c442"},
-		{"empty", "", "e3b0c442"},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			got := state.TenantElement(test.tenant)
-			if got != test.want {
-				t.Errorf("TenantElement(%q) = %q, want %q", test.tenant, got, test.want)
-			}
-		})
-	}
-}
-
-func TestTenantElementIsKeySafe(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		tenant := rapid.String().Draw(t, "tenant")
-		if err := state.CheckKey(state.TenantElement(tenant) + "/x"); err != nil {
-			t.Fatal(err)
-		}
-	})
-}
-
 func TestContextErr(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	if err := state.ContextErr(ctx); err != nil {

@@ -7,7 +7,8 @@
 // adapters are azblob (Azure Blob Storage and Azurite), file (a local
 // directory) and mem (tests); statetest holds the suite that all of them pass.
 //
-// The keys, where tenant is what [TenantElement] makes of the tenant's host:
+// The keys, where tenant is the key-safe name that the settings make of the
+// tenant's host:
 //
 //	{tenant}/checkpoints/{stream}.json           how far a stream is delivered
 //	{tenant}/ledger/{stream}/{day}/{time}        delivered ids of one window of event time

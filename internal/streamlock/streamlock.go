@@ -23,8 +23,8 @@ type Locks struct {
 	tenant string
 }
 
-// New returns the locks of a tenant, the first element of the keys (see
-// [state.TenantElement]). It does nothing by itself.
+// New returns the locks of a tenant, which is the first element of
+// the keys as it stands. It does nothing by itself.
 func New(store state.Store, tenant string) *Locks { return &Locks{store, tenant} }
 
 // Lock implements [pipeline.Locks] with the lock {tenant}/locks/{stream}.

@@ -3,8 +3,7 @@
 //
 // [Start] is for tests: it gives each its own empty account on a free port and
 // stops it when the test is over. [Launch] is the same without a test. The
-// emulator is a Node program that is pinned in internal/tools; what is missing
-// there is installed on first use with "npm ci", by one process at a time.
+// emulator is a Node program; package nodetools installs it on first use.
 //
 // The emulator ends when its standard input does, so it can't outlive a test
 // process that is killed. Nothing is written to disk.
@@ -27,6 +26,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/nodetools"
 )
 
 const (
@@ -89,7 +90,7 @@ func start(tb testing.TB, o Options) *Server {
 func Launch(ctx context.Context, o Options) (*Server, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	main, err := installed(ctx)
+	tools, err := nodetools.Install(ctx, "azurite")
 	if err != nil {
 		return nil, fmt.Errorf("azurite: %w", err)
 	}
@@ -100,7 +101,7 @@ func Launch(ctx context.Context, o Options) (*Server, error) {
 	key := make([]byte, 64)
 	_, _ = rand.Read(key) // never fails
 	s := &Server{AccountName: accountName, AccountKey: base64.StdEncoding.EncodeToString(key), dir: dir, log: new(tail)}
-	if err := s.launch(ctx, o, main); err != nil {
+	if err := s.launch(ctx, o, filepath.Join(tools, "node_modules", "azurite", "dist", "src", "blob", "main.js")); err != nil {
 		s.Stop()
 		return nil, fmt.Errorf("azurite: %w", err)
 	}
@@ -206,22 +207,4 @@ func (t *tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return string(bytes.TrimSpace(t.buf))
-}
-
-// toolsDir is internal/tools, looked for from the working directory upwards:
-// tests run in their package's folder.
-func toolsDir() (string, error) {
-	wd, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for dir := wd; ; dir = filepath.Dir(dir) {
-		tools := filepath.Join(dir, "internal", "tools")
-		if _, err := os.Stat(filepath.Join(tools, "package.json")); err == nil {
-			return tools, nil
-		}
-		if dir == filepath.Dir(dir) {
-			return "", fmt.Errorf("no internal/tools/package.json in %s or above it: run from the project's folder", wd)
-		}
-	}
 }
