@@ -31,8 +31,8 @@ func TestWrongSettings(t *testing.T) {
 		"missing search scope":   {arrange: func(w *world) { w.tenant.Scopes = []string{"idn:nothing"} }, stream: events, want: []string{"sp:search:read"}},
 		"wrong workspace key":    {set: map[string]string{"SHARED_KEY": "d3Jvbmcga2V5"}, stream: events, want: []string{"SHARED_KEY"}},
 		"clock off by an hour":   {arrange: func(w *world) { w.workspace.Now = func() time.Time { return time.Now().Add(time.Hour) } }, stream: events, want: []string{"clock"}},
-		"storage is unreachable": {set: map[string]string{"STATE_URL": "azblob://box", "AZURE_STORAGE_ACCOUNT_NAME": "acct", "AZURE_STORAGE_ACCESS_KEY": "a2V5", "AZURE_STORAGE_BLOB_ENDPOINT": "http://127.0.0.1:9"}, stream: events, want: []string{"AZURE_STORAGE_BLOB_ENDPOINT"}},
-		"state can't be written": {set: map[string]string{"STATE_URL": "file:///proc/idn"}, want: []string{"STATE_URL"}},
+		"storage is unreachable": {set: map[string]string{"STATE_URL": "azblob://box", "AZURE_STORAGE_ACCOUNT_NAME": "acct", "AZURE_STORAGE_ACCESS_KEY": "a2V5", "AZURE_STORAGE_BLOB_ENDPOINT": "http://127.0.0.1:9/acct"}, stream: events, want: []string{"AZURE_STORAGE_BLOB_ENDPOINT"}},
+		"state can't be written": {set: map[string]string{"STATE_URL": "file:///proc/idn"}, stream: events, want: []string{"STATE_URL"}},
 		"list is an object":      {arrange: func(w *world) { w.tenant.Faults = wrongShape() }, stream: events, want: []string{"object"}},
 	}
 	for name, tt := range tests {
@@ -61,6 +61,7 @@ func TestWrongSettings(t *testing.T) {
 				}
 			}
 			// The host throws the answer of a failed run away: it must be in the log.
+			h.Close() // the log is whole once the process has ended
 			if log := strings.Join(h.Stdout(), "\n"); !strings.Contains(log, `"level":"ERROR"`) {
 				t.Errorf("nothing of it is in the log:\n%s", log)
 			}
@@ -71,7 +72,6 @@ func TestWrongSettings(t *testing.T) {
 				return
 			}
 			// Put right, everything comes.
-			h.Close()
 			w.env = good
 			if rep := report(t, w.fire(w.start()), events); rep.State != pipeline.Drained {
 				t.Errorf("with the right settings: %+v", rep)

@@ -76,6 +76,10 @@ func (t *run) all(ctx context.Context) (State, error) {
 // last one is delivered; everything else happens in order in this goroutine.
 func (t *run) tail(ctx context.Context) (State, error) {
 	fetchCtx, stop := context.WithCancel(ctx)
+	gatherFor := gatherFor
+	if deadline, ok := ctx.Deadline(); ok {
+		gatherFor = min(gatherFor, time.Until(deadline)/4)
+	}
 	pages := make(chan fetched)
 	go t.fetchAll(fetchCtx, t.saved.Cursor, pages)
 	// The goroutine must be gone before the report is read, whatever way the run ends.

@@ -38,7 +38,8 @@ const (
 	// commitTimeout bounds a commit. It is not cut by the run's end: what was
 	// acknowledged must be remembered.
 	commitTimeout = 15 * time.Second
-	// gatherFor is how long pages are gathered before a batch that is not full is sent.
+	// gatherFor is how long pages are gathered, at the most, before a batch that is
+	// not full is sent. It is less where the whole run has little time.
 	gatherFor = 10 * time.Second
 )
 
