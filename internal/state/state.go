@@ -69,7 +69,7 @@ type Store interface {
 	Get(ctx context.Context, key string) (Object, error)
 	// Put stores data if the object's version is prev (or Absent, or Any), and
 	// returns the new version; otherwise ErrConflict. The data is durable when
-	// Put returns.
+	// Put returns, and the slice is the caller's again.
 	Put(ctx context.Context, key string, data []byte, prev ETag) (ETag, error)
 	// Delete removes the object; a missing one is no error.
 	Delete(ctx context.Context, key string) error

@@ -199,8 +199,10 @@ func (c *call) put(ctx context.Context, data []byte, prev state.ETag) (state.ETa
 	}
 	sum := md5.Sum(data) //nolint:gosec // see above
 	resp, err := c.container.NewBlockBlobClient(c.key).Upload(ctx, streaming.NopCloser(bytes.NewReader(data)), &blockblob.UploadOptions{
-		AccessConditions:        &blob.AccessConditions{ModifiedAccessConditions: conditions},
-		TransactionalValidation: blob.TransferValidationTypeMD5(sum[:]), // the service refuses damaged bytes
+		AccessConditions: &blob.AccessConditions{ModifiedAccessConditions: conditions},
+		// The service refuses damaged bytes: also those of a try that was given up
+		// and still reads data for a moment when the caller has it again.
+		TransactionalValidation: blob.TransferValidationTypeMD5(sum[:]),
 	})
 	switch {
 	case err == nil && resp.ETag == nil:
