@@ -47,6 +47,9 @@ func TestFunctionsInEveryWorkspace(t *testing.T) {
 				if diff := cmp.Diff(want[f.Name], got); diff != "" {
 					t.Errorf("%s: columns differ (-other workspaces +this)\n%s", f.Name, diff)
 				}
+				if f.Head["category"] == "ASIM" && !slices.Contains([]string{"no table", "both", "both, DCR"}, name) {
+					continue // they read SailPointIDNEvents only
+				}
 				// The interpreter also fails where the parser is too lenient, and where a value has not its column's type.
 				if out := ws.Run(t, f.Name+" | count", kqltest.Data{Now: now}); f.Head["rows"] == "" && out.Rows[0]["Count"] != 0.0 {
 					t.Errorf("%s: rows from nowhere", f.Name)

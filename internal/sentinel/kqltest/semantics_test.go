@@ -201,7 +201,8 @@ var queries = []struct {
 	{"views", `let f = view () { T | where n == 1 }; union f, f | count`, `[2]`},
 	{"toscalar", `let m = toscalar(T | summarize max(n)); T | where n == m | project k`, `["a"]`},
 	{"in a table", `T | where k in ((U | project k)) | project n`, `[1] [3]`},
-	{"case of names", `T | take 1 | project ['a b'] = k`, `["a"]`},
+	{"query parameters have their defaults", `declare query_parameters(least: long = 2); T | where n >= least | project n`, `[3] [2]`},
+	{"names in brackets", `T | take 1 | project ['a b'] = k`, `["a"]`},
 	{"pack_all skips the empty", `T | where k == '' | project k, n | project b = pack_all(true)`, `[{"n":2}]`},
 }
 
@@ -209,7 +210,11 @@ func TestQueries(t *testing.T) {
 	var ws kqltest.Workspace
 	for _, q := range queries {
 		t.Run(q.name, func(t *testing.T) {
-			out := ws.Run(t, numbers+q.kql, kqltest.Data{Now: "2026-09-02T10:20:30Z"})
+			text := numbers + q.kql
+			if head, rest, ok := strings.Cut(q.kql, "; "); ok && strings.HasPrefix(head, "declare") {
+				text = head + "; " + numbers + rest
+			}
+			out := ws.Run(t, text, kqltest.Data{Now: "2026-09-02T10:20:30Z"})
 			if diff := cmp.Diff(q.want, rowsText(t, out)); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}

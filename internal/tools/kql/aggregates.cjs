@@ -3,7 +3,7 @@
 // one array of arguments per row, and gives one value. Aggregates skip nulls.
 
 const V = require('./values.cjs');
-const { Dynamic, TimeSpan, DateTime, Unsupported } = V;
+const { Dynamic, TimeSpan, Unsupported } = V;
 const { inner } = require('./functions.cjs');
 
 const column = (rows, i = 0) => rows.map((r) => r[i]).filter((v) => v !== null);
@@ -49,7 +49,7 @@ function limit(rows, i) {
 const collected = (rows) => column(rows).map(inner);
 
 function distinct(values) {
-  return [...new Map(values.map((v) => [V.key(V.dynamic(v) ?? v), v])).values()];
+  return [...new Map(values.map((v) => [V.key(V.dynamic(v)), v])).values()];
 }
 
 function makeBag(rows) {
@@ -105,4 +105,4 @@ function aggregate(name) {
 
 const isAggregate = (name) => Object.hasOwn(AGGREGATES, name) || PICKERS.has(name);
 
-module.exports = { aggregate, pick, PICKERS, isAggregate, DateTime };
+module.exports = { aggregate, pick, PICKERS, isAggregate };

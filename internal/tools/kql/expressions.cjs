@@ -5,9 +5,11 @@
 // ingested, at} with index = Map of column name to place.
 
 const V = require('./values.cjs');
-const { DateTime, TimeSpan, Dynamic, Unsupported, dynamic, unwrap, toText, toReal } = V;
+const { DateTime, TimeSpan, Dynamic, Unsupported, dynamic, unwrap, toText } = V;
 const { kindOf, elements, once } = require('./kusto.cjs');
-const { FUNCTIONS, regex, arrayOf, bagOf, inner, num } = require('./functions.cjs');
+const { FUNCTIONS, arrayOf, bagOf, inner } = require('./functions.cjs');
+const { literal, jsonLiteral } = require('./literals.cjs');
+const { hasTerm, textOperator, arithmetic, compare, logical } = require('./scalars.cjs');
 
 function lookup(scope, name) {
   for (let s = scope; s; s = s.parent) if (s.vars.has(name)) return s.vars.get(name);
@@ -16,173 +18,10 @@ function lookup(scope, name) {
 
 const child = (scope) => ({ vars: new Map(), parent: scope, run: scope.run });
 
-// --- literals ---
-
-function unquote(text) {
-  let m = /^@(["'])([\s\S]*)\1$/.exec(text);
-  if (m) return m[2].split(m[1] + m[1]).join(m[1]);
-  m = /^(```|~~~)([\s\S]*)\1$/.exec(text);
-  if (m) return m[2];
-  m = /^[hH]?(["'])([\s\S]*)\1$/.exec(text);
-  if (!m) throw new Unsupported(`string literal ${text}`);
-  return m[2].replace(/\\(u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|.)/g, (_, c) => {
-    if (c.length > 1) return String.fromCharCode(parseInt(c.slice(1), 16));
-    const plain = { n: '\n', t: '\t', r: '\r', '\\': '\\', '"': '"', "'": "'" }[c];
-    if (plain === undefined) throw new Unsupported(`escape \\${c} in a string literal`);
-    return plain;
-  });
-}
-
-const literal = once((node) => {
-  const text = node.Token.Text.trim();
-  const type = node.ResultType.Name;
-  if (type === 'string') return unquote(text);
-  const m = /^(\w+)\s*\(([\s\S]*)\)$/.exec(text);
-  const body = (m ? m[2] : text).trim();
-  if (/^null$/i.test(body)) return null;
-  switch (type) {
-    case 'bool': return V.toBool(body);
-    case 'int': case 'long': {
-      if (/^-?(0x[0-9a-f]+|\d+)$/i.test(body)) return BigInt(body);
-      break;
-    }
-    case 'real': {
-      if (/^[+-]?[\d.]+(e[+-]?\d+)?$/i.test(body)) return Number(body);
-      break;
-    }
-    case 'datetime': case 'timespan': case 'guid': {
-      const v = V.convert(/^["']/.test(body) ? unquote(body) : body, type);
-      if (v !== null) return v;
-      break;
-    }
-  }
-  throw new Unsupported(`literal ${text}`);
-});
-
 const operatorOf = once((node) => node.Operator.Text.trim().replace(/\s+/g, ' '));
 const nameOf = once((node) => node.SimpleName);
 const typeOfNode = once((node) => node.ResultType?.Name);
 const isTable = once((node) => Boolean(node.ResultType && node.ResultType.Columns));
-
-function jsonLiteral(node) {
-  switch (kindOf(node)) {
-    case 'JsonObjectExpression':
-      return Object.fromEntries(elements(node.Pairs).map((p) => [unquote(p.Name.Text.trim()), jsonLiteral(p.Value)]));
-    case 'JsonArrayExpression': return elements(node.Values).map(jsonLiteral);
-    case 'PrefixUnaryExpression': {
-      const v = jsonLiteral(node.Expression);
-      return node.Operator.Text.trim() === '-' ? -v : v;
-    }
-    case 'LiteralExpression': {
-      const text = node.Token.Text.trim();
-      if (text === 'null') return null;
-      return text === 'true' || text === 'false' ? text === 'true' : literal(node);
-    }
-    default: throw new Unsupported(`${kindOf(node)} in a dynamic literal`);
-  }
-}
-
-// --- text operators ---
-
-const WORD = /[\p{L}\p{N}]/u;
-
-/** hasTerm finds t as a whole term: not inside a longer run of letters and digits. */
-function hasTerm(s, t, before = true, after = true) {
-  if (t === '') return true;
-  for (let i = s.indexOf(t); i >= 0; i = s.indexOf(t, i + 1)) {
-    const left = !before || i === 0 || !WORD.test(s[i - 1]) || !WORD.test(t[0]);
-    const end = i + t.length;
-    const right = !after || end === s.length || !WORD.test(s[end]) || !WORD.test(t[t.length - 1]);
-    if (left && right) return true;
-  }
-  return false;
-}
-
-const TEXT = {
-  '=~': (a, b) => a === b, has: hasTerm, contains: (a, b) => a.includes(b), startswith: (a, b) => a.startsWith(b), endswith: (a, b) => a.endsWith(b),
-  hasprefix: (a, b) => hasTerm(a, b, true, false), hassuffix: (a, b) => hasTerm(a, b, false, true),
-};
-
-function textOperator(op, a, b) {
-  const x = toText(a);
-  const y = toText(b);
-  if (op === 'matches regex') return regex(y).test(x);
-  if (op === '!~') return x.toLowerCase() !== y.toLowerCase();
-  const negated = op.startsWith('!');
-  const cs = op.endsWith('_cs');
-  const f = TEXT[op.slice(negated ? 1 : 0, cs ? -3 : undefined)];
-  if (!f) throw new Unsupported(`operator ${op}`);
-  return f(cs ? x : x.toLowerCase(), cs ? y : y.toLowerCase()) !== negated;
-}
-
-// --- arithmetic and comparison ---
-
-function divide(a, b) {
-  if (typeof a === 'bigint' && typeof b === 'bigint') return b === 0n ? null : a / b;
-  return toReal(a) / toReal(b);
-}
-
-const ARITHMETIC = {
-  '+': (a, b) => a + b, '-': (a, b) => a - b, '*': (a, b) => a * b,
-  '%': (a, b) => (typeof b === 'bigint' && b === 0n ? null : a % b),
-};
-
-function arithmetic(op, a, b) {
-  a = unwrap(a);
-  b = unwrap(b);
-  if (a === null || b === null) return null;
-  const time = (v) => v instanceof TimeSpan;
-  if (a instanceof DateTime || b instanceof DateTime) {
-    if (op === '-' && b instanceof DateTime) return new TimeSpan(a.t - b.t);
-    if (op === '+' && (time(b) || time(a))) return new DateTime(a.t + b.t);
-    if (op === '-' && time(b)) return new DateTime(a.t - b.t);
-    throw new Unsupported(`${V.typeOf(a)} ${op} ${V.typeOf(b)}`);
-  }
-  if (time(a) || time(b)) {
-    if (time(a) && time(b)) {
-      if (op === '/') return Number(a.t) / Number(b.t);
-      if (op === '+' || op === '-') return new TimeSpan(ARITHMETIC[op](a.t, b.t));
-    }
-    if (op === '*') return new TimeSpan(BigInt(Math.round(Number(time(a) ? a.t : b.t) * Number(time(a) ? b : a))));
-    if (op === '/' && time(a)) return new TimeSpan(BigInt(Math.round(Number(a.t) / Number(b))));
-    throw new Unsupported(`${V.typeOf(a)} ${op} ${V.typeOf(b)}`);
-  }
-  a = num(a);
-  b = num(b);
-  if (a === null || b === null) return null;
-  if (op === '/') return divide(a, b);
-  return typeof a === typeof b ? ARITHMETIC[op](a, b) : ARITHMETIC[op](Number(a), Number(b));
-}
-
-/** compare follows Kusto: equality of null with a value is false, of two nulls null; other comparisons with null are null. */
-function compare(op, a, b) {
-  a = unwrap(a);
-  b = unwrap(b);
-  if (op === '<>') op = '!=';
-  if (op === '==' || op === '!=') {
-    if (a === null && b === null) return null;
-    if ((a === null && b === '') || (b === null && a === '')) throw new Unsupported('null compared with an empty string, use isempty()');
-    const equal = a !== null && b !== null && V.order(a, b) === 0;
-    return equal === (op === '==');
-  }
-  if (a === null || b === null) return null;
-  const o = V.order(a, b);
-  return { '<': o < 0, '<=': o <= 0, '>': o > 0, '>=': o >= 0 }[op];
-}
-
-function logical(op, left, right) {
-  const a = V.toBool(left());
-  if (op === 'and') {
-    if (a === false) return false;
-    const b = V.toBool(right());
-    return b === false ? false : a === null || b === null ? null : true;
-  }
-  if (a === true) return true;
-  const b = V.toBool(right());
-  return b === true ? true : a === null || b === null ? null : false;
-}
-
-// --- the evaluator ---
 
 /** Evaluator evaluates scalar nodes; tables come from the operators. */
 class Evaluator {
@@ -425,4 +264,4 @@ class Evaluator {
   }
 }
 
-module.exports = { Evaluator, lookup, child, compare };
+module.exports = { Evaluator, lookup, child };

@@ -12,7 +12,6 @@ const num = (v) => { const u = unwrap(v); return typeof u === 'bigint' || typeof
 const arrayOf = (v) => (v instanceof Dynamic && Array.isArray(v.v) ? v.v : null);
 const bagOf = (v) => (v instanceof Dynamic && v.v && typeof v.v === 'object' && !Array.isArray(v.v) && !(v.v instanceof DateTime) && !(v.v instanceof TimeSpan) ? v.v : null);
 const inner = (v) => (v instanceof Dynamic ? v.v : v);
-const wrapped = (v) => (v === '' ? new Dynamic('') : dynamic(inner(v)));
 const all = (f) => (...a) => (a.slice(0, -1).some(isNull) ? null : f(...a)); // null if any argument is null
 
 /** floorTo rounds down to a multiple, also below zero. */
@@ -222,4 +221,4 @@ FUNCTIONS.todynamic = FUNCTIONS.parse_json;
 FUNCTIONS.toboolean = FUNCTIONS.tobool;
 FUNCTIONS.array_sort_desc = (a, ...rest) => { const s = FUNCTIONS.array_sort_asc(a, ...rest); return s ? new Dynamic(s.v.reverse()) : null; };
 
-module.exports = { FUNCTIONS, regex, arrayOf, bagOf, inner, wrapped, num };
+module.exports = { FUNCTIONS, regex, arrayOf, bagOf, inner, num };

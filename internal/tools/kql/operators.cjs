@@ -8,7 +8,7 @@
 const V = require('./values.cjs');
 const { Unsupported, Dynamic, TimeSpan, DateTime, dynamic } = V;
 const { kindOf, elements, list, columnsOf } = require('./kusto.cjs');
-const { Evaluator, lookup, compare } = require('./expressions.cjs');
+const { Evaluator, lookup } = require('./expressions.cjs');
 const { aggregate, pick, PICKERS, isAggregate } = require('./aggregates.cjs');
 const { arrayOf, bagOf } = require('./functions.cjs');
 const join = require('./join.cjs');
@@ -118,7 +118,7 @@ class Tables {
     const made = elements(node.Expressions);
     const index = indexOf(columns);
     return this.rowsOf(input).map((r) => {
-      const cells = columns.map((c, i) => r.cells[r.index.get(c.name)] ?? (i < r.cells.length ? r.cells[i] : undefined));
+      const cells = [...r.cells]; // new columns come last, replaced ones keep their place
       for (const e of made) {
         const i = index.get(this.resultName(e));
         if (i === undefined) throw new Unsupported(`extend without a name: ${e.ToString(1).trim()}`);
@@ -329,4 +329,4 @@ class Tables {
   }
 }
 
-module.exports = { Tables, MissingTable, compare };
+module.exports = { Tables };
