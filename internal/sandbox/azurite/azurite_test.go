@@ -59,7 +59,7 @@ func TestStart(t *testing.T) {
 
 func TestEndsWithItsProcess(t *testing.T) {
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), "AZURITE_TEST_LAUNCH=1")
+	cmd.Env = append(os.Environ(), "AZURITE_TEST_LAUNCH=1", "TMPDIR="+t.TempDir()) // a killed process does not tidy up
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
