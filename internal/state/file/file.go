@@ -353,6 +353,8 @@ func explain(op, key string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		hint = ": STATE_URL must name a folder that this process may write to"
+	case errors.Is(err, fs.ErrNotExist):
+		hint = ": STATE_URL must name a folder that can be made there"
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		hint = ": the disk of the folder in STATE_URL is full; free space there"
 	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, fs.ErrExist):
