@@ -187,8 +187,8 @@ func TestEventsOddRows(t *testing.T) {
 			},
 			query: "SailPointIDNEvents | sort by TimeGenerated asc | project Id, ActorName, Details, AttributesSourceId, AttributesInfo",
 			want: []kqltest.Row{
-				{"Id": hex32, "ActorName": uuid, "Details": hex32, "AttributesSourceId": hex32, "AttributesInfo": ""},
-				{"Id": "x", "ActorName": "Ann", "Details": "see log", "AttributesSourceId": "source", "AttributesInfo": uuid},
+				{"Id": hex32, "ActorName": hex32, "Details": hex32, "AttributesSourceId": hex32, "AttributesInfo": ""},
+				{"Id": "x", "ActorName": "Ann", "Details": "see log", "AttributesSourceId": "source", "AttributesInfo": hex32},
 			},
 		},
 		{

@@ -8,10 +8,10 @@ const { child } = require('./expressions.cjs');
 const { Tables } = require('./operators.cjs');
 
 /** load makes the tables of the workspace from a test's rows. $ingested is a row's ingestion_time(). */
-function load(tables, rows = {}) {
+function load({ tables, bare }, rows = {}) {
   for (const name of Object.keys(rows)) if (!Object.hasOwn(tables, name)) throw new Error(`rows for ${name}, which is not declared`);
   return Object.fromEntries(Object.entries(tables).map(([name, declared]) => {
-    const columns = Object.entries(K.completeTable(declared)).map(([n, type]) => ({ name: n, type }));
+    const columns = Object.entries(bare ? declared : K.completeTable(declared)).map(([n, type]) => ({ name: n, type }));
     const known = new Set([...columns.map((c) => c.name), '$ingested']);
     return [name, { columns, rows: (rows[name] ?? []).map((r, i) => {
       const where = `${name} row ${i + 1}`;
@@ -36,7 +36,7 @@ function run(library, { query, rows, now }) {
   if (a.errors.length > 0) throw new Error(a.errors.join('\n'));
   if (!a.columns) throw new Error('the query gives no table');
   const context = { now: V.readCell(now, 'datetime', 'now') };
-  const tabular = new Tables(load(library.tables, rows), context);
+  const tabular = new Tables(load(library, rows), context);
   const scope = child(declare(a.used, context));
   const expression = tabular.scalar.statements(K.elements(a.syntax.Statements), scope);
   const result = tabular.eval(expression, scope);
