@@ -24,6 +24,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/quarantine"
 	"github.com/idn-sentinel/idn-sentinel/internal/retry"
 	"github.com/idn-sentinel/idn-sentinel/internal/source/sailpoint"
+	"github.com/idn-sentinel/idn-sentinel/internal/spool"
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
 	"github.com/idn-sentinel/idn-sentinel/internal/streamlock"
 )
@@ -54,12 +55,19 @@ type Options struct {
 	Progress func(pipeline.Report)
 }
 
+// undatedEvery is how often events without an event time are looked for: no
+// range of time finds them, so it takes a search of its own.
+const undatedEvery = time.Hour
+
 // stream is one table's worth of work.
 type stream struct {
 	source pipeline.Source
 	// window is the width of its ledger's windows: what one read of the source
 	// spans should touch few of them.
 	window time.Duration
+	// forgets is set when the source drops its records before a sink that is down
+	// may be back.
+	forgets bool
 }
 
 // New is [Open] with a logger, as the custom handler calls it.
@@ -93,7 +101,7 @@ func Open(settings config.Settings, o Options) (*App, error) {
 func newStreams(c *sailpoint.Client) []stream {
 	return []stream{
 		{source: c.Events(), window: 5 * time.Minute},
-		{source: c.Triggers(), window: 24 * time.Hour}, // each sweep spans two days
+		{source: c.Triggers(), window: 24 * time.Hour, forgets: true}, // each sweep spans two days
 	}
 }
 
@@ -101,18 +109,22 @@ func newStreams(c *sailpoint.Client) []stream {
 // other. The reports are in the order of the streams. ctx carries the run's
 // deadline; cancelling it is a soft stop.
 func (a *App) Poll(ctx context.Context) ([]pipeline.Report, error) {
+	throttled := a.source.Stats().Throttled
 	reports := make([]pipeline.Report, len(a.streams))
 	var wg sync.WaitGroup
 	for i, s := range a.streams {
 		wg.Go(func() { reports[i] = a.runner(s).Run(ctx) })
 	}
 	wg.Wait()
+	if a.settings.Health {
+		a.tellHealth(ctx, reports, a.source.Stats().Throttled-throttled)
+	}
 	return reports, nil
 }
 
 func (a *App) runner(s stream) *pipeline.Runner {
 	name, tenant := s.source.Stream(), a.settings.Tenant
-	return &pipeline.Runner{
+	r := &pipeline.Runner{
 		Source:      s.source,
 		Sink:        a.sink,
 		Locks:       streamlock.New(a.store, tenant),
@@ -121,10 +133,17 @@ func (a *App) runner(s stream) *pipeline.Runner {
 			return ledger.Open(ledger.Config{Store: a.store, Tenant: tenant, Stream: name, Window: s.window})
 		},
 		Quarantine: quarantine.New(a.store, tenant),
-		Retry:      retry.Policy{},
-		Log:        a.options.Log,
-		Progress:   a.options.Progress,
+		Auditing: pipeline.Auditing{
+			Ages: a.settings.AuditAges, Window: s.window, Keep: a.settings.LedgerKeep, UndatedEvery: undatedEvery,
+		},
+		Retry:    retry.Policy{},
+		Log:      a.options.Log,
+		Progress: a.options.Progress,
 	}
+	if s.forgets {
+		r.Spool = spool.New(a.store, tenant)
+	}
+	return r
 }
 
 // opening wraps an error of building an adapter in the setting that led to it.

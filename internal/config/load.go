@@ -28,7 +28,10 @@ func Load() (Settings, error) {
 		InitialLookback: v.duration("INITIAL_LOOKBACK", v.raw.InitialLookback, 0, 10*365*24*time.Hour),
 		SettleDelay:     v.duration("SETTLE_DELAY", v.raw.SettleDelay, 0, time.Hour),
 		RunBudget:       v.duration("RUN_BUDGET", v.raw.RunBudget, time.Second, maxBudget),
+		LedgerKeep:      v.duration("LEDGER_KEEP", v.raw.LedgerKeep, 24*time.Hour, 90*24*time.Hour),
+		Health:          v.boolean("HEALTH_TABLE", v.raw.HealthTable),
 	}
+	s.AuditAges = v.auditAges(s.LedgerKeep)
 	if complaint := checkSchedule(v.raw.PollSchedule); complaint != "" && !v.reported("POLL_SCHEDULE") {
 		v.add("POLL_SCHEDULE", complaint)
 	}
@@ -70,6 +73,38 @@ func (v *validator) integer(setting, text string, lo, hi int) int {
 		v.addf(setting, "is %s: use a whole number from %d to %d", shown(text), lo, hi)
 	}
 	return n
+}
+
+func (v *validator) boolean(setting, text string) bool {
+	if v.reported(setting) {
+		return false
+	}
+	b, err := strconv.ParseBool(strings.ToLower(text))
+	if err != nil {
+		v.addf(setting, "is %s: use true or false", shown(text))
+	}
+	return b
+}
+
+// auditAges reads a list of ages; "off" is the empty one.
+func (v *validator) auditAges(keep time.Duration) (ages []time.Duration) {
+	const setting = "AUDIT_AGES"
+	if strings.EqualFold(v.raw.AuditAges, "off") || v.reported(setting) {
+		return nil
+	}
+	for text := range strings.SplitSeq(v.raw.AuditAges, ",") {
+		age := v.duration(setting, strings.TrimSpace(text), 5*time.Minute, 144*time.Hour)
+		if v.reported(setting) {
+			return nil
+		}
+		ages = append(ages, age)
+	}
+	slices.Sort(ages)
+	ages = slices.Compact(ages)
+	if oldest := ages[len(ages)-1]; oldest >= keep && !v.reported("LEDGER_KEEP") {
+		v.addf("LEDGER_KEEP", "is %s, but windows are audited when they are %s old (%s): remember ids for longer than that", brief(keep), brief(oldest), setting)
+	}
+	return ages
 }
 
 func (v *validator) duration(setting, text string, lo, hi time.Duration) time.Duration {

@@ -99,6 +99,7 @@ func TestLoadValid(t *testing.T) {
 		"account key": s.State.Account.Key.Reveal(),
 		"schedule":    s.PollSchedule, "lookback": s.InitialLookback, "settle": s.SettleDelay,
 		"budget": s.RunBudget, "level": s.LogLevel,
+		"audit": s.AuditAges, "keep": s.LedgerKeep, "health": s.Health,
 	}
 	want := map[string]any{
 		"tenant": "acme", "base": "https://acme.api.identitynow.com", "version": "v1", "limit": 1000,
@@ -110,6 +111,8 @@ func TestLoadValid(t *testing.T) {
 		"account key": canaryKey,
 		"schedule":    "0 * * * * *", "lookback": 24 * time.Hour, "settle": time.Minute,
 		"budget": 4 * time.Minute, "level": slog.LevelInfo,
+		"audit": []time.Duration{5 * time.Minute, 15 * time.Minute, time.Hour, 6 * time.Hour, 24 * time.Hour},
+		"keep":  168 * time.Hour, "health": true,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("settings (-want +got):\n%s", diff)
@@ -161,6 +164,9 @@ func TestAcceptedSpellings(t *testing.T) {
 		{"empty limit", map[string]string{"LIMIT": " "}, func(s config.Settings) any { return s.Limit }, 1000},
 		{"no settling", map[string]string{"SETTLE_DELAY": "0"}, func(s config.Settings) any { return s.SettleDelay }, time.Duration(0)},
 		{"longest budget", map[string]string{"RUN_BUDGET": "9m"}, func(s config.Settings) any { return s.RunBudget }, 9 * time.Minute},
+		{"no audit", map[string]string{"AUDIT_AGES": "OFF"}, func(s config.Settings) any { return len(s.AuditAges) }, 0},
+		{"audit ages in any order", map[string]string{"AUDIT_AGES": "1h, 5m,1h"}, func(s config.Settings) any { return s.AuditAges }, []time.Duration{5 * time.Minute, time.Hour}},
+		{"no health table", map[string]string{"HEALTH_TABLE": "False"}, func(s config.Settings) any { return s.Health }, false},
 		{"debug", map[string]string{"LOG_LEVEL": "DEBUG"}, func(s config.Settings) any { return s.LogLevel }, slog.LevelDebug},
 		{"schedule with names and steps", map[string]string{"POLL_SCHEDULE": "30 */5 8-18/2,20 1 JAN-march Mon-Fri"}, func(s config.Settings) any { return s.PollSchedule }, "30 */5 8-18/2,20 1 JAN-march Mon-Fri"},
 		{"ndjson in small letters", map[string]string{"INGESTION_API": "ndjson", "CUSTOMER_ID": "-", "SHARED_KEY": "-"}, func(s config.Settings) any { return s.IngestionAPI }, config.UseNDJSON},
@@ -219,6 +225,11 @@ func TestProblems(t *testing.T) {
 		{"settling too long", env{"SETTLE_DELAY": "61m"}, "SETTLE_DELAY", "0s to 1h"},
 		{"budget beyond the host's patience", env{"RUN_BUDGET": "10m"}, "RUN_BUDGET", "1s to 9m"},
 		{"budget of zero", env{"RUN_BUDGET": "0s"}, "RUN_BUDGET", "1s to 9m"},
+		{"audit of windows that are still open", env{"AUDIT_AGES": "1m,1h"}, "AUDIT_AGES", "5m to 144h"},
+		{"audit without ages", env{"AUDIT_AGES": "5m,,1h"}, "AUDIT_AGES", "unit"},
+		{"audit of what is forgotten", env{"AUDIT_AGES": "48h", "LEDGER_KEEP": "24h"}, "LEDGER_KEEP", "AUDIT_AGES"},
+		{"ledger for an hour", env{"LEDGER_KEEP": "1h"}, "LEDGER_KEEP", "24h to 2160h"},
+		{"health that is no yes or no", env{"HEALTH_TABLE": "perhaps"}, "HEALTH_TABLE", "true or false"},
 		{"unknown level", env{"LOG_LEVEL": "loud"}, "LOG_LEVEL", `"loud"`},
 		{"five fields", env{"POLL_SCHEDULE": "*/5 * * * *"}, "POLL_SCHEDULE", "five fields"},
 		{"one field", env{"POLL_SCHEDULE": "@hourly"}, "POLL_SCHEDULE", "1 fields"},

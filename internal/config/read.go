@@ -53,6 +53,9 @@ type raw struct {
 	InitialLookback string `envconfig:"INITIAL_LOOKBACK"`
 	SettleDelay     string `envconfig:"SETTLE_DELAY"`
 	RunBudget       string `envconfig:"RUN_BUDGET"`
+	AuditAges       string `envconfig:"AUDIT_AGES"`
+	LedgerKeep      string `envconfig:"LEDGER_KEEP"`
+	HealthTable     string `envconfig:"HEALTH_TABLE"`
 	LogLevel        string `envconfig:"LOG_LEVEL"`
 }
 

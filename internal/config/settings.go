@@ -35,7 +35,14 @@ type Settings struct {
 	InitialLookback time.Duration
 	SettleDelay     time.Duration
 	RunBudget       time.Duration
-	LogLevel        slog.Level
+
+	// AuditAges are ascending; none means no audit.
+	AuditAges []time.Duration
+	// LedgerKeep is longer than any of them.
+	LedgerKeep time.Duration
+	// Health says whether runs are told in a table of their own.
+	Health   bool
+	LogLevel slog.Level
 }
 
 // IngestionAPI selects the sink.

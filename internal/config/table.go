@@ -53,6 +53,9 @@ func Table() []Setting {
 		{Name: "INITIAL_LOOKBACK", Default: "24h", Meaning: "How far back the very first run begins. Durations look like `90s`, `4m`, `24h`."},
 		{Name: "SETTLE_DELAY", Default: "60s", Meaning: "How far the newest search window stays behind now, 0 to 1h, so that events have been indexed."},
 		{Name: "RUN_BUDGET", Default: "4m", Meaning: "A run stops starting work before this is spent, 1s to 9m; the next one goes on."},
+		{Name: "AUDIT_AGES", Default: "5m,15m,1h,6h,24h", Meaning: "How old a closed window of events is when its count at the source is compared with what was delivered, each from 5m to 144h; `off` for no audit. What was indexed late is found this way."},
+		{Name: "LEDGER_KEEP", Default: "168h", Meaning: "How long delivered ids are remembered, 24h to 2160h; longer than the largest of `AUDIT_AGES`."},
+		{Name: "HEALTH_TABLE", Default: "true", Meaning: "Write one row for each stream and run to `SailPointIDN_Health_CL`, so that silence and lag can be alerted on: `true` or `false`."},
 		{Name: "LOG_LEVEL", Default: "info", Meaning: "`debug`, `info`, `warn` or `error`."},
 	}
 }

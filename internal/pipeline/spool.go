@@ -63,8 +63,8 @@ func (t *run) spool(ctx context.Context, batch []Record) error {
 	return t.remember(ctx, batch)
 }
 
-// drainSpool delivers what earlier runs could not. A sink that is still down
-// ends neither the spool nor the run.
+// drainSpool delivers what earlier runs could not. When that fails the run goes
+// on reading, because the source forgets.
 func (t *run) drainSpool(ctx context.Context) error {
 	if t.Spool == nil {
 		return nil
@@ -77,15 +77,15 @@ func (t *run) drainSpool(ctx context.Context) error {
 		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)/4)
 		defer cancel()
 	}
-	var writeErr error
 	err := t.Spool.Drain(ctx, t.report.Stream, func(ctx context.Context, batch []Record) error {
 		// These are in the ledger already.
-		writeErr = t.deliver(ctx, batch, false, func(context.Context, []Record) error { return nil })
-		return writeErr
+		return t.deliver(ctx, batch, false, func(context.Context, []Record) error { return nil })
 	})
-	if writeErr != nil && outer.Err() == nil {
-		t.down = writeErr
-		t.log.Debug("spool is waiting for the sink", "stream", t.report.Stream, "seconds", time.Since(begin).Seconds(), "error", writeErr.Error())
+	if err != nil && outer.Err() == nil {
+		// The sink is down, or an object of the spool can't be read. Either way
+		// what comes now goes behind it, and is safe there.
+		t.down = err
+		t.log.Debug("spool is waiting", "stream", t.report.Stream, "seconds", time.Since(begin).Seconds(), "error", err.Error())
 		return nil
 	}
 	return err

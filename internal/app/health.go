@@ -1,0 +1,52 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/health"
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/quarantine"
+	"github.com/idn-sentinel/idn-sentinel/internal/version"
+)
+
+// healthTimeout bounds what is spent on telling how a run went: the run itself
+// is over, and its budget may be, too.
+const healthTimeout = 10 * time.Second
+
+// tellHealth writes a row for each stream of a run. A row that can't be written
+// is a warning in the log and no failure: its absence is what alerts look for.
+func (a *App) tellHealth(ctx context.Context, reports []pipeline.Report, throttled int64) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), healthTimeout)
+	defer cancel()
+	run := health.Run{
+		ID: uuid.NewString(), Org: a.settings.Tenant, Version: version.String(), Ended: time.Now(),
+		Throttled: throttled, Deprecated: a.source.Stats().Deprecated,
+	}
+	rows := make([]pipeline.Record, 0, len(reports))
+	kept := quarantine.New(a.store, a.settings.Tenant)
+	for _, rep := range reports {
+		if rep.State == pipeline.Locked {
+			continue // the other run tells
+		}
+		waiting, _, err := kept.Count(ctx, rep.Stream)
+		if err != nil {
+			waiting = 0
+			a.options.Log.Warn("quarantine could not be counted", "stream", rep.Stream, "error", err.Error())
+		}
+		row, err := health.Record(run, rep, waiting)
+		if err != nil {
+			a.options.Log.Warn("health row could not be made", "stream", rep.Stream, "error", err.Error())
+			continue
+		}
+		rows = append(rows, row)
+	}
+	if len(rows) == 0 {
+		return
+	}
+	if err := a.sink.Write(ctx, health.Stream, rows); err != nil {
+		a.options.Log.Warn("health rows could not be written", "error", err.Error())
+	}
+}

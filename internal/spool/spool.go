@@ -1,0 +1,170 @@
+// Package spool keeps batches in the state store while the sink is down, for a
+// stream whose source forgets its records within a day or two.
+//
+// The objects are {tenant}/spool/{stream}/{number}, where the number is the time
+// of storing in nanoseconds since 1970 with 19 digits, or one more than the
+// newest there is, so that their order is that of their keys. Each holds one
+// batch: a JSON line that says what follows, then for each record a JSON line
+// with its id, time and length, and its bytes verbatim.
+package spool
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"path"
+	"strconv"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/state"
+)
+
+// version of the format that this package writes and reads.
+const version = 1
+
+// ErrNewer says that an object was written by a newer version of the program.
+var ErrNewer = errors.New("written by a newer version")
+
+// Store is the spool of one tenant.
+type Store struct {
+	store  state.Store
+	tenant string
+}
+
+var _ pipeline.Spool = (*Store)(nil)
+
+// New returns the spool of a tenant, the first element of the keys. It does
+// nothing by itself.
+func New(store state.Store, tenant string) *Store { return &Store{store, tenant} }
+
+func (s *Store) prefix(stream string) string { return s.tenant + "/spool/" + stream + "/" }
+
+// Put implements [pipeline.Spool].
+func (s *Store) Put(ctx context.Context, stream string, batch []pipeline.Record) error {
+	next := time.Now().UnixNano()
+	for info, err := range s.store.List(ctx, s.prefix(stream)) {
+		if err != nil {
+			return fmt.Errorf("spool %s: %w", stream, err)
+		}
+		if n, err := strconv.ParseInt(path.Base(info.Key), 10, 64); err == nil && n >= next {
+			next = n + 1
+		}
+	}
+	key := fmt.Sprintf("%s%019d", s.prefix(stream), next)
+	if _, err := s.store.Put(ctx, key, Encode(stream, batch), state.Absent); err != nil {
+		return fmt.Errorf("spool %s: %w", stream, err)
+	}
+	return nil
+}
+
+// Drain implements [pipeline.Spool]. An object that can't be read stops it: the
+// error names the key, and nothing behind it is delivered out of order or lost.
+func (s *Store) Drain(ctx context.Context, stream string, write func(context.Context, []pipeline.Record) error) error {
+	for info, err := range s.store.List(ctx, s.prefix(stream)) {
+		if err != nil {
+			return fmt.Errorf("drain spool of %s: %w", stream, err)
+		}
+		obj, err := s.store.Get(ctx, info.Key)
+		if errors.Is(err, state.ErrNotFound) {
+			continue // another process delivered it
+		}
+		if err != nil {
+			return fmt.Errorf("drain spool of %s: %w", stream, err)
+		}
+		batch, err := Decode(stream, obj.Data)
+		if err != nil {
+			return fmt.Errorf("spool object %q: %w", info.Key, err)
+		}
+		if err := write(ctx, batch); err != nil {
+			return err
+		}
+		// Delivered: a removal that is cut short would deliver it again.
+		done, cancel := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
+		err = s.store.Delete(done, info.Key)
+		cancel()
+		if err != nil {
+			return fmt.Errorf("drain spool of %s: %w", stream, err)
+		}
+	}
+	return nil
+}
+
+// head is the first line of an object.
+type head struct {
+	Version int    `json:"version"`
+	Stream  string `json:"stream"`
+	Records int    `json:"records"`
+	// SHA256 is that of everything behind the line, in hex.
+	SHA256 string `json:"sha256"`
+}
+
+// line precedes the bytes of a record.
+type line struct {
+	ID     string    `json:"id"`
+	Time   time.Time `json:"time,omitzero"`
+	Length int       `json:"length"`
+}
+
+// Encode writes a batch.
+func Encode(stream string, batch []pipeline.Record) []byte {
+	var body bytes.Buffer
+	for _, r := range batch {
+		body.Write(marshal(line{r.ID, r.Time, len(r.Raw)}))
+		body.Write(r.Raw)
+		body.WriteByte('\n')
+	}
+	sum := sha256.Sum256(body.Bytes())
+	return append(marshal(head{version, stream, len(batch), hex.EncodeToString(sum[:])}), body.Bytes()...)
+}
+
+// marshal can't fail on these types. An id may hold invalid UTF-8.
+func marshal(v any) []byte {
+	b, err := json.Marshal(v, jsontext.AllowInvalidUTF8(true))
+	if err != nil {
+		panic(fmt.Sprintf("encode spool: %v", err))
+	}
+	return append(b, '\n')
+}
+
+// Decode reads a batch. It fails on an object that is damaged, of another stream, or newer.
+func Decode(stream string, data []byte) ([]pipeline.Record, error) {
+	first, body, ok := bytes.Cut(data, []byte("\n"))
+	var h head
+	if err := json.Unmarshal(first, &h); !ok || err != nil || h.Version < 1 {
+		return nil, damaged("its first line can't be read")
+	}
+	if h.Version > version {
+		return nil, fmt.Errorf("version %d: %w; upgrade the app", h.Version, ErrNewer)
+	}
+	if h.Stream != stream {
+		return nil, damaged(fmt.Sprintf("it belongs to %q", h.Stream))
+	}
+	if sum := sha256.Sum256(body); hex.EncodeToString(sum[:]) != h.SHA256 {
+		return nil, damaged("its checksum is wrong")
+	}
+	var batch []pipeline.Record
+	for len(body) > 0 {
+		var l line
+		text, rest, ok := bytes.Cut(body, []byte("\n"))
+		if err := json.Unmarshal(text, &l, jsontext.AllowInvalidUTF8(true)); !ok || err != nil || l.Length < 0 || l.Length >= len(rest) || rest[l.Length] != '\n' {
+			return nil, damaged("a record can't be read")
+		}
+		batch = append(batch, pipeline.Record{ID: l.ID, Time: l.Time, Raw: jsontext.Value(rest[:l.Length:l.Length])})
+		body = rest[l.Length+1:]
+	}
+	if len(batch) != h.Records {
+		return nil, damaged(fmt.Sprintf("it holds %d records instead of %d", len(batch), h.Records))
+	}
+	return batch, nil
+}
+
+func damaged(why string) error {
+	return fmt.Errorf("is damaged (%s): restore it from a backup, or delete it and accept that its records are lost unless the source still shows them", why)
+}

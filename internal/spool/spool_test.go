@@ -1,0 +1,185 @@
+package spool_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/spool"
+	"github.com/idn-sentinel/idn-sentinel/internal/state"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/mem"
+)
+
+const stream = "SailPointIDN_Triggers"
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func batch(from, to int) (b []pipeline.Record) {
+	for i := from; i < to; i++ {
+		id := fmt.Sprintf("r%d", i)
+		b = append(b, pipeline.Record{ID: id, Time: time.Date(2026, 9, 1, 0, 0, i, 0, time.UTC), Raw: jsontext.Value("{\"id\": \"" + id + "\",\n\"n\":1}")})
+	}
+	return b
+}
+
+func TestPutAndDrain(t *testing.T) {
+	store := &mem.Store{}
+	s := spool.New(store, "acme")
+	ctx := t.Context()
+	for i := range 5 {
+		if err := s.Put(ctx, stream, batch(i*10, i*10+10)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Put(ctx, "Other", batch(900, 901)); err != nil {
+		t.Fatal(err)
+	}
+	// The sink fails at the third batch: the first two are gone, the rest waits.
+	down := errors.New("down")
+	var got []pipeline.Record
+	n := 0
+	take := func(_ context.Context, b []pipeline.Record) error {
+		if n++; n == 3 {
+			return down
+		}
+		got = append(got, b...)
+		return nil
+	}
+	if err := s.Drain(ctx, stream, take); !errors.Is(err, down) {
+		t.Errorf("Drain: %v, want the error of write", err)
+	}
+	// What comes now goes behind what waits.
+	if err := s.Put(ctx, stream, batch(50, 60)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Drain(ctx, stream, take); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(batch(0, 60), got); diff != "" {
+		t.Errorf("drained (-want +got):\n%s", diff)
+	}
+	if err := s.Drain(ctx, stream, func(context.Context, []pipeline.Record) error { return errors.New("not empty") }); err != nil {
+		t.Error(err)
+	}
+}
+
+// Order survives a clock that is set back.
+func TestClockSetBack(t *testing.T) {
+	store := &mem.Store{}
+	future := fmt.Sprintf("acme/spool/%s/%019d", stream, time.Now().Add(time.Hour).UnixNano())
+	if _, err := store.Put(t.Context(), future, spool.Encode(stream, batch(0, 1)), state.Absent); err != nil {
+		t.Fatal(err)
+	}
+	s := spool.New(store, "acme")
+	if err := s.Put(t.Context(), stream, batch(1, 2)); err != nil {
+		t.Fatal(err)
+	}
+	var got []pipeline.Record
+	if err := s.Drain(t.Context(), stream, func(_ context.Context, b []pipeline.Record) error { got = append(got, b...); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(batch(0, 2), got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// A removal that fails is told: the batch may come again, but is never lost.
+func TestStoreFails(t *testing.T) {
+	broken := errors.New("broken")
+	for _, op := range []mem.Op{mem.List, mem.Get, mem.Put, mem.Delete} {
+		t.Run(string(op), func(t *testing.T) {
+			fail := false
+			store := &mem.Store{Before: func(o mem.Op, _ string) error {
+				if fail && o == op {
+					return broken
+				}
+				return nil
+			}}
+			s := spool.New(store, "acme")
+			if err := s.Put(t.Context(), stream, batch(0, 3)); err != nil {
+				t.Fatal(err)
+			}
+			fail = true
+			putErr := s.Put(t.Context(), stream, batch(3, 4))
+			drainErr := s.Drain(t.Context(), stream, func(context.Context, []pipeline.Record) error { return nil })
+			if !errors.Is(putErr, broken) && !errors.Is(drainErr, broken) {
+				t.Errorf("Put: %v, Drain: %v", putErr, drainErr)
+			}
+		})
+	}
+}
+
+func TestDecodeRefuses(t *testing.T) {
+	good := spool.Encode(stream, batch(0, 3))
+	tests := map[string]struct {
+		data []byte
+		want string
+	}{
+		"empty":          {nil, "damaged"},
+		"cut":            {good[:len(good)-5], "checksum"},
+		"one bit":        {bytes.Replace(good, []byte(`"r1"`), []byte(`"r7"`), 1), "checksum"},
+		"other stream":   {bytes.Replace(good, []byte(stream), []byte("SailPointIDN_Eventzzz"), 1), "belongs to"},
+		"newer":          {bytes.Replace(good, []byte(`"version":1`), []byte(`"version":2`), 1), "upgrade"},
+		"records differ": {bytes.Replace(good, []byte(`"records":3`), []byte(`"records":4`), 1), "instead of 4"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			if _, err := spool.Decode(stream, tt.data); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("Decode: %v, want it to say %q", err, tt.want)
+			}
+		})
+	}
+}
+
+// Objects that version 1 wrote are read for ever.
+func TestGolden(t *testing.T) {
+	name := filepath.Join("testdata", "v1.spool")
+	if *update {
+		if err := os.MkdirAll("testdata", 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, spool.Encode(stream, batch(0, 3)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	data, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := spool.Decode(stream, data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(batch(0, 3), got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add(spool.Encode(stream, batch(0, 3)))
+	f.Add([]byte(`{"version":1}` + "\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		b, err := spool.Decode(stream, data)
+		if err != nil {
+			return
+		}
+		again, err := spool.Decode(stream, spool.Encode(stream, b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(b, again); diff != "" {
+			t.Errorf("(-first +again):\n%s", diff)
+		}
+	})
+}
