@@ -1,0 +1,82 @@
+package app
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/config"
+)
+
+// Describe says what the settings come to, in a few lines without secrets. The
+// ids of clients are left out too: they are easily swapped with their secrets.
+func Describe(s config.Settings, o Options) []Finding {
+	return []Finding{
+		{"settings: source", Passed, fmt.Sprintf("tenant %s at %s, API version %s, pages of %d events", s.Tenant, s.BaseURL, s.APIVersion, s.Limit)},
+		{"settings: destination", Passed, destination(s)},
+		{"settings: state", Passed, Place(s, o)},
+		{"settings: run", Passed, fmt.Sprintf("a first run begins %s back, the newest %s are left to settle, a run takes at most %s, log level %s",
+			brief(s.InitialLookback), brief(s.SettleDelay), brief(s.RunBudget), strings.ToLower(s.LogLevel.String()))},
+	}
+}
+
+func destination(s config.Settings) string {
+	switch {
+	case s.IngestionAPI == config.UseDataCollector:
+		return fmt.Sprintf("DataCollector, workspace %s at %s", s.DataCollector.WorkspaceID, s.DataCollector.URL)
+	case s.NDJSONPath != "":
+		return fmt.Sprintf("%s to the file %s", s.IngestionAPI, s.NDJSONPath)
+	}
+	return string(s.IngestionAPI) + " to standard output"
+}
+
+// Place says where the state is kept.
+func Place(s config.Settings, o Options) string {
+	switch {
+	case o.Store != nil:
+		return "in memory, forgotten at the end"
+	case s.State.Dir != "":
+		if abs, err := filepath.Abs(s.State.Dir); err == nil {
+			return "folder " + abs
+		}
+		return "folder " + s.State.Dir
+	}
+	a := s.State.Account
+	return fmt.Sprintf("container %s at %s, signed in with %s (%s)", s.State.Container, a.BlobEndpoint, article(string(a.Auth)), a.Setting)
+}
+
+func article(noun string) string {
+	if strings.ContainsRune("aeiou", rune(noun[0])) {
+		return "an " + noun
+	}
+	return "a " + noun
+}
+
+// brief writes a duration without zero parts: 4m, not 4m0s.
+func brief(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
+
+// printable makes a text that a service sent fit for one line.
+func printable(text string) string {
+	const most = 60
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, text)
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "…"
+	}
+	return text
+}
