@@ -1,0 +1,215 @@
+package main
+
+import (
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/synth"
+	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/tenant"
+	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/workspace"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"idnsentinel": main})
+}
+
+// Canaries: no output may hold one of these.
+const (
+	canarySecret = "canary-client-secret-4e0b"
+	canaryOther  = "canary-wrong-secret-91aa"
+)
+
+// canaryKey is the key of the workspace.
+func canaryKey() string {
+	return base64.StdEncoding.EncodeToString([]byte("canary-workspace-key-8d52"))
+}
+
+// stage is a tenant and a workspace for one script. The tenant's data lie in the
+// past, so that every run of a script sees the same.
+type stage struct {
+	tenant    *tenant.Tenant
+	workspace *workspace.Workspace
+	settings  []string // NAME=value
+
+	held    chan struct{} // closed when the first batch is held back
+	release chan struct{} // closed when no more are
+	posts   atomic.Int64  // of events
+	free    sync.Once
+}
+
+// options of a stage; the zero value is well behaved.
+type options struct {
+	events int           // 0 means 300
+	scopes []string      // nil means both
+	ahead  time.Duration // of the workspace's clock
+	hold   int64         // the number of the first post of events that is held back until release; 0 means none
+	shape  synth.Shape   // of event 7
+}
+
+func newStage(o options) (s *stage, closeAll func()) {
+	if o.events == 0 {
+		o.events = 300
+	}
+	begin := time.Now().Add(-2 * time.Hour)
+	generator := synth.New(synth.Options{Start: begin, Plain: true, Rate: float64(o.events) / time.Hour.Seconds(), With: map[int]synth.Shape{7: o.shape}})
+	s = &stage{
+		tenant:    &tenant.Tenant{Name: "acme", ClientID: "5f0c1a52-9d3e-4c7b-8a61-2e4b7d90c3f1", ClientSecret: canarySecret, Scopes: o.scopes, Backlog: generator, BacklogSize: o.events},
+		workspace: &workspace.Workspace{Key: canaryKey(), Now: func() time.Time { return time.Now().Add(o.ahead) }},
+		held:      make(chan struct{}), release: make(chan struct{}),
+	}
+	for i := range 20 {
+		s.tenant.AddInvocation(synth.New(synth.Options{Start: begin, Plain: true}).Invocation(i))
+	}
+	t := httptest.NewServer(s.tenant)
+	w := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Log-Type") == "SailPointIDN_Events" {
+			n := s.posts.Add(1)
+			if n == o.hold {
+				close(s.held)
+			}
+			if o.hold > 0 && n >= o.hold {
+				select {
+				case <-s.release:
+				case <-r.Context().Done():
+					return
+				}
+			}
+		}
+		s.workspace.ServeHTTP(rw, r)
+	}))
+	s.settings = []string{
+		"TENANT_ID=acme", "SAILPOINT_BASE_URL=" + t.URL, "CLIENT_ID=" + s.tenant.ClientID, "CLIENT_SECRET=" + canarySecret,
+		"CUSTOMER_ID=" + workspace.DefaultID, "SHARED_KEY=" + canaryKey(), "logAnalyticsUri=" + w.URL, "LOG_LEVEL=debug",
+	}
+	return s, func() {
+		s.letGo()
+		t.CloseClientConnections()
+		t.Close()
+		w.CloseClientConnections()
+		w.Close()
+	}
+}
+
+// letGo ends the holding back.
+func (s *stage) letGo() { s.free.Do(func() { close(s.release) }) }
+
+// leak returns the name of a secret that is in text, or "".
+func (s *stage) leak(text string) string {
+	secrets := map[string]string{"client secret": canarySecret, "other secret": canaryOther, "workspace key": canaryKey()}
+	for _, token := range s.tenant.Tokens() {
+		secrets["access token"] = token
+		if strings.Contains(text, token) {
+			break
+		}
+	}
+	for name, value := range secrets {
+		if strings.Contains(text, value) {
+			return name
+		}
+	}
+	return ""
+}
+
+// TestScripts runs testdata/*.txtar. They have these commands of their own:
+//
+//	stage [events=N] [scopes=A,B] [ahead=DURATION] [shape=NAME]
+//	    serves a tenant and a workspace, and sets the settings for them
+//	exits STATUS PROGRAM [ARGUMENT...]
+//	    runs a program, which must end with this status and show no secret
+//	rows TABLE N
+//	    the table must have N rows, each once
+func TestScripts(t *testing.T) {
+	stages := sync.Map{} // by working directory
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Condition: func(name string) (bool, error) {
+			if name == "root" {
+				return os.Geteuid() == 0, nil
+			}
+			return false, errors.New("unknown condition")
+		},
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("STATE_URL", "file://"+filepath.ToSlash(filepath.Join(env.WorkDir, "state")))
+			env.Setenv("GORACE", "atexit_sleep_ms=0")
+			env.Setenv("OTHER_SECRET", canaryOther)
+			env.Setenv("OTHER_KEY", base64.StdEncoding.EncodeToString([]byte(canaryOther)))
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"stage": func(ts *testscript.TestScript, _ bool, args []string) {
+				s, closeAll := newStage(parseOptions(ts, args))
+				ts.Defer(closeAll)
+				stages.Store(ts.Getenv("WORK"), s)
+				for _, setting := range s.settings {
+					name, value, _ := strings.Cut(setting, "=")
+					ts.Setenv(name, value)
+				}
+			},
+			"exits": func(ts *testscript.TestScript, _ bool, args []string) {
+				want, got := args[0], 0
+				if err := ts.Exec(args[1], args[2:]...); err != nil {
+					var exit *exec.ExitError
+					if !errors.As(err, &exit) {
+						ts.Fatalf("%v", err)
+					}
+					got = exit.ExitCode()
+				}
+				out, said := ts.ReadFile("stdout"), ts.ReadFile("stderr")
+				if strconv.Itoa(got) != want {
+					ts.Fatalf("exit status %d, want %s", got, want)
+				}
+				if s, ok := stages.Load(ts.Getenv("WORK")); ok {
+					if name := s.(*stage).leak(out + said); name != "" {
+						ts.Fatalf("shows the %s", name)
+					}
+				}
+				if strings.Contains(out+said, canaryOther) {
+					ts.Fatalf("shows a secret")
+				}
+			},
+			"rows": func(ts *testscript.TestScript, _ bool, args []string) {
+				s, _ := stages.Load(ts.Getenv("WORK"))
+				ids, n := s.(*stage).workspace.Table(args[0]).IDs(), s.(*stage).workspace.Table(args[0]).Count()
+				if strconv.Itoa(n) != args[1] || len(ids) != n {
+					ts.Fatalf("%s has %d rows and %d ids, want %s of both", args[0], n, len(ids), args[1])
+				}
+			},
+		},
+	})
+}
+
+func parseOptions(ts *testscript.TestScript, args []string) (o options) {
+	for _, arg := range args {
+		name, value, _ := strings.Cut(arg, "=")
+		var err error
+		switch name {
+		case "events":
+			o.events, err = strconv.Atoi(value)
+		case "scopes":
+			o.scopes = strings.Split(value, ",")
+		case "ahead":
+			o.ahead, err = time.ParseDuration(value)
+		case "shape":
+			o.shape = map[string]synth.Shape{"long-tokens": synth.LongTokens, "poison": synth.Poison}[value]
+		default:
+			err = errors.New("no such option")
+		}
+		ts.Check(err)
+	}
+	return o
+}

@@ -1,0 +1,165 @@
+// Package cli is the operator's command line, idnsentinel.
+//
+//	idnsentinel check     try settings, token, scopes, state and workspace, each by itself
+//	idnsentinel poll      run once, as the function does on each tick of its timer
+//	idnsentinel version   name the build
+//
+// It reads the same settings as the function, from the environment or from a
+// local.settings.json (see [settingsFlags]), and builds the connector with
+// package app; nothing here knows a service.
+//
+// What a command is asked for goes to stdout: records, findings, JSON.
+// Everything else goes to stderr: progress, the table of a run, logs, errors. An error is one line
+// that says what happened and how to mend it, and a second one, "hint:", where
+// to look next. No secret is in any of them.
+//
+// The exit status is 0 when all went well, 1 when a stream or a check failed, and 2 when
+// nothing was tried, because a setting or the command line is wrong.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+// The exit statuses.
+const (
+	statusOK = iota
+	statusFailed
+	statusUnusable
+)
+
+// Process is what a command gets from the process that it runs in.
+type Process struct {
+	Args     []string // without the program's name
+	Out, Err io.Writer
+	// Width returns the columns of the terminal that Err is; nil if it is none.
+	Width func() int
+}
+
+// Main runs the command line of this process and returns the exit status. The
+// first interrupt stops softly: what was acknowledged is committed. The
+// second ends the process at once.
+func Main() int {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-stop
+		signal.Stop(stop) // before anybody is told, so that the next one does its work
+		cancel()
+	}()
+	p := Process{Args: os.Args[1:], Out: os.Stdout, Err: os.Stderr}
+	if fd := int(os.Stderr.Fd()); term.IsTerminal(fd) {
+		p.Width = func() int {
+			width, _, err := term.GetSize(fd)
+			if err != nil {
+				return 80
+			}
+			return width
+		}
+	}
+	return Run(ctx, p)
+}
+
+// Run runs a command line. Cancelling ctx is a soft stop. It changes the
+// environment of the process: that is where package config reads from.
+func Run(ctx context.Context, p Process) int {
+	root := rootCommand(p)
+	root.SetArgs(p.Args)
+	root.SetOut(p.Out)
+	root.SetErr(p.Err)
+	err := root.ExecuteContext(ctx)
+	var known *failure
+	switch {
+	case err == nil:
+		return statusOK
+	case !errors.As(err, &known):
+		known = &failure{statusUnusable, err.Error(), "idnsentinel --help shows how it is used"}
+	}
+	if known.text != "" {
+		fmt.Fprintf(p.Err, "idnsentinel: %s\n", known.text)
+	}
+	if known.hint != "" {
+		fmt.Fprintf(p.Err, "hint: %s\n", known.hint)
+	}
+	return known.status
+}
+
+// failure is how a command ends other than well.
+type failure struct {
+	status int
+	text   string // what happened; "" if it was told already
+	hint   string // where to look next; "" for nowhere
+}
+
+func (f *failure) Error() string { return f.text }
+
+func rootCommand(p Process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "idnsentinel",
+		Short: "Check and run the connector from SailPoint IdentityNow to Microsoft Sentinel",
+		Long: `Idnsentinel brings audit data of SailPoint IdentityNow (Identity Security Cloud)
+into a Microsoft Sentinel workspace. In Azure a function does that every minute;
+this command does the same by hand, with the same settings, and finds out what is
+wrong when something is.
+
+Start with a settings file. Copy local.settings.example.json to
+local.settings.json, fill in the values in <angle brackets>, then:
+
+  1. idnsentinel check --settings local.settings.json
+     tries every setting, credential and permission, and ingests nothing
+  2. idnsentinel poll --settings local.settings.json --ingestion-api ndjson
+     prints what would be sent, and touches no checkpoint
+  3. idnsentinel poll --settings local.settings.json
+     does one real run`,
+		Example: `  idnsentinel check --settings local.settings.json
+  idnsentinel poll --help`,
+		Args:              noSuchCommand,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+	}
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usage(cmd, err.Error())
+	})
+	cmd.AddCommand(checkCommand(p), pollCommand(p), versionCommand())
+	for _, sub := range cmd.Commands() {
+		sub.Args = noArguments
+	}
+	return cmd
+}
+
+func noSuchCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	text := fmt.Sprintf("there is no command %q", args[0])
+	if like := cmd.SuggestionsFor(args[0]); len(like) > 0 {
+		text += "; did you mean " + strings.Join(like, " or ") + "?"
+	}
+	return usage(cmd, text)
+}
+
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return usage(cmd, fmt.Sprintf("%s takes no arguments, only flags, and there is %q", cmd.Name(), args[0]))
+}
+
+// usage is the failure of a command line that can't be understood.
+func usage(cmd *cobra.Command, text string) error {
+	return &failure{statusUnusable, text, cmd.CommandPath() + " --help shows how it is used"}
+}

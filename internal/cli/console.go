@@ -1,0 +1,164 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+)
+
+// redrawEvery is how often the line of progress moves.
+const redrawEvery = 150 * time.Millisecond
+
+// console is stderr: lines of text, and below them, on a terminal, one line that
+// shows the progress of a run. Lines may be written by several goroutines.
+type console struct {
+	out   io.Writer
+	width func() int // nil if out is no terminal
+
+	mu      sync.Mutex
+	bar     *progressbar.ProgressBar // nil while there is no line of progress
+	begin   time.Time
+	streams []standing // in the order of their first reports
+}
+
+// standing is how far a stream is.
+type standing struct {
+	pipeline.Report
+	after time.Duration // since the begin
+}
+
+func newConsole(p Process) *console { return &console{out: p.Err, width: p.Width} }
+
+// Write writes whole lines above the line of progress.
+func (c *console) Write(lines []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.bar != nil {
+		_ = c.bar.Clear() // it is drawn again soon
+	}
+	return c.out.Write(lines)
+}
+
+// say writes one line.
+func (c *console) say(format string, args ...any) { fmt.Fprintf(c, format+"\n", args...) }
+
+// progress notes how far a stream is.
+func (c *console) progress(r pipeline.Report) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := standing{r, time.Since(c.begin)}
+	i := slices.IndexFunc(c.streams, func(old standing) bool { return old.Stream == r.Stream })
+	if i < 0 {
+		c.streams = append(c.streams, now)
+		return
+	}
+	c.streams[i] = now
+}
+
+// show draws the line of progress until the returned function is called, which
+// removes it. Without a terminal both do nothing.
+func (c *console) show() (remove func()) {
+	if c.width == nil {
+		return func() {}
+	}
+	c.mu.Lock()
+	c.begin = time.Now()
+	c.bar = progressbar.NewOptions(-1,
+		progressbar.OptionSetWriter(c.out),
+		progressbar.OptionSpinnerType(14),
+		progressbar.OptionSetSpinnerChangeInterval(0), // it moves when it is drawn, and only then
+		progressbar.OptionSetElapsedTime(false),
+		progressbar.OptionUseANSICodes(true),
+	)
+	c.draw()
+	c.mu.Unlock()
+
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		tick := time.NewTicker(redrawEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-tick.C:
+				c.mu.Lock()
+				c.draw()
+				c.mu.Unlock()
+			}
+		}
+	}()
+	return func() {
+		close(stop)
+		<-stopped
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		_ = c.bar.Clear()
+		c.bar = nil
+	}
+}
+
+// draw draws the line, cut to the terminal: one that wraps can't be removed.
+func (c *console) draw() {
+	const around = 5 // the spinner and the blanks
+	text := []rune(c.line())
+	if most := max(c.width()-around, 10); len(text) > most {
+		text = append(text[:most-1], '…')
+	}
+	c.bar.Describe(string(text))
+}
+
+// line is for each stream the records sent, how many that is in a second, and the lag.
+func (c *console) line() string {
+	if len(c.streams) == 0 {
+		return "reading"
+	}
+	texts := make([]string, len(c.streams))
+	for i, s := range c.streams {
+		texts[i] = fmt.Sprintf("%s %d sent", short(s.Stream), s.Sent)
+		if s.Sent > 0 && s.after >= time.Second { // before, it says little
+			texts[i] += fmt.Sprintf(", %.0f/s", float64(s.Sent)/s.after.Seconds())
+		}
+		if s.LagSeconds > 0 {
+			texts[i] += ", " + lag(s.LagSeconds) + " behind"
+		}
+	}
+	return strings.Join(texts, " · ")
+}
+
+// short is the name of a stream without what all of them begin with.
+func short(stream string) string { return strings.TrimPrefix(stream, "SailPointIDN_") }
+
+// lag writes seconds as people say them: 45s, 12m, 3h20m, 5d4h. "-" is for none.
+func lag(seconds float64) string {
+	const day = 24 * time.Hour
+	d := time.Duration(seconds * float64(time.Second)).Round(time.Second)
+	switch {
+	case d <= 0:
+		return "-"
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%ds", d/time.Second)
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", d/time.Minute)
+	case d < 2*day:
+		return parts(d, time.Hour, "h", time.Minute, "m")
+	}
+	return parts(d, day, "d", time.Hour, "h")
+}
+
+// parts writes d in two units, or in one if it is whole.
+func parts(d, unit time.Duration, name string, part time.Duration, partName string) string {
+	text := fmt.Sprintf("%d%s", d/unit, name)
+	if rest := d % unit / part; rest > 0 {
+		text += fmt.Sprintf("%d%s", rest, partName)
+	}
+	return text
+}

@@ -1,0 +1,227 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/spf13/cobra"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/app"
+	"github.com/idn-sentinel/idn-sentinel/internal/config"
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+)
+
+// minBudget is the shortest run that can do something.
+const minBudget = time.Second
+
+// poll is a poll command under way.
+type poll struct {
+	settingsFlags
+	budget  time.Duration
+	asJSON  bool
+	console *console
+	out     io.Writer
+}
+
+func pollCommand(p Process) *cobra.Command {
+	c := &poll{console: newConsole(p), out: p.Out}
+	cmd := &cobra.Command{
+		Use:   "poll",
+		Short: "Run once against the real services, or only look at the records",
+		Long: `Poll runs the connector once, as the function does on each tick of its timer: it
+reads search events and trigger invocations of the tenant from where the last run
+stopped (the checkpoint), and posts them to the workspace. It may run beside the
+function: a stream that the other one is at work on is "locked" and left alone.
+
+` + settingsHelp + `
+
+Look first: with --ingestion-api ndjson the records are printed as lines of JSON
+instead, {"stream":…,"record":…}, beginning INITIAL_LOOKBACK ago. No workspace and no
+storage account is needed then, and no checkpoint is touched: each look begins
+anew. Add --state file:///dir to go on where the last look stopped.
+
+At the end a table on stderr says for each stream how the run ended: "drained"
+(everything is delivered), "budget" (time was up, the next run goes on), "locked",
+or "failed" with the reason. Ctrl-C stops softly: what the workspace acknowledged
+is remembered. A second Ctrl-C ends at once; then the batches in flight may be sent
+again by the next run.
+
+The exit status is 0 if no stream failed, 1 if one did, and 2 if nothing was tried
+because a setting or a flag is wrong.`,
+		Example: `  # one run with the settings of a file
+  idnsentinel poll --settings local.settings.json
+
+  # what would be sent, of the last hour
+  INITIAL_LOOKBACK=1h idnsentinel poll --settings local.settings.json --ingestion-api ndjson
+
+  # catch up for up to two hours
+  idnsentinel poll --settings local.settings.json --budget 2h
+
+  # the numbers of the run for a script
+  idnsentinel poll --settings local.settings.json --json`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd) },
+	}
+	c.add(cmd)
+	cmd.Flags().DurationVar(&c.budget, "budget", 0, "how long the run may take, like 90s or 2h, instead of RUN_BUDGET; there is no upper limit")
+	cmd.Flags().BoolVar(&c.asJSON, "json", false, "print the numbers of the run as JSON to stdout instead of the table")
+	return cmd
+}
+
+func (c *poll) run(cmd *cobra.Command) error {
+	if cmd.Flags().Changed("budget") && c.budget < minBudget {
+		return usage(cmd, fmt.Sprintf("--budget is %v: give it at least %v", c.budget, minBudget))
+	}
+	l, err := c.load()
+	if err != nil {
+		return l.unusable(cmd, &c.settingsFlags, err)
+	}
+	if c.budget > 0 {
+		l.RunBudget = c.budget
+	}
+	toStdout := l.IngestionAPI == config.UseNDJSON && l.NDJSONPath == ""
+	if toStdout && c.asJSON {
+		return &failure{
+			statusUnusable, "the records and the numbers of --json would both go to stdout",
+			"set NDJSON_PATH to a file for the records, or leave --json out",
+		}
+	}
+	o := l.options(c.console)
+	o.Out, o.Progress = c.out, c.console.progress
+	a, err := app.Open(l.Settings, o)
+	if err != nil {
+		return &failure{statusUnusable, err.Error(), c.hint(cmd)}
+	}
+	c.announce(l, o)
+	runs, err := c.poll(cmd.Context(), a, l.RunBudget)
+	if err != nil {
+		return &failure{statusFailed, err.Error(), c.again() + " tests every part by itself"}
+	}
+	return c.conclude(cmd.Context(), l, runs)
+}
+
+func (c *poll) announce(l loaded, o app.Options) {
+	if l.look {
+		c.console.say("this run looks only: records go to %s, checkpoints are not touched", orElse(l.NDJSONPath, "stdout"))
+		return
+	}
+	c.console.say("polling tenant %s into %s; state: %s; budget %s", l.Tenant, l.IngestionAPI, app.Place(l.Settings, o), lag(l.RunBudget.Seconds()))
+}
+
+func orElse(text, fallback string) string {
+	if text == "" {
+		return fallback
+	}
+	return text
+}
+
+// poll is the run with everything that is seen of it meanwhile.
+func (c *poll) poll(ctx context.Context, a *app.App, budget time.Duration) ([]pipeline.Report, error) {
+	defer c.console.show()()
+	told := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(told)
+		c.console.say("stopping: what is under way is finished and remembered; Ctrl-C again ends at once")
+	})
+	defer func() {
+		if !stop() {
+			<-told // before the table
+		}
+	}()
+	ctx, cancel := context.WithTimeout(ctx, budget)
+	defer cancel()
+	return a.Poll(ctx)
+}
+
+// conclude tells the outcome.
+func (c *poll) conclude(ctx context.Context, l loaded, runs []pipeline.Report) error {
+	failed := slices.ContainsFunc(runs, func(r pipeline.Report) bool { return r.State == pipeline.Failed })
+	if c.asJSON {
+		if err := printJSON(c.out, runs); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprint(c.console, table(runs))
+		c.remarks(ctx, l, runs)
+	}
+	if failed {
+		return &failure{statusFailed, "", c.again() + " tests every part by itself"}
+	}
+	return nil
+}
+
+// table is one line for each stream.
+func table(runs []pipeline.Report) string {
+	const title = "STREAM"
+	longest := len(title)
+	for _, r := range runs {
+		longest = max(longest, len(r.Stream))
+	}
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(w, "%-*s\tSTATE\tFETCHED\tSENT\tDUPLICATES\tCONFORMED\tQUARANTINED\tLAG\t\n", longest, title)
+	for _, r := range runs {
+		fmt.Fprintf(w, "%-*s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t\n", longest, r.Stream, r.State, r.Fetched, r.Sent, r.Duplicates, r.Conformed, r.Quarantined, lag(r.LagSeconds))
+	}
+	_ = w.Flush() // to memory
+	return b.String()
+}
+
+// remarks say what a reader of the table should know, each once.
+func (c *poll) remarks(ctx context.Context, l loaded, runs []pipeline.Report) {
+	tell := func(kind string, of func(pipeline.Report) []string) {
+		var texts []string
+		streams := map[string][]string{}
+		for _, r := range runs {
+			for _, text := range of(r) {
+				if streams[text] == nil {
+					texts = append(texts, text)
+				}
+				streams[text] = append(streams[text], r.Stream)
+			}
+		}
+		for _, text := range texts {
+			c.console.say("%s: %s: %s", kind, strings.Join(streams[text], ", "), text)
+		}
+	}
+	tell("note", func(r pipeline.Report) []string {
+		switch {
+		case r.State == pipeline.Locked:
+			return []string{"another run is at work on it, the function's or another poll; it was left alone"}
+		case r.State == pipeline.Budget && ctx.Err() == nil && l.look:
+			return []string{"time was up and there is more: give a larger --budget, or a smaller INITIAL_LOOKBACK"}
+		case r.State == pipeline.Budget && ctx.Err() == nil:
+			return []string{"time was up and there is more: the next run goes on; a larger --budget does more at once"}
+		}
+		return nil
+	})
+	tell("note", func(r pipeline.Report) []string {
+		if r.Quarantined == 0 || l.look {
+			return nil
+		}
+		return []string{fmt.Sprintf("what could not be sent is kept in the state under %s/quarantine, with the reason", l.Tenant)}
+	})
+	tell("warning", func(r pipeline.Report) []string { return r.Warnings })
+	tell("error", func(r pipeline.Report) []string {
+		if r.Error == "" {
+			return nil
+		}
+		return []string{r.Error}
+	})
+}
+
+// printJSON prints v for people and programs.
+func printJSON(w io.Writer, v any) error {
+	b, err := json.Marshal(v, jsontext.WithIndent("  "))
+	if err != nil {
+		return fmt.Errorf("encode the output: %w", err)
+	}
+	_, err = w.Write(append(b, '\n'))
+	return err
+}

@@ -1,0 +1,218 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/app"
+	"github.com/idn-sentinel/idn-sentinel/internal/config"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/mem"
+)
+
+// settingsFlags say where the settings come from. A flag wins over the
+// environment, and the environment over the file.
+type settingsFlags struct {
+	file         string
+	ingestionAPI string
+	state        string
+	verbose      bool
+}
+
+const settingsHelp = `Settings are those of the function. They come from the environment and, with
+--settings, from a file like Azure Functions' local.settings.json. What is in the
+environment already wins over the file, a flag wins over both.`
+
+func (f *settingsFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.file, "settings", "", "read settings from this `file`, a local.settings.json; values in the environment win")
+	flags.StringVar(&f.ingestionAPI, "ingestion-api", "", "destination instead of INGESTION_API: `ndjson` (lines of JSON, to look first) or DataCollector")
+	flags.StringVar(&f.state, "state", "", "where checkpoints are, instead of STATE_URL: file:///dir or azblob://container, as a `url`")
+	flags.BoolVarP(&f.verbose, "verbose", "v", false, "log what happens to stderr, as LOG_LEVEL=debug does")
+}
+
+// loaded are settings and what to do with them.
+type loaded struct {
+	config.Settings
+	// from is where settings were found, as far as it is not evident.
+	from map[string]string
+	// look is set when the run is only for looking: its state is forgotten.
+	look bool
+}
+
+// load puts the settings together and reads them. It returns a *config.Problems
+// for what is wrong in them, and a *failure for anything else.
+func (f *settingsFlags) load() (loaded, error) {
+	l := loaded{from: map[string]string{}}
+	if f.file != "" {
+		for _, s := range config.Table() {
+			if os.Getenv(s.Name) != "" {
+				l.from[s.Name] = "the environment"
+			}
+		}
+		if err := l.readFile(f.file); err != nil {
+			return l, err
+		}
+	}
+	own := config.IngestionAPI(os.Getenv("INGESTION_API"))
+	ownState := stateURL()
+	for name, flag := range map[string]struct{ name, value string }{
+		"INGESTION_API": {"--ingestion-api", f.ingestionAPI}, "STATE_URL": {"--state", f.state},
+	} {
+		if flag.value != "" {
+			if err := l.set(name, flag.value, flag.name); err != nil {
+				return l, err
+			}
+		}
+	}
+	var err error
+	l.Settings, err = config.Load()
+	if f.verbose {
+		l.LogLevel = slog.LevelDebug
+	}
+	if l.IngestionAPI == config.UseNDJSON {
+		l.look = f.state == ""
+		if f.state != "" && stateURL() == ownState && !strings.EqualFold(string(own), string(config.UseNDJSON)) {
+			return l, &failure{
+				statusUnusable, "--state names the place of the real checkpoints (STATE_URL): what is only printed would count as delivered, and never reach the workspace",
+				"use another place, for instance --state file:///tmp/look, or leave --state out to look without checkpoints",
+			}
+		}
+	}
+	if l.look {
+		err = withoutState(err)
+	}
+	return l, err
+}
+
+// stateURL is where the settings as they are now keep the state.
+func stateURL() string {
+	if url := strings.TrimSpace(os.Getenv("STATE_URL")); url != "" {
+		return strings.TrimRight(url, "/")
+	}
+	for _, s := range config.Table() {
+		if s.Name == "STATE_URL" {
+			return s.Default
+		}
+	}
+	return ""
+}
+
+func (l *loaded) readFile(path string) error {
+	values, err := config.ReadFile(path)
+	if err != nil {
+		return &failure{statusUnusable, err.Error(), "settings may also be environment variables; idnsentinel poll --help says more"}
+	}
+	for _, v := range values {
+		if os.Getenv(v.Name) != "" || v.Text == "" {
+			continue
+		}
+		if err := l.set(v.Name, v.Text, path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// set puts a setting into the environment. The error of the system is not shown:
+// nobody knows whether it quotes the value.
+func (l *loaded) set(name, value, from string) error {
+	if os.Setenv(name, value) != nil {
+		return &failure{statusUnusable, fmt.Sprintf("setting %q of %s can't be an environment variable: it has a character that is not allowed there", name, from), ""}
+	}
+	l.from[name] = from
+	return nil
+}
+
+// withoutState drops the problems of settings that only state in memory does without.
+func withoutState(err error) error {
+	var problems *config.Problems
+	if !errors.As(err, &problems) {
+		return err
+	}
+	rest := slices.DeleteFunc(slices.Clone(problems.List), func(p config.Problem) bool {
+		return p.Setting == "STATE_URL" || p.Setting == "AZURE_CLIENT_ID" ||
+			strings.HasPrefix(p.Setting, "AZURE_STORAGE_") || strings.HasPrefix(p.Setting, "AzureWebJobsStorage")
+	})
+	if len(rest) == 0 {
+		return nil
+	}
+	return &config.Problems{List: rest}
+}
+
+// findings are the problems of the settings, each with where its value was found.
+func (l *loaded) findings(problems *config.Problems) []app.Finding {
+	list := make([]app.Finding, len(problems.List))
+	for i, p := range problems.List {
+		detail := p.Message
+		if from := l.from[p.Setting]; from != "" {
+			detail += " (in " + from + ")"
+		}
+		list[i] = app.Finding{Item: p.Setting, State: app.Failed, Detail: detail}
+	}
+	return list
+}
+
+// unusable is the failure of a command over an error of load.
+func (l *loaded) unusable(cmd *cobra.Command, f *settingsFlags, err error) error {
+	var problems *config.Problems
+	if !errors.As(err, &problems) {
+		return err
+	}
+	var b strings.Builder
+	noun := "settings need"
+	if len(problems.List) == 1 {
+		noun = "setting needs"
+	}
+	fmt.Fprintf(&b, "%d %s attention", len(problems.List), noun)
+	for _, finding := range l.findings(problems) {
+		fmt.Fprintf(&b, "\n  %s: %s", finding.Item, finding.Detail)
+	}
+	return &failure{statusUnusable, b.String(), f.hint(cmd)}
+}
+
+// hint says where settings can be set.
+func (f *settingsFlags) hint(cmd *cobra.Command) string {
+	if f.file == "" {
+		return "settings were taken from the environment only; " + cmd.CommandPath() + " --settings local.settings.json reads a file, too"
+	}
+	return "mend them in " + f.file + " or in the environment, which wins over the file"
+}
+
+// options are what the settings can't say.
+func (l *loaded) options(c *console) app.Options {
+	o := app.Options{Log: slog.New(slog.NewTextHandler(c, &slog.HandlerOptions{Level: logLevel(l.LogLevel)}))}
+	if l.look {
+		o.Store = &mem.Store{}
+	}
+	return o
+}
+
+// logLevel leaves out what the commands tell in their own way.
+func logLevel(level slog.Level) slog.Level {
+	if level == slog.LevelInfo {
+		return slog.LevelWarn
+	}
+	return level
+}
+
+// again is the command that checks with the same settings.
+func (f *settingsFlags) again() string {
+	words := []string{"idnsentinel check"}
+	for _, flag := range []struct{ name, value string }{{"--settings", f.file}, {"--ingestion-api", f.ingestionAPI}, {"--state", f.state}} {
+		if flag.value == "" {
+			continue
+		}
+		if strings.ContainsAny(flag.value, " \t'\"$&;|<>()`\\*?") {
+			flag.value = strconv.Quote(flag.value)
+		}
+		words = append(words, flag.name, flag.value)
+	}
+	return strings.Join(words, " ")
+}
