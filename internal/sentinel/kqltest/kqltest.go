@@ -231,8 +231,7 @@ var running = sync.OnceValues(func() (*engine, error) { //nolint:gochecknoglobal
 	if err != nil {
 		return nil, err
 	}
-	var errs strings.Builder
-	cmd.Stderr = &errs
+	cmd.Stderr = os.Stderr // when node dies, the reason stands above the failed test
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start node: %w", err)
 	}
