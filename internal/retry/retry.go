@@ -21,6 +21,9 @@ type Policy struct {
 	Max         time.Duration // longest wait of our own choosing; 0 means 30 s
 	MaxAfter    time.Duration // longest wait that a service may ask for; 0 means 2 min
 	MaxAttempts int           // 0 means as many as fit before the deadline
+	// Jitter returns a random part of d, from 0 to d; nil means one of package
+	// rand. A simulation sets it so that its waits depend on its seed alone.
+	Jitter func(d time.Duration) time.Duration
 }
 
 // waiter is an error that may go away after a while.
@@ -92,7 +95,11 @@ func (p Policy) wait(attempt int, after time.Duration) time.Duration {
 	if shift := attempt - 1; shift < 16 && lo<<shift < hi {
 		d = lo << shift
 	}
-	d = d/2 + rand.N(d/2+1)
+	jitter := p.Jitter
+	if jitter == nil {
+		jitter = func(d time.Duration) time.Duration { return rand.N(d + 1) }
+	}
+	d = d/2 + jitter(d/2)
 	return max(d, min(after, ask))
 }
 

@@ -115,3 +115,17 @@ func TestAfter(t *testing.T) {
 		})
 	}
 }
+
+// With a jitter of its own a policy waits the same each time.
+func TestJitter(t *testing.T) {
+	for share, want := range map[time.Duration]time.Duration{0: 250 * time.Millisecond, 1: 500 * time.Millisecond} {
+		synctest.Test(t, func(t *testing.T) {
+			p := retry.Policy{MaxAttempts: 2, Jitter: func(d time.Duration) time.Duration { return share * d }}
+			start := time.Now()
+			_ = p.Do(t.Context(), nil, func(context.Context) error { return temporary{} })
+			if got := time.Since(start); got != want {
+				t.Errorf("waited %v, want %v", got, want)
+			}
+		})
+	}
+}
