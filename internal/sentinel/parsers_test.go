@@ -324,15 +324,15 @@ func TestTriggers(t *testing.T) {
 func TestHealth(t *testing.T) {
 	s := kqltest.NewScene(t, now, "health")
 	run := func(id, stream, state string) kqltest.Doc {
-		return kqltest.Doc{"TimeGenerated": "2026-09-02T11:00:00Z", "run_id": id, "stream": stream, "state": state, "fetched": 10, "lag_seconds": 61.5, "deprecated": false, "audited_through": "2026-09-02T10:00:00Z"}
+		return kqltest.Doc{"TimeGenerated": "2026-09-02T11:00:00Z", "run_id": id, "stream": stream, "state": state, "ended": "2026-09-02T11:00:00Z", "spooled": 2, "fetched": 10, "lag_seconds": 61.5, "deprecated": false, "audited_through": "2026-09-02T10:00:00Z"}
 	}
 	s.Classic(kqltest.HealthTable, run(uuid, "SailPointIDN_Events", "drained"), run(uuid, "SailPointIDN_Events", "drained"), run(uuid, "SailPointIDN_Triggers", "failed"), run("", "SailPointIDN_Events", "locked"))
 	want := []kqltest.Row{
-		{"RunId": "", "Stream": "SailPointIDN_Events", "State": "locked", "Fetched": 10.0, "LagSeconds": 61.5, "Deprecated": false, "AuditedThrough": "2026-09-02T10:00:00Z", "Repaired": nil},
-		{"RunId": hex32, "Stream": "SailPointIDN_Events", "State": "drained", "Fetched": 10.0, "LagSeconds": 61.5, "Deprecated": false, "AuditedThrough": "2026-09-02T10:00:00Z", "Repaired": nil},
-		{"RunId": hex32, "Stream": "SailPointIDN_Triggers", "State": "failed", "Fetched": 10.0, "LagSeconds": 61.5, "Deprecated": false, "AuditedThrough": "2026-09-02T10:00:00Z", "Repaired": nil},
+		{"RunId": "", "Stream": "SailPointIDN_Events", "State": "locked", "Fetched": 10.0, "Spooled": 2.0, "Ended": "2026-09-02T11:00:00Z", "LagSeconds": 61.5, "Deprecated": false, "AuditedThrough": "2026-09-02T10:00:00Z", "Repaired": nil},
+		{"RunId": hex32, "Stream": "SailPointIDN_Events", "State": "drained", "Fetched": 10.0, "Spooled": 2.0, "Ended": "2026-09-02T11:00:00Z", "LagSeconds": 61.5, "Deprecated": false, "AuditedThrough": "2026-09-02T10:00:00Z", "Repaired": nil},
+		{"RunId": hex32, "Stream": "SailPointIDN_Triggers", "State": "failed", "Fetched": 10.0, "Spooled": 2.0, "Ended": "2026-09-02T11:00:00Z", "LagSeconds": 61.5, "Deprecated": false, "AuditedThrough": "2026-09-02T10:00:00Z", "Repaired": nil},
 	}
-	out := s.Run(t, "SailPointIDNHealth | sort by RunId asc, Stream asc | project RunId, Stream, State, Fetched, LagSeconds, Deprecated, AuditedThrough, Repaired")
+	out := s.Run(t, "SailPointIDNHealth | sort by RunId asc, Stream asc | project RunId, Stream, State, Fetched, Spooled, Ended, LagSeconds, Deprecated, AuditedThrough, Repaired")
 	if diff := cmp.Diff(want, out.Rows); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
