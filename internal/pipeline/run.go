@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 )
 
 // run is the state of one run of a [Runner].
@@ -42,6 +44,7 @@ type original struct {
 // news that no time is left to fetch another.
 type fetched struct {
 	page   Page
+	size   int64 // what it holds of the allowance for fetching ahead
 	err    error
 	budget bool
 }
@@ -72,26 +75,30 @@ func (t *run) all(ctx context.Context) (State, error) {
 	return state, err
 }
 
-// tail walks the stream from the checkpoint to its end. The next page is fetched while the
-// last one is delivered; everything else happens in order in this goroutine.
+// tail walks the stream from the checkpoint to its end. The next pages are
+// fetched while the last ones are delivered; everything else happens in order in
+// this goroutine.
 func (t *run) tail(ctx context.Context) (State, error) {
 	fetchCtx, stop := context.WithCancel(ctx)
 	gatherFor := gatherFor
 	if deadline, ok := ctx.Deadline(); ok {
 		gatherFor = min(gatherFor, time.Until(deadline)/4)
 	}
-	pages := make(chan fetched)
-	go t.fetchAll(fetchCtx, t.saved.Cursor, pages)
+	pages := make(chan fetched, 64)
+	ahead := semaphore.NewWeighted(int64(t.flushBytes()))
+	go t.fetchAll(fetchCtx, t.saved.Cursor, pages, ahead)
 	// The goroutine must be gone before the report is read, whatever way the run ends.
 	defer func() {
 		stop()
 		for f := range pages { // nothing of it was gathered, so nothing of it is lost
+			ahead.Release(f.size)
 			t.log.Debug("page fetched ahead is dropped", "stream", t.report.Stream, "records", len(f.page.Records))
 		}
 		t.report.Retries = t.retries.Load()
 	}()
 
 	for f := range pages {
+		ahead.Release(f.size)
 		if f.budget || f.err != nil {
 			// What was fetched before is good; it is delivered first.
 			if err := t.flush(ctx); err != nil {
@@ -122,8 +129,10 @@ func (t *run) tail(ctx context.Context) (State, error) {
 	return t.outcome(ctx, context.Cause(ctx))
 }
 
-// fetchAll sends page after page, and closes the channel behind the last one.
-func (t *run) fetchAll(ctx context.Context, after Cursor, out chan<- fetched) {
+// fetchAll sends page after page, and closes the channel behind the last one. It
+// fetches ahead of the delivery by as much as one batch holds, so that source and
+// sink are both kept busy and memory stays bounded.
+func (t *run) fetchAll(ctx context.Context, after Cursor, out chan<- fetched, ahead *semaphore.Weighted) {
 	defer close(out)
 	defer func() {
 		if p := recover(); p != nil {
@@ -131,6 +140,13 @@ func (t *run) fetchAll(ctx context.Context, after Cursor, out chan<- fetched) {
 		}
 	}()
 	send := func(f fetched) bool {
+		for _, r := range f.page.Records {
+			f.size += int64(len(r.Raw))
+		}
+		f.size = min(f.size, int64(t.flushBytes()))
+		if ahead.Acquire(ctx, f.size) != nil {
+			return false
+		}
 		select {
 		case out <- f:
 			return f.err == nil && !f.budget
