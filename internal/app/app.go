@@ -53,6 +53,9 @@ type Options struct {
 	Out io.Writer
 	// Progress is called after each commit, from the goroutine of each stream.
 	Progress func(pipeline.Report)
+	// Wrap, if set, may put something around the parts of each stream's runner before
+	// it runs. It is for simulations, which watch what the parts do to each other.
+	Wrap func(*pipeline.Runner)
 }
 
 // undatedEvery is how often events without an event time are looked for: no
@@ -142,6 +145,9 @@ func (a *App) runner(s stream) *pipeline.Runner {
 	}
 	if s.forgets {
 		r.Spool = spool.New(a.store, tenant)
+	}
+	if a.options.Wrap != nil {
+		a.options.Wrap(r)
 	}
 	return r
 }
