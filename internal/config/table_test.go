@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"flag"
 	"os"
 	"path/filepath"
 	"slices"
@@ -176,5 +177,30 @@ func TestReadFile(t *testing.T) {
 	}
 	if _, err := config.ReadFile(filepath.Join(t.TempDir(), "none.json")); err == nil || !strings.Contains(err.Error(), "example") {
 		t.Errorf("error of a missing file is %v", err)
+	}
+}
+
+var update = flag.Bool("update", false, "write the settings table into the README")
+
+// The README shows the table that the program has.
+func TestREADME(t *testing.T) {
+	const name, begin, end = "../../README.md", "<!-- settings: generated from internal/config, go test ./internal/config -update -->\n", "<!-- /settings -->"
+	data, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, rest, ok1 := strings.Cut(string(data), begin)
+	shown, tail, ok2 := strings.Cut(rest, end)
+	if !ok1 || !ok2 {
+		t.Fatalf("the markers are gone: %q … %q", begin, end)
+	}
+	if *update {
+		if err := os.WriteFile(name, []byte(head+begin+config.Markdown()+end+tail), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if diff := cmp.Diff(config.Markdown(), shown); diff != "" {
+		t.Errorf("run go test ./internal/config -update (-program +README):\n%s", diff)
 	}
 }
