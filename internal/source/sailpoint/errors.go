@@ -93,13 +93,7 @@ func (c *Client) details(body []byte) string {
 // excerpt makes a text that a service sent fit for an error: short, printable,
 // and without the secrets that an echoing proxy may have put into it.
 func (c *Client) excerpt(text string) string {
-	c.tokens.mu.Lock()
-	var access string
-	if c.tokens.current != nil {
-		access = c.tokens.current.access.Reveal()
-	}
-	c.tokens.mu.Unlock()
-	for _, hidden := range []string{c.cfg.ClientSecret.Reveal(), access} {
+	for _, hidden := range append(c.tokens.secrets(), c.cfg.ClientSecret.Reveal()) {
 		if hidden != "" {
 			text = strings.ReplaceAll(text, hidden, "(secret)")
 			text = strings.ReplaceAll(text, url.QueryEscape(hidden), "(secret)")

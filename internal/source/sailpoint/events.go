@@ -165,7 +165,7 @@ func (e *Events) run(ctx context.Context, q query, wantTypes bool) (*rows, error
 	if err != nil {
 		return nil, err
 	}
-	r, err := readRows(body, q.order, wantTypes)
+	r, err := readRows(body, &q, wantTypes)
 	if err != nil {
 		return nil, e.c.malformed(e.c.search.name, body, err)
 	}

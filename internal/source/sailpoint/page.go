@@ -33,12 +33,12 @@ const (
 
 // readRows makes records of a page. Their Raw are parts of body, and their ids
 // parts of one string: a page costs a handful of allocations, not one per row.
-func readRows(body []byte, o order, wantTypes bool) (*rows, error) {
+func readRows(body []byte, q *query, wantTypes bool) (*rows, error) {
 	names := []string{"id", "created", "type"}
 	if !wantTypes {
 		names = names[:pickType]
 	}
-	guess := len(body)/512 + 1 // events have about 1 KB
+	guess := min(len(body)/512+1, q.limit) // events have about 1 KB
 	r := &rows{records: make([]pipeline.Record, 0, guess)}
 	ids := idArena{text: make([]byte, 0, 65*guess), ends: make([]int, 0, guess)}
 	var created, id, fallback, lastID []byte // id and created of the last row with both; the last of each
@@ -72,7 +72,7 @@ func readRows(body []byte, o order, wantTypes bool) (*rows, error) {
 	ids.assign(r.records)
 	r.lastID = string(lastID)
 	switch {
-	case o == byCreatedAndID && len(created) > 0:
+	case q.order == byCreatedAndID && len(created) > 0:
 		r.last, r.lastAt = place{Created: string(created), ID: string(id)}, createdAt
 	case len(fallback) > 0:
 		r.last, r.lastAt = place{Created: string(fallback)}, r.newest

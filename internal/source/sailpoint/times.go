@@ -14,9 +14,6 @@ func parseTime(text []byte) (time.Time, bool) {
 	if t.UnmarshalText(text) == nil {
 		return t.UTC(), true
 	}
-	if len(text) > 40 {
-		return time.Time{}, false
-	}
 	for _, layout := range []string{
 		"2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05Z07:00", "2006-01-02T15:04:05",
 		"2006-01-02 15:04:05Z0700", "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05",

@@ -42,7 +42,21 @@ type token struct {
 type tokens struct {
 	mu      sync.Mutex
 	current *token
-	pending *tokenCall
+	// previous is the one before: what is said about it may still have to be masked.
+	previous *token
+	pending  *tokenCall
+}
+
+// secrets are the tokens that may show up in an answer.
+func (t *tokens) secrets() (out []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, tok := range []*token{t.current, t.previous} {
+		if tok != nil {
+			out = append(out, tok.access.Reveal())
+		}
+	}
+	return out
 }
 
 // tokenCall is a request under way, shared by all who wait for it.
@@ -110,6 +124,7 @@ func (c *Client) renewToken(ctx context.Context, call *tokenCall) {
 		err = &pipeline.Retryable{Err: fmt.Errorf("get token: no answer within %v", tokenTimeout)}
 	}
 
+	defer close(call.done)
 	c.tokens.mu.Lock()
 	defer c.tokens.mu.Unlock()
 	var passing *pipeline.Retryable
@@ -119,11 +134,13 @@ func (c *Client) renewToken(ctx context.Context, call *tokenCall) {
 		tok, err = &token{access: old.access, expires: old.expires, renew: time.Now().Add(renewPause)}, nil
 	}
 	if err == nil {
+		if old := c.tokens.current; old != nil {
+			c.tokens.previous = old
+		}
 		c.tokens.current = tok
 	}
 	c.tokens.forget(call)
 	call.tok, call.err = tok, err
-	close(call.done)
 }
 
 // dropToken forgets t, which the API refused, unless it has been replaced already.
@@ -131,7 +148,7 @@ func (c *Client) dropToken(t *token) {
 	c.tokens.mu.Lock()
 	defer c.tokens.mu.Unlock()
 	if c.tokens.current == t {
-		c.tokens.current = nil
+		c.tokens.previous, c.tokens.current = t, nil
 	}
 }
 

@@ -238,7 +238,7 @@ func passingFault(t *testing.T, w *World, inject func()) {
 		t.Fatalf("got %v, want an error that may be retried", err)
 	}
 	// As long as the pipeline would wait at most, whatever the service asks for.
-	time.Sleep(min(r.After, 2*time.Minute)) //nolint:forbidigo // of the bubble's clock
+	<-time.After(min(r.After, 2*time.Minute))
 	got := l.fetch(src, after)
 	if diff := cmp.Diff(ids(want), ids(got)); diff != "" {
 		t.Errorf("records after the fault (-want +got):\n%s", diff)
