@@ -67,6 +67,8 @@ func (s *Sink) explain(ctx context.Context, err error) error {
 		return fmt.Errorf("the workspace's host has no certificate that this machine trusts: a TLS-inspecting proxy in between must let *.ods.opinsights.azure.com pass: %w", err)
 	case errors.As(err, &redirect):
 		return fmt.Errorf("check logAnalyticsUri, and whether a proxy asks for a sign-in: %w", err)
+	case transport.IsTransient(err):
+		return &pipeline.Retryable{Err: fmt.Errorf("%w: if that stays so, check whether this machine may go there (firewall, HTTPS_PROXY)", err)}
 	default:
 		return &pipeline.Retryable{Err: err}
 	}

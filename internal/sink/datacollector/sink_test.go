@@ -284,7 +284,7 @@ func TestNetworkErrors(t *testing.T) {
 		retryable bool
 		words     string
 	}{
-		"refused":     {&net.OpError{Op: "dial", Err: errors.New("connection refused")}, true, "connection refused"},
+		"refused":     {&net.OpError{Op: "dial", Err: errors.New("connection refused")}, true, "connection refused: if that stays so, check whether this machine may go there"},
 		"cut":         {io.ErrUnexpectedEOF, true, "unexpected EOF"},
 		"odd":         {errors.New("no idea"), true, "no idea"},
 		"no_host":     {&net.DNSError{IsNotFound: true, Name: "host"}, false, "CUSTOMER_ID and logAnalyticsUri"},

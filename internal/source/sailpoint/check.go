@@ -73,13 +73,13 @@ func (c *Client) Info(ctx context.Context) (Info, error) {
 	if err != nil {
 		return Info{}, err
 	}
-	ep := &endpoint{name: what, paths: []string{"/oauth/info"}}
-	switch {
-	case resp.StatusCode == http.StatusNotFound:
+	switch status := resp.StatusCode; {
+	case status == http.StatusOK:
+	case status == http.StatusTooManyRequests, status == http.StatusRequestTimeout, status >= 500:
+		return Info{}, c.refused(&endpoint{name: what}, resp)
+	default: // no credentials were sent, so none can be at fault
 		transport.Discard(resp)
-		return Info{}, c.missing(ep)
-	case resp.StatusCode != http.StatusOK:
-		return Info{}, c.refused(ep, resp)
+		return Info{}, &refusal{status, fmt.Sprintf("%s: status %d: %s does not answer as the SailPoint API does: check TENANT_ID or SAILPOINT_BASE_URL", what, status, c.host())}
 	}
 	body, err := transport.ReadAll(resp, 1<<20)
 	if err != nil {

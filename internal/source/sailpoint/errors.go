@@ -67,7 +67,7 @@ func (c *Client) details(body []byte) string {
 	text := strings.TrimSpace(api.Error + " " + api.Message)
 	for i, m := range api.Messages {
 		if i == 0 || strings.HasPrefix(m.Locale, "en") {
-			text = m.Text
+			text = strings.TrimSuffix(m.Text, ".") // the remedy follows behind a colon
 		}
 	}
 	if err != nil || text == "" && api.DetailCode == "" {
@@ -117,7 +117,7 @@ func (c *Client) networkFailure(ctx context.Context, what string, err error) err
 	case errors.As(err, &redirect):
 		return fmt.Errorf("%s: check TENANT_ID or SAILPOINT_BASE_URL: %w", what, err)
 	case transport.IsTransient(err):
-		return &pipeline.Retryable{Err: fmt.Errorf("%s: %w", what, err)}
+		return &pipeline.Retryable{Err: fmt.Errorf("%s: %w: if that stays so, check SAILPOINT_BASE_URL and whether this machine may go there (firewall, HTTPS_PROXY)", what, err)}
 	default:
 		return fmt.Errorf("%s: %w", what, err)
 	}

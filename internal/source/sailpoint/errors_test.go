@@ -36,8 +36,8 @@ func TestAPIErrors(t *testing.T) {
 		want outcome
 		text []string
 	}{
-		"forbidden":      {reply{403, nil, api}, outcome{}, []string{"search: status 403 (403 Forbidden, trackingId 63f891e0735f4cc8): The server refuses.", "scope sp:search:read", "CLIENT_ID"}},
-		"bad_request":    {reply{400, nil, strings.ReplaceAll(api, "403 Forbidden", "400.1 Bad request content")}, outcome{}, []string{"400.1 Bad request content", "63f891e0735f4cc8", "The server refuses."}},
+		"forbidden":      {reply{403, nil, api}, outcome{}, []string{"search: status 403 (403 Forbidden, trackingId 63f891e0735f4cc8): The server refuses: the token", "scope sp:search:read", "CLIENT_ID"}},
+		"bad_request":    {reply{400, nil, strings.ReplaceAll(api, "403 Forbidden", "400.1 Bad request content")}, outcome{}, []string{"400.1 Bad request content", "63f891e0735f4cc8", "The server refuses"}},
 		"server_error":   {reply{500, nil, strings.ReplaceAll(api, "403 Forbidden", "500.0 Internal Fault")}, outcome{Retry: true}, []string{"500.0 Internal Fault", "63f891e0735f4cc8"}},
 		"throttled":      {reply{429, map[string]string{"Retry-After": "4"}, `{"message":" Rate Limit Exceeded "}`}, outcome{true, 4 * time.Second}, []string{"status 429: Rate Limit Exceeded"}},
 		"gateway":        {reply{502, nil, html}, outcome{Retry: true}, []string{"status 502: <html> <head><title>502 Bad Gateway"}},
@@ -99,7 +99,7 @@ func TestNetworkErrors(t *testing.T) {
 	}{
 		"unknown_host": {&net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "acme.api.example", IsNotFound: true}}, false, "there is no host acme.api.example: check TENANT_ID or SAILPOINT_BASE_URL"},
 		"dns_down":     {&net.DNSError{Err: "server misbehaving", IsTemporary: true}, true, "server misbehaving"},
-		"refused":      {&net.OpError{Op: "dial", Err: errors.New("connection refused")}, true, "connection refused"},
+		"refused":      {&net.OpError{Op: "dial", Err: errors.New("connection refused")}, true, "connection refused: if that stays so, check SAILPOINT_BASE_URL"},
 		"redirect":     {&transport.Redirect{Status: 302, To: "https://login.example/"}, false, "SAILPOINT_BASE_URL"},
 		"unsupported":  {errors.New("unsupported protocol scheme"), false, "unsupported protocol scheme"},
 	} {
