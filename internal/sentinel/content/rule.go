@@ -1,0 +1,113 @@
+package content
+
+import "path/filepath"
+
+// Rule is a scheduled analytic rule. Durations are as in the YAML: 1h, 14d.
+type Rule struct {
+	ID          string `yaml:"id"`
+	Name        string `yaml:"name"`
+	Version     string `yaml:"version"`
+	Kind        string `yaml:"kind"` // Scheduled
+	Description string `yaml:"description"`
+	Severity    string `yaml:"severity"` // High, Medium, Low, Informational
+	Status      string `yaml:"status"`
+
+	RequiredDataConnectors []RequiredConnector `yaml:"requiredDataConnectors"`
+
+	QueryFrequency   string `yaml:"queryFrequency"`
+	QueryPeriod      string `yaml:"queryPeriod"`
+	TriggerOperator  string `yaml:"triggerOperator"` // gt
+	TriggerThreshold int    `yaml:"triggerThreshold"`
+
+	Tactics            []string `yaml:"tactics"`
+	RelevantTechniques []string `yaml:"relevantTechniques"`
+
+	Query string `yaml:"query"`
+
+	EntityMappings        []EntityMapping       `yaml:"entityMappings"`
+	CustomDetails         map[string]string     `yaml:"customDetails"` // name shown: column
+	AlertDetailsOverride  AlertDetailsOverride  `yaml:"alertDetailsOverride"`
+	EventGroupingSettings EventGroupingSettings `yaml:"eventGroupingSettings"`
+
+	File string `yaml:"-"` // name of the file, without folder and extension
+}
+
+// RequiredConnector names a connector and those of its tables that a query reads.
+type RequiredConnector struct {
+	ConnectorID string   `yaml:"connectorId"`
+	DataTypes   []string `yaml:"dataTypes"`
+}
+
+// EntityMapping makes an entity, such as Account, of columns.
+type EntityMapping struct {
+	EntityType    string         `yaml:"entityType" json:"entityType"`
+	FieldMappings []FieldMapping `yaml:"fieldMappings" json:"fieldMappings"`
+}
+
+// FieldMapping fills one identifier of an entity.
+type FieldMapping struct {
+	Identifier string `yaml:"identifier" json:"identifier"`
+	ColumnName string `yaml:"columnName" json:"columnName"`
+}
+
+// AlertDetailsOverride makes the alert's title. {{Column}} stands for a value.
+type AlertDetailsOverride struct {
+	AlertDisplayNameFormat string `yaml:"alertDisplayNameFormat" json:"alertDisplayNameFormat"`
+}
+
+// EventGroupingSettings says whether each row makes an alert (AlertPerResult)
+// or all together one (SingleAlert).
+type EventGroupingSettings struct {
+	AggregationKind string `yaml:"aggregationKind" json:"aggregationKind"`
+}
+
+// Rules reads the analytic rules of the folder sentinel, sorted by file name.
+func Rules(sentinel string) ([]Rule, error) {
+	paths, err := files(filepath.Join(sentinel, RulesFolder), ".yaml")
+	if err != nil {
+		return nil, err
+	}
+	rules := make([]Rule, 0, len(paths))
+	for _, p := range paths {
+		var r Rule
+		if err := readYAML(p, &r); err != nil {
+			return nil, err
+		}
+		r.File = base(p)
+		rules = append(rules, r)
+	}
+	return rules, nil
+}
+
+// Hunt is a hunting query.
+type Hunt struct {
+	ID                     string              `yaml:"id"`
+	Name                   string              `yaml:"name"`
+	Description            string              `yaml:"description"`
+	Version                string              `yaml:"version"`
+	RequiredDataConnectors []RequiredConnector `yaml:"requiredDataConnectors"`
+	Tactics                []string            `yaml:"tactics"`
+	RelevantTechniques     []string            `yaml:"relevantTechniques"`
+	Query                  string              `yaml:"query"`
+	EntityMappings         []EntityMapping     `yaml:"entityMappings"`
+
+	File string `yaml:"-"`
+}
+
+// Hunts reads the hunting queries of the folder sentinel, sorted by file name.
+func Hunts(sentinel string) ([]Hunt, error) {
+	paths, err := files(filepath.Join(sentinel, HuntingFolder), ".yaml")
+	if err != nil {
+		return nil, err
+	}
+	hunts := make([]Hunt, 0, len(paths))
+	for _, p := range paths {
+		var h Hunt
+		if err := readYAML(p, &h); err != nil {
+			return nil, err
+		}
+		h.File = base(p)
+		hunts = append(hunts, h)
+	}
+	return hunts, nil
+}
