@@ -37,6 +37,9 @@ func canaryKey() string {
 	return base64.StdEncoding.EncodeToString([]byte("canary-workspace-key-8d52"))
 }
 
+// begin is the time of the first record, the same on every stage.
+var begin = time.Now().Add(-2 * time.Hour)
+
 // stage is a tenant and a workspace for one script. The tenant's data lie in the
 // past, so that every run of a script sees the same.
 type stage struct {
@@ -63,7 +66,6 @@ func newStage(o options) (s *stage, closeAll func()) {
 	if o.events == 0 {
 		o.events = 300
 	}
-	begin := time.Now().Add(-2 * time.Hour)
 	generator := synth.New(synth.Options{Start: begin, Plain: true, Rate: float64(o.events) / time.Hour.Seconds(), With: map[int]synth.Shape{7: o.shape}})
 	s = &stage{
 		tenant:    &tenant.Tenant{Name: "acme", ClientID: "5f0c1a52-9d3e-4c7b-8a61-2e4b7d90c3f1", ClientSecret: canarySecret, Scopes: o.scopes, Backlog: generator, BacklogSize: o.events},
@@ -132,6 +134,7 @@ func (s *stage) leak(text string) string {
 //	rows TABLE N
 //	    the table must have N rows, each once
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	stages := sync.Map{} // by working directory
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",

@@ -79,7 +79,8 @@ func (p *process) end() int {
 // TestSoftStop: the first interrupt lets the write under way end and remembers
 // it; the next run sends the rest, and nothing twice.
 func TestSoftStop(t *testing.T) {
-	s, closeAll := newStage(options{events: 3000, hold: 4})
+	t.Parallel()
+	s, closeAll := newStage(options{events: 1500, hold: 4})
 	defer closeAll()
 	s.settings = append(s.settings, "LIMIT=100", "BATCH_BYTES=20000")
 	dir := filepath.Join(t.TempDir(), "state")
@@ -96,19 +97,20 @@ func TestSoftStop(t *testing.T) {
 		t.Errorf("exit status %d, want 0: to stop is no failure", status)
 	}
 	table := s.workspace.Table("SailPointIDN_Events")
-	if n := table.Count(); n == 0 || n == 3000 {
-		t.Errorf("%d rows were sent before the stop; want a part of 3000", n)
+	if n := table.Count(); n == 0 || n == 1500 {
+		t.Errorf("%d rows were sent before the stop; want a part of 1500", n)
 	}
 	if status := startPoll(t, s, dir).end(); status != 0 {
 		t.Errorf("second run: exit status %d", status)
 	}
-	if n, ids := table.Count(), len(table.IDs()); n != 3000 || ids != 3000 {
-		t.Errorf("%d rows with %d ids, want 3000 of both", n, ids)
+	if n, ids := table.Count(), len(table.IDs()); n != 1500 || ids != 1500 {
+		t.Errorf("%d rows with %d ids, want 1500 of both", n, ids)
 	}
 }
 
 // TestSecondInterrupt: it ends the process at once, in the middle of a write.
 func TestSecondInterrupt(t *testing.T) {
+	t.Parallel()
 	s, closeAll := newStage(options{hold: 1})
 	defer closeAll()
 	p := startPoll(t, s, filepath.Join(t.TempDir(), "state"))
@@ -126,6 +128,7 @@ func TestSecondInterrupt(t *testing.T) {
 // TestReaderLeaves: a reader that has seen enough, as head has, ends the command
 // quietly, as it ends any filter.
 func TestReaderLeaves(t *testing.T) {
+	t.Parallel()
 	s, closeAll := newStage(options{events: 3000})
 	defer closeAll()
 	cmd := exec.CommandContext(t.Context(), "idnsentinel", "poll", "--ingestion-api", "ndjson")

@@ -54,6 +54,7 @@ func newScene() *scene {
 				URL: &url.URL{Scheme: "https", Host: workspace.DefaultID + ".ods.opinsights.azure.com"},
 			},
 			InitialLookback: 24 * time.Hour, SettleDelay: time.Minute, RunBudget: 4 * time.Minute,
+			AuditAges: []time.Duration{5 * time.Minute, time.Hour}, LedgerKeep: 168 * time.Hour, Health: true,
 		},
 	}
 }
@@ -118,7 +119,7 @@ func (s *scene) check(t *testing.T) (order []string, found map[string]app.Findin
 
 func everything() []string {
 	return []string{
-		"settings: source", "settings: destination", "settings: state", "settings: run",
+		"settings: source", "settings: destination", "settings: state", "settings: run", "settings: proof",
 		"tenant", "token", "search", "triggers", "state", "checkpoint Events", "checkpoint Triggers", "workspace", "clock",
 	}
 }
@@ -136,6 +137,7 @@ func TestCheckPasses(t *testing.T) {
 		"settings: source":      "tenant acme at https://acme.api.identitynow.example, API version v1, pages of 1000 events",
 		"settings: destination": "DataCollector, workspace " + workspace.DefaultID + " at https://" + workspace.DefaultID + ".ods.opinsights.azure.com",
 		"settings: run":         "a first run begins 24h back, the newest 1m are left to settle, a run takes at most 4m, log level info",
+		"settings: proof":       "counts are compared at the age of 5m, 1h; delivered ids are kept 168h; one health row for each run",
 		"tenant":                "acme.api.identitynow.example answers for the tenant acme, pod synthetic-pod",
 		"token":                 "CLIENT_ID and CLIENT_SECRET are accepted",
 		"search":                "events can be read (scope sp:search:read); the last 24 hours have 0",
@@ -414,9 +416,9 @@ func TestCheckOfLockedState(t *testing.T) {
 // look, instead of calling it broken.
 func TestCheckStops(t *testing.T) {
 	for enough, rest := range map[string][]string{
-		"settings: run": {"tenant", "token", "state", "workspace"},
-		"token":         {"search", "triggers", "state", "workspace"},
-		"triggers":      {"state", "workspace"},
+		"settings: proof": {"tenant", "token", "state", "workspace"},
+		"token":           {"search", "triggers", "state", "workspace"},
+		"triggers":        {"state", "workspace"},
 	} {
 		t.Run(enough, func(t *testing.T) {
 			s := newScene()

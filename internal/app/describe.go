@@ -19,7 +19,25 @@ func Describe(s config.Settings, o Options) []Finding {
 		{"settings: state", Passed, Place(s, o)},
 		{"settings: run", Passed, fmt.Sprintf("a first run begins %s back, the newest %s are left to settle, a run takes at most %s, log level %s",
 			brief(s.InitialLookback), brief(s.SettleDelay), brief(s.RunBudget), strings.ToLower(s.LogLevel.String()))},
+		{"settings: proof", Passed, proof(s)},
 	}
+}
+
+// proof says how completeness is looked after.
+func proof(s config.Settings) string {
+	audits := "no audits"
+	if len(s.AuditAges) > 0 {
+		ages := make([]string, len(s.AuditAges))
+		for i, age := range s.AuditAges {
+			ages[i] = brief(age)
+		}
+		audits = "counts are compared at the age of " + strings.Join(ages, ", ")
+	}
+	rows := "no health table"
+	if s.Health {
+		rows = "one health row for each run"
+	}
+	return fmt.Sprintf("%s; delivered ids are kept %s; %s", audits, brief(s.LedgerKeep), rows)
 }
 
 func destination(s config.Settings) string {

@@ -77,6 +77,7 @@ func (f *settingsFlags) load() (loaded, error) {
 		l.LogLevel = slog.LevelDebug
 	}
 	if l.IngestionAPI == config.UseNDJSON {
+		l.Health = false // its rows are no records of the tenant
 		l.look = f.state == ""
 		if f.state != "" && stateURL() == ownState && !strings.EqualFold(string(own), string(config.UseNDJSON)) {
 			return l, &failure{
@@ -86,6 +87,7 @@ func (f *settingsFlags) load() (loaded, error) {
 		}
 	}
 	if l.look {
+		l.AuditAges = nil // there is no yesterday to compare
 		err = withoutState(err)
 	}
 	return l, err
