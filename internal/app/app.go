@@ -21,7 +21,6 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
 	"github.com/idn-sentinel/idn-sentinel/internal/ledger"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
-	"github.com/idn-sentinel/idn-sentinel/internal/quarantine"
 	"github.com/idn-sentinel/idn-sentinel/internal/retry"
 	"github.com/idn-sentinel/idn-sentinel/internal/source/sailpoint"
 	"github.com/idn-sentinel/idn-sentinel/internal/spool"
@@ -135,7 +134,7 @@ func (a *App) runner(s stream) *pipeline.Runner {
 		OpenLedger: func() pipeline.Ledger {
 			return ledger.Open(ledger.Config{Store: a.store, Tenant: tenant, Stream: name, Window: s.window})
 		},
-		Quarantine: quarantine.New(a.store, tenant),
+		Quarantine: a.Quarantine(),
 		Auditing: pipeline.Auditing{
 			Ages: a.settings.AuditAges, Window: s.window, Keep: a.settings.LedgerKeep, UndatedEvery: undatedEvery,
 		},

@@ -26,12 +26,12 @@ func (a *App) tellHealth(ctx context.Context, reports []pipeline.Report, throttl
 		Throttled: throttled, Deprecated: a.source.Stats().Deprecated,
 	}
 	rows := make([]pipeline.Record, 0, len(reports))
-	kept := quarantine.New(a.store, a.settings.Tenant)
+	kept := a.Quarantine()
 	for _, rep := range reports {
 		if rep.State == pipeline.Locked {
 			continue // the other run tells
 		}
-		waiting, _, err := kept.Count(ctx, rep.Stream)
+		waiting, _, err := kept.Count(ctx, rep.Stream, quarantine.Undelivered)
 		if err != nil {
 			waiting = 0
 			a.options.Log.Warn("quarantine could not be counted", "stream", rep.Stream, "error", err.Error())

@@ -43,7 +43,7 @@ func sample() pipeline.Checkpoint {
 			Accepted: []pipeline.Difference{{From: at(23, 8, 5), Source: 7, Ledger: 6}},
 			Undated:  at(24, 12, 30),
 		},
-		Pruned: at(24, 0, 1),
+		Pruned: at(24, 0, 1), Warned: at(3, 0, 1),
 	}
 }
 

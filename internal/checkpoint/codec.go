@@ -38,6 +38,7 @@ type tail struct {
 	Through time.Time      `json:"through,omitzero"`
 	Audit   pipeline.Audit `json:"audit,omitzero"`
 	Pruned  time.Time      `json:"pruned,omitzero"`
+	Warned  time.Time      `json:"warned,omitzero"`
 	Updated time.Time      `json:"updated"`
 	Writer  string         `json:"writer,omitzero"`
 }
@@ -59,7 +60,7 @@ func Encode(f File) ([]byte, error) {
 		out = append(append(out[:len(out)-1], `,"cursor":`...), cursor...)
 		out = append(out, '}')
 	}
-	rest, err := json.Marshal(tail{utc(c.Since), utc(c.Through), auditUTC(c.Audit), utc(c.Pruned), utc(f.Updated), f.Writer})
+	rest, err := json.Marshal(tail{utc(c.Since), utc(c.Through), auditUTC(c.Audit), utc(c.Pruned), utc(c.Warned), utc(f.Updated), f.Writer})
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +119,7 @@ func Decode(data []byte) (File, error) {
 		Stream: file.Stream,
 		Checkpoint: pipeline.Checkpoint{
 			Cursor: pipeline.Cursor(file.Cursor), Since: utc(file.Since), Through: utc(file.Through),
-			Audit: auditUTC(file.Audit), Pruned: utc(file.Pruned),
+			Audit: auditUTC(file.Audit), Pruned: utc(file.Pruned), Warned: utc(file.Warned),
 		},
 		Updated: utc(file.Updated), Writer: file.Writer,
 	}, nil

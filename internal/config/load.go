@@ -29,6 +29,7 @@ func Load() (Settings, error) {
 		SettleDelay:     v.duration("SETTLE_DELAY", v.raw.SettleDelay, 0, time.Hour),
 		RunBudget:       v.duration("RUN_BUDGET", v.raw.RunBudget, time.Second, maxBudget),
 		LedgerKeep:      v.duration("LEDGER_KEEP", v.raw.LedgerKeep, 24*time.Hour, 90*24*time.Hour),
+		QuarantineKeep:  v.duration("QUARANTINE_KEEP", v.raw.QuarantineKeep, 8*24*time.Hour, 10*365*24*time.Hour),
 		Health:          v.boolean("HEALTH_TABLE", v.raw.HealthTable),
 	}
 	s.AuditAges = v.auditAges(s.LedgerKeep)

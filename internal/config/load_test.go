@@ -99,7 +99,7 @@ func TestLoadValid(t *testing.T) {
 		"account key": s.State.Account.Key.Reveal(),
 		"schedule":    s.PollSchedule, "lookback": s.InitialLookback, "settle": s.SettleDelay,
 		"budget": s.RunBudget, "level": s.LogLevel,
-		"audit": s.AuditAges, "keep": s.LedgerKeep, "health": s.Health,
+		"audit": s.AuditAges, "keep": s.LedgerKeep, "quarantine": s.QuarantineKeep, "health": s.Health,
 	}
 	want := map[string]any{
 		"tenant": "acme", "base": "https://acme.api.identitynow.com", "version": "v1", "limit": 1000,
@@ -112,7 +112,7 @@ func TestLoadValid(t *testing.T) {
 		"schedule":    "0 * * * * *", "lookback": 24 * time.Hour, "settle": time.Minute,
 		"budget": 4 * time.Minute, "level": slog.LevelInfo,
 		"audit": []time.Duration{5 * time.Minute, 15 * time.Minute, time.Hour, 6 * time.Hour, 24 * time.Hour},
-		"keep":  168 * time.Hour, "health": true,
+		"keep":  168 * time.Hour, "quarantine": 2160 * time.Hour, "health": true,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("settings (-want +got):\n%s", diff)
@@ -228,6 +228,7 @@ func TestProblems(t *testing.T) {
 		{"audit of windows that are still open", env{"AUDIT_AGES": "1m,1h"}, "AUDIT_AGES", "5m to 144h"},
 		{"audit without ages", env{"AUDIT_AGES": "5m,,1h"}, "AUDIT_AGES", "unit"},
 		{"audit of what is forgotten", env{"AUDIT_AGES": "48h", "LEDGER_KEEP": "24h"}, "LEDGER_KEEP", "AUDIT_AGES"},
+		{"quarantine for a week", env{"QUARANTINE_KEEP": "168h"}, "QUARANTINE_KEEP", "192h to 87600h"},
 		{"ledger for an hour", env{"LEDGER_KEEP": "1h"}, "LEDGER_KEEP", "24h to 2160h"},
 		{"health that is no yes or no", env{"HEALTH_TABLE": "perhaps"}, "HEALTH_TABLE", "true or false"},
 		{"unknown level", env{"LOG_LEVEL": "loud"}, "LOG_LEVEL", `"loud"`},

@@ -55,6 +55,7 @@ type raw struct {
 	RunBudget       string `envconfig:"RUN_BUDGET"`
 	AuditAges       string `envconfig:"AUDIT_AGES"`
 	LedgerKeep      string `envconfig:"LEDGER_KEEP"`
+	QuarantineKeep  string `envconfig:"QUARANTINE_KEEP"`
 	HealthTable     string `envconfig:"HEALTH_TABLE"`
 	LogLevel        string `envconfig:"LOG_LEVEL"`
 }

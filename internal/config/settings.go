@@ -40,6 +40,8 @@ type Settings struct {
 	AuditAges []time.Duration
 	// LedgerKeep is longer than any of them.
 	LedgerKeep time.Duration
+	// QuarantineKeep is more than a week.
+	QuarantineKeep time.Duration
 	// Health says whether runs are told in a table of their own.
 	Health   bool
 	LogLevel slog.Level

@@ -85,7 +85,7 @@ func (w *world) bytesEqual(rep pipeline.Report) {
 		w.t.Errorf("%d rows differ from the source, %d were reported", len(changed), rep.Conformed)
 	}
 	originals := 0
-	files, err := filepath.Glob(filepath.Join(w.stateDir, "*", "quarantine", events, "*", "*"))
+	files, err := filepath.Glob(filepath.Join(w.stateDir, "*", "quarantine", events, "conformed", "*", "*"))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -192,7 +192,7 @@ func TestPoison(t *testing.T) {
 	if rep.State != pipeline.Drained || rep.Sent != 2499 || rep.Quarantined != 1 {
 		t.Errorf("%+v", rep)
 	}
-	files, _ := filepath.Glob(filepath.Join(w.stateDir, "*", "quarantine", events, "*", "*"))
+	files, _ := filepath.Glob(filepath.Join(w.stateDir, "*", "quarantine", events, "undelivered", "*", "*"))
 	found := false
 	for _, f := range files {
 		data, err := os.ReadFile(f)

@@ -68,7 +68,7 @@ type row struct {
 }
 
 // Record makes the row of one stream. waiting is the number of records of the
-// stream that lie in quarantine.
+// stream that were not delivered and lie in quarantine.
 func Record(run Run, rep pipeline.Report, waiting int64) (pipeline.Record, error) {
 	raw, err := json.Marshal(row{
 		Ended: run.Ended.UTC(), Stream: rep.Stream, State: rep.State,

@@ -267,29 +267,3 @@ func (t *run) auditUndated(ctx context.Context) error {
 	t.next.Audit.Undated = time.Now()
 	return t.moveCheckpoint(ctx)
 }
-
-// Pruner is a [Ledger] that can remove old windows.
-type Pruner interface {
-	// Prune removes the windows that end before the given moment and says how many.
-	Prune(ctx context.Context, before time.Time) (int, error)
-}
-
-// prune lets the ledger forget, once a day, what is older than Keep. It never
-// touches a window that the tail has yet to pass: a backlog may be older.
-func (t *run) prune(ctx context.Context) error {
-	p, ok := t.ledger.(Pruner)
-	if !ok || t.Auditing.Keep == 0 || time.Since(t.saved.Pruned) < 24*time.Hour || !t.timeLeft(ctx) {
-		return nil
-	}
-	before := time.Now().Add(-t.Auditing.Keep)
-	if limit := t.saved.Through.Add(-24 * time.Hour); limit.Before(before) {
-		before = limit
-	}
-	n, err := p.Prune(ctx, before)
-	if err != nil {
-		return fmt.Errorf("prune ledger of %s: %w", t.report.Stream, err)
-	}
-	t.log.Debug("ledger pruned", "stream", t.report.Stream, "windows", n, "before", before)
-	t.next.Pruned = time.Now()
-	return t.moveCheckpoint(ctx)
-}

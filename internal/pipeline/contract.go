@@ -99,6 +99,9 @@ type Checkpoint struct {
 	Audit          Audit
 	// Pruned is when old windows of the ledger were last removed.
 	Pruned time.Time
+	// Warned: undelivered originals that went into quarantine before it have been
+	// warned about, see [Expirer].
+	Warned time.Time
 	// Tag identifies the stored version that this one replaces; "" for none.
 	Tag string
 }

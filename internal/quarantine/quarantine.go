@@ -1,13 +1,17 @@
 // Package quarantine keeps the untouched original of each record that could
-// not be delivered as it was, with the reason, until somebody has looked at it.
+// not be delivered as it was, with the reason, until somebody has looked at it
+// or it is very old.
 //
-// An original is one object:
+// An original is one object, in the folder of its event's day, or of "undated":
 //
-//	{tenant}/quarantine/{stream}/2026-09-24/{hash of the id}-{hash of the bytes}
+//	{tenant}/quarantine/{stream}/undelivered/2026-09-24/{hash of the id}-{hash of the bytes}
+//	{tenant}/quarantine/{stream}/conformed/2026-09-24/{hash of the id}-{hash of the bytes}
 //
-// in the folder of its event's day, or of "undated". So the same original has
-// one place, and putting it there again changes nothing, except that a reason
-// which means "not delivered" replaces one which means "delivered, but changed".
+// The key tells what is at stake: an undelivered record is missing downstream,
+// and there are few of them, so that a small listing counts what waits. Of a
+// conformed one a row was delivered, only not byte for byte. The same original
+// has one place in each, and putting it there again changes nothing, except that
+// a record which turns out to be undelivered leaves the conformed ones.
 //
 // The object is one line of JSON and then the bytes, exactly as they came:
 //
@@ -16,6 +20,9 @@
 //	{"id":"…", …
 //
 // so that "tail -n +2" gives the original back.
+//
+// [Store.Expire] lets go of what is older than [Store.Keep]; of an undelivered
+// record only after it has warned.
 package quarantine
 
 import (
@@ -32,12 +39,38 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
 )
 
-var _ pipeline.Quarantine = (*Store)(nil)
+var (
+	_ pipeline.Quarantine = (*Store)(nil)
+	_ pipeline.Expirer    = (*Store)(nil)
+)
+
+// Kind is what became of the record of an original. It is a part of the key.
+type Kind string
+
+// The kinds.
+const (
+	// Undelivered: nothing of the record is downstream.
+	Undelivered Kind = "undelivered"
+	// Conformed: a row was delivered, but changed.
+	Conformed Kind = "conformed"
+)
+
+// KindOf returns the kind of the records with a reason.
+func KindOf(reason pipeline.Reason) Kind {
+	if reason == pipeline.Conformed {
+		return Conformed
+	}
+	return Undelivered
+}
+
+const undated = "undated"
 
 // Store is the quarantine of one tenant.
 type Store struct {
 	// Now is the time of "stored"; nil means [time.Now]. Set it before the first use.
 	Now func() time.Time
+	// Keep is how long originals are kept; 0 means for ever.
+	Keep time.Duration
 
 	store  state.Store
 	tenant string
@@ -49,13 +82,25 @@ func New(store state.Store, tenant string) *Store { return &Store{store: store, 
 
 func (s *Store) prefix() string { return s.tenant + "/quarantine/" }
 
-// key is where the original of rec is kept.
-func (s *Store) key(stream string, rec pipeline.Record) string {
-	day := "undated"
+func (s *Store) now() time.Time {
+	if s.Now != nil {
+		return s.Now()
+	}
+	return time.Now()
+}
+
+// folder is where the originals of a kind are. Its key ends with a slash.
+func (s *Store) folder(stream string, kind Kind) string {
+	return s.prefix() + stream + "/" + string(kind) + "/"
+}
+
+// name is the last part of a key behind the folder: day and record.
+func name(rec pipeline.Record) string {
+	day := undated
 	if t := rec.Time.UTC(); datable(t) {
 		day = t.Format(time.DateOnly)
 	}
-	return s.prefix() + stream + "/" + day + "/" + short([]byte(rec.ID)) + "-" + short(rec.Raw)
+	return day + "/" + short([]byte(rec.ID)) + "-" + short(rec.Raw)
 }
 
 // datable is false for the year of the zero time, and for one that JSON can't spell.
@@ -67,16 +112,18 @@ func short(b []byte) string {
 }
 
 // Put implements [pipeline.Quarantine]: one write, and one read more if the
-// original is there already. detail is kept up to 1,024 bytes.
+// original is there already; for an undelivered record one removal more. detail
+// is kept up to 1,024 bytes.
 func (s *Store) Put(ctx context.Context, stream string, rec pipeline.Record, reason pipeline.Reason, detail string) error {
-	now := time.Now
-	if s.Now != nil {
-		now = s.Now
-	}
-	key := s.key(stream, rec)
-	data, err := Encode(Item{Stream: stream, ID: rec.ID, Time: rec.Time, Reason: reason, Detail: detail, Stored: now(), Raw: rec.Raw})
+	kind := KindOf(reason)
+	data, err := Encode(Item{Stream: stream, ID: rec.ID, Time: rec.Time, Reason: reason, Detail: detail, Stored: s.now(), Raw: rec.Raw})
 	if err == nil {
-		err = s.put(ctx, key, data, reason)
+		err = s.put(ctx, s.folder(stream, kind)+name(rec), data)
+	}
+	if err == nil && kind == Undelivered {
+		// It may have been changed to fit before it was refused. Should this fail,
+		// it lies in both places, which claims nothing that is wrong for long.
+		err = s.store.Delete(ctx, s.folder(stream, Conformed)+name(rec))
 	}
 	if err != nil {
 		return fmt.Errorf("keep the original of record %.100q in quarantine: %w", rec.ID, err)
@@ -84,8 +131,8 @@ func (s *Store) Put(ctx context.Context, stream string, rec pipeline.Record, rea
 	return nil
 }
 
-// put stores data unless a sound object with a reason that says as much is there.
-func (s *Store) put(ctx context.Context, key string, data []byte, reason pipeline.Reason) error {
+// put stores data unless a sound object is there.
+func (s *Store) put(ctx context.Context, key string, data []byte) error {
 	prev := state.Absent
 	for {
 		_, err := s.store.Put(ctx, key, data, prev)
@@ -100,20 +147,19 @@ func (s *Store) put(ctx context.Context, key string, data []byte, reason pipelin
 		if err != nil {
 			return err
 		}
-		there, err := decode(key, o.Data)
-		switch {
-		case errors.Is(err, errNewer):
+		_, err = decode(key, o.Data)
+		if err == nil || errors.Is(err, errNewer) {
 			return err
-		case err == nil && (there.Reason != pipeline.Conformed || reason == pipeline.Conformed):
-			return nil
 		}
-		prev = o.ETag // weaker, or damaged: this one is better
+		prev = o.ETag // damaged: this one is better
 	}
 }
 
 // Entry is an original in a listing.
 type Entry struct {
-	Key string
+	Key    string
+	Stream string
+	Kind   Kind
 	// Day is the day of the event, in UTC; zero if it has no time.
 	Day time.Time
 	// Size is that of the object: the original and its header.
@@ -122,13 +168,36 @@ type Entry struct {
 	Stored time.Time
 }
 
-// List yields what is in quarantine, of one stream or, if stream is empty, of
-// all: by stream, day and record. It reads no object.
-func (s *Store) List(ctx context.Context, stream string) iter.Seq2[Entry, error] {
+// OfRecord reports whether it is an original of the record with that id. It goes
+// by the key.
+func (e Entry) OfRecord(id string) bool {
+	_, last, _ := cutLast(e.Key, "/")
+	return strings.HasPrefix(last, short([]byte(id))+"-")
+}
+
+// List yields what is in quarantine, of one stream and kind or, where they are
+// empty, of all: by stream, kind, day and record. It reads no object.
+func (s *Store) List(ctx context.Context, stream string, kind Kind) iter.Seq2[Entry, error] {
 	prefix := s.prefix()
-	if stream != "" {
+	switch {
+	case stream != "" && kind != "":
+		prefix = s.folder(stream, kind)
+	case stream != "":
 		prefix += stream + "/"
 	}
+	return func(yield func(Entry, error) bool) {
+		for e, err := range s.list(ctx, prefix) {
+			if err == nil && kind != "" && e.Kind != kind {
+				continue
+			}
+			if !yield(e, err) {
+				return
+			}
+		}
+	}
+}
+
+func (s *Store) list(ctx context.Context, prefix string) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		for info, err := range s.store.List(ctx, prefix) {
 			if err != nil {
@@ -136,21 +205,22 @@ func (s *Store) List(ctx context.Context, stream string) iter.Seq2[Entry, error]
 				return
 			}
 			parts := strings.Split(strings.TrimPrefix(info.Key, s.prefix()), "/")
-			if len(parts) != 3 {
+			if len(parts) != 4 || Kind(parts[1]) != Undelivered && Kind(parts[1]) != Conformed {
 				continue // not the quarantine's
 			}
-			day, _ := time.Parse(time.DateOnly, parts[1]) // zero for "undated"
-			if !yield(Entry{Key: info.Key, Day: day, Size: info.Size, Stored: info.Modified}, nil) {
+			day, _ := time.Parse(time.DateOnly, parts[2]) // zero for "undated"
+			e := Entry{Key: info.Key, Stream: parts[0], Kind: Kind(parts[1]), Day: day, Size: info.Size, Stored: info.Modified}
+			if !yield(e, nil) {
 				return
 			}
 		}
 	}
 }
 
-// Count is the number of originals of a stream, or of all if stream is empty,
-// and the size of their objects together.
-func (s *Store) Count(ctx context.Context, stream string) (n, size int64, err error) {
-	for e, err := range s.List(ctx, stream) {
+// Count is the number of originals of a stream and kind, and the size of their
+// objects together. Empty means all of them.
+func (s *Store) Count(ctx context.Context, stream string, kind Kind) (n, size int64, err error) {
+	for e, err := range s.List(ctx, stream, kind) {
 		if err != nil {
 			return 0, 0, err
 		}
@@ -186,7 +256,7 @@ func decode(key string, data []byte) (Item, error) {
 		err = errors.New("it is another original than its name says")
 		fallthrough
 	case err != nil:
-		return Item{}, fmt.Errorf("%q is damaged: %w: restore an earlier copy of it, or look at it as it is, line 2 onwards is the original, and discard it", key, err)
+		return Item{}, fmt.Errorf("%q is damaged: %w: restore an earlier copy of it, or look at it as it is, line 2 onwards is the original, and discard it (idnsentinel quarantine discard)", key, err)
 	}
 	return item, nil
 }
@@ -208,4 +278,12 @@ func (s *Store) mine(key string) error {
 		return fmt.Errorf("%q is not in the quarantine, where keys begin with %q", key, s.prefix())
 	}
 	return nil
+}
+
+// cutLast is [strings.Cut] around the last sep.
+func cutLast(text, sep string) (before, after string, found bool) {
+	if i := strings.LastIndex(text, sep); i >= 0 {
+		return text[:i], text[i+len(sep):], true
+	}
+	return "", text, false
 }

@@ -3,6 +3,7 @@ package quarantine_test
 import (
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -39,7 +40,7 @@ func put(t *testing.T, q *quarantine.Store, stream string, r pipeline.Record, re
 
 func list(t *testing.T, q *quarantine.Store, stream string) (entries []quarantine.Entry) {
 	t.Helper()
-	for e, err := range q.List(t.Context(), stream) {
+	for e, err := range q.List(t.Context(), stream, "") {
 		if err != nil {
 			t.Fatalf("List: %v", err)
 		}
@@ -92,7 +93,7 @@ func TestWholeLife(t *testing.T) {
 	if got := list(t, q, ""); len(got) != 3 {
 		t.Errorf("List of all streams: %v, want 3 entries", got)
 	}
-	n, size, err := q.Count(ctx, events)
+	n, size, err := q.Count(ctx, events, quarantine.Undelivered)
 	if err != nil || n != 2 || size != entries[0].Size+entries[1].Size || size == 0 {
 		t.Errorf("Count = %d, %d, %v; want 2 and the sum of the sizes", n, size, err)
 	}
@@ -104,33 +105,69 @@ func TestWholeLife(t *testing.T) {
 	if _, err := q.Get(ctx, entries[0].Key); !errors.Is(err, state.ErrNotFound) {
 		t.Errorf("Get after Delete: %v, want ErrNotFound", err)
 	}
-	if n, _, err := q.Count(ctx, ""); err != nil || n != 2 {
+	if n, _, err := q.Count(ctx, "", ""); err != nil || n != 2 {
 		t.Errorf("Count = %d, %v; want 2", n, err)
 	}
 }
 
 func TestSameOriginalAgain(t *testing.T) {
+	const conformed, refused, unfit = pipeline.Conformed, pipeline.RejectedBySink, pipeline.Unfit
 	for _, test := range []struct {
-		name   string
-		first  pipeline.Reason
-		second pipeline.Reason
-		want   pipeline.Reason
-		detail string
+		name          string
+		first, second pipeline.Reason
+		want          map[quarantine.Kind]string // the details
 	}{
-		{"same reason", pipeline.RejectedBySink, pipeline.RejectedBySink, pipeline.RejectedBySink, "first"},
-		{"conformed, then refused: it is missing downstream", pipeline.Conformed, pipeline.RejectedBySink, pipeline.RejectedBySink, "second"},
-		{"conformed, then unfit", pipeline.Conformed, pipeline.Unfit, pipeline.Unfit, "second"},
-		{"refused, then conformed: nobody said it was delivered", pipeline.RejectedBySink, pipeline.Conformed, pipeline.RejectedBySink, "first"},
-		{"conformed twice", pipeline.Conformed, pipeline.Conformed, pipeline.Conformed, "first"},
+		{"same reason", refused, refused, map[quarantine.Kind]string{quarantine.Undelivered: "first"}},
+		{"refused, then unfit", refused, unfit, map[quarantine.Kind]string{quarantine.Undelivered: "first"}},
+		{"conformed, then refused: it is missing downstream", conformed, refused, map[quarantine.Kind]string{quarantine.Undelivered: "second"}},
+		{"conformed, then unfit", conformed, unfit, map[quarantine.Kind]string{quarantine.Undelivered: "second"}},
+		{"refused, then conformed: nobody said it was delivered", refused, conformed, map[quarantine.Kind]string{quarantine.Undelivered: "first", quarantine.Conformed: "second"}},
+		{"conformed twice", conformed, conformed, map[quarantine.Kind]string{quarantine.Conformed: "first"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			q, r := open(new(mem.Store)), rec("id", `{"a":1}`)
 			put(t, q, events, r, test.first, "first")
 			put(t, q, events, r, test.second, "second")
-			if got := only(t, q); got.Reason != test.want || got.Detail != test.detail {
-				t.Errorf("reason %q (%s), want %q (%s)", got.Reason, got.Detail, test.want, test.detail)
+			got := map[quarantine.Kind]string{}
+			for _, e := range list(t, q, events) {
+				item, err := q.Get(t.Context(), e.Key)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if quarantine.KindOf(item.Reason) != e.Kind || !e.OfRecord("id") || e.OfRecord("other") || e.Stream != events {
+					t.Errorf("%+v holds %+v", e, item)
+				}
+				got[e.Kind] = item.Detail
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestListAndCountByKind(t *testing.T) {
+	q := open(new(mem.Store))
+	for i, reason := range []pipeline.Reason{pipeline.Conformed, pipeline.Unfit, pipeline.RejectedBySink, pipeline.Conformed, pipeline.Conformed} {
+		stream := []string{events, triggers}[i%2]
+		put(t, q, stream, rec(strconv.Itoa(i), `{}`), reason, "")
+	}
+	for _, test := range []struct {
+		stream string
+		kind   quarantine.Kind
+		want   int64
+	}{
+		{events, quarantine.Undelivered, 1},
+		{events, quarantine.Conformed, 2},
+		{events, "", 3},
+		{triggers, quarantine.Undelivered, 1},
+		{"", quarantine.Conformed, 3},
+		{"", quarantine.Undelivered, 2},
+		{"", "", 5},
+	} {
+		if n, _, err := q.Count(t.Context(), test.stream, test.kind); err != nil || n != test.want {
+			t.Errorf("Count(%q, %q) = %d, %v; want %d", test.stream, test.kind, n, err, test.want)
+		}
 	}
 }
 
@@ -151,7 +188,9 @@ func TestCost(t *testing.T) {
 	q := open(&mem.Store{Before: func(op mem.Op, _ string) error { ops = append(ops, op); return nil }})
 	put(t, q, events, rec("id", `{}`), pipeline.Conformed, "")
 	put(t, q, events, rec("id", `{}`), pipeline.Conformed, "")
-	if diff := cmp.Diff([]mem.Op{mem.Put, mem.Put, mem.Get}, ops); diff != "" {
+	put(t, q, events, rec("id", `{}`), pipeline.Unfit, "")
+	put(t, q, events, rec("id", `{}`), pipeline.Unfit, "")
+	if diff := cmp.Diff([]mem.Op{mem.Put, mem.Put, mem.Get, mem.Put, mem.Delete, mem.Put, mem.Get, mem.Delete}, ops); diff != "" {
 		t.Errorf("operations (-want +got):\n%s", diff)
 	}
 }
@@ -187,7 +226,7 @@ func TestDamaged(t *testing.T) {
 			if _, err := q.Get(ctx, key); err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), key) {
 				t.Errorf("Get: %v, want it to name the key and to say %q", err, test.want)
 			}
-			put(t, q, events, r, pipeline.Conformed, "")
+			put(t, q, events, r, pipeline.RejectedBySink, "")
 			if got := only(t, q); string(got.Raw) != `{"a":1}` {
 				t.Errorf("after the original came again: %q", got.Raw)
 			}
@@ -215,7 +254,7 @@ func TestAnotherOriginalInItsPlace(t *testing.T) {
 func TestNewerVersionIsLeftAlone(t *testing.T) {
 	ctx, store := t.Context(), new(mem.Store)
 	q, r := open(store), rec("id", `{"a":1}`)
-	put(t, q, events, r, pipeline.Conformed, "")
+	put(t, q, events, r, pipeline.RejectedBySink, "")
 	key := list(t, q, events)[0].Key
 	newer := []byte("{\"version\":2,\"what\":[]}\never")
 	if _, err := store.Put(ctx, key, newer, state.Any); err != nil {
@@ -254,9 +293,11 @@ func TestStoreErrors(t *testing.T) {
 	broken := errors.New("store is away")
 	ctx, q := t.Context(), open(&mem.Store{Before: func(mem.Op, string) error { return broken }})
 	_, getErr := q.Get(ctx, "acme/quarantine/x/undated/y")
-	_, _, countErr := q.Count(ctx, "")
+	_, _, countErr := q.Count(ctx, "", "")
+	q.Keep = 24 * time.Hour
+	_, _, expireErr := q.Expire(ctx, events, time.Time{})
 	for op, err := range map[string]error{
-		"Put": q.Put(ctx, events, rec("id", `{}`), pipeline.Unfit, ""), "Get": getErr, "Count": countErr,
+		"Put": q.Put(ctx, events, rec("id", `{}`), pipeline.Unfit, ""), "Get": getErr, "Count": countErr, "Expire": expireErr,
 		"Delete": q.Delete(ctx, "acme/quarantine/x/undated/y"),
 	} {
 		if !errors.Is(err, broken) {

@@ -12,7 +12,7 @@
 //
 //	{tenant}/checkpoints/{stream}.json           how far a stream is delivered
 //	{tenant}/ledger/{stream}/{day}/{time}        delivered ids of one window of event time
-//	{tenant}/quarantine/{stream}/{day}/{hashes}  an original that could not be delivered as it was
+//	{tenant}/quarantine/{stream}/{kind}/{day}/{hashes}  an original that could not be delivered as it was
 //	{tenant}/locks/{stream}                      the lock of a stream
 package state
 

@@ -1,0 +1,88 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Pruner is a [Ledger] that can remove old windows.
+type Pruner interface {
+	// Prune removes the windows that end before the given moment and says how many.
+	Prune(ctx context.Context, before time.Time) (int, error)
+}
+
+// Expirer is a [Quarantine] that lets go of old originals.
+type Expirer interface {
+	// Expire removes the originals that are too old. One of a record that was not
+	// delivered is removed only if it went into quarantine before warned, a moment
+	// that an earlier call has returned: up to there it has been warned about. The
+	// warnings are for the user.
+	Expire(ctx context.Context, stream string, warned time.Time) (nowWarned time.Time, warnings []string, err error)
+}
+
+// pruneEvery is how often what is old is let go of.
+const pruneEvery = 24 * time.Hour
+
+// prune lets ledger and quarantine forget, once a day.
+func (t *run) prune(ctx context.Context) error {
+	if time.Since(t.saved.Pruned) < pruneEvery || !t.timeLeft(ctx) {
+		return nil
+	}
+	p, prunes := t.ledger.(Pruner)
+	prunes = prunes && t.Auditing.Keep > 0
+	q, expires := t.Quarantine.(Expirer)
+	if !prunes && !expires {
+		return nil
+	}
+	if prunes {
+		if err := t.pruneLedger(ctx, p); err != nil {
+			return err
+		}
+	}
+	if expires && !t.expire(ctx, q) {
+		return nil // the next run goes on
+	}
+	t.next.Pruned = time.Now()
+	return t.moveCheckpoint(ctx)
+}
+
+// pruneLedger never touches a window that the tail has yet to pass: a backlog
+// may be older.
+func (t *run) pruneLedger(ctx context.Context, p Pruner) error {
+	before := time.Now().Add(-t.Auditing.Keep)
+	if limit := t.saved.Through.Add(-24 * time.Hour); limit.Before(before) {
+		before = limit
+	}
+	n, err := p.Prune(ctx, before)
+	if err != nil {
+		return fmt.Errorf("prune ledger of %s: %w", t.report.Stream, err)
+	}
+	t.log.Debug("ledger pruned", "stream", t.report.Stream, "windows", n, "before", before)
+	return nil
+}
+
+// expire reports whether it came to an end. What can't be removed is a warning:
+// the stream goes on.
+func (t *run) expire(ctx context.Context, q Expirer) bool {
+	cut := ctx
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		cut, cancel = context.WithTimeout(ctx, time.Until(deadline)/2)
+		defer cancel()
+	}
+	warned, warnings, err := q.Expire(cut, t.report.Stream, t.saved.Warned)
+	for _, text := range warnings {
+		t.warn(text)
+	}
+	switch {
+	case err == nil:
+		t.next.Warned = warned
+	case cut.Err() != nil && (ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded)):
+		return false
+	default:
+		t.warn("quarantine could not be tidied: " + err.Error())
+	}
+	return true
+}

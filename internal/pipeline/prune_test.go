@@ -1,0 +1,100 @@
+package pipeline_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+)
+
+// tidied is a quarantine that lets go of what is old.
+type tidied struct {
+	quarantine
+	calls  []time.Time // of what was warned
+	expire func(context.Context) ([]string, error)
+}
+
+func (q *tidied) Expire(ctx context.Context, name string, warned time.Time) (time.Time, []string, error) {
+	if name != stream {
+		q.t.Errorf("Expire of %q", name)
+	}
+	q.calls = append(q.calls, warned)
+	warnings, err := q.expire(ctx)
+	return time.Now(), warnings, err
+}
+
+// each runs the connector n times, with a pause between.
+func (q *tidied) each(n int, pause time.Duration) (reports []pipeline.Report) {
+	for range n {
+		r := q.runner()
+		r.Quarantine = q
+		ctx, cancel := context.WithTimeout(q.t.Context(), 4*time.Minute)
+		reports = append(reports, r.Run(ctx))
+		cancel()
+		<-time.After(pause)
+	}
+	return reports
+}
+
+// Once a day quarantine is tidied, and what was warned about is remembered.
+func TestQuarantineIsTidiedOnceADay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		q := &tidied{quarantine: quarantine{newWorld(t, 3)}}
+		q.expire = func(context.Context) ([]string, error) { return []string{"1 record will be dropped"}, nil }
+		reports := q.each(5, 6*time.Hour)
+		if diff := cmp.Diff([]time.Time{{}, begin}, q.calls); diff != "" {
+			t.Errorf("Expire was told of warnings (-want +got):\n%s", diff)
+		}
+		for i, rep := range reports {
+			var want []string
+			if i%4 == 0 {
+				want = []string{"1 record will be dropped"}
+			}
+			if rep.State != pipeline.Drained || !slices.Equal(want, rep.Warnings) {
+				t.Errorf("run %d: %s %s, warnings %v, want %v", i, rep.State, rep.Error, rep.Warnings, want)
+			}
+		}
+	})
+}
+
+// A quarantine that can't be tidied is told, once a day, and stops nothing.
+func TestQuarantineCannotBeTidied(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := &tidied{quarantine: quarantine{newWorld(t, 3)}}
+		q.expire = func(context.Context) ([]string, error) { return nil, errors.New("403 no right to delete") }
+		for i, rep := range q.each(5, 6*time.Hour) {
+			if rep.State != pipeline.Drained || (i%4 == 0) != slices.Equal(rep.Warnings, []string{"quarantine could not be tidied: 403 no right to delete"}) {
+				t.Errorf("run %d: %+v", i, rep)
+			}
+		}
+		if diff := cmp.Diff([]time.Time{{}, {}}, q.calls); diff != "" {
+			t.Errorf("Expire was told of warnings (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// What takes too long goes on in the next run, and leaves time in this one.
+func TestQuarantineTakesLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := &tidied{quarantine: quarantine{newWorld(t, 3)}}
+		q.expire = func(ctx context.Context) ([]string, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		for i, rep := range q.each(3, time.Minute) {
+			if rep.State != pipeline.Drained || len(rep.Warnings) != 0 || rep.Seconds > 125 {
+				t.Errorf("run %d: %+v", i, rep)
+			}
+		}
+		if len(q.calls) != 3 {
+			t.Errorf("%d calls, want one in each run", len(q.calls))
+		}
+	})
+}
