@@ -27,7 +27,7 @@ func TestLargeWalk(t *testing.T) {
 		pageSize, events int
 	}{
 		"created_and_id":          {false, true, 1000, 30_000},
-		"created_and_id_small":    {false, true, 70, 3_000},
+		"created_and_id_small":    {false, true, 10, 3_000},
 		"created_only":            {true, true, 1000, 30_000},
 		"created_only_tie_a_page": {true, true, 130, 3_000},
 	} {
