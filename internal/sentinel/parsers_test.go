@@ -282,7 +282,7 @@ func TestTriggers(t *testing.T) {
 		}
 		return d
 	}
-	failed := kqltest.Doc{"completed": "2026-09-02T11:00:30Z", "$ingested": "2026-09-02T11:01:00Z", "completeInvocationInput": kqltest.Doc{"localizedError": kqltest.Doc{"locale": "en-US", "message": "no answer"}}}
+	failed := kqltest.Doc{"completed": "2026-09-02T11:00:30Z", "$ingested": "2026-09-02T11:01:00Z", "completeInvocationInput": kqltest.Doc{"localizedError": `{"locale":"en-US","message":"no answer"}`}}
 	docs := []kqltest.Doc{
 		invocation(uuid, failed), // the completed row first: order must not matter
 		invocation(uuid, kqltest.Doc{"$ingested": "2026-09-02T11:02:00Z"}),

@@ -154,7 +154,7 @@ func tenantDay(t *testing.T) *kqltest.Scene {
 		return d
 	}
 	s.Classic(kqltest.TriggersTable, invocation("i1", nil), invocation("i2", kqltest.Doc{"completed": "2026-09-02T10:00:05Z"}),
-		invocation("i3", kqltest.Doc{"completed": "2026-09-02T10:00:05Z", "completeInvocationInput": kqltest.Doc{"localizedError": kqltest.Doc{"message": "timed out"}}}))
+		invocation("i3", kqltest.Doc{"completed": "2026-09-02T10:00:05Z", "completeInvocationInput": kqltest.Doc{"localizedError": `{"message":"timed out"}`}}))
 	run := func(at, id, stream, state string, sent, mismatches int) kqltest.Doc {
 		return kqltest.Doc{"TimeGenerated": "2026-09-02T" + at + ":00Z", "run_id": id, "stream": stream, "state": state, "sent": sent, "mismatches": mismatches, "repaired": mismatches, "lag_seconds": 65, "quarantine_waiting": 0, "audited_through": "2026-09-02T11:00:00Z"}
 	}

@@ -58,7 +58,7 @@
 //	  "id": "…", "triggerId": "idn:identity-created", "subscriptionId": "…", "subscriptionName": "…",
 //	  "type": "REAL_TIME", "created": "…", "completed": "…",
 //	  "startInvocationInput": {"triggerId": "…", "contentJson": "{…}"},
-//	  "completeInvocationInput": {"localizedError": null, "output": {…}},
+//	  "completeInvocationInput": {"localizedError": "{…}", "output": "{…}"},
 //	  "Body": {…, "_metadata": {"triggerId": "…", "invocationId": "…", "triggerType": "…"}},
 //	  "Metadata": {"triggerId": "…", "invocationId": "…", "triggerType": "…"}
 //	}
@@ -67,7 +67,8 @@
 // subscribers got. Its _metadata keeps what it had and gains triggerId and invocationId;
 // triggerType is only there if the payload has it. Every
 // searchResults.*.count in Body is a string, as the column's type demands.
-// contentJson is JSON text in a string, so that it makes one column. What could
+// contentJson, localizedError and output are JSON text in a string, so that each
+// makes one column with a name that fits. What could
 // be a credential (members named secret, password, bearerToken, accessToken,
 // clientSecret and the like, also inside JSON text) is replaced by "(masked)", and
 // a signedS3Url loses its query.

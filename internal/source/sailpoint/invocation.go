@@ -70,6 +70,8 @@ func (w *rowWriter) row(raw jsontext.Value, inv invocation) (jsontext.Value, err
 		switch name {
 		case "startInvocationInput":
 			return w.start(dec, enc, quoted)
+		case "completeInvocationInput":
+			return w.complete(dec, enc, quoted)
 		case "Body", "Metadata": // not known, but they would collide with ours
 			quoted = append(append(jsontext.Value{}, quoted[:len(quoted)-1]...), `_"`...)
 		}
@@ -116,6 +118,27 @@ func (w *rowWriter) start(dec *jsontext.Decoder, enc *jsontext.Encoder, quoted j
 			}
 		}
 		return w.member(dec, enc, name, quoted, elsewhere)
+	}, nil)
+}
+
+// complete copies completeInvocationInput with its members as JSON text: the
+// output is whatever the subscriber answered, and localizedError's columns would
+// have longer names than a table takes.
+func (w *rowWriter) complete(dec *jsontext.Decoder, enc *jsontext.Encoder, quoted jsontext.Value) error {
+	if dec.PeekKind() != jsontext.KindBeginObject {
+		return w.member(dec, enc, "completeInvocationInput", quoted, elsewhere)
+	}
+	if err := enc.WriteValue(quoted); err != nil {
+		return err
+	}
+	return object(dec, enc, func(name string, quoted jsontext.Value) error {
+		if isCredential(name) {
+			return w.member(dec, enc, name, quoted, elsewhere)
+		}
+		if err := enc.WriteValue(quoted); err != nil {
+			return err
+		}
+		return w.asText(dec, enc)
 	}, nil)
 }
 

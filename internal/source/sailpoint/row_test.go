@@ -30,7 +30,11 @@ func TestRows(t *testing.T) {
 	for name, c := range map[string]struct{ invocation, want string }{
 		"usual": {
 			`{"id":"i","triggerId":"idn:t","subscriptionName":"s","created":"c","startInvocationInput":{"triggerId":"idn:t","input":{"a":1},"contentJson":{}},"completed":"d","completeInvocationInput":{"localizedError":null,"output":{"x":true}}}`,
-			`{"id":"i","triggerId":"idn:t","subscriptionName":"s","created":"c","startInvocationInput":{"triggerId":"idn:t","contentJson":"{}"},"completed":"d","completeInvocationInput":{"localizedError":null,"output":{"x":true}},"Body":{"a":1,"_metadata":{"triggerId":"idn:t","invocationId":"i"}},"Metadata":{"triggerId":"idn:t","invocationId":"i"}}`,
+			`{"id":"i","triggerId":"idn:t","subscriptionName":"s","created":"c","startInvocationInput":{"triggerId":"idn:t","contentJson":"{}"},"completed":"d","completeInvocationInput":{"localizedError":null,"output":"{\"x\":true}"},"Body":{"a":1,"_metadata":{"triggerId":"idn:t","invocationId":"i"}},"Metadata":{"triggerId":"idn:t","invocationId":"i"}}`,
+		},
+		"error": {
+			`{"id":"i","completeInvocationInput":{"localizedError":{"locale":"en-US","message":"no answer"},"output":null}}`,
+			`{"id":"i","completeInvocationInput":{"localizedError":"{\"locale\":\"en-US\",\"message\":\"no answer\"}","output":null},"Body":{"_metadata":{"invocationId":"i"}},"Metadata":{"invocationId":"i"}}`,
 		},
 		"metadata_is_kept": {
 			`{"id":"i","triggerId":"idn:t","startInvocationInput":{"input":{"_metadata":{"triggerType":"requestResponse","callbackURL":"https://x/y","invocationId":"other","triggerId":null},"a":1}}}`,
@@ -67,7 +71,7 @@ func TestRows(t *testing.T) {
 		"content_null":   {`{"startInvocationInput":{"contentJson":null}}`, `{"startInvocationInput":{"contentJson":null},"Body":{"_metadata":{}},"Metadata":{}}`},
 		"secrets": {
 			`{"secret":"x","startInvocationInput":{"input":{"_metadata":{"secret":"x"},"Client-Secret":"x","httpConfig":{"bearerTokenAuthConfig":{"bearerToken":"x"},"basicAuthConfig":{"userName":"u","password":"x"}},"access_token":{"a":"x"},"apiKey":["x"],"password":null}},"completeInvocationInput":{"output":{"accessToken":"x","refreshToken":7}}}`,
-			`{"secret":"(masked)","startInvocationInput":{},"completeInvocationInput":{"output":{"accessToken":"(masked)","refreshToken":"(masked)"}},"Body":{"_metadata":{"secret":"(masked)"},"Client-Secret":"(masked)","httpConfig":{"bearerTokenAuthConfig":{"bearerToken":"(masked)"},"basicAuthConfig":{"userName":"u","password":"(masked)"}},"access_token":"(masked)","apiKey":"(masked)","password":null},"Metadata":{}}`,
+			`{"secret":"(masked)","startInvocationInput":{},"completeInvocationInput":{"output":"{\"accessToken\":\"(masked)\",\"refreshToken\":\"(masked)\"}"},"Body":{"_metadata":{"secret":"(masked)"},"Client-Secret":"(masked)","httpConfig":{"bearerTokenAuthConfig":{"bearerToken":"(masked)"},"basicAuthConfig":{"userName":"u","password":"(masked)"}},"access_token":"(masked)","apiKey":"(masked)","password":null},"Metadata":{}}`,
 		},
 		"secret_in_text": {
 			`{"startInvocationInput":{"input":{"payload":" {\"deep\":\"[{\\\"secret\\\":\\\"x\\\"}]\"}","note":"{\"secret\" is a word","list":"[1] secret"}}}`,
