@@ -18,11 +18,14 @@ import (
 
 	"github.com/idn-sentinel/idn-sentinel/internal/app"
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
+	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/azurite"
 	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/fault"
 	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/tenant"
 	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/workspace"
 	"github.com/idn-sentinel/idn-sentinel/internal/secret"
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/azblob"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/file"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/mem"
 )
 
@@ -409,6 +412,38 @@ func TestCheckOfLockedState(t *testing.T) {
 	_, found := s.check(t)
 	if f := found["state"]; f.State != app.Failed || !strings.Contains(f.Detail, "another check is under way") || !strings.Contains(f.Detail, "try again") {
 		t.Errorf("%+v", f)
+	}
+}
+
+// TestCheckOfStores: the places where state is kept in earnest pass, twice, and
+// nothing stays behind.
+func TestCheckOfStores(t *testing.T) {
+	emulator := azurite.Start(t)
+	blobs, err := azblob.New(azblob.Config{
+		ServiceURL: emulator.ServiceURL, Container: "check", AccountName: emulator.AccountName, AccountKey: secret.New(emulator.AccountKey),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder, err := file.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, store := range map[string]state.Store{"azblob": blobs, "file": folder} {
+		t.Run(name, func(t *testing.T) {
+			for range 2 {
+				s := newScene()
+				o := app.Options{HTTP: &http.Client{Transport: s}, Store: store}
+				app.Check(t.Context(), s.settings, o, func(f app.Finding) {
+					if f.State != app.Passed {
+						t.Errorf("%+v", f)
+					}
+				})
+			}
+			for info, err := range store.List(t.Context(), "") {
+				t.Errorf("left behind: %q, %v", info.Key, err)
+			}
+		})
 	}
 }
 
