@@ -251,3 +251,29 @@ func TestUndated(t *testing.T) {
 		a.complete()
 	})
 }
+
+// repeating shows its last event with every fetch, as a source does that can't
+// tell what comes behind a tie.
+type repeating struct{ *archive }
+
+func (r repeating) Fetch(ctx context.Context, _ pipeline.Cursor) (pipeline.Page, error) {
+	return r.archive.Fetch(ctx, "")
+}
+
+// What the source keeps repeating is not forgotten, however old it is.
+func TestPruneKeepsWhatIsRepeated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newArchive(t)
+		a.add(a.begin.Add(time.Minute), 0)
+		a.add(a.begin.Add(2*time.Minute), 0)
+		a.src = repeating{a}
+		for range 20 {
+			a.live(2 * time.Minute)
+			<-time.After(24 * time.Hour)
+		}
+		if len(a.pruned) < 10 {
+			t.Errorf("pruned %d times", len(a.pruned))
+		}
+		a.complete()
+	})
+}

@@ -48,12 +48,16 @@ func (t *run) prune(ctx context.Context) error {
 	return t.moveCheckpoint(ctx)
 }
 
-// pruneLedger never touches a window that the tail has yet to pass: a backlog
-// may be older.
+// pruneLedger never touches a window that the tail has yet to pass, because a
+// backlog may be older, nor one of a record that this run has seen: what the
+// source still repeats, it will repeat to the next run, too.
 func (t *run) pruneLedger(ctx context.Context, p Pruner) error {
 	before := time.Now().Add(-t.Auditing.Keep)
 	if limit := t.saved.Through.Add(-24 * time.Hour); limit.Before(before) {
 		before = limit
+	}
+	if !t.oldest.IsZero() && t.oldest.Before(before) {
+		before = t.oldest
 	}
 	n, err := p.Prune(ctx, before)
 	if err != nil {

@@ -21,6 +21,7 @@ type run struct {
 	saved   Checkpoint // as stored
 	next    Checkpoint // as it will be stored once everything gathered is delivered
 	dirty   bool       // next is ahead of saved
+	oldest  time.Time  // event time of the oldest record that the source has shown
 	retries atomic.Int64
 	cycle   atomic.Int64 // the longest fetch or flush so far, in nanoseconds
 
@@ -209,6 +210,9 @@ func (t *run) take(ctx context.Context, records []Record) (known int, err error)
 		return 0, err
 	}
 	for i, rec := range records {
+		if !rec.Time.IsZero() && (t.oldest.IsZero() || rec.Time.Before(t.oldest)) {
+			t.oldest = rec.Time
+		}
 		if fresh[i] {
 			t.admit(rec)
 		} else {

@@ -312,6 +312,11 @@ func (l *ledger) Prune(_ context.Context, before time.Time) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.pruned = append(l.pruned, before)
+	for _, r := range l.records {
+		if r.Time.Before(before) {
+			delete(l.ledger, r.ID)
+		}
+	}
 	return 1, nil
 }
 
