@@ -313,7 +313,7 @@ func (l *ledger) Prune(_ context.Context, before time.Time) (int, error) {
 	defer l.mu.Unlock()
 	l.pruned = append(l.pruned, before)
 	for _, r := range l.records {
-		if r.Time.Before(before) {
+		if !r.Time.IsZero() && r.Time.Before(before) { // the undated have no window to prune
 			delete(l.ledger, r.ID)
 		}
 	}
