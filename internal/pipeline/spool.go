@@ -78,8 +78,12 @@ func (t *run) drainSpool(ctx context.Context) error {
 		defer cancel()
 	}
 	err := t.Spool.Drain(ctx, t.report.Stream, func(ctx context.Context, batch []Record) error {
-		// These are in the ledger already.
-		return t.deliver(ctx, batch, false, func(context.Context, []Record) error { return nil })
+		// These are in the ledger already, unless the run that spooled them failed before
+		// it could say so: then the source would bring them once more.
+		if _, err := t.ledger.Claim(ctx, batch); err != nil {
+			return err
+		}
+		return t.deliver(ctx, batch, false, t.remember)
 	})
 	if err != nil && outer.Err() == nil {
 		// The sink is down, or an object of the spool can't be read. Either way

@@ -114,3 +114,20 @@ func TestSpoolSinkHangs(t *testing.T) {
 		w.complete()
 	})
 }
+
+// A batch that is in the spool, but could not be put into the ledger, is sent once all the same.
+func TestSpoolCommitFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 25)
+		w.spool = &spool{world: w}
+		down := true
+		w.onWrite = func(int, []pipeline.Record) (bool, error) { return !down, map[bool]error{true: again}[down] }
+		w.onCommit = func(int) error { return map[bool]error{true: errors.New("store is away")}[down] }
+		if rep := w.run(4 * time.Minute); rep.State != pipeline.Failed || rep.Spooled != 25 || w.checkpoint.Cursor != "" {
+			t.Errorf("%+v, checkpoint %+v", rep, w.checkpoint)
+		}
+		down = false
+		check(t, w.run(4*time.Minute), pipeline.Report{State: pipeline.Drained, Fetched: 25, Duplicates: 25, Sent: 25})
+		w.complete()
+	})
+}
