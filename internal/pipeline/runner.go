@@ -46,12 +46,22 @@ const (
 // Run does one run: it delivers what the source has until nothing is left, the
 // deadline of ctx comes near, ctx is cancelled (both end as [Budget]), or
 // something fails that does not pass. It never panics.
-func (r *Runner) Run(ctx context.Context) (report Report) {
-	start := time.Now()
+func (r *Runner) Run(ctx context.Context) Report {
+	return r.locked(ctx, func(ctx context.Context, t *run) (State, error) { return t.all(ctx) })
+}
+
+func (r *Runner) newRun() *run {
 	t := &run{Runner: r, log: r.Log, report: Report{Stream: r.Source.Stream()}}
 	if t.log == nil {
 		t.log = slog.New(slog.DiscardHandler)
 	}
+	return t
+}
+
+// locked does something behind the lock of the stream, and never panics.
+func (r *Runner) locked(ctx context.Context, do func(ctx context.Context, t *run) (State, error)) (report Report) {
+	start := time.Now()
+	t := r.newRun()
 	defer func() {
 		if p := recover(); p != nil {
 			t.end(Failed, t.panicked(p))
@@ -59,7 +69,6 @@ func (r *Runner) Run(ctx context.Context) (report Report) {
 		t.report.Seconds = time.Since(start).Seconds()
 		report = t.report
 	}()
-
 	held, release, err := r.Locks.Lock(ctx, t.report.Stream)
 	switch {
 	case errors.Is(err, ErrLocked):
@@ -76,7 +85,7 @@ func (r *Runner) Run(ctx context.Context) (report Report) {
 			t.log.Warn("lock was not released; it runs out by itself", "stream", t.report.Stream, "error", err.Error())
 		}
 	}()
-	t.end(t.all(held))
+	t.end(do(held, t))
 	return
 }
 

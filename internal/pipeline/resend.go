@@ -1,0 +1,193 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Held is an original that waits in quarantine.
+type Held struct {
+	Key    string // where it is
+	Record Record
+}
+
+// Resending is what [Runner.Resend] tells of each original. Both are required.
+type Resending struct {
+	// Delivered is called once the record is acknowledged; it removes the original.
+	// It is called by several goroutines at a time, and not cut by the run's end.
+	Delivered func(ctx context.Context, h Held) error
+	// Kept is called for a record that still can't be delivered.
+	Kept func(h Held, why Reason, detail string)
+}
+
+// resendChunk is how many originals are in hand together, at the most.
+const resendChunk = 1000
+
+// Resend delivers records that an earlier run had to put into quarantine, by the
+// column rules of today and behind the lock of the stream. Those that are refused
+// again stay. In the report "quarantined" are these.
+func (r *Runner) Resend(ctx context.Context, originals iter.Seq2[Held, error], with Resending) Report {
+	return r.locked(ctx, func(ctx context.Context, t *run) (State, error) {
+		s := &resend{run: t, Resending: with}
+		t.limits, t.ledger = t.Sink.Limits(), t.OpenLedger()
+		t.Runner = s.runner()
+		err := s.all(ctx, originals)
+		t.report.Retries = t.retries.Load()
+		switch {
+		case err == nil:
+			return Drained, nil
+		case ctx.Err() == nil && errors.Is(err, errNoTime):
+			return Budget, nil
+		}
+		return t.outcome(ctx, err)
+	})
+}
+
+// resend is a Resend under way. It has the originals of a chunk in hand; each
+// record id occurs once among them.
+type resend struct {
+	*run
+	Resending
+	chunk []Held
+	byID  map[string]int
+	fresh map[string]bool // records that the ledger does not know
+	kept  map[string]bool
+}
+
+// runner is the stream's, with a quarantine that notes what has to stay there,
+// and without a spool: what is in quarantine is as safe as it would be there.
+func (s *resend) runner() *Runner {
+	r := *s.Runner
+	r.Spool = nil
+	r.Quarantine = staying{s, r.Quarantine}
+	return &r
+}
+
+type staying struct {
+	resend *resend
+	Quarantine
+}
+
+func (q staying) Put(ctx context.Context, stream string, rec Record, reason Reason, detail string) error {
+	if reason != Conformed {
+		s := q.resend
+		s.kept[rec.ID] = true
+		s.refused = 0 // refusals in a row are what is to be expected here
+		s.Kept(s.chunk[s.byID[rec.ID]], reason, detail)
+	}
+	return q.Quarantine.Put(ctx, stream, rec, reason, detail)
+}
+
+func (s *resend) all(ctx context.Context, originals iter.Seq2[Held, error]) error {
+	s.begin()
+	size := 0
+	for h, err := range originals {
+		if err != nil {
+			return err
+		}
+		_, twice := s.byID[h.Record.ID]
+		length := len(h.Record.Raw) + 1
+		if twice || len(s.chunk) == resendChunk || size+length > s.flushBytes() {
+			if err := s.deliverChunk(ctx); err != nil {
+				return err
+			}
+			size = 0
+		}
+		s.byID[h.Record.ID] = len(s.chunk)
+		s.chunk = append(s.chunk, h)
+		size += length
+	}
+	return s.deliverChunk(ctx)
+}
+
+func (s *resend) begin() {
+	s.chunk, s.byID, s.fresh, s.kept = nil, map[string]int{}, map[string]bool{}, map[string]bool{}
+	s.rows, s.rowBytes, s.originals, s.settled = nil, 0, nil, nil
+}
+
+// deliverChunk keeps to the order of [run.deliverAll]: originals, rows, ledger.
+func (s *resend) deliverChunk(ctx context.Context) error {
+	if len(s.chunk) == 0 {
+		return nil
+	}
+	if !s.timeLeft(ctx) {
+		return errNoTime
+	}
+	begin := time.Now()
+	defer func() { s.noteCycle(time.Since(begin)) }()
+	ctx, cancel := graceful(ctx)
+	defer cancel()
+	records := make([]Record, len(s.chunk))
+	for i, h := range s.chunk {
+		records[i] = h.Record
+	}
+	fresh, err := s.ledger.Claim(ctx, records)
+	if err != nil {
+		return err
+	}
+	for i, rec := range records {
+		s.fresh[rec.ID] = fresh[i]
+		s.admit(rec)
+	}
+	// What is unfit is in quarantine already, and stays.
+	conformed := s.originals[:0]
+	for _, o := range s.originals {
+		if o.reason == Conformed {
+			conformed = append(conformed, o)
+			continue
+		}
+		s.Kept(s.chunk[s.byID[o.rec.ID]], o.reason, o.detail)
+	}
+	s.originals = conformed
+	if err := s.keepOriginals(ctx); err != nil {
+		return err
+	}
+	for rest := s.rows; len(rest) > 0; {
+		n := s.fill(rest)
+		if err := s.deliver(ctx, rest[:n], false, s.acknowledged); err != nil {
+			return err
+		}
+		rest = rest[n:]
+	}
+	s.begin()
+	if s.Progress != nil {
+		s.Progress(s.report)
+	}
+	return nil
+}
+
+// acknowledged remembers records in the ledger, should it not know them, and lets
+// their originals go.
+func (s *resend) acknowledged(ctx context.Context, done []Record) error {
+	ctx, cancel := detached(ctx)
+	defer cancel()
+	var news []Record
+	for _, rec := range done {
+		if s.fresh[rec.ID] && !s.kept[rec.ID] {
+			news = append(news, rec)
+		}
+	}
+	if err := s.remember(ctx, news); err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(8)
+	for _, rec := range done {
+		if s.kept[rec.ID] {
+			continue
+		}
+		h := s.chunk[s.byID[rec.ID]]
+		g.Go(func() error {
+			if err := s.Delivered(ctx, h); err != nil {
+				return fmt.Errorf("record %.100q was delivered, but its original stays in quarantine, and would be sent twice by another resend: %w", h.Record.ID, err)
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
