@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/retry"
@@ -23,6 +24,7 @@ type answer struct {
 	sent   time.Time // when the post was signed
 	empty  bool
 	html   bool
+	broken bool // JSON that breaks off
 	// code and message are of the service's error body, `{"Error":…,"Message":…}`.
 	code, message string
 }
@@ -40,6 +42,7 @@ func newAnswer(resp *http.Response, body []byte, sent time.Time, masked []secret
 	}
 	// What is not in that form is somebody else's text, and not shown: a proxy
 	// may repeat the request in it.
+	a.broken = len(body) > 0 && (body[0] == '{' || body[0] == '[') && !jsontext.Value(body).IsValid()
 	if json.Unmarshal(body, &form) == nil {
 		a.code, a.message = excerpt(form.Error, masked), excerpt(form.Message, masked)
 	}
@@ -87,7 +90,7 @@ func (a *answer) String() string {
 func (a *answer) judge() error {
 	switch a.status {
 	case http.StatusOK:
-		if a.html || a.code != "" || a.message != "" {
+		if a.html || a.broken || a.code != "" || a.message != "" {
 			// The service says nothing when it says yes.
 			return &pipeline.Retryable{Err: fmt.Errorf("%v is not the answer of the service but of something in between: the batch counts as not delivered", a)}
 		}

@@ -167,6 +167,7 @@ func TestStatusMapping(t *testing.T) {
 		kind    string
 		words   []string // that the message must have
 	}{
+		"200_cut":         {answering(200, "application/json", `{"Error":"InvalidData`), retryable, []string{"not the answer of the service"}},
 		"200_page":        {answering(200, "text/html", portal), retryable, []string{"status 200 with an HTML page", "not the answer of the service"}},
 		"200_message":     {answering(200, "application/json", `{"message":"timed out"}`), retryable, []string{"timed out"}},
 		"202":             {answering(202, "", ""), permanent, []string{"status 202", "logAnalyticsUri"}},
