@@ -20,6 +20,8 @@ function stateOf(w) {
 
 const compiled = new Map(); // by text, tables and stubs of the functions it calls
 
+const analysed = new Map(); // queries, by text and what they see: a test runs one on many rows
+
 const WORD = /[A-Za-z_]\w*/g;
 const words = (text) => new Set(text.replace(/^\s*\/\/.*$/gm, '').match(WORD) ?? []);
 
@@ -76,7 +78,10 @@ class Library {
   /** analyse analyses a query that may call the functions. Errors in their bodies count. */
   analyse(query) {
     const used = this.used(query);
-    const a = K.analyse(query, stateOf({ tables: this.tablesOf(query), functions: used.map((c) => c.stub), bare: this.bare }));
+    const w = { tables: this.tablesOf(query), functions: used.map((c) => c.stub), bare: this.bare };
+    const key = JSON.stringify([query, w]);
+    let a = analysed.get(key);
+    if (!a) analysed.set(key, a = K.analyse(query, stateOf(w)));
     return { ...a, errors: [...a.errors, ...new Set(used.flatMap((c) => c.errors))], used };
   }
 }
