@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -50,6 +52,7 @@ type stage struct {
 	held    chan struct{} // closed when the first batch is held back
 	release chan struct{} // closed when no more are
 	posts   atomic.Int64  // of events
+	healed  atomic.Bool   // the workspace takes poison
 	free    sync.Once
 }
 
@@ -71,6 +74,9 @@ func newStage(o options) (s *stage, closeAll func()) {
 		tenant:    &tenant.Tenant{Name: "acme", ClientID: "5f0c1a52-9d3e-4c7b-8a61-2e4b7d90c3f1", ClientSecret: canarySecret, Scopes: o.scopes, Backlog: generator, BacklogSize: o.events},
 		workspace: &workspace.Workspace{Key: canaryKey(), Now: func() time.Time { return time.Now().Add(o.ahead) }},
 		held:      make(chan struct{}), release: make(chan struct{}),
+	}
+	s.workspace.Poison = func(raw []byte) bool {
+		return !s.healed.Load() && bytes.Contains(raw, []byte(synth.PoisonText))
 	}
 	for i := range 20 {
 		s.tenant.AddInvocation(synth.New(synth.Options{Start: begin, Plain: true}).Invocation(i))
@@ -131,6 +137,12 @@ func (s *stage) leak(text string) string {
 //	    serves a tenant and a workspace, and sets the settings for them
 //	exits STATUS PROGRAM [ARGUMENT...]
 //	    runs a program, which must end with this status and show no secret
+//	event NAME N
+//	    sets the variable NAME to the id of event N
+//	damage DIR cut|newer
+//	    damages the one file in a folder, or puts one of a newer version in its place
+//	heal
+//	    lets the workspace take the record of shape poison
 //	rows TABLE N
 //	    the table must have N rows, each once
 func TestScripts(t *testing.T) {
@@ -184,6 +196,31 @@ func TestScripts(t *testing.T) {
 				if strings.Contains(out+said, canaryOther) {
 					ts.Fatalf("shows a secret")
 				}
+			},
+			"event": func(ts *testscript.TestScript, _ bool, args []string) {
+				n, err := strconv.Atoi(args[1])
+				ts.Check(err)
+				ts.Setenv(args[0], synth.New(synth.Options{Start: begin, Plain: true}).ID(n))
+			},
+			"damage": func(ts *testscript.TestScript, _ bool, args []string) {
+				err := filepath.WalkDir(ts.MkAbs(args[0]), func(path string, d fs.DirEntry, err error) error {
+					if err != nil || d.IsDir() {
+						return err
+					}
+					data, err := os.ReadFile(path)
+					if err != nil {
+						return err
+					}
+					if data = data[:len(data)-1]; args[1] == "newer" {
+						data = []byte("{\"version\":99}\n")
+					}
+					return os.WriteFile(path, data, 0o600)
+				})
+				ts.Check(err)
+			},
+			"heal": func(ts *testscript.TestScript, _ bool, _ []string) {
+				s, _ := stages.Load(ts.Getenv("WORK"))
+				s.(*stage).healed.Store(true)
 			},
 			"rows": func(ts *testscript.TestScript, _ bool, args []string) {
 				s, _ := stages.Load(ts.Getenv("WORK"))

@@ -1,7 +1,16 @@
 package app
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+	"time"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/quarantine"
+	"github.com/idn-sentinel/idn-sentinel/internal/retry"
 )
 
 // Quarantine is where the originals of the tenant's records are kept.
@@ -9,4 +18,148 @@ func (a *App) Quarantine() *quarantine.Store {
 	q := quarantine.New(a.store, a.settings.Tenant)
 	q.Keep = a.settings.QuarantineKeep
 	return q
+}
+
+// Streams are the names of the streams.
+func (a *App) Streams() []string {
+	names := make([]string, len(a.streams))
+	for i, s := range a.streams {
+		names[i] = s.source.Stream()
+	}
+	return names
+}
+
+// stream finds a stream by its name.
+func (a *App) stream(name string) (stream, error) {
+	for _, s := range a.streams {
+		if s.source.Stream() == name {
+			return s, nil
+		}
+	}
+	return stream{}, fmt.Errorf("there is no stream %q; there are %s", name, strings.Join(a.Streams(), " and "))
+}
+
+// Fate is what became of an original, or would become of it.
+type Fate struct {
+	Key string
+	ID  string // of the record; "" if the original can't be read
+	// Sent: the record was delivered, and its original removed.
+	Sent bool
+	// Changes says what was changed to make it fit.
+	Changes string
+	// Kept says why it stays in quarantine; "" if it does not.
+	Kept string
+}
+
+// Resend sends records of a stream again whose originals are the entries. It waits
+// for a run that is at work on the stream. tell is called for each entry, by one
+// goroutine at a time.
+func (a *App) Resend(ctx context.Context, name string, entries []quarantine.Entry, tell func(Fate)) pipeline.Report {
+	s, err := a.stream(name)
+	if err != nil {
+		return pipeline.Report{Stream: name, State: pipeline.Failed, Error: err.Error()}
+	}
+	r, q := a.byHand(s), a.Quarantine()
+	one := make(chan struct{}, 1) // held while tell is called
+	told := func(f Fate) {
+		one <- struct{}{}
+		defer func() { <-one }()
+		tell(f)
+	}
+	return r.Resend(ctx, a.held(ctx, entries, told), pipeline.Resending{
+		Delivered: func(ctx context.Context, h pipeline.Held) error {
+			if err := q.Delete(ctx, h.Key); err != nil {
+				return err
+			}
+			told(Fate{Key: h.Key, ID: h.Record.ID, Sent: true})
+			return nil
+		},
+		Kept: func(h pipeline.Held, why pipeline.Reason, detail string) {
+			told(Fate{Key: h.Key, ID: h.Record.ID, Kept: string(why) + ": " + detail})
+		},
+	})
+}
+
+// Rehearse says what [App.Resend] would try to send, and changes nothing.
+func (a *App) Rehearse(ctx context.Context, entries []quarantine.Entry, tell func(Fate)) error {
+	limits := a.sink.Limits()
+	for h, err := range a.held(ctx, entries, tell) {
+		if err != nil {
+			return err
+		}
+		f := Fate{Key: h.Key, ID: h.Record.ID, Sent: true}
+		row := h.Record.Raw
+		if limits.Conform != nil {
+			made, changes, err := limits.Conform(row)
+			if err != nil {
+				f.Sent, f.Kept = false, string(pipeline.Unfit)+": "+err.Error()
+			}
+			row, f.Changes = made, strings.Join(changes, "; ")
+		}
+		if limits.RecordBytes > 0 && len(row) > limits.RecordBytes {
+			f.Sent, f.Kept = false, fmt.Sprintf("%s: record of %d bytes is larger than the %d that the service takes", pipeline.Unfit, len(row), limits.RecordBytes)
+		}
+		tell(f)
+	}
+	return nil
+}
+
+// held reads originals one after the other. One that is damaged is told as kept,
+// one that is gone is passed over.
+func (a *App) held(ctx context.Context, entries []quarantine.Entry, tell func(Fate)) iter.Seq2[pipeline.Held, error] {
+	q := a.Quarantine()
+	return func(yield func(pipeline.Held, error) bool) {
+		for _, e := range entries {
+			item, err := q.Get(ctx, e.Key)
+			switch {
+			case errors.Is(err, quarantine.ErrGone):
+				continue
+			case errors.Is(err, quarantine.ErrUnreadable):
+				tell(Fate{Key: e.Key, Kept: err.Error()})
+				continue
+			case err != nil:
+				yield(pipeline.Held{}, err)
+				return
+			}
+			if !yield(pipeline.Held{Key: e.Key, Record: pipeline.Record{ID: item.ID, Time: item.Time, Raw: item.Raw}}, nil) {
+				return
+			}
+		}
+	}
+}
+
+const (
+	// handAttempts are made by commands when an error may pass: a person is waiting.
+	handAttempts = 5
+	// lockPatience is how long a command waits for a run that is at work. One run
+	// follows the other each minute, but most are over in seconds.
+	lockPatience = 45 * time.Second
+	lockEvery    = 500 * time.Millisecond
+)
+
+// byHand is the runner of a stream for a person who waits.
+func (a *App) byHand(s stream) *pipeline.Runner {
+	r := a.runner(s)
+	r.Retry = retry.Policy{MaxAttempts: handAttempts}
+	r.Locks = patient{r.Locks}
+	return r
+}
+
+// patient waits for a lock for a while.
+type patient struct{ pipeline.Locks }
+
+func (p patient) Lock(ctx context.Context, stream string) (context.Context, func(context.Context) error, error) {
+	for end := time.Now().Add(lockPatience); ; {
+		held, release, err := p.Locks.Lock(ctx, stream)
+		if !errors.Is(err, pipeline.ErrLocked) || time.Now().After(end) {
+			return held, release, err
+		}
+		timer := time.NewTimer(lockEvery)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return nil, nil, err
+		}
+	}
 }

@@ -1,8 +1,9 @@
 // Package cli is the operator's command line, idnsentinel.
 //
-//	idnsentinel check     try settings, token, scopes, state and workspace, each by itself
-//	idnsentinel poll      run once, as the function does on each tick of its timer
-//	idnsentinel version   name the build
+//	idnsentinel check       try settings, token, scopes, state and workspace, each by itself
+//	idnsentinel poll        run once, as the function does on each tick of its timer
+//	idnsentinel quarantine  look at originals, send them again, or discard them
+//	idnsentinel version     name the build
 //
 // It reads the same settings as the function, from the environment or from a
 // local.settings.json (see [settingsFlags]), and builds the connector with
@@ -42,6 +43,8 @@ const (
 type Process struct {
 	Args     []string // without the program's name
 	Out, Err io.Writer
+	// In is where questions are answered; nil if nobody is there to ask.
+	In io.Reader
 	// Width returns the columns of the terminal that Err is; nil if it is none.
 	Width func() int
 }
@@ -60,6 +63,9 @@ func Main() int {
 		cancel()
 	}()
 	p := Process{Args: os.Args[1:], Out: os.Stdout, Err: os.Stderr}
+	if term.IsTerminal(int(os.Stdin.Fd())) {
+		p.In = os.Stdin
+	}
 	if fd := int(os.Stderr.Fd()); term.IsTerminal(fd) {
 		p.Width = func() int {
 			width, _, err := term.GetSize(fd)
@@ -138,6 +144,7 @@ local.settings.json, fill in the values in <angle brackets>, then:
 	for _, sub := range cmd.Commands() {
 		sub.Args = noArguments
 	}
+	cmd.AddCommand(quarantineCommand(p))
 	return cmd
 }
 

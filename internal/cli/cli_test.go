@@ -49,10 +49,6 @@ func TestTable(t *testing.T) {
 // TestHelp: what the help says can be typed. Each example is a command line that
 // its command understands, and lines fit a terminal.
 func TestHelp(t *testing.T) {
-	commands := map[string]bool{}
-	for _, cmd := range cli.Commands(cli.Process{}) {
-		commands[cmd.Name()] = true
-	}
 	for _, cmd := range cli.Commands(cli.Process{}) {
 		for line := range strings.Lines(cmd.Long) {
 			if utf8.RuneCountInString(line) > 90 {
@@ -67,17 +63,14 @@ func TestHelp(t *testing.T) {
 				continue
 			}
 			examples++
-			for _, named := range cli.Commands(cli.Process{}) {
-				if named.Name() != words[0] {
-					continue
-				}
-				named.InitDefaultHelpFlag()
-				if err := named.ParseFlags(words[1:]); err != nil || named.Flags().NArg() > 0 {
-					t.Errorf("%s: example %q: %v, arguments %q", cmd.Name(), strings.TrimSpace(line), err, named.Flags().Args())
-				}
-			}
-			if !commands[words[0]] {
+			named, rest, err := cli.Commands(cli.Process{})[0].Find(words)
+			if err != nil || !named.HasParent() {
 				t.Errorf("%s: example %q: there is no such command", cmd.Name(), strings.TrimSpace(line))
+				continue
+			}
+			named.InitDefaultHelpFlag()
+			if err := named.ParseFlags(rest); err != nil || named.ValidateArgs(named.Flags().Args()) != nil {
+				t.Errorf("%s: example %q: %v, arguments %q", cmd.Name(), strings.TrimSpace(line), err, named.Flags().Args())
 			}
 		}
 		if cmd.Short == "" || examples == 0 {

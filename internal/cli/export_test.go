@@ -10,6 +10,9 @@ var (
 
 // Commands returns every command, the root first.
 func Commands(p Process) []*cobra.Command {
-	root := rootCommand(p)
-	return append([]*cobra.Command{root}, root.Commands()...)
+	all := []*cobra.Command{rootCommand(p)}
+	for i := 0; i < len(all); i++ {
+		all = append(all, all[i].Commands()...)
+	}
+	return all
 }

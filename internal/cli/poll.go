@@ -205,7 +205,7 @@ func (c *poll) remarks(ctx context.Context, l loaded, runs []pipeline.Report) {
 		if r.Quarantined == 0 || l.look {
 			return nil
 		}
-		return []string{fmt.Sprintf("what could not be sent is kept in the state under %s/quarantine, with the reason", l.Tenant)}
+		return []string{"what could not be sent is kept in quarantine: idnsentinel quarantine list shows it, with the reason"}
 	})
 	tell("warning", func(r pipeline.Report) []string { return r.Warnings })
 	tell("error", func(r pipeline.Report) []string {

@@ -65,6 +65,13 @@ func KindOf(reason pipeline.Reason) Kind {
 
 const undated = "undated"
 
+var (
+	// ErrGone says that there is no such original.
+	ErrGone = errors.New("no such original in quarantine")
+	// ErrUnreadable says that an original is damaged, or of a newer version.
+	ErrUnreadable = errors.New("original can't be read")
+)
+
 // Store is the quarantine of one tenant.
 type Store struct {
 	// Now is the time of "stored"; nil means [time.Now]. Set it before the first use.
@@ -230,18 +237,22 @@ func (s *Store) Count(ctx context.Context, stream string, kind Kind) (n, size in
 	return n, size, nil
 }
 
-// Get reads the original at a key of [Store.List].
+// Get reads the original at a key of [Store.List]. Its errors are [ErrGone],
+// [ErrUnreadable] or those of the store.
 func (s *Store) Get(ctx context.Context, key string) (Item, error) {
 	if err := s.mine(key); err != nil {
 		return Item{}, err
 	}
 	o, err := s.store.Get(ctx, key)
+	if errors.Is(err, state.ErrNotFound) {
+		return Item{}, fmt.Errorf("%w: %w", ErrGone, err)
+	}
 	if err != nil {
 		return Item{}, fmt.Errorf("read from quarantine: %w", err)
 	}
 	item, err := decode(key, o.Data)
 	if err != nil {
-		return Item{}, fmt.Errorf("read from quarantine: %w", err)
+		return Item{}, fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}
 	return item, nil
 }

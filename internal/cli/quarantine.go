@@ -1,0 +1,238 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/app"
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/quarantine"
+)
+
+// originals is a quarantine command under way.
+type originals struct {
+	settingsFlags
+	stream    string
+	reason    string
+	all       bool
+	olderThan time.Duration
+	console   *console
+	out       io.Writer
+	in        io.Reader
+
+	app   *app.App
+	store *quarantine.Store
+}
+
+func quarantineCommand(p Process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "quarantine",
+		Short: "Look at records that could not be delivered as they were, send them again, or discard them",
+		Long: `Quarantine holds the untouched original, byte for byte, of each record that could
+not be delivered as it was, with the reason:
+
+  rejected    the workspace refused this single record
+  unfit       no row that the workspace could take can be made of it
+  conformed   a row was delivered, but changed to fit the columns of the table
+
+Rejected and unfit records are missing in the workspace ("undelivered"): they are
+what the number quarantine_waiting of the health table counts. Send them again when
+the cause is gone, or discard them. Originals are kept for QUARANTINE_KEEP; a record
+that was not delivered is warned about for a week before it is dropped.
+
+A record is named by its id or by its key, which "quarantine list --json" shows.`,
+		Example: `  idnsentinel quarantine list --settings local.settings.json --reason undelivered
+  idnsentinel quarantine show --settings local.settings.json 2c9180835d2e5168015d32f890ca1581
+  idnsentinel quarantine resend --settings local.settings.json --all`,
+		Args:                       noSuchCommand,
+		SuggestionsMinimumDistance: 2,
+		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(listCommand(p), showCommand(p), resendCommand(p), discardCommand(p))
+	return cmd
+}
+
+func newOriginals(p Process) *originals {
+	return &originals{console: newConsole(p), out: p.Out, in: p.In}
+}
+
+func (o *originals) addFilters(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&o.stream, "stream", "", "only those of this `stream`, for instance SailPointIDN_Events, or Events for short")
+	cmd.Flags().StringVar(&o.reason, "reason", "", "only those with this `reason`: rejected, unfit, conformed, or undelivered for the first two")
+}
+
+// open reads the settings and builds the connector, whose state holds the originals.
+func (o *originals) open(cmd *cobra.Command) error {
+	l, err := o.load()
+	if err != nil {
+		return l.unusable(cmd, &o.settingsFlags, err)
+	}
+	if l.look {
+		return &failure{
+			statusUnusable, "with INGESTION_API=NDJSON there is no quarantine to work on, unless --state says where the state is",
+			"leave --ingestion-api out, or give --state",
+		}
+	}
+	options := l.options(o.console)
+	options.Out, options.Progress = o.out, o.console.progress
+	if o.app, err = app.Open(l.Settings, options); err != nil {
+		return &failure{statusUnusable, err.Error(), o.hint(cmd)}
+	}
+	o.store = o.app.Quarantine()
+	return o.checkFilters(cmd)
+}
+
+func (o *originals) checkFilters(cmd *cobra.Command) error {
+	if o.stream != "" {
+		streams := o.app.Streams()
+		i := slices.IndexFunc(streams, func(name string) bool {
+			return strings.EqualFold(name, o.stream) || strings.EqualFold(short(name), o.stream)
+		})
+		if i < 0 {
+			return usage(cmd, fmt.Sprintf("--stream is %q: use %s", o.stream, strings.Join(streams, " or ")))
+		}
+		o.stream = streams[i]
+	}
+	switch o.reason {
+	case "", "undelivered", string(pipeline.RejectedBySink), string(pipeline.Unfit), string(pipeline.Conformed):
+		return nil
+	}
+	return usage(cmd, fmt.Sprintf("--reason is %q: use rejected, unfit, conformed or undelivered", o.reason))
+}
+
+// kinds are those that the filters leave, what is missing downstream first.
+func (o *originals) kinds() []quarantine.Kind {
+	switch o.reason {
+	case "":
+		return []quarantine.Kind{quarantine.Undelivered, quarantine.Conformed}
+	case string(pipeline.Conformed):
+		return []quarantine.Kind{quarantine.Conformed}
+	}
+	return []quarantine.Kind{quarantine.Undelivered}
+}
+
+// exact says that the kind alone does not tell whether the reason is the one.
+func (o *originals) exact() bool {
+	return o.reason == string(pipeline.RejectedBySink) || o.reason == string(pipeline.Unfit)
+}
+
+// everything lists what the filters leave, as far as keys tell.
+func (o *originals) everything(ctx context.Context) (entries []quarantine.Entry, err error) {
+	before := time.Now().Add(-o.olderThan)
+	for _, kind := range o.kinds() {
+		for e, err := range o.store.List(ctx, o.stream, kind) {
+			if err != nil {
+				return nil, o.broken(err)
+			}
+			if o.olderThan == 0 || e.Stored.Before(before) {
+				entries = append(entries, e)
+			}
+		}
+	}
+	return entries, nil
+}
+
+// selected is what a command that changes something works on: what was named, or
+// with --all everything that the filters leave.
+func (o *originals) selected(cmd *cobra.Command, names []string) ([]quarantine.Entry, error) {
+	if !o.all {
+		return o.find(cmd.Context(), names)
+	}
+	entries, err := o.everything(cmd.Context())
+	if err != nil || !o.exact() {
+		return entries, err
+	}
+	var rest []quarantine.Entry
+	err = o.read(cmd.Context(), entries, func(e quarantine.Entry, item quarantine.Item, damage error) {
+		if damage == nil && string(item.Reason) == o.reason {
+			rest = append(rest, e)
+		}
+	})
+	return rest, err
+}
+
+// oneWay checks that a command was given either names or --all.
+func (o *originals) oneWay(cmd *cobra.Command, names []string) error {
+	filtered := o.stream != "" || o.reason != "" || o.olderThan != 0
+	switch {
+	case o.all && len(names) > 0:
+		return usage(cmd, "name originals or give --all, not both")
+	case !o.all && filtered:
+		return usage(cmd, "--stream, --reason and --older-than belong to --all")
+	case !o.all && len(names) == 0:
+		return usage(cmd, "name originals by record id or key, or give --all")
+	}
+	return nil
+}
+
+// find returns the originals that are named by key or by the id of their record.
+func (o *originals) find(ctx context.Context, names []string) (found []quarantine.Entry, err error) {
+	matched := map[string]bool{}
+	for e, err := range o.store.List(ctx, "", "") {
+		if err != nil {
+			return nil, o.broken(err)
+		}
+		taken := false
+		for _, name := range names {
+			if e.Key == name || e.OfRecord(name) {
+				matched[name], taken = true, true
+			}
+		}
+		if taken {
+			found = append(found, e)
+		}
+	}
+	for _, name := range names {
+		if !matched[name] {
+			return nil, &failure{
+				statusUnusable, fmt.Sprintf("there is no original of a record %q, and none with that key, in quarantine", name),
+				o.command("list") + " shows what is there",
+			}
+		}
+	}
+	return found, nil
+}
+
+// command is another command with the same settings.
+func (o *originals) command(name string) string {
+	return strings.Replace(o.again(), "idnsentinel check", "idnsentinel quarantine "+name, 1)
+}
+
+// broken is the failure of a command over an error of the state.
+func (o *originals) broken(err error) error {
+	return &failure{statusFailed, err.Error(), o.again() + " tests every part by itself"}
+}
+
+// sums says how many originals there are, and of which kind.
+func sums(entries []quarantine.Entry) string {
+	missing, size := 0, int64(0)
+	for _, e := range entries {
+		if e.Kind == quarantine.Undelivered {
+			missing++
+		}
+		size += e.Size
+	}
+	noun := "originals"
+	if len(entries) == 1 {
+		noun = "original"
+	}
+	return fmt.Sprintf("%d %s, %d of records that were not delivered, %d of rows that were changed; %s", len(entries), noun, missing, len(entries)-missing, bytesOf(size))
+}
+
+// bytesOf writes a size for people.
+func bytesOf(n int64) string {
+	const k = 1 << 10
+	switch {
+	case n < 10*k:
+		return fmt.Sprintf("%d bytes", n)
+	case n < 10*k*k:
+		return fmt.Sprintf("%d KiB", n/k)
+	}
+	return fmt.Sprintf("%d MiB", n/k/k)
+}

@@ -1,0 +1,232 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/app"
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/quarantine"
+)
+
+func resendCommand(p Process) *cobra.Command {
+	o := newOriginals(p)
+	var dryRun bool
+	cmd := &cobra.Command{
+		Use:   "resend ID|KEY... | --all",
+		Short: "Send records that were not delivered again, by the column rules of this version",
+		Long: `Resend sends records that were not delivered to the workspace again: after a new
+version knows how to make them fit, or when the workspace takes what it refused. One
+that is acknowledged leaves quarantine. One that is refused again stays there.
+
+It waits for a run that is at work on the stream, and the function's next run waits
+for it. Nothing is sent twice, except that after a kill between acknowledgement
+and removal the records in flight may be.
+
+The exit status is 0 if everything was delivered, 1 if something stays, and 2 if
+nothing was tried because a setting, a flag or a name is wrong.`,
+		Example: `  # what would happen
+  idnsentinel quarantine resend --settings local.settings.json --all --dry-run
+
+  idnsentinel quarantine resend --settings local.settings.json 2c9180835d2e5168015d32f890ca1581
+  idnsentinel quarantine resend --settings local.settings.json --all --reason unfit`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.oneWay(cmd, args); err != nil {
+				return err
+			}
+			if err := o.open(cmd); err != nil {
+				return err
+			}
+			if o.reason == string(pipeline.Conformed) {
+				return usage(cmd, "--reason is conformed: these records were delivered, and would be there twice")
+			}
+			if o.reason == "" {
+				o.reason = "undelivered"
+			}
+			return o.resend(cmd, args, dryRun)
+		},
+	}
+	o.add(cmd)
+	o.addFilters(cmd)
+	cmd.Flags().BoolVar(&o.all, "all", false, "all records that were not delivered, as far as --stream and --reason don't say otherwise")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would be sent")
+	return cmd
+}
+
+func (o *originals) resend(cmd *cobra.Command, names []string, dryRun bool) error {
+	found, err := o.selected(cmd, names)
+	if err != nil {
+		return err
+	}
+	entries := slices.DeleteFunc(slices.Clone(found), func(e quarantine.Entry) bool { return e.Kind != quarantine.Undelivered })
+	for _, name := range names {
+		if !slices.ContainsFunc(entries, func(e quarantine.Entry) bool { return e.Key == name || e.OfRecord(name) }) {
+			return &failure{
+				statusUnusable, fmt.Sprintf("the record of %q was delivered, as a changed row: sent again, it would be there twice", name),
+				o.command("show") + " " + name + " shows what was changed",
+			}
+		}
+	}
+	if len(entries) == 0 {
+		o.console.say("nothing in quarantine%s", o.within())
+		return nil
+	}
+	if dryRun {
+		return o.rehearse(cmd.Context(), entries)
+	}
+	return o.send(cmd.Context(), entries)
+}
+
+func (o *originals) rehearse(ctx context.Context, entries []quarantine.Entry) error {
+	send, stay := 0, 0
+	err := o.app.Rehearse(ctx, entries, func(f app.Fate) {
+		if f.Sent {
+			send++
+			note := ""
+			if f.Changes != "" {
+				note = ", changed to fit: " + oneLine(f.Changes)
+			}
+			fmt.Fprintf(o.out, "would send %s%s\n", oneLine(f.ID), note)
+			return
+		}
+		stay++
+		o.tellKept(f, "would keep")
+	})
+	if err != nil {
+		return o.broken(err)
+	}
+	o.console.say("%d would be sent, %d would stay; nothing was done", send, stay)
+	if stay > 0 {
+		return &failure{status: statusFailed}
+	}
+	return nil
+}
+
+func (o *originals) tellKept(f app.Fate, verb string) {
+	name := f.ID
+	if name == "" {
+		name = f.Key
+	}
+	fmt.Fprintf(o.out, "%s %s: %s\n", verb, oneLine(name), oneLine(f.Kept))
+}
+
+// send sends stream by stream: each has its lock.
+func (o *originals) send(ctx context.Context, entries []quarantine.Entry) error {
+	sent, stay, failed := 0, 0, false
+	remove := o.console.show()
+	defer func() { remove() }()
+	for _, stream := range o.app.Streams() {
+		own := slices.DeleteFunc(slices.Clone(entries), func(e quarantine.Entry) bool { return e.Stream != stream })
+		if len(own) == 0 {
+			continue
+		}
+		rep := o.app.Resend(ctx, stream, own, func(f app.Fate) {
+			if f.Sent {
+				sent++
+				return
+			}
+			stay++
+			o.tellKept(f, "kept")
+		})
+		switch rep.State {
+		case pipeline.Locked:
+			o.console.say("error: %s: another run is at work on it and does not end: try again later", stream)
+		case pipeline.Failed:
+			o.console.say("error: %s: %s", stream, rep.Error)
+		case pipeline.Budget:
+			o.console.say("note: %s: stopped; the rest is still in quarantine", stream)
+		case pipeline.Drained:
+			continue
+		}
+		failed = true
+	}
+	remove()
+	remove = func() {}
+	o.console.say("%d sent and removed from quarantine, %d refused again", sent, stay)
+	if rest := len(entries) - sent - stay; rest > 0 {
+		o.console.say("%d were not tried", rest)
+	}
+	switch {
+	case failed:
+		return &failure{statusFailed, "", o.again() + " tests every part by itself"}
+	case stay > 0:
+		return &failure{statusFailed, "", o.command("discard") + " removes what is not wanted"}
+	}
+	return nil
+}
+
+func discardCommand(p Process) *cobra.Command {
+	o := newOriginals(p)
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "discard ID|KEY... | --all",
+		Short: "Remove originals from quarantine for good",
+		Long: `Discard removes originals for good. A record that was not delivered will then
+never be in the workspace, and SailPoint may have forgotten it.
+
+It asks before it does, unless --yes is given.
+
+The exit status is 0 if they are gone, 1 if something failed or the answer was no, and
+2 if nothing was tried because a setting, a flag or a name is wrong.`,
+		Example: `  idnsentinel quarantine discard --settings local.settings.json 2c9180835d2e5168015d32f890ca1581
+  idnsentinel quarantine discard --settings local.settings.json --all --reason conformed --older-than 720h --yes`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if o.olderThan < 0 {
+				return usage(cmd, "--older-than is negative: write how old, like 720h for 30 days")
+			}
+			if err := o.oneWay(cmd, args); err != nil {
+				return err
+			}
+			if err := o.open(cmd); err != nil {
+				return err
+			}
+			return o.discard(cmd, args, yes)
+		},
+	}
+	o.add(cmd)
+	o.addFilters(cmd)
+	cmd.Flags().BoolVar(&o.all, "all", false, "all originals, as far as --stream, --reason and --older-than don't say otherwise")
+	cmd.Flags().DurationVar(&o.olderThan, "older-than", 0, "only originals that have been in quarantine for longer than this, like 720h")
+	cmd.Flags().BoolVar(&yes, "yes", false, "don't ask")
+	return cmd
+}
+
+func (o *originals) discard(cmd *cobra.Command, names []string, yes bool) error {
+	ctx := cmd.Context()
+	entries, err := o.selected(cmd, names)
+	if err != nil {
+		return err
+	}
+	if len(entries) == 0 {
+		o.console.say("nothing in quarantine%s", o.within())
+		return nil
+	}
+	if !yes {
+		if o.in == nil {
+			return &failure{statusUnusable, "nobody can be asked here whether to remove " + sums(entries), "add --yes"}
+		}
+		fmt.Fprintf(o.console, "remove for good %s? [y/N] ", sums(entries))
+		answer, _ := bufio.NewReader(o.in).ReadString('\n') // the end is a no
+		if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
+			return &failure{statusFailed, "nothing was removed", ""}
+		}
+	}
+	for i, e := range entries {
+		if ctx.Err() != nil {
+			return &failure{statusFailed, fmt.Sprintf("stopped: %d of %d were removed", i, len(entries)), ""}
+		}
+		if err := o.store.Delete(ctx, e.Key); err != nil {
+			o.console.say("%d of %d were removed", i, len(entries))
+			return o.broken(err)
+		}
+	}
+	o.console.say("removed %s", sums(entries))
+	return nil
+}
