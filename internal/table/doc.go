@@ -38,4 +38,7 @@
 // table, that is of all records it ever got, and the service converts a string
 // of digits back to a double when the table already has a numeric column of
 // that name.
+//
+// Tables behind a data collection rule are the opposite: their columns are
+// declared, names are free, and what has no column vanishes. [Declared] has their rules.
 package table

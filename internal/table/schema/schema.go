@@ -1,0 +1,142 @@
+package schema
+
+import "strings"
+
+// Type is the type of a column, by its name in KQL.
+type Type string
+
+// The types that streams and tables have here.
+const (
+	String   Type = "string"
+	Real     Type = "real"
+	Bool     Type = "bool"
+	DateTime Type = "datetime"
+	Dynamic  Type = "dynamic"
+)
+
+// Extra is the stream's column for members that are not declared, and for those
+// whose value is not of the declared type: one object, by their own names.
+const Extra = "idnExtra"
+
+// Limits of the Logs Ingestion API and of data collection rules.
+const (
+	// MaxValue is the longest value of a column, in bytes; what is longer is cut.
+	MaxValue = 64 << 10
+	// MaxTransform is the length of a transformKql, in characters.
+	MaxTransform = 15360
+	// MaxColumns is how many columns a table has at most.
+	MaxColumns = 500
+)
+
+// Column is a column of a stream or of a table.
+type Column struct {
+	Name string
+	Type Type
+}
+
+// Stream is what a data collection rule takes for a table.
+type Stream struct {
+	// Name is that of the pipeline's stream: "SailPointIDN_Events". In a rule it
+	// is "Custom-" and this.
+	Name    string
+	Columns []Column
+	// Time is the column that holds the event time.
+	Time string
+}
+
+// Table is a table that is filled from a stream.
+type Table struct {
+	Name   string // with "_CL"
+	Stream Stream
+	Fields []Field
+}
+
+// Field is a column of a table and where it comes from.
+type Field struct {
+	Column
+	// From is a path in the stream, members separated by "."; Or, if set, is
+	// another that is taken when the first is empty.
+	From, Or string
+	Form     Form
+	// Constant is the value for [Fixed].
+	Constant string
+	// Published: the column is one of those that the earlier solution published.
+	Published bool
+}
+
+// Form is how a value becomes that of a column.
+type Form int
+
+// The forms. An absent or unfit value leaves the column empty.
+const (
+	// AsIs is the value of a stream column of the same type, or an object.
+	AsIs Form = iota
+	// Text is the value as text: a text itself, anything else as JSON.
+	Text
+	// GUID is a text of 32 hexadecimal digits, with dashes or without, as a GUID
+	// with dashes in lower case; any other text gives nothing.
+	GUID
+	// NotGUID is Text, but for what GUID takes.
+	NotGUID
+	// Time, Number and Truth read the value, a text or not, as such.
+	Time
+	Number
+	Truth
+	// Generated is the event time, or now if that is absent or not within what the
+	// service keeps: two days back, one day ahead.
+	Generated
+	// Fixed is the same text in every row.
+	Fixed
+)
+
+// Streams returns the streams, in the order events, triggers, health.
+func Streams() []Stream { return []Stream{eventsStream(), triggersStream(), healthStream()} }
+
+// Tables returns the tables that the rule always fills, in the order of Streams.
+func Tables() []Table { return []Table{Events(), Triggers(), Health()} }
+
+// ByName returns the stream of a name.
+func ByName(name string) (Stream, bool) {
+	for _, s := range Streams() {
+		if s.Name == name {
+			return s, true
+		}
+	}
+	return Stream{}, false
+}
+
+// Type returns the declared type of a stream's column, "" if it has none.
+func (s Stream) Type(name string) Type {
+	for _, c := range s.Columns {
+		if c.Name == name {
+			return c.Type
+		}
+	}
+	return ""
+}
+
+// Columns returns the columns of the table in order.
+func (t Table) Columns() []Column {
+	columns := make([]Column, len(t.Fields))
+	for i, f := range t.Fields {
+		columns[i] = f.Column
+	}
+	return columns
+}
+
+// list makes columns of one type from names separated by spaces.
+func list(t Type, names string) []Column {
+	var columns []Column
+	for name := range strings.FieldsSeq(names) {
+		columns = append(columns, Column{name, t})
+	}
+	return columns
+}
+
+func join[T any](lists ...[]T) []T {
+	var all []T
+	for _, l := range lists {
+		all = append(all, l...)
+	}
+	return all
+}
