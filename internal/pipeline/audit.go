@@ -69,7 +69,7 @@ func (t *run) audit(ctx context.Context) error {
 		return nil
 	}
 	t.next.Audit.Accepted = slices.DeleteFunc(slices.Clone(t.saved.Audit.Accepted), func(d Difference) bool { return t.forgotten(d.From) })
-	err := t.compare(ctx, src, from, through[0])
+	_, _, err := t.compare(ctx, src, from, through[0], t.repair(src))
 	var f *auditError
 	switch {
 	case errors.Is(err, errNoTime):
@@ -138,39 +138,55 @@ func (t *run) forgotten(window time.Time) bool {
 	return t.Auditing.Keep > 0 && time.Since(window) > t.Auditing.Keep
 }
 
-// compare compares [from, to) and halves it as long as the counts differ.
-func (t *run) compare(ctx context.Context, src Auditable, from, to time.Time) error {
+// differs is called for a window whose counts differ.
+type differs func(ctx context.Context, from, to time.Time, have, want int64) error
+
+// compare compares [from, to) and halves it as long as the counts differ. It
+// returns the counts of the whole.
+func (t *run) compare(ctx context.Context, src Auditable, from, to time.Time, found differs) (have, want int64, err error) {
 	if !t.timeLeft(ctx) {
-		return errNoTime
+		return 0, 0, errNoTime
 	}
-	have, want, err := t.counts(ctx, src, from, to)
+	have, want, err = t.counts(ctx, src, from, to)
 	if err != nil {
-		return err
+		return have, want, err
 	}
 	pieces := int64(to.Sub(from) / t.Auditing.Window)
-	if want-have == t.accepted(from, to) {
+	switch {
+	case want-have == t.accepted(from, to):
 		t.report.WindowsChecked += pieces
-		return nil
-	}
-	if pieces > 1 {
+	case pieces > 1:
 		mid := from.Add(time.Duration(pieces/2) * t.Auditing.Window)
-		if err := t.compare(ctx, src, from, mid); err != nil {
+		if _, _, err = t.compare(ctx, src, from, mid, found); err == nil {
+			_, _, err = t.compare(ctx, src, mid, to, found)
+		}
+	default:
+		t.report.WindowsChecked++
+		t.report.Mismatches++
+		err = found(ctx, from, to, have, want)
+	}
+	return have, want, err
+}
+
+// repair reads a window again, delivers what is missing, and accepts what then
+// still differs.
+func (t *run) repair(src Auditable) differs {
+	return func(ctx context.Context, from, to time.Time, _, _ int64) error {
+		if err := t.reread(ctx, window(src, from, to)); err != nil {
 			return err
 		}
-		return t.compare(ctx, src, mid, to)
+		have, want, err := t.counts(ctx, src, from, to)
+		if err != nil {
+			return err
+		}
+		t.accept(from, want, have)
+		return nil
 	}
-	t.report.WindowsChecked++
-	t.report.Mismatches++
-	if err := t.reread(ctx, func(ctx context.Context, after Cursor) (Page, error) {
-		return src.FetchWindow(ctx, from, to, after)
-	}); err != nil {
-		return err
-	}
-	if have, want, err = t.counts(ctx, src, from, to); err != nil {
-		return err
-	}
-	t.accept(from, want, have)
-	return nil
+}
+
+// window is FetchWindow as a walk.
+func window(src Auditable, from, to time.Time) func(context.Context, Cursor) (Page, error) {
+	return func(ctx context.Context, after Cursor) (Page, error) { return src.FetchWindow(ctx, from, to, after) }
 }
 
 // counts asks the ledger and the source.
@@ -192,6 +208,16 @@ func (t *run) counts(ctx context.Context, src Auditable, from, to time.Time) (ha
 func (t *run) reread(ctx context.Context, fetch func(context.Context, Cursor) (Page, error)) error {
 	sent := t.report.Sent + t.report.Quarantined
 	defer func() { t.report.Repaired += t.report.Sent + t.report.Quarantined - sent }()
+	return t.walk(ctx, fetch, func(ctx context.Context, records []Record) error {
+		if _, err := t.take(ctx, records); err != nil {
+			return err
+		}
+		return t.deliverAll(ctx)
+	})
+}
+
+// walk hands over the records of all pages that fetch gives.
+func (t *run) walk(ctx context.Context, fetch func(context.Context, Cursor) (Page, error), take func(context.Context, []Record) error) error {
 	var after Cursor
 	for more := true; more; {
 		if !t.timeLeft(ctx) {
@@ -205,10 +231,7 @@ func (t *run) reread(ctx context.Context, fetch func(context.Context, Cursor) (P
 		if err != nil {
 			return &auditError{err}
 		}
-		if _, err := t.take(ctx, page.Records); err != nil {
-			return err
-		}
-		if err := t.deliverAll(ctx); err != nil {
+		if err := take(ctx, page.Records); err != nil {
 			return err
 		}
 		if page.More && page.Next == after {

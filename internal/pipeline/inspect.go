@@ -1,0 +1,156 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Inspection is an audit that somebody asks for.
+type Inspection struct {
+	// From and To are on the borders of ledger windows.
+	From, To time.Time
+	// Each compares every window by itself. Otherwise the whole is compared first,
+	// and halved where it differs: cheap, but a record that the source has forgotten
+	// can hide one that is missing.
+	Each bool
+	// Repair delivers what is missing, behind the stream's lock. Otherwise nothing
+	// is changed, and no lock is needed.
+	Repair bool
+	// Found, if set, is called for each window whose counts differ.
+	Found func(Compared)
+}
+
+// Compared is a window whose counts differed.
+type Compared struct {
+	From      time.Time `json:"from"`
+	To        time.Time `json:"to"`
+	Source    int64     `json:"source"`
+	Delivered int64     `json:"delivered"` // before the repair
+	// Missing is how many records of the source were not delivered. It can be less
+	// than the difference, if the source counts what it does not list.
+	Missing  int64 `json:"missing"`
+	Repaired int64 `json:"repaired"` // of them: delivered now
+	Refused  int64 `json:"refused"`  // of them: in quarantine now
+}
+
+// Proof is what an [Inspection] found. It is complete only if its state is [Drained].
+type Proof struct {
+	Report
+	From, To          time.Time
+	Source, Delivered int64 // the counts of [From, To), Delivered before the repair
+	Missing           int64 // records, before the repair
+	Refused           int64
+	Windows           []Compared
+	// Since and Through are those of the checkpoint.
+	Since, Through time.Time
+}
+
+// Audit compares the counts of source and ledger between two moments, and says
+// where they differ and what is missing.
+func (r *Runner) Audit(ctx context.Context, ask Inspection) Proof {
+	proof := Proof{From: ask.From, To: ask.To}
+	runner := *r
+	if !ask.Repair {
+		runner.Locks = lockless{}
+	}
+	proof.Report = runner.locked(ctx, func(ctx context.Context, t *run) (State, error) {
+		i := &inspection{run: t, Inspection: ask, proof: &proof}
+		err := i.all(ctx)
+		t.report.Retries = t.retries.Load()
+		switch {
+		case err == nil:
+			return Drained, nil
+		case errors.Is(err, errNoTime) || ctx.Err() != nil && errors.Is(context.Cause(ctx), context.Canceled):
+			return Budget, nil
+		}
+		return Failed, err
+	})
+	return proof
+}
+
+// lockless is for those who only look.
+type lockless struct{}
+
+func (lockless) Lock(ctx context.Context, _ string) (context.Context, func(context.Context) error, error) {
+	return ctx, func(context.Context) error { return nil }, nil
+}
+
+type inspection struct {
+	*run
+	Inspection
+	src   Auditable
+	proof *Proof
+}
+
+func (i *inspection) all(ctx context.Context) (err error) {
+	var ok bool
+	if i.src, ok = i.Source.(Auditable); !ok {
+		return fmt.Errorf("source %s can't count what it has", i.report.Stream)
+	}
+	if i.saved, err = i.Checkpoints.Load(ctx, i.report.Stream); err != nil {
+		return err
+	}
+	if i.saved.Tag == "" {
+		return errors.New("there is no checkpoint: nothing of this stream was ever delivered from here, or STATE_URL names another place than the function's")
+	}
+	i.next, i.limits, i.ledger = i.saved, i.Sink.Limits(), i.OpenLedger()
+	i.proof.Since, i.proof.Through = i.saved.Since, i.saved.Through
+	width := i.To.Sub(i.From)
+	if i.Each {
+		width = i.Auditing.Window
+	}
+	for from := i.From; from.Before(i.To); from = from.Add(width) {
+		have, want, err := i.compare(ctx, i.src, from, from.Add(width), i.differs)
+		if err != nil {
+			return err
+		}
+		i.proof.Delivered += have
+		i.proof.Source += want
+	}
+	return nil
+}
+
+// differs finds out what is missing in a window, and delivers it if asked to.
+func (i *inspection) differs(ctx context.Context, from, to time.Time, have, want int64) error {
+	c := Compared{From: from, To: to, Source: want, Delivered: have}
+	var err error
+	switch {
+	case i.Repair:
+		sent, refused := i.report.Sent, i.report.Quarantined
+		err = i.reread(ctx, window(i.src, from, to))
+		c.Repaired, c.Refused = i.report.Sent-sent, i.report.Quarantined-refused
+		c.Missing = c.Repaired + c.Refused
+	case have == 0:
+		c.Missing = want
+	default:
+		c.Missing, err = i.unknown(ctx, from, to)
+	}
+	if err != nil {
+		// What could not be read or delivered is missing, as far as anybody knows.
+		c.Missing = max(c.Missing, want-have)
+	}
+	i.proof.Missing += c.Missing
+	i.proof.Refused += c.Refused
+	i.proof.Windows = append(i.proof.Windows, c)
+	if i.Found != nil {
+		i.Found(c)
+	}
+	return err
+}
+
+// unknown is the number of records of a window that were not delivered. The
+// claims that it makes are forgotten.
+func (i *inspection) unknown(ctx context.Context, from, to time.Time) (n int64, err error) {
+	err = i.walk(ctx, window(i.src, from, to), func(ctx context.Context, records []Record) error {
+		fresh, err := i.ledger.Claim(ctx, records)
+		for _, is := range fresh {
+			if is {
+				n++
+			}
+		}
+		return err
+	})
+	return n, err
+}

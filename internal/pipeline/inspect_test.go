@@ -1,0 +1,210 @@
+package pipeline_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+)
+
+const window = 5 * time.Minute
+
+// anHour is an archive of an hour, one event a minute, delivered by a connector
+// that does not audit by itself.
+func anHour(t *testing.T) *archive {
+	t.Helper()
+	a := newArchive(t)
+	a.auditing.Ages, a.auditing.UndatedEvery = nil, 0
+	for i := range 60 {
+		a.add(a.begin.Add(time.Duration(i)*time.Minute), 0)
+	}
+	a.live(90 * time.Minute)
+	a.counts = 0
+	return a
+}
+
+// hide makes an event one that the connector never saw.
+func (a *archive) hide(i int) {
+	delete(a.ledger, a.events[i].rec.ID)
+	delete(a.delivered, a.events[i].rec.ID)
+}
+
+// forget lets the source forget an event.
+func (a *archive) forget(i int) { a.events[i].visible = time.Now().Add(1000 * time.Hour) }
+
+func (a *archive) inspect(ask pipeline.Inspection) pipeline.Proof {
+	a.t.Helper()
+	ask.From, ask.To = a.begin, a.begin.Add(time.Hour)
+	ctx, cancel := context.WithTimeout(a.t.Context(), time.Hour)
+	defer cancel()
+	told := 0
+	ask.Found = func(pipeline.Compared) { told++ }
+	proof := a.runner().Audit(ctx, ask)
+	if told != len(proof.Windows) {
+		a.t.Errorf("%d windows told, %d in the proof", told, len(proof.Windows))
+	}
+	return proof
+}
+
+func (a *archive) window(i int) pipeline.Compared {
+	from := a.begin.Add(time.Duration(i) * window)
+	return pipeline.Compared{From: from, To: from.Add(window)}
+}
+
+func TestInspect(t *testing.T) {
+	type numbers struct{ Source, Delivered, Missing, Refused int64 }
+	for _, test := range []struct {
+		name    string
+		arrange func(a *archive)
+		ask     pipeline.Inspection
+		want    numbers
+		windows func(a *archive) []pipeline.Compared
+		counts  int // at the source; 0 means any
+		left    int // events that are still missing
+	}{
+		{name: "complete", want: numbers{60, 60, 0, 0}, counts: 1},
+		{name: "complete, each window", ask: pipeline.Inspection{Each: true}, want: numbers{60, 60, 0, 0}, counts: 12},
+		{name: "two missing", arrange: func(a *archive) { a.hide(17); a.hide(18) }, want: numbers{60, 58, 2, 0}, windows: func(a *archive) []pipeline.Compared {
+			w := a.window(3)
+			w.Source, w.Delivered, w.Missing = 5, 3, 2
+			return []pipeline.Compared{w}
+		}, counts: 7, left: 2},
+		{name: "two missing, repaired", arrange: func(a *archive) { a.hide(17); a.hide(18) }, ask: pipeline.Inspection{Repair: true}, want: numbers{60, 58, 2, 0}, windows: func(a *archive) []pipeline.Compared {
+			w := a.window(3)
+			w.Source, w.Delivered, w.Missing, w.Repaired = 5, 3, 2, 2
+			return []pipeline.Compared{w}
+		}},
+		{name: "a whole window", arrange: func(a *archive) {
+			for i := range 5 {
+				a.hide(i)
+			}
+		}, want: numbers{60, 55, 5, 0}, windows: func(a *archive) []pipeline.Compared {
+			w := a.window(0)
+			w.Source, w.Missing = 5, 5
+			return []pipeline.Compared{w}
+		}, left: 5},
+		{name: "refused by the sink", arrange: func(a *archive) {
+			a.hide(17)
+			a.onWrite = func(int, []pipeline.Record) (bool, error) { return false, &pipeline.Rejected{Err: errors.New("400")} }
+		}, ask: pipeline.Inspection{Repair: true}, want: numbers{60, 59, 1, 1}, windows: func(a *archive) []pipeline.Compared {
+			w := a.window(3)
+			w.Source, w.Delivered, w.Missing, w.Refused = 5, 4, 1, 1
+			return []pipeline.Compared{w}
+		}, left: 1},
+		{name: "fewer at the source", arrange: func(a *archive) { a.forget(20) }, want: numbers{59, 60, 0, 0}, windows: func(a *archive) []pipeline.Compared {
+			w := a.window(4)
+			w.Source, w.Delivered = 4, 5
+			return []pipeline.Compared{w}
+		}},
+		{name: "listed twice", arrange: func(a *archive) { a.events[20].listed = 2 }, want: numbers{61, 60, 0, 0}, windows: func(a *archive) []pipeline.Compared {
+			w := a.window(4)
+			w.Source, w.Delivered = 6, 5
+			return []pipeline.Compared{w}
+		}},
+		{name: "one forgotten hides one missing", arrange: func(a *archive) { a.forget(20); a.hide(40) }, want: numbers{59, 59, 0, 0}, left: 1},
+		{name: "not if each window is compared", arrange: func(a *archive) { a.forget(20); a.hide(40) }, ask: pipeline.Inspection{Each: true}, want: numbers{59, 59, 1, 0}, windows: func(a *archive) []pipeline.Compared {
+			w, v := a.window(4), a.window(8)
+			w.Source, w.Delivered = 4, 5
+			v.Source, v.Delivered, v.Missing = 5, 4, 1
+			return []pipeline.Compared{w, v}
+		}, left: 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := anHour(t)
+				if test.arrange != nil {
+					test.arrange(a)
+				}
+				a.held = !test.ask.Repair // who only looks needs no lock
+				before := a.checkpoint
+				proof := a.inspect(test.ask)
+				if proof.State != pipeline.Drained || proof.Error != "" {
+					t.Fatalf("%+v", proof)
+				}
+				got := numbers{proof.Source, proof.Delivered, proof.Missing, proof.Refused}
+				if diff := cmp.Diff(test.want, got); diff != "" {
+					t.Errorf("numbers (-want +got):\n%s", diff)
+				}
+				var windows []pipeline.Compared
+				if test.windows != nil {
+					windows = test.windows(a)
+				}
+				if diff := cmp.Diff(windows, proof.Windows, cmpopts.EquateEmpty()); diff != "" {
+					t.Errorf("windows (-want +got):\n%s", diff)
+				}
+				if test.counts != 0 && a.counts != test.counts {
+					t.Errorf("%d counts at the source, want %d", a.counts, test.counts)
+				}
+				missing := 0
+				for _, r := range a.records {
+					if a.times(r.ID) == 0 {
+						missing++
+					}
+				}
+				if missing != test.left {
+					t.Errorf("%d missing afterwards, want %d", missing, test.left)
+				}
+				if diff := cmp.Diff(before, a.checkpoint); diff != "" {
+					t.Errorf("the checkpoint moved:\n%s", diff)
+				}
+				a.held = false
+				if test.ask.Repair {
+					if again := a.inspect(pipeline.Inspection{}); again.Missing != 0 || len(again.Windows) != 0 {
+						t.Errorf("after the repair: %+v", again)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestInspectFails(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		arrange func(a *archive)
+		repair  bool
+		state   pipeline.State
+		text    string
+	}{
+		{"the source can't be asked", func(a *archive) { a.countErr = errors.New("403 no scope") }, false, pipeline.Failed, "403 no scope"},
+		{"no checkpoint", func(a *archive) { a.checkpoint = pipeline.Checkpoint{} }, false, pipeline.Failed, "STATE_URL names another place"},
+		{"no such source", func(a *archive) { a.src = source{a.world} }, false, pipeline.Failed, "can't count"},
+		{"another run is at work", func(a *archive) { a.held = true }, true, pipeline.Locked, ""},
+		{"the sink is down", func(a *archive) {
+			a.onWrite = func(int, []pipeline.Record) (bool, error) { return false, errors.New("workspace gone") }
+		}, true, pipeline.Failed, "workspace gone"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := anHour(t)
+				a.hide(30)
+				test.arrange(a)
+				proof := a.inspect(pipeline.Inspection{Repair: test.repair})
+				if proof.State != test.state || !strings.Contains(proof.Error, test.text) {
+					t.Errorf("%+v", proof)
+				}
+				if test.text == "workspace gone" && (proof.Missing != 1 || len(proof.Windows) != 1) {
+					t.Errorf("%+v, want it to say that one is missing", proof)
+				}
+			})
+		})
+	}
+}
+
+func TestInspectStops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := anHour(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if proof := a.runner().Audit(ctx, pipeline.Inspection{From: a.begin, To: a.begin.Add(time.Hour)}); proof.State != pipeline.Budget {
+			t.Errorf("%+v", proof)
+		}
+	})
+}
