@@ -9,7 +9,7 @@ PKGS     ?= ./...
 export CGO_ENABLED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race cover fuzz bench lint fmt tidy-check package soak clean
+.PHONY: help build demo test race cover fuzz bench lint fmt tidy-check solution package soak clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ tidy-check: ## fails when go.mod or go.sum are not tidy
 	$(GO) mod tidy -diff
 	cd $(TOOLS) && $(GO) mod tidy -diff
 	$(GO) mod verify
+
+solution: ## the Sentinel content's template, lists and docs/detections.md, from sentinel/
+	$(GO) run ./internal/solution
 
 package: ## dist/idn-sentinel-linux-amd64.zip: what the function app is deployed from
 	$(GO) run ./internal/packager -o dist/idn-sentinel-linux-amd64.zip

@@ -1,10 +1,8 @@
 package kqltest
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -12,45 +10,11 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/nodetools"
+	"github.com/idn-sentinel/idn-sentinel/internal/sentinel/content"
 )
 
-// Function is a saved function: a .kql file whose head holds comment lines
-// "// key: value". The key function is required:
-//
-//	// function: SailPointIDNEvents(starttime: datetime = datetime(null))
-//	// title: what a list of functions shows
-//	// category: the group in that list
-type Function struct {
-	Name   string            `json:"name"`
-	Params string            `json:"params"`
-	Body   string            `json:"body"`
-	Head   map[string]string `json:"-"`
-	File   string            `json:"-"`
-}
-
-var (
-	headLine  = regexp.MustCompile(`^// ?([a-z_]+): (.*)$`)
-	signature = regexp.MustCompile(`^(\w+)\((.*)\)$`)
-)
-
-// ParseFunction reads the text of a function's file.
-func ParseFunction(text string) (Function, error) {
-	f := Function{Body: text, Head: map[string]string{}}
-	for line := range strings.Lines(text) {
-		m := headLine.FindStringSubmatch(strings.TrimRight(line, "\r\n"))
-		if m != nil {
-			f.Head[m[1]] = m[2]
-		} else if !strings.HasPrefix(line, "//") {
-			break
-		}
-	}
-	m := signature.FindStringSubmatch(f.Head["function"])
-	if m == nil {
-		return f, fmt.Errorf("no line \"// function: Name(parameters)\" in the head, but %q", f.Head["function"])
-	}
-	f.Name, f.Params = m[1], m[2]
-	return f, nil
-}
+// Function is a saved function, see [content.ParseFunction].
+type Function = content.Function
 
 // Root returns the path of a file or folder of the project.
 func Root(tb testing.TB, path ...string) string {
@@ -65,24 +29,9 @@ func Root(tb testing.TB, path ...string) string {
 // Functions returns the saved functions of the given folders.
 func Functions(tb testing.TB, folders ...string) []Function {
 	tb.Helper()
-	var all []Function
-	for _, folder := range folders {
-		paths, err := filepath.Glob(filepath.Join(folder, "*.kql"))
-		if err != nil {
-			tb.Fatal(err)
-		}
-		for _, p := range paths {
-			text, err := os.ReadFile(p)
-			if err != nil {
-				tb.Fatal(err)
-			}
-			f, err := ParseFunction(string(text))
-			if err != nil {
-				tb.Fatalf("%s: %v", p, err)
-			}
-			f.File = p
-			all = append(all, f)
-		}
+	all, err := content.Functions(folders...)
+	if err != nil {
+		tb.Fatal(err)
 	}
 	return all
 }
