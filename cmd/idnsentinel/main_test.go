@@ -141,6 +141,8 @@ func (s *stage) leak(text string) string {
 //	    sets the variable NAME to the id of event N
 //	damage DIR cut|newer
 //	    damages the one file in a folder, or puts one of a newer version in its place
+//	late N
+//	    lets N events of a time that was delivered long ago become visible now
 //	heal
 //	    lets the workspace take the record of shape poison
 //	rows TABLE N
@@ -160,6 +162,9 @@ func TestScripts(t *testing.T) {
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("STATE_URL", "file://"+filepath.ToSlash(filepath.Join(env.WorkDir, "state")))
+			env.Setenv("BEGIN", begin.UTC().Format(time.RFC3339))
+			env.Setenv("RECENT", time.Now().Add(-time.Minute).UTC().Format(time.RFC3339))
+			env.Setenv("FUTURE", time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
 			env.Setenv("GORACE", "atexit_sleep_ms=0")
 			env.Setenv("OTHER_SECRET", canaryOther)
 			env.Setenv("OTHER_KEY", base64.StdEncoding.EncodeToString([]byte(canaryOther)))
@@ -217,6 +222,15 @@ func TestScripts(t *testing.T) {
 					return os.WriteFile(path, data, 0o600)
 				})
 				ts.Check(err)
+			},
+			"late": func(ts *testscript.TestScript, _ bool, args []string) {
+				n, err := strconv.Atoi(args[0])
+				ts.Check(err)
+				s, _ := stages.Load(ts.Getenv("WORK"))
+				late := synth.New(synth.Options{Seed: 99, Start: begin.Add(30 * time.Minute), Plain: true, Rate: 1})
+				for i := range n {
+					s.(*stage).tenant.AddEvent(late.Event(i), time.Now())
+				}
 			},
 			"heal": func(ts *testscript.TestScript, _ bool, _ []string) {
 				s, _ := stages.Load(ts.Getenv("WORK"))

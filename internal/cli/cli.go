@@ -2,6 +2,7 @@
 //
 //	idnsentinel check       try settings, token, scopes, state and workspace, each by itself
 //	idnsentinel poll        run once, as the function does on each tick of its timer
+//	idnsentinel audit       prove that everything was delivered, or say what is missing
 //	idnsentinel quarantine  look at originals, send them again, or discard them
 //	idnsentinel version     name the build
 //
@@ -144,7 +145,7 @@ local.settings.json, fill in the values in <angle brackets>, then:
 	for _, sub := range cmd.Commands() {
 		sub.Args = noArguments
 	}
-	cmd.AddCommand(quarantineCommand(p))
+	cmd.AddCommand(auditCommand(p), quarantineCommand(p))
 	return cmd
 }
 

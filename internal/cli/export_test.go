@@ -6,6 +6,8 @@ import "github.com/spf13/cobra"
 var (
 	Lag   = lag
 	Table = table
+	// Between reads the range of an audit.
+	Between = between
 )
 
 // Commands returns every command, the root first.

@@ -1,0 +1,95 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/quarantine"
+)
+
+// youngest is how old a window must be, behind SETTLE_DELAY, before an audit can
+// tell a missing record from one that the next run will bring.
+const youngest = 5 * time.Minute
+
+// Audited are the names of the streams that can be audited.
+func (a *App) Audited() (names []string) {
+	for _, s := range a.streams {
+		if _, ok := s.source.(pipeline.Auditable); ok {
+			names = append(names, s.source.Stream())
+		}
+	}
+	return names
+}
+
+// Span is what of a stream can be audited at some moment.
+type Span struct {
+	// Window is the width of the windows that are compared. From and To are on
+	// borders of windows.
+	Window   time.Duration
+	From, To time.Time
+}
+
+// Span is what can be audited now: the ledger has forgotten what is before, and
+// what is behind has not settled.
+func (a *App) Span(name string) (Span, error) {
+	s, err := a.stream(name)
+	if err != nil {
+		return Span{}, err
+	}
+	now := time.Now().UTC()
+	return Span{
+		Window: s.window,
+		From:   now.Add(-a.settings.LedgerKeep).Truncate(s.window).Add(s.window),
+		To:     now.Add(-a.settings.SettleDelay - youngest).Truncate(s.window),
+	}, nil
+}
+
+// Audit is the outcome of an audit.
+type Audit struct {
+	pipeline.Proof
+	// Waiting are records of the time that was audited that could not be delivered
+	// and lie in quarantine.
+	Waiting int
+}
+
+// Audit compares the source of a stream with what was delivered. With ask.Repair
+// it waits for a run that is at work on the stream.
+func (a *App) Audit(ctx context.Context, name string, ask pipeline.Inspection) (Audit, error) {
+	s, err := a.stream(name)
+	if err != nil {
+		return Audit{}, err
+	}
+	done := Audit{Proof: a.byHand(s).Audit(ctx, ask)}
+	if done.State == pipeline.Drained {
+		done.Waiting, err = a.undelivered(ctx, name, ask.From, ask.To)
+	}
+	return done, err
+}
+
+// undelivered is how many records of a time lie in quarantine. One whose original
+// can't be read counts by its day.
+func (a *App) undelivered(ctx context.Context, name string, from, to time.Time) (n int, err error) {
+	q := a.Quarantine()
+	for e, err := range q.List(ctx, name, quarantine.Undelivered) {
+		if err != nil {
+			return 0, err
+		}
+		if e.Day.Add(24*time.Hour).Before(from) || !e.Day.Before(to) {
+			continue
+		}
+		item, err := q.Get(ctx, e.Key)
+		switch {
+		case errors.Is(err, quarantine.ErrGone):
+		case errors.Is(err, quarantine.ErrUnreadable):
+			n++
+		case err != nil:
+			return 0, fmt.Errorf("look for what was not delivered: %w", err)
+		case !item.Time.Before(from) && item.Time.Before(to):
+			n++
+		}
+	}
+	return n, nil
+}

@@ -1,0 +1,272 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/app"
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+)
+
+// audit is an audit command under way.
+type audit struct {
+	settingsFlags
+	from, to string
+	stream   string
+	each     bool
+	repair   bool
+	asJSON   bool
+	console  *console
+	out      io.Writer
+}
+
+func auditCommand(p Process) *cobra.Command {
+	c := &audit{console: newConsole(p), out: p.Out}
+	cmd := &cobra.Command{
+		Use:   "audit",
+		Short: "Prove that everything SailPoint shows of some time was delivered, or say what is missing",
+		Long: `Audit counts the events of some time at the source and compares with what was
+delivered, which the connector remembers for LEDGER_KEEP. It begins with the whole,
+and halves what differs, down to windows of 5 minutes; those are read again to find
+out what is missing. With --repair that is delivered.
+
+Times are RFC 3339 (2026-09-24T13:00:00Z), relative (-24h), or now, which is the
+newest window that has settled: some minutes ago. Windows are whole: --from is
+rounded down, --to up.
+
+It prints a table of the windows that differ, and a verdict:
+
+  complete         everything that SailPoint shows was delivered
+  incomplete       some records are missing, or lie in quarantine undelivered
+  could not tell   SailPoint or the state could not be asked, or has forgotten
+
+A window where SailPoint shows less than was delivered is in the table, too: it has
+forgotten some. Such a difference can hide a missing record in another window, unless
+--each-window compares them one by one. Events without a time are in no window.
+
+The exit status is 0 for complete, 1 for incomplete, and 2 for could not tell and for
+a wrong setting or flag.`,
+		Example: `  # the last 24 hours
+  idnsentinel audit --settings local.settings.json
+
+  idnsentinel audit --settings local.settings.json --from 2026-09-24T00:00:00Z --to 2026-09-25T00:00:00Z
+  idnsentinel audit --settings local.settings.json --from -6h --to -1h --repair`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd) },
+	}
+	c.add(cmd)
+	flags := cmd.Flags()
+	flags.StringVar(&c.from, "from", "-24h", "begin of the `time` to audit")
+	flags.StringVar(&c.to, "to", "now", "end of the `time` to audit, not included")
+	flags.StringVar(&c.stream, "stream", "", "only this `stream`; only SailPointIDN_Events can be audited")
+	flags.BoolVar(&c.each, "each-window", false, "compare every window by itself, which takes a request for each 5 minutes")
+	flags.BoolVar(&c.repair, "repair", false, "deliver what is missing")
+	flags.BoolVar(&c.asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+// The verdicts of an audit.
+const (
+	verdictComplete   = "complete"
+	verdictIncomplete = "incomplete"
+	verdictUnknown    = "could not tell"
+)
+
+// judged is the outcome for one stream. The JSON names are what scripts rely on.
+type judged struct {
+	Stream    string              `json:"stream"`
+	From      time.Time           `json:"from"`
+	To        time.Time           `json:"to"`
+	Verdict   string              `json:"verdict"`
+	Why       string              `json:"why"`
+	Source    int64               `json:"source"`
+	Delivered int64               `json:"delivered"`
+	Missing   int64               `json:"missing"`
+	Repaired  int64               `json:"repaired"`
+	Waiting   int                 `json:"undelivered_in_quarantine"`
+	Windows   []pipeline.Compared `json:"windows"`
+	Notes     []string            `json:"notes,omitempty"`
+}
+
+func (c *audit) run(cmd *cobra.Command) error {
+	l, err := c.load()
+	if err != nil {
+		return l.unusable(cmd, &c.settingsFlags, err)
+	}
+	if l.look {
+		return &failure{
+			statusUnusable, "with INGESTION_API=NDJSON there is nothing to compare with, unless --state says where the state is",
+			"leave --ingestion-api out, or give --state",
+		}
+	}
+	o := l.options(c.console)
+	o.Out, o.Progress = c.out, c.console.progress
+	a, err := app.Open(l.Settings, o)
+	if err != nil {
+		return &failure{statusUnusable, err.Error(), c.hint(cmd)}
+	}
+	names, err := c.names(cmd, a)
+	if err != nil {
+		return err
+	}
+	verdicts := []judged{}
+	worst := statusOK
+	for _, name := range names {
+		j, err := c.one(cmd, a, l, name)
+		if err != nil {
+			return err
+		}
+		verdicts = append(verdicts, j)
+		worst = max(worst, statusOf(j.Verdict))
+	}
+	if c.asJSON {
+		if err := printJSON(c.out, verdicts); err != nil {
+			return err
+		}
+	}
+	switch worst {
+	case statusOK:
+		return nil
+	case statusFailed:
+		return &failure{status: statusFailed}
+	}
+	return &failure{statusUnusable, "", c.again() + " tests every part by itself"}
+}
+
+func statusOf(verdict string) int {
+	switch verdict {
+	case verdictComplete:
+		return statusOK
+	case verdictIncomplete:
+		return statusFailed
+	}
+	return statusUnusable
+}
+
+// names are the streams to audit.
+func (c *audit) names(cmd *cobra.Command, a *app.App) ([]string, error) {
+	names := a.Audited()
+	if c.stream == "" {
+		return names, nil
+	}
+	same := func(name string) bool {
+		return strings.EqualFold(name, c.stream) || strings.EqualFold(short(name), c.stream)
+	}
+	if i := slices.IndexFunc(names, same); i >= 0 {
+		return names[i : i+1], nil
+	}
+	if slices.ContainsFunc(a.Streams(), same) {
+		return nil, usage(cmd, fmt.Sprintf("--stream is %q, which SailPoint can't count: only %s can be audited", c.stream, strings.Join(names, " and ")))
+	}
+	return nil, usage(cmd, fmt.Sprintf("--stream is %q: only %s can be audited", c.stream, strings.Join(names, " and ")))
+}
+
+// one audits a stream and tells the outcome, unless all of them are told as JSON.
+func (c *audit) one(cmd *cobra.Command, a *app.App, l loaded, name string) (judged, error) {
+	span, err := a.Span(name)
+	if err != nil {
+		return judged{}, err
+	}
+	from, to, forgotten, err := between(c.from, c.to, span, time.Now())
+	if err != nil {
+		return judged{}, usage(cmd, err.Error())
+	}
+	j := judged{Stream: name, From: from, To: to, Windows: []pipeline.Compared{}}
+	if forgotten {
+		j.Verdict = verdictUnknown
+		j.Why = fmt.Sprintf("what was delivered is remembered for %s (LEDGER_KEEP), from %s on: use a later --from", lag(l.LedgerKeep.Seconds()), stamp(span.From))
+	} else {
+		remove := c.console.show()
+		done, err := a.Audit(cmd.Context(), name, pipeline.Inspection{From: from, To: to, Each: c.each, Repair: c.repair})
+		remove()
+		j.judge(done, err, c.repair)
+	}
+	if !c.asJSON {
+		c.print(j)
+	}
+	return j, nil
+}
+
+// judge makes a verdict of what was found.
+func (j *judged) judge(done app.Audit, err error, repair bool) {
+	j.Source, j.Delivered, j.Missing, j.Repaired, j.Waiting = done.Source, done.Delivered, done.Missing, 0, done.Waiting
+	for _, w := range done.Windows {
+		j.Windows = append(j.Windows, w)
+		j.Repaired += w.Repaired
+	}
+	j.Notes = append(j.Notes, done.Warnings...)
+	left := j.Missing - j.Repaired - done.Refused
+	missing := func(w pipeline.Compared) bool { return w.Missing > w.Repaired+w.Refused }
+	if slices.ContainsFunc(j.Windows, func(w pipeline.Compared) bool { return missing(w) && w.From.Before(done.Since) }) {
+		j.Notes = append(j.Notes, fmt.Sprintf("the first run began at %s (INITIAL_LOOKBACK): what is before was never asked for", stamp(done.Since)))
+	}
+	if slices.ContainsFunc(j.Windows, func(w pipeline.Compared) bool { return missing(w) && w.To.After(done.Through) }) {
+		j.Notes = append(j.Notes, fmt.Sprintf("the stream is delivered through %s: the next runs bring what is behind", stamp(done.Through)))
+	}
+	switch {
+	case left > 0 && done.Error != "":
+		j.Verdict, j.Why = verdictIncomplete, fmt.Sprintf("%d records or more are missing, and the audit ended early: %s", left, done.Error)
+	case done.State == pipeline.Locked:
+		j.Verdict, j.Why = verdictUnknown, "another run is at work on the stream and does not end: try again later"
+	case done.State == pipeline.Budget:
+		j.Verdict, j.Why = verdictUnknown, "stopped before the end"
+	case done.State == pipeline.Failed:
+		j.Verdict, j.Why = verdictUnknown, done.Error
+	case err != nil:
+		j.Verdict, j.Why = verdictUnknown, err.Error()
+	case left > 0:
+		j.Verdict = verdictIncomplete
+		j.Why = fmt.Sprintf("%d of %d records are missing, in %s", left, j.Source, windows(len(j.Windows)))
+		if !repair {
+			j.Why += "; --repair delivers them"
+		}
+	case j.Waiting > 0:
+		j.Verdict = verdictIncomplete
+		j.Why = fmt.Sprintf("%d of %d records could not be delivered and lie in quarantine: idnsentinel quarantine list --reason undelivered shows why", j.Waiting, j.Source)
+	case j.Repaired > 0:
+		j.Verdict = verdictComplete
+		j.Why = fmt.Sprintf("%d of %d records were missing and have been delivered now", j.Repaired, j.Source)
+	default:
+		j.Verdict = verdictComplete
+		j.Why = fmt.Sprintf("all %d records that SailPoint shows were delivered", j.Source)
+	}
+}
+
+func windows(n int) string {
+	if n == 1 {
+		return "1 window"
+	}
+	return fmt.Sprintf("%d windows", n)
+}
+
+func (c *audit) print(j judged) {
+	if len(j.Windows) > 0 {
+		fmt.Fprint(c.out, windowTable(j, "DELIVERED"))
+	}
+	for _, note := range j.Notes {
+		c.console.say("note: %s: %s", j.Stream, note)
+	}
+	fmt.Fprintf(c.out, "%s: %s from %s to %s: %s\n", j.Verdict, j.Stream, stamp(j.From), stamp(j.To), oneLine(j.Why))
+}
+
+// windowTable is a line for each window that differs, and the sums of all.
+func windowTable(j judged, delivered string) string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
+	row := func(name string, source, have, missing, repaired int64) {
+		fmt.Fprintf(w, "%-20s\t%d\t%d\t%d\t%d\t\n", name, source, have, missing, repaired)
+	}
+	fmt.Fprintf(w, "%-20s\tSOURCE\t%s\tMISSING\tREPAIRED\t\n", "WINDOW FROM", delivered)
+	for _, one := range j.Windows {
+		row(stamp(one.From), one.Source, one.Delivered, one.Missing, one.Repaired)
+	}
+	row("all windows", j.Source, j.Delivered, j.Missing, j.Repaired)
+	_ = w.Flush() // to memory
+	return b.String()
+}
