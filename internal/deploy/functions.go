@@ -1,0 +1,171 @@
+package deploy
+
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+)
+
+// call evaluates one function. Wrong argument types panic in the assertion and
+// are turned into an error here.
+func (s *scope) call(name string, args []any) (result any, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			result, err = nil, fmt.Errorf("arguments %v: %v", args, r)
+		}
+	}()
+	if f, ok := pure(name); ok {
+		return f(args), nil
+	}
+	switch name {
+	case "parameters":
+		return s.parameter(args[0].(string))
+	case "variables":
+		return s.variable(args[0].(string))
+	case "copyIndex":
+		if s.index < 0 {
+			return nil, errors.New("there is no copy loop around it")
+		}
+		return float64(s.index), nil
+	case "resourceGroup":
+		return map[string]any{"id": s.around.group(), "name": "connector", "location": "westeurope"}, nil
+	case "subscription":
+		return map[string]any{"id": "/subscriptions/" + Subscription, "subscriptionId": Subscription, "tenantId": Directory}, nil
+	case "environment":
+		return s.around.environment()
+	case "resourceId":
+		return s.around.group() + providerPath(args), nil
+	case "subscriptionResourceId":
+		return "/subscriptions/" + Subscription + providerPath(args), nil
+	case "extensionResourceId":
+		return args[0].(string) + providerPath(args[1:]), nil
+	case "reference":
+		return s.around.reference(args)
+	case "listKeys":
+		return s.around.keys(args)
+	}
+	return nil, errors.New("the tests don't know this function")
+}
+
+// pure returns the functions that depend on nothing but their arguments.
+func pure(name string) (f func(args []any) any, ok bool) {
+	f, ok = map[string]func(args []any) any{
+		"and":          func(a []any) any { return every(a, true) },
+		"array":        func(a []any) any { return []any{a[0]} },
+		"concat":       concat,
+		"createArray":  func(a []any) any { return append([]any{}, a...) },
+		"createObject": createObject,
+		"empty":        func(a []any) any { return a[0] == nil || reflect.ValueOf(a[0]).Len() == 0 },
+		"equals":       func(a []any) any { return reflect.DeepEqual(a[0], a[1]) },
+		"false":        func([]any) any { return false },
+		"first":        func(a []any) any { return a[0].([]any)[0] },
+		"format":       format,
+		"guid":         guid,
+		"if":           func(a []any) any { return map[bool]any{true: a[1], false: a[2]}[a[0].(bool)] },
+		"json":         func(a []any) any { return mustParse(a[0].(string)) },
+		"last":         func(a []any) any { l := a[0].([]any); return l[len(l)-1] },
+		"length":       func(a []any) any { return float64(reflect.ValueOf(a[0]).Len()) },
+		"mul":          func(a []any) any { return a[0].(float64) * a[1].(float64) },
+		"not":          func(a []any) any { return !a[0].(bool) },
+		"null":         func([]any) any { return nil },
+		"or":           func(a []any) any { return !every(a, false) },
+		"replace":      func(a []any) any { return strings.ReplaceAll(a[0].(string), a[1].(string), a[2].(string)) },
+		"split":        split,
+		"string":       func(a []any) any { return text(a[0]) },
+		"take":         func(a []any) any { s := a[0].(string); return s[:min(len(s), int(a[1].(float64)))] },
+		"toLower":      func(a []any) any { return strings.ToLower(a[0].(string)) },
+		"true":         func([]any) any { return true },
+		"uniqueString": uniqueString,
+	}[name]
+	return f, ok
+}
+
+func every(args []any, want bool) bool {
+	for _, a := range args {
+		if a.(bool) != want {
+			return false
+		}
+	}
+	return true
+}
+
+// concat joins strings, or arrays.
+func concat(args []any) any {
+	if _, ok := args[0].([]any); ok {
+		all := []any{}
+		for _, a := range args {
+			all = append(all, a.([]any)...)
+		}
+		return all
+	}
+	var b strings.Builder
+	for _, a := range args {
+		b.WriteString(text(a))
+	}
+	return b.String()
+}
+
+func createObject(args []any) any {
+	object := map[string]any{}
+	for i := 0; i < len(args); i += 2 {
+		object[args[i].(string)] = args[i+1]
+	}
+	return object
+}
+
+func format(args []any) any {
+	var pairs []string
+	for i, a := range args[1:] {
+		pairs = append(pairs, "{"+strconv.Itoa(i)+"}", text(a))
+	}
+	return strings.NewReplacer(pairs...).Replace(args[0].(string))
+}
+
+func split(args []any) any {
+	var parts []any
+	for part := range strings.SplitSeq(args[0].(string), args[1].(string)) {
+		parts = append(parts, part)
+	}
+	return parts
+}
+
+// text writes a value as string() does: booleans with a capital, as .NET has them.
+func text(v any) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case bool:
+		return map[bool]string{true: "True", false: "False"}[v]
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	}
+	panic(fmt.Sprintf("no text of a %T", v))
+}
+
+// uniqueString returns 13 lower-case letters and digits, as the real one does.
+func uniqueString(args []any) any {
+	sum := sha256.Sum256(fmt.Append(nil, args...))
+	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:]))[:13]
+}
+
+func guid(args []any) any {
+	sum := sha256.Sum256(fmt.Append(nil, args...))
+	return fmt.Sprintf("%x-%x-%x-%x-%x", sum[:4], sum[4:6], sum[6:8], sum[8:10], sum[10:16])
+}
+
+// providerPath writes type and names as the tail of a resource id.
+func providerPath(args []any) string {
+	types := strings.Split(args[0].(string), "/")
+	if len(types) != len(args) {
+		panic("as many names as there are types are needed")
+	}
+	path := []string{"", "providers", types[0]}
+	for i, t := range types[1:] {
+		path = append(path, t, args[i+1].(string))
+	}
+	return strings.Join(path, "/")
+}

@@ -1,0 +1,71 @@
+package deploy
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Ids that a played deployment runs under.
+const (
+	Subscription = "11111111-1111-1111-1111-111111111111"
+	Directory    = "22222222-2222-2222-2222-222222222222"
+	// ClientID and PrincipalID are those of the identity that the template makes.
+	ClientID    = "33333333-3333-3333-3333-333333333333"
+	PrincipalID = "44444444-4444-4444-4444-444444444444"
+	// WorkspaceID is the customer id of the workspace.
+	WorkspaceID = "55555555-5555-5555-5555-555555555555"
+)
+
+// Surroundings are what a deployment meets in Azure.
+type Surroundings struct {
+	// Cloud is AzureCloud (also when empty), AzureUSGovernment or AzureChinaCloud.
+	Cloud string
+	// WorkspaceKey is what the workspace's shared keys are.
+	WorkspaceKey string
+}
+
+func (Surroundings) group() string {
+	return "/subscriptions/" + Subscription + "/resourceGroups/connector"
+}
+
+func (a Surroundings) environment() (any, error) {
+	suffix, ok := map[string]string{
+		"": "core.windows.net", "AzureCloud": "core.windows.net",
+		"AzureUSGovernment": "core.usgovcloudapi.net", "AzureChinaCloud": "core.chinacloudapi.cn",
+	}[a.Cloud]
+	if !ok {
+		return nil, fmt.Errorf("cloud %q is not known", a.Cloud)
+	}
+	name := a.Cloud
+	if name == "" {
+		name = "AzureCloud"
+	}
+	return map[string]any{"name": name, "suffixes": map[string]any{"storage": suffix}}, nil
+}
+
+// reference returns the properties of a resource that the template asks for.
+func (a Surroundings) reference(args []any) (any, error) {
+	id := args[0].(string)
+	full := len(args) > 2 && args[2] == "Full"
+	switch {
+	case strings.Contains(id, "/Microsoft.OperationalInsights/workspaces/"):
+		properties := map[string]any{"customerId": WorkspaceID}
+		if full {
+			return map[string]any{"location": "northeurope", "properties": properties}, nil
+		}
+		return properties, nil
+	case strings.Contains(id, "/Microsoft.ManagedIdentity/userAssignedIdentities/"):
+		return map[string]any{"clientId": ClientID, "principalId": PrincipalID}, nil
+	case strings.Contains(id, "/Microsoft.Insights/components/"):
+		return map[string]any{"ConnectionString": "InstrumentationKey=66666666-6666-6666-6666-666666666666"}, nil
+	}
+	return nil, fmt.Errorf("nothing is known of %s", id)
+}
+
+func (a Surroundings) keys(args []any) (any, error) {
+	id := args[0].(string)
+	if !strings.Contains(id, "/Microsoft.OperationalInsights/workspaces/") {
+		return nil, fmt.Errorf("keys of %s", id)
+	}
+	return map[string]any{"primarySharedKey": a.WorkspaceKey}, nil
+}

@@ -1,0 +1,140 @@
+package deploy_test
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"testing"
+
+	"github.com/go-json-experiment/json"
+	"github.com/google/go-cmp/cmp"
+)
+
+// form is the part of createUiDefinition.json that has to agree with the template.
+type form struct {
+	Parameters struct {
+		Basics []element
+		Steps  []struct {
+			Name     string
+			Elements []element
+		}
+		Outputs map[string]string
+	}
+}
+
+type element struct {
+	Name, Type   string
+	DefaultValue any
+	ToolTip      string
+	Constraints  struct {
+		Regex         string
+		Required      bool
+		AllowedValues []struct{ Label, Value any }
+	}
+}
+
+// value is what the form hands over when the user leaves the element alone.
+func (e element) value() any {
+	for _, a := range e.Constraints.AllowedValues {
+		if a.Label == e.DefaultValue {
+			return a.Value
+		}
+	}
+	return e.DefaultValue
+}
+
+var (
+	usedElement = regexp.MustCompile(`^.*(?:steps\('(\w+)'\)\.|basics\(')(\w+)`)
+	conversion  = regexp.MustCompile(`\bint\(`)
+)
+
+// The form asks for every parameter but the address of the package, and offers
+// what the template takes.
+func TestForm(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join(root, "createUiDefinition.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var f form
+	if err := json.Unmarshal(data, &f, json.MatchCaseInsensitiveNames(true)); err != nil {
+		t.Fatal(err)
+	}
+	elements := map[string]element{}
+	for _, e := range f.Parameters.Basics {
+		elements["/"+e.Name] = e
+	}
+	for _, step := range f.Parameters.Steps {
+		for _, e := range step.Elements {
+			elements[step.Name+"/"+e.Name] = e
+		}
+	}
+	template := read(t)
+	// The portal asks for the region by itself; a mirror and a second workspace are for the command line.
+	want := slices.DeleteFunc(slices.Sorted(maps.Keys(template.Parameters)), func(name string) bool {
+		return name == "packageUrl" || name == "telemetryWorkspaceResourceId"
+	})
+	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(f.Parameters.Outputs))); diff != "" {
+		t.Errorf("outputs of the form (-want +got):\n%s", diff)
+	}
+	for name, output := range f.Parameters.Outputs {
+		if name == "location" {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			m := usedElement.FindStringSubmatch(output)
+			if m == nil {
+				t.Fatalf("output %s names no element", output)
+			}
+			e, ok := elements[m[1]+"/"+m[2]]
+			if !ok {
+				t.Fatalf("output %s names an element that is not there", output)
+			}
+			p := template.Parameters[name]
+			if e.ToolTip != p.Metadata["description"] {
+				t.Errorf("tool tip %q is not the parameter's description", e.ToolTip)
+			}
+			if password := e.Type == "Microsoft.Common.PasswordBox"; password != p.Secret() {
+				t.Errorf("password box %v, secret %v", password, p.Secret())
+			}
+			text := e.Type == "Microsoft.Common.TextBox"
+			if number := p.Type == "int" && text; number != conversion.MatchString(output) {
+				t.Errorf("output %s and parameter of type %s", output, p.Type)
+			}
+			if p.DefaultValue == nil {
+				if !e.Constraints.Required {
+					t.Error("the template needs a value and the form does not")
+				}
+				return
+			}
+			shown, meant := plain(e.value()), plain(p.DefaultValue)
+			if shown != meant {
+				t.Errorf("default is %q in the form and %q in the template", shown, meant)
+			}
+			if text && !regexp.MustCompile(e.Constraints.Regex).MatchString(meant) {
+				t.Errorf("the form refuses the default %q", meant)
+			}
+			var offered []any
+			for _, a := range e.Constraints.AllowedValues {
+				offered = append(offered, a.Value)
+			}
+			if diff := cmp.Diff(p.AllowedValues, offered); diff != "" {
+				t.Errorf("offered values (-template +form):\n%s", diff)
+			}
+		})
+	}
+}
+
+// plain writes a default as a text box shows it.
+func plain(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return ""
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	}
+	return fmt.Sprint(v)
+}
