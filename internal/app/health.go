@@ -12,6 +12,10 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/version"
 )
 
+// countTimeout bounds the listing of the quarantine: a state store that is down
+// has cost the run enough.
+const countTimeout = 2 * time.Second
+
 // healthTimeout bounds what is spent on telling how a run went: the run itself
 // is over, and its budget may be, too.
 const healthTimeout = 10 * time.Second
@@ -26,14 +30,12 @@ func (a *App) tellHealth(ctx context.Context, reports []pipeline.Report, throttl
 		Throttled: throttled, Deprecated: a.source.Stats().Deprecated,
 	}
 	rows := make([]pipeline.Record, 0, len(reports))
-	kept := a.Quarantine()
 	for _, rep := range reports {
 		if rep.State == pipeline.Locked {
 			continue // the other run tells
 		}
-		waiting, _, err := kept.Count(ctx, rep.Stream, quarantine.Undelivered)
+		waiting, err := a.waiting(ctx, rep.Stream)
 		if err != nil {
-			waiting = 0
 			a.options.Log.Warn("quarantine could not be counted", "stream", rep.Stream, "error", err.Error())
 		}
 		row, err := health.Record(run, rep, waiting)
@@ -49,4 +51,16 @@ func (a *App) tellHealth(ctx context.Context, reports []pipeline.Report, throttl
 	if err := a.sink.Write(ctx, health.Stream, rows); err != nil {
 		a.options.Log.Warn("health rows could not be written", "error", err.Error())
 	}
+}
+
+// waiting is the number of records of a stream that were not delivered; 0 if
+// they can't be counted.
+func (a *App) waiting(ctx context.Context, stream string) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, countTimeout)
+	defer cancel()
+	n, _, err := a.Quarantine().Count(ctx, stream, quarantine.Undelivered)
+	if err != nil {
+		return 0, err
+	}
+	return n, nil
 }

@@ -158,7 +158,11 @@ func serve(t *testing.T, n int, arrange func(*screen), judge func(*screen, strin
 	ws := &workspace.Workspace{}
 	wsrv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Log-Type") == "SailPointIDN_Events" && posts.Add(1) == 3 {
-			<-seen
+			select {
+			case <-seen:
+			case <-time.After(10 * time.Second):
+				t.Errorf("the screen never shows %q: %q", out.want, out.left())
+			}
 		}
 		ws.ServeHTTP(w, r)
 	}))

@@ -127,7 +127,7 @@ func (c *console) line() string {
 		if s.Sent > 0 && s.after >= time.Second { // before, it says little
 			texts[i] += fmt.Sprintf(", %.0f/s", float64(s.Sent)/s.after.Seconds())
 		}
-		if s.LagSeconds > 0 {
+		if s.LagSeconds >= 1 {
 			texts[i] += ", " + lag(s.LagSeconds) + " behind"
 		}
 	}

@@ -27,6 +27,7 @@ func (t *run) flush(ctx context.Context) error {
 	}
 	t.dirty = false
 	if t.Progress != nil {
+		t.report.LagSeconds = t.lag()
 		t.Progress(t.report)
 	}
 	return nil
@@ -131,7 +132,10 @@ func graceful(ctx context.Context) (context.Context, context.CancelFunc) {
 	}
 	wctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline)
 	stop := context.AfterFunc(ctx, func() {
-		if errors.Is(context.Cause(ctx), context.Canceled) {
+		switch cause := context.Cause(ctx); {
+		case errors.Is(cause, context.DeadlineExceeded):
+			return // wctx has the same deadline, and says so when it ends
+		case errors.Is(cause, context.Canceled):
 			timer := time.NewTimer(writeGrace)
 			defer timer.Stop()
 			select {

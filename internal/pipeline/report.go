@@ -22,20 +22,20 @@ const (
 type Report struct {
 	Stream      string  `json:"stream"`
 	State       State   `json:"state"`
-	Fetched     int64   `json:"fetched"`           // records read from the source
-	Sent        int64   `json:"sent"`              // records acknowledged by the sink
-	Duplicates  int64   `json:"duplicates"`        // records recognised as delivered before
-	Conformed   int64   `json:"conformed"`         // sent, but changed to fit the table
-	Quarantined int64   `json:"quarantined"`       // records kept in quarantine instead of sent
-	Spooled     int64   `json:"spooled,omitempty"` // records kept in the spool because the sink is down
-	Batches     int64   `json:"batches"`           // acknowledged writes
-	Retries     int64   `json:"retries"`           // attempts repeated, both sides
-	LagSeconds  float64 `json:"lag_seconds"`       // age of the oldest moment that is not yet covered
-	Seconds     float64 `json:"seconds"`           // duration of the run
+	Fetched     int64   `json:"fetched"`          // records read from the source
+	Sent        int64   `json:"sent"`             // records acknowledged by the sink
+	Duplicates  int64   `json:"duplicates"`       // records recognised as delivered before
+	Conformed   int64   `json:"conformed"`        // sent, but changed to fit the table
+	Quarantined int64   `json:"quarantined"`      // records kept in quarantine instead of sent
+	Spooled     int64   `json:"spooled,omitzero"` // records kept in the spool because the sink is down
+	Batches     int64   `json:"batches"`          // acknowledged writes
+	Retries     int64   `json:"retries"`          // attempts repeated, both sides
+	LagSeconds  float64 `json:"lag_seconds"`      // age of the oldest moment that is not yet covered
+	Seconds     float64 `json:"seconds"`          // duration of the run
 	// What the audit of this run did, and how far the stream is proven complete.
-	WindowsChecked int64     `json:"windows_checked,omitempty"`
-	Mismatches     int64     `json:"mismatches,omitempty"` // windows whose counts differed
-	Repaired       int64     `json:"repaired,omitempty"`   // records that the audit found missing and delivered
+	WindowsChecked int64     `json:"windows_checked,omitzero"`
+	Mismatches     int64     `json:"mismatches,omitzero"` // windows whose counts differed
+	Repaired       int64     `json:"repaired,omitzero"`   // records that the audit found missing and delivered
 	AuditedThrough time.Time `json:"audited_through,omitzero"`
 
 	Error    string   `json:"error,omitempty"`

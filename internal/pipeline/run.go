@@ -309,7 +309,7 @@ func (t *run) outcome(ctx context.Context, err error) (State, error) {
 	case errors.Is(cause, context.Canceled):
 		return Budget, nil // asked to stop
 	case errors.Is(cause, context.DeadlineExceeded):
-		if t.report.Sent > 0 || t.report.Fetched > 0 && t.retries.Load() == 0 {
+		if t.report.Sent > 0 || t.report.Fetched > 0 && len(t.rows) == 0 && t.retries.Load() == 0 {
 			return Budget, nil
 		}
 		return Failed, fmt.Errorf("nothing was delivered within the time of the run (RUN_BUDGET): %w", err)

@@ -75,7 +75,7 @@ func (r *Runner) locked(ctx context.Context, do func(ctx context.Context, t *run
 		t.end(Locked, nil)
 		return
 	case err != nil:
-		t.end(Failed, fmt.Errorf("lock %s: %w", t.report.Stream, err))
+		t.end(Failed, err)
 		return
 	}
 	defer func() {
@@ -101,9 +101,15 @@ func (t *run) end(s State, err error) {
 	if err != nil {
 		t.report.Error = err.Error()
 	}
-	if !t.saved.Through.IsZero() {
-		t.report.LagSeconds = max(0, time.Since(t.saved.Through).Seconds())
+	t.report.LagSeconds = t.lag()
+}
+
+// lag is the age in seconds of the moment up to which the stream is delivered.
+func (t *run) lag() float64 {
+	if t.saved.Through.IsZero() {
+		return 0
 	}
+	return max(0, time.Since(t.saved.Through).Seconds())
 }
 
 // detached is a context that outlives ctx, for what must be finished.
