@@ -77,10 +77,22 @@ func (c Case) Documents() ([]map[string]any, error) {
 			if err != nil {
 				return nil, fmt.Errorf("event %d: %w", i+1, err)
 			}
-			docs = append(docs, e.document(fmt.Sprintf("event-%d-%d", i+1, n+1), n+1, at, arrived))
+			d := e.document(fmt.Sprintf("event-%d-%d", i+1, n+1), n+1, at, arrived)
+			if late(at, arrived) {
+				d["TimeGenerated"] = arrived
+			}
+			docs = append(docs, d)
 		}
 	}
 	return docs, nil
+}
+
+// late tells whether Azure Monitor would take the time of receipt for
+// TimeGenerated: it does so for rows that are older than two days when they come.
+func late(at, arrived string) bool {
+	created, _ := time.Parse(time.RFC3339, at)
+	received, _ := time.Parse(time.RFC3339, arrived)
+	return received.Sub(created) > 48*time.Hour
 }
 
 func (e Event) document(id string, n int, at, arrived string) map[string]any {
@@ -121,8 +133,8 @@ func Timed(rows []map[string]any) ([]map[string]any, error) {
 	var docs []map[string]any
 	for i, r := range rows {
 		at, _ := r["at"].(string)
-		late, _ := r["arrived"].(string)
-		created, arrived, err := moments(at, late, 0)
+		received, _ := r["arrived"].(string)
+		created, arrived, err := moments(at, received, 0)
 		if err != nil {
 			return nil, fmt.Errorf("row %d: %w", i+1, err)
 		}
@@ -142,13 +154,13 @@ func moments(at, arrived string, shift time.Duration) (created, ingested string,
 	if err != nil {
 		return "", "", err
 	}
-	late := when + delivery
+	received := when + delivery
 	if arrived != "" {
-		if late, err = Duration(arrived); err != nil {
+		if received, err = Duration(arrived); err != nil {
 			return "", "", err
 		}
 	}
-	return Now.Add(when + shift).Format(time.RFC3339), Now.Add(late + shift).Format(time.RFC3339), nil
+	return Now.Add(when + shift).Format(time.RFC3339), Now.Add(received + shift).Format(time.RFC3339), nil
 }
 
 // Duration reads 30s, 5m, 2h, 14d, also with a sign. Nothing is 0.

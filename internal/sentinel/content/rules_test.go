@@ -1,7 +1,6 @@
 package content_test
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -133,5 +132,5 @@ func line(t *testing.T, row map[string]any) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.ReplaceAll(fmt.Sprint(string(text)), `"`, "")
+	return strings.ReplaceAll(string(text), `"`, "")
 }

@@ -189,7 +189,7 @@ func TestListedFilesExist(t *testing.T) {
 type page struct {
 	ID        string
 	DataTypes []struct{ Name, LastDataReceivedQuery string }
-	Criterias []struct {
+	Criteria  []struct {
 		Type  string
 		Value []string
 	} `json:"connectivityCriterias"`
@@ -249,7 +249,7 @@ func TestConnectorPage(t *testing.T) {
 
 // TestConnected: rows of the last day in any table count, wherever the others are.
 func TestConnected(t *testing.T) {
-	criteria := connector(t).Criterias
+	criteria := connector(t).Criteria
 	if len(criteria) != 1 || criteria[0].Type != "IsConnectedQuery" || len(criteria[0].Value) != 1 {
 		t.Fatalf("criteria %v", criteria)
 	}
