@@ -23,9 +23,9 @@ func TestHuntFiles(t *testing.T) {
 				t.Errorf("id %q, version %q, name %q, description %q", h.ID, h.Version, h.Name, h.Description)
 			}
 			names[h.Name] = true
-			attack(t, h.Tactics, h.RelevantTechniques)
-			connectors(t, h.Query, h.RequiredDataConnectors)
-			actions(t, h.Query)
+			for _, problem := range slices.Concat(attack(h.Tactics, h.RelevantTechniques), connectors(h.Query, h.RequiredDataConnectors), unknown(t, h.Query)) {
+				t.Error(problem)
+			}
 		})
 	}
 }

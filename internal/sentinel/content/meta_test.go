@@ -2,6 +2,7 @@ package content_test
 
 import (
 	"encoding/csv"
+	"fmt"
 	"os"
 	"regexp"
 	"slices"
@@ -58,10 +59,9 @@ func TestRuleFiles(t *testing.T) {
 			if len(r.Description) < 40 {
 				t.Errorf("description %q", r.Description)
 			}
-			attack(t, r.Tactics, r.RelevantTechniques)
-			timing(t, r)
-			connectors(t, r.Query, r.RequiredDataConnectors)
-			actions(t, r.Query)
+			for _, problem := range slices.Concat(attack(r.Tactics, r.RelevantTechniques), timing(r), connectors(r.Query, r.RequiredDataConnectors), unknown(t, r.Query)) {
+				t.Error(problem)
+			}
 		})
 	}
 	for id, name := range earlier {
@@ -77,18 +77,19 @@ func TestRuleFiles(t *testing.T) {
 	}
 }
 
-// attack checks that each technique belongs to one of the tactics, and each
-// tactic has one of the techniques.
-func attack(t *testing.T, tactics, techniques []string) {
-	t.Helper()
+// attack lists what does not fit: each technique must belong to one of the
+// tactics, and each tactic must have one of the techniques.
+func attack(tactics, techniques []string) []string {
+	var problems []string
 	if len(tactics) == 0 || len(techniques) == 0 {
-		t.Error("want tactics and techniques")
+		problems = append(problems, "want tactics and techniques")
 	}
 	covered := map[string]bool{}
 	for _, id := range techniques {
 		technique, ok := content.TechniqueOf(id)
 		if !ok {
-			t.Errorf("technique %s is not in the table", id)
+			problems = append(problems, "technique "+id+" is not in the table")
+			continue
 		}
 		shared := false
 		for _, tactic := range technique.Tactics {
@@ -97,53 +98,48 @@ func attack(t *testing.T, tactics, techniques []string) {
 			}
 		}
 		if !shared {
-			t.Errorf("technique %s belongs to %v, not to %v", id, technique.Tactics, tactics)
+			problems = append(problems, fmt.Sprintf("technique %s belongs to %v, not to %v", id, technique.Tactics, tactics))
 		}
 	}
 	for _, tactic := range tactics {
 		if !covered[tactic] {
-			t.Errorf("no technique of %v belongs to tactic %s", techniques, tactic)
+			problems = append(problems, fmt.Sprintf("no technique of %v belongs to tactic %s", techniques, tactic))
 		}
 	}
+	return problems
 }
 
-// timing checks what Sentinel demands of period and frequency, and that the
-// query reads the whole period, and tells old rows from new by the frequency.
-func timing(t *testing.T, r content.Rule) {
-	t.Helper()
-	frequency, err := content.Duration(r.QueryFrequency)
-	if err != nil {
-		t.Fatal(err)
-	}
-	period, err := content.Duration(r.QueryPeriod)
-	if err != nil {
-		t.Fatal(err)
-	}
+// timing lists offences against what Sentinel demands of period and frequency.
+// The query must read the whole period, and tell old rows from new by the frequency.
+func timing(r content.Rule) []string {
+	var problems []string
+	frequency, errF := content.Duration(r.QueryFrequency)
+	period, errP := content.Duration(r.QueryPeriod)
 	const day = 24 * time.Hour
-	if frequency < 5*time.Minute || period < frequency || period > 14*day || (period >= 2*day && frequency < time.Hour) {
-		t.Errorf("frequency %s, period %s", r.QueryFrequency, r.QueryPeriod)
+	if errF != nil || errP != nil || frequency < 5*time.Minute || period < frequency || period > 14*day || (period >= 2*day && frequency < time.Hour) {
+		problems = append(problems, fmt.Sprintf("frequency %s, period %s", r.QueryFrequency, r.QueryPeriod))
 	}
 	// Rows that are older than two days when they come get the time of receipt,
 	// so two days of TimeGenerated hold whatever has come since the last run.
 	if period < 2*day {
-		t.Errorf("period %s: want two days or more, for rows that come late", r.QueryPeriod)
+		problems = append(problems, "period "+r.QueryPeriod+": want two days or more, for rows that come late")
 	}
 	for _, m := range regexp.MustCompile(`starttime = ago\((\w+)\)`).FindAllStringSubmatch(r.Query, -1) {
-		if m[1] != r.QueryPeriod && m[1] != "2d" {
-			t.Errorf("starttime = ago(%s), but the period is %s", m[1], r.QueryPeriod)
+		if m[1] != r.QueryPeriod {
+			problems = append(problems, "starttime = ago("+m[1]+"), but the period is "+r.QueryPeriod)
 		}
 	}
-	if !strings.Contains(r.Query, "starttime = ago("+r.QueryPeriod+")") {
-		t.Errorf("the query does not read the period, %s", r.QueryPeriod)
+	if !strings.Contains(r.Query, "starttime = ago(") {
+		problems = append(problems, "the query does not say from when it reads")
 	}
 	if !strings.Contains(r.Query, "ago("+r.QueryFrequency+")") {
-		t.Errorf("the query does not know what the last run saw, %s ago", r.QueryFrequency)
+		problems = append(problems, "the query does not know what the last run saw, "+r.QueryFrequency+" ago")
 	}
+	return problems
 }
 
-// connectors checks that the tables named are those that the functions in the query read.
-func connectors(t *testing.T, query string, required []content.RequiredConnector) {
-	t.Helper()
+// connectors tells when the tables named are not those that the functions in the query read.
+func connectors(query string, required []content.RequiredConnector) []string {
 	reads := map[string][]string{
 		"SailPointIDNEvents":   {kqltest.EventsTable, kqltest.ISCTable},
 		"SailPointIDNTriggers": {kqltest.TriggersTable},
@@ -156,8 +152,9 @@ func connectors(t *testing.T, query string, required []content.RequiredConnector
 		}
 	}
 	if len(required) != 1 || required[0].ConnectorID != "SailPointIdentityNow" || !slices.Equal(required[0].DataTypes, want) {
-		t.Errorf("requiredDataConnectors %v, but the query reads %v", required, want)
+		return []string{fmt.Sprintf("requiredDataConnectors %v, but the query reads %v", required, want)}
 	}
+	return nil
 }
 
 func mapKeys[V any](m map[string]V) func(func(string) bool) {
@@ -193,19 +190,21 @@ func catalogue(t *testing.T) (names, types map[string]bool) {
 // notNames are words in lists that are no names of events.
 var notNames = []string{"FAILED", "PASSED", "idn:aggregation-accounts-collected"}
 
-// actions checks that the lists in a query hold names from the catalogue.
-func actions(t *testing.T, query string) {
+// unknown lists names in a query's lists and comparisons that the catalogue lacks.
+func unknown(t *testing.T, query string) []string {
 	t.Helper()
 	names, types := catalogue(t)
 	lists := regexp.MustCompile(`dynamic\(\[([^\]]*)\]\)`).FindAllStringSubmatch(query, -1)
-	lists = append(lists, regexp.MustCompile(`Action (?:=~|!~|in~) \(?('[^)\n]*?')[)\s]`).FindAllStringSubmatch(query, -1)...)
+	lists = append(lists, regexp.MustCompile(`Action !?(?:=~|~|in~|in|==) *(\([^()]*'[^()]*\)|'[^']*')`).FindAllStringSubmatch(query, -1)...)
+	var problems []string
 	for _, l := range lists {
 		for _, m := range regexp.MustCompile(`'([^']*)'`).FindAllStringSubmatch(l[1], -1) {
 			if !names[strings.ToLower(m[1])] && !types[m[1]] && !slices.Contains(notNames, m[1]) {
-				t.Errorf("%q is not in the catalogue of audit events", m[1])
+				problems = append(problems, fmt.Sprintf("%q is not in the catalogue of audit events", m[1]))
 			}
 		}
 	}
+	return problems
 }
 
 // TestExamples: every rule has both kinds, of events that exist.
@@ -297,6 +296,45 @@ func undefined(r content.Rule, columns []kqltest.Column) []string {
 		column("title", m[1])
 	}
 	return problems
+}
+
+// TestChecksFind seeds the faults that the checks of rules are for.
+func TestChecksFind(t *testing.T) {
+	sound := content.Rule{
+		QueryFrequency: "1h", QueryPeriod: "2d", Tactics: []string{"Persistence"}, RelevantTechniques: []string{"T1098"},
+		Query:                  "SailPointIDNEvents(starttime = ago(2d), action_in = dynamic(['USER_ADMIN_GRANT']))\n| where IngestionTime > ago(1h) and Action !~ 'passwordChange'",
+		RequiredDataConnectors: []content.RequiredConnector{{ConnectorID: "SailPointIdentityNow", DataTypes: []string{kqltest.EventsTable, kqltest.ISCTable}}},
+	}
+	problems := func(change func(*content.Rule)) []string {
+		r := sound
+		change(&r)
+		return slices.Concat(attack(r.Tactics, r.RelevantTechniques), timing(r), connectors(r.Query, r.RequiredDataConnectors), unknown(t, r.Query))
+	}
+	if p := problems(func(*content.Rule) {}); len(p) > 0 {
+		t.Fatalf("found %v in a sound rule", p)
+	}
+	replace := func(old, new string) func(*content.Rule) {
+		return func(r *content.Rule) { r.Query = strings.ReplaceAll(r.Query, old, new) }
+	}
+	for name, change := range map[string]func(*content.Rule){
+		"technique of another tactic": func(r *content.Rule) { r.RelevantTechniques = []string{"T1098", "T1110"} },
+		"tactic without technique":    func(r *content.Rule) { r.Tactics = []string{"Persistence", "Impact"} },
+		"no such technique":           func(r *content.Rule) { r.RelevantTechniques = []string{"T1098", "T9999"} },
+		"action that does not exist":  replace("USER_ADMIN_GRANT", "USER_ADMIN_GRANTED"),
+		"compared with no action":     replace("passwordChange", "passwordChanged"),
+		"another function":            replace("SailPointIDNEvents", "SailPointIDNHealth"),
+		"period not read":             func(r *content.Rule) { r.QueryPeriod = "14d" },
+		"frequency not known":         replace("ago(1h)", "ago(2h)"),
+		"often, with a long period": func(r *content.Rule) {
+			r.QueryFrequency = "5m"
+			r.Query = strings.ReplaceAll(r.Query, "ago(1h)", "ago(5m)")
+		},
+		"wrong connector": func(r *content.Rule) { r.RequiredDataConnectors = nil },
+	} {
+		if p := problems(change); len(p) != 1 {
+			t.Errorf("%s: found %v", name, p)
+		}
+	}
 }
 
 // TestUndefinedIsFound seeds the faults that the check is for.
