@@ -171,18 +171,31 @@ func (t *run) compare(ctx context.Context, src Auditable, from, to time.Time, fo
 // repair reads a window again, delivers what is missing, and accepts what then
 // still differs.
 func (t *run) repair(src Auditable) differs {
-	return func(ctx context.Context, from, to time.Time, _, _ int64) error {
-		if err := t.reread(ctx, window(src, from, to)); err != nil {
-			return err
+	return func(ctx context.Context, from, to time.Time, have, want int64) error {
+		for range rereads {
+			if err := t.reread(ctx, window(src, from, to)); err != nil {
+				return err
+			}
+			before := want
+			var err error
+			if have, want, err = t.counts(ctx, src, from, to); err != nil {
+				return err
+			}
+			if want == have || want == before {
+				t.accept(from, want, have)
+				return nil
+			}
+			// Something came while the pages were read, and may not be on them:
+			// accepted as a difference, it would never be looked for again.
 		}
-		have, want, err := t.counts(ctx, src, from, to)
-		if err != nil {
-			return err
-		}
-		t.accept(from, want, have)
+		t.accept(from, have, have)
 		return nil
 	}
 }
+
+// rereads is how often a window that does not stop growing is read in one audit. The
+// audit of an older age reads it again.
+const rereads = 3
 
 // window is FetchWindow as a walk.
 func window(src Auditable, from, to time.Time) func(context.Context, Cursor) (Page, error) {
