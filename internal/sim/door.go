@@ -1,0 +1,122 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/fault"
+)
+
+// headerTimeout is how long the client waits for the head of an answer, as the
+// real one does.
+const headerTimeout = time.Minute
+
+// timeout is the error of a client that waited too long.
+type timeout struct{}
+
+func (timeout) Error() string   { return "timeout awaiting response headers" }
+func (timeout) Timeout() bool   { return true }
+func (timeout) Temporary() bool { return true }
+
+// httpDoor is one instance's way to the tenant and the workspace.
+type httpDoor struct {
+	w    *world
+	inst *instance
+}
+
+// RoundTrip implements [http.RoundTripper].
+func (h *httpDoor) RoundTrip(req *http.Request) (*http.Response, error) {
+	w, inst, ctx := h.w, h.inst, req.Context()
+	sink := req.URL.Host != tenantHost
+	name := fmt.Sprintf("http/%d%s", inst.id, req.URL.Path)
+	if sink {
+		name += "/" + req.Header.Get("Log-Type")
+	}
+	n := inst.number(name)
+	bad := h.fault(sink, name, n)
+	before := w.dice.span(name+"/before", n, 10*time.Millisecond, 80*time.Millisecond)
+	after := w.dice.span(name+"/after", n, 5*time.Millisecond, 40*time.Millisecond)
+	late := false // the answer comes when nobody waits any more
+	if bad == fault.Slow {
+		slow := w.dice.span(name+"/slow", n, time.Second, 2*headerTimeout)
+		if late = slow > headerTimeout; late {
+			slow = headerTimeout
+		}
+		if w.dice.chance(name+"/slow-there", n, 0.5) {
+			before += slow
+		} else {
+			after += slow
+		}
+	}
+	if err := inst.wait(ctx, before); err != nil {
+		return nil, err
+	}
+	death := inst.step()
+	if death == KillBefore {
+		inst.die(KillBefore, name)
+		return nil, errDead
+	}
+	if bad != "" {
+		w.tracef("%s: %s meets %s", inst, name, bad)
+	}
+	resp, acked, err := h.serve(req, sink, bad, n)
+	if death == KillAfter {
+		inst.die(KillAfter, name)
+		return nil, errDead
+	}
+	if err := inst.wait(ctx, after); err != nil {
+		return nil, err
+	}
+	if late {
+		return nil, timeout{}
+	}
+	if acked != nil && err == nil && resp.StatusCode == http.StatusOK && (bad == "" || bad == fault.Slow) {
+		w.acknowledged(acked)
+	}
+	return resp, err
+}
+
+// serve lets the request have its effect.
+func (h *httpDoor) serve(req *http.Request, sink bool, bad fault.Kind, n int64) (resp *http.Response, acked *delivery, err error) {
+	w := h.w
+	handler := http.Handler(http.HandlerFunc(w.serveTenant))
+	if sink {
+		handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { acked = w.serveWorkspace(h.inst, rw, r) })
+	}
+	if bad != "" && bad != fault.Slow {
+		rule := fault.Rule{Kind: bad, RetryAfter: retryAfter(w.dice, n, time.Now())}
+		handler = (&fault.Plan{Rules: []fault.Rule{rule}}).Wrap(handler)
+	}
+	// The door itself minds the end of the context: what has effect has it whole.
+	resp, err = fault.Transport(handler).RoundTrip(req.WithContext(context.WithoutCancel(req.Context())))
+	return resp, acked, err
+}
+
+// fault draws what happens to a request.
+func (h *httpDoor) fault(sink bool, name string, n int64) fault.Kind {
+	w := h.w
+	ph := w.phase()
+	if ph == nil {
+		return ""
+	}
+	kindOf := onTenant
+	if sink {
+		kindOf = onSink
+	}
+	if ph.outage == TenantOutage && !sink || ph.outage == SinkOutage && sink {
+		down := []fault.Kind{fault.Unavailable, fault.Unavailable, fault.Reset, fault.BadGateway, fault.ServerError, fault.TooManyRequests}
+		return down[w.dice.pick(name+"/down", n, len(down))]
+	}
+	for _, k := range requestFaults() {
+		if k == fault.Unauthorized && (sink || strings.Contains(name, "/oauth/")) {
+			continue // at the token endpoint it means wrong credentials
+		}
+		if w.hits(kindOf(k), ph, name, n) {
+			return k
+		}
+	}
+	return ""
+}

@@ -1,0 +1,119 @@
+package sim_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/sim"
+)
+
+var (
+	seedFlag   = flag.Int64("seed", 1, "TestSeed: the seed to play")
+	firstFlag  = flag.Int64("first", 1, "TestSeeds: the first seed")
+	seedsFlag  = flag.Int("seeds", 0, "TestSeeds: how many seeds; 0 means a few hundred")
+	offFlag    = flag.String("off", "", "TestSeed: kinds that do not happen, with commas")
+	eventsFlag = flag.Int("events", 0, "TestSeed: how many events at the most")
+)
+
+// play plays a seed in a bubble of its own.
+func play(t *testing.T, seed int64, o sim.Options) (res sim.Result) {
+	t.Helper()
+	synctest.Test(t, func(*testing.T) { res = sim.Run(seed, o) })
+	return res
+}
+
+// TestSeed plays one seed, with its steps if -v is given.
+func TestSeed(t *testing.T) {
+	o := sim.Options{}
+	if *defectFlag != "" {
+		o = defects()[*defectFlag]()
+	}
+	o.MaxEvents = *eventsFlag
+	if *offFlag != "" {
+		for k := range strings.SplitSeq(*offFlag, ",") {
+			o.Off = append(o.Off, sim.Kind(k))
+		}
+	}
+	if testing.Verbose() {
+		o.Trace = func(line string) { fmt.Fprintln(os.Stdout, line) }
+	}
+	begin := time.Now()
+	res := play(t, *seedFlag, o)
+	t.Logf("%d polls, %d rows, %d again, %d requests, %d state operations, %v of virtual time in %v", res.Polls, res.Rows, res.Twice, res.Requests, res.StateOps, res.Virtual, time.Since(begin))
+	for _, b := range res.Broken {
+		t.Error(b)
+	}
+}
+
+// few is how many seeds an ordinary test run plays.
+const few = 300
+
+// TestSeeds plays many seeds and says what happened in them. The first seed that fails is
+// shrunk, and named with the command that plays it again.
+func TestSeeds(t *testing.T) {
+	n := *seedsFlag
+	if n == 0 {
+		n = few
+		if raceEnabled {
+			n = few / 10
+		}
+	}
+	begin := time.Now()
+	var (
+		next  atomic.Int64
+		mu    sync.Mutex
+		total = sim.Totals{}
+	)
+	next.Store(*firstFlag)
+	t.Run("workers", func(t *testing.T) {
+		for i := range runtime.GOMAXPROCS(0) {
+			t.Run(strconv.Itoa(i), func(t *testing.T) {
+				t.Parallel()
+				for !t.Failed() {
+					seed := next.Add(1) - 1
+					if seed >= *firstFlag+int64(n) {
+						return
+					}
+					res := play(t, seed, sim.Options{})
+					mu.Lock()
+					total.Add(res)
+					mu.Unlock()
+					if len(res.Broken) > 0 {
+						report(t, res)
+					}
+				}
+			})
+		}
+	})
+	t.Logf("%v in %v\n%s", total, time.Since(begin).Truncate(time.Second), total.Table())
+}
+
+// report shrinks a seed that failed and says how to play it again.
+func report(t *testing.T, res sim.Result) {
+	t.Helper()
+	small := sim.Shrink(func(o sim.Options) sim.Result { return play(t, res.Seed, o) })
+	t.Errorf("seed %d breaks:\n  %s\nplay it again with\n  %s\nshrunk to %v, at most %d events, which breaks:\n  %s\n  %s",
+		res.Seed, strings.Join(res.Broken, "\n  "), sim.Options{}.Command(res.Seed),
+		small.Left, small.Options.MaxEvents, strings.Join(small.Result.Broken, "\n  "), small.Options.Command(res.Seed))
+}
+
+// The course of a play depends on its seed alone.
+func TestSameSeedSameCourse(t *testing.T) {
+	for seed := int64(1); seed <= 12; seed++ {
+		a, b := play(t, seed, sim.Options{}), play(t, seed, sim.Options{})
+		if diff := cmp.Diff(a.Print, b.Print); diff != "" {
+			t.Errorf("seed %d (-first +second):\n%s", seed, diff)
+		}
+	}
+}

@@ -1,0 +1,62 @@
+package sim
+
+import (
+	"context"
+	"time"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+)
+
+// source is a source that is watched.
+type source struct {
+	pipeline.Source
+	w    *world
+	inst *instance
+}
+
+// auditable and undated are what the events can do besides.
+type auditable struct {
+	source
+	pipeline.Auditable
+}
+
+type undated struct {
+	auditable
+	pipeline.Undated
+}
+
+// watch puts a watching source around one, which can do what that can.
+func watch(w *world, inst *instance, of pipeline.Source) pipeline.Source {
+	plain := source{of, w, inst}
+	a, ok := of.(pipeline.Auditable)
+	if !ok {
+		return plain
+	}
+	u, ok := of.(pipeline.Undated)
+	if !ok {
+		return auditable{plain, a}
+	}
+	return undated{auditable{plain, a}, u}
+}
+
+// Fetch implements [pipeline.Source].
+func (s source) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.Page, error) {
+	asked := time.Now()
+	got, err := s.Source.Fetch(ctx, after)
+	if err != nil {
+		return got, err
+	}
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	r := s.inst.runs[s.Stream()]
+	p := page{after: after, next: got.Next}
+	for _, rec := range got.Records {
+		p.keys = append(p.keys, rec.ID)
+	}
+	r.pages = append(r.pages, p)
+	s.w.tracef("%s fetches %d records from %s to %s, more: %v", r, len(got.Records), after, got.Next, got.More)
+	if s.Stream() == eventsStream {
+		s.w.checkPage(r, after, &got, asked)
+	}
+	return got, nil
+}
