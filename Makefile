@@ -6,6 +6,8 @@ BIN      := $(TOOLS)/bin
 FUZZTIME ?= 20s
 BENCH    ?= .
 PKGS     ?= ./...
+SEEDS    ?= 10000
+FIRST    ?= 1
 export CGO_ENABLED ?= 1
 
 .DEFAULT_GOAL := help
@@ -43,7 +45,9 @@ fuzz: ## every fuzz target for FUZZTIME each (default 20s)
 bench: ## benchmarks; BENCH=regexp selects
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem $(PKGS) | grep -v '^ok\|no test files'
 
-soak: ## the long runs: a backlog of 1,000,000 events with its memory, many kills
+soak: ## the long runs: SEEDS of the fault simulation (default 10000), a day at 50 events/s, a backlog of 1,000,000 events, many kills
+	GOGC=400 $(GO) test -count=1 -timeout 6h -v -run 'TestSeeds$$' ./internal/sim -first=$(FIRST) -seeds=$(SEEDS)
+	IDN_SOAK=1 $(GO) test -count=1 -timeout 60m -v -run 'TestSteadyDay|TestLateEvents' ./internal/sim
 	IDN_SOAK=1 $(GO) test -count=1 -timeout 60m -v -run 'Soak|Memory|Kill' ./internal/e2e
 
 lint: $(BIN)/golangci-lint ## golangci-lint, which holds the layers and the format
