@@ -1,15 +1,29 @@
-// Command packager makes the zip that a function app is deployed from. Run it
-// from the root of the repository (make package).
+// Command packager makes what a release consists of. Run it from the root of the
+// repository (make package). Into the folder given by -o it writes, for each
+// architecture of -arch,
+//
+//	idn-sentinel-linux-<arch>.zip       what a function app is deployed from
+//	idn-sentinel-linux-<arch>.cdx.json  what the handler is made of (CycloneDX)
+//
+// and beside them
+//
+//	released-package.zip                the amd64 zip under the name that Flex Consumption keeps it by
+//	SHA256SUMS                          for sha256sum -c
 //
 // The archive holds host.json, the function folder and the handler, and
 // nothing else. It is written here rather than by a zip program because the
 // handler needs its executable bit on every plan and from every operating
 // system, and because the same commit must give the same bytes: entries are
-// sorted, times fixed, and the binary is built without paths.
+// sorted, times fixed, and the binary is built without paths. From a clean
+// checkout the Go toolchain writes the tag or commit into the binary.
+//
+// Every Functions plan runs amd64; arm64 is for hosts of one's own.
 package main
 
 import (
 	"archive/zip"
+	"crypto/sha256"
+	"encoding/hex"
 	"flag"
 	"fmt"
 	"io"
@@ -18,48 +32,65 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sort"
+	"strings"
 	"time"
 )
 
 func main() {
-	out := flag.String("o", "dist/idn-sentinel-linux-amd64.zip", "the zip to write")
-	arch := flag.String("arch", "amd64", "GOARCH of the handler")
+	out := flag.String("o", "dist", "the folder to write to")
+	arch := flag.String("arch", "amd64", "architectures of the handler, with commas: amd64, arm64")
 	flag.Parse()
-	if err := run(*out, *arch); err != nil {
+	if err := run(".", *out, strings.Split(*arch, ",")); err != nil {
 		fmt.Fprintln(os.Stderr, "packager:", err)
 		os.Exit(1)
 	}
 }
 
-func run(out, arch string) error {
+// run packs the app in root into the folder out.
+func run(root, out string, archs []string) error {
 	tmp, err := os.MkdirTemp("", "packager")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(tmp)
-	handler := filepath.Join(tmp, "handler")
-	if err := build(handler, arch); err != nil {
+	if err := os.MkdirAll(out, 0o755); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
-		return err
+	files := map[string][]byte{}
+	for _, arch := range archs {
+		handler := filepath.Join(tmp, "handler-"+arch)
+		if err := build(root, handler, arch); err != nil {
+			return err
+		}
+		var archive strings.Builder
+		if err := write(&archive, root, handler); err != nil {
+			return err
+		}
+		parts, err := bill(handler, arch)
+		if err != nil {
+			return err
+		}
+		name := "idn-sentinel-linux-" + arch
+		files[name+".zip"], files[name+".cdx.json"] = []byte(archive.String()), parts
+		if arch == "amd64" {
+			files["released-package.zip"] = files[name+".zip"]
+		}
 	}
-	f, err := os.Create(out)
-	if err != nil {
-		return err
+	files["SHA256SUMS"] = sums(files)
+	for name, data := range files {
+		if err := os.WriteFile(filepath.Join(out, name), data, 0o644); err != nil { //nolint:gosec // meant to be published
+			return err
+		}
 	}
-	if err := write(f, ".", handler); err != nil {
-		_ = f.Close()
-		return err
-	}
-	return f.Close()
+	return nil
 }
 
-func build(to, arch string) error {
-	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -buildid=", "-o", to, "./cmd/handler")
+func build(root, to, arch string) error {
+	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=auto", "-ldflags", "-s -w -buildid=", "-o", to, "./cmd/handler") //nolint:noctx // ends by itself
+	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch)
 	if msg, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build handler: %w\n%s", err, msg)
+		return fmt.Errorf("build handler for linux/%s: %w\n%s", arch, err, msg)
 	}
 	return nil
 }
@@ -106,4 +137,15 @@ func add(z *zip.Writer, name, path string) error {
 	}
 	_, err = w.Write(data)
 	return err
+}
+
+// sums writes the checksums as sha256sum does.
+func sums(files map[string][]byte) []byte {
+	var lines []string
+	for name, data := range files {
+		sum := sha256.Sum256(data)
+		lines = append(lines, hex.EncodeToString(sum[:])+"  "+name+"\n")
+	}
+	sort.Slice(lines, func(i, j int) bool { return lines[i][sha256.Size*2:] < lines[j][sha256.Size*2:] })
+	return []byte(strings.Join(lines, ""))
 }
