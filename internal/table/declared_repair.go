@@ -60,7 +60,10 @@ type rowBuilder struct {
 	given jsontext.Value // an Extra that the record has itself
 }
 
-func (b *rowBuilder) open(dst []byte) { b.row, b.start = append(dst, '{'), len(dst)+1 }
+func (b *rowBuilder) open(dst []byte) {
+	b.row = append(dst, '{') //nolint:gocritic // the caller gets it back from close
+	b.start = len(b.row)
+}
 
 func (b *rowBuilder) put(d *Declared, m member) {
 	switch {

@@ -81,7 +81,7 @@ func (s *declaredScanner) document() bool {
 func (s *declaredScanner) member(name []byte) bool {
 	first := s.next()
 	start, blanks := s.i, s.blanks
-	size := 0
+	var size int
 	if first == '"' {
 		n, ok := s.text()
 		if !ok {

@@ -56,8 +56,8 @@ func (w *Workspace) collect(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	t := w.Table(r.Header.Get("Log-Type"))
-	duplicates := t.add(batch, r.Header.Get("time-generated-field"), w.now())
-	w.count(len(batch), duplicates, len(body))
+	duplicates := t.add(batch, stored{timeField: r.Header.Get("time-generated-field"), received: w.now()})
+	w.count(len(batch), duplicates, len(body), len(body))
 	if w.OnAck != nil {
 		w.OnAck(len(batch))
 	}
@@ -183,35 +183,43 @@ func (w *Workspace) readBatch(table string, body []byte) ([]item, *refusal) {
 	return kept, nil
 }
 
-func (w *Workspace) count(rows, duplicates, body int) {
+func (w *Workspace) count(rows, duplicates, wire, raw int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.stats.Batches++
 	w.stats.Rows += rows
 	w.stats.Duplicates += duplicates
-	w.stats.LargestBody = max(w.stats.LargestBody, body)
+	w.stats.LargestBody = max(w.stats.LargestBody, wire)
+	w.stats.Wire += int64(wire)
+	w.stats.Raw += int64(raw)
 	w.stats.LargestRows = max(w.stats.LargestRows, rows)
 }
 
 // answer writes an answer in the service's form: `{"Error":…,"Message":…}`, or
 // no body at all.
 func (w *Workspace) answer(rw http.ResponseWriter, a refusal) {
-	w.mu.Lock()
-	if w.stats.Answers == nil {
-		w.stats.Answers = make(map[int]int)
-	}
-	w.stats.Requests++
-	w.stats.Answers[a.status]++
-	w.mu.Unlock()
-
 	body := ""
 	if a.code != "" {
 		body = fmt.Sprintf(`{"Error":%q,"Message":%q}`, a.code, a.message)
 		rw.Header().Set("Content-Type", "application/json; charset=utf-8")
 	}
+	w.write(rw, a.status, body)
+}
+
+// write counts an answer and writes it.
+func (w *Workspace) write(rw http.ResponseWriter, status int, body string) {
+	w.mu.Lock()
+	if w.stats.Answers == nil {
+		w.stats.Answers = make(map[int]int)
+	}
+	w.stats.Requests++
+	w.stats.Answers[status]++
+	w.mu.Unlock()
 	rw.Header().Set("Date", w.now().UTC().Format(http.TimeFormat))
-	rw.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	rw.WriteHeader(a.status)
+	if status != http.StatusNoContent {
+		rw.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	}
+	rw.WriteHeader(status)
 	_, _ = io.WriteString(rw, body)
 }
 

@@ -30,8 +30,8 @@ const (
 	newest = 24 * time.Hour
 )
 
-// schema makes rows of records, and columns as they are needed.
-type schema struct {
+// columns makes rows of records, and columns as they are needed.
+type columns struct {
 	table   *Table
 	columns []Column
 	byBase  map[string][]string // the suffixes that a property has got so far
@@ -41,9 +41,9 @@ type schema struct {
 	at int // the row at work
 }
 
-// newSchema begins with the columns that each classic table has.
-func newSchema(t *Table) schema {
-	return schema{table: t, byBase: make(map[string][]string), columns: []Column{
+// newColumns begins with the columns that each classic table has.
+func newColumns(t *Table) columns {
+	return columns{table: t, byBase: make(map[string][]string), columns: []Column{
 		{"TenantId", "string"},
 		{"SourceSystem", "string"},
 		{"MG", "string"},
@@ -77,12 +77,12 @@ func (t *Table) Rows() []Row {
 
 // Losses says what the service would have lost of the rows without a word: cut
 // values, digits that a double can't hold, columns with impossible or clashing
-// names, repeated names.
+// names, repeated names, members that a stream does not declare or declares otherwise.
 func (t *Table) Losses() []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.derive()
-	return slices.Clone(t.schema.losses)
+	return append(slices.Clone(t.dropped), t.schema.losses...)
 }
 
 // derive makes rows of what came since it was called last.
@@ -92,8 +92,12 @@ func (t *Table) derive() {
 	}
 }
 
-func (s *schema) add(r stored) {
+func (s *columns) add(r stored) {
 	s.at = len(s.rows) + 1
+	if r.via != nil {
+		s.addMapped(r)
+		return
+	}
 	row := Row{
 		"TenantId": s.table.workspace, "Type": s.table.name, "SourceSystem": "RestAPI",
 		"TimeGenerated": timeText(r.received),
@@ -105,7 +109,7 @@ func (s *schema) add(r stored) {
 	s.rows = append(s.rows, row)
 }
 
-func (s *schema) lose(format string, args ...any) {
+func (s *columns) lose(format string, args ...any) {
 	s.losses = append(s.losses, fmt.Sprintf("row %d: ", s.at)+fmt.Sprintf(format, args...))
 }
 
@@ -144,7 +148,7 @@ func eachMember(object []byte, f func(name string, value jsontext.Value)) error 
 }
 
 // flatten adds the members of an object to the row.
-func (s *schema) flatten(row Row, prefix string, object []byte) {
+func (s *columns) flatten(row Row, prefix string, object []byte) {
 	names := make(map[string]bool)
 	_ = eachMember(object, func(name string, value jsontext.Value) {
 		if names[name] {
@@ -163,7 +167,7 @@ func (s *schema) flatten(row Row, prefix string, object []byte) {
 }
 
 // put files one value under its column.
-func (s *schema) put(row Row, base string, value jsontext.Value) {
+func (s *columns) put(row Row, base string, value jsontext.Value) {
 	suffix, text := s.infer(base, value)
 	name := base + suffix
 	switch {
@@ -193,7 +197,7 @@ func (s *schema) put(row Row, base string, value jsontext.Value) {
 }
 
 // addField files a value that finds no column any more under AdditionalFields.
-func (s *schema) addField(row Row, base string, value jsontext.Value) {
+func (s *columns) addField(row Row, base string, value jsontext.Value) {
 	fields := strings.TrimSuffix(row["AdditionalFields"], "}")
 	if fields == "" {
 		fields = "{"
@@ -212,7 +216,7 @@ func notInName(r rune) bool {
 // as text. A property keeps to the types it has: a string that reads as a number
 // or a boolean goes into the column of that type, if there is one and none for
 // its own type.
-func (s *schema) infer(base string, value jsontext.Value) (suffix, text string) {
+func (s *columns) infer(base string, value jsontext.Value) (suffix, text string) {
 	switch value.Kind() {
 	case 't', 'f':
 		return "_b", string(value)
@@ -243,7 +247,7 @@ func (s *schema) infer(base string, value jsontext.Value) (suffix, text string) 
 }
 
 // number is what a double keeps of a number.
-func (s *schema) number(base, literal string) string {
+func (s *columns) number(base, literal string) string {
 	f, err := strconv.ParseFloat(literal, 64)
 	if err != nil || !sameNumber(literal, f) {
 		s.lose("digits of %s", base)

@@ -7,6 +7,8 @@ import (
 	"maps"
 	"sync"
 	"time"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/table/schema"
 )
 
 // Table is one custom table.
@@ -20,8 +22,10 @@ type Table struct {
 	ids    map[string]int      // how often each came; nil if compact
 	seen   map[uint64]struct{} // hashes of the ids, if compact
 	digest Digest
+	// dropped says which batches were lost after their acknowledgement.
+	dropped []string
 
-	schema schema
+	schema columns
 }
 
 // stored is a row as it came.
@@ -29,11 +33,12 @@ type stored struct {
 	raw       []byte
 	timeField string
 	received  time.Time
+	via       *schema.Table // the rule's flow that it came through; nil for the Data Collector API
 }
 
 func newTable(name, workspace string, compact bool) *Table {
 	t := &Table{name: name, workspace: workspace, compact: compact, digest: NewDigest()}
-	t.schema = newSchema(t)
+	t.schema = newColumns(t)
 	if compact {
 		t.seen = make(map[uint64]struct{})
 	} else {
@@ -43,7 +48,8 @@ func newTable(name, workspace string, compact bool) *Table {
 }
 
 // add stores a batch and returns how many of its ids the table had already.
-func (t *Table) add(batch []item, timeField string, now time.Time) (duplicates int) {
+// Of how it came only the bytes are missing.
+func (t *Table) add(batch []item, how stored) (duplicates int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, it := range batch {
@@ -55,7 +61,9 @@ func (t *Table) add(batch []item, timeField string, now time.Time) (duplicates i
 		} else {
 			known = t.ids[it.id] > 0
 			t.ids[it.id]++
-			t.rows = append(t.rows, stored{it.raw, timeField, now})
+			row := how
+			row.raw = it.raw
+			t.rows = append(t.rows, row)
 		}
 		if known && it.id != "" {
 			duplicates++

@@ -41,6 +41,10 @@ type Workspace struct {
 	// refused with InvalidDataFormat.
 	Poison func(raw []byte) bool
 
+	// Rules are the data collection rules that fill the workspace's tables, by
+	// immutable id; see [NewRule].
+	Rules map[string]*Rule
+
 	// Compact keeps counts and digests only: Raw and Rows have nothing to show.
 	Compact bool
 	// Identify returns the source id of a record of a table; nil means its
@@ -66,7 +70,8 @@ type Stats struct {
 	Batches     int         // posts that were acknowledged
 	Rows        int         // in them
 	Duplicates  int         // rows whose id the table had already
-	LargestBody int         // bytes of the largest acknowledged post
+	LargestBody int         // bytes on the wire of the largest acknowledged post
+	Wire, Raw   int64       // bytes of the acknowledged posts, as they came and unpacked
 	LargestRows int         // rows of the largest acknowledged post
 	Answers     map[int]int // answers by status
 }
@@ -76,6 +81,7 @@ func (w *Workspace) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	w.once.Do(func() {
 		mux := http.NewServeMux()
 		mux.HandleFunc("/api/logs", w.collect)
+		mux.HandleFunc("/dataCollectionRules/{rule}/streams/{stream}", w.ingest)
 		mux.HandleFunc("/", func(rw http.ResponseWriter, _ *http.Request) { w.answer(rw, refusal{status: http.StatusNotFound}) })
 		w.handler = w.Faults.Wrap(mux)
 	})

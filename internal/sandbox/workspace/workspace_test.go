@@ -238,7 +238,7 @@ func TestRowsAreKeptByteForByte(t *testing.T) {
 	if diff := cmp.Diff(map[string]int{"1": 2, "2": 1, "": 2}, ws.Table("T").IDs()); diff != "" {
 		t.Errorf("ids (-want +got):\n%s", diff)
 	}
-	want := workspace.Stats{Requests: 2, Batches: 2, Rows: 5, Duplicates: 1, LargestBody: 38, LargestRows: 3, Answers: map[int]int{200: 2}}
+	want := workspace.Stats{Requests: 2, Batches: 2, Rows: 5, Duplicates: 1, LargestBody: 38, Wire: 75, Raw: 75, LargestRows: 3, Answers: map[int]int{200: 2}}
 	if diff := cmp.Diff(want, ws.Stats()); diff != "" {
 		t.Errorf("stats (-want +got):\n%s", diff)
 	}

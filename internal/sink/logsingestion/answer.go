@@ -1,0 +1,154 @@
+package logsingestion
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/retry"
+)
+
+// roleWait is how long to wait before asking again whether a role has spread.
+const roleWait = 30 * time.Second
+
+// answer is what the service, or something in between, said to a post.
+type answer struct {
+	status  int
+	header  http.Header
+	empty   bool
+	html    bool
+	request string // the service's id for it
+	// code and message are of the service's error body, {"error":{"code":…,"message":…}}.
+	code, message string
+}
+
+func newAnswer(resp *http.Response, body []byte, token string) *answer {
+	body = bytes.TrimSpace(body)
+	a := &answer{
+		status: resp.StatusCode, header: resp.Header,
+		empty:   len(body) == 0,
+		html:    len(body) > 0 && (strings.Contains(resp.Header.Get("Content-Type"), "html") || body[0] == '<'),
+		request: excerpt(resp.Header.Get("x-ms-request-id"), token),
+	}
+	var form struct {
+		Error struct {
+			Code    string `json:"code,case:ignore"`
+			Message string `json:"message,case:ignore"`
+		} `json:"error,case:ignore"`
+	}
+	// What is not in that form is somebody else's text, and not shown.
+	if json.Unmarshal(body, &form) == nil {
+		a.code, a.message = excerpt(form.Error.Code, token), excerpt(form.Error.Message, token)
+	}
+	a.code = cmp.Or(a.code, excerpt(resp.Header.Get("x-ms-error-code"), token))
+	return a
+}
+
+// excerpt makes a text of the service fit to be shown: short, printable, and
+// without the token, should it repeat that.
+func excerpt(text, token string) string {
+	const most = 200
+	if token != "" {
+		text = strings.ReplaceAll(text, token, "[token]")
+	}
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, text)
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "…"
+	}
+	return text
+}
+
+// String says what the answer was, not what to do about it.
+func (a *answer) String() string {
+	text := fmt.Sprintf("status %d", a.status)
+	switch {
+	case a.code != "":
+		text += " " + a.code
+	case a.html:
+		text += " with an HTML page"
+	case !a.empty && a.message == "":
+		text += " with a body that is not the service's"
+	}
+	if a.message != "" {
+		text += " (" + a.message + ")"
+	}
+	if a.request != "" {
+		text += ", request " + a.request
+	}
+	return text
+}
+
+// judge turns the answer into the error of Write, nil for an acknowledgement.
+func (a *answer) judge(rule, stream, audience string) error {
+	switch a.status {
+	case http.StatusNoContent:
+		return nil
+	case http.StatusBadRequest:
+		return a.judgeBadRequest(rule, stream)
+	case http.StatusUnauthorized:
+		return fmt.Errorf("%v: the token is refused, a new one too: AZURE_CLIENT_ID must name an identity of the tenant that the data collection rule is in, "+
+			"and LOGS_INGESTION_ENDPOINT must be of the same cloud (tokens are for %s)", a, audience)
+	case http.StatusForbidden:
+		return &pipeline.Retryable{After: roleWait, Err: fmt.Errorf("%v: the identity may not send to the data collection rule %s: give it the role "+
+			"Monitoring Metrics Publisher on that rule; if it was given, the role may still be spreading (up to 30 minutes). Nothing is lost meanwhile. "+
+			"A rule behind a private link refuses public networks in the same way", a, rule)}
+	case http.StatusNotFound:
+		return missing(a, rule, stream)
+	case http.StatusRequestEntityTooLarge:
+		return &pipeline.Rejected{Err: fmt.Errorf("%v: the batch is too large", a)}
+	case http.StatusRequestTimeout, http.StatusTooManyRequests:
+		return a.retryable()
+	case http.StatusProxyAuthRequired:
+		return fmt.Errorf("%v: a proxy in between wants a sign-in: let *.ingest.monitor.azure.com pass, or put the sign-in into HTTPS_PROXY", a)
+	}
+	switch {
+	case a.status >= 500:
+		return a.retryable()
+	case a.status >= 400:
+		return fmt.Errorf("%v is nothing that the service documents: everything is kept and sent again by the next run", a)
+	case a.status >= 300:
+		return fmt.Errorf("%v is a redirect, and redirects are not followed: check LOGS_INGESTION_ENDPOINT, and whether a proxy asks for a sign-in", a)
+	}
+	// The service says yes with 204 and nothing else.
+	return &pipeline.Retryable{Err: fmt.Errorf("%v is not the answer of the service but of something in between: the batch counts as not delivered; check LOGS_INGESTION_ENDPOINT if that stays so", a)}
+}
+
+func missing(a *answer, rule, stream string) error {
+	return fmt.Errorf("%v: there is no such data collection rule, it has no stream Custom-%s, or the endpoint is another rule's: check DCR_IMMUTABLE_ID (%s) "+
+		"and LOGS_INGESTION_ENDPOINT, and deploy the rule of this version", a, stream, rule)
+}
+
+func (a *answer) retryable() error {
+	now, err := http.ParseTime(a.header.Get("Date")) // a date to wait for is one of the service's clock
+	if err != nil {
+		now = time.Now()
+	}
+	return &pipeline.Retryable{Err: errors.New(a.String()), After: retry.After(a.header, now)}
+}
+
+// judgeBadRequest tells what is wrong with a record from what is wrong with the
+// setup. The codes are not documented as a list; these are known from practice.
+func (a *answer) judgeBadRequest(rule, stream string) error {
+	switch code := strings.ToLower(a.code); {
+	case code == "":
+		return fmt.Errorf("%v is not the service's: check LOGS_INGESTION_ENDPOINT, and proxies in between; everything is kept", a)
+	case strings.Contains(code, "stream"), strings.Contains(code, "notfound"):
+		return missing(a, rule, stream)
+	case strings.Contains(code, "apiversion"), strings.Contains(code, "api-version"), strings.Contains(code, "contenttype"), strings.Contains(code, "contentencoding"):
+		return fmt.Errorf("%v: a part of the request got lost or changed on the way: check LOGS_INGESTION_ENDPOINT, and proxies in between", a)
+	}
+	return &pipeline.Rejected{Err: fmt.Errorf("%v: the service can't take a record of the batch", a)}
+}

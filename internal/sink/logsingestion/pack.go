@@ -1,0 +1,133 @@
+package logsingestion
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/klauspost/compress/gzip"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/table"
+)
+
+// body is a batch as it is sent.
+type body struct {
+	wire []byte // compressed
+	raw  int    // bytes before that
+}
+
+// tooLarge says that a batch does not fit into one request.
+type tooLarge struct {
+	raw, records int
+	limit        int
+	what         string
+}
+
+func (e *tooLarge) Error() string {
+	return fmt.Sprintf("%d records are more than %d bytes %s, the most that a request may have", e.records, e.limit, e.what)
+}
+
+// errFull ends the compression of a batch that gets too large.
+var errFull = errors.New("too large")
+
+// packer is what packing a batch needs and the next one can use again.
+type packer struct {
+	fast, best *gzip.Writer
+	row        []byte
+	out        bounded
+}
+
+// bounded takes MaxWire bytes.
+type bounded struct{ buf []byte }
+
+func (b *bounded) Write(p []byte) (int, error) {
+	if len(b.buf)+len(p) > MaxWire {
+		return 0, errFull
+	}
+	b.buf = append(b.buf, p...)
+	return len(p), nil
+}
+
+const (
+	// guess is the part of a batch that is left after compression, for the first
+	// size of a buffer.
+	guess = 6
+	// maxScratch is the largest row whose memory is kept.
+	maxScratch = 1 << 20
+)
+
+// rawSize is the size of a batch as a JSON array.
+func rawSize(batch []pipeline.Record) int {
+	size := 1 + len(batch)
+	for i := range batch {
+		size += len(batch[i].Raw)
+	}
+	return size
+}
+
+// pack makes the body of a batch. Its errors are a reason to try with fewer records.
+func (s *Sink) pack(rule *table.Declared, batch []pipeline.Record) (body, error) {
+	raw := rawSize(batch)
+	if raw > MaxRaw {
+		return body{}, &tooLarge{raw: raw, records: len(batch), limit: MaxRaw, what: "of JSON"}
+	}
+	p, ok := s.packers.Get().(*packer)
+	if !ok {
+		p = &packer{}
+	}
+	defer func() {
+		p.out.buf = nil // belongs to the request
+		if cap(p.row) <= maxScratch {
+			s.packers.Put(p)
+		}
+	}()
+	p.out.buf = make([]byte, 0, min(raw/guess+1024, MaxWire))
+	if p.fast == nil {
+		p.fast, _ = gzip.NewWriterLevel(nil, gzip.BestSpeed) // fails for unknown levels only
+	}
+	b, err := p.pack(p.fast, rule, batch)
+	if errors.Is(err, errFull) && len(batch) == 1 {
+		// There is nothing to split: try harder.
+		if p.best == nil {
+			p.best, _ = gzip.NewWriterLevel(nil, gzip.BestCompression)
+		}
+		p.out.buf = p.out.buf[:0]
+		b, err = p.pack(p.best, rule, batch)
+	}
+	if errors.Is(err, errFull) {
+		err = &tooLarge{raw: b.raw, records: len(batch), limit: MaxWire, what: "on the wire"}
+	}
+	return b, err
+}
+
+// pack compresses a JSON array of the rows. With errFull, raw is how far it got.
+func (p *packer) pack(z *gzip.Writer, rule *table.Declared, batch []pipeline.Record) (b body, err error) {
+	z.Reset(&p.out)
+	if len(batch) == 0 {
+		b.raw = len("[]")
+		if _, err := z.Write([]byte("[]")); err != nil {
+			return b, err
+		}
+	}
+	for i := range batch {
+		p.row = append(p.row[:0], ',')
+		if i == 0 {
+			p.row[0] = '['
+		}
+		if p.row, err = rule.AppendRow(p.row, batch[i].Raw); err != nil {
+			return b, fmt.Errorf("record %d: %w", i, err)
+		}
+		if i == len(batch)-1 {
+			p.row = append(p.row, ']')
+		}
+		b.raw += len(p.row)
+		if _, err := z.Write(p.row); err != nil {
+			return b, err
+		}
+	}
+	if err := z.Close(); err != nil {
+		return b, err
+	}
+	b.wire = p.out.buf
+	return b, nil
+}

@@ -1,0 +1,99 @@
+package logsingestion
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/google/uuid"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/transport"
+)
+
+// maxAnswer is how much of an answer's body is read. The service's own are
+// shorter than 2 KB.
+const maxAnswer = 16 << 10
+
+// send posts body, and once more with a new token if the token is refused. An
+// error is what kept the answer from coming, already classified.
+func (s *Sink) send(ctx context.Context, address string, b body) (*answer, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, s.timeout, errTimeout)
+	defer cancel()
+	token, err := s.tokens.get(ctx, "", "")
+	if err != nil {
+		return nil, err
+	}
+	a, err := s.post(ctx, address, b, token)
+	if err != nil || a.status != http.StatusUnauthorized {
+		return a, err
+	}
+	again, err := s.tokens.get(ctx, token, claimsOf(a.header))
+	if err != nil {
+		return nil, err
+	}
+	if again == token {
+		return a, nil // the credential has no other
+	}
+	return s.post(ctx, address, b, again)
+}
+
+var errTimeout = errors.New("the service did not answer in time")
+
+// ended is the error of what the end of ctx cut short: the caller's end, or that
+// of the time for one post.
+func ended(ctx context.Context, err error) error {
+	cause := context.Cause(ctx)
+	if !errors.Is(err, cause) {
+		err = fmt.Errorf("%w: %w", cause, err)
+	}
+	if errors.Is(cause, errTimeout) {
+		return &pipeline.Retryable{Err: err}
+	}
+	return err
+}
+
+// post is one request.
+func (s *Sink) post(ctx context.Context, address string, b body, token string) (*answer, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(b.wire))
+	if err != nil {
+		return nil, transport.Redact(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Content-Encoding", "gzip")
+	req.Header.Set("x-ms-client-request-id", uuid.NewString())
+	resp, err := s.http.Do(req)
+	if err != nil {
+		return nil, s.classify(ctx, transport.Redact(err))
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	transport.Discard(resp)
+	if err != nil && resp.StatusCode < http.StatusMultipleChoices {
+		// Without its body an acknowledgement can't be told from a proxy's page.
+		return nil, s.classify(ctx, fmt.Errorf("read the answer: %w", transport.Redact(err)))
+	}
+	return newAnswer(resp, text, token), nil
+}
+
+// classify says what to do about something that kept an answer from coming.
+func (s *Sink) classify(ctx context.Context, err error) error {
+	var redirect *transport.Redirect
+	switch {
+	case ctx.Err() != nil:
+		return ended(ctx, err)
+	case transport.IsUnknownHost(err):
+		return fmt.Errorf("the endpoint's host does not exist: check LOGS_INGESTION_ENDPOINT: %w", err)
+	case transport.IsCertificate(err):
+		return fmt.Errorf("the endpoint's host has no certificate that this machine trusts: a TLS-inspecting proxy in between must let *.ingest.monitor.azure.com pass: %w", err)
+	case errors.As(err, &redirect):
+		return fmt.Errorf("check LOGS_INGESTION_ENDPOINT, and whether a proxy asks for a sign-in: %w", err)
+	case transport.IsTransient(err):
+		return &pipeline.Retryable{Err: fmt.Errorf("%w: if that stays so, check whether this machine may go there (firewall, HTTPS_PROXY)", err)}
+	}
+	return &pipeline.Retryable{Err: err}
+}

@@ -1,0 +1,185 @@
+package logsingestion_test
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/workspace"
+	"github.com/idn-sentinel/idn-sentinel/internal/sink/logsingestion"
+)
+
+// deliver writes records as the pipeline does: batches of the size that the sink
+// aims at, halved when they are rejected.
+func deliver(t *testing.T, sink *logsingestion.Sink, rows []pipeline.Record) (rejected int) {
+	t.Helper()
+	var write func(batch []pipeline.Record)
+	write = func(batch []pipeline.Record) {
+		err := sink.Write(t.Context(), stream, batch)
+		var reject *pipeline.Rejected
+		switch {
+		case err == nil:
+		case errors.As(err, &reject) && len(batch) > 1:
+			rejected++
+			write(batch[:len(batch)/2])
+			write(batch[len(batch)/2:])
+		default:
+			t.Fatal(err)
+		}
+	}
+	for len(rows) > 0 {
+		target, size, n := sink.Limits().BatchBytes, 0, 0
+		for n < len(rows) && (n == 0 || size+len(rows[n].Raw)+1 <= target) {
+			size += len(rows[n].Raw) + 1
+			n++
+		}
+		write(rows[:n])
+		rows = rows[n:]
+	}
+	return rejected
+}
+
+// noise are records of about a kilobyte that hardly compress.
+func noise(n int) []pipeline.Record {
+	batch := make([]pipeline.Record, n)
+	for i := range batch {
+		b := make([]byte, 750)
+		_, _ = rand.Read(b)
+		batch[i] = pipeline.Record{ID: strconv.Itoa(i), Raw: jsontext.Value(fmt.Sprintf(`{"id":"%d","name":"%s"}`, i, base64.StdEncoding.EncodeToString(b)))}
+	}
+	return batch
+}
+
+// Batches grow until they fill requests, with room to spare.
+func TestBatchesFillRequests(t *testing.T) {
+	ws := newWorkspace()
+	sink := open(t, ws, nil)
+	rows := events(7000)
+	rejected := deliver(t, sink, rows)
+	stats := ws.Stats()
+	mean := int(stats.Wire) / stats.Batches
+	if rejected > 1 || stats.Rows != len(rows) || stats.LargestBody > logsingestion.MaxWire || mean < 400_000 {
+		t.Errorf("%d rejected, %d bytes a request, stats %+v", rejected, mean, stats)
+	}
+	t.Logf("%d records of %d bytes in %d requests of %d bytes on the wire, %d rejected; aims at %d", stats.Rows, int(stats.Raw)/stats.Rows, stats.Batches, mean, rejected, sink.Limits().BatchBytes)
+}
+
+// Content that compresses badly halves a batch once, and then batches suit it.
+func TestBatchesShrink(t *testing.T) {
+	ws := newWorkspace()
+	sink := open(t, ws, nil)
+	rows := noise(3000)
+	rejected := deliver(t, sink, rows)
+	if stats := ws.Stats(); rejected > 4 || stats.Rows != len(rows) || stats.LargestBody > logsingestion.MaxWire || stats.Duplicates > 0 {
+		t.Errorf("%d rejected, stats %+v", rejected, stats)
+	}
+	if target := sink.Limits().BatchBytes; target > 1_400_000 {
+		t.Errorf("aims at %d bytes of noise", target)
+	}
+}
+
+// Something in between that takes less than the service makes batches smaller.
+func TestRefusedForItsSize(t *testing.T) {
+	ws := newWorkspace()
+	refused := 0
+	sink := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength > 100_000 {
+			refused++
+			_, _ = io.Copy(io.Discard, r.Body)
+			w.WriteHeader(http.StatusRequestEntityTooLarge)
+			return
+		}
+		ws.ServeHTTP(w, r)
+	}), nil)
+	rows := events(4000)
+	deliver(t, sink, rows)
+	if stats := ws.Stats(); refused == 0 || refused > 6 || stats.Rows != len(rows) {
+		t.Errorf("%d refused, stats %+v", refused, stats)
+	}
+	if target := sink.Limits().BatchBytes; target < 64<<10 || target > 1_000_000 {
+		t.Errorf("aims at %d bytes", target)
+	}
+}
+
+func TestLimits(t *testing.T) {
+	for configured, want := range map[int]int{0: 3_760_128, -1: 3_760_128, 1000: 1000, 1_000_000: 1_000_000, 1 << 40: 3_760_128} {
+		limits := open(t, nil, func(c *logsingestion.Config) { c.BatchBytes = configured }).Limits()
+		if limits.BatchBytes != want || limits.RecordBytes != 48<<20-2 {
+			t.Errorf("BatchBytes %d gives %d, want %d; RecordBytes %d", configured, limits.BatchBytes, want, limits.RecordBytes)
+		}
+	}
+}
+
+// A single record that does not fit is compressed harder; if that does not help
+// it is rejected and nothing was sent.
+func TestSingleRecordTooLarge(t *testing.T) {
+	ws := newWorkspace()
+	sink := open(t, ws, nil)
+	b := make([]byte, 1_100_000)
+	_, _ = rand.Read(b)
+	large := pipeline.Record{ID: "1", Raw: jsontext.Value(`{"id":"1","name":"` + base64.StdEncoding.EncodeToString(b) + `"}`)}
+	err := sink.Write(t.Context(), stream, []pipeline.Record{large})
+	if kindOf(err) != "rejected" || !strings.Contains(err.Error(), "1044480 bytes on the wire") || ws.Stats().Requests != 0 {
+		t.Errorf("%v, stats %+v", err, ws.Stats())
+	}
+}
+
+// Members that fill more than a column have are no reason to lose them in silence.
+func TestTooManyExtras(t *testing.T) {
+	ws := newWorkspace()
+	sink := open(t, ws, nil)
+	raw := jsontext.Value(`{"id":"1","a":"` + strings.Repeat("x", 40_000) + `","b":"` + strings.Repeat("y", 40_000) + `"}`)
+	if err := sink.Write(t.Context(), stream, []pipeline.Record{{ID: "1", Raw: raw}}); kindOf(err) != "rejected" {
+		t.Errorf("as it came: %v", err)
+	}
+	row, changes, err := sink.Limits().Conform(raw)
+	if err != nil || len(changes) != 1 {
+		t.Fatalf("%q, %v", changes, err)
+	}
+	if err := sink.Write(t.Context(), stream, []pipeline.Record{{ID: "1", Raw: row}}); err != nil {
+		t.Error(err)
+	}
+	if losses := ws.Table(stream).Losses(); losses != nil {
+		t.Errorf("losses %q", losses)
+	}
+}
+
+// Packing a batch needs its own bytes and little more.
+func TestAllocations(t *testing.T) {
+	sink := open(t, answering(204, "", ""), func(c *logsingestion.Config) { c.Credential = granting("synthetic") })
+	rows := events(500)
+	write := func() {
+		if err := sink.Write(t.Context(), stream, rows); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write()
+	if n := testing.AllocsPerRun(10, write); n > 150 {
+		t.Errorf("%v allocations for a batch of %d records", n, len(rows))
+	}
+}
+
+func BenchmarkWrite(b *testing.B) {
+	sink := open(b, answering(204, "", ""), func(c *logsingestion.Config) { c.Credential = workspace.Credential{} })
+	rows := events(2000)
+	size := 0
+	for _, r := range rows {
+		size += len(r.Raw)
+	}
+	b.SetBytes(int64(size))
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := sink.Write(b.Context(), stream, rows); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,116 @@
+package logsingestion
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+)
+
+const (
+	// early is how long before its end a token is replaced.
+	early = 5 * time.Minute
+	// usable is how long a token must last to be sent at all.
+	usable = 30 * time.Second
+)
+
+// tokens keeps one token: not every credential keeps its own.
+type tokens struct {
+	credential azcore.TokenCredential
+	audience   string
+
+	turn    chan struct{} // holds an element while nobody is at work on current
+	current azcore.AccessToken
+}
+
+func newTokens(credential azcore.TokenCredential, audience string) *tokens {
+	t := &tokens{credential: credential, audience: audience, turn: make(chan struct{}, 1)}
+	t.turn <- struct{}{}
+	return t
+}
+
+// get returns a token other than refused. claims is what the service asked for
+// when it refused that.
+func (t *tokens) get(ctx context.Context, refused, claims string) (string, error) {
+	select {
+	case <-t.turn:
+	case <-ctx.Done():
+		return "", ended(ctx, ctx.Err())
+	}
+	defer func() { t.turn <- struct{}{} }()
+	now := time.Now()
+	have := t.current.Token != "" && t.current.Token != refused
+	if have && t.current.ExpiresOn.After(now.Add(early)) && (t.current.RefreshOn.IsZero() || t.current.RefreshOn.After(now)) {
+		return t.current.Token, nil
+	}
+	token, err := t.credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{t.audience + "/.default"}, Claims: claims})
+	switch {
+	case err == nil:
+		t.current = token
+	case ctx.Err() != nil:
+		return "", ended(ctx, ctx.Err())
+	case have && t.current.ExpiresOn.After(now.Add(usable)):
+		// The one that is there still works.
+	default:
+		return "", t.explain(err)
+	}
+	return t.current.Token, nil
+}
+
+// explain classifies what a credential says. The texts of the SDK go on for many
+// lines, with the bodies of answers: the first is enough.
+func (t *tokens) explain(err error) error {
+	text := err.Error()
+	var (
+		failed   *azidentity.AuthenticationFailedError
+		address  *url.Error
+		terminal bool
+	)
+	if errors.As(err, &address) {
+		text = address.Err.Error()
+	}
+	text, _, _ = strings.Cut(strings.TrimSpace(text), "\n")
+	var final interface{ NonRetriable() }
+	switch {
+	case errors.As(err, &failed):
+		status := 0
+		if failed.RawResponse != nil {
+			status = failed.RawResponse.StatusCode
+		}
+		terminal = status >= 400 && status < 500 && status != http.StatusRequestTimeout && status != http.StatusTooManyRequests
+	case errors.As(err, &final):
+		terminal = true
+	}
+	out := fmt.Errorf("no token for %s: %s: give the function app a managed identity (AZURE_CLIENT_ID names a user-assigned one), or sign in with the Azure CLI", t.audience, excerpt(text, ""))
+	if terminal {
+		return out
+	}
+	return &pipeline.Retryable{Err: out}
+}
+
+var challenge = regexp.MustCompile(`claims="([A-Za-z0-9+/=_-]+)"`)
+
+// claimsOf reads what a 401 asks a new token to say, "" if nothing.
+func claimsOf(h http.Header) string {
+	m := challenge.FindStringSubmatch(h.Get("WWW-Authenticate"))
+	if m == nil {
+		return ""
+	}
+	for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
+		if text, err := encoding.DecodeString(m[1]); err == nil {
+			return string(text)
+		}
+	}
+	return ""
+}
