@@ -18,6 +18,7 @@ func (t *run) deliverOrSpool(ctx context.Context, batch []Record) error {
 	if t.down == nil {
 		open := map[string]bool{} // not yet settled; only needed for a spool
 		settled := t.remember
+		var forgot error // of the ledger: then not the sink is at fault, and the spool is no help
 		if t.Spool != nil {
 			for _, r := range batch {
 				open[r.ID] = true
@@ -26,14 +27,15 @@ func (t *run) deliverOrSpool(ctx context.Context, batch []Record) error {
 				for _, r := range done {
 					delete(open, r.ID)
 				}
-				return t.remember(ctx, done)
+				forgot = t.remember(ctx, done)
+				return forgot
 			}
 		}
 		err := t.deliver(ctx, batch, false, settled)
 		// A run that was asked to stop just reads again next time. One that ran out
 		// of time in front of a sink that hangs would never get further.
 		stopped := ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded)
-		if err == nil || t.Spool == nil || stopped {
+		if err == nil || t.Spool == nil || stopped || forgot != nil {
 			return err
 		}
 		t.down = err

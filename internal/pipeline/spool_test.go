@@ -131,3 +131,19 @@ func TestSpoolCommitFails(t *testing.T) {
 		w.complete()
 	})
 }
+
+// The spool is for a sink that is down. A ledger that fails ends the run instead: what was
+// acknowledged would only come again out of the spool.
+func TestSpoolIsNotForTheLedger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 25)
+		s := &spool{world: w}
+		w.spool = s
+		w.limits.BatchBytes = 10 * (len(w.records[0].Raw) + 1)
+		w.onCommit = func(int) error { return errors.New("store is away") }
+		rep := w.run(4 * time.Minute)
+		if rep.State != pipeline.Failed || rep.Sent != 10 || rep.Spooled != 0 || len(s.batches) != 0 || !strings.Contains(rep.Error, "store is away") {
+			t.Errorf("%d batches in the spool, %+v", len(s.batches), rep)
+		}
+	})
+}
