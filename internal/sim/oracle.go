@@ -39,6 +39,7 @@ type row struct {
 	kept       bool // its original is in quarantine
 	spooled    int  // objects of the spool that hold it
 	copies     int  // objects of the spool that ever held it
+	zombie     bool // one of them is of a run that had lost its lease
 }
 
 // ledgerOf is what the simulation knows of every row.
@@ -168,7 +169,7 @@ func (w *world) checkTwice(r *run, known *row) {
 	case r.leaseLost: // the new holder may be at it, too
 	case known.copies > 0:
 		// The spool answers for it, not the ledger: each copy is sent.
-		if len(known.deliveries) >= known.copies && !excused {
+		if len(known.deliveries) >= known.copies && !excused && !known.zombie {
 			w.breaks("%s delivers %q again, of which the spool had %d copies, and nothing went wrong before", r, known.key, known.copies)
 		}
 	case known.committed > 0 && known.committed <= r.after:
@@ -253,6 +254,7 @@ func (w *world) stored(inst *instance, key string, data []byte) {
 				}
 				known.spooled++
 				known.copies++
+				known.zombie = known.zombie || r != nil && r.leaseLost
 				known.settled = true
 				w.seen.spool[key] = append(w.seen.spool[key], known)
 			}
