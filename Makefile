@@ -6,12 +6,13 @@ BIN      := $(TOOLS)/bin
 FUZZTIME ?= 20s
 BENCH    ?= .
 PKGS     ?= ./...
+ARCHS    ?= amd64
 SEEDS    ?= 10000
 FIRST    ?= 1
 export CGO_ENABLED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race cover fuzz bench lint fmt tidy-check solution package soak clean
+.PHONY: help build demo test race cover fuzz bench lint fmt tidy-check solution package rehome soak clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,8 +65,11 @@ tidy-check: ## fails when go.mod or go.sum are not tidy
 solution: ## the Sentinel content's template, lists and docs/detections.md, from sentinel/
 	$(GO) run ./internal/solution
 
-package: ## dist/idn-sentinel-linux-amd64.zip: what the function app is deployed from
-	$(GO) run ./internal/packager -o dist/idn-sentinel-linux-amd64.zip
+package: ## dist/: the zip that a function app is deployed from, checksums, parts list; ARCHS=amd64,arm64
+	$(GO) run ./internal/packager -o dist -arch $(ARCHS)
+
+rehome: ## make a fork its own, REPO=owner/name: module path, buttons, address of the package
+	$(GO) run ./internal/rehome -repo "$(REPO)"
 
 clean: ## remove what the other targets made
 	rm -rf handler idnsentinel sandbox dist coverage.out coverage.html $(BIN)

@@ -1,8 +1,10 @@
 package deploy_test
 
 import (
+	"flag"
 	"maps"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -26,6 +28,20 @@ var notInTemplate = map[string]string{
 	"AZURE_STORAGE_BLOB_ENDPOINT":      "the account of the host is used",
 	"AzureWebJobsStorage":              "is a connection string with a key",
 	"AzureWebJobsStorage__accountName": "means the public cloud; the address of the service is set instead",
+}
+
+// derived are the settings whose value the template finds by itself.
+var derived = map[string]string{
+	"CLIENT_SECRET":                       "reference to `client-secret` in Key Vault, which holds the parameter `clientSecret`",
+	"SHARED_KEY":                          "reference to `workspace-key` in Key Vault, which holds the workspace's primary key, looked up",
+	"INGESTION_API":                       "parameter `ingestionApi`",
+	"CUSTOMER_ID":                         "looked up from the workspace",
+	"logAnalyticsUri":                     "made from the workspace and the cloud",
+	"STATE_URL":                           "the container that the template makes",
+	"AZURE_CLIENT_ID":                     "the identity that the template makes",
+	"AzureWebJobsStorage__blobServiceUri": "the account that the template makes",
+	"AzureWebJobsStorage__credential":     "`managedidentity`",
+	"AzureWebJobsStorage__clientId":       "the identity that the template makes",
 }
 
 // hostSettings are those that the Functions host or the platform reads.
@@ -85,6 +101,54 @@ func TestEverySetting(t *testing.T) {
 	}
 }
 
+var update = flag.Bool("update", false, "write the table into docs/settings.md")
+
+// TestSettingsPage: docs/settings.md tells of every setting where it comes from.
+func TestSettingsPage(t *testing.T) {
+	from := map[string]string{}
+	for _, a := range adjustable {
+		from[a.setting] = "parameter `" + a.parameter + "`"
+	}
+	for name, how := range derived {
+		from[name] = how
+	}
+	for name, reason := range notInTemplate {
+		from[name] = "not set: " + reason
+	}
+	var b strings.Builder
+	b.WriteString("| Setting | Secret | Set by the template |\n|---|---|---|\n")
+	for _, s := range config.Table() {
+		if from[s.Name] == "" {
+			t.Errorf("nothing says how %s is set", s.Name)
+		}
+		secret := ""
+		if s.Secret {
+			secret = "yes"
+		}
+		b.WriteString("| `" + s.Name + "` | " + secret + " | " + from[s.Name] + " |\n")
+	}
+	const begin, end = "<!-- generated: go test ./internal/deploy -run SettingsPage -update -->\n", "<!-- /generated -->"
+	path := filepath.Join(root, "docs", "settings.md")
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, rest, ok1 := strings.Cut(string(data), begin)
+	shown, tail, ok2 := strings.Cut(rest, end)
+	if !ok1 || !ok2 {
+		t.Fatal("the markers are gone")
+	}
+	if *update {
+		if err := os.WriteFile(path, []byte(head+begin+b.String()+end+tail), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if diff := cmp.Diff(b.String(), shown); diff != "" {
+		t.Errorf("run go test ./internal/deploy -run SettingsPage -update (-program +page):\n%s", diff)
+	}
+}
+
 // TestDefaults: left alone, the template sets what the program would take anyway.
 func TestDefaults(t *testing.T) {
 	got := appSettings(t, deployed(t, "", nil))
@@ -98,31 +162,34 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
+// adjustable are the settings that a parameter sets, with a value to try.
+var adjustable = []struct {
+	parameter string
+	value     any
+	setting   string
+}{
+	{"tenantId", "other", "TENANT_ID"},
+	{"clientId", "other", "CLIENT_ID"},
+	{"sailPointBaseUrl", "https://acme.api.saas.sailpointfedramp.com", "SAILPOINT_BASE_URL"},
+	{"sailPointApiVersion", "v2025", "SAILPOINT_API_VERSION"},
+	{"limit", 250.0, "LIMIT"},
+	{"pollSchedule", "0 */5 * * * *", "POLL_SCHEDULE"},
+	{"initialLookback", "72h", "INITIAL_LOOKBACK"},
+	{"settleDelay", "90s", "SETTLE_DELAY"},
+	{"runBudget", "8m", "RUN_BUDGET"},
+	{"batchBytes", 1048576.0, "BATCH_BYTES"},
+	{"auditAges", "off", "AUDIT_AGES"},
+	{"ledgerKeep", "200h", "LEDGER_KEEP"},
+	{"quarantineKeep", "300h", "QUARANTINE_KEEP"},
+	{"healthTable", false, "HEALTH_TABLE"},
+	{"logLevel", "debug", "LOG_LEVEL"},
+}
+
 // TestParameters changes one parameter at a time: it changes the setting of that
 // name and nothing else.
 func TestParameters(t *testing.T) {
 	usual := appSettings(t, deployed(t, "", nil))
-	for _, tc := range []struct {
-		parameter string
-		value     any
-		setting   string
-	}{
-		{"tenantId", "other", "TENANT_ID"},
-		{"clientId", "other", "CLIENT_ID"},
-		{"sailPointBaseUrl", "https://acme.api.saas.sailpointfedramp.com", "SAILPOINT_BASE_URL"},
-		{"sailPointApiVersion", "v2025", "SAILPOINT_API_VERSION"},
-		{"limit", 250.0, "LIMIT"},
-		{"pollSchedule", "0 */5 * * * *", "POLL_SCHEDULE"},
-		{"initialLookback", "72h", "INITIAL_LOOKBACK"},
-		{"settleDelay", "90s", "SETTLE_DELAY"},
-		{"runBudget", "8m", "RUN_BUDGET"},
-		{"batchBytes", 1048576.0, "BATCH_BYTES"},
-		{"auditAges", "off", "AUDIT_AGES"},
-		{"ledgerKeep", "200h", "LEDGER_KEEP"},
-		{"quarantineKeep", "300h", "QUARANTINE_KEEP"},
-		{"healthTable", false, "HEALTH_TABLE"},
-		{"logLevel", "debug", "LOG_LEVEL"},
-	} {
+	for _, tc := range adjustable {
 		want := maps.Clone(usual)
 		switch v := tc.value.(type) {
 		case string:

@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -236,6 +237,23 @@ func TestRoles(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("roles by what they are on (-want +got):\n%s", diff)
+	}
+	page, err := os.ReadFile(filepath.Join(root, "SECURITY.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := regexp.MustCompile("`([0-9a-f-]{36})`").FindAllStringSubmatch(string(page), -1)
+	var documented, assigned []string
+	for _, m := range told {
+		documented = append(documented, m[1])
+	}
+	for _, roles := range got {
+		assigned = append(assigned, roles...)
+	}
+	slices.Sort(documented)
+	slices.Sort(assigned)
+	if diff := cmp.Diff(assigned, documented); diff != "" {
+		t.Errorf("SECURITY.md tells of other roles (-template +page):\n%s", diff)
 	}
 }
 
