@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -114,5 +115,34 @@ func TestVSCode(t *testing.T) {
 	readJSON(t, ".vscode/extensions.json", &extensions)
 	if !slices.Contains(extensions.Recommendations, "ms-azuretools.vscode-azurefunctions") {
 		t.Error("the Azure Functions extension is not recommended")
+	}
+}
+
+// The release workflow calls targets that are there, and builds for every
+// architecture from a commit that the template names.
+func TestReleaseWorkflow(t *testing.T) {
+	workflow, err := os.ReadFile(filepath.Join(root, ".github", "workflows", "release.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	called := regexp.MustCompile(`\bmake (?:-C \S+ )?([a-z]+)(?: ARCHS=(\S+))?`).FindAllStringSubmatch(string(workflow), -1)
+	if len(called) != 3 {
+		t.Errorf("make is called %d times, want 3", len(called))
+	}
+	for _, m := range called {
+		if !strings.Contains(string(makefile), "\n"+m[1]+": ") {
+			t.Errorf("make has no target %s", m[1])
+		}
+		if m[1] == "package" && m[2] != "amd64,arm64" {
+			t.Errorf("package is built for %q", m[2])
+		}
+	}
+	version, _ := read(t).Parameters["packageVersion"].DefaultValue.(string)
+	if !regexp.MustCompile(`^v\d+\.\d+\.\d+$`).MatchString(version) || !strings.Contains(string(workflow), "jq -r .parameters.packageVersion.defaultValue azuredeploy.json") {
+		t.Errorf("the template installs %q, and the workflow has to compare that with the tag", version)
 	}
 }
