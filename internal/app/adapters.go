@@ -5,12 +5,14 @@ import (
 	"os"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
 	"github.com/idn-sentinel/idn-sentinel/internal/health"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/sink/datacollector"
+	"github.com/idn-sentinel/idn-sentinel/internal/sink/logsingestion"
 	"github.com/idn-sentinel/idn-sentinel/internal/sink/ndjson"
 	"github.com/idn-sentinel/idn-sentinel/internal/source/sailpoint"
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
@@ -45,13 +47,28 @@ func newSink(s config.Settings, o Options) (pipeline.Sink, error) {
 			cfg.HTTP = transport.NewClient(transport.Config{Version: version.String()})
 		}
 		return datacollector.New(cfg)
+	case config.UseLogsIngestion:
+		l := s.LogsIngestion
+		cfg := logsingestion.Config{
+			Endpoint: l.Endpoint.String(), RuleID: l.RuleID, Credential: o.Credential, BatchBytes: s.BatchBytes, HTTP: o.HTTP,
+		}
+		if cfg.Credential == nil {
+			var err error
+			if cfg.Credential, err = identity(l.ClientID, logsingestion.Cloud(l.Endpoint)); err != nil {
+				return nil, opening("destination", "INGESTION_API", err)
+			}
+		}
+		if cfg.HTTP == nil {
+			cfg.HTTP = transport.NewClient(transport.Config{Version: version.String()})
+		}
+		return logsingestion.New(cfg)
 	case config.UseNDJSON:
 		if s.NDJSONPath != "" {
 			return ndjson.Open(s.NDJSONPath)
 		}
 		return ndjson.New(o.Out), nil
 	default:
-		return nil, fmt.Errorf("INGESTION_API: %q is not served by this version; use DataCollector or NDJSON", s.IngestionAPI)
+		return nil, fmt.Errorf("INGESTION_API: %q is not served by this version; use DataCollector, LogsIngestion or NDJSON", s.IngestionAPI)
 	}
 }
 
@@ -69,7 +86,7 @@ func newStore(s config.State) (state.Store, error) {
 		cfg.SAS = a.SAS
 	default:
 		var err error
-		if cfg.Credential, err = identity(a.ClientID); err != nil {
+		if cfg.Credential, err = identity(a.ClientID, cloud.Configuration{}); err != nil {
 			return nil, opening("state", a.Setting, err)
 		}
 	}
@@ -77,10 +94,11 @@ func newStore(s config.State) (state.Store, error) {
 }
 
 // identity signs in as the function app's managed identity, or, outside
-// Azure, as whoever is signed in there (environment, Azure CLI).
-func identity(clientID string) (azcore.TokenCredential, error) {
+// Azure, as whoever is signed in there (environment, Azure CLI). The zero cloud is
+// the public one.
+func identity(clientID string, where cloud.Configuration) (azcore.TokenCredential, error) {
 	if os.Getenv("IDENTITY_ENDPOINT") == "" {
-		return azidentity.NewDefaultAzureCredential(nil)
+		return azidentity.NewDefaultAzureCredential(&azidentity.DefaultAzureCredentialOptions{ClientOptions: azcore.ClientOptions{Cloud: where}})
 	}
 	o := &azidentity.ManagedIdentityCredentialOptions{}
 	if clientID != "" {

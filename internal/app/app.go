@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"golang.org/x/time/rate"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/checkpoint"
@@ -50,6 +51,9 @@ type Options struct {
 	Limiter *rate.Limiter
 	// Out is where NDJSON goes when no file is named; nil means stdout.
 	Out io.Writer
+	// Credential signs in to the workspace where that takes no key; nil means the
+	// identity of the app, or of whoever is signed in.
+	Credential azcore.TokenCredential
 	// Progress is called after each commit, from the goroutine of each stream.
 	Progress func(pipeline.Report)
 	// Wrap, if set, may put something around the parts of each stream's runner before

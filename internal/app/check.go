@@ -14,6 +14,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/retry"
 	"github.com/idn-sentinel/idn-sentinel/internal/sink/datacollector"
+	"github.com/idn-sentinel/idn-sentinel/internal/sink/logsingestion"
 	"github.com/idn-sentinel/idn-sentinel/internal/source/sailpoint"
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
 )
@@ -259,8 +260,11 @@ func (c *checkup) destination(ctx context.Context) {
 		if closer, ok := sink.(interface{ Close() error }); ok {
 			defer closer.Close()
 		}
-		if s, ok := sink.(*datacollector.Sink); ok {
+		switch s := sink.(type) {
+		case *datacollector.Sink:
 			return "CUSTOMER_ID and SHARED_KEY are accepted; nothing was ingested", s.Check(ctx)
+		case *logsingestion.Sink:
+			return "the data collection rule takes this identity and has every stream; nothing was ingested", s.Check(ctx)
 		}
 		return "records can be written", nil
 	})
@@ -270,6 +274,9 @@ func (c *checkup) destination(ctx context.Context) {
 func (c *checkup) peers() map[string]string {
 	names := map[string]string{c.settings.BaseURL.Host: "SailPoint"}
 	if u := c.settings.DataCollector.URL; u != nil {
+		names[u.Host] = "the workspace"
+	}
+	if u := c.settings.LogsIngestion.Endpoint; u != nil {
 		names[u.Host] = "the workspace"
 	}
 	return names

@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/app"
@@ -37,6 +38,8 @@ type scene struct {
 	workspace *workspace.Workspace
 	store     state.Store
 	settings  config.Settings
+	// credential signs in to the workspace where it takes no key.
+	credential azcore.TokenCredential
 	// pass stands between the client and the services; nil lets everything through.
 	pass func(req *http.Request, on http.RoundTripper) (*http.Response, error)
 	// enough, if set, ends the check behind the finding of this name.
@@ -89,7 +92,7 @@ func (s *scene) check(t *testing.T) (order []string, found map[string]app.Findin
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		o := app.Options{HTTP: &http.Client{Transport: s}, Store: s.store}
+		o := app.Options{HTTP: &http.Client{Transport: s}, Store: s.store, Credential: s.credential}
 		app.Check(ctx, s.settings, o, func(f app.Finding) {
 			if strings.Contains(f.Detail, canary) || strings.Contains(f.Detail, workspace.DefaultKey) || strings.ContainsAny(f.Detail, "\n\r") {
 				t.Errorf("shows a secret, or is more than a line: %+v", f)
@@ -484,7 +487,7 @@ func TestCheckOfOutput(t *testing.T) {
 		s.settings.IngestionAPI, s.settings.NDJSONPath = config.UseNDJSON, file
 		found := map[string]app.Finding{}
 		synctest.Test(t, func(t *testing.T) {
-			o := app.Options{HTTP: &http.Client{Transport: s}, Store: s.store}
+			o := app.Options{HTTP: &http.Client{Transport: s}, Store: s.store, Credential: s.credential}
 			app.Check(t.Context(), s.settings, o, func(f app.Finding) { found[f.Item] = f })
 		})
 		f := found["output"]

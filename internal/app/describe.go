@@ -44,6 +44,8 @@ func destination(s config.Settings) string {
 	switch {
 	case s.IngestionAPI == config.UseDataCollector:
 		return fmt.Sprintf("DataCollector, workspace %s at %s", s.DataCollector.WorkspaceID, s.DataCollector.URL)
+	case s.IngestionAPI == config.UseLogsIngestion:
+		return fmt.Sprintf("LogsIngestion, data collection rule %s at %s", s.LogsIngestion.RuleID, s.LogsIngestion.Endpoint)
 	case s.NDJSONPath != "":
 		return fmt.Sprintf("%s to the file %s", s.IngestionAPI, s.NDJSONPath)
 	}

@@ -24,7 +24,6 @@ func Load() (Settings, error) {
 		LogLevel:        v.logLevel(),
 		PollSchedule:    v.raw.PollSchedule,
 		Limit:           v.integer("LIMIT", v.raw.Limit, 1, 10000),
-		BatchBytes:      v.integer("BATCH_BYTES", v.raw.BatchBytes, 1024, 30_000_000),
 		InitialLookback: v.duration("INITIAL_LOOKBACK", v.raw.InitialLookback, 0, 10*365*24*time.Hour),
 		SettleDelay:     v.duration("SETTLE_DELAY", v.raw.SettleDelay, 0, time.Hour),
 		RunBudget:       v.duration("RUN_BUDGET", v.raw.RunBudget, time.Second, maxBudget),

@@ -20,6 +20,8 @@ const (
 	canaryShared = "Y2FuYXJ5LXNoYXJlZC1rZXk="         // base64
 	canaryKey    = "Y2FuYXJ5LXN0b3JhZ2UtYWNjb3VudA==" // base64
 	clientID     = "6f0d1c52-0c7e-4f0e-9d0b-2f6d7c8b9a10"
+	logsEndpoint = "https://rule.westeurope-1.ingest.monitor.azure.com"
+	ruleID       = "dcr-0f1e2d3c4b5a49788695a4b3c2d1e0f1"
 	workspace    = "0f1e2d3c-4b5a-4978-8695-a4b3c2d1e0f1"
 )
 
@@ -174,6 +176,12 @@ func TestAcceptedSpellings(t *testing.T) {
 		{"workspace in Azure Government", map[string]string{"logAnalyticsUri": "https://" + workspace + ".ods.opinsights.azure.us/"}, func(s config.Settings) any { return s.DataCollector.URL.Host }, workspace + ".ods.opinsights.azure.us"},
 		{"workspace in Azure China", map[string]string{"logAnalyticsUri": "https://" + workspace + ".ods.opinsights.azure.cn"}, func(s config.Settings) any { return s.DataCollector.URL.Host }, workspace + ".ods.opinsights.azure.cn"},
 		{"stand-in workspace", map[string]string{"logAnalyticsUri": "http://127.0.0.1:9/", "CUSTOMER_ID": "any"}, func(s config.Settings) any { return s.DataCollector.URL.String() }, "http://127.0.0.1:9"},
+		{"Logs Ingestion by name", map[string]string{"INGESTION_API": "logsingestion", "LOGS_INGESTION_ENDPOINT": logsEndpoint + "/", "DCR_IMMUTABLE_ID": ruleID, "SHARED_KEY": "%%"}, func(s config.Settings) any { return s.LogsIngestion.Endpoint.String() }, logsEndpoint},
+		{"Logs Ingestion by what is set", map[string]string{"CUSTOMER_ID": "-", "SHARED_KEY": "-", "LOGS_INGESTION_ENDPOINT": logsEndpoint, "DCR_IMMUTABLE_ID": ruleID}, func(s config.Settings) any { return s.IngestionAPI }, config.UseLogsIngestion},
+		{"larger batches there", map[string]string{"CUSTOMER_ID": "-", "SHARED_KEY": "-", "LOGS_INGESTION_ENDPOINT": logsEndpoint, "DCR_IMMUTABLE_ID": ruleID}, func(s config.Settings) any { return s.BatchBytes }, 8_000_000},
+		{"Logs Ingestion in Azure Government, as somebody", map[string]string{"INGESTION_API": "LogsIngestion", "LOGS_INGESTION_ENDPOINT": "https://x.usgovvirginia-1.ingest.monitor.azure.us", "DCR_IMMUTABLE_ID": ruleID, "AZURE_CLIENT_ID": clientID}, func(s config.Settings) any { return s.LogsIngestion.ClientID }, clientID},
+		{"stand-in of the rule", map[string]string{"INGESTION_API": "LogsIngestion", "LOGS_INGESTION_ENDPOINT": "http://127.0.0.1:9", "DCR_IMMUTABLE_ID": ruleID}, func(s config.Settings) any { return s.LogsIngestion.RuleID }, ruleID},
+		{"both APIs", map[string]string{"LOGS_INGESTION_ENDPOINT": logsEndpoint, "DCR_IMMUTABLE_ID": ruleID}, func(s config.Settings) any { return s.IngestionAPI }, config.UseDataCollector},
 		{"collector wins over half of the other API", map[string]string{"DCR_IMMUTABLE_ID": "dcr-1"}, func(s config.Settings) any { return s.IngestionAPI }, config.UseDataCollector},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -242,11 +250,13 @@ func TestProblems(t *testing.T) {
 
 		{"no destination", env{"CUSTOMER_ID": "-", "SHARED_KEY": "-"}, "INGESTION_API", "NDJSON"},
 		{"unknown destination", env{"INGESTION_API": "Splunk"}, "INGESTION_API", `"Splunk"`},
-		{"Logs Ingestion by name", env{"INGESTION_API": "LogsIngestion"}, "INGESTION_API", "not available"},
-		{"Logs Ingestion by what is set", env{
-			"CUSTOMER_ID": "-", "SHARED_KEY": "-",
-			"LOGS_INGESTION_ENDPOINT": "https://x.ingest.monitor.azure.com", "DCR_IMMUTABLE_ID": "dcr-1",
-		}, "INGESTION_API", "not available"},
+		{"endpoint without rule", env{"CUSTOMER_ID": "-", "SHARED_KEY": "-", "LOGS_INGESTION_ENDPOINT": logsEndpoint}, "DCR_IMMUTABLE_ID", "immutableId"},
+		{"rule without endpoint", env{"CUSTOMER_ID": "-", "SHARED_KEY": "-", "DCR_IMMUTABLE_ID": ruleID}, "LOGS_INGESTION_ENDPOINT", "endpoints.logsIngestion"},
+		{"name of a rule", env{"INGESTION_API": "LogsIngestion", "LOGS_INGESTION_ENDPOINT": logsEndpoint, "DCR_IMMUTABLE_ID": "dcr-sailpoint"}, "DCR_IMMUTABLE_ID", "not the rule's name"},
+		{"endpoint on http", env{"INGESTION_API": "LogsIngestion", "LOGS_INGESTION_ENDPOINT": "http://x.ingest.monitor.azure.com", "DCR_IMMUTABLE_ID": ruleID}, "LOGS_INGESTION_ENDPOINT", "use https"},
+		{"endpoint elsewhere", env{"INGESTION_API": "LogsIngestion", "LOGS_INGESTION_ENDPOINT": "https://ingest.monitor.azure.com.evil.example", "DCR_IMMUTABLE_ID": ruleID}, "LOGS_INGESTION_ENDPOINT", "must be like"},
+		{"endpoint with a path", env{"INGESTION_API": "LogsIngestion", "LOGS_INGESTION_ENDPOINT": logsEndpoint + "/dataCollectionRules", "DCR_IMMUTABLE_ID": ruleID}, "LOGS_INGESTION_ENDPOINT", "without a path"},
+		{"unresolved reference to a rule", env{"CUSTOMER_ID": "-", "SHARED_KEY": "-", "LOGS_INGESTION_ENDPOINT": logsEndpoint, "DCR_IMMUTABLE_ID": "@Microsoft.KeyVault(SecretUri=x)"}, "DCR_IMMUTABLE_ID", "reference"},
 		{"workspace without key", env{"SHARED_KEY": "-"}, "SHARED_KEY", "primary key"},
 		{"key without workspace", env{"CUSTOMER_ID": "-"}, "CUSTOMER_ID", "is missing"},
 		{"workspace name", env{"CUSTOMER_ID": "my-workspace"}, "CUSTOMER_ID", "not its name"},

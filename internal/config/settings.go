@@ -26,6 +26,7 @@ type Settings struct {
 	// BatchBytes is the size of a batch to aim at.
 	BatchBytes    int
 	DataCollector DataCollector // set when IngestionAPI says so
+	LogsIngestion LogsIngestion // likewise
 	NDJSONPath    string        // "" is stdout
 
 	State State
@@ -50,7 +51,7 @@ type Settings struct {
 // IngestionAPI selects the sink.
 type IngestionAPI string
 
-// The sinks. LogsIngestion is a known name that this version can't serve yet.
+// The sinks.
 const (
 	UseDataCollector IngestionAPI = "DataCollector"
 	UseLogsIngestion IngestionAPI = "LogsIngestion"
@@ -65,6 +66,16 @@ type DataCollector struct {
 	// URL is the workspace's address without path, for instance
 	// https://{id}.ods.opinsights.azure.com.
 	URL *url.URL
+}
+
+// LogsIngestion is where to send to the Logs Ingestion API, and as whom.
+type LogsIngestion struct {
+	// Endpoint is the address of the data collection rule or endpoint, without path.
+	Endpoint *url.URL
+	// RuleID is the immutable id of the data collection rule.
+	RuleID string
+	// ClientID selects a user-assigned identity; "" means the system-assigned one.
+	ClientID string
 }
 
 // State is where checkpoints, ledger and quarantine live.

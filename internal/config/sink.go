@@ -10,6 +10,9 @@ import (
 var (
 	guid         = regexp.MustCompile(`(?i)^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
 	workspaceURI = regexp.MustCompile(`(?i)^https://([\w-]+)\.ods\.opinsights\.azure\.(com|us|cn)$`)
+
+	ingestionHost = regexp.MustCompile(`(?i)^([\w-]+\.)+ingest\.monitor\.azure\.(com|us|cn)$`)
+	ruleID        = regexp.MustCompile(`^dcr-[0-9a-f]{32}$`)
 )
 
 // sink chooses the ingestion API and checks the settings of the chosen one only.
@@ -20,8 +23,15 @@ func (v *validator) sink(s *Settings) {
 	case UseDataCollector:
 		v.dataCollector(s)
 	case UseLogsIngestion:
-		v.add("INGESTION_API", "LogsIngestion is not available in this version: use DataCollector with CUSTOMER_ID and SHARED_KEY")
+		v.logsIngestion(s)
 	case UseNDJSON:
+	}
+	s.BatchBytes = 4_000_000
+	if s.IngestionAPI == UseLogsIngestion {
+		s.BatchBytes = 8_000_000 // they are compressed
+	}
+	if v.raw.BatchBytes != "" || v.reported("BATCH_BYTES") {
+		s.BatchBytes = v.integer("BATCH_BYTES", v.raw.BatchBytes, 1024, 30_000_000)
 	}
 }
 
@@ -33,19 +43,22 @@ func (v *validator) ingestionAPI() IngestionAPI {
 		}
 	}
 	collector := v.raw.CustomerID != "" || !v.raw.SharedKey.IsZero() || v.reported("CUSTOMER_ID") || v.reported("SHARED_KEY")
-	logs := v.raw.LogsEndpoint != "" && v.raw.DCRImmutableID != ""
+	one := v.raw.LogsEndpoint != "" || v.reported("LOGS_INGESTION_ENDPOINT")
+	other := v.raw.DCRImmutableID != "" || v.reported("DCR_IMMUTABLE_ID")
 	switch {
 	case v.reported("INGESTION_API"):
 	case v.raw.IngestionAPI != "":
 		v.addf("INGESTION_API", "is %s: use DataCollector, LogsIngestion or NDJSON", shown(v.raw.IngestionAPI))
 	case v.raw.CustomerID != "" && !v.raw.SharedKey.IsZero():
 		return UseDataCollector
-	case logs:
+	case one && other:
 		return UseLogsIngestion
 	case collector: // one half of it: the other is missing
 		return UseDataCollector
+	case one || other:
+		return UseLogsIngestion
 	default:
-		v.add("INGESTION_API", "there is no destination: set CUSTOMER_ID and SHARED_KEY of the workspace, or INGESTION_API=NDJSON to look at the data first")
+		v.add("INGESTION_API", "there is no destination: set CUSTOMER_ID and SHARED_KEY of the workspace, or LOGS_INGESTION_ENDPOINT and DCR_IMMUTABLE_ID of a data collection rule, or INGESTION_API=NDJSON to look at the data first")
 	}
 	return ""
 }
@@ -75,6 +88,22 @@ func (v *validator) dataCollector(s *Settings) {
 		}
 	}
 	s.DataCollector = d
+}
+
+func (v *validator) logsIngestion(s *Settings) {
+	const where = "it is in the JSON view of the data collection rule, under properties"
+	l := LogsIngestion{RuleID: v.raw.DCRImmutableID, ClientID: v.raw.AzureClientID}
+	text := strings.TrimRight(v.raw.LogsEndpoint, "/")
+	if v.require("LOGS_INGESTION_ENDPOINT", text, "set it to endpoints.logsIngestion of the data collection rule; "+where+" (or to the logs ingestion URI of a data collection endpoint)") {
+		l.Endpoint = v.address("LOGS_INGESTION_ENDPOINT", text)
+		if u := l.Endpoint; u != nil && (u.Path != "" || !loopback(u.Hostname()) && !ingestionHost.MatchString(u.Host)) {
+			v.add("LOGS_INGESTION_ENDPOINT", "must be like https://NAME.REGION-1.ingest.monitor.azure.com, or .us or .cn at its end, without a path")
+		}
+	}
+	if v.require("DCR_IMMUTABLE_ID", l.RuleID, "set it to immutableId of the data collection rule; "+where) && !ruleID.MatchString(l.RuleID) {
+		v.add("DCR_IMMUTABLE_ID", "is no immutable id: it is dcr- and 32 hexadecimal digits, not the rule's name; "+where)
+	}
+	s.LogsIngestion = l
 }
 
 func (v *validator) workspaceAddress(text, workspace string) {

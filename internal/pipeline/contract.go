@@ -80,7 +80,8 @@ type Sink interface {
 // Limits is what a sink accepts. The zero value accepts everything.
 type Limits struct {
 	// BatchBytes is the size of a batch to aim at: the sum of len(Raw)+1 over
-	// its records. A larger single record travels alone. 0 means no limit.
+	// its records. A larger single record travels alone. 0 means no limit. It may
+	// differ from one call of Limits to the next; the rest may not.
 	BatchBytes int
 	// RecordBytes is the size of a record that can't be sent at all. 0 means no limit.
 	RecordBytes int

@@ -64,10 +64,10 @@ func (t *run) deliverAll(ctx context.Context) error {
 
 // fill is the number of leading rows that make a batch.
 func (t *run) fill(rows []Record) int {
-	size := 0
+	size, most := 0, t.Sink.Limits().BatchBytes
 	for i, r := range rows {
 		size += len(r.Raw) + 1
-		if i > 0 && t.limits.BatchBytes > 0 && size > t.limits.BatchBytes {
+		if i > 0 && most > 0 && size > most {
 			return i
 		}
 	}

@@ -113,7 +113,7 @@ func (t *run) tail(ctx context.Context) (State, error) {
 		if err := t.gather(ctx, f.page); err != nil {
 			return t.outcome(ctx, err)
 		}
-		if f.page.More && t.rowBytes < t.flushBytes() && time.Since(t.since) < gatherFor {
+		if f.page.More && t.rowBytes < t.batchBytes() && time.Since(t.since) < gatherFor {
 			continue
 		}
 		if err := t.flush(ctx); err != nil {
@@ -252,6 +252,15 @@ func (t *run) reject(rec Record, why Reason, detail string) {
 	t.report.Quarantined++
 }
 
+// batchBytes is the size of a batch as the sink sees it now: it may have learned.
+func (t *run) batchBytes() int {
+	if n := t.Sink.Limits().BatchBytes; n > 0 {
+		return n
+	}
+	return t.flushBytes()
+}
+
+// flushBytes is the size of a batch as it was when the run began.
 func (t *run) flushBytes() int {
 	if t.limits.BatchBytes > 0 {
 		return t.limits.BatchBytes

@@ -167,6 +167,27 @@ func TestPartOfFlushFails(t *testing.T) {
 	})
 }
 
+// A sink may learn during a run how large a batch should be.
+func TestBatchesFollowTheSink(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 30)
+		w.pageSize = 5
+		length := len(w.records[0].Raw) + 1
+		w.limits.BatchBytes = 10 * length
+		var sizes []int
+		w.onWrite = func(_ int, batch []pipeline.Record) (bool, error) {
+			sizes = append(sizes, len(batch))
+			w.limits.BatchBytes = 4 * length
+			return true, nil
+		}
+		check(t, w.run(time.Minute), pipeline.Report{State: pipeline.Drained, Fetched: 30, Sent: 30})
+		if diff := cmp.Diff([]int{10, 4, 1, 4, 1, 4, 1, 4, 1}, sizes); diff != "" {
+			t.Errorf("sizes of batches (-want +got):\n%s", diff)
+		}
+		w.complete()
+	})
+}
+
 func TestBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 200)

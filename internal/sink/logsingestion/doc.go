@@ -11,7 +11,7 @@
 // the bytes of their records. [Sink.Limits] translates: it aims at a size that
 // came out well so far. A batch that turns out too large is not sent but rejected,
 // and the pipeline halves it; so each acknowledgement still settles exactly what
-// was in one request. (docs/adr/0006-logs-ingestion.md.)
+// was in one request. (docs/adr/0007-logs-ingestion.md.)
 //
 // What this package makes of an answer:
 //

@@ -1,0 +1,125 @@
+package app_test
+
+import (
+	"bytes"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/app"
+	"github.com/idn-sentinel/idn-sentinel/internal/config"
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/synth"
+	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/workspace"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/mem"
+)
+
+// withRule is a scene whose workspace is written to through a rule.
+func withRule() *scene {
+	s := newScene()
+	s.workspace.Rules = map[string]*workspace.Rule{workspace.DefaultRule: workspace.NewRule()}
+	s.credential = workspace.Credential{}
+	s.settings.IngestionAPI, s.settings.DataCollector = config.UseLogsIngestion, config.DataCollector{}
+	s.settings.LogsIngestion = config.LogsIngestion{
+		Endpoint: &url.URL{Scheme: "https", Host: "rule.westeurope-1.ingest.monitor.azure.com"}, RuleID: workspace.DefaultRule,
+	}
+	return s
+}
+
+func TestCheckOfARule(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*scene)
+		state  app.Verdict
+		words  []string
+	}{
+		"right":     {func(*scene) {}, app.Passed, []string{"takes this identity and has every stream"}},
+		"no_role":   {func(s *scene) { s.workspace.Rules[workspace.DefaultRule].Granted = time.Now().Add(time.Hour) }, app.Failed, []string{"Monitoring Metrics Publisher", "30 minutes"}},
+		"no_rule":   {func(s *scene) { s.workspace.Rules = nil }, app.Failed, []string{"DCR_IMMUTABLE_ID", "LOGS_INGESTION_ENDPOINT"}},
+		"no_stream": {func(s *scene) { s.workspace.Rules[workspace.DefaultRule].Streams = nil }, app.Failed, []string{"no stream Custom-SailPointIDN_Events"}},
+		"cloud":     {func(s *scene) { s.workspace.Rules[workspace.DefaultRule].Audience = "https://monitor.azure.us" }, app.Failed, []string{"AZURE_CLIENT_ID", "same cloud"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := withRule()
+			c.change(s)
+			_, found := s.check(t)
+			f := found["workspace"]
+			if f.State != c.state {
+				t.Errorf("%+v", f)
+			}
+			for _, word := range c.words {
+				if !strings.Contains(f.Detail, word) {
+					t.Errorf("%q is missing in: %s", word, f.Detail)
+				}
+			}
+			want := "LogsIngestion, data collection rule " + workspace.DefaultRule + " at https://rule.westeurope-1.ingest.monitor.azure.com"
+			if diff := cmp.Diff(want, found["settings: destination"].Detail); diff != "" {
+				t.Errorf("destination (-want +got):\n%s", diff)
+			}
+			if f := found["clock"]; f.State != app.Passed || !strings.Contains(f.Detail, "the workspace") {
+				t.Errorf("%+v", f)
+			}
+		})
+	}
+}
+
+// Both ways of ingestion deliver the same events, and the same rows as far as both
+// tables have the columns.
+func TestBothWaysDeliverTheSame(t *testing.T) {
+	const n = 2000
+	raw, rows := map[config.IngestionAPI][][]byte{}, map[config.IngestionAPI]map[string]workspace.Row{}
+	for _, s := range []*scene{newScene(), withRule()} {
+		synctest.Test(t, func(t *testing.T) {
+			s.store = &mem.Store{}
+			start := time.Now().Add(-time.Hour)
+			s.tenant.Backlog, s.tenant.BacklogSize = synth.New(synth.Options{Seed: 4, Start: start, Rate: 1}), n
+			a, err := app.Open(s.settings, app.Options{HTTP: &http.Client{Transport: s}, Store: s.store, Credential: s.credential})
+			if err != nil {
+				t.Fatal(err)
+			}
+			reports, err := a.Poll(t.Context())
+			if err != nil || reports[0].State != pipeline.Drained || reports[1].State != pipeline.Drained {
+				t.Fatalf("%+v, %v", reports, err)
+			}
+			table := s.workspace.Table("SailPointIDN_Events")
+			if losses := table.Losses(); losses != nil {
+				t.Errorf("%s: losses %q", s.settings.IngestionAPI, losses[:min(len(losses), 5)])
+			}
+			if health := s.workspace.Table("SailPointIDN_Health"); health.Count() != 2 || health.Losses() != nil || health.Rows()[0]["state_s"] != "drained" {
+				t.Errorf("%s: health %v, losses %q", s.settings.IngestionAPI, health.Rows(), health.Losses())
+			}
+			raw[s.settings.IngestionAPI] = table.Raw()
+			rows[s.settings.IngestionAPI] = map[string]workspace.Row{}
+			for i, row := range table.Rows() {
+				rows[s.settings.IngestionAPI][string(table.Raw()[i])] = row
+			}
+		})
+	}
+	classic, ruled := raw[config.UseDataCollector], raw[config.UseLogsIngestion]
+	if len(classic) != len(ruled) || len(classic) < n {
+		t.Fatalf("%d and %d events", len(classic), len(ruled))
+	}
+	same, compared := 0, 0
+	for i := range classic {
+		if !bytes.Equal(ruled[i], classic[i]) {
+			continue // it had to be changed, and to fit another table
+		}
+		same++
+		own := rows[config.UseLogsIngestion][string(ruled[i])]
+		for name, value := range rows[config.UseDataCollector][string(classic[i])] {
+			if got, ok := own[name]; ok && name != "Type" && name != "TenantId" {
+				compared++
+				if got != value {
+					t.Errorf("event %d: %s is %q, in the classic table %q", i, name, got, value)
+				}
+			}
+		}
+	}
+	if same < n*97/100 || compared < 15*n {
+		t.Errorf("%d of %d events are the same byte for byte, %d values compared", same, n, compared)
+	}
+}
