@@ -274,6 +274,9 @@ func (l *Ledger) load(ctx context.Context, starts []int64) error {
 	}
 	for _, w := range loaded {
 		l.cache.put(w)
+		// Another run whose lock was lost may have written since the day was listed: what
+		// Claim goes by is also what counts.
+		l.days.set(w.start, int64(w.ids.len()))
 	}
 	return nil
 }

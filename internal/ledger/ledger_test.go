@@ -411,3 +411,17 @@ func TestStoreErrors(t *testing.T) {
 		t.Errorf("Claim: %v, want context.Canceled", err)
 	}
 }
+
+// A run whose lock was lost may still write. A day that was listed before must not
+// hide from Count what Claim goes by: the two would differ for ever.
+func TestCountSeesWhatClaimSees(t *testing.T) {
+	store := new(mem.Store)
+	a, b := rec("a", noon), rec("b", noon.Add(time.Minute))
+	other, l := open(store), open(store)
+	claim(t, other, a, b)
+	commit(t, other, a)
+	count(t, l, noon, noon.Add(5*time.Minute), 1) // lists the day
+	commit(t, other, b)
+	want(t, "committed by the other run", claim(t, l, a, b))
+	count(t, l, noon, noon.Add(5*time.Minute), 2)
+}
