@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -53,6 +54,7 @@ type stage struct {
 	release chan struct{} // closed when no more are
 	posts   atomic.Int64  // of events
 	healed  atomic.Bool   // the workspace takes poison
+	lost    atomic.Value  // func(i int, row workspace.Row) bool
 	free    sync.Once
 }
 
@@ -63,6 +65,8 @@ type options struct {
 	ahead  time.Duration // of the workspace's clock
 	hold   int64         // the number of the first post of events that is held back until release; 0 means none
 	shape  synth.Shape   // of event 7
+	// noReader: nobody may ask the workspace.
+	noReader bool
 }
 
 func newStage(o options) (s *stage, closeAll func()) {
@@ -80,6 +84,11 @@ func newStage(o options) (s *stage, closeAll func()) {
 	}
 	for i := range 20 {
 		s.tenant.AddInvocation(synth.New(synth.Options{Start: begin, Plain: true}).Invocation(i))
+	}
+	s.workspace.Queries.NoReader = o.noReader
+	s.workspace.Queries.Lost = func(table string, i int, row workspace.Row) bool {
+		lost, ok := s.lost.Load().(func(int, workspace.Row) bool)
+		return ok && table == "SailPointIDN_Events" && lost(i, row)
 	}
 	t := httptest.NewServer(s.tenant)
 	w := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
@@ -133,7 +142,7 @@ func (s *stage) leak(text string) string {
 
 // TestScripts runs testdata/*.txtar. They have these commands of their own:
 //
-//	stage [events=N] [scopes=A,B] [ahead=DURATION] [shape=NAME]
+//	stage [events=N] [scopes=A,B] [ahead=DURATION] [shape=NAME] [reader=no]
 //	    serves a tenant and a workspace, and sets the settings for them
 //	exits STATUS PROGRAM [ARGUMENT...]
 //	    runs a program, which must end with this status and show no secret
@@ -143,8 +152,16 @@ func (s *stage) leak(text string) string {
 //	    damages the one file in a folder, or puts one of a newer version in its place
 //	late N
 //	    lets N events of a time that was delivered long ago become visible now
+//	lose ID...
+//	    lets the workspace never have stored these records; those that come later are there
+//	age DIR
+//	    makes the files in a folder an hour old
+//	touch DIR
+//	    makes them new
 //	heal
 //	    lets the workspace take the record of shape poison
+//	copies TABLE ID N
+//	    the record must have come N times
 //	rows TABLE N
 //	    the table must have N rows, each once
 func TestScripts(t *testing.T) {
@@ -232,9 +249,24 @@ func TestScripts(t *testing.T) {
 					s.(*stage).tenant.AddEvent(late.Event(i), time.Now())
 				}
 			},
+			"lose": func(ts *testscript.TestScript, _ bool, args []string) {
+				s, _ := stages.Load(ts.Getenv("WORK"))
+				stored := s.(*stage).workspace.Table("SailPointIDN_Events").Count()
+				s.(*stage).lost.Store(func(i int, row workspace.Row) bool {
+					return i < stored && slices.Contains(args, row["id_s"])
+				})
+			},
+			"age":   func(ts *testscript.TestScript, _ bool, args []string) { date(ts, args[0], time.Now().Add(-time.Hour)) },
+			"touch": func(ts *testscript.TestScript, _ bool, args []string) { date(ts, args[0], time.Now()) },
 			"heal": func(ts *testscript.TestScript, _ bool, _ []string) {
 				s, _ := stages.Load(ts.Getenv("WORK"))
 				s.(*stage).healed.Store(true)
+			},
+			"copies": func(ts *testscript.TestScript, _ bool, args []string) {
+				s, _ := stages.Load(ts.Getenv("WORK"))
+				if n := s.(*stage).workspace.Table(args[0]).IDs()[args[1]]; strconv.Itoa(n) != args[2] {
+					ts.Fatalf("%s came %d times, want %s", args[1], n, args[2])
+				}
 			},
 			"rows": func(ts *testscript.TestScript, _ bool, args []string) {
 				s, _ := stages.Load(ts.Getenv("WORK"))
@@ -258,6 +290,8 @@ func parseOptions(ts *testscript.TestScript, args []string) (o options) {
 			o.scopes = strings.Split(value, ",")
 		case "ahead":
 			o.ahead, err = time.ParseDuration(value)
+		case "reader":
+			o.noReader = value == "no"
 		case "shape":
 			o.shape = map[string]synth.Shape{"long-tokens": synth.LongTokens, "poison": synth.Poison}[value]
 		default:
@@ -266,4 +300,11 @@ func parseOptions(ts *testscript.TestScript, args []string) (o options) {
 		ts.Check(err)
 	}
 	return o
+}
+
+// date makes the files in a folder that old.
+func date(ts *testscript.TestScript, dir string, at time.Time) {
+	ts.Check(filepath.WalkDir(ts.MkAbs(dir), func(path string, _ fs.DirEntry, err error) error {
+		return errors.Join(err, os.Chtimes(path, at, at))
+	}))
 }

@@ -32,19 +32,35 @@ type Span struct {
 	From, To time.Time
 }
 
+// Question is what an audit is asked.
+type Question struct {
+	pipeline.Inspection
+	// Workspace compares with what has arrived in the workspace instead of what was
+	// acknowledged.
+	Workspace bool
+	// Settle is how long the workspace may take to show what it has acknowledged.
+	Settle time.Duration
+}
+
 // Span is what can be audited now: the ledger has forgotten what is before, and
-// what is behind has not settled.
-func (a *App) Span(name string) (Span, error) {
+// what is behind has not settled. The workspace forgets nothing, as far as
+// anybody knows here.
+func (a *App) Span(name string, q Question) (Span, error) {
 	s, err := a.stream(name)
 	if err != nil {
 		return Span{}, err
 	}
 	now := time.Now().UTC()
-	return Span{
+	span := Span{
 		Window: s.window,
 		From:   now.Add(-a.settings.LedgerKeep).Truncate(s.window).Add(s.window),
 		To:     now.Add(-a.settings.SettleDelay - youngest).Truncate(s.window),
-	}, nil
+	}
+	if q.Workspace {
+		span.From = time.Time{}
+		span.To = now.Add(-a.settings.SettleDelay - youngest - q.Settle).Truncate(s.window)
+	}
+	return span, nil
 }
 
 // Audit is the outcome of an audit.
@@ -55,16 +71,22 @@ type Audit struct {
 	Waiting int
 }
 
-// Audit compares the source of a stream with what was delivered. With ask.Repair
+// Audit compares the source of a stream with what was delivered. With Repair
 // it waits for a run that is at work on the stream.
-func (a *App) Audit(ctx context.Context, name string, ask pipeline.Inspection) (Audit, error) {
+func (a *App) Audit(ctx context.Context, name string, q Question) (Audit, error) {
 	s, err := a.stream(name)
 	if err != nil {
 		return Audit{}, err
 	}
-	done := Audit{Proof: a.byHand(s).Audit(ctx, ask)}
+	r := a.byHand(s)
+	if q.Workspace {
+		if err := a.lookInWorkspace(r, s, &q); err != nil {
+			return Audit{}, err
+		}
+	}
+	done := Audit{Proof: r.Audit(ctx, q.Inspection)}
 	if done.State == pipeline.Drained {
-		done.Waiting, err = a.undelivered(ctx, name, ask.From, ask.To)
+		done.Waiting, err = a.undelivered(ctx, name, q.From, q.To)
 	}
 	return done, err
 }

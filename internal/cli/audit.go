@@ -21,6 +21,8 @@ type audit struct {
 	stream   string
 	each     bool
 	repair   bool
+	arrived  bool          // --workspace
+	settle   time.Duration // with it
 	asJSON   bool
 	console  *console
 	out      io.Writer
@@ -40,6 +42,12 @@ Times are RFC 3339 (2026-09-24T13:00:00Z), relative (-24h), or now, which is the
 newest window that has settled: some minutes ago. Windows are whole: --from is
 rounded down, --to up.
 
+With --workspace it compares with what has arrived in the workspace instead, which it
+asks with the Logs Query API: records can be lost after they were acknowledged, over
+a daily cap for instance. The identity that asks needs the role Log Analytics Reader.
+What was sent in the last 15 minutes (--settle) is left alone: the workspace may not
+show it yet. With --repair only what the workspace lacks is sent again.
+
 It prints a table of the windows that differ, and a verdict:
 
   complete         everything that SailPoint shows was delivered
@@ -56,7 +64,10 @@ a wrong setting or flag.`,
   idnsentinel audit --settings local.settings.json
 
   idnsentinel audit --settings local.settings.json --from 2026-09-24T00:00:00Z --to 2026-09-25T00:00:00Z
-  idnsentinel audit --settings local.settings.json --from -6h --to -1h --repair`,
+  idnsentinel audit --settings local.settings.json --from -6h --to -1h --repair
+
+  # what has really arrived in the workspace
+  idnsentinel audit --settings local.settings.json --workspace`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd) },
 	}
@@ -66,6 +77,8 @@ a wrong setting or flag.`,
 	flags.StringVar(&c.to, "to", "now", "end of the `time` to audit, not included")
 	flags.StringVar(&c.stream, "stream", "", "only this `stream`; only SailPointIDN_Events can be audited")
 	flags.BoolVar(&c.each, "each-window", false, "compare every window by itself, which takes a request for each 5 minutes")
+	flags.BoolVar(&c.arrived, "workspace", false, "compare with what has arrived in the workspace")
+	flags.DurationVar(&c.settle, "settle", app.DefaultSettle, "with --workspace: how long it may take to show what it has")
 	flags.BoolVar(&c.repair, "repair", false, "deliver what is missing")
 	flags.BoolVar(&c.asJSON, "json", false, "print JSON")
 	return cmd
@@ -95,6 +108,9 @@ type judged struct {
 }
 
 func (c *audit) run(cmd *cobra.Command) error {
+	if cmd.Flags().Changed("settle") && (!c.arrived || c.settle < 0) {
+		return usage(cmd, "--settle belongs to --workspace, and is not negative")
+	}
 	l, err := c.load()
 	if err != nil {
 		return l.unusable(cmd, &c.settingsFlags, err)
@@ -110,6 +126,9 @@ func (c *audit) run(cmd *cobra.Command) error {
 	a, err := app.Open(l.Settings, o)
 	if err != nil {
 		return &failure{statusUnusable, err.Error(), c.hint(cmd)}
+	}
+	if c.arrived && l.ReadBack.WorkspaceID == "" {
+		return &failure{statusUnusable, "--workspace needs CUSTOMER_ID, the id of the workspace that is to be asked", c.hint(cmd)}
 	}
 	names, err := c.names(cmd, a)
 	if err != nil {
@@ -169,7 +188,8 @@ func (c *audit) names(cmd *cobra.Command, a *app.App) ([]string, error) {
 
 // one audits a stream and tells the outcome, unless all of them are told as JSON.
 func (c *audit) one(cmd *cobra.Command, a *app.App, l loaded, name string) (judged, error) {
-	span, err := a.Span(name)
+	q := app.Question{Workspace: c.arrived, Settle: c.settle}
+	span, err := a.Span(name, q)
 	if err != nil {
 		return judged{}, err
 	}
@@ -183,9 +203,10 @@ func (c *audit) one(cmd *cobra.Command, a *app.App, l loaded, name string) (judg
 		j.Why = fmt.Sprintf("what was delivered is remembered for %s (LEDGER_KEEP), from %s on: use a later --from", lag(l.LedgerKeep.Seconds()), stamp(span.From))
 	} else {
 		remove := c.console.show()
-		done, err := a.Audit(cmd.Context(), name, pipeline.Inspection{From: from, To: to, Each: c.each, Repair: c.repair})
+		q.Inspection = pipeline.Inspection{From: from, To: to, Each: c.each, Repair: c.repair}
+		done, err := a.Audit(cmd.Context(), name, q)
 		remove()
-		j.judge(done, err, c.repair)
+		j.judge(done, err, c)
 	}
 	if !c.asJSON {
 		c.print(j)
@@ -194,7 +215,7 @@ func (c *audit) one(cmd *cobra.Command, a *app.App, l loaded, name string) (judg
 }
 
 // judge makes a verdict of what was found.
-func (j *judged) judge(done app.Audit, err error, repair bool) {
+func (j *judged) judge(done app.Audit, err error, c *audit) {
 	j.Source, j.Delivered, j.Missing, j.Repaired, j.Waiting = done.Source, done.Delivered, done.Missing, 0, done.Waiting
 	for _, w := range done.Windows {
 		j.Windows = append(j.Windows, w)
@@ -202,6 +223,9 @@ func (j *judged) judge(done app.Audit, err error, repair bool) {
 	}
 	j.Notes = append(j.Notes, done.Warnings...)
 	left := j.Missing - j.Repaired - done.Refused
+	if done.Unsettled > 0 && left > 0 {
+		j.Notes = append(j.Notes, fmt.Sprintf("%s can't be judged yet: records were sent there less than %s ago", windows(done.Unsettled), lag(c.settle.Seconds())))
+	}
 	missing := func(w pipeline.Compared) bool { return w.Missing > w.Repaired+w.Refused }
 	if slices.ContainsFunc(j.Windows, func(w pipeline.Compared) bool { return missing(w) && w.From.Before(done.Since) }) {
 		j.Notes = append(j.Notes, fmt.Sprintf("the first run began at %s (INITIAL_LOOKBACK): what is before was never asked for", stamp(done.Since)))
@@ -223,18 +247,24 @@ func (j *judged) judge(done app.Audit, err error, repair bool) {
 	case left > 0:
 		j.Verdict = verdictIncomplete
 		j.Why = fmt.Sprintf("%d of %d records are missing, in %s", left, j.Source, windows(len(j.Windows)))
-		if !repair {
+		if !c.repair {
 			j.Why += "; --repair delivers them"
 		}
 	case j.Waiting > 0:
 		j.Verdict = verdictIncomplete
 		j.Why = fmt.Sprintf("%d of %d records could not be delivered and lie in quarantine: idnsentinel quarantine list --reason undelivered shows why", j.Waiting, j.Source)
+	case done.Unsettled > 0:
+		j.Verdict = verdictUnknown
+		j.Why = fmt.Sprintf("counts differ in %s that records were sent to less than %s ago: the workspace may not show them yet; ask again later", windows(done.Unsettled), lag(c.settle.Seconds()))
 	case j.Repaired > 0:
 		j.Verdict = verdictComplete
 		j.Why = fmt.Sprintf("%d of %d records were missing and have been delivered now", j.Repaired, j.Source)
 	default:
 		j.Verdict = verdictComplete
 		j.Why = fmt.Sprintf("all %d records that SailPoint shows were delivered", j.Source)
+		if c.arrived {
+			j.Why = fmt.Sprintf("all %d records that SailPoint shows are in the workspace", j.Source)
+		}
 	}
 }
 
@@ -247,7 +277,11 @@ func windows(n int) string {
 
 func (c *audit) print(j judged) {
 	if len(j.Windows) > 0 {
-		fmt.Fprint(c.out, windowTable(j, "DELIVERED"))
+		delivered := "DELIVERED"
+		if c.arrived {
+			delivered = "ARRIVED"
+		}
+		fmt.Fprint(c.out, windowTable(j, delivered))
 	}
 	for _, note := range j.Notes {
 		c.console.say("note: %s: %s", j.Stream, note)

@@ -37,6 +37,7 @@ func Load() (Settings, error) {
 	}
 	v.sailpoint(&s)
 	v.sink(&s)
+	v.readBack(&s)
 	v.state(&s)
 	if len(v.problems) == 0 {
 		return s, nil

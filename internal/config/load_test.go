@@ -236,6 +236,8 @@ func TestProblems(t *testing.T) {
 		{"audit of windows that are still open", env{"AUDIT_AGES": "1m,1h"}, "AUDIT_AGES", "5m to 144h"},
 		{"audit without ages", env{"AUDIT_AGES": "5m,,1h"}, "AUDIT_AGES", "unit"},
 		{"audit of what is forgotten", env{"AUDIT_AGES": "48h", "LEDGER_KEEP": "24h"}, "LEDGER_KEEP", "AUDIT_AGES"},
+		{"query over http", env{"LOG_ANALYTICS_QUERY_URL": "http://api.loganalytics.io"}, "LOG_ANALYTICS_QUERY_URL", "use https"},
+		{"query address with a query", env{"LOG_ANALYTICS_QUERY_URL": "https://api.loganalytics.io/?sig=x"}, "LOG_ANALYTICS_QUERY_URL", "keep only https://host"},
 		{"quarantine for a week", env{"QUARANTINE_KEEP": "168h"}, "QUARANTINE_KEEP", "192h to 87600h"},
 		{"ledger for an hour", env{"LEDGER_KEEP": "1h"}, "LEDGER_KEEP", "24h to 2160h"},
 		{"health that is no yes or no", env{"HEALTH_TABLE": "perhaps"}, "HEALTH_TABLE", "true or false"},

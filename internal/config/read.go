@@ -33,6 +33,7 @@ type raw struct {
 	CustomerID      string        `envconfig:"CUSTOMER_ID"`
 	SharedKey       secret.String `envconfig:"SHARED_KEY"`
 	LogAnalyticsURI string        `ignored:"true" exact:"logAnalyticsUri"`
+	QueryURL        string        `envconfig:"LOG_ANALYTICS_QUERY_URL"`
 	LogsEndpoint    string        `envconfig:"LOGS_INGESTION_ENDPOINT"`
 	DCRImmutableID  string        `envconfig:"DCR_IMMUTABLE_ID"`
 	BatchBytes      string        `envconfig:"BATCH_BYTES"`

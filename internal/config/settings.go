@@ -28,6 +28,7 @@ type Settings struct {
 	DataCollector DataCollector // set when IngestionAPI says so
 	LogsIngestion LogsIngestion // likewise
 	NDJSONPath    string        // "" is stdout
+	ReadBack      ReadBack
 
 	State State
 

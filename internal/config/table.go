@@ -33,6 +33,7 @@ func Table() []Setting {
 		{Name: "CUSTOMER_ID", Meaning: "Workspace id, for `DataCollector`."},
 		{Name: "SHARED_KEY", Secret: true, Meaning: "Primary or secondary key of the workspace, for `DataCollector`."},
 		{Name: "logAnalyticsUri", Otherwise: "`https://{CUSTOMER_ID}.ods.opinsights.azure.com`", Meaning: "Address of the workspace in another cloud, for instance `https://{CUSTOMER_ID}.ods.opinsights.azure.us`."},
+		{Name: "LOG_ANALYTICS_QUERY_URL", Otherwise: "by the cloud of `logAnalyticsUri`", Meaning: "Where the workspace is asked what has arrived (`idnsentinel audit --workspace`), for instance `https://api.loganalytics.us`. The identity needs the role Log Analytics Reader."},
 		{Name: "LOGS_INGESTION_ENDPOINT", Meaning: "Logs ingestion URI of the data collection rule, or of a data collection endpoint, for `LogsIngestion`: `https://NAME.REGION-1.ingest.monitor.azure.com`."},
 		{Name: "DCR_IMMUTABLE_ID", Meaning: "Immutable id of that rule (`dcr-` and 32 digits), for `LogsIngestion`. The identity needs the role Monitoring Metrics Publisher on the rule."},
 		{Name: "BATCH_BYTES", Otherwise: "`4000000`, or `8000000` for `LogsIngestion`", Meaning: "Size of a batch to aim at, in bytes of its records, 1024 to 30000000. For `LogsIngestion` it is the most: there batches are filled to 1 MB after compression."},

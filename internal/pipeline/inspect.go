@@ -18,6 +18,8 @@ type Inspection struct {
 	// Repair delivers what is missing, behind the stream's lock. Otherwise nothing
 	// is changed, and no lock is needed.
 	Repair bool
+	// Unsettled, if set, says that a window that differs can't be judged yet.
+	Unsettled func(ctx context.Context, from, to time.Time) (bool, error)
 	// Found, if set, is called for each window whose counts differ.
 	Found func(Compared)
 }
@@ -33,6 +35,8 @@ type Compared struct {
 	Missing  int64 `json:"missing"`
 	Repaired int64 `json:"repaired"` // of them: delivered now
 	Refused  int64 `json:"refused"`  // of them: in quarantine now
+	// Unsettled: it can't be judged yet, and was left alone.
+	Unsettled bool `json:"unsettled,omitzero"`
 }
 
 // Proof is what an [Inspection] found. It is complete only if its state is [Drained].
@@ -42,6 +46,7 @@ type Proof struct {
 	Source, Delivered int64 // the counts of [From, To), Delivered before the repair
 	Missing           int64 // records, before the repair
 	Refused           int64
+	Unsettled         int // windows
 	Windows           []Compared
 	// Since and Through are those of the checkpoint.
 	Since, Through time.Time
@@ -116,7 +121,13 @@ func (i *inspection) all(ctx context.Context) (err error) {
 func (i *inspection) differs(ctx context.Context, from, to time.Time, have, want int64) error {
 	c := Compared{From: from, To: to, Source: want, Delivered: have}
 	var err error
+	if i.Unsettled != nil {
+		if c.Unsettled, err = i.Unsettled(ctx, from, to); err != nil {
+			return err
+		}
+	}
 	switch {
+	case c.Unsettled:
 	case i.Repair:
 		sent, refused := i.report.Sent, i.report.Quarantined
 		err = i.reread(ctx, window(i.src, from, to))
@@ -133,6 +144,9 @@ func (i *inspection) differs(ctx context.Context, from, to time.Time, have, want
 	}
 	i.proof.Missing += c.Missing
 	i.proof.Refused += c.Refused
+	if c.Unsettled {
+		i.proof.Unsettled++
+	}
 	i.proof.Windows = append(i.proof.Windows, c)
 	if i.Found != nil {
 		i.Found(c)

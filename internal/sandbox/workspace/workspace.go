@@ -28,6 +28,8 @@ type Workspace struct {
 	Now func() time.Time
 	// Faults makes requests fail on purpose.
 	Faults *fault.Plan
+	// Queries is how it answers questions.
+	Queries Queries
 
 	// MaxBody is the largest body in bytes; 0 means 30,000,000.
 	MaxBody int
@@ -81,6 +83,7 @@ func (w *Workspace) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	w.once.Do(func() {
 		mux := http.NewServeMux()
 		mux.HandleFunc("/api/logs", w.collect)
+		mux.HandleFunc("/v1/workspaces/", w.query)
 		mux.HandleFunc("/dataCollectionRules/{rule}/streams/{stream}", w.ingest)
 		mux.HandleFunc("/", func(rw http.ResponseWriter, _ *http.Request) { w.answer(rw, refusal{status: http.StatusNotFound}) })
 		w.handler = w.Faults.Wrap(mux)

@@ -1,0 +1,8 @@
+package readback
+
+// What the tests look at from outside.
+var (
+	Normal  = normal
+	PerList = perList
+	Decode  = decode
+)
