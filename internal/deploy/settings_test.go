@@ -21,6 +21,7 @@ import (
 var notInTemplate = map[string]string{
 	"GRANT_TYPE":                       "has one value only",
 	"NDJSON_PATH":                      "is for looking, on one's own machine",
+	"LOG_ANALYTICS_QUERY_URL":          "is for the operator's command",
 	"LOGS_INGESTION_ENDPOINT":          "for `LogsIngestion`, which the template does not set up yet",
 	"DCR_IMMUTABLE_ID":                 "for `LogsIngestion`, which the template does not set up yet",
 	"AZURE_STORAGE_ACCOUNT_NAME":       "the account of the host is used",
