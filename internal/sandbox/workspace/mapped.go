@@ -138,7 +138,7 @@ func (s *columns) mapped(f *schema.Field, values map[string]jsontext.Value, now 
 		}
 		return ""
 	case schema.Generated:
-		if at, ok := parseTime(text); ok && at.After(now.Add(-oldest)) && at.Before(now.Add(newest)) {
+		if at, ok := parseTime(text); ok && !at.Before(now.Add(-oldest)) && !at.After(now.Add(newest)) {
 			return timeText(at)
 		}
 		return timeText(now)

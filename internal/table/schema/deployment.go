@@ -1,0 +1,135 @@
+package schema
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Deployment is what a template needs of all this: deploy/ingestion.json. Its
+// parts are in the form in which resources of Azure Resource Manager have them.
+type Deployment struct {
+	Note string `json:"note"`
+	// Tables are always there; ISCTables and the flows of that name are for those
+	// who have rules on SailPointISC_Events_CL, ASIMDataFlows for Microsoft's native tables.
+	Tables             []ARMTable           `json:"tables"`
+	ISCTables          []ARMTable           `json:"iscTables"`
+	StreamDeclarations map[string]ARMStream `json:"streamDeclarations"`
+	DataFlows          []ARMFlow            `json:"dataFlows"`
+	ISCDataFlows       []ARMFlow            `json:"iscDataFlows"`
+	ASIMDataFlows      []ARMFlow            `json:"asimDataFlows"`
+}
+
+// ARMTable is the name and the properties of a resource of type
+// Microsoft.OperationalInsights/workspaces/tables.
+type ARMTable struct {
+	Name       string `json:"name"`
+	Properties struct {
+		Plan   string `json:"plan"`
+		Schema struct {
+			Name    string      `json:"name"`
+			Columns []ARMColumn `json:"columns"`
+		} `json:"schema"`
+	} `json:"properties"`
+}
+
+// ARMStream is a value of a rule's streamDeclarations.
+type ARMStream struct {
+	Columns []ARMColumn `json:"columns"`
+}
+
+// ARMColumn is a column of either.
+type ARMColumn struct {
+	Name string `json:"name"`
+	Type string `json:"type"`
+}
+
+// ARMFlow is an element of a rule's dataFlows.
+type ARMFlow struct {
+	Streams      []string `json:"streams"`
+	Destinations []string `json:"destinations"`
+	TransformKQL string   `json:"transformKql"`
+	OutputStream string   `json:"outputStream"`
+}
+
+// Destination is the name that the flows give to the workspace, for the rule's
+// destinations.logAnalytics.
+const Destination = "workspace"
+
+// NewDeployment makes it. asim holds the transforms into the native tables, by
+// the table's name.
+func NewDeployment(asim map[string]string) Deployment {
+	d := Deployment{
+		Note:               "Generated from internal/table/schema by go generate. DO NOT EDIT.",
+		StreamDeclarations: make(map[string]ARMStream),
+		ISCTables:          []ARMTable{armTable(ISC())},
+		ISCDataFlows:       []ARMFlow{armFlow(ISC())},
+	}
+	for _, s := range Streams() {
+		var columns []ARMColumn
+		for _, c := range s.Columns {
+			columns = append(columns, ARMColumn{c.Name, armType(c.Type, "datetime")})
+		}
+		d.StreamDeclarations["Custom-"+s.Name] = ARMStream{columns}
+	}
+	for _, t := range Tables() {
+		d.Tables = append(d.Tables, armTable(t))
+		d.DataFlows = append(d.DataFlows, armFlow(t))
+	}
+	for _, name := range slices.Sorted(maps.Keys(asim)) {
+		d.ASIMDataFlows = append(d.ASIMDataFlows, ARMFlow{
+			Streams: []string{"Custom-" + eventsStream().Name}, Destinations: []string{Destination},
+			TransformKQL: bare(asim[name]), OutputStream: "Microsoft-" + name,
+		})
+	}
+	return d
+}
+
+// JSON is the text of deploy/ingestion.json.
+func (d Deployment) JSON() ([]byte, error) {
+	text, err := json.Marshal(d, json.Deterministic(true), jsontext.WithIndent("  "), jsontext.EscapeForHTML(false))
+	return append(text, '\n'), err
+}
+
+func armTable(t Table) ARMTable {
+	a := ARMTable{Name: t.Name}
+	a.Properties.Plan = "Analytics"
+	a.Properties.Schema.Name = t.Name
+	for _, c := range t.Columns() {
+		a.Properties.Schema.Columns = append(a.Properties.Schema.Columns, ARMColumn{c.Name, armType(c.Type, "dateTime")})
+	}
+	return a
+}
+
+func armFlow(t Table) ARMFlow {
+	return ARMFlow{
+		Streams: []string{"Custom-" + t.Stream.Name}, Destinations: []string{Destination},
+		TransformKQL: t.Transform(), OutputStream: "Custom-" + t.Name,
+	}
+}
+
+// armType is the name that a resource has for a type. Streams and tables spell
+// the one for times differently.
+func armType(t Type, moment string) string {
+	switch t {
+	case DateTime:
+		return moment
+	case Bool:
+		return "boolean"
+	}
+	return string(t)
+}
+
+// bare is a query without the comments in front of it.
+func bare(query string) string {
+	var lines []string
+	for line := range strings.Lines(query) {
+		if !strings.HasPrefix(strings.TrimSpace(line), "//") {
+			lines = append(lines, line)
+		}
+	}
+	return strings.TrimSpace(strings.Join(lines, ""))
+}
