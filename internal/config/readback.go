@@ -38,6 +38,8 @@ func (v *validator) readBack(s *Settings) {
 		r.URL = v.address("LOG_ANALYTICS_QUERY_URL", strings.TrimSuffix(strings.TrimRight(v.raw.QueryURL, "/"), "/v1"))
 	case u != nil && loopback(u.Hostname()):
 		r.URL = u // a stand-in is both
+	case s.LogsIngestion.Endpoint != nil && loopback(s.LogsIngestion.Endpoint.Hostname()):
+		r.URL = s.LogsIngestion.Endpoint
 	default:
 		r.URL, _ = url.Parse(r.Audience) // a constant
 	}
