@@ -52,12 +52,20 @@ func (e *Exhausted) Unwrap() error { return e.Err }
 // ctx's deadline: it returns at once when the wait would. before, if not nil,
 // is called ahead of each repetition with the error and the wait.
 func (p Policy) Do(ctx context.Context, before func(err error, wait time.Duration), op func(context.Context) error) error {
+	var last error // the last one that was worth repeating
 	for attempt := 1; ; attempt++ {
 		err := op(ctx)
 		var w waiter
-		if err == nil || !errors.As(err, &w) {
+		switch {
+		case err == nil:
+			return nil
+		case last != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()):
+			// Cut in the middle of one more attempt: what was wrong before says more.
+			return &Exhausted{last, attempt}
+		case !errors.As(err, &w):
 			return err
 		}
+		last = err
 		if ctx.Err() != nil || (p.MaxAttempts > 0 && attempt >= p.MaxAttempts) {
 			return &Exhausted{err, attempt}
 		}

@@ -83,6 +83,25 @@ func TestDoCancelled(t *testing.T) {
 	})
 }
 
+// An attempt that the deadline cuts does not hide what was wrong before it.
+func TestDoCutInAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		err := retry.Policy{}.Do(ctx, nil, func(ctx context.Context) error {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(time.Second):
+				return temporary{}
+			}
+		})
+		if !errors.Is(err, temporary{}) || errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("err = %v, want what the earlier attempts said", err)
+		}
+	})
+}
+
 func TestAfter(t *testing.T) {
 	now := time.Date(2026, 9, 1, 12, 0, 0, 0, time.UTC)
 	tests := map[string]struct {

@@ -209,6 +209,15 @@ func TestEventsOddRows(t *testing.T) {
 			want:  []kqltest.Row{{"Status": "early", "IngestionTime": at("02")}},
 		},
 		{
+			name: "an event is as old as its first copy, whichever copy is shown", schemas: []string{"events-classic", "events-isc"},
+			put: func(s *kqltest.Scene) {
+				s.Classic(kqltest.EventsTable, kqltest.Doc{"id": "1", "created": at("01"), "status": "classic", "$ingested": at("02")})
+				s.ISC(kqltest.Doc{"id": "1", "created": at("01"), "status": "isc", "$ingested": at("30")})
+			},
+			query: "SailPointIDNEvents | project Status, IngestionTime",
+			want:  []kqltest.Row{{"Status": "isc", "IngestionTime": at("02")}},
+		},
+		{
 			name: "rows without an id are all kept", schemas: []string{"events-classic", "events-isc"},
 			put: func(s *kqltest.Scene) {
 				s.Classic(kqltest.EventsTable, kqltest.Doc{"created": at("01")}, kqltest.Doc{"created": at("01")}, kqltest.Doc{"id": "", "created": at("01")})
