@@ -32,23 +32,35 @@ func (s *scope) call(name string, args []any) (result any, err error) {
 		}
 		return float64(s.index), nil
 	case "resourceGroup":
-		return map[string]any{"id": s.around.group(), "name": "connector", "location": "westeurope"}, nil
+		return map[string]any{"id": s.group, "name": "connector", "location": "westeurope"}, nil
 	case "subscription":
 		return map[string]any{"id": "/subscriptions/" + Subscription, "subscriptionId": Subscription, "tenantId": Directory}, nil
 	case "environment":
 		return s.around.environment()
 	case "resourceId":
-		return s.around.group() + providerPath(args), nil
+		return s.resourceID(args), nil
 	case "subscriptionResourceId":
 		return "/subscriptions/" + Subscription + providerPath(args), nil
 	case "extensionResourceId":
 		return args[0].(string) + providerPath(args[1:]), nil
 	case "reference":
+		if outputs, ok := s.nestedOutputs[args[0].(string)]; ok {
+			return map[string]any{"outputs": outputs}, nil
+		}
 		return s.around.reference(args)
 	case "listKeys":
 		return s.around.keys(args)
 	}
 	return nil, errors.New("the tests don't know this function")
+}
+
+// resourceID writes an id; a subscription and a resource group may stand ahead of
+// the type.
+func (s *scope) resourceID(args []any) string {
+	if strings.Contains(args[0].(string), "/") {
+		return s.group + providerPath(args)
+	}
+	return "/subscriptions/" + args[0].(string) + "/resourceGroups/" + args[1].(string) + providerPath(args[2:])
 }
 
 // pure returns the functions that depend on nothing but their arguments.

@@ -88,10 +88,19 @@ func (s *scope) nested(raw map[string]any) ([]Resource, error) {
 	for parameter, value := range evaluated["parameters"].(map[string]any) {
 		given[parameter] = value.(map[string]any)["value"]
 	}
-	inner, err := t.resolve(s.around, given, name)
+	group := s.group
+	if target, ok := body["resourceGroup"].(string); ok {
+		group = "/subscriptions/" + body["subscriptionId"].(string) + "/resourceGroups/" + target
+	}
+	inner, err := t.resolve(s.around, group, given, name)
 	if err != nil {
 		return nil, fmt.Errorf("nested deployment %s: %w", name, err)
 	}
+	outputs := map[string]any{}
+	for o, v := range inner.Outputs {
+		outputs[o] = map[string]any{"value": v}
+	}
+	s.nestedOutputs[group+"/providers/Microsoft.Resources/deployments/"+name] = outputs
 	self := Resource{Type: "Microsoft.Resources/deployments", Name: name, Body: body}
 	self.APIVersion, _ = body["apiVersion"].(string)
 	return append([]Resource{self}, inner.Resources...), nil

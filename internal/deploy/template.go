@@ -65,12 +65,12 @@ func Read(path string) (Template, error) {
 // Resolve plays a deployment with the parameters given; the others take their
 // defaults. Values are as JSON has them: numbers are float64.
 func (t Template) Resolve(around Surroundings, given map[string]any) (Deployment, error) {
-	return t.resolve(around, given, "")
+	return t.resolve(around, around.group(), given, "")
 }
 
-func (t Template) resolve(around Surroundings, given map[string]any, nested string) (Deployment, error) {
+func (t Template) resolve(around Surroundings, group string, given map[string]any, nested string) (Deployment, error) {
 	d := Deployment{Outputs: map[string]any{}}
-	s := &scope{around: around, template: t, parameters: map[string]any{}, index: -1, pending: map[string]bool{}}
+	s := &scope{around: around, group: group, template: t, nestedOutputs: map[string]any{}, parameters: map[string]any{}, index: -1, pending: map[string]bool{}}
 	for name := range given {
 		if _, ok := t.Parameters[name]; !ok {
 			return d, fmt.Errorf("there is no parameter %s", name)
@@ -99,10 +99,13 @@ func (t Template) resolve(around Surroundings, given map[string]any, nested stri
 // scope is what expressions are evaluated in.
 type scope struct {
 	around     Surroundings
+	group      string // id of the resource group
 	template   Template
 	parameters map[string]any
 	index      int // of the copy loop, -1 outside
 	pending    map[string]bool
+	// nestedOutputs are those of the nested deployments so far, by id.
+	nestedOutputs map[string]any
 }
 
 // setParameters takes the given values. Defaults are evaluated when they are
