@@ -17,13 +17,11 @@ const maxMapped = 64 << 10
 // addMapped makes a row as a rule does: what the stream declares of the record,
 // and the table's columns of that.
 func (s *columns) addMapped(r stored) {
-	values := s.declared(r)
+	values := object{members: s.declared(r), inner: make(map[string]object)}
+	s.declareColumns(r.via)
 	row := Row{"TenantId": s.table.workspace, "Type": s.table.name, "SourceSystem": "RestAPI"}
 	for i := range r.via.Fields {
 		f := &r.via.Fields[i]
-		if !slices.ContainsFunc(s.columns, func(c Column) bool { return c.Name == f.Name }) {
-			s.columns = append(s.columns, Column{f.Name, string(f.Type)})
-		}
 		text := s.mapped(f, values, r.received)
 		if len(text) > maxMapped {
 			s.lose("value of %s cut from %d to %d bytes", f.Name, len(text), maxMapped)
@@ -36,6 +34,19 @@ func (s *columns) addMapped(r stored) {
 		}
 	}
 	s.rows = append(s.rows, row)
+}
+
+// declareColumns makes the table's columns when its first row comes.
+func (s *columns) declareColumns(t *schema.Table) {
+	if s.via == t {
+		return
+	}
+	s.via = t
+	for _, f := range t.Fields {
+		if !slices.ContainsFunc(s.columns, func(c Column) bool { return c.Name == f.Name }) {
+			s.columns = append(s.columns, Column{f.Name, string(f.Type)})
+		}
+	}
 }
 
 // declared returns the members that the stream takes.
@@ -105,10 +116,10 @@ func fitsType(t schema.Type, value jsontext.Value) bool {
 }
 
 // mapped is a column's value as text, "" if it has none.
-func (s *columns) mapped(f *schema.Field, values map[string]jsontext.Value, now time.Time) string {
-	value := lookUp(values, f.From)
+func (s *columns) mapped(f *schema.Field, values object, now time.Time) string {
+	value := values.at(f.From)
 	if f.Or != "" && plainText(value) == "" {
-		value = lookUp(values, f.Or)
+		value = values.at(f.Or)
 	}
 	text := plainText(value)
 	switch f.Form {
@@ -182,24 +193,29 @@ func plainText(value jsontext.Value) string {
 	return string(compact)
 }
 
-// lookUp follows a path.
-func lookUp(values map[string]jsontext.Value, path string) jsontext.Value {
-	first, rest, _ := strings.Cut(path, ".")
-	value := values[first]
-	for rest != "" {
-		if value.Kind() != '{' {
-			return nil
-		}
-		first, rest, _ = strings.Cut(rest, ".")
-		var found jsontext.Value
-		_ = eachMember(value, func(name string, v jsontext.Value) {
-			if name == first {
-				found = v.Clone()
-			}
-		})
-		value = found
+// object is a JSON object whose members are objects only when somebody asks.
+type object struct {
+	members map[string]jsontext.Value
+	inner   map[string]object
+}
+
+// at follows a path.
+func (o *object) at(path string) jsontext.Value {
+	first, rest, nested := strings.Cut(path, ".")
+	value := o.members[first]
+	if !nested {
+		return value
 	}
-	return value
+	if value.Kind() != '{' {
+		return nil
+	}
+	in, ok := o.inner[first]
+	if !ok {
+		in = object{members: make(map[string]jsontext.Value), inner: make(map[string]object)}
+		_ = eachMember(value, func(name string, v jsontext.Value) { in.members[name] = v.Clone() })
+		o.inner[first] = in
+	}
+	return in.at(rest)
 }
 
 // guidOf is a text that is a GUID in the usual form, "" if it is none.

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/table/schema"
 )
 
 // Column is a column of a table as a query sees it.
@@ -38,7 +40,8 @@ type columns struct {
 	rows    []Row
 	losses  []string
 
-	at int // the row at work
+	at  int           // the row at work
+	via *schema.Table // whose columns are there
 }
 
 // newColumns begins with the columns that each classic table has.

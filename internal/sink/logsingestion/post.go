@@ -35,9 +35,8 @@ func (s *Sink) send(ctx context.Context, address string, b body) (*answer, error
 	if err != nil {
 		return nil, err
 	}
-	if again == token {
-		return a, nil // the credential has no other
-	}
+	// A managed identity may have no other: its library keeps one for hours. Then it
+	// is the same question again, in case the refusal was a mishap.
 	return s.post(ctx, address, b, again)
 }
 

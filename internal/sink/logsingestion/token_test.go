@@ -149,7 +149,7 @@ func TestRefusedToken(t *testing.T) {
 		c := &scripted{always: "one"}
 		requests := 0
 		h := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { requests++; w.WriteHeader(http.StatusUnauthorized) })
-		if err := with(t, h, c).Write(t.Context(), stream, batch(2)); kindOf(err) != "permanent" || requests != 1 {
+		if err := with(t, h, c).Write(t.Context(), stream, batch(2)); kindOf(err) != "permanent" || requests != 2 {
 			t.Errorf("%v after %d requests", err, requests)
 		}
 	})
