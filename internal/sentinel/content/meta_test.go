@@ -313,8 +313,8 @@ func TestChecksFind(t *testing.T) {
 	if p := problems(func(*content.Rule) {}); len(p) > 0 {
 		t.Fatalf("found %v in a sound rule", p)
 	}
-	replace := func(old, new string) func(*content.Rule) {
-		return func(r *content.Rule) { r.Query = strings.ReplaceAll(r.Query, old, new) }
+	replace := func(from, to string) func(*content.Rule) {
+		return func(r *content.Rule) { r.Query = strings.ReplaceAll(r.Query, from, to) }
 	}
 	for name, change := range map[string]func(*content.Rule){
 		"technique of another tactic": func(r *content.Rule) { r.RelevantTechniques = []string{"T1098", "T1110"} },
