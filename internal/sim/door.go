@@ -35,6 +35,9 @@ func (h *httpDoor) RoundTrip(req *http.Request) (*http.Response, error) {
 	if sink {
 		name += "/" + req.Header.Get("Log-Type")
 	}
+	if inst.died() {
+		return nil, errDead
+	}
 	n := inst.number(name)
 	bad := h.fault(sink, name, n)
 	before := w.dice.span(name+"/before", n, 10*time.Millisecond, 80*time.Millisecond)

@@ -293,11 +293,11 @@ func (g *game) doom(inst *instance) {
 			deaf = d.span("deaf", n, time.Second, 40*time.Second)
 			if !w.o.off(SecondInstance) { // somebody who takes it
 				second := w.start()
-				time.AfterFunc(d.span("lease", n, 0, within/8)+time.Millisecond, func() { g.poll(second) })
+				time.AfterFunc(d.span("when/"+string(k), n, 0, within/8)+time.Millisecond, func() { g.poll(second) })
 			}
 		}
 		stream := []string{eventsStream, triggersStream}[d.pick("whose", n, 2)]
-		time.AfterFunc(d.span("lease", n, 0, within/8), func() { w.loseLease(stream, k, deaf) })
+		time.AfterFunc(d.span("when/"+string(k), n, 0, within/8), func() { w.loseLease(stream, k, deaf) })
 	}
 }
 

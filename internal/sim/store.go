@@ -32,8 +32,11 @@ var _ state.Store = (*storeDoor)(nil)
 func (s *storeDoor) do(ctx context.Context, op mem.Op, key string, effect func() error) error {
 	w, inst := s.w, s.inst
 	name := fmt.Sprintf("store/%d/%s/%s", inst.id, op, key)
-	n := inst.number(name)
 	fail := func(err error) error { return fmt.Errorf("%s %q: %w", op, key, err) }
+	if inst.died() {
+		return fail(errDead)
+	}
+	n := inst.number(name)
 
 	before := w.dice.span(name+"/before", n, time.Millisecond, 25*time.Millisecond)
 	if ph := w.phase(); ph != nil && w.hits(StoreSlow, ph, name, n) {

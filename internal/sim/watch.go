@@ -41,6 +41,13 @@ func watch(w *world, inst *instance, of pipeline.Source) pipeline.Source {
 
 // Fetch implements [pipeline.Source].
 func (s source) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.Page, error) {
+	if s.Stream() == triggersStream && s.inst.number("first fetch") == 1 {
+		// In a new process both streams would wait for the same token, wake up at the same instant
+		// and race for the only request that the rate limit lets through.
+		if err := s.inst.wait(ctx, s.w.dice.span("first fetch", s.inst.id, time.Second, 3*time.Second)); err != nil {
+			return pipeline.Page{}, err
+		}
+	}
 	asked := time.Now()
 	got, err := s.Source.Fetch(ctx, after)
 	if err != nil {
