@@ -38,6 +38,9 @@ type App struct {
 	sink     pipeline.Sink
 	store    state.Store
 	streams  []stream
+
+	reading sync.Mutex // guards daily
+	daily   map[string]*daily
 }
 
 // Options replace what settings can't name. The zero value is for production.
@@ -122,6 +125,7 @@ func (a *App) Poll(ctx context.Context) ([]pipeline.Report, error) {
 		wg.Go(func() { reports[i] = a.runner(s).Run(ctx) })
 	}
 	wg.Wait()
+	a.readBack(ctx, reports)
 	if a.settings.Health {
 		a.tellHealth(ctx, reports, a.source.Stats().Throttled-throttled)
 	}

@@ -238,6 +238,8 @@ func TestProblems(t *testing.T) {
 		{"audit of what is forgotten", env{"AUDIT_AGES": "48h", "LEDGER_KEEP": "24h"}, "LEDGER_KEEP", "AUDIT_AGES"},
 		{"query over http", env{"LOG_ANALYTICS_QUERY_URL": "http://api.loganalytics.io"}, "LOG_ANALYTICS_QUERY_URL", "use https"},
 		{"query address with a query", env{"LOG_ANALYTICS_QUERY_URL": "https://api.loganalytics.io/?sig=x"}, "LOG_ANALYTICS_QUERY_URL", "keep only https://host"},
+		{"unknown read-back", env{"READ_BACK": "weekly"}, "READ_BACK", "off, report or repair"},
+		{"read-back without a workspace", env{"READ_BACK": "report", "INGESTION_API": "NDJSON"}, "READ_BACK", "NDJSON"},
 		{"quarantine for a week", env{"QUARANTINE_KEEP": "168h"}, "QUARANTINE_KEEP", "192h to 87600h"},
 		{"ledger for an hour", env{"LEDGER_KEEP": "1h"}, "LEDGER_KEEP", "24h to 2160h"},
 		{"health that is no yes or no", env{"HEALTH_TABLE": "perhaps"}, "HEALTH_TABLE", "true or false"},

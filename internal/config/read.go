@@ -57,6 +57,7 @@ type raw struct {
 	AuditAges       string `envconfig:"AUDIT_AGES"`
 	LedgerKeep      string `envconfig:"LEDGER_KEEP"`
 	QuarantineKeep  string `envconfig:"QUARANTINE_KEEP"`
+	ReadBack        string `envconfig:"READ_BACK"`
 	HealthTable     string `envconfig:"HEALTH_TABLE"`
 	LogLevel        string `envconfig:"LOG_LEVEL"`
 }

@@ -14,8 +14,40 @@ type ReadBack struct {
 	// Audience is for what a token is asked: the endpoint of the cloud, also where
 	// URL is another one.
 	Audience string
+	// Daily says what to do with it by itself.
+	Daily DailyReadBack
 	// ClientID selects a user-assigned identity; "" means the system-assigned one.
 	ClientID string
+}
+
+// DailyReadBack is what is done once a day about what has arrived.
+type DailyReadBack string
+
+// The choices of READ_BACK.
+const (
+	NoReadBack     DailyReadBack = "off"
+	ReportReadBack DailyReadBack = "report"
+	RepairReadBack DailyReadBack = "repair"
+)
+
+// daily reads READ_BACK.
+func (v *validator) daily(s *Settings) DailyReadBack {
+	const setting = "READ_BACK"
+	choice := DailyReadBack(strings.ToLower(v.raw.ReadBack))
+	switch choice {
+	case NoReadBack:
+	case ReportReadBack, RepairReadBack:
+		if s.IngestionAPI == UseNDJSON {
+			v.add(setting, "asks a workspace, but INGESTION_API is NDJSON: use off")
+		} else if v.raw.CustomerID == "" && !v.reported("CUSTOMER_ID") {
+			v.add(setting, "needs CUSTOMER_ID, the id of the workspace to ask")
+		}
+	default:
+		if !v.reported(setting) {
+			v.addf(setting, "is %s: use off, report or repair", shown(v.raw.ReadBack))
+		}
+	}
+	return choice
 }
 
 // readBack finds the cloud by the addresses that records are sent to.
@@ -43,5 +75,6 @@ func (v *validator) readBack(s *Settings) {
 	default:
 		r.URL, _ = url.Parse(r.Audience) // a constant
 	}
+	r.Daily = v.daily(s)
 	s.ReadBack = r
 }

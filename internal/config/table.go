@@ -56,6 +56,7 @@ func Table() []Setting {
 		{Name: "RUN_BUDGET", Default: "4m", Meaning: "A run stops starting work before this is spent, 1s to 9m; the next one goes on."},
 		{Name: "AUDIT_AGES", Default: "5m,15m,1h,6h,24h", Meaning: "How old a closed window of events is when its count at the source is compared with what was delivered, each from 5m to 144h; `off` for no audit. What was indexed late is found this way."},
 		{Name: "LEDGER_KEEP", Default: "168h", Meaning: "How long delivered ids are remembered, 24h to 2160h; longer than the largest of `AUDIT_AGES`."},
+		{Name: "READ_BACK", Default: "off", Meaning: "Once a day, ask the workspace which of the events of a day ago have arrived: `report` warns about missing ones, `repair` sends them again, `off` does neither. Needs the role Log Analytics Reader."},
 		{Name: "QUARANTINE_KEEP", Default: "2160h", Meaning: "How long the untouched originals in quarantine are kept, 192h to 87600h. Those of records that were not delivered are warned about for the last 7 days."},
 		{Name: "HEALTH_TABLE", Default: "true", Meaning: "Write one row for each stream and run to `SailPointIDN_Health_CL`, so that silence and lag can be alerted on: `true` or `false`."},
 		{Name: "LOG_LEVEL", Default: "info", Meaning: "`debug`, `info`, `warn` or `error`."},

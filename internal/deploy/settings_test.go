@@ -22,6 +22,7 @@ var notInTemplate = map[string]string{
 	"GRANT_TYPE":                       "has one value only",
 	"NDJSON_PATH":                      "is for looking, on one's own machine",
 	"LOG_ANALYTICS_QUERY_URL":          "is for the operator's command",
+	"READ_BACK":                        "needs the role Log Analytics Reader, which the template does not grant: set it by hand with the role",
 	"AZURE_STORAGE_ACCOUNT_NAME":       "the account of the host is used",
 	"AZURE_STORAGE_ACCESS_KEY":         "the account takes no keys",
 	"AZURE_STORAGE_BLOB_ENDPOINT":      "the account of the host is used",

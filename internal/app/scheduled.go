@@ -1,0 +1,153 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/checkpoint"
+	"github.com/idn-sentinel/idn-sentinel/internal/config"
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/state"
+)
+
+const (
+	// readBackEvery is how much time one read-back covers, and so how often there is one.
+	readBackEvery = 24 * time.Hour
+	// readBackAge is how old events are when they are looked for: the audits of
+	// windows have found by then what was indexed late.
+	readBackAge = 24 * time.Hour
+	// readBackAgain is when one that was not possible is tried again.
+	readBackAgain = time.Hour
+	// markVersion is the version of a mark.
+	markVersion = 1
+)
+
+// mark is how far a stream was read back. It is kept at {tenant}/readback/{stream}.json.
+type mark struct {
+	Version int       `json:"version"`
+	Through time.Time `json:"through"`
+}
+
+// daily is what this process knows about the read-back of a stream.
+type daily struct {
+	through time.Time // zero if it was not looked up
+	etag    state.ETag
+	next    time.Time
+}
+
+// readBack asks the workspace, once a day and behind a run that is drained, what
+// of the day before has arrived, and tells it as warnings of that run. A failure
+// to ask is a warning, too.
+func (a *App) readBack(ctx context.Context, reports []pipeline.Report) {
+	if a.settings.ReadBack.Daily == config.NoReadBack || a.settings.ReadBack.Daily == "" {
+		return
+	}
+	a.reading.Lock() // one at a time; a second invocation has nothing to add
+	defer a.reading.Unlock()
+	for i, s := range a.streams {
+		_, auditable := s.source.(pipeline.Auditable)
+		if !auditable || reports[i].State != pipeline.Drained || ctx.Err() != nil {
+			continue
+		}
+		if a.daily == nil {
+			a.daily = map[string]*daily{}
+		}
+		name := s.source.Stream()
+		if a.daily[name] == nil {
+			a.daily[name] = &daily{}
+		}
+		d := a.daily[name]
+		if time.Now().Before(d.next) {
+			continue
+		}
+		warning, err := a.readBackOf(ctx, name, d)
+		if err != nil {
+			d.next, d.through = time.Now().Add(readBackAgain), time.Time{}
+			warning = "read-back was not possible: " + err.Error()
+		}
+		if warning != "" {
+			reports[i].Warnings = append(reports[i].Warnings, warning)
+		}
+	}
+}
+
+// readBackOf does the read-back of one stream if it is due, and moves the mark.
+func (a *App) readBackOf(ctx context.Context, name string, d *daily) (warning string, err error) {
+	key := a.settings.Tenant + "/readback/" + name + ".json"
+	to := time.Now().Add(-readBackAge).UTC().Truncate(readBackBorder)
+	if d.through.IsZero() {
+		if err := a.loadMark(ctx, name, key, d); err != nil {
+			return "", err
+		}
+	}
+	if to.Sub(d.through) < readBackEvery {
+		d.next = d.through.Add(readBackEvery + readBackAge)
+		return "", nil
+	}
+	to = d.through.Add(readBackEvery) // after a pause: a day at a time
+	repair := a.settings.ReadBack.Daily == config.RepairReadBack
+	done, err := a.Audit(ctx, name, Question{
+		Inspection: pipeline.Inspection{From: d.through, To: to, Repair: repair},
+		Workspace:  true, Settle: DefaultSettle,
+	})
+	switch {
+	case err != nil:
+		return "", err
+	case done.State != pipeline.Drained:
+		return "", errors.New(orElse(done.Error, "it was cut short"))
+	case done.Missing > 0 && repair:
+		warning = fmt.Sprintf("the workspace lacked %d of %d events of the day from %s; they were sent again", done.Missing, done.Source, d.through.Format(time.RFC3339))
+	case done.Missing > 0:
+		warning = fmt.Sprintf("the workspace lacks %d of %d events of the day from %s: idnsentinel audit --workspace --repair sends them again, READ_BACK=repair does so every day", done.Missing, done.Source, d.through.Format(time.RFC3339))
+	}
+	data, err := json.Marshal(mark{Version: markVersion, Through: to})
+	if err != nil {
+		return "", err
+	}
+	if d.etag, err = a.store.Put(ctx, key, data, d.etag); err != nil {
+		return "", err
+	}
+	d.through = to
+	return warning, nil
+}
+
+// loadMark reads how far the stream was read back. The first day begins where
+// the stream does: what was before was never delivered, and is not missing.
+func (a *App) loadMark(ctx context.Context, name, key string, d *daily) error {
+	o, err := a.store.Get(ctx, key)
+	if errors.Is(err, state.ErrNotFound) {
+		cp, err := checkpoint.New(a.store, a.settings.Tenant).Load(ctx, name)
+		if err != nil {
+			return err
+		}
+		// Whole windows; the one in which the stream begins is not.
+		d.through, d.etag = cp.Since.Truncate(readBackBorder).Add(readBackBorder), state.Absent
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var m mark
+	switch err := json.Unmarshal(o.Data, &m); {
+	case err != nil || m.Version < 1 || m.Through.IsZero():
+		return fmt.Errorf("%q is damaged: delete it, then the read-back begins again with the stream", key)
+	case m.Version > markVersion:
+		return fmt.Errorf("%q was written by a newer version: upgrade the app", key)
+	}
+	d.through, d.etag = m.Through, o.ETag
+	return nil
+}
+
+// readBackBorder is a border of the windows of every stream that can be audited.
+const readBackBorder = 5 * time.Minute
+
+func orElse(text, otherwise string) string {
+	if text == "" {
+		return otherwise
+	}
+	return text
+}
