@@ -285,19 +285,21 @@ func (g *game) doom(inst *instance) {
 		})
 	}
 	for _, k := range []Kind{LostLease, DeafLease} {
-		if w.o.off(k) || !d.chance("tick/"+string(k), n, 0.08) {
+		if w.o.off(k) || !d.chance("tick/"+string(k), n, 0.1) {
 			continue
 		}
+		// Most polls are over soon: half of the losses come while there is one.
+		when := d.span("when/"+string(k), n, 0, []time.Duration{400 * time.Millisecond, within / 8}[d.pick("soon/"+string(k), n, 2)])
 		deaf := time.Duration(0)
 		if k == DeafLease {
 			deaf = d.span("deaf", n, time.Second, 40*time.Second)
 			if !w.o.off(SecondInstance) { // somebody who takes it
 				second := w.start()
-				time.AfterFunc(d.span("when/"+string(k), n, 0, within/8)+time.Millisecond, func() { g.poll(second) })
+				time.AfterFunc(when+time.Millisecond, func() { g.poll(second) })
 			}
 		}
 		stream := []string{eventsStream, triggersStream}[d.pick("whose", n, 2)]
-		time.AfterFunc(d.span("when/"+string(k), n, 0, within/8), func() { w.loseLease(stream, k, deaf) })
+		time.AfterFunc(when, func() { w.loseLease(stream, k, deaf) })
 	}
 }
 

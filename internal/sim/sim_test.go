@@ -60,7 +60,7 @@ func TestSeed(t *testing.T) {
 const enough = 5
 
 // few is how many seeds an ordinary test run plays.
-const few = 300
+const few = 200
 
 // TestSeeds plays many seeds and says what happened in them. The first seed that fails is
 // shrunk, and named with the command that plays it again.
