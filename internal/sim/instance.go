@@ -25,7 +25,8 @@ type instance struct {
 	dead    chan struct{} // closed when it dies
 	isDead  bool
 	cancel  context.CancelFunc // of the poll that is under way
-	runs    map[string]*run    // by stream
+	runs    map[string]*run    // by stream, the latest
+	all     []*run
 }
 
 func (i *instance) String() string { return fmt.Sprintf("instance %d", i.id) }
@@ -83,6 +84,17 @@ func (i *instance) wait(ctx context.Context, d time.Duration) error {
 	}
 	if i.died() {
 		return errDead
+	}
+	return nil
+}
+
+// runOf returns the run of a stream that a poll began, nil if none. The lock of
+// the world is held.
+func (i *instance) runOf(stream string, poll time.Time) *run {
+	for _, r := range i.all {
+		if r.stream == stream && !r.began.Before(poll) {
+			return r
+		}
 	}
 	return nil
 }

@@ -338,7 +338,7 @@ func (g *game) poll(inst *instance) []pipeline.Report {
 		w.tracef("%s: %+v", inst, rep)
 		w.checkReport(rep)
 		if rep.Stream == triggersStream {
-			w.checkSweep(inst.runs[triggersStream], rep)
+			w.checkSweep(inst.runOf(triggersStream, begin), rep)
 		}
 	}
 	return reports

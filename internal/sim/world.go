@@ -188,6 +188,7 @@ func (w *world) began(inst *instance, stream string) *run {
 	defer w.mu.Unlock()
 	r := &run{inst: inst, stream: stream, began: time.Now(), after: w.commits}
 	inst.runs[stream] = r
+	inst.all = append(inst.all, r)
 	w.holders["acme/locks/"+stream] = r
 	return r
 }
