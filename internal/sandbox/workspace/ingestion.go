@@ -123,6 +123,9 @@ func (w *Workspace) admit(rw http.ResponseWriter, r *http.Request) (*Rule, schem
 	if !ok {
 		return nil, none, &refusal{http.StatusNotFound, "InvalidStream", fmt.Sprintf("Stream '%s' is not declared in the data collection rule.", r.PathValue("stream"))}
 	}
+	if rule.Broken != "" {
+		return nil, none, badRequest(rule.Broken, "The rule can't be used as it is")
+	}
 	if wait := rule.admit(w.now()); wait > 0 {
 		rw.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 		return nil, none, &refusal{http.StatusTooManyRequests, "TooManyRequests", "The rule takes no more requests in this minute"}

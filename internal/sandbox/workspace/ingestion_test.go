@@ -126,6 +126,18 @@ func TestRoleAndRate(t *testing.T) {
 	}
 }
 
+func TestBrokenRule(t *testing.T) {
+	ws := ruled()
+	ws.Rules[workspace.DefaultRule].Broken = "InvalidSomething"
+	for _, body := range []string{`[]`, `[{"id":"1"}]`} {
+		rec := httptest.NewRecorder()
+		ws.ServeHTTP(rec, ingestion(t, body, nil))
+		if rec.Code != 400 || rec.Header().Get("x-ms-error-code") != "InvalidSomething" || ws.Stats().Rows != 0 {
+			t.Errorf("%s: %d %s", body, rec.Code, rec.Body)
+		}
+	}
+}
+
 // What the rule makes of an event is what the Data Collector API makes of it, as
 // far as the table has the columns.
 func TestMappedRow(t *testing.T) {

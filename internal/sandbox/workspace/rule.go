@@ -21,6 +21,9 @@ type Rule struct {
 	// Granted is when the sender's role has spread: until then posts are
 	// answered with 403. The zero time is long ago.
 	Granted time.Time
+	// Broken is the code of a 400 that every post gets, with records or without, as
+	// when something behind the rule is not in order; "" means none.
+	Broken string
 	// RequestsPerMinute is how many requests are let in; 0 means 12,000.
 	RequestsPerMinute int
 

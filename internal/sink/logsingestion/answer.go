@@ -102,11 +102,11 @@ func (a *answer) judge(rule, stream, audience string) error {
 		return fmt.Errorf("%v: the token is refused, a new one too: AZURE_CLIENT_ID must name an identity of the tenant that the data collection rule is in, "+
 			"and LOGS_INGESTION_ENDPOINT must be of the same cloud (tokens are for %s)", a, audience)
 	case http.StatusForbidden:
-		return &pipeline.Retryable{After: roleWait, Err: fmt.Errorf("%v: the identity may not send to the data collection rule %s: give it the role "+
-			"Monitoring Metrics Publisher on that rule; if it was given, the role may still be spreading (up to 30 minutes). Nothing is lost meanwhile. "+
+		return &pipeline.Retryable{After: roleWait, Err: fmt.Errorf("%v: the identity (AZURE_CLIENT_ID) may not send to the data collection rule %s (DCR_IMMUTABLE_ID): "+
+			"give it the role Monitoring Metrics Publisher on that rule; if it was given, the role may still be spreading (up to 30 minutes). Nothing is lost meanwhile. "+
 			"A rule behind a private link refuses public networks in the same way", a, rule)}
 	case http.StatusNotFound:
-		return missing(a, rule, stream)
+		return a.missing(rule, stream)
 	case http.StatusRequestEntityTooLarge:
 		return &pipeline.Rejected{Err: fmt.Errorf("%v: the batch is too large", a)}
 	case http.StatusRequestTimeout, http.StatusTooManyRequests:
@@ -126,9 +126,26 @@ func (a *answer) judge(rule, stream, audience string) error {
 	return &pipeline.Retryable{Err: fmt.Errorf("%v is not the answer of the service but of something in between: the batch counts as not delivered; check LOGS_INGESTION_ENDPOINT if that stays so", a)}
 }
 
-func missing(a *answer, rule, stream string) error {
+// missing says what is not there. The service names the stream, or leaves it open.
+func (a *answer) missing(rule, stream string) error {
+	if strings.Contains(strings.ToLower(a.code), "stream") {
+		return fmt.Errorf("%v: the data collection rule has no stream Custom-%s: deploy the template of this version again, which adds it, "+
+			"or let DCR_IMMUTABLE_ID (%s) name the rule that it made. Everything is kept", a, stream, rule)
+	}
 	return fmt.Errorf("%v: there is no such data collection rule, it has no stream Custom-%s, or the endpoint is another rule's: check DCR_IMMUTABLE_ID (%s) "+
-		"and LOGS_INGESTION_ENDPOINT, and deploy the rule of this version", a, stream, rule)
+		"and LOGS_INGESTION_ENDPOINT, and deploy the template of this version again. Everything is kept", a, stream, rule)
+}
+
+// cutOff says that the service gave up reading. Its page on errors blames the size
+// of the request; a slow line does the same.
+func (a *answer) cutOff() bool {
+	text := strings.ToLower(a.code + " " + a.message)
+	return a.status >= 400 && a.status < 500 && (strings.Contains(text, "timeoutexpired") || strings.Contains(text, "clientconnectionabort"))
+}
+
+// unread is the error for a single record that the service did not read to its end.
+func (a *answer) unread() error {
+	return &pipeline.Retryable{Err: fmt.Errorf("%v: the service gave up reading the request: if that stays so, check the line, and proxies in between", a)}
 }
 
 func (a *answer) retryable() error {
@@ -140,13 +157,14 @@ func (a *answer) retryable() error {
 }
 
 // judgeBadRequest tells what is wrong with a record from what is wrong with the
-// setup. The codes are not documented as a list; these are known from practice.
+// setup. The codes are not documented as a list; these are known from practice,
+// and [Sink.believe] asks again where one is not.
 func (a *answer) judgeBadRequest(rule, stream string) error {
 	switch code := strings.ToLower(a.code); {
 	case code == "":
 		return fmt.Errorf("%v is not the service's: check LOGS_INGESTION_ENDPOINT, and proxies in between; everything is kept", a)
 	case strings.Contains(code, "stream"), strings.Contains(code, "notfound"):
-		return missing(a, rule, stream)
+		return a.missing(rule, stream)
 	case strings.Contains(code, "apiversion"), strings.Contains(code, "api-version"), strings.Contains(code, "contenttype"), strings.Contains(code, "contentencoding"):
 		return fmt.Errorf("%v: a part of the request got lost or changed on the way: check LOGS_INGESTION_ENDPOINT, and proxies in between", a)
 	}

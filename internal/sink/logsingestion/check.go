@@ -3,6 +3,7 @@ package logsingestion
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -10,25 +11,47 @@ import (
 )
 
 // Check finds out whether the rule takes the identity and has the streams, and
-// ingests nothing: it posts an empty array to each, which the service answers as
-// any other. Its errors are worded as those of Write.
+// ingests nothing. Its errors are worded as those of Write.
 func (s *Sink) Check(ctx context.Context) error {
-	empty, err := s.pack(nil, nil)
-	if err != nil {
-		return err
-	}
 	for _, name := range slices.Sorted(maps.Keys(s.streams)) {
-		a, err := s.send(ctx, s.streams[name].url, empty)
-		if err == nil {
-			err = a.judge(s.ruleID, name, s.tokens.audience)
-		}
-		var rejected *pipeline.Rejected
-		if errors.As(err, &rejected) { // there is no record to blame
-			err = rejected.Err
-		}
-		if err != nil {
+		if err := s.probe(ctx, name); err != nil {
 			return wrap(err, "check stream Custom-"+name)
 		}
 	}
 	return nil
+}
+
+// probe posts an empty array to a stream, which the service answers as any other.
+func (s *Sink) probe(ctx context.Context, name string) error {
+	empty, err := s.pack(nil, nil)
+	if err != nil {
+		return err
+	}
+	a, err := s.send(ctx, s.streams[name].url, empty)
+	if err != nil {
+		return err
+	}
+	err = a.judge(s.ruleID, name, s.tokens.audience)
+	var rejected *pipeline.Rejected
+	if !errors.As(err, &rejected) {
+		return err
+	}
+	if a.cutOff() {
+		return a.unread()
+	}
+	return fmt.Errorf("%v: even a batch without a record is refused, so the setup is at fault: check that DCR_IMMUTABLE_ID (%s) and LOGS_INGESTION_ENDPOINT belong together, "+
+		"that no table of the rule is of the classic kind (migrate it), and deploy the template of this version again. Everything is kept", a, s.ruleID)
+}
+
+// believe asks whether a single record is really at fault when the service has
+// refused it: if the service refuses a batch without a record as well, none is, and
+// none must go into quarantine for it.
+func (s *Sink) believe(ctx context.Context, name string, a *answer, refusal error) error {
+	if a.cutOff() {
+		return a.unread()
+	}
+	if err := s.probe(ctx, name); err != nil {
+		return err
+	}
+	return refusal
 }

@@ -16,8 +16,10 @@
 // What this package makes of an answer:
 //
 //	204                     acknowledged
-//	400                     pipeline.Rejected: a record in it is bad
+//	400                     pipeline.Rejected: a record in it is bad, unless the service
+//	                        refuses a batch without records, too: then permanent
 //	400 about the stream    permanent; the message names the setting
+//	400 about its reading   pipeline.Rejected as too large, pipeline.Retryable for one record
 //	401                     one more try with a new token, then permanent
 //	403                     pipeline.Retryable: a new role takes up to half an hour to spread
 //	404                     permanent: the rule, the stream or the endpoint is wrong

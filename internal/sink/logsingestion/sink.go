@@ -170,7 +170,7 @@ func (s *Sink) Limits() pipeline.Limits {
 }
 
 // Write implements [pipeline.Sink]: it posts the batch once, or twice if the
-// token is refused.
+// token is refused; behind a single record that is refused also a batch without one.
 func (s *Sink) Write(ctx context.Context, name string, batch []pipeline.Record) error {
 	if len(batch) == 0 {
 		return nil
@@ -205,12 +205,18 @@ func (s *Sink) write(ctx context.Context, name string, st stream, batch []pipeli
 	if err != nil {
 		return err
 	}
-	if a.status == http.StatusRequestEntityTooLarge {
+	if a.status == http.StatusRequestEntityTooLarge || a.cutOff() {
 		s.sizes.refused(body.raw)
 	}
 	err = a.judge(s.ruleID, name, s.tokens.audience)
-	if err == nil {
+	switch {
+	case err == nil:
 		s.sizes.packed(name, body.raw, len(body.wire))
+	case a.status == http.StatusBadRequest && len(batch) == 1:
+		var rejected *pipeline.Rejected
+		if errors.As(err, &rejected) {
+			return s.believe(ctx, name, a, err)
+		}
 	}
 	return err
 }

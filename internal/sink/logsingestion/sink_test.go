@@ -138,11 +138,14 @@ func TestAnswers(t *testing.T) {
 		"record":          {answering(400, js, service("InvalidPayload")), rejected, []string{"status 400 InvalidPayload (as it says)", "a record of the batch"}},
 		"code_in_header":  {answering(400, "", "", "x-ms-error-code", "MalformedJson"), rejected, []string{"MalformedJson"}},
 		"span":            {answering(400, js, service("RecordsTimeRangeIsMoreThan30Minutes")), rejected, []string{"RecordsTimeRange"}},
-		"stream":          {answering(400, js, service("InvalidStream")), permanent, []string{"DCR_IMMUTABLE_ID", "Custom-SailPointIDN_Events"}},
+		"stream":          {answering(400, js, service("InvalidStream")), permanent, []string{"has no stream Custom-SailPointIDN_Events: deploy the template", "DCR_IMMUTABLE_ID", "Everything is kept"}},
+		"stream_as_404":   {answering(404, js, service("InvalidStream")), permanent, []string{"has no stream Custom-SailPointIDN_Events: deploy the template", "DCR_IMMUTABLE_ID"}},
+		"no_rule_as_400":  {answering(400, js, service("NotFound")), permanent, []string{"no such data collection rule", "DCR_IMMUTABLE_ID", "Everything is kept"}},
+		"not_read":        {answering(400, js, service("TimeoutExpired")), rejected, []string{"status 400 TimeoutExpired"}},
 		"version":         {answering(400, js, service("InvalidApiVersion")), permanent, []string{"prox"}},
 		"400_of_others":   {answering(400, "text/plain", "bad request"), permanent, []string{"status 400 with a body that is not the service's"}},
 		"401":             {answering(401, "", ""), permanent, []string{"AZURE_CLIENT_ID", "https://monitor.azure.com"}},
-		"403":             {answering(403, js, service("OperationFailed")), retryable, []string{"Monitoring Metrics Publisher", "may still be spreading (up to 30 minutes)", workspace.DefaultRule}},
+		"403":             {answering(403, js, service("OperationFailed")), retryable, []string{"AZURE_CLIENT_ID", "DCR_IMMUTABLE_ID", "Monitoring Metrics Publisher", "may still be spreading (up to 30 minutes)", "Nothing is lost", workspace.DefaultRule}},
 		"404":             {answering(404, js, service("NotFound")), permanent, []string{"DCR_IMMUTABLE_ID", "LOGS_INGESTION_ENDPOINT", "no stream Custom-SailPointIDN_Events"}},
 		"407":             {answering(407, "text/html", portal), permanent, []string{"proxy"}},
 		"408":             {answering(408, "", ""), retryable, []string{"status 408"}},
@@ -339,6 +342,8 @@ func TestCheck(t *testing.T) {
 	noHealth := newWorkspace()
 	rule := noHealth.Rules[workspace.DefaultRule]
 	rule.Streams = rule.Streams[:2]
+	broken := newWorkspace()
+	broken.Rules[workspace.DefaultRule].Broken = "InvalidSomething"
 	later := newWorkspace()
 	later.Rules[workspace.DefaultRule].Granted = time.Now().Add(time.Hour)
 	for name, c := range map[string]struct {
@@ -349,12 +354,59 @@ func TestCheck(t *testing.T) {
 		"no_stream": {noHealth, "no stream Custom-SailPointIDN_Health"},
 		"role":      {later, "Monitoring Metrics Publisher"},
 		"busy":      {answering(503, "", ""), "status 503"},
+		"setup":     {broken, "the setup is at fault"},
+		"not_read":  {answering(400, "application/json", service("TimeoutExpired")), "gave up reading"},
 		"refused":   {answering(413, "", ""), "status 413"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := open(t, c.handler, nil).Check(t.Context())
 			if err == nil || !strings.Contains(err.Error(), c.word) || !strings.HasPrefix(err.Error(), "check stream Custom-") || kindOf(err) == "rejected" {
 				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+// A single record that is refused goes into quarantine, so it must be at fault: it
+// is not if the service takes no empty batch either, or did not read the record.
+func TestSingleRecord(t *testing.T) {
+	const record = `{"error":{"code":"Odd","message":"as it says"}}`
+	then := func(status int) http.Handler { // an answer to records, and one to an empty batch
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if unpacked(t, r.Body) == "[]" {
+				w.WriteHeader(status)
+				return
+			}
+			answering(400, "application/json", record).ServeHTTP(w, r)
+		})
+	}
+	broken := newWorkspace()
+	broken.Rules[workspace.DefaultRule].Broken = "InvalidSomething"
+	for name, c := range map[string]struct {
+		handler http.Handler
+		kind    string
+		words   []string
+	}{
+		"record":    {then(204), "rejected", []string{"status 400 Odd", "a record of the batch"}},
+		"setup":     {broken, "permanent", []string{"status 400 InvalidSomething", "even a batch without a record is refused", "DCR_IMMUTABLE_ID", "LOGS_INGESTION_ENDPOINT", "classic kind", "Everything is kept"}},
+		"role":      {then(403), "retryable", []string{"Monitoring Metrics Publisher"}},
+		"busy":      {then(503), "retryable", []string{"status 503"}},
+		"no_stream": {then(404), "permanent", []string{"DCR_IMMUTABLE_ID"}},
+		"not_read":  {answering(400, "application/json", service("ReadyBody_ClientConnectionAbort")), "retryable", []string{"gave up reading", "prox"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sink := open(t, c.handler, nil)
+			if err := sink.Write(t.Context(), stream, batch(2)); kindOf(err) != "rejected" {
+				t.Errorf("two records: got %v, want a rejection, so that they are halved", err)
+			}
+			err := sink.Write(t.Context(), stream, batch(1))
+			if kindOf(err) != c.kind {
+				t.Errorf("%s: %v, want %s", kindOf(err), err, c.kind)
+			}
+			for _, word := range append(c.words, "post 1 records to stream Custom-SailPointIDN_Events: ") {
+				if err == nil || !strings.Contains(err.Error(), word) {
+					t.Errorf("%q is missing in: %v", word, err)
+				}
 			}
 		})
 	}
