@@ -119,31 +119,35 @@ func idOf(raw []byte) string {
 
 // A whole tick of sink failure fails with 500 and moves nothing; the next delivers.
 func TestSinkDownForATick(t *testing.T) {
-	w := newWorld(t, 3000, time.Hour, synth.Options{Seed: 2, Rate: 1})
-	w.workspace.Faults = &fault.Plan{Rules: []fault.Rule{{Kind: fault.Unavailable, To: 8}}}
-	w.env["RUN_BUDGET"] = "3s"
-	w.serve()
-	h := w.start()
-	begin := time.Now()
-	inv := w.fire(h)
-	if inv.Status != http.StatusInternalServerError || !strings.Contains(report(t, inv, events).Error, "503") {
-		t.Errorf("status %d, %+v", inv.Status, inv.Runs)
+	for name, serve := range ingestionAPIs() {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, 3000, time.Hour, synth.Options{Seed: 2, Rate: 1})
+			w.workspace.Faults = &fault.Plan{Rules: []fault.Rule{{Kind: fault.Unavailable, To: 8}}}
+			w.env["RUN_BUDGET"] = "3s"
+			serve(w)
+			h := w.start()
+			begin := time.Now()
+			inv := w.fire(h)
+			if inv.Status != http.StatusInternalServerError || !strings.Contains(report(t, inv, events).Error, "503") {
+				t.Errorf("status %d, %+v", inv.Status, inv.Runs)
+			}
+			if d := time.Since(begin); d > 4*time.Second {
+				t.Errorf("the run took %v, its budget is 3s", d)
+			}
+			if files, _ := filepath.Glob(filepath.Join(w.stateDir, "*", "checkpoints", events+".json")); len(files) != 0 {
+				t.Errorf("checkpoint of an undelivered stream: %v", files)
+			}
+			for range 8 { // the remaining faults of the plan
+				if inv = w.fire(h); inv.Status == http.StatusOK {
+					break
+				}
+			}
+			if rep := report(t, inv, events); rep.State != pipeline.Drained {
+				t.Errorf("%+v", rep)
+			}
+			w.complete(0)
+		})
 	}
-	if d := time.Since(begin); d > 4*time.Second {
-		t.Errorf("the run took %v, its budget is 3s", d)
-	}
-	if files, _ := filepath.Glob(filepath.Join(w.stateDir, "*", "checkpoints", events+".json")); len(files) != 0 {
-		t.Errorf("checkpoint of an undelivered stream: %v", files)
-	}
-	for range 8 { // the remaining faults of the plan
-		if inv = w.fire(h); inv.Status == http.StatusOK {
-			break
-		}
-	}
-	if rep := report(t, inv, events); rep.State != pipeline.Drained {
-		t.Errorf("%+v", rep)
-	}
-	w.complete(0)
 }
 
 // Ten days behind, 60,000 events: all of them, from where it stopped.

@@ -91,6 +91,32 @@ func TestRuleWithoutRole(t *testing.T) {
 	w.complete(0)
 }
 
+// A rule that takes nothing at all is no fault of the records: none goes into
+// quarantine, nothing moves, and when it is put right everything comes.
+func TestRuleTakesNothing(t *testing.T) {
+	w := newWorld(t, 500, time.Hour, synth.Options{Seed: 45, Rate: 1})
+	rule := w.serveRule()
+	rule.Broken = "InvalidSomething"
+	h := w.start()
+	for range 2 {
+		inv := w.fire(h)
+		rep := report(t, inv, events)
+		if inv.Status != http.StatusInternalServerError || rep.State != pipeline.Failed || rep.Sent+rep.Quarantined != 0 || !strings.Contains(rep.Error, "the setup is at fault") {
+			t.Errorf("%d %+v", inv.Status, rep)
+		}
+	}
+	for _, kept := range []string{"checkpoints/" + events + ".json", "quarantine/" + events + "/undelivered"} {
+		if found, _ := filepath.Glob(filepath.Join(w.stateDir, "*", filepath.FromSlash(kept))); len(found) != 0 {
+			t.Errorf("%v is there", found)
+		}
+	}
+	rule.Broken = "" // between two runs nobody asks
+	if rep := report(t, w.fire(h), events); rep.State != pipeline.Drained || rep.Sent != 500 {
+		t.Errorf("%+v", rep)
+	}
+	w.complete(0)
+}
+
 // A rule that is not there is named, and a poison record is found.
 func TestRuleWrongAndPoison(t *testing.T) {
 	w := newWorld(t, 1500, time.Hour, synth.Options{Seed: 44, Rate: 1})

@@ -82,16 +82,16 @@ func killed(t *testing.T, w *world, released func()) {
 
 // Two handlers on one state: no double delivery, the second reports "locked".
 func TestTwoHandlers(t *testing.T) {
-	states := map[string]func(w *world){
-		"file state": func(*world) {},
-		"Azurite":    func(w *world) { w.useAzurite(azurite.Start(w.t)) },
+	worlds := map[string]func(w *world){
+		"file state": func(w *world) { w.serve() },
+		"Azurite":    func(w *world) { w.useAzurite(azurite.Start(w.t)); w.serve() },
+		"rule":       func(w *world) { w.serveRule() },
 	}
-	for name, use := range states {
+	for name, serve := range worlds {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, 6_000, 24*time.Hour, synth.Options{Seed: 13, Rate: 1})
 			w.env["LIMIT"] = "200"
-			use(w)
-			w.serve()
+			serve(w)
 			hosts := []*host.Host{w.start(), w.start()}
 			got := make([]host.Invocation, 2)
 			var wg sync.WaitGroup
@@ -116,32 +116,36 @@ func TestTwoHandlers(t *testing.T) {
 
 // SIGTERM in the middle: it ends in seconds, in order, and nothing comes twice.
 func TestTerminate(t *testing.T) {
-	w := newWorld(t, 15_000, 24*time.Hour, synth.Options{Seed: 14, Rate: 1})
-	w.env["LIMIT"] = "250"
-	first := make(chan struct{})
-	var once sync.Once
-	w.workspace.OnAck = func(int) { once.Do(func() { close(first) }) }
-	w.serve()
-	h := w.start()
-	answered := make(chan host.Invocation, 1)
-	go func() {
-		inv, err := h.Fire(t.Context())
-		if err != nil {
-			t.Errorf("the invocation under way was not answered: %v", err)
-		}
-		answered <- inv
-	}()
-	<-first
-	begin := time.Now()
-	exit, err := h.Terminate(t.Context())
-	if err != nil || exit.Code != 0 || time.Since(begin) > 5*time.Second {
-		t.Errorf("exit %+v after %v: %v", exit, time.Since(begin), err)
+	for name, serve := range ingestionAPIs() {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, 8_000, 24*time.Hour, synth.Options{Seed: 14, Rate: 1})
+			w.env["LIMIT"], w.env["BATCH_BYTES"] = "250", "1000000"
+			first := make(chan struct{})
+			var once sync.Once
+			w.workspace.OnAck = func(int) { once.Do(func() { close(first) }) }
+			serve(w)
+			h := w.start()
+			answered := make(chan host.Invocation, 1)
+			go func() {
+				inv, err := h.Fire(t.Context())
+				if err != nil {
+					t.Errorf("the invocation under way was not answered: %v", err)
+				}
+				answered <- inv
+			}()
+			<-first
+			begin := time.Now()
+			exit, err := h.Terminate(t.Context())
+			if err != nil || exit.Code != 0 || time.Since(begin) > 5*time.Second {
+				t.Errorf("exit %+v after %v: %v", exit, time.Since(begin), err)
+			}
+			if rep := report(t, <-answered, events); rep.State != pipeline.Budget || rep.Sent == 0 {
+				t.Errorf("%+v", rep)
+			}
+			if rep := report(t, w.fire(w.start()), events); rep.State != pipeline.Drained {
+				t.Errorf("%+v", rep)
+			}
+			w.complete(0)
+		})
 	}
-	if rep := report(t, <-answered, events); rep.State != pipeline.Budget || rep.Sent == 0 {
-		t.Errorf("%+v", rep)
-	}
-	if rep := report(t, w.fire(w.start()), events); rep.State != pipeline.Drained {
-		t.Errorf("%+v", rep)
-	}
-	w.complete(0)
 }

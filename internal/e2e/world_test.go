@@ -92,6 +92,14 @@ func (w *world) serve() {
 	w.env["SAILPOINT_BASE_URL"], w.env["logAnalyticsUri"] = t.URL, ws.URL
 }
 
+// ingestionAPIs open the doors for either way of ingestion.
+func ingestionAPIs() map[string]func(*world) {
+	return map[string]func(*world){
+		"DataCollector": func(w *world) { w.serve() },
+		"LogsIngestion": func(w *world) { w.serveRule() },
+	}
+}
+
 // start starts the handler as the host does.
 func (w *world) start() *host.Host {
 	w.t.Helper()
