@@ -122,9 +122,10 @@ func (t *run) write(ctx context.Context, batch []Record) error {
 	})
 }
 
-// graceful is ctx with its deadline, but cancelled only writeGrace after ctx
-// is, so that a delivery under way can end well. It ends at once when ctx ends for another reason than a plain cancel: then the
-// lock is lost, and somebody else may be delivering already.
+// graceful is ctx with its deadline, but cancelled only writeGrace after ctx is,
+// so that a delivery under way can end well. It ends at once when ctx ends for
+// another reason than a plain cancel: then the lock is lost, and somebody else
+// may be delivering already.
 func graceful(ctx context.Context) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
