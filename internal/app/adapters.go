@@ -10,6 +10,7 @@ import (
 
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
 	"github.com/idn-sentinel/idn-sentinel/internal/health"
+	"github.com/idn-sentinel/idn-sentinel/internal/legacy"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/sink/datacollector"
 	"github.com/idn-sentinel/idn-sentinel/internal/sink/logsingestion"
@@ -91,6 +92,23 @@ func newStore(s config.State) (state.Store, error) {
 		}
 	}
 	return azblob.New(cfg)
+}
+
+// newLegacy opens the checkpoint of an older connector; nil if there is none to look for.
+func newLegacy(s config.Legacy, o Options) (*legacy.Table, error) {
+	if s.TableEndpoint == nil {
+		return nil, nil //nolint:nilnil // there is none, which is no error
+	}
+	cfg := legacy.Config{ServiceURL: s.TableEndpoint.String(), AccountName: s.Name, AccountKey: s.Key, KeySetting: s.KeySetting}
+	if s.Auth == config.ManagedIdentity {
+		if cfg.Credential = o.Credential; cfg.Credential == nil {
+			var err error
+			if cfg.Credential, err = identity(s.ClientID, cloud.Configuration{}); err != nil {
+				return nil, opening("checkpoint of the old connector", "LEGACY_CHECKPOINT", err)
+			}
+		}
+	}
+	return legacy.New(cfg)
 }
 
 // identity signs in as the function app's managed identity, or, outside

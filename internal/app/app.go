@@ -21,6 +21,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/checkpoint"
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
 	"github.com/idn-sentinel/idn-sentinel/internal/ledger"
+	"github.com/idn-sentinel/idn-sentinel/internal/legacy"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/retry"
 	"github.com/idn-sentinel/idn-sentinel/internal/source/sailpoint"
@@ -37,6 +38,7 @@ type App struct {
 	source   *sailpoint.Client
 	sink     pipeline.Sink
 	store    state.Store
+	legacy   *legacy.Table // nil if no older connector is to be followed
 	streams  []stream
 
 	reading sync.Mutex // guards daily
@@ -77,6 +79,8 @@ type stream struct {
 	// forgets is set when the source drops its records before a sink that is down
 	// may be back.
 	forgets bool
+	// startAt gives the cursor in front of a moment. Nil if the source has none.
+	startAt func(time.Time) pipeline.Cursor
 }
 
 // New is [Open] with a logger, as the custom handler calls it.
@@ -102,14 +106,18 @@ func Open(settings config.Settings, o Options) (*App, error) {
 	if a.sink, err = newSink(settings, o); err != nil {
 		return nil, err
 	}
+	if a.legacy, err = newLegacy(settings.Legacy, o); err != nil {
+		return nil, err
+	}
 	a.source = newSource(settings, o)
 	a.streams = newStreams(a.source)
 	return a, nil
 }
 
 func newStreams(c *sailpoint.Client) []stream {
+	events := c.Events()
 	return []stream{
-		{source: c.Events(), window: 5 * time.Minute},
+		{source: events, window: 5 * time.Minute, startAt: events.StartAt},
 		{source: c.Triggers(), window: 24 * time.Hour, forgets: true}, // each sweep spans two days
 	}
 }
@@ -138,7 +146,7 @@ func (a *App) runner(s stream) *pipeline.Runner {
 		Source:      s.source,
 		Sink:        a.sink,
 		Locks:       streamlock.New(a.store, tenant),
-		Checkpoints: checkpoint.New(a.store, tenant),
+		Checkpoints: a.checkpoints(s),
 		OpenLedger: func() pipeline.Ledger {
 			return ledger.Open(ledger.Config{Store: a.store, Tenant: tenant, Stream: name, Window: s.window})
 		},
@@ -157,6 +165,16 @@ func (a *App) runner(s stream) *pipeline.Runner {
 		a.options.Wrap(r)
 	}
 	return r
+}
+
+// checkpoints are those of a stream. A stream that can begin at a given moment
+// begins where an older connector stopped, if there was one.
+func (a *App) checkpoints(s stream) pipeline.Checkpoints {
+	own := checkpoint.New(a.store, a.settings.Tenant)
+	if a.legacy == nil || s.startAt == nil {
+		return own
+	}
+	return &legacy.Checkpoints{Checkpoints: own, CreatedTime: a.legacy.CreatedTime, Cursor: s.startAt, Log: a.options.Log}
 }
 
 // opening wraps an error of building an adapter in the setting that led to it.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/idn-sentinel/idn-sentinel/internal/checkpoint"
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
+	"github.com/idn-sentinel/idn-sentinel/internal/legacy"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/retry"
 	"github.com/idn-sentinel/idn-sentinel/internal/sink/datacollector"
@@ -185,7 +186,10 @@ func (c *checkup) state(ctx context.Context) {
 		}
 		c.probe(ctx, item, func(ctx context.Context) (string, error) {
 			saved, err := checkpoint.New(store, c.settings.Tenant).Load(ctx, name)
-			return c.progress(saved), err
+			if err != nil || saved.Tag != "" || s.startAt == nil {
+				return c.progress(saved), err
+			}
+			return c.beginning(ctx)
 		})
 	}
 }
@@ -199,6 +203,23 @@ func (c *checkup) progress(saved pipeline.Checkpoint) string {
 		return "can be read"
 	}
 	return fmt.Sprintf("delivered through %s, %s ago", saved.Through.UTC().Format(time.RFC3339), brief(time.Since(saved.Through).Round(time.Second)))
+}
+
+// beginning says where a stream without a checkpoint begins.
+func (c *checkup) beginning(ctx context.Context) (string, error) {
+	old, err := newLegacy(c.settings.Legacy, c.options)
+	if err != nil || old == nil {
+		return c.progress(pipeline.Checkpoint{}), err
+	}
+	at, err := old.CreatedTime(ctx)
+	switch {
+	case err != nil:
+		return "", err
+	case at.IsZero():
+		return c.progress(pipeline.Checkpoint{}) + "; no older connector left a checkpoint at " + old.Host(), nil
+	}
+	return fmt.Sprintf("none yet: the first run begins at %s, since the old connector stopped at %s (LEGACY_CHECKPOINT)",
+		legacy.Begin(at).Format(time.RFC3339), at.Format(time.RFC3339)), nil
 }
 
 // probeStore uses a store as a run does, with an object and a lock of its own.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/app"
@@ -447,6 +448,52 @@ func TestCheckOfStores(t *testing.T) {
 				t.Errorf("left behind: %q, %v", info.Key, err)
 			}
 		})
+	}
+}
+
+// TestCheckAfterAnOldConnector: before the first run the check says where it
+// will begin, or why that can't be told.
+func TestCheckAfterAnOldConnector(t *testing.T) {
+	emulator := azurite.StartTables(t)
+	cred, err := aztables.NewSharedKeyCredential(emulator.AccountName, emulator.AccountKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	service, err := aztables.NewServiceClientWithSharedKey(emulator.TableURL, cred, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := service.NewClient("checkpointTable")
+	endpoint, err := url.Parse(emulator.TableURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		row     string
+		verdict app.Verdict
+		want    string
+	}{
+		{"", app.Passed, "the first run begins 24h back (INITIAL_LOOKBACK); no older connector left a checkpoint at 127.0.0.1"},
+		{"2026-11-20T07:31:12.345678Z", app.Passed, "begins at 2026-11-20T07:25:00Z, since the old connector stopped at 2026-11-20T07:31:12Z (LEGACY_CHECKPOINT)"},
+		{"soon", app.Failed, "LEGACY_CHECKPOINT=off"},
+	} {
+		if step.row != "" {
+			_, _ = table.CreateTable(t.Context(), nil) // at the second step only
+			row := `{"PartitionKey":"checkpointTime","RowKey":"001","createdTime":"` + step.row + `"}`
+			if _, err := table.UpsertEntity(t.Context(), []byte(row), nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s := newScene()
+		s.settings.Legacy = config.Legacy{TableEndpoint: endpoint, Auth: config.AccountKey, Name: emulator.AccountName, Key: secret.New(emulator.AccountKey)}
+		found := map[string]app.Finding{}
+		app.Check(t.Context(), s.settings, app.Options{HTTP: &http.Client{Transport: s}, Store: s.store}, func(f app.Finding) { found[f.Item] = f })
+		if f := found["checkpoint Events"]; f.State != step.verdict || !strings.Contains(f.Detail, step.want) {
+			t.Errorf("%+v, want %s and %q", f, step.verdict, step.want)
+		}
+		if f := found["settings: run"]; !strings.Contains(f.Detail, "where an older connector stopped") {
+			t.Errorf("%+v", f)
+		}
 	}
 }
 

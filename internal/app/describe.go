@@ -17,10 +17,19 @@ func Describe(s config.Settings, o Options) []Finding {
 		{"settings: source", Passed, fmt.Sprintf("tenant %s at %s, API version %s, pages of %d events", s.Tenant, s.BaseURL, s.APIVersion, s.Limit)},
 		{"settings: destination", Passed, destination(s)},
 		{"settings: state", Passed, Place(s, o)},
-		{"settings: run", Passed, fmt.Sprintf("a first run begins %s back, the newest %s are left to settle, a run takes at most %s, log level %s",
-			brief(s.InitialLookback), brief(s.SettleDelay), brief(s.RunBudget), strings.ToLower(s.LogLevel.String()))},
+		{"settings: run", Passed, fmt.Sprintf("a first run begins %s, the newest %s are left to settle, a run takes at most %s, log level %s",
+			begin(s), brief(s.SettleDelay), brief(s.RunBudget), strings.ToLower(s.LogLevel.String()))},
 		{"settings: proof", Passed, proof(s)},
 	}
+}
+
+// begin says where a first run begins.
+func begin(s config.Settings) string {
+	back := brief(s.InitialLookback) + " back"
+	if s.Legacy.TableEndpoint == nil {
+		return back
+	}
+	return "where an older connector stopped (table service at " + s.Legacy.TableEndpoint.Host + "), else " + back
 }
 
 // proof says how completeness is looked after.

@@ -87,7 +87,8 @@ func (f *settingsFlags) load() (loaded, error) {
 		}
 	}
 	if l.look {
-		l.AuditAges = nil // there is no yesterday to compare
+		l.AuditAges = nil          // there is no yesterday to compare
+		l.Legacy = config.Legacy{} // nor an older connector to follow
 		err = withoutState(err)
 	}
 	return l, err
@@ -139,7 +140,7 @@ func withoutState(err error) error {
 		return err
 	}
 	rest := slices.DeleteFunc(slices.Clone(problems.List), func(p config.Problem) bool {
-		return p.Setting == "STATE_URL" || p.Setting == "AZURE_CLIENT_ID" ||
+		return p.Setting == "STATE_URL" || p.Setting == "AZURE_CLIENT_ID" || p.Setting == "LEGACY_CHECKPOINT" ||
 			strings.HasPrefix(p.Setting, "AZURE_STORAGE_") || strings.HasPrefix(p.Setting, "AzureWebJobsStorage")
 	})
 	if len(rest) == 0 {

@@ -39,6 +39,7 @@ func Load() (Settings, error) {
 	v.sink(&s)
 	v.readBack(&s)
 	v.state(&s)
+	v.legacy(&s)
 	if len(v.problems) == 0 {
 		return s, nil
 	}

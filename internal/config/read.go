@@ -50,6 +50,8 @@ type raw struct {
 	WebJobsCred    string        `ignored:"true" exact:"AzureWebJobsStorage__credential"`
 	WebJobsClient  string        `ignored:"true" exact:"AzureWebJobsStorage__clientId"`
 
+	Legacy string `envconfig:"LEGACY_CHECKPOINT"`
+
 	PollSchedule    string `envconfig:"POLL_SCHEDULE"`
 	InitialLookback string `envconfig:"INITIAL_LOOKBACK"`
 	SettleDelay     string `envconfig:"SETTLE_DELAY"`

@@ -31,6 +31,8 @@ type Settings struct {
 	ReadBack      ReadBack
 
 	State State
+	// Legacy is where the Python function that this connector replaces left its checkpoint.
+	Legacy Legacy
 
 	// PollSchedule is the timer's NCRONTAB text. Only the host acts on it.
 	PollSchedule    string
@@ -96,6 +98,8 @@ type Account struct {
 	// BlobEndpoint is the address of the blob service, without a trailing slash
 	// and without a signature. For Azurite its path holds the account name.
 	BlobEndpoint *url.URL
+	// TableEndpoint is that of its table service, or nil if it can't be told from the rest.
+	TableEndpoint *url.URL
 	// Name and Key belong to [AccountKey]. Key is base64 text and is known to decode.
 	Name string
 	Key  secret.String
@@ -104,6 +108,20 @@ type Account struct {
 	ClientID string
 	// SAS belongs to [SharedAccess]: the query string without its "?".
 	SAS secret.String
+}
+
+// Legacy is where an older connector's checkpoint may be, and the way in. The
+// zero value means nowhere.
+type Legacy struct {
+	// TableEndpoint is the address of the table service.
+	TableEndpoint *url.URL
+	// Auth is [AccountKey] or [ManagedIdentity]; the rest is as in [Account].
+	Auth StorageAuth
+	Name string
+	Key  secret.String
+	// KeySetting is the setting that Key came from.
+	KeySetting string
+	ClientID   string
 }
 
 // StorageAuth is a way to sign in to a storage account.

@@ -36,7 +36,7 @@ func (v *validator) state(s *Settings) {
 
 func (v *validator) container(u *url.URL) string {
 	name := u.Host
-	if !containerName.MatchString(name) || len(name) > 63 || strings.Trim(u.Path, "/") != "" || u.User != nil || u.RawQuery != "" {
+	if !containerName.MatchString(name) || len(name) > 63 || strings.Trim(u.Path, "/") != "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		v.add("STATE_URL", "must be azblob:// and the name of a container, nothing else: 3 to 63 lower-case letters, digits and single dashes")
 	}
 	return name
@@ -54,8 +54,8 @@ func (v *validator) directory(u *url.URL) string {
 	if u.Opaque != "" {
 		path, _ = url.PathUnescape(u.Opaque)
 	}
-	if path == "" || path == "/" || u.Host != "" && u.Host != "localhost" || u.RawQuery != "" {
-		v.add("STATE_URL", "must be file:///absolute/dir (three slashes) or file:relative/dir")
+	if path == "" || path == "/" || u.Host != "" && u.Host != "localhost" || u.RawQuery != "" || u.Fragment != "" {
+		v.add("STATE_URL", "must be file:///absolute/dir (three slashes) or file:relative/dir, with # and ? written as %23 and %3F")
 		return ""
 	}
 	if driveLetter.MatchString(path) {
@@ -108,6 +108,7 @@ func (v *validator) namedAccount() Account {
 	} else {
 		a.BlobEndpoint = publicEndpoint(a.Name)
 	}
+	a.TableEndpoint = tableBeside(a.BlobEndpoint)
 	switch {
 	case !a.Key.IsZero():
 		v.checkKey("AZURE_STORAGE_ACCESS_KEY", a.Key.Reveal())
@@ -197,6 +198,10 @@ func (v *validator) connectionString(text string) Account {
 		v.add(setting, "holds neither AccountName with AccountKey nor a SharedAccessSignature: "+remedy)
 	default:
 		a.BlobEndpoint = v.blobEndpoint(setting, endpoint)
+		a.TableEndpoint = tableBeside(a.BlobEndpoint)
+		if table := parts["tableendpoint"]; table != "" {
+			a.TableEndpoint = v.address(setting, table)
+		}
 		if a.Auth == AccountKey {
 			v.checkKey(setting, a.Key.Reveal())
 		}

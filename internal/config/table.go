@@ -50,8 +50,10 @@ func Table() []Setting {
 		{Name: "AzureWebJobsStorage__credential", Meaning: "`managedidentity` or empty."},
 		{Name: "AzureWebJobsStorage__clientId", Otherwise: "`AZURE_CLIENT_ID`", Meaning: "Client id of the identity for this account."},
 
+		{Name: "LEGACY_CHECKPOINT", Default: "auto", Meaning: "Where the Python function that this connector replaces left its checkpoint, for the very first run: address of the table service of its storage account (`https://NAME.table.core.windows.net`; the identity needs the role Storage Table Data Reader there), or `off`. `auto` looks into the account of the state, if that is opened with a key. See [docs/migrate.md](docs/migrate.md)."},
+
 		{Name: "POLL_SCHEDULE", Default: "0 * * * * *", Meaning: "Timer in NCRONTAB, six fields: second, minute, hour, day, month, day of week. The host disables the function if it is missing."},
-		{Name: "INITIAL_LOOKBACK", Default: "24h", Meaning: "How far back the very first run begins. Durations look like `90s`, `4m`, `24h`."},
+		{Name: "INITIAL_LOOKBACK", Default: "24h", Meaning: "How far back the very first run begins, unless there is a `LEGACY_CHECKPOINT`. Durations look like `90s`, `4m`, `24h`."},
 		{Name: "SETTLE_DELAY", Default: "60s", Meaning: "How far the newest search window stays behind now, 0 to 1h, so that events have been indexed."},
 		{Name: "RUN_BUDGET", Default: "4m", Meaning: "A run stops starting work before this is spent, 1s to 9m; the next one goes on."},
 		{Name: "AUDIT_AGES", Default: "5m,15m,1h,6h,24h", Meaning: "How old a closed window of events is when its count at the source is compared with what was delivered, each from 5m to 144h; `off` for no audit. What was indexed late is found this way."},

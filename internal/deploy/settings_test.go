@@ -25,6 +25,7 @@ var notInTemplate = map[string]string{
 	"READ_BACK":                        "needs the role Log Analytics Reader, which the template does not grant: set it by hand with the role",
 	"AZURE_STORAGE_ACCOUNT_NAME":       "the account of the host is used",
 	"AZURE_STORAGE_ACCESS_KEY":         "the account takes no keys",
+	"LEGACY_CHECKPOINT":                "is for taking over from an older connector: set it by hand with the role",
 	"AZURE_STORAGE_BLOB_ENDPOINT":      "the account of the host is used",
 	"AzureWebJobsStorage":              "is a connection string with a key",
 	"AzureWebJobsStorage__accountName": "means the public cloud; the address of the service is set instead",

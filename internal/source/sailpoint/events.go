@@ -36,6 +36,12 @@ func (e *Events) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.Pag
 	return e.fetch(ctx, now.Add(-e.c.cfg.Lookback), now.Add(-e.c.cfg.Settle), after)
 }
 
+// StartAt is the cursor in front of every event that happened at that moment or
+// later, in whole milliseconds.
+func (e *Events) StartAt(at time.Time) pipeline.Cursor {
+	return encode(place{Created: formatMilli(at.Truncate(time.Millisecond))})
+}
+
 // FetchWindow implements [pipeline.Auditable].
 func (e *Events) FetchWindow(ctx context.Context, from, to time.Time, after pipeline.Cursor) (pipeline.Page, error) {
 	return e.fetch(ctx, from, to, after)

@@ -1,0 +1,219 @@
+package legacy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
+	"github.com/go-json-experiment/json"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/secret"
+)
+
+// Where the function kept its checkpoint.
+const (
+	tableName    = "checkpointTable"
+	partitionKey = "checkpointTime"
+	rowKey       = "001"
+)
+
+const (
+	setting = "LEGACY_CHECKPOINT"
+	// role is the built-in role that lets an identity read tables.
+	role = "Storage Table Data Reader"
+	// instead is what a user can do who has no use for the old checkpoint.
+	instead = "or set " + setting + "=off to begin at INITIAL_LOOKBACK"
+)
+
+// Config says where the table is and how to get in: with AccountName and
+// AccountKey, or with Credential.
+type Config struct {
+	// ServiceURL is the table endpoint of the account, https://NAME.table.core.windows.net.
+	ServiceURL  string
+	AccountName string
+	AccountKey  secret.String
+	// KeySetting is the setting that the key came from, to be named in messages.
+	KeySetting string
+	Credential azcore.TokenCredential
+	// ClientOptions are for tests: a transport, retries.
+	ClientOptions policy.ClientOptions
+}
+
+// Table is the checkpoint of the Python function.
+type Table struct {
+	client     *aztables.Client
+	host       string
+	keySetting string // "" for a token
+}
+
+// New returns the checkpoint in the account that cfg names. It sends nothing.
+func New(cfg Config) (*Table, error) {
+	u, err := url.Parse(cfg.ServiceURL)
+	if err != nil || u.Host == "" {
+		return nil, fmt.Errorf("%s: the address must be like https://NAME.table.core.windows.net", setting)
+	}
+	t := &Table{host: u.Host}
+	o := &aztables.ClientOptions{ClientOptions: clientOptions(cfg.ClientOptions)}
+	var service *aztables.ServiceClient
+	if cfg.Credential != nil {
+		service, err = aztables.NewServiceClient(cfg.ServiceURL, markErrors{cfg.Credential}, o)
+	} else {
+		t.keySetting = cfg.KeySetting
+		var cred *aztables.SharedKeyCredential
+		if cred, err = aztables.NewSharedKeyCredential(cfg.AccountName, cfg.AccountKey.Reveal()); err == nil {
+			service, err = aztables.NewServiceClientWithSharedKey(cfg.ServiceURL, cred, o)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: table service at %s: %s", setting, t.host, plain(err))
+	}
+	t.client = service.NewClient(tableName)
+	return t, nil
+}
+
+// clientOptions tunes the SDK: few tries and short waits, because the run that
+// asks is short and comes again in a minute.
+func clientOptions(o policy.ClientOptions) policy.ClientOptions {
+	if o.Retry.MaxRetries == 0 {
+		o.Retry.MaxRetries = 3
+	}
+	if o.Retry.TryTimeout == 0 {
+		o.Retry.TryTimeout = 15 * time.Second
+	}
+	if o.Retry.RetryDelay == 0 {
+		o.Retry.RetryDelay = 300 * time.Millisecond
+	}
+	if o.Retry.MaxRetryDelay == 0 {
+		o.Retry.MaxRetryDelay = 5 * time.Second
+	}
+	if o.Telemetry.ApplicationID == "" {
+		o.Telemetry.ApplicationID = "idn-sentinel"
+	}
+	return o
+}
+
+// Host is where the table is, for messages.
+func (t *Table) Host() string { return t.host }
+
+// CreatedTime is the event time of the last event that the function read, in
+// UTC. It is the zero time if the function was never there. Errors name the remedy and
+// hold no secret.
+func (t *Table) CreatedTime(ctx context.Context) (time.Time, error) {
+	got, err := t.client.GetEntity(ctx, partitionKey, rowKey, nil)
+	if absent(err) {
+		return time.Time{}, nil
+	}
+	if err != nil {
+		return time.Time{}, t.fail(ctx, err)
+	}
+	var row struct {
+		CreatedTime string `json:"createdTime"`
+	}
+	if err := json.Unmarshal(got.Value, &row); err != nil || row.CreatedTime == "" {
+		return time.Time{}, t.unusable("has no text in createdTime")
+	}
+	at, ok := parse(row.CreatedTime)
+	switch {
+	case !ok:
+		return time.Time{}, t.unusable(fmt.Sprintf("says %.40q, which is no time", row.CreatedTime))
+	case time.Until(at) > time.Hour:
+		return time.Time{}, t.unusable(fmt.Sprintf("says %.40q, which is in the future", row.CreatedTime))
+	}
+	return at.UTC(), nil
+}
+
+// parse reads the times that the function wrote: as SailPoint writes them, or
+// as Python does, with microseconds and a Z, or without a zone, in UTC.
+func parse(text string) (time.Time, bool) {
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02T15:04:05Z0700"} {
+		if at, err := time.Parse(layout, strings.TrimSpace(text)); err == nil {
+			return at, true
+		}
+	}
+	return time.Time{}, false
+}
+
+// absent is strict: another 404 may come from a wrong address.
+func absent(err error) bool {
+	var refused *azcore.ResponseError
+	return errors.As(err, &refused) && refused.StatusCode == http.StatusNotFound &&
+		(refused.ErrorCode == string(aztables.TableNotFound) || refused.ErrorCode == string(aztables.ResourceNotFound))
+}
+
+func (t *Table) unusable(what string) error {
+	return fmt.Errorf("%s %s, where the Python function stopped: set %s=off, and INITIAL_LOOKBACK so that it reaches back to then", t.what(), what, setting)
+}
+
+func (t *Table) what() string {
+	return fmt.Sprintf("row %s/%s of table %s at %s", partitionKey, rowKey, tableName, t.host)
+}
+
+// fail names the object and the remedy. It wraps nothing of the SDK, whose
+// errors print whole requests.
+func (t *Table) fail(ctx context.Context, err error) error {
+	what := "read " + t.what()
+	if ctx.Err() != nil {
+		return fmt.Errorf("%s: %w", what, context.Cause(ctx))
+	}
+	var token *tokenError
+	var refused *azcore.ResponseError
+	switch {
+	case errors.As(err, &token):
+		return fmt.Errorf("%s: no token: %s: give the app a managed identity with the role %q on that account (AZURE_CLIENT_ID names a user-assigned one), %s",
+			what, plain(token), role, instead)
+	case !errors.As(err, &refused):
+		return fmt.Errorf("%s: %s: check the address (%s), and that the account's network rules let this app in, %s", what, plain(err), setting, instead)
+	}
+	status := fmt.Sprintf("%d %s", refused.StatusCode, refused.ErrorCode)
+	if refused.ErrorCode == "" {
+		status = fmt.Sprintf("%d %s", refused.StatusCode, http.StatusText(refused.StatusCode))
+	}
+	denied := refused.StatusCode == http.StatusUnauthorized || refused.StatusCode == http.StatusForbidden
+	switch {
+	case denied && refused.ErrorCode == "KeyBasedAuthenticationNotPermitted":
+		return fmt.Errorf("%s: %s: the account takes no keys: set %s to https://%s, and give the identity the role %q on the account, %s", what, status, setting, t.host, role, instead)
+	case denied && t.keySetting == "":
+		return fmt.Errorf("%s: %s: give the identity the role %q on the account (a new assignment takes some minutes), or let its network rules admit this app, %s", what, status, role, instead)
+	case denied:
+		return fmt.Errorf("%s: %s: %s is wrong or of another account, or the account's network rules keep this app out: correct it, %s", what, status, t.keySetting, instead)
+	}
+	return fmt.Errorf("%s: %s: check the address (%s), %s", what, status, setting, instead)
+}
+
+// markErrors tells errors of the credential from those of the service.
+type markErrors struct{ azcore.TokenCredential }
+
+// GetToken implements [azcore.TokenCredential].
+func (m markErrors) GetToken(ctx context.Context, o policy.TokenRequestOptions) (azcore.AccessToken, error) {
+	token, err := m.TokenCredential.GetToken(ctx, o)
+	if err != nil {
+		return azcore.AccessToken{}, &tokenError{err}
+	}
+	return token, nil
+}
+
+type tokenError struct{ err error }
+
+func (e *tokenError) Error() string { return e.err.Error() }
+func (e *tokenError) Unwrap() error { return e.err }
+
+// plain is the first line of an error without the URL that it may hold.
+func plain(err error) string {
+	var u *url.Error
+	if errors.As(err, &u) {
+		err = u.Err
+	}
+	text, _, _ := strings.Cut(strings.TrimSpace(err.Error()), "\n")
+	const most = 300
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "…"
+	}
+	return text
+}
