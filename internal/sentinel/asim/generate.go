@@ -137,7 +137,6 @@ const (
 	userColumns = `    ActorUsername = iff(isnotempty(tostring(actor.name)), tostring(actor.name), 'Unknown'),
     TargetUsername = iff(eventType startswith 'Group', '', tostring(target.name)),
     GroupName = case(eventType startswith 'Group', tostring(target.name), isnotempty(tostring(attributes.attributeValue)) and eventType endswith 'Group', tostring(attributes.attributeValue), extract('^USER_([A-Z_]+)_(GRANT|REVOKE)$', 1, action)),
-    UpdatedPropertyName = tostring(attributes.attributeName),
     NewPropertyValue = tostring(attributes.attributeValue),
     PreviousPropertyValue = tostring(attributes.previousValue),
     SrcIpAddr = ipAddress,
@@ -147,6 +146,8 @@ const (
 // transform writes the transform that fills the native table of a schema. Its
 // input is the stream of whole events. No event passes two transforms: those of
 // Authentication and UserManagement take the names listed, AuditEvent the rest.
+// What comes out are columns of the table, which has no aliases (Dvc,
+// UpdatedPropertyName) and not always EventSchema: the built-in parsers add those.
 func transform(schema string, events []Event) string {
 	var mine []Event
 	for _, e := range events {
@@ -157,12 +158,14 @@ func transform(schema string, events []Event) string {
 	keys := keysOf(mine, func(Event) bool { return true })
 	pass := "key in (" + quoted(keys) + ")"
 	eventType := choose(mine, func(e Event) string { return e.EventType }, "''")
+	subType := choose(mine, func(e Event) string { return e.EventSubType }, "''")
 	var columns string
 	switch schema {
 	case Authentication:
 		columns = fmt.Sprintf(authenticationColumns, choose(mine, func(e Event) string { return e.LogonProtocol }, "''"))
 	case UserManagement:
 		columns = userColumns
+		subType = "tostring(attributes.attributeName)" // the built-in parser calls it UpdatedPropertyName
 	case AuditEvent:
 		columns = auditColumns
 		pass = "key !in (" + quoted(keysOf(events, func(e Event) bool { return e.Schema != schema })) + ")"
@@ -181,7 +184,7 @@ func transform(schema string, events []Event) string {
     EventStartTime = iff(isnull(created), now(), created),
     EventEndTime = iff(isnull(created), now(), created),
     EventType = eventType,
-    EventSubType = ` + choose(mine, func(e Event) string { return e.EventSubType }, "''") + `,
+    EventSubType = ` + subType + `,
     EventResult = eventResult,
     EventResultDetails = ` + choose(mine, func(e Event) string { return e.ResultDetails }, "''") + `,
     EventSeverity = iff(eventResult == 'Failure', 'Low', 'Informational'),
@@ -190,9 +193,9 @@ func transform(schema string, events []Event) string {
     EventMessage = name,
     EventProduct = 'Identity Security Cloud',
     EventVendor = 'SailPoint',
-    EventSchema = '` + schema + `',
     EventSchemaVersion = '` + version(schema) + `',
-` + columns + `    Dvc = iff(isnotempty(org), org, 'SailPoint')
+` + columns + `    DvcId = iff(isnotempty(org), org, 'SailPoint'),
+    DvcIdType = 'Other'
 `
 }
 
