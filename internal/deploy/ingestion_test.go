@@ -8,10 +8,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
 	"github.com/idn-sentinel/idn-sentinel/internal/deploy"
+	"github.com/idn-sentinel/idn-sentinel/internal/sink/logsingestion"
 )
 
 // With the Logs Ingestion API there is no key anywhere: the tables are made in
@@ -57,16 +59,28 @@ func TestLogsIngestion(t *testing.T) {
 	if mine != 1 {
 		t.Errorf("%d roles on the rule, want 1", mine)
 	}
+}
 
-	for name, value := range settings {
-		if vaultReference.MatchString(value) {
-			settings[name] = canaryClient
-		}
-	}
-	setEnv(t, settings)
-	loaded, err := config.Load()
-	if err != nil || loaded.IngestionAPI != config.UseLogsIngestion || loaded.LogsIngestion.ClientID != deploy.ClientID {
-		t.Errorf("the program takes it for %s: %v", loaded.IngestionAPI, err)
+// The program takes the settings of every cloud, and asks for tokens of that cloud.
+func TestLogsIngestionLoads(t *testing.T) {
+	clouds := map[string]cloud.Configuration{"AzureCloud": cloud.AzurePublic, "AzureUSGovernment": cloud.AzureGovernment, "AzureChinaCloud": cloud.AzureChina}
+	for name, want := range clouds {
+		t.Run(name, func(t *testing.T) {
+			settings := appSettings(t, deployed(t, name, map[string]any{"ingestionApi": "LogsIngestion"}))
+			for name, value := range settings {
+				if vaultReference.MatchString(value) {
+					settings[name] = canaryClient
+				}
+			}
+			setEnv(t, settings)
+			loaded, err := config.Load()
+			if err != nil || loaded.IngestionAPI != config.UseLogsIngestion || loaded.LogsIngestion.ClientID != deploy.ClientID {
+				t.Fatalf("the program takes it for %s: %v", loaded.IngestionAPI, err)
+			}
+			if got := logsingestion.Cloud(loaded.LogsIngestion.Endpoint); got.ActiveDirectoryAuthorityHost != want.ActiveDirectoryAuthorityHost {
+				t.Errorf("signs in at %s, want %s", got.ActiveDirectoryAuthorityHost, want.ActiveDirectoryAuthorityHost)
+			}
+		})
 	}
 }
 

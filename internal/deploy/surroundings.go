@@ -14,7 +14,8 @@ const (
 	PrincipalID = "44444444-4444-4444-4444-444444444444"
 	// WorkspaceID is the customer id of the workspace.
 	WorkspaceID = "55555555-5555-5555-5555-555555555555"
-	// RuleID and RuleEndpoint are those of the data collection rule.
+	// RuleID and RuleEndpoint are those of the data collection rule; in another cloud
+	// the end of the address differs.
 	RuleID       = "dcr-00112233445566778899aabbccddeeff"
 	RuleEndpoint = "https://rule-x1y2.northeurope-1.ingest.monitor.azure.com"
 )
@@ -63,7 +64,11 @@ func (a Surroundings) reference(args []any) (any, error) {
 		return map[string]any{"ConnectionString": "InstrumentationKey=66666666-6666-6666-6666-666666666666"}, nil
 	}
 	if strings.Contains(id, "/Microsoft.Insights/dataCollectionRules/") {
-		return map[string]any{"immutableId": RuleID, "endpoints": map[string]any{"logsIngestion": RuleEndpoint}}, nil
+		endpoint := RuleEndpoint
+		if domain := map[string]string{"AzureUSGovernment": ".us", "AzureChinaCloud": ".cn"}[a.Cloud]; domain != "" {
+			endpoint = strings.TrimSuffix(RuleEndpoint, ".com") + domain
+		}
+		return map[string]any{"immutableId": RuleID, "endpoints": map[string]any{"logsIngestion": endpoint}}, nil
 	}
 	return nil, fmt.Errorf("nothing is known of %s", id)
 }

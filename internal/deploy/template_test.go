@@ -264,19 +264,51 @@ func TestRoles(t *testing.T) {
 	}
 }
 
+// The site speaks TLS only, takes no passwords for publishing, and its telemetry goes
+// into a workspace, written by the identity: Application Insights takes no keys.
+func TestSiteTakesNoPasswords(t *testing.T) {
+	for _, plan := range plans {
+		d := deployed(t, "", map[string]any{"hostingPlan": plan})
+		site := dig(only(t, d, "Microsoft.Web/sites").Body, "properties")
+		insights := dig(only(t, d, "Microsoft.Insights/components").Body, "properties")
+		got := map[string]any{
+			"httpsOnly": dig(site, "httpsOnly"), "minTlsVersion": dig(site, "siteConfig", "minTlsVersion"), "ftpsState": dig(site, "siteConfig", "ftpsState"),
+			"DisableLocalAuth": dig(insights, "DisableLocalAuth"), "WorkspaceResourceId": dig(insights, "WorkspaceResourceId"),
+			"telemetry": appSettings(t, d)["APPLICATIONINSIGHTS_AUTHENTICATION_STRING"],
+		}
+		for _, r := range ofType(d, "Microsoft.Web/sites/basicPublishingCredentialsPolicies") {
+			_, way, _ := strings.Cut(r.Name, "/")
+			got[way] = dig(r.Body, "properties", "allow")
+		}
+		want := map[string]any{
+			"httpsOnly": true, "minTlsVersion": "1.2", "ftpsState": "Disabled", "scm": false, "ftp": false,
+			"DisableLocalAuth": true, "WorkspaceResourceId": workspace, "telemetry": "ClientId=" + deploy.ClientID + ";Authorization=AAD",
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", plan, diff)
+		}
+	}
+}
+
 // In another cloud nothing points to the public one but the release.
 func TestClouds(t *testing.T) {
 	foreign := regexp.MustCompile(`[\w.-]+\.(windows\.net|azure\.com|microsoft\.com|microsoftonline\.com)`)
 	for cloud, domain := range map[string]string{"AzureUSGovernment": "us", "AzureChinaCloud": "cn"} {
-		d := deployed(t, cloud, map[string]any{"hostingPlan": "ElasticPremium"})
-		for _, r := range d.Resources {
-			if found := foreign.FindAllString(text(t, r.Body), -1); len(found) > 0 {
-				t.Errorf("%s: %s names %q", cloud, r.Type, found)
+		for _, api := range []string{"DataCollector", "LogsIngestion"} {
+			d := deployed(t, cloud, map[string]any{"hostingPlan": "ElasticPremium", "ingestionApi": api})
+			for _, r := range d.Resources {
+				if found := foreign.FindAllString(text(t, r.Body), -1); len(found) > 0 {
+					t.Errorf("%s, %s: %s names %q", cloud, api, r.Type, found)
+				}
 			}
-		}
-		want := "https://" + deploy.WorkspaceID + ".ods.opinsights.azure." + domain
-		if got := appSettings(t, d)["logAnalyticsUri"]; got != want {
-			t.Errorf("%s: logAnalyticsUri is %q, want %q", cloud, got, want)
+			settings := appSettings(t, d)
+			want := "https://" + deploy.WorkspaceID + ".ods.opinsights.azure." + domain
+			if got := settings["logAnalyticsUri"]; got != want {
+				t.Errorf("%s, %s: logAnalyticsUri is %q, want %q", cloud, api, got, want)
+			}
+			if got := settings["LOGS_INGESTION_ENDPOINT"]; (api == "LogsIngestion") != strings.HasSuffix(got, ".ingest.monitor.azure."+domain) {
+				t.Errorf("%s, %s: LOGS_INGESTION_ENDPOINT is %q", cloud, api, got)
+			}
 		}
 	}
 }
