@@ -3,16 +3,19 @@
 GO       ?= go
 TOOLS    := internal/tools
 BIN      := $(TOOLS)/bin
+SINKS    := internal/benchsinks
 FUZZTIME ?= 20s
 BENCH    ?= .
 PKGS     ?= ./...
 ARCHS    ?= amd64
 SEEDS    ?= 10000
 FIRST    ?= 1
+EVENTS   ?= 100000
+RUNS     ?= 3
 export CGO_ENABLED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race cover fuzz bench lint fmt tidy-check solution package rehome soak clean
+.PHONY: help build demo test race cover fuzz bench bench-sinks lint fmt tidy-check solution package rehome soak clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +30,7 @@ demo: build ## the main job end to end: stand-in tenant, workspace and host arou
 
 test: ## all tests; starts what it needs by itself (Azurite through npm)
 	$(GO) vet $(PKGS)
+	cd $(SINKS) && $(GO) vet ./...
 	$(GO) test $(PKGS)
 
 # Not again under the race detector: tests of content and templates, which run one
@@ -50,6 +54,10 @@ fuzz: ## every fuzz target for FUZZTIME each (default 20s)
 bench: ## benchmarks; BENCH=regexp selects
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem $(PKGS) | grep -v '^ok\|no test files'
 
+# A module of its own, so that what is compared with never weighs on the product's dependencies.
+bench-sinks: ## our Logs Ingestion sink beside azlogs and @azure/monitor-ingestion: EVENTS (default 100000), the median of RUNS (3)
+	cd $(SINKS) && $(GO) test ./... && $(GO) run . -events $(EVENTS) -runs $(RUNS)
+
 soak: ## the long runs: SEEDS of the fault simulation (default 10000), a day at 50 events/s, a backlog of 1,000,000 events, many kills
 	GOGC=400 $(GO) test -count=1 -timeout 6h -v -run 'TestSeeds$$' ./internal/sim -first=$(FIRST) -seeds=$(SEEDS)
 	IDN_SOAK=1 $(GO) test -count=1 -timeout 60m -v -run 'TestSteadyDay|TestLateEvents' ./internal/sim
@@ -57,13 +65,16 @@ soak: ## the long runs: SEEDS of the fault simulation (default 10000), a day at 
 
 lint: $(BIN)/golangci-lint ## golangci-lint, which holds the layers and the format
 	$(BIN)/golangci-lint run $(PKGS)
+	cd $(SINKS) && ../../$(BIN)/golangci-lint run ./...
 
 fmt: $(BIN)/golangci-lint ## format all Go files (gofumpt, import groups)
 	$(BIN)/golangci-lint fmt $(PKGS)
+	cd $(SINKS) && ../../$(BIN)/golangci-lint fmt ./...
 
 # Not that of the tools: tidying would fetch the test dependencies of all linters.
 tidy-check: ## fails when go.mod or go.sum are not tidy
 	$(GO) mod tidy -diff
+	cd $(SINKS) && $(GO) mod tidy -diff
 	$(GO) mod verify
 
 solution: ## the Sentinel content's template, lists and docs/detections.md, from sentinel/

@@ -30,38 +30,43 @@ var errNoNode = errors.New("Node.js was not found: install Node.js 20 or newer w
 // Install makes sure that the npm packages are installed, each in its pinned
 // version, and returns the folder that holds package.json and node_modules.
 func Install(ctx context.Context, packages ...string) (dir string, err error) {
-	if _, err := exec.LookPath("node"); err != nil {
-		return "", errNoNode
-	}
 	root, err := Root()
 	if err != nil {
 		return "", err
 	}
 	dir = filepath.Join(root, "internal", "tools")
+	return dir, InstallIn(ctx, dir, packages...)
+}
+
+// InstallIn is Install for another folder with a package.json and a lock file of its own.
+func InstallIn(ctx context.Context, dir string, packages ...string) error {
+	if _, err := exec.LookPath("node"); err != nil {
+		return errNoNode
+	}
 	if upToDate(dir, packages) {
-		return dir, nil
+		return nil
 	}
 	unlock, err := oneAtATime(ctx, dir)
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer unlock()
 	if upToDate(dir, packages) { // another process has done it meanwhile
-		return dir, nil
+		return nil
 	}
 	npm, err := exec.LookPath("npm")
 	if err != nil {
-		return "", errNoNode
+		return errNoNode
 	}
 	cmd := exec.CommandContext(ctx, npm, "ci", "--no-audit", "--no-fund", "--loglevel=error")
 	cmd.Dir = dir
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("npm ci in %s: %w\n%s", dir, err, out)
+		return fmt.Errorf("npm ci in %s: %w\n%s", dir, err, out)
 	}
 	if !upToDate(dir, packages) {
-		return "", fmt.Errorf("npm ci in %s: did not install %v: is each of them in package.json?", dir, packages)
+		return fmt.Errorf("npm ci in %s: did not install %v: is each of them in package.json?", dir, packages)
 	}
-	return dir, nil
+	return nil
 }
 
 // Root returns the project's folder, in or below which the process was started.
