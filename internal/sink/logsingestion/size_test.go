@@ -10,11 +10,16 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/fault"
+	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/synth"
 	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/workspace"
+	"github.com/idn-sentinel/idn-sentinel/internal/secret"
+	"github.com/idn-sentinel/idn-sentinel/internal/sink/datacollector"
 	"github.com/idn-sentinel/idn-sentinel/internal/sink/logsingestion"
 )
 
@@ -181,5 +186,50 @@ func BenchmarkWrite(b *testing.B) {
 		if err := sink.Write(b.Context(), stream, rows); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// docs/cost.md counts an event with the size of its JSON. What is charged are the
+// values of its row, which come to about as much at the most, whichever way it takes.
+func TestRowBytes(t *testing.T) {
+	const n = 2000
+	g := synth.New(synth.Options{Seed: 1, Start: time.Now().Add(-time.Hour), Rate: 1})
+	ruled, classic := newWorkspace(), &workspace.Workspace{}
+	collector, err := datacollector.New(datacollector.Config{
+		WorkspaceID: workspace.DefaultID, Key: secret.New(workspace.DefaultKey), URI: "http://127.0.0.1",
+		HTTP: &http.Client{Transport: fault.Transport(classic)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	source := 0
+	for i := range n {
+		source += len(g.Event(i))
+	}
+	mean := func(sink pipeline.Sink, ws *workspace.Workspace) (bytes int) {
+		var batch []pipeline.Record
+		for i := range n {
+			row, _, err := sink.Limits().Conform(g.Event(i))
+			if err != nil {
+				t.Fatal(err)
+			}
+			batch = append(batch, pipeline.Record{ID: g.ID(i), Raw: row})
+		}
+		if err := sink.Write(t.Context(), stream, batch); err != nil {
+			t.Fatal(err)
+		}
+		for _, row := range ws.Table(stream).Rows() {
+			for name, value := range row {
+				if name != "Type" { // which is not charged
+					bytes += len(value)
+				}
+			}
+		}
+		return bytes / n
+	}
+	rule, plain := mean(open(t, ruled, nil), ruled), mean(collector, classic)
+	t.Logf("an event has %d bytes of JSON; its row %d by the Data Collector API, %d by the Logs Ingestion API", source/n, plain, rule)
+	if most := source / n * 11 / 10; plain > most || rule > most || plain == 0 {
+		t.Errorf("a row has more than %d bytes: docs/cost.md says that it has less", most)
 	}
 }
