@@ -35,7 +35,8 @@ FAIL with the remedy, or skipped where it needs something that failed.
                (scope sp:trigger-service-invocation-status:read)
   state        checkpoints can be kept: a probe is written, read and removed
   checkpoint   the checkpoint of each stream can be read, and how far it is
-  workspace    CUSTOMER_ID and SHARED_KEY are accepted
+  workspace    CUSTOMER_ID and SHARED_KEY are accepted, or the data collection rule
+               takes this identity and has every stream
   clock        this machine's clock agrees with theirs
 
 Nothing is ingested and no checkpoint is changed.

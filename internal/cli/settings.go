@@ -32,7 +32,7 @@ environment already wins over the file, a flag wins over both.`
 func (f *settingsFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.file, "settings", "", "read settings from this `file`, a local.settings.json; values in the environment win")
-	flags.StringVar(&f.ingestionAPI, "ingestion-api", "", "destination instead of INGESTION_API: `ndjson` (lines of JSON, to look first) or DataCollector")
+	flags.StringVar(&f.ingestionAPI, "ingestion-api", "", "destination instead of INGESTION_API: `ndjson` (lines of JSON, to look first), DataCollector or LogsIngestion")
 	flags.StringVar(&f.state, "state", "", "where checkpoints are, instead of STATE_URL: file:///dir or azblob://container, as a `url`")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "log what happens to stderr, as LOG_LEVEL=debug does")
 }

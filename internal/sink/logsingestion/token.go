@@ -68,19 +68,24 @@ func (t *tokens) get(ctx context.Context, refused, claims string) (string, error
 	return t.current.Token, nil
 }
 
+// address is a URL with a query, which must not be shown.
+var address = regexp.MustCompile(`(https?://[^\s"?]+)\?[^\s"]*`)
+
 // explain classifies what a credential says. The texts of the SDK go on for many
 // lines, with the bodies of answers: the first is enough.
 func (t *tokens) explain(err error) error {
 	text := err.Error()
 	var (
 		failed   *azidentity.AuthenticationFailedError
-		address  *url.Error
+		request  *url.Error
 		terminal bool
 	)
-	if errors.As(err, &address) {
-		text = address.Err.Error()
+	if errors.As(err, &request) {
+		text = request.Err.Error()
 	}
 	text, _, _ = strings.Cut(strings.TrimSpace(text), "\n")
+	text, _, _ = strings.Cut(text, "To troubleshoot, visit")
+	text = strings.TrimRight(address.ReplaceAllString(text, "$1"), " .")
 	var final interface{ NonRetriable() }
 	switch {
 	case errors.As(err, &failed):

@@ -186,6 +186,10 @@ func TestNoToken(t *testing.T) {
 		"bad_identity": {&azidentity.AuthenticationFailedError{RawResponse: &http.Response{StatusCode: http.StatusBadRequest, Status: "400 Bad Request", Header: http.Header{}, Body: http.NoBody}}, "permanent", "authentication failed"},
 		"busy":         {&azidentity.AuthenticationFailedError{RawResponse: &http.Response{StatusCode: http.StatusServiceUnavailable, Header: http.Header{}, Body: http.NoBody}}, "retryable", "no token"},
 		"network":      {errors.New(long), "retryable", "first line"},
+		"address": {
+			errors.New(`Get "http://127.0.0.1:1/msi?resource=canary": connection refused. To troubleshoot, visit https://aka.ms/x?canary`), "retryable",
+			`Get "http://127.0.0.1:1/msi": connection refused: give the function app`,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := with(t, newWorkspace(), &scripted{err: c.err}).Write(t.Context(), stream, batch(1))
