@@ -89,6 +89,7 @@ and run for instance "./idnsentinel check" and "./idnsentinel poll" there.`,
 	}
 	cmd.Flags().StringVar(&cfg.TenantAddr, "tenant", "127.0.0.1:7801", "address of the tenant")
 	cmd.Flags().StringVar(&cfg.WorkspaceAddr, "workspace", "127.0.0.1:7802", "address of the workspace")
+	cmd.Flags().BoolVar(&cfg.Rule, "rule", false, "write through a data collection rule (Logs Ingestion API) with a managed identity, instead of with a workspace key")
 	cmd.Flags().StringVar(&state, "state", os.TempDir()+"/idn-sentinel-state", "folder for the state, named in the settings")
 	cmd.Flags().Int64Var(&cfg.Seed, "seed", 1, "seed of the synthetic data")
 	cmd.Flags().DurationVar(&cfg.Past, "past", 2*time.Hour, "how long ago the events begin")

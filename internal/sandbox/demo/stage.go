@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,8 +31,10 @@ type Stage struct {
 	Generator *synth.Generator
 	Events    int // how many the generator will have made when it ends
 
-	tenantURL, workspaceURL string
-	servers                 []*http.Server
+	// tenantURL, workspaceURL and identityURL are where they are; the last one is empty
+	// if the workspace takes a key.
+	tenantURL, workspaceURL, identityURL string
+	servers                              []*http.Server
 }
 
 // StageConfig says what data the tenant has. Everything in it is synthetic.
@@ -43,6 +46,9 @@ type StageConfig struct {
 	Rate float64
 	// TenantAddr and WorkspaceAddr are where to listen; "" means a free port.
 	TenantAddr, WorkspaceAddr string
+	// Rule has the workspace written through a data collection rule with a managed
+	// identity, which is served too, instead of with a key.
+	Rule bool
 }
 
 // NewStage starts the stand-ins. Close stops them.
@@ -63,6 +69,10 @@ func NewStage(ctx context.Context, cfg StageConfig) (*Stage, error) {
 	var err error
 	if s.tenantURL, err = s.serve(ctx, cfg.TenantAddr, s.Tenant); err == nil {
 		s.workspaceURL, err = s.serve(ctx, cfg.WorkspaceAddr, s.Workspace)
+	}
+	if err == nil && cfg.Rule {
+		s.Workspace.Rules = map[string]*workspace.Rule{workspace.DefaultRule: workspace.NewRule()}
+		s.identityURL, err = s.serve(ctx, "", workspace.Identity())
 	}
 	if err != nil {
 		s.Close()
@@ -113,17 +123,28 @@ func (s *Stage) Close() {
 // Settings are the app settings with which the connector works on this stage,
 // keeping its state in dir, as NAME=value.
 func (s *Stage) Settings(dir string) []string {
-	return []string{
-		"SAILPOINT_BASE_URL=" + s.tenantURL,
-		"CLIENT_ID=" + clientID,
-		"CLIENT_SECRET=" + clientSecret,
+	destination := []string{
 		"CUSTOMER_ID=" + workspace.DefaultID,
 		"SHARED_KEY=" + workspace.DefaultKey,
 		"logAnalyticsUri=" + s.workspaceURL,
+	}
+	if s.identityURL != "" {
+		destination = []string{
+			"LOGS_INGESTION_ENDPOINT=" + s.workspaceURL,
+			"DCR_IMMUTABLE_ID=" + workspace.DefaultRule,
+			"IDENTITY_ENDPOINT=" + s.identityURL + "/msi/token",
+			"IDENTITY_HEADER=" + workspace.IdentityHeader,
+		}
+	}
+	return slices.Concat([]string{
+		"SAILPOINT_BASE_URL=" + s.tenantURL,
+		"CLIENT_ID=" + clientID,
+		"CLIENT_SECRET=" + clientSecret,
+	}, destination, []string{
 		"STATE_URL=file://" + dir,
 		"INITIAL_LOOKBACK=24h",
 		"SETTLE_DELAY=2s", // the stand-in indexes at once
-	}
+	})
 }
 
 // Audit compares the events that the tenant shows up to the newest delivered
