@@ -14,10 +14,11 @@
 //
 // Everything of the connector is real, from app.Open on: pipeline, source,
 // sink, ledger, checkpoint, quarantine, spool, retry, rate limit. Around it are
-// the stand-in tenant and workspace and a store in memory. Between the
-// connector and these stand two doors, one for HTTP and one for the store: they
-// take some virtual time for each operation, let it fail to the seed's dice,
-// and watch what has effect.
+// the stand-in tenant and workspace and a store in memory; the workspace is
+// written through the Data Collector API or, with [Options.Rule], through the
+// Logs Ingestion API. Between the connector and these stand two doors, one for
+// HTTP and one for the store: they take some virtual time for each operation,
+// let it fail to the seed's dice, and watch what has effect.
 //
 // No two operations take the same time: so only one goroutine runs at any
 // virtual instant, and the order of things depends on the seed alone, whatever

@@ -33,7 +33,7 @@ func (h *httpDoor) RoundTrip(req *http.Request) (*http.Response, error) {
 	sink := req.URL.Host != tenantHost
 	name := fmt.Sprintf("http/%d%s", inst.id, req.URL.Path)
 	if sink {
-		name += "/" + req.Header.Get("Log-Type")
+		name += "/" + streamOf(req)
 	}
 	if inst.died() {
 		return nil, errDead
@@ -76,7 +76,7 @@ func (h *httpDoor) RoundTrip(req *http.Request) (*http.Response, error) {
 	if late {
 		return nil, timeout{}
 	}
-	if acked != nil && err == nil && resp.StatusCode == http.StatusOK && (bad == "" || bad == fault.Slow) {
+	if acked != nil && err == nil && acknowledges(resp.StatusCode) && (bad == "" || bad == fault.Slow) {
 		w.acknowledged(acked)
 	}
 	return resp, err

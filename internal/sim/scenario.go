@@ -3,12 +3,14 @@ package sim
 import (
 	"bytes"
 	"math/rand/v2"
+	"net/url"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
 	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/synth"
+	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/workspace"
 )
 
 // scenario is what a seed decides before anything runs.
@@ -278,6 +280,10 @@ func (w *world) settings(n int64) config.Settings {
 		DataCollector:   collector(),
 		InitialLookback: 6 * time.Hour, SettleDelay: 30 * time.Second, RunBudget: w.budget,
 		AuditAges: w.plan.ages, LedgerKeep: 24 * time.Hour, Health: w.health,
+	}
+	if w.o.Rule {
+		s.IngestionAPI = config.UseLogsIngestion
+		s.LogsIngestion = config.LogsIngestion{Endpoint: &url.URL{Scheme: "https", Host: ruleHost}, RuleID: workspace.DefaultRule}
 	}
 	if w.o.off(Restart) {
 		return s

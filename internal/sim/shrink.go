@@ -16,6 +16,9 @@ func (o Options) Command(seed int64) string {
 		}
 		b += " -off=" + strings.Join(names, ",")
 	}
+	if o.Rule {
+		b += " -rule"
+	}
 	if o.MaxEvents > 0 {
 		b += fmt.Sprintf(" -events=%d", o.MaxEvents)
 	}

@@ -82,7 +82,8 @@ func newWorld(seed int64, o Options) *world {
 	}
 	w.workspace = &workspace.Workspace{
 		Compact: true, Identify: w.identify, Poison: isPoison,
-		Now: func() time.Time { return time.Now().Add(w.plan.sinkSkew) },
+		Now:   func() time.Time { return time.Now().Add(w.plan.sinkSkew) },
+		Rules: map[string]*workspace.Rule{workspace.DefaultRule: workspace.NewRule()},
 	}
 	return w
 }
@@ -103,7 +104,7 @@ func (w *world) start() *instance {
 	}
 	settings := w.settings(inst.id)
 	a, err := app.Open(settings, app.Options{
-		Log: w.log, HTTP: &http.Client{Transport: door}, Store: store, Wrap: func(r *pipeline.Runner) { w.wrap(inst, r) },
+		Log: w.log, HTTP: &http.Client{Transport: door}, Store: store, Credential: workspace.Credential{}, Wrap: func(r *pipeline.Runner) { w.wrap(inst, r) },
 	})
 	if err != nil {
 		w.mu.Lock()

@@ -24,6 +24,7 @@ var (
 	seedsFlag  = flag.Int("seeds", 0, "TestSeeds: how many seeds; 0 means a few hundred")
 	offFlag    = flag.String("off", "", "TestSeed: kinds that do not happen, with commas")
 	eventsFlag = flag.Int("events", 0, "TestSeed: how many events at the most")
+	ruleFlag   = flag.Bool("rule", false, "TestSeed, TestSeeds: through a data collection rule")
 )
 
 // play plays a seed in a bubble of its own.
@@ -39,7 +40,7 @@ func TestSeed(t *testing.T) {
 	if *defectFlag != "" {
 		o = defects()[*defectFlag]()
 	}
-	o.MaxEvents = *eventsFlag
+	o.MaxEvents, o.Rule = *eventsFlag, *ruleFlag
 	if *offFlag != "" {
 		for k := range strings.SplitSeq(*offFlag, ",") {
 			o.Off = append(o.Off, sim.Kind(k))
@@ -72,6 +73,21 @@ func TestSeeds(t *testing.T) {
 			n = few / 10
 		}
 	}
+	playMany(t, n, sim.Options{Rule: *ruleFlag})
+}
+
+// The same through a data collection rule, with tokens and compressed batches.
+func TestSeedsWithRule(t *testing.T) {
+	n := few / 4
+	if raceEnabled {
+		n = few / 20
+	}
+	playMany(t, n, sim.Options{Rule: true})
+}
+
+// playMany plays n seeds and reports the first ones that fail.
+func playMany(t *testing.T, n int, o sim.Options) {
+	t.Helper()
 	begin := time.Now()
 	var (
 		next, failures atomic.Int64
@@ -88,7 +104,7 @@ func TestSeeds(t *testing.T) {
 					if seed >= *firstFlag+int64(n) {
 						return
 					}
-					res := play(t, seed, sim.Options{})
+					res := play(t, seed, o)
 					mu.Lock()
 					total.Add(res)
 					if total.Seeds%1000 == 0 {
@@ -97,7 +113,7 @@ func TestSeeds(t *testing.T) {
 					mu.Unlock()
 					if len(res.Broken) > 0 {
 						failures.Add(1)
-						report(t, res)
+						report(t, res, o)
 					}
 				}
 			})
@@ -107,18 +123,23 @@ func TestSeeds(t *testing.T) {
 }
 
 // report shrinks a seed that failed and says how to play it again.
-func report(t *testing.T, res sim.Result) {
+func report(t *testing.T, res sim.Result, played sim.Options) {
 	t.Helper()
-	small := sim.Shrink(func(o sim.Options) sim.Result { return play(t, res.Seed, o) })
+	small := sim.Shrink(func(o sim.Options) sim.Result {
+		o.Rule = played.Rule
+		return play(t, res.Seed, o)
+	})
+	small.Options.Rule = played.Rule
 	t.Errorf("seed %d breaks:\n  %s\nplay it again with\n  %s\nshrunk to %v, at most %d events, which breaks:\n  %s\n  %s",
-		res.Seed, strings.Join(res.Broken, "\n  "), sim.Options{}.Command(res.Seed),
+		res.Seed, strings.Join(res.Broken, "\n  "), played.Command(res.Seed),
 		small.Left, small.Options.MaxEvents, strings.Join(small.Result.Broken, "\n  "), small.Options.Command(res.Seed))
 }
 
 // The course of a play depends on its seed alone.
 func TestSameSeedSameCourse(t *testing.T) {
 	for seed := *firstFlag; seed < *firstFlag+12; seed++ {
-		a, b := play(t, seed, sim.Options{}), play(t, seed, sim.Options{})
+		o := sim.Options{Rule: seed%4 == 0}
+		a, b := play(t, seed, o), play(t, seed, o)
 		if diff := cmp.Diff(a.Print, b.Print); diff != "" {
 			t.Errorf("seed %d (-first +second):\n%s", seed, diff)
 		}

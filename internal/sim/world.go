@@ -26,6 +26,7 @@ const (
 	triggersStream = "SailPointIDN_Triggers"
 
 	tenantHost = "acme.api.identitynow.com"
+	ruleHost   = "rule.westeurope-1.ingest.monitor.azure.com"
 	clientID   = "5f0c1a52-9d3e-4c7b-8a61-2e4b7d90c3f1"
 	secretText = "canary-client-secret-7e1f"
 )
@@ -44,6 +45,9 @@ func collector() config.DataCollector {
 type Options struct {
 	// Off are kinds that do not happen.
 	Off []Kind
+	// Rule has rows go through a data collection rule, with tokens, instead of to the
+	// Data Collector API.
+	Rule bool
 	// MaxEvents bounds the number of events, and of invocations; 0 means as many as the seed says.
 	MaxEvents int
 	// Trace gets the steps, as lines that a person can read. Nil means none.
@@ -160,10 +164,23 @@ func (w *world) serveWorkspace(inst *instance, rw http.ResponseWriter, r *http.R
 	w.batch = w.batch[:0]
 	answer := &statusRecorder{ResponseWriter: rw}
 	w.workspace.ServeHTTP(answer, r)
-	if answer.status != http.StatusOK {
+	if !acknowledges(answer.status) {
 		return nil
 	}
-	return w.arrive(inst, r.Header.Get("Log-Type"))
+	return w.arrive(inst, streamOf(r))
+}
+
+// acknowledges says whether a status of the workspace means that rows are stored: the
+// two APIs have one each.
+func acknowledges(status int) bool { return status == http.StatusOK || status == http.StatusNoContent }
+
+// streamOf is the stream that a request writes to.
+func streamOf(r *http.Request) string {
+	if name := r.Header.Get("Log-Type"); name != "" {
+		return name
+	}
+	_, name, _ := strings.Cut(r.URL.Path, "/streams/Custom-")
+	return name
 }
 
 type statusRecorder struct {
