@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -107,13 +108,18 @@ func (w where) remedy(e *azcore.ResponseError) string {
 	return fmt.Sprintf(": %s is wrong, expired or of another account than %s, or this machine's clock is off by more than 15 minutes", w.by, w.host)
 }
 
+// address is a URL with a query.
+var address = regexp.MustCompile(`(https?://[^\s"?]+)\?[^\s"]*`)
+
 // plain is the first line of an error without what a URL may hold.
 func plain(err error) string {
 	var u *url.Error
 	if errors.As(err, &u) {
 		err = u.Err // the outer one prints the URL, with the query of a shared access signature
 	}
-	return firstLine(err.Error())
+	// Errors of credentials have URLs in their text, and end with advice for programmers.
+	text, _, _ := strings.Cut(firstLine(err.Error()), "To troubleshoot, visit")
+	return strings.TrimRight(address.ReplaceAllString(text, "$1"), " .")
 }
 
 func firstLine(s string) string {

@@ -210,6 +210,9 @@ func TestErrors(t *testing.T) {
 		{"no identity", token(azurite.Credential{Err: errors.New("ManagedIdentityCredential: no identity\nlong body")}), []string{
 			"no token", "no identity", "AZURE_CLIENT_ID", "AZURE_STORAGE_ACCESS_KEY", "Storage Blob Data Contributor",
 		}},
+		{"identity is down", token(azurite.Credential{Err: errors.New(`Get "http://127.0.0.1/msi?resource=` + canary + `": refused. To troubleshoot, visit https://aka.ms/x`)}), []string{
+			`Get "http://127.0.0.1/msi": refused: give the app`,
+		}},
 		{"unreachable", quick(unreachable, nil), []string{"AZURE_STORAGE_BLOB_ENDPOINT", "AZURE_STORAGE_ACCOUNT_NAME", closed.Addr().String(), "connection refused"}},
 		{"unreachable with a signature", quick(sas, nil), []string{"AzureWebJobsStorage", "connection refused"}},
 	} {
