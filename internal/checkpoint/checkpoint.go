@@ -5,7 +5,7 @@
 //
 //	{"version":1,"stream":"SailPointIDN_Events","cursor":{…},
 //	 "since":"2026-09-20T00:00:00Z","through":"2026-09-24T13:08:00Z",
-//	 "audit":{"through":["2026-09-24T13:00:00Z"]},"pruned":"2026-09-24T00:01:00Z",
+//	 "audit":{"through":["2026-09-24T13:00:00Z"],"age_seconds":[300]},"pruned":"2026-09-24T00:01:00Z",
 //	 "warned":"2026-07-03T00:01:00Z","updated":"2026-09-24T13:09:02.117Z","writer":"idn-sentinel 1.0.0"}
 //
 // The cursor belongs to the source and is kept as it came, byte for byte. What

@@ -118,7 +118,7 @@ func TestSaveRefusesACursorThatIsNoJSON(t *testing.T) {
 // TestUnreadable: whatever is wrong, the stream stops, the user is told what to
 // do, and the object stays as it was.
 func TestUnreadable(t *testing.T) {
-	golden := string(readGolden(t))
+	golden := string(golden(t, "v1.json"))
 	const restore, upgrade = "restore an earlier copy", "upgrade this app"
 	for _, test := range []struct{ name, data, want string }{
 		{"empty", "", restore},
@@ -168,33 +168,38 @@ func TestStoreErrors(t *testing.T) {
 	}
 }
 
-// TestGolden keeps version 1 readable.
+// TestGolden keeps version 1 readable, with and without what was added to it.
 func TestGolden(t *testing.T) {
-	want := checkpoint.File{Stream: stream, Checkpoint: sample(), Updated: now, Writer: "idn-sentinel 1.0.0"}
-	data, err := checkpoint.Encode(want)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if *update {
-		if err := os.WriteFile(filepath.Join("testdata", "v1.json"), data, 0o600); err != nil {
+	withAges := sample()
+	withAges.Audit.AgeSeconds = []int64{300, 900}
+	for name, cp := range map[string]pipeline.Checkpoint{"v1.json": sample(), "v1-ages.json": withAges} {
+		want := checkpoint.File{Stream: stream, Checkpoint: cp, Updated: now, Writer: "idn-sentinel 1.0.0"}
+		data, err := checkpoint.Encode(want)
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	if diff := cmp.Diff(string(readGolden(t)), string(data)); diff != "" {
-		t.Errorf("Encode (-golden +got):\n%s", diff)
-	}
-	got, err := checkpoint.Decode(readGolden(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("Decode (-want +got):\n%s", diff)
+		if *update {
+			if err := os.WriteFile(filepath.Join("testdata", name), data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		stored := golden(t, name)
+		if diff := cmp.Diff(string(stored), string(data)); diff != "" {
+			t.Errorf("Encode (-%s +got):\n%s", name, diff)
+		}
+		got, err := checkpoint.Decode(stored)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("Decode %s (-want +got):\n%s", name, diff)
+		}
 	}
 }
 
-func readGolden(tb testing.TB) []byte {
+func golden(tb testing.TB, name string) []byte {
 	tb.Helper()
-	data, err := os.ReadFile(filepath.Join("testdata", "v1.json"))
+	data, err := os.ReadFile(filepath.Join("testdata", name))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -217,6 +222,7 @@ func TestRoundTrip(t *testing.T) {
 		for range rapid.IntRange(0, 3).Draw(t, "ages") {
 			audit := &want.Checkpoint.Audit
 			audit.Through = append(audit.Through, when("audited"))
+			audit.AgeSeconds = append(audit.AgeSeconds, rapid.Int64().Draw(t, "age"))
 			audit.Accepted = append(audit.Accepted, pipeline.Difference{From: when("from"), Source: rapid.Int64().Draw(t, "n")})
 		}
 		data, err := checkpoint.Encode(want)
@@ -240,7 +246,8 @@ func drawCursor(t *rapid.T) pipeline.Cursor {
 }
 
 func FuzzDecode(f *testing.F) {
-	f.Add(readGolden(f))
+	f.Add(golden(f, "v1.json"))
+	f.Add(golden(f, "v1-ages.json"))
 	f.Add([]byte(`{"version":1,"stream":"s","updated":"2026-01-01T00:00:00Z"}`))
 	f.Add([]byte(`{"version":1,"stream":"s","cursor":null,"through":"0001-01-01T00:00:00Z"}`))
 	f.Add([]byte(`{"version":2}`))

@@ -77,7 +77,7 @@ func utc(t time.Time) time.Time {
 }
 
 func auditUTC(a pipeline.Audit) pipeline.Audit {
-	out := pipeline.Audit{Undated: utc(a.Undated)}
+	out := pipeline.Audit{AgeSeconds: append([]int64(nil), a.AgeSeconds...), Undated: utc(a.Undated)}
 	for _, t := range a.Through {
 		out.Through = append(out.Through, utc(t))
 	}

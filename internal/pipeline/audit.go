@@ -28,6 +28,8 @@ type Auditing struct {
 type Audit struct {
 	// Through is, for each age, the moment up to which windows were compared.
 	Through []time.Time `json:"through,omitempty"`
+	// AgeSeconds are these ages. Checkpoints of the first versions lack them.
+	AgeSeconds []int64 `json:"age_seconds,omitempty"`
 	// Accepted are windows whose counts still differed after they were read again.
 	Accepted []Difference `json:"accepted,omitempty"`
 	// Undated is when records without an event time were last looked for.
@@ -80,8 +82,16 @@ func (t *run) audit(ctx context.Context) error {
 	case err != nil:
 		return err
 	}
-	t.next.Audit.Through = through
+	t.next.Audit.Through, t.next.Audit.AgeSeconds = through, seconds(t.Auditing.Ages)
 	return t.moveCheckpoint(ctx)
+}
+
+func seconds(ages []time.Duration) []int64 {
+	out := make([]int64, len(ages))
+	for i, age := range ages {
+		out[i] = int64(age / time.Second)
+	}
+	return out
 }
 
 // auditError is a failure to ask the source.
@@ -101,15 +111,12 @@ func (t *run) due(now time.Time) (from time.Time, through []time.Time) {
 	if t.forgotten(start) {
 		start = now.Add(-a.Keep).Truncate(a.Window).Add(a.Window)
 	}
-	through = slices.Clone(t.saved.Audit.Through)
-	for len(through) < len(a.Ages) {
-		through = append(through, start)
-	}
-	through = through[:len(a.Ages)]
 	dueAge := -1
+	through = make([]time.Time, len(a.Ages))
 	until := make([]time.Time, len(a.Ages))
 	for i, age := range a.Ages {
-		if through[i].Before(start) {
+		through[i] = t.audited(i)
+		if through[i].Before(start) || through[i].After(now.Add(-age)) { // too young: the clock was ahead
 			through[i] = start
 		}
 		until[i] = now.Add(-age)
@@ -131,6 +138,25 @@ func (t *run) due(now time.Time) (from time.Time, through []time.Time) {
 		}
 	}
 	return from, through
+}
+
+// audited is the moment up to which windows were compared when they were as old
+// as the i-th age, or older; zero if none were. The ages may be others than those of the
+// last audit: what was looked at when it was younger has to be looked at again.
+func (t *run) audited(i int) (through time.Time) {
+	saved := t.saved.Audit
+	if len(saved.AgeSeconds) != len(saved.Through) {
+		if i < len(saved.Through) { // of a first version
+			through = saved.Through[i]
+		}
+		return through
+	}
+	for j, age := range saved.AgeSeconds {
+		if age >= int64(t.Auditing.Ages[i]/time.Second) && saved.Through[j].After(through) {
+			through = saved.Through[j]
+		}
+	}
+	return through
 }
 
 // forgotten reports whether the ledger may have pruned the window that begins then.

@@ -164,6 +164,75 @@ func TestAuditFindsLateEvents(t *testing.T) {
 	}
 }
 
+// The setting may change between two runs: windows that were compared when they
+// were young are compared again at the age that counts now.
+func TestAuditAgesChange(t *testing.T) {
+	minutes := func(ages ...int) (out []time.Duration) {
+		for _, age := range ages {
+			out = append(out, time.Duration(age)*time.Minute)
+		}
+		return out
+	}
+	for name, ages := range map[string]struct{ before, after []time.Duration }{
+		"older":                 {minutes(5), minutes(60)},
+		"the younger left out":  {minutes(5, 15, 60), minutes(60)},
+		"older, younger stay":   {minutes(5, 15), minutes(5, 15, 60)},
+		"one between":           {minutes(5, 120), minutes(5, 60, 120)},
+		"from none":             {nil, minutes(60)},
+		"of a first version":    {minutes(5, 15), minutes(5, 15, 60)},
+		"all others, and older": {minutes(5, 10), minutes(30, 60)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := newArchive(t)
+				for i := range 360 {
+					a.add(a.begin.Add(time.Duration(i)*10*time.Second), 0)
+				}
+				id := a.add(a.begin.Add(7*time.Minute), 40*time.Minute)
+				a.auditing.Ages = ages.before
+				a.live(35 * time.Minute)
+				if name == "of a first version" {
+					a.checkpoint.Audit.AgeSeconds = nil
+				}
+				a.auditing.Ages = ages.after
+				<-time.After(3 * time.Hour) // nothing runs
+				a.live(2 * time.Hour)
+				if n := a.times(id); n != 1 {
+					t.Errorf("the late event was delivered %d times", n)
+				}
+				counts := a.counts
+				a.live(2 * time.Hour)
+				if most := 2 * (12 + 4 + 2 + 2); a.counts-counts > most {
+					t.Errorf("%d counts in two hours, want at most %d", a.counts-counts, most)
+				}
+				a.complete()
+			})
+		})
+	}
+}
+
+// A clock that was ahead for a while leaves marks in the future. They don't keep
+// windows from being compared.
+func TestAuditAfterClockWasAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newArchive(t)
+		for i := range 360 {
+			a.add(a.begin.Add(time.Duration(i)*10*time.Second), 0)
+		}
+		id := a.add(a.begin.Add(7*time.Minute), 10*time.Minute)
+		a.live(12 * time.Minute)
+		for i := range a.checkpoint.Audit.Through {
+			a.checkpoint.Audit.Through[i] = time.Now().Add(24 * time.Hour).Truncate(window)
+		}
+		a.checkpoint.Through = time.Now().Add(24 * time.Hour)
+		a.live(time.Hour)
+		if n := a.times(id); n != 1 {
+			t.Errorf("the late event was delivered %d times", n)
+		}
+		a.complete()
+	})
+}
+
 // What is complete costs a handful of counts an hour, and no re-read.
 func TestAuditOfCompleteDay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
