@@ -76,9 +76,9 @@ type stream struct {
 	// window is the width of its ledger's windows: what one read of the source
 	// spans should touch few of them.
 	window time.Duration
-	// forgets is set when the source drops its records before a sink that is down
-	// may be back.
-	forgets bool
+	// forgets is when the source drops its records, which may be before a sink that
+	// is down is back; 0 if it does not.
+	forgets time.Duration
 	// startAt gives the cursor in front of a moment. Nil if the source has none.
 	startAt func(time.Time) pipeline.Cursor
 }
@@ -118,7 +118,7 @@ func newStreams(c *sailpoint.Client) []stream {
 	events := c.Events()
 	return []stream{
 		{source: events, window: 5 * time.Minute, startAt: events.StartAt},
-		{source: c.Triggers(), window: 24 * time.Hour, forgets: true}, // each sweep spans two days
+		{source: c.Triggers(), window: 24 * time.Hour, forgets: sailpoint.TriggersRemembered}, // each sweep spans two days
 	}
 }
 
@@ -158,8 +158,8 @@ func (a *App) runner(s stream) *pipeline.Runner {
 		Log:      a.options.Log,
 		Progress: a.options.Progress,
 	}
-	if s.forgets {
-		r.Spool = spool.New(a.store, tenant)
+	if s.forgets > 0 {
+		r.Spool, r.Remembers = spool.New(a.store, tenant), s.forgets
 	}
 	if a.options.Wrap != nil {
 		a.options.Wrap(r)

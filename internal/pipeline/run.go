@@ -27,6 +27,7 @@ type run struct {
 
 	rows      []Record // conformed, in order, not yet sent
 	rowBytes  int
+	lastPage  int        // of that, from the last page
 	originals []original // of rows that were changed
 	settled   []Record   // not to be sent: in quarantine instead
 	since     time.Time  // when the oldest of them was gathered
@@ -57,6 +58,7 @@ func (t *run) all(ctx context.Context) (State, error) {
 		return t.outcome(ctx, err)
 	}
 	t.next, t.limits, t.ledger = t.saved, t.Sink.Limits(), t.OpenLedger()
+	t.warnOfGap()
 	if err := t.drainSpool(ctx); err != nil {
 		return t.outcome(ctx, err)
 	}
@@ -74,6 +76,16 @@ func (t *run) all(ctx context.Context) (State, error) {
 		}
 	}
 	return state, err
+}
+
+// warnOfGap says that the source may have forgotten records that nobody has read.
+func (t *run) warnOfGap() {
+	last := t.saved.Through
+	if t.Remembers == 0 || last.IsZero() || time.Since(last) <= t.Remembers {
+		return
+	}
+	t.warn(fmt.Sprintf("the source keeps records for %.0f h and was last read to its end at %s: some that came behind that may be lost; "+
+		"an alert on lag_seconds of the health table tells of it in time", t.Remembers.Hours(), last.UTC().Format(time.RFC3339)))
 }
 
 // tail walks the stream from the checkpoint to its end. The next pages are
@@ -113,7 +125,7 @@ func (t *run) tail(ctx context.Context) (State, error) {
 		if err := t.gather(ctx, f.page); err != nil {
 			return t.outcome(ctx, err)
 		}
-		if f.page.More && t.rowBytes < t.batchBytes() && time.Since(t.since) < gatherFor {
+		if f.page.More && t.room() && time.Since(t.since) < gatherFor {
 			continue
 		}
 		if err := t.flush(ctx); err != nil {
@@ -184,10 +196,12 @@ func (t *run) gather(ctx context.Context, page Page) error {
 	if !t.dirty {
 		t.since = time.Now()
 	}
+	before := t.rowBytes
 	known, err := t.take(ctx, page.Records)
 	if err != nil {
 		return err
 	}
+	t.lastPage = t.rowBytes - before
 	t.report.Fetched += int64(len(page.Records))
 	t.report.Duplicates += int64(known)
 	t.next.Cursor, t.dirty = page.Next, true
@@ -250,6 +264,15 @@ func (t *run) reject(rec Record, why Reason, detail string) {
 	t.originals = append(t.originals, original{rec, why, detail})
 	t.settled = append(t.settled, rec)
 	t.report.Quarantined++
+}
+
+// room reports whether another page like the last one can be gathered. A flush
+// fills as many batches as may be on their way at a time, and nearly: a page too many
+// would go out as a small batch behind them. It is bounded for the sake of memory.
+func (t *run) room() bool {
+	batch := t.batchBytes()
+	batches := min(t.limits.Parallel, gatherBytes/batch)
+	return t.rowBytes+t.lastPage <= batch*max(batches, 1)
 }
 
 // batchBytes is the size of a batch as the sink sees it now: it may have learned.

@@ -23,6 +23,9 @@ type Runner struct {
 	// Spool, if set, takes what the sink does not, so that the checkpoint can move
 	// on before the source forgets. The run counts as failed all the same.
 	Spool Spool
+	// Remembers is how long the source keeps a record; 0 means for ever. A run that
+	// comes later than that after the last that read to the end warns of what may be lost.
+	Remembers time.Duration
 	// Auditing says how closed windows are audited; the zero value audits nothing.
 	Auditing Auditing
 	Retry    retry.Policy
@@ -41,6 +44,8 @@ const (
 	// gatherFor is how long pages are gathered, at the most, before a batch that is
 	// not full is sent. It is less where the whole run has little time.
 	gatherFor = 10 * time.Second
+	// gatherBytes is how much is gathered, at the most, to fill several batches.
+	gatherBytes = 14 << 20
 )
 
 // Run does one run: it delivers what the source has until nothing is left, the

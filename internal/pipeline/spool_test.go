@@ -147,3 +147,44 @@ func TestSpoolIsNotForTheLedger(t *testing.T) {
 		}
 	})
 }
+
+// Who reads a source too seldom that forgets is told, until it was read to its end again.
+func TestRunsTooFarApart(t *testing.T) {
+	for name, test := range map[string]struct {
+		remembers, pause time.Duration
+		warned           bool
+	}{
+		"in time":                 {24 * time.Hour, 23 * time.Hour, false},
+		"too late":                {24 * time.Hour, 25 * time.Hour, true},
+		"a source that remembers": {0, 1000 * time.Hour, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 5)
+				run := func() pipeline.Report {
+					r := w.runner()
+					r.Remembers = test.remembers
+					return r.Run(t.Context())
+				}
+				warned := func(rep pipeline.Report) bool {
+					return len(rep.Warnings) == 1 && strings.Contains(rep.Warnings[0], "may be lost") && strings.Contains(rep.Warnings[0], "for 24 h")
+				}
+				if rep := run(); rep.State != pipeline.Drained || len(rep.Warnings) != 0 {
+					t.Errorf("the first run: %+v", rep)
+				}
+				<-time.After(test.pause)
+				w.onFetch = func(int) error { return errors.New("down") }
+				if rep := run(); rep.State != pipeline.Failed || warned(rep) != test.warned {
+					t.Errorf("a run that fails: %+v", rep)
+				}
+				w.onFetch = nil
+				if rep := run(); rep.State != pipeline.Drained || warned(rep) != test.warned {
+					t.Errorf("the run behind the pause: %+v", rep)
+				}
+				if rep := run(); rep.State != pipeline.Drained || len(rep.Warnings) != 0 {
+					t.Errorf("the next run: %+v", rep)
+				}
+			})
+		})
+	}
+}

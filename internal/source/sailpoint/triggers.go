@@ -11,6 +11,10 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
 
+// TriggersRemembered is how long the service keeps an invocation after its end;
+// failed ones twice as long.
+const TriggersRemembered = 24 * time.Hour
+
 const (
 	// triggersPage is the largest page of the status endpoint.
 	triggersPage = 250
