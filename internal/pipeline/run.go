@@ -27,7 +27,6 @@ type run struct {
 
 	rows      []Record // conformed, in order, not yet sent
 	rowBytes  int
-	lastPage  int        // of that, from the last page
 	originals []original // of rows that were changed
 	settled   []Record   // not to be sent: in quarantine instead
 	since     time.Time  // when the oldest of them was gathered
@@ -125,7 +124,7 @@ func (t *run) tail(ctx context.Context) (State, error) {
 		if err := t.gather(ctx, f.page); err != nil {
 			return t.outcome(ctx, err)
 		}
-		if f.page.More && t.room() && time.Since(t.since) < gatherFor {
+		if f.page.More && t.rowBytes < t.batchBytes() && time.Since(t.since) < gatherFor {
 			continue
 		}
 		if err := t.flush(ctx); err != nil {
@@ -196,12 +195,10 @@ func (t *run) gather(ctx context.Context, page Page) error {
 	if !t.dirty {
 		t.since = time.Now()
 	}
-	before := t.rowBytes
 	known, err := t.take(ctx, page.Records)
 	if err != nil {
 		return err
 	}
-	t.lastPage = t.rowBytes - before
 	t.report.Fetched += int64(len(page.Records))
 	t.report.Duplicates += int64(known)
 	t.next.Cursor, t.dirty = page.Next, true
@@ -264,15 +261,6 @@ func (t *run) reject(rec Record, why Reason, detail string) {
 	t.originals = append(t.originals, original{rec, why, detail})
 	t.settled = append(t.settled, rec)
 	t.report.Quarantined++
-}
-
-// room reports whether another page like the last one can be gathered. A flush
-// fills as many batches as may be on their way at a time, and nearly: a page too many
-// would go out as a small batch behind them. It is bounded for the sake of memory.
-func (t *run) room() bool {
-	batch := t.batchBytes()
-	batches := min(t.limits.Parallel, gatherBytes/batch)
-	return t.rowBytes+t.lastPage <= batch*max(batches, 1)
 }
 
 // batchBytes is the size of a batch as the sink sees it now: it may have learned.
