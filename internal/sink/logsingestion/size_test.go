@@ -192,7 +192,7 @@ func BenchmarkWrite(b *testing.B) {
 // docs/cost.md counts an event with the size of its JSON. What is charged are the
 // values of its row, which come to about as much at the most, whichever way it takes.
 func TestRowBytes(t *testing.T) {
-	const n = 2000
+	const n = 500
 	g := synth.New(synth.Options{Seed: 1, Start: time.Now().Add(-time.Hour), Rate: 1})
 	ruled, classic := newWorkspace(), &workspace.Workspace{}
 	collector, err := datacollector.New(datacollector.Config{
