@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"iter"
 	"strings"
 	"time"
 
@@ -34,19 +35,43 @@ func (a *App) lookInWorkspace(r *pipeline.Runner, s stream, q *Question) error {
 	var written map[time.Time]time.Time // by start of the window
 	q.Unsettled = func(ctx context.Context, from, _ time.Time) (bool, error) {
 		if written == nil {
-			written = map[time.Time]time.Time{}
-			known := ledger.Open(ledger.Config{Store: a.store, Tenant: a.settings.Tenant, Stream: s.source.Stream(), Window: s.window})
-			for w, err := range known.Windows(ctx) {
+			times := map[time.Time]time.Time{}
+			for w, err := range a.windows(ctx, s) {
 				if err != nil {
 					return false, err
 				}
-				written[w.Start.UTC()] = w.Modified
+				times[w.Start.UTC()] = w.Modified
 			}
+			written = times
 		}
 		at, ok := written[from.UTC()]
 		return ok && time.Since(at) < q.Settle, nil
 	}
 	return nil
+}
+
+// windows lists the windows of a stream's ledger, with the moments at which the
+// connector last wrote to them.
+func (a *App) windows(ctx context.Context, s stream) iter.Seq2[ledger.Window, error] {
+	return ledger.Open(ledger.Config{Store: a.store, Tenant: a.settings.Tenant, Stream: s.source.Stream(), Window: s.window}).Windows(ctx)
+}
+
+// writtenSince reports whether a window that begins in [from, to) was written to
+// after a moment.
+func (a *App) writtenSince(ctx context.Context, name string, from, to, moment time.Time) (bool, error) {
+	s, err := a.stream(name)
+	if err != nil {
+		return false, err
+	}
+	for w, err := range a.windows(ctx, s) {
+		if err != nil {
+			return false, err
+		}
+		if !w.Start.Before(from) && w.Start.Before(to) && w.Modified.After(moment) {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // reader is the client that asks the workspace.

@@ -6,11 +6,10 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/go-json-experiment/json"
-
 	"github.com/idn-sentinel/idn-sentinel/internal/checkpoint"
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/readback"
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
 )
 
@@ -22,15 +21,7 @@ const (
 	readBackAge = 24 * time.Hour
 	// readBackAgain is when one that was not possible is tried again.
 	readBackAgain = time.Hour
-	// markVersion is the version of a mark.
-	markVersion = 1
 )
-
-// mark is how far a stream was read back. It is kept at {tenant}/readback/{stream}.json.
-type mark struct {
-	Version int       `json:"version"`
-	Through time.Time `json:"through"`
-}
 
 // daily is what this process knows about the read-back of a stream.
 type daily struct {
@@ -89,6 +80,12 @@ func (a *App) readBackOf(ctx context.Context, name string, d *daily) (warning st
 		return "", nil
 	}
 	to = d.through.Add(readBackEvery) // after a pause: a day at a time
+	if fresh, err := a.writtenSince(ctx, name, d.through, to, time.Now().Add(-DefaultSettle)); err != nil || fresh {
+		// What was sent just now, for instance behind a pause, the workspace may not show
+		// yet. Windows that can't be judged would be passed over.
+		d.next = time.Now().Add(DefaultSettle)
+		return "", err
+	}
 	repair := a.settings.ReadBack.Daily == config.RepairReadBack
 	done, err := a.Audit(ctx, name, Question{
 		Inspection: pipeline.Inspection{From: d.through, To: to, Repair: repair},
@@ -101,10 +98,13 @@ func (a *App) readBackOf(ctx context.Context, name string, d *daily) (warning st
 		return "", errors.New(orElse(done.Error, "it was cut short"))
 	case done.Missing > 0 && repair:
 		warning = fmt.Sprintf("the workspace lacked %d of %d events of the day from %s; they were sent again", done.Missing, done.Source, d.through.Format(time.RFC3339))
+		if done.Refused > 0 {
+			warning += fmt.Sprintf(", but %d of them were refused and are in quarantine", done.Refused)
+		}
 	case done.Missing > 0:
 		warning = fmt.Sprintf("the workspace lacks %d of %d events of the day from %s: idnsentinel audit --workspace --repair sends them again, READ_BACK=repair does so every day", done.Missing, done.Source, d.through.Format(time.RFC3339))
 	}
-	data, err := json.Marshal(mark{Version: markVersion, Through: to})
+	data, err := readback.EncodeMark(readback.Mark{Through: to})
 	if err != nil {
 		return "", err
 	}
@@ -131,12 +131,12 @@ func (a *App) loadMark(ctx context.Context, name, key string, d *daily) error {
 	if err != nil {
 		return err
 	}
-	var m mark
-	switch err := json.Unmarshal(o.Data, &m); {
-	case err != nil || m.Version < 1 || m.Through.IsZero():
-		return fmt.Errorf("%q is damaged: delete it, then the read-back begins again with the stream", key)
-	case m.Version > markVersion:
-		return fmt.Errorf("%q was written by a newer version: upgrade the app", key)
+	m, err := readback.DecodeMark(o.Data)
+	switch {
+	case errors.Is(err, readback.ErrNewer):
+		return fmt.Errorf("%q: %w: upgrade this app to at least that version; it was left as it is", key, err)
+	case err != nil:
+		return fmt.Errorf("%q is damaged: %w: delete it, then the read-back begins again with the stream", key, err)
 	}
 	d.through, d.etag = m.Through, o.ETag
 	return nil

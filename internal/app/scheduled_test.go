@@ -91,6 +91,36 @@ func TestDailyReadBack(t *testing.T) {
 	}
 }
 
+// Behind a pause a run delivers days at once. They are looked for once the workspace
+// has had the time to show them, and not passed over because it had not.
+func TestReadBackBehindAPause(t *testing.T) {
+	for _, daily := range []config.DailyReadBack{config.ReportReadBack, config.RepairReadBack} {
+		t.Run(string(daily), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newScene()
+				s.settings.ReadBack = config.ReadBack{WorkspaceID: workspace.DefaultID, URL: &url.URL{Scheme: "http", Host: "127.0.0.1"}, Daily: daily}
+				begin := time.Now()
+				for i := range 300 {
+					s.tenant.AddEvent(fmt.Appendf(nil, `{"id":"e%d","created":%q}`, i, begin.Add(time.Duration(i)*10*time.Minute).Format(time.RFC3339)), time.Time{})
+				}
+				s.workspace.Queries.Lost = func(table string, i int, row workspace.Row) bool {
+					return table == events && row["id_s"] == "e70" && i < 300
+				}
+				s.live(t, time.Hour)
+				<-time.After(52 * time.Hour)
+				warnings := s.live(t, time.Hour)
+				if len(warnings) != 1 || !strings.Contains(warnings[0], "1 of 1") {
+					t.Errorf("warnings %q, want one", warnings)
+				}
+				want := map[config.DailyReadBack]int{config.ReportReadBack: 1, config.RepairReadBack: 2}[daily]
+				if n := s.workspace.Table(events).IDs()["e70"]; n != want {
+					t.Errorf("the lost event was sent %d times, want %d", n, want)
+				}
+			})
+		})
+	}
+}
+
 func TestReadBackMarkIsDamaged(t *testing.T) {
 	for name, test := range map[string]struct{ data, says string }{
 		"no JSON": {`{`, "is damaged"},
