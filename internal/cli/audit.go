@@ -245,8 +245,14 @@ func (j *judged) judge(done app.Audit, err error, c *audit) {
 	case err != nil:
 		j.Verdict, j.Why = verdictUnknown, err.Error()
 	case left > 0:
+		n := 0
+		for _, w := range j.Windows {
+			if missing(w) {
+				n++
+			}
+		}
 		j.Verdict = verdictIncomplete
-		j.Why = fmt.Sprintf("%d of %d records are missing, in %s", left, j.Source, windows(len(j.Windows)))
+		j.Why = fmt.Sprintf("%d of %d records are missing, in %s", left, j.Source, windows(n))
 		if !c.repair {
 			j.Why += "; --repair delivers them"
 		}

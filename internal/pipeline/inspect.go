@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -87,6 +88,20 @@ type inspection struct {
 	Inspection
 	src   Auditable
 	proof *Proof
+	known *asked // the ledger
+}
+
+// asked is a ledger that notes whether it could not answer: then nobody knows
+// what is missing.
+type asked struct {
+	Ledger
+	failed bool
+}
+
+func (a *asked) Claim(ctx context.Context, records []Record) ([]bool, error) {
+	fresh, err := a.Ledger.Claim(ctx, records)
+	a.failed = a.failed || err != nil
+	return fresh, err
 }
 
 func (i *inspection) all(ctx context.Context) (err error) {
@@ -100,7 +115,8 @@ func (i *inspection) all(ctx context.Context) (err error) {
 	if i.saved.Tag == "" {
 		return errors.New("there is no checkpoint: nothing of this stream was ever delivered from here, or STATE_URL names another place than the function's")
 	}
-	i.next, i.limits, i.ledger = i.saved, i.Sink.Limits(), i.OpenLedger()
+	i.known = &asked{Ledger: i.OpenLedger()}
+	i.next, i.limits, i.ledger = i.saved, i.Sink.Limits(), i.known
 	i.proof.Since, i.proof.Through = i.saved.Since, i.saved.Through
 	width := i.To.Sub(i.From)
 	if i.Each {
@@ -108,13 +124,39 @@ func (i *inspection) all(ctx context.Context) (err error) {
 	}
 	for from := i.From; from.Before(i.To); from = from.Add(width) {
 		have, want, err := i.compare(ctx, i.src, from, from.Add(width), i.differs)
+		i.proof.Delivered += have
+		i.proof.Source += want
 		if err != nil {
 			return err
 		}
-		i.proof.Delivered += have
-		i.proof.Source += want
 	}
+	return i.addAccepted(ctx)
+}
+
+// addAccepted adds the windows whose difference an earlier audit of a run has looked
+// into and accepted: they are no news, but part of the proof.
+func (i *inspection) addAccepted(ctx context.Context) error {
+	for _, d := range i.saved.Audit.Accepted {
+		same := func(c Compared) bool { return c.From.Equal(d.From) }
+		if d.From.Before(i.From) || !d.From.Before(i.To) || slices.ContainsFunc(i.proof.Windows, same) {
+			continue
+		}
+		to := d.From.Add(i.Auditing.Window)
+		have, err := i.ledger.Count(ctx, d.From, to)
+		if err != nil {
+			return err
+		}
+		i.tell(Compared{From: d.From, To: to, Source: d.Source, Delivered: have})
+	}
+	slices.SortFunc(i.proof.Windows, func(a, b Compared) int { return a.From.Compare(b.From) })
 	return nil
+}
+
+func (i *inspection) tell(c Compared) {
+	i.proof.Windows = append(i.proof.Windows, c)
+	if i.Found != nil {
+		i.Found(c)
+	}
 }
 
 // differs finds out what is missing in a window, and delivers it if asked to.
@@ -138,7 +180,7 @@ func (i *inspection) differs(ctx context.Context, from, to time.Time, have, want
 	default:
 		c.Missing, err = i.unknown(ctx, from, to)
 	}
-	if err != nil {
+	if err != nil && !i.known.failed {
 		// What could not be read or delivered is missing, as far as anybody knows.
 		c.Missing = max(c.Missing, want-have)
 	}
@@ -147,10 +189,7 @@ func (i *inspection) differs(ctx context.Context, from, to time.Time, have, want
 	if c.Unsettled {
 		i.proof.Unsettled++
 	}
-	i.proof.Windows = append(i.proof.Windows, c)
-	if i.Found != nil {
-		i.Found(c)
-	}
+	i.tell(c)
 	return err
 }
 

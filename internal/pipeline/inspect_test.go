@@ -198,6 +198,60 @@ func TestInspectFails(t *testing.T) {
 	}
 }
 
+// What the ledger can't say is not missing, as far as anybody knows.
+func TestInspectWithoutAnswer(t *testing.T) {
+	for _, repair := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			a := anHour(t)
+			a.hide(30)
+			r := a.runner()
+			open := r.OpenLedger
+			r.OpenLedger = func() pipeline.Ledger { return mute{open()} }
+			proof := r.Audit(t.Context(), pipeline.Inspection{From: a.begin, To: a.begin.Add(time.Hour), Repair: repair})
+			if proof.State != pipeline.Failed || !strings.Contains(proof.Error, "damaged") || proof.Missing != 0 {
+				t.Errorf("%+v, want it to fail and to claim nothing", proof)
+			}
+			if proof.Source != 60 || proof.Delivered != 59 {
+				t.Errorf("%d at the source, %d delivered; want what was counted, 60 and 59", proof.Source, proof.Delivered)
+			}
+		})
+	}
+}
+
+// mute is a ledger that can count, and can't read.
+type mute struct{ pipeline.Ledger }
+
+func (mute) Claim(context.Context, []pipeline.Record) ([]bool, error) {
+	return nil, errors.New("ledger window damaged")
+}
+
+// A difference that the audits of the runs have accepted is told all the same.
+func TestInspectTellsWhatWasAccepted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := anHour(t)
+		a.forget(20)
+		a.auditing.Ages = []time.Duration{5 * time.Minute}
+		a.live(time.Minute)
+		if n := len(a.checkpoint.Audit.Accepted); n != 1 {
+			t.Fatalf("%d differences accepted, want 1", n)
+		}
+		a.hide(50)
+		a.hide(10)
+		rereads := a.rereads
+		proof := a.inspect(pipeline.Inspection{})
+		early, w, late := a.window(2), a.window(4), a.window(10)
+		early.Source, early.Delivered, early.Missing = 5, 4, 1
+		w.Source, w.Delivered = 4, 5
+		late.Source, late.Delivered, late.Missing = 5, 4, 1
+		if diff := cmp.Diff([]pipeline.Compared{early, w, late}, proof.Windows); diff != "" || proof.State != pipeline.Drained || proof.Missing != 2 {
+			t.Errorf("%+v, windows (-want +got):\n%s", proof, diff)
+		}
+		if n := a.rereads - rereads; n != 2 {
+			t.Errorf("%d pages were read, want those of the two windows that are news", n)
+		}
+	})
+}
+
 func TestInspectStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := anHour(t)
