@@ -152,7 +152,7 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 	case transport.IsUnknownHost(err), transport.IsCertificate(err), errors.As(err, &redirect):
 		return fmt.Errorf("%w: check LOG_ANALYTICS_QUERY_URL, and whether this machine may go there", err)
 	}
-	return &pipeline.Retryable{Err: err}
+	return &pipeline.Retryable{Err: fmt.Errorf("%w: if that stays so, check LOG_ANALYTICS_QUERY_URL and whether this machine may go there (firewall, HTTPS_PROXY)", err)}
 }
 
 // problem is an error as the API writes it.

@@ -99,9 +99,13 @@ type world struct {
 	records   []pipeline.Record
 	last      *http.Request
 	answer    func(*http.Request) *http.Response // instead of the workspace; nil or a nil response for none
+	down      error                              // of every request
 }
 
 func (w *world) RoundTrip(req *http.Request) (*http.Response, error) {
+	if w.down != nil {
+		return nil, w.down
+	}
 	w.last = req.Clone(context.Background())
 	if w.answer != nil {
 		if resp := w.answer(req); resp != nil {
@@ -328,6 +332,18 @@ func TestErrors(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Who can't get there is told where to look.
+func TestUnreachable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(int) bool { return true })
+		w.down = errors.New("connection refused")
+		_, err := w.client("https://api.loganalytics.us").Count(t.Context(), stream, w.begin, w.begin.Add(time.Hour), window)
+		if err == nil || !strings.Contains(err.Error(), "connection refused: if that stays so, check LOG_ANALYTICS_QUERY_URL") || !strings.Contains(err.Error(), "gave up after 3 attempts") {
+			t.Errorf("%v", err)
+		}
+	})
 }
 
 // What passes is asked again, with a token of the right audience; each query spans
