@@ -30,7 +30,7 @@ import (
 const version = 1
 
 // ErrNewer says that an object was written by a newer version of the program.
-var ErrNewer = errors.New("written by a newer version")
+var ErrNewer = errors.New("written by a newer version of the connector")
 
 // Store is the spool of one tenant.
 type Store struct {
@@ -82,18 +82,31 @@ func (s *Store) Drain(ctx context.Context, stream string, write func(context.Con
 		if err != nil {
 			return fmt.Errorf("spool object %q: %w", info.Key, err)
 		}
-		if err := write(ctx, batch); err != nil {
-			return err
+		if len(batch) > 0 {
+			if err := write(ctx, batch); err != nil {
+				return err
+			}
 		}
-		// Delivered: a removal that is cut short would deliver it again.
-		done, cancel := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
-		err = s.store.Delete(done, info.Key)
-		cancel()
-		if err != nil {
-			return fmt.Errorf("drain spool of %s: %w", stream, err)
+		if err := s.remove(ctx, stream, info.Key, obj.ETag); err != nil {
+			return fmt.Errorf("drain spool of %s: delivered, but it could not be removed and will come again: %w", stream, err)
 		}
 	}
 	return nil
+}
+
+// remove removes an object whose batch was delivered. A removal that is cut short
+// would deliver it again. Where removing is not allowed at all that would go on with
+// every run: an empty batch in its place ends it.
+func (s *Store) remove(ctx context.Context, stream, key string, etag state.ETag) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
+	defer cancel()
+	err := s.store.Delete(ctx, key)
+	if err != nil {
+		if _, emptied := s.store.Put(ctx, key, Encode(stream, nil), etag); emptied == nil {
+			return nil // the next run tries again to remove it
+		}
+	}
+	return err
 }
 
 // head is the first line of an object.
@@ -116,12 +129,20 @@ type line struct {
 func Encode(stream string, batch []pipeline.Record) []byte {
 	var body bytes.Buffer
 	for _, r := range batch {
-		body.Write(marshal(line{r.ID, r.Time, len(r.Raw)}))
+		body.Write(marshal(line{r.ID, spelled(r.Time), len(r.Raw)}))
 		body.Write(r.Raw)
 		body.WriteByte('\n')
 	}
 	sum := sha256.Sum256(body.Bytes())
 	return append(marshal(head{version, stream, len(batch), hex.EncodeToString(sum[:])}), body.Bytes()...)
+}
+
+// spelled is a time that JSON can spell, or none: the ledger takes the one for the other, too.
+func spelled(t time.Time) time.Time {
+	if y := t.UTC().Year(); y < 1 || y > 9999 {
+		return time.Time{}
+	}
+	return t
 }
 
 // marshal can't fail on these types. An id may hold invalid UTF-8.
@@ -136,12 +157,18 @@ func marshal(v any) []byte {
 // Decode reads a batch. It fails on an object that is damaged, of another stream, or newer.
 func Decode(stream string, data []byte) ([]pipeline.Record, error) {
 	first, body, ok := bytes.Cut(data, []byte("\n"))
-	var h head
-	if err := json.Unmarshal(first, &h); !ok || err != nil || h.Version < 1 {
+	var v struct {
+		Version int `json:"version"`
+	}
+	if err := json.Unmarshal(first, &v); !ok || err != nil || v.Version < 1 {
 		return nil, damaged("its first line can't be read")
 	}
-	if h.Version > version {
-		return nil, fmt.Errorf("version %d: %w; upgrade the app", h.Version, ErrNewer)
+	if v.Version > version {
+		return nil, fmt.Errorf("%w (format %d, this one knows %d): upgrade this app to at least that version; the object was left as it is", ErrNewer, v.Version, version)
+	}
+	var h head
+	if err := json.Unmarshal(first, &h); err != nil {
+		return nil, damaged("its first line does not look like one")
 	}
 	if h.Stream != stream {
 		return nil, damaged(fmt.Sprintf("it belongs to %q", h.Stream))
@@ -166,5 +193,6 @@ func Decode(stream string, data []byte) ([]pipeline.Record, error) {
 }
 
 func damaged(why string) error {
-	return fmt.Errorf("is damaged (%s): restore it from a backup, or delete it and accept that its records are lost unless the source still shows them", why)
+	return fmt.Errorf("is damaged (%s): restore an earlier copy of it, or take what you need from it, which is text, and delete it: "+
+		"its records then never arrive, since they count as delivered", why)
 }

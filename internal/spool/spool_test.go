@@ -97,11 +97,13 @@ func TestClockSetBack(t *testing.T) {
 // A removal that fails is told: the batch may come again, but is never lost.
 func TestStoreFails(t *testing.T) {
 	broken := errors.New("broken")
-	for _, op := range []mem.Op{mem.List, mem.Get, mem.Put, mem.Delete} {
+	for op, want := range map[mem.Op]struct{ put, drain bool }{
+		mem.List: {true, true}, mem.Get: {false, true}, mem.Put: {true, false}, mem.Delete: {true, true},
+	} {
 		t.Run(string(op), func(t *testing.T) {
 			fail := false
 			store := &mem.Store{Before: func(o mem.Op, _ string) error {
-				if fail && o == op {
+				if fail && (o == op || op == mem.Delete && o == mem.Put) { // nor can it be emptied
 					return broken
 				}
 				return nil
@@ -113,7 +115,7 @@ func TestStoreFails(t *testing.T) {
 			fail = true
 			putErr := s.Put(t.Context(), stream, batch(3, 4))
 			drainErr := s.Drain(t.Context(), stream, func(context.Context, []pipeline.Record) error { return nil })
-			if !errors.Is(putErr, broken) && !errors.Is(drainErr, broken) {
+			if errors.Is(putErr, broken) != want.put || errors.Is(drainErr, broken) != want.drain {
 				t.Errorf("Put: %v, Drain: %v", putErr, drainErr)
 			}
 		})
@@ -126,12 +128,13 @@ func TestDecodeRefuses(t *testing.T) {
 		data []byte
 		want string
 	}{
-		"empty":          {nil, "damaged"},
-		"cut":            {good[:len(good)-5], "checksum"},
-		"one bit":        {bytes.Replace(good, []byte(`"r1"`), []byte(`"r7"`), 1), "checksum"},
-		"other stream":   {bytes.Replace(good, []byte(stream), []byte("SailPointIDN_Eventzzz"), 1), "belongs to"},
-		"newer":          {bytes.Replace(good, []byte(`"version":1`), []byte(`"version":2`), 1), "upgrade"},
-		"records differ": {bytes.Replace(good, []byte(`"records":3`), []byte(`"records":4`), 1), "instead of 4"},
+		"empty":                      {nil, "damaged"},
+		"cut":                        {good[:len(good)-5], "checksum"},
+		"one bit":                    {bytes.Replace(good, []byte(`"r1"`), []byte(`"r7"`), 1), "checksum"},
+		"other stream":               {bytes.Replace(good, []byte(stream), []byte("SailPointIDN_Eventzzz"), 1), "belongs to"},
+		"newer":                      {bytes.Replace(good, []byte(`"version":1`), []byte(`"version":2`), 1), "upgrade this app"},
+		"newer, made in another way": {[]byte("{\"version\":2,\"stream\":[1]}\n\x00"), "upgrade this app"},
+		"records differ":             {bytes.Replace(good, []byte(`"records":3`), []byte(`"records":4`), 1), "instead of 4"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -139,6 +142,50 @@ func TestDecodeRefuses(t *testing.T) {
 				t.Errorf("Decode: %v, want it to say %q", err, tt.want)
 			}
 		})
+	}
+}
+
+// Where objects can't be removed, a batch that was delivered does not come again with
+// every run, and those behind it are delivered, too.
+func TestRemovingIsForbidden(t *testing.T) {
+	forbidden := true
+	store := &mem.Store{Before: func(op mem.Op, _ string) error {
+		if forbidden && op == mem.Delete {
+			return errors.New("403 the object is immutable")
+		}
+		return nil
+	}}
+	s := spool.New(store, "acme")
+	var got []pipeline.Record
+	take := func(_ context.Context, b []pipeline.Record) error { got = append(got, b...); return nil }
+	for i := range 3 {
+		if err := s.Put(t.Context(), stream, batch(2*i, 2*i+2)); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Drain(t.Context(), stream, take); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff(batch(0, 6), got); diff != "" {
+		t.Errorf("drained (-want +got):\n%s", diff)
+	}
+	forbidden = false
+	if err := s.Drain(t.Context(), stream, take); err != nil || len(got) != 6 {
+		t.Errorf("%d records, %v", len(got), err)
+	}
+	for info, err := range store.List(t.Context(), "") {
+		t.Errorf("left: %s, %v", info.Key, err)
+	}
+}
+
+// A time that JSON can't spell is none, and nothing that ends the run.
+func TestTimeThatCannotBeSpelled(t *testing.T) {
+	want := batch(0, 1)
+	want[0].Time = time.Date(9999, 12, 31, 23, 59, 59, 0, time.FixedZone("", -3600)).UTC()
+	got, err := spool.Decode(stream, spool.Encode(stream, want))
+	want[0].Time = time.Time{}
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
 }
 
@@ -169,6 +216,7 @@ func TestGolden(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	f.Add(spool.Encode(stream, batch(0, 3)))
 	f.Add([]byte(`{"version":1}` + "\n"))
+	f.Add(spool.Encode(stream, nil))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		b, err := spool.Decode(stream, data)
 		if err != nil {
