@@ -134,6 +134,8 @@ func TestUnreadable(t *testing.T) {
 		{"no stream", `{"version":1,"cursor":1}`, restore},
 		{"another stream", strings.Replace(golden, "Events", "Triggers", 1), restore},
 		{"time is no time", strings.Replace(golden, "2026-09-24T13:08", "yesterday", 1), restore},
+		{"year 10000", strings.Replace(golden, "2026-09-24T13:08:00Z", "9999-12-31T23:59:59-01:00", 1), restore},
+		{"year 0, in a list", strings.Replace(golden, "2026-09-23T08:05:00Z", "0001-01-01T00:00:00+01:00", 1), restore},
 		{"named twice", strings.Replace(golden, `"cursor"`, `"cursor":1,"cursor"`, 1), restore},
 		{"newer", `{"version":2,"what":"ever"}`, upgrade},
 	} {
@@ -250,6 +252,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(golden(f, "v1-ages.json"))
 	f.Add([]byte(`{"version":1,"stream":"s","updated":"2026-01-01T00:00:00Z"}`))
 	f.Add([]byte(`{"version":1,"stream":"s","cursor":null,"through":"0001-01-01T00:00:00Z"}`))
+	f.Add([]byte(`{"version":1,"stream":"s","updated":"9999-12-31T23:59:59-01:00"}`))
 	f.Add([]byte(`{"version":2}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		file, err := checkpoint.Decode(data)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -41,6 +42,16 @@ type tail struct {
 	Warned  time.Time      `json:"warned,omitzero"`
 	Updated time.Time      `json:"updated"`
 	Writer  string         `json:"writer,omitzero"`
+}
+
+// spellable is false if a year would have too many digits, or none, in UTC: what
+// was read could not be saved again.
+func (t *tail) spellable() bool {
+	times := append([]time.Time{t.Since, t.Through, t.Pruned, t.Warned, t.Updated, t.Audit.Undated}, t.Audit.Through...)
+	for _, d := range t.Audit.Accepted {
+		times = append(times, d.From)
+	}
+	return !slices.ContainsFunc(times, func(at time.Time) bool { y := at.UTC().Year(); return y < 1 || y > 9999 })
 }
 
 // Encode returns the object for f, in the newest format. It fails if the
@@ -114,6 +125,9 @@ func Decode(data []byte) (File, error) {
 	}
 	if file.Stream == "" {
 		return File{}, errors.New("it names no stream")
+	}
+	if !file.spellable() {
+		return File{}, errors.New("it names a moment that can't be written in UTC")
 	}
 	return File{
 		Stream: file.Stream,

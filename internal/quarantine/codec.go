@@ -54,7 +54,10 @@ func Encode(i Item) ([]byte, error) {
 	sum := sha256.Sum256(i.Raw)
 	h := header{
 		Version: version, Stream: i.Stream, ID: i.ID, Reason: i.Reason, Detail: bounded(i.Detail),
-		Stored: i.Stored.UTC(), Length: len(i.Raw), SHA256: hex.EncodeToString(sum[:]),
+		Length: len(i.Raw), SHA256: hex.EncodeToString(sum[:]),
+	}
+	if t := i.Stored.UTC(); datable(t) {
+		h.Stored = t
 	}
 	if t := i.Time.UTC(); datable(t) {
 		h.Time = t

@@ -126,6 +126,7 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Add(stored)
 	f.Add([]byte("{\"version\":2}\n"))
+	f.Add([]byte("{\"version\":1,\"stored\":\"9999-12-31T23:59:59-01:00\",\"length\":0,\"sha256\":\"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"}\n"))
 	f.Add([]byte("{\"version\":1,\"length\":0,\"sha256\":\"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"}\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		item, err := quarantine.Decode(data)

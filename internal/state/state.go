@@ -13,6 +13,9 @@
 //	{tenant}/checkpoints/{stream}.json           how far a stream is delivered
 //	{tenant}/ledger/{stream}/{day}/{time}        delivered ids of one window of event time
 //	{tenant}/quarantine/{stream}/{kind}/{day}/{hashes}  an original that could not be delivered as it was
+//	{tenant}/spool/{stream}/{number}             a batch that waits for a sink that is down
+//	{tenant}/readback/{stream}.json              how far arrivals in the workspace were checked
+//	{tenant}/check/probe                         of a check; removed at its end
 //	{tenant}/locks/{stream}                      the lock of a stream
 package state
 
