@@ -292,6 +292,7 @@ func (w *world) settings(n int64) config.Settings {
 	s.BatchBytes = []int{4 << 10, 32 << 10, 256 << 10, 4 << 20}[d.pick("batch", n, 4)]
 	s.SettleDelay = []time.Duration{0, 5 * time.Second, 30 * time.Second, time.Minute, 3 * time.Minute}[d.pick("settle", n, 5)]
 	s.APIVersion = []string{"v1", "v2026", "v2025", "v2024", "v3", "beta"}[d.pick("version", n, 6)]
+	s.AuditAges = w.plan.ages[d.pick("ages", n, len(w.plan.ages)):] // the oldest stays: the calm is made for it
 	return s
 }
 
