@@ -103,7 +103,8 @@ func (t *run) deliver(ctx context.Context, batch []Record, halved bool, settled 
 		return err
 	}
 	if t.refused++; t.refused > refusedLimit {
-		return fmt.Errorf("the service refused %d records in a row, so the setup is at fault rather than the records; nothing is skipped: %w", t.refused, err)
+		return fmt.Errorf("the service refused %d records in a row, so the setup is at fault rather than the records: mend it, and then send "+
+			"those that are in quarantine already with idnsentinel quarantine resend --all: %w", t.refused, err)
 	}
 	if err := t.quarantineRefused(ctx, batch[0], err); err != nil {
 		return err

@@ -223,3 +223,18 @@ func TestResendUnreadable(t *testing.T) {
 		t.Errorf("%+v", rep)
 	}
 }
+
+// Of a service that refuses everything a hundred records of each run are in quarantine
+// before it is clear that they are not poison. The error says how they get out.
+func TestEverythingRefusedSaysResend(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 400)
+		w.onWrite = func(int, []pipeline.Record) (bool, error) {
+			return false, &pipeline.Rejected{Err: errors.New("InvalidDataFormat")}
+		}
+		rep := w.run(time.Minute)
+		if rep.State != pipeline.Failed || rep.Quarantined != 100 || len(w.kept) != 100 || !strings.Contains(rep.Error, "quarantine resend --all") {
+			t.Errorf("%d in quarantine, %+v", len(w.kept), rep)
+		}
+	})
+}
