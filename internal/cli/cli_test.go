@@ -117,7 +117,7 @@ func (s *screen) left() []string {
 func TestProgress(t *testing.T) {
 	const width = 40
 	serve(t, 250, func(out *screen) {
-		out.want, out.seen = "Events 50 sent", make(chan struct{})
+		out.want, out.seen = "Events 100 sent", make(chan struct{})
 	}, func(out *screen, stdout string, status int) {
 		if status != 0 || stdout != "" {
 			t.Errorf("status %d, stdout %q", status, stdout)
@@ -134,7 +134,7 @@ func TestProgress(t *testing.T) {
 		}
 		left := out.left()
 		for _, line := range left {
-			if strings.Contains(line, "\x1b") || strings.Contains(line, "50 sent") {
+			if strings.Contains(line, "\x1b") || strings.Contains(line, " sent") {
 				t.Errorf("left on the screen: %q", line)
 			}
 		}
@@ -144,8 +144,9 @@ func TestProgress(t *testing.T) {
 	}, width)
 }
 
-// serve polls a tenant of n events into a workspace that holds the third batch of
-// events back until the screen shows what it wants. A page of 50 makes two batches.
+// serve polls a tenant of n events into a workspace that holds the fourth batch of
+// events back until the screen shows what it wants. Two pages of 50 make three batches,
+// which go out together.
 func serve(t *testing.T, n int, arrange func(*screen), judge func(*screen, string, int), width int) {
 	t.Helper()
 	out := &screen{}
@@ -157,7 +158,7 @@ func serve(t *testing.T, n int, arrange func(*screen), judge func(*screen, strin
 	var posts atomic.Int64
 	ws := &workspace.Workspace{}
 	wsrv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Log-Type") == "SailPointIDN_Events" && posts.Add(1) == 3 {
+		if r.Header.Get("Log-Type") == "SailPointIDN_Events" && posts.Add(1) == 4 {
 			select {
 			case <-seen:
 			case <-time.After(10 * time.Second):

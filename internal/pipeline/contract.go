@@ -83,6 +83,9 @@ type Limits struct {
 	// its records. A larger single record travels alone. 0 means no limit. It may
 	// differ from one call of Limits to the next; the rest may not.
 	BatchBytes int
+	// Parallel is how many batches of a stream may be on their way at a time. 0 means one, and
+	// that they are written in order.
+	Parallel int
 	// RecordBytes is the size of a record that can't be sent at all. 0 means no limit.
 	RecordBytes int
 	// Conform makes a record fit the table's column rules and says in short

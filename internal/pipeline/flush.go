@@ -47,12 +47,8 @@ func (t *run) deliverAll(ctx context.Context) error {
 	if err := t.keepOriginals(ctx); err != nil {
 		return err
 	}
-	for rest := t.rows; len(rest) > 0; {
-		n := t.fill(rest)
-		if err := t.deliverOrSpool(ctx, rest[:n]); err != nil {
-			return err
-		}
-		rest = rest[n:]
+	if err := t.deliverRows(ctx); err != nil {
+		return err
 	}
 	if err := t.remember(ctx, t.settled); err != nil {
 		return err
@@ -60,6 +56,72 @@ func (t *run) deliverAll(ctx context.Context) error {
 	clear(t.rows) // lets go of the pages
 	t.rows, t.rowBytes, t.originals, t.settled = t.rows[:0], 0, nil, nil
 	return nil
+}
+
+// deliverRows writes the queued rows, several batches at a time if the sink
+// allows it, and settles them one by one in their order. Writing alone is
+// concurrent: an answer takes long, and everything else is quick.
+func (t *run) deliverRows(ctx context.Context) error {
+	writing, cut := context.WithCancel(ctx)
+	defer cut()
+	var (
+		waiting = t.cut()
+		flying  []posted
+		failed  error
+	)
+	for len(waiting) > 0 || len(flying) > 0 {
+		for failed == nil && t.down == nil && len(waiting) > 0 && len(flying) < max(t.limits.Parallel, 1) {
+			flying = append(flying, t.post(writing, waiting[0]))
+			waiting = waiting[1:]
+		}
+		switch {
+		case len(flying) > 0:
+			err := t.settle(ctx, flying[0].batch, <-flying[0].outcome)
+			flying = flying[1:]
+			if err != nil && failed == nil {
+				// No further one is begun. Those on their way get a moment: an answer that comes
+				// is a batch that need not be repeated.
+				failed, waiting = err, nil
+				defer time.AfterFunc(writeGrace, cut).Stop()
+			}
+		default: // the sink is down
+			if err := t.spool(ctx, waiting[0]); err != nil {
+				return err
+			}
+			waiting = waiting[1:]
+		}
+	}
+	return failed
+}
+
+// posted is a batch on its way.
+type posted struct {
+	batch   []Record
+	outcome <-chan error
+}
+
+// post begins to write a batch.
+func (t *run) post(ctx context.Context, batch []Record) posted {
+	outcome := make(chan error, 1)
+	go func() {
+		defer func() {
+			if p := recover(); p != nil {
+				outcome <- t.panicked(p)
+			}
+		}()
+		outcome <- t.write(ctx, batch)
+	}()
+	return posted{batch, outcome}
+}
+
+// cut makes batches of the queued rows.
+func (t *run) cut() (batches [][]Record) {
+	for rest := t.rows; len(rest) > 0; {
+		n := t.fill(rest)
+		batches = append(batches, rest[:n])
+		rest = rest[n:]
+	}
+	return batches
 }
 
 // fill is the number of leading rows that make a batch.
@@ -74,12 +136,16 @@ func (t *run) fill(rows []Record) int {
 	return len(rows)
 }
 
-// deliver writes a batch, splitting it around what the sink refuses, and calls
-// settled for each piece that was acknowledged or put into quarantine. halved
-// says that the batch is half of one that was refused for a reason that may be
-// its size.
+// deliver writes a batch and goes on as [run.conclude] does.
 func (t *run) deliver(ctx context.Context, batch []Record, halved bool, settled func(context.Context, []Record) error) error {
-	err := t.write(ctx, batch)
+	return t.conclude(ctx, batch, t.write(ctx, batch), halved, settled)
+}
+
+// conclude acts on the outcome of writing a batch. It delivers in pieces what the
+// sink refused, and calls settled for each piece that was acknowledged or put
+// into quarantine. halved says that the batch is half of one that was refused for
+// a reason that may be its size.
+func (t *run) conclude(ctx context.Context, batch []Record, err error, halved bool, settled func(context.Context, []Record) error) error {
 	if err == nil {
 		t.report.Sent += int64(len(batch))
 		t.report.Batches++

@@ -92,7 +92,7 @@ func (s *resend) all(ctx context.Context, originals iter.Seq2[Held, error]) erro
 		}
 		_, twice := s.byID[h.Record.ID]
 		length := len(h.Record.Raw) + 1
-		if twice || len(s.chunk) == resendChunk || size+length > s.flushBytes() {
+		if twice || len(s.chunk) == resendChunk || size+length > s.firstBatch() {
 			if err := s.deliverChunk(ctx); err != nil {
 				return err
 			}

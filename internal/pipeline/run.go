@@ -27,6 +27,7 @@ type run struct {
 
 	rows      []Record // conformed, in order, not yet sent
 	rowBytes  int
+	lastPage  int        // of that, from the last page
 	originals []original // of rows that were changed
 	settled   []Record   // not to be sent: in quarantine instead
 	since     time.Time  // when the oldest of them was gathered
@@ -124,7 +125,7 @@ func (t *run) tail(ctx context.Context) (State, error) {
 		if err := t.gather(ctx, f.page); err != nil {
 			return t.outcome(ctx, err)
 		}
-		if f.page.More && t.rowBytes < t.batchBytes() && time.Since(t.since) < gatherFor {
+		if f.page.More && t.room() && time.Since(t.since) < gatherFor {
 			continue
 		}
 		if err := t.flush(ctx); err != nil {
@@ -142,7 +143,7 @@ func (t *run) tail(ctx context.Context) (State, error) {
 }
 
 // fetchAll sends page after page, and closes the channel behind the last one. It
-// fetches ahead of the delivery by as much as one batch holds, so that source and
+// fetches ahead of the delivery by as much as a flush holds, so that source and
 // sink are both kept busy and memory stays bounded.
 func (t *run) fetchAll(ctx context.Context, after Cursor, out chan<- fetched, ahead *semaphore.Weighted) {
 	defer close(out)
@@ -195,10 +196,12 @@ func (t *run) gather(ctx context.Context, page Page) error {
 	if !t.dirty {
 		t.since = time.Now()
 	}
+	before := t.rowBytes
 	known, err := t.take(ctx, page.Records)
 	if err != nil {
 		return err
 	}
+	t.lastPage = t.rowBytes - before
 	t.report.Fetched += int64(len(page.Records))
 	t.report.Duplicates += int64(known)
 	t.next.Cursor, t.dirty = page.Next, true
@@ -263,16 +266,29 @@ func (t *run) reject(rec Record, why Reason, detail string) {
 	t.report.Quarantined++
 }
 
+// room reports whether another page like the last one can be gathered: one too many
+// would go out as a small batch behind the full ones.
+func (t *run) room() bool { return t.rowBytes+t.lastPage <= several(t.batchBytes(), t.limits) }
+
+// flushBytes is what a flush delivers in one go, as the sink saw it when the run began.
+func (t *run) flushBytes() int { return several(t.firstBatch(), t.limits) }
+
+// several is the size of as many batches as may be on their way at a time, within
+// what is held in memory.
+func several(batch int, l Limits) int {
+	return batch * max(min(l.Parallel, gatherBytes/batch), 1)
+}
+
 // batchBytes is the size of a batch as the sink sees it now: it may have learned.
 func (t *run) batchBytes() int {
 	if n := t.Sink.Limits().BatchBytes; n > 0 {
 		return n
 	}
-	return t.flushBytes()
+	return t.firstBatch()
 }
 
-// flushBytes is the size of a batch as it was when the run began.
-func (t *run) flushBytes() int {
+// firstBatch is the size of a batch as it was when the run began.
+func (t *run) firstBatch() int {
 	if t.limits.BatchBytes > 0 {
 		return t.limits.BatchBytes
 	}

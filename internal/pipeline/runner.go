@@ -44,6 +44,8 @@ const (
 	// gatherFor is how long pages are gathered, at the most, before a batch that is
 	// not full is sent. It is less where the whole run has little time.
 	gatherFor = 10 * time.Second
+	// gatherBytes is how much is gathered, at the most, to fill several batches.
+	gatherBytes = 14 << 20
 )
 
 // Run does one run: it delivers what the source has until nothing is left, the

@@ -371,6 +371,7 @@ func TestAnyFaults(t *testing.T) {
 			w := newWorld(t, rapid.IntRange(0, 120).Draw(rt, "records"))
 			w.pageSize = rapid.IntRange(1, 40).Draw(rt, "page")
 			w.limits.BatchBytes = rapid.IntRange(0, 600).Draw(rt, "batch")
+			w.limits.Parallel = rapid.IntRange(0, 4).Draw(rt, "parallel")
 			w.takes = time.Duration(rapid.IntRange(0, 2000).Draw(rt, "ms")) * time.Millisecond
 			fault := rapid.SampledFrom([]error{nil, nil, nil, again, errors.New("permanent"), &pipeline.Retryable{Err: errors.New("429"), After: 20 * time.Second}})
 			calm, maybeTwice := false, map[string]bool{}
@@ -382,9 +383,7 @@ func TestAnyFaults(t *testing.T) {
 			}
 			w.onFetch = func(int) error { return draw("fetch") }
 			w.onSave = func(int) error { return draw("save") }
-			lastBatch := []pipeline.Record{}
 			w.onWrite = func(_ int, batch []pipeline.Record) (bool, error) {
-				lastBatch = batch
 				err := draw("write")
 				stored := err == nil || !calm && rapid.Bool().Draw(rt, "stored all the same")
 				if stored && err != nil {
@@ -396,9 +395,9 @@ func TestAnyFaults(t *testing.T) {
 			}
 			w.onCommit = func(int) error {
 				err := draw("commit")
-				if err != nil {
-					for _, r := range lastBatch {
-						maybeTwice[r.ID] = true
+				if err != nil { // what has arrived is not remembered
+					for id := range w.delivered {
+						maybeTwice[id] = maybeTwice[id] || !w.ledger[id]
 					}
 				}
 				return err

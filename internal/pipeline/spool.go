@@ -12,42 +12,40 @@ import (
 // source is about to forget.
 const spoolAfter = 4
 
-// deliverOrSpool delivers a batch; where there is a spool and the sink is down,
-// the spool takes it instead.
-func (t *run) deliverOrSpool(ctx context.Context, batch []Record) error {
-	if t.down == nil {
-		open := map[string]bool{} // not yet settled; only needed for a spool
-		settled := t.remember
-		var forgot error // of the ledger: then not the sink is at fault, and the spool is no help
-		if t.Spool != nil {
-			for _, r := range batch {
-				open[r.ID] = true
-			}
-			settled = func(ctx context.Context, done []Record) error {
-				for _, r := range done {
-					delete(open, r.ID)
-				}
-				forgot = t.remember(ctx, done)
-				return forgot
-			}
-		}
-		err := t.deliver(ctx, batch, false, settled)
-		// A run that was asked to stop just reads again next time. One that ran out
-		// of time in front of a sink that hangs would never get further.
-		stopped := ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded)
-		if err == nil || t.Spool == nil || stopped || forgot != nil {
-			return err
-		}
-		t.down = err
-		rest := make([]Record, 0, len(open))
-		for _, r := range batch {
-			if open[r.ID] {
-				rest = append(rest, r)
-			}
-		}
-		batch = rest
+// settle acts on the outcome of writing a batch. Where there is a spool and the
+// sink is down, the spool takes what was not delivered.
+func (t *run) settle(ctx context.Context, batch []Record, outcome error) error {
+	if t.Spool == nil {
+		return t.conclude(ctx, batch, outcome, false, t.remember)
 	}
-	return t.spool(ctx, batch)
+	open := map[string]bool{} // not yet settled
+	for _, r := range batch {
+		open[r.ID] = true
+	}
+	var forgot error // of the ledger: then not the sink is at fault, and the spool is no help
+	err := t.conclude(ctx, batch, outcome, false, func(ctx context.Context, done []Record) error {
+		for _, r := range done {
+			delete(open, r.ID)
+		}
+		forgot = t.remember(ctx, done)
+		return forgot
+	})
+	// A run that was asked to stop just reads again next time. One that ran out
+	// of time in front of a sink that hangs would never get further.
+	stopped := ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded)
+	if err == nil || stopped || forgot != nil {
+		return err
+	}
+	if t.down == nil {
+		t.down = err
+	}
+	rest := make([]Record, 0, len(open))
+	for _, r := range batch {
+		if open[r.ID] {
+			rest = append(rest, r)
+		}
+	}
+	return t.spool(ctx, rest)
 }
 
 // spool stores a batch and remembers it as delivered: from here on the spool

@@ -1,12 +1,16 @@
 package sim
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"hash/fnv"
+	"io"
 	"net/http"
 	"strings"
 	"time"
 
+	"github.com/idn-sentinel/idn-sentinel/internal/health"
 	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/fault"
 )
 
@@ -34,6 +38,15 @@ func (h *httpDoor) RoundTrip(req *http.Request) (*http.Response, error) {
 	name := fmt.Sprintf("http/%d%s", inst.id, req.URL.Path)
 	if sink {
 		name += "/" + streamOf(req)
+		if streamOf(req) != health.Stream { // its rows have random ids
+			// Several batches set out at the same moment: what they meet hangs on what they
+			// are, not on which is first.
+			sum, err := sumOf(req)
+			if err != nil {
+				return nil, err
+			}
+			name += fmt.Sprintf("/%x", sum)
+		}
 	}
 	if inst.died() {
 		return nil, errDead
@@ -80,6 +93,18 @@ func (h *httpDoor) RoundTrip(req *http.Request) (*http.Response, error) {
 		w.acknowledged(acked)
 	}
 	return resp, err
+}
+
+// sumOf is a checksum of the request's body, which stays readable.
+func sumOf(req *http.Request) (uint64, error) {
+	body, err := io.ReadAll(req.Body)
+	if err != nil {
+		return 0, err
+	}
+	req.Body = io.NopCloser(bytes.NewReader(body))
+	h := fnv.New64a()
+	_, _ = h.Write(body)
+	return h.Sum64(), nil
 }
 
 // serve lets the request have its effect.

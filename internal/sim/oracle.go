@@ -219,6 +219,10 @@ func (w *world) acknowledged(d *delivery) {
 	}
 }
 
+// parallel is how many batches of a stream the sinks take at a time: as many may
+// have been acknowledged, and not yet remembered, when something ends a run.
+const parallel = 3
+
 // ended judges a run that gives back its lock or is dead.
 func (w *world) ended(r *run) {
 	w.mu.Lock()
@@ -235,7 +239,7 @@ func (w *world) ended(r *run) {
 	}
 	most := 0
 	if r.killed || r.leaseLost || r.storeFault {
-		most = 1 // the one that was in flight
+		most = parallel
 	}
 	if open > most {
 		w.breaks("%s leaves %d acknowledged batches out of the ledger", r, open)
