@@ -250,14 +250,14 @@ func (t *run) remember(ctx context.Context, delivered []Record) error {
 	if len(delivered) == 0 {
 		return nil
 	}
-	ctx, cancel := detached(ctx)
+	ctx, cancel := t.detached(ctx)
 	defer cancel()
 	return t.ledger.Commit(ctx, delivered)
 }
 
 // moveCheckpoint stores the place behind everything that is delivered.
 func (t *run) moveCheckpoint(ctx context.Context) error {
-	ctx, cancel := detached(ctx)
+	ctx, cancel := t.detached(ctx)
 	defer cancel()
 	saved, err := t.Checkpoints.Save(ctx, t.report.Stream, t.next)
 	if err != nil {

@@ -164,7 +164,7 @@ func (s *resend) deliverChunk(ctx context.Context) error {
 // acknowledged remembers records in the ledger, should it not know them, and lets
 // their originals go.
 func (s *resend) acknowledged(ctx context.Context, done []Record) error {
-	ctx, cancel := detached(ctx)
+	ctx, cancel := s.detached(ctx)
 	defer cancel()
 	var news []Record
 	for _, rec := range done {

@@ -32,6 +32,7 @@ type run struct {
 	settled   []Record   // not to be sent: in quarantine instead
 	since     time.Time  // when the oldest of them was gathered
 	down      error      // why the sink is taken as down for the rest of the run; only with a spool
+	ended     time.Time  // when something was first finished behind the end
 	refused   int        // records refused in a row, with no acknowledgement between
 }
 

@@ -41,6 +41,9 @@ const (
 	// commitTimeout bounds a commit. It is not cut by the run's end: what was
 	// acknowledged must be remembered.
 	commitTimeout = 15 * time.Second
+	// lateTimeout bounds all commits together that are made behind the run's end. What
+	// they don't get done is begun anew by the next run.
+	lateTimeout = 20 * time.Second
 	// gatherFor is how long pages are gathered, at the most, before a batch that is
 	// not full is sent. It is less where the whole run has little time.
 	gatherFor = 10 * time.Second
@@ -84,7 +87,7 @@ func (r *Runner) locked(ctx context.Context, do func(ctx context.Context, t *run
 		return
 	}
 	defer func() {
-		ctx, cancel := detached(ctx)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 		defer cancel()
 		if err := release(ctx); err != nil {
 			t.log.Warn("lock was not released; it runs out by itself", "stream", t.report.Stream, "error", err.Error())
@@ -117,7 +120,17 @@ func (t *run) lag() float64 {
 	return max(0, time.Since(t.saved.Through).Seconds())
 }
 
-// detached is a context that outlives ctx, for what must be finished.
-func detached(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
+// detached is a context that outlives ctx, for what must be finished. All that is
+// to be finished behind the end of ctx has lateTimeout together.
+func (t *run) detached(ctx context.Context) (context.Context, context.CancelFunc) {
+	until := time.Now().Add(commitTimeout)
+	if ctx.Err() != nil {
+		if t.ended.IsZero() {
+			t.ended = time.Now()
+		}
+		if last := t.ended.Add(lateTimeout); last.Before(until) {
+			until = last
+		}
+	}
+	return context.WithDeadline(context.WithoutCancel(ctx), until)
 }

@@ -54,13 +54,14 @@ func (t *run) spool(ctx context.Context, batch []Record) error {
 	if len(batch) == 0 {
 		return nil
 	}
-	ctx, cancel := detached(ctx)
+	put, cancel := t.detached(ctx)
 	defer cancel()
-	if err := t.Spool.Put(ctx, t.report.Stream, batch); err != nil {
+	if err := t.Spool.Put(put, t.report.Stream, batch); err != nil {
 		return fmt.Errorf("%w (and the spool could not take it: %w)", t.down, err)
 	}
 	t.report.Spooled += int64(len(batch))
-	return t.remember(ctx, batch)
+	// With a time of its own: what is in the spool and not in the ledger comes twice.
+	return t.remember(context.WithoutCancel(ctx), batch)
 }
 
 // drainSpool delivers what earlier runs could not. When that fails the run goes

@@ -17,9 +17,13 @@ type spool struct {
 	*world
 	batches [][]pipeline.Record
 	putErr  error
+	putting time.Duration // takes that long
 }
 
-func (s *spool) Put(_ context.Context, _ string, batch []pipeline.Record) error {
+func (s *spool) Put(ctx context.Context, _ string, batch []pipeline.Record) error {
+	if err := pause(ctx, s.putting); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.putErr != nil {
@@ -185,6 +189,35 @@ func TestRunsTooFarApart(t *testing.T) {
 					t.Errorf("the next run: %+v", rep)
 				}
 			})
+		})
+	}
+}
+
+// A store that is slow while the sink hangs does not hold the run for much longer than
+// its budget, however many batches there are: the next run goes on.
+func TestSpoolIsSlow(t *testing.T) {
+	for _, parallel := range []int{0, 3} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, 200)
+			w.pageSize = 200
+			s := &spool{world: w, putting: 4 * time.Second}
+			w.spool = s
+			w.limits = pipeline.Limits{Parallel: parallel, BatchBytes: 10 * (len(w.records[0].Raw) + 1)}
+			w.sinkTakes = time.Hour
+			spooled := int64(0)
+			for runs := 1; spooled < 200; runs++ {
+				start := time.Now()
+				rep := w.run(20 * time.Second)
+				if d := time.Since(start); d > 41*time.Second || rep.Spooled < 40 && spooled+rep.Spooled < 200 {
+					t.Fatalf("run %d took %v of 20s and spooled %d: %s", runs, d, rep.Spooled, rep.Error)
+				}
+				spooled += rep.Spooled
+			}
+			w.sinkTakes, s.putting = 0, 0
+			if rep := w.run(time.Minute); rep.State != pipeline.Drained {
+				t.Errorf("%+v", rep)
+			}
+			w.complete()
 		})
 	}
 }

@@ -345,6 +345,6 @@ func (g *game) poll(inst *instance) []pipeline.Report {
 	return reports
 }
 
-// grace is how long a poll may go on behind its budget: a write under way has 3 s, a
-// commit 15 s, and the store may be slow for each of the few operations at the end.
+// grace is how long a poll may go on behind its budget: a write under way has 3 s, all
+// commits behind the end 20 s, and the store may be slow for the few operations after.
 const grace = 30 * time.Second
