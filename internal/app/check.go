@@ -13,6 +13,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
 	"github.com/idn-sentinel/idn-sentinel/internal/legacy"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/readback"
 	"github.com/idn-sentinel/idn-sentinel/internal/retry"
 	"github.com/idn-sentinel/idn-sentinel/internal/sink/datacollector"
 	"github.com/idn-sentinel/idn-sentinel/internal/sink/logsingestion"
@@ -68,6 +69,9 @@ func Check(ctx context.Context, s config.Settings, o Options, report func(Findin
 	}
 	c.state(ctx)
 	c.destination(ctx)
+	if daily := s.ReadBack.Daily; daily == config.ReportReadBack || daily == config.RepairReadBack {
+		c.probe(ctx, "read-back", c.readBack)
+	}
 	report(watch.finding(c.peers()))
 }
 
@@ -186,8 +190,11 @@ func (c *checkup) state(ctx context.Context) {
 		}
 		c.probe(ctx, item, func(ctx context.Context) (string, error) {
 			saved, err := checkpoint.New(store, c.settings.Tenant).Load(ctx, name)
-			if err != nil || saved.Tag != "" || s.startAt == nil {
+			switch {
+			case err != nil || saved.Tag != "":
 				return c.progress(saved), err
+			case s.startAt == nil:
+				return "none yet: the first run reads all that SailPoint still lists", nil
 			}
 			return c.beginning(ctx)
 		})
@@ -289,6 +296,20 @@ func (c *checkup) destination(ctx context.Context) {
 		}
 		return "records can be written", nil
 	})
+}
+
+// readBack asks the workspace what the last minutes have brought.
+func (c *checkup) readBack(ctx context.Context) (string, error) {
+	reader, err := newReader(c.settings, c.options)
+	if err != nil {
+		return "", err
+	}
+	now := time.Now().Truncate(5 * time.Minute)
+	_, err = reader.Count(ctx, c.client.Events().Stream(), now.Add(-5*time.Minute), now, 5*time.Minute)
+	if errors.Is(err, readback.ErrNoTable) {
+		return "the workspace may be asked what has arrived; it has no table of events yet", nil
+	}
+	return "the workspace may be asked what has arrived (role Log Analytics Reader)", err
 }
 
 // peers names the hosts whose clocks were seen.

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -115,7 +116,11 @@ func (s *scene) check(t *testing.T) (order []string, found map[string]app.Findin
 			}
 		}
 	}
-	if diff := cmp.Diff(everything(), order); diff != "" {
+	want := everything()
+	if daily := s.settings.ReadBack.Daily; daily != "" && daily != config.NoReadBack {
+		want = slices.Insert(want, len(want)-1, "read-back")
+	}
+	if diff := cmp.Diff(want, order); diff != "" {
 		t.Errorf("order of the findings (-want +got):\n%s", diff)
 	}
 	if rows := s.workspace.Stats().Rows; rows > 0 {
@@ -149,7 +154,7 @@ func TestCheckPasses(t *testing.T) {
 		"token":                 "CLIENT_ID and CLIENT_SECRET are accepted",
 		"search":                "events can be read (scope sp:search:read); the last 24 hours have 0",
 		"checkpoint Events":     "delivered through 1999-12-31T23:00:00Z, 1h ago",
-		"checkpoint Triggers":   "none yet: the first run begins 24h back (INITIAL_LOOKBACK)",
+		"checkpoint Triggers":   "none yet: the first run reads all that SailPoint still lists",
 		"clock":                 "this machine's clock is within 1s of the workspace and within 1s of SailPoint",
 	} {
 		if diff := cmp.Diff(app.Finding{Item: item, State: app.Passed, Detail: want}, found[item]); diff != "" {
@@ -494,6 +499,32 @@ func TestCheckAfterAnOldConnector(t *testing.T) {
 		if f := found["settings: run"]; !strings.Contains(f.Detail, "where an older connector stopped") {
 			t.Errorf("%+v", f)
 		}
+	}
+}
+
+// TestCheckOfReadBack: whether the workspace may be asked is tried before the day on
+// which it would be.
+func TestCheckOfReadBack(t *testing.T) {
+	for name, c := range map[string]struct {
+		daily  config.DailyReadBack
+		reader bool
+		want   app.Verdict
+		words  string
+	}{
+		"off":       {config.NoReadBack, false, "", ""},
+		"report":    {config.ReportReadBack, true, app.Passed, "no table of events yet"},
+		"repair":    {config.RepairReadBack, true, app.Passed, "may be asked"},
+		"no reader": {config.ReportReadBack, false, app.Failed, "Log Analytics Reader"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScene()
+			s.settings.ReadBack = config.ReadBack{WorkspaceID: workspace.DefaultID, URL: &url.URL{Scheme: "http", Host: "127.0.0.1"}, Daily: c.daily}
+			s.workspace.Queries.NoReader = !c.reader
+			_, found := s.check(t)
+			if f := found["read-back"]; f.State != c.want || !strings.Contains(f.Detail, c.words) {
+				t.Errorf("%+v, want %q and %q", f, c.want, c.words)
+			}
+		})
 	}
 }
 

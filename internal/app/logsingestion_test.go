@@ -41,6 +41,7 @@ func TestCheckOfARule(t *testing.T) {
 		"no_role":   {func(s *scene) { s.workspace.Rules[workspace.DefaultRule].Granted = time.Now().Add(time.Hour) }, app.Failed, []string{"Monitoring Metrics Publisher", "30 minutes"}},
 		"no_rule":   {func(s *scene) { s.workspace.Rules = nil }, app.Failed, []string{"DCR_IMMUTABLE_ID", "LOGS_INGESTION_ENDPOINT"}},
 		"no_stream": {func(s *scene) { s.workspace.Rules[workspace.DefaultRule].Streams = nil }, app.Failed, []string{"no stream Custom-SailPointIDN_Events"}},
+		"setup":     {func(s *scene) { s.workspace.Rules[workspace.DefaultRule].Broken = "InvalidSomething" }, app.Failed, []string{"InvalidSomething"}},
 		"cloud":     {func(s *scene) { s.workspace.Rules[workspace.DefaultRule].Audience = "https://monitor.azure.us" }, app.Failed, []string{"AZURE_CLIENT_ID", "same cloud"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -121,5 +122,43 @@ func TestBothWaysDeliverTheSame(t *testing.T) {
 	}
 	if same < n*97/100 || compared < 15*n {
 		t.Errorf("%d of %d events are the same byte for byte, %d values compared", same, n, compared)
+	}
+}
+
+// The API may be changed with what is in the state: each event comes once, through one
+// of the two.
+func TestChangeOfIngestionAPI(t *testing.T) {
+	const n = 1500
+	before, after := newScene(), withRule()
+	before.store = &mem.Store{}
+	after.store, after.tenant = before.store, before.tenant
+	ids := map[string]int{}
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now().Add(-20 * time.Minute) // 300 events are still to come
+		before.tenant.Backlog, before.tenant.BacklogSize = synth.New(synth.Options{Seed: 9, Start: start, Rate: 1}), n
+		for _, s := range []*scene{before, after, before} {
+			a, err := app.Open(s.settings, app.Options{HTTP: &http.Client{Transport: s}, Store: s.store, Credential: s.credential})
+			if err != nil {
+				t.Fatal(err)
+			}
+			reports, err := a.Poll(t.Context())
+			if err != nil || reports[0].State != pipeline.Drained || reports[0].Sent == 0 {
+				t.Fatalf("%+v, %v", reports, err)
+			}
+			<-time.After(150 * time.Second)
+		}
+	})
+	for _, s := range []*scene{before, after} {
+		for id, times := range s.workspace.Table("SailPointIDN_Events").IDs() {
+			ids[id] += times
+		}
+	}
+	if len(ids) < n-100 {
+		t.Errorf("%d of %d events have arrived", len(ids), n)
+	}
+	for id, times := range ids {
+		if times != 1 {
+			t.Errorf("%s came %d times", id, times)
+		}
 	}
 }

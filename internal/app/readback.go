@@ -9,6 +9,7 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 
+	"github.com/idn-sentinel/idn-sentinel/internal/config"
 	"github.com/idn-sentinel/idn-sentinel/internal/ledger"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/readback"
@@ -75,15 +76,17 @@ func (a *App) writtenSince(ctx context.Context, name string, from, to, moment ti
 }
 
 // reader is the client that asks the workspace.
-func (a *App) reader() (*readback.Client, error) {
-	where := a.settings.ReadBack
+func (a *App) reader() (*readback.Client, error) { return newReader(a.settings, a.options) }
+
+func newReader(s config.Settings, o Options) (*readback.Client, error) {
+	where := s.ReadBack
 	if where.WorkspaceID == "" {
 		return nil, errors.New("CUSTOMER_ID is missing: set it to the id of the workspace that is to be asked")
 	}
 	cfg := readback.Config{
 		URL: where.URL, Audience: where.Audience, WorkspaceID: where.WorkspaceID,
-		HTTP: a.options.HTTP, Retry: retry.Policy{MaxAttempts: handAttempts}, Version: version.String(),
-		Credential: a.options.Credential,
+		HTTP: o.HTTP, Retry: retry.Policy{MaxAttempts: handAttempts}, Version: version.String(),
+		Credential: o.Credential,
 	}
 	if cfg.Credential == nil && where.URL.Scheme == "https" {
 		var err error

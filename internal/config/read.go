@@ -129,7 +129,7 @@ func (v *validator) clean(name, value string) string {
 	switch {
 	case reference.MatchString(value):
 		v.add(name, "is an unresolved Key Vault reference: give the app's managed identity the role Key Vault Secrets User on the vault, "+
-			"check the vault and secret names in the reference, then restart the app")
+			"check the vault and secret names in the reference, and that the vault's network rules let the app in; then restart the app")
 	case placeholder.MatchString(value):
 		v.add(name, "still holds the placeholder of the example: put your value in its place")
 	case n >= 2 && (value[0] == '"' || value[0] == '\'') && value[n-1] == value[0]:

@@ -25,7 +25,6 @@ var notInTemplate = map[string]string{
 	"READ_BACK":                        "needs the role Log Analytics Reader, which the template does not grant: set it by hand with the role",
 	"AZURE_STORAGE_ACCOUNT_NAME":       "the account of the host is used",
 	"AZURE_STORAGE_ACCESS_KEY":         "the account takes no keys",
-	"LEGACY_CHECKPOINT":                "is for taking over from an older connector: set it by hand with the role",
 	"AZURE_STORAGE_BLOB_ENDPOINT":      "the account of the host is used",
 	"AzureWebJobsStorage":              "is a connection string with a key",
 	"AzureWebJobsStorage__accountName": "means the public cloud; the address of the service is set instead",
@@ -42,6 +41,7 @@ var derived = map[string]string{
 	"DCR_IMMUTABLE_ID":                    "the data collection rule that the template makes, with `LogsIngestion`",
 	"STATE_URL":                           "the container that the template makes",
 	"AZURE_CLIENT_ID":                     "the identity that the template makes",
+	"LEGACY_CHECKPOINT":                   "the table service of the account of parameter `legacyStorageAccountId`, or `auto`",
 	"AzureWebJobsStorage__blobServiceUri": "the account that the template makes",
 	"AzureWebJobsStorage__credential":     "`managedidentity`",
 	"AzureWebJobsStorage__clientId":       "the identity that the template makes",
@@ -75,6 +75,28 @@ func appSettings(t *testing.T, d deploy.Deployment) map[string]string {
 		got[name] = value
 	}
 	return got
+}
+
+// TestLegacyAccount: the address of the old account is put together for each cloud, and
+// the program takes it with the identity.
+func TestLegacyAccount(t *testing.T) {
+	for cloud, suffix := range map[string]string{"AzureCloud": "core.windows.net", "AzureUSGovernment": "core.usgovcloudapi.net", "AzureChinaCloud": "core.chinacloudapi.cn"} {
+		d := deployed(t, cloud, map[string]any{"legacyStorageAccountId": legacyAccount, "ingestionApi": "LogsIngestion"})
+		setEnv(t, appSettings(t, d))
+		t.Setenv("CLIENT_SECRET", canaryClient)
+		s, err := config.Load()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if l := s.Legacy; l.TableEndpoint.String() != "https://oldaccount.table."+suffix || l.Auth != config.ManagedIdentity || l.ClientID != deploy.ClientID {
+			t.Errorf("%s: %+v", cloud, l)
+		}
+		for _, r := range ofType(d, "Microsoft.Authorization/roleAssignments") {
+			if scope := r.Body["scope"].(string); strings.Contains(scope, "oldaccount") && scope != legacyAccount {
+				t.Errorf("role on %s, want it on the account", scope)
+			}
+		}
+	}
 }
 
 // TestEverySetting: no setting of the program is forgotten, and none is made up.
