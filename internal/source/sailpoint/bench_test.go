@@ -118,7 +118,8 @@ func TestFetchAllocations(t *testing.T) {
 	if perEvent := (many - few) / 490; perEvent > 0.05 {
 		t.Errorf("%s allocations per event, want none", strconv.FormatFloat(perEvent, 'g', 3, 64))
 	}
-	if chunked := allocs(500, false); chunked > many+3 {
+	// Growing buffers are a few more, and the race detector makes pools forget.
+	if chunked := allocs(500, false); chunked > many+30 {
 		t.Errorf("%v allocations for a page whose length is not announced, %v for another", chunked, many)
 	}
 	if few > 100 {
