@@ -63,12 +63,17 @@ func (t *run) deliverAll(ctx context.Context) error {
 // concurrent: an answer takes long, and everything else is quick.
 func (t *run) deliverRows(ctx context.Context) error {
 	writing, cut := context.WithCancel(ctx)
-	defer cut()
 	var (
 		waiting = t.cut()
 		flying  []posted
 		failed  error
 	)
+	defer func() {
+		cut()
+		for _, p := range flying { // a panic: nothing may be on its way when the lock is given back
+			<-p.outcome
+		}
+	}()
 	for len(waiting) > 0 || len(flying) > 0 {
 		for failed == nil && t.down == nil && len(waiting) > 0 && len(flying) < max(t.limits.Parallel, 1) {
 			flying = append(flying, t.post(writing, waiting[0]))
@@ -76,8 +81,10 @@ func (t *run) deliverRows(ctx context.Context) error {
 		}
 		switch {
 		case len(flying) > 0:
-			err := t.settle(ctx, flying[0].batch, <-flying[0].outcome)
+			p := flying[0]
 			flying = flying[1:]
+			// Halves of what was refused are cut, too.
+			err := t.settle(writing, p.batch, <-p.outcome)
 			if err != nil && failed == nil {
 				// No further one is begun. Those on their way get a moment: an answer that comes
 				// is a batch that need not be repeated.

@@ -120,6 +120,73 @@ func TestFailureDoesNotWaitForever(t *testing.T) {
 	})
 }
 
+// Nor does one that is refused meanwhile, whose halves do not get through.
+func TestFailureDoesNotWaitForHalves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newParallel(t, 30)
+		w.pageSize = 30
+		r := w.runner()
+		r.Sink = slowSink{sink{w}, func(batch []pipeline.Record) time.Duration {
+			if len(batch) < 10 {
+				return time.Hour
+			}
+			return time.Second
+		}}
+		w.onWrite = func(_ int, batch []pipeline.Record) (bool, error) {
+			switch firstOf(w, batch) {
+			case 0:
+				return false, errors.New("no")
+			case 10:
+				return false, &pipeline.Rejected{Err: errors.New("413")}
+			}
+			return true, nil
+		}
+		start := time.Now()
+		rep := r.Run(t.Context())
+		if d := time.Since(start); rep.State != pipeline.Failed || rep.Error != "no" || rep.Sent != 10 || d != 4*time.Second {
+			t.Errorf("after %v: %+v, want the failure after 1s and a grace of 3s", d, rep)
+		}
+	})
+}
+
+// A panic beside batches on their way: none is under way any more when the lock is given back.
+func TestPanicBesideWrites(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newParallel(t, 30)
+		w.pageSize = 30
+		w.onCommit = func(int) error { panic("oops") }
+		r := w.runner()
+		var underWay atomic.Int32
+		r.Sink = counted{slowSink{sink{w}, func(batch []pipeline.Record) time.Duration {
+			if firstOf(w, batch) > 0 {
+				return time.Hour
+			}
+			return time.Second
+		}}, &underWay}
+		rep := r.Run(t.Context())
+		if n := underWay.Load(); rep.State != pipeline.Failed || !strings.Contains(rep.Error, "oops") || n != 0 {
+			t.Errorf("%d batches are still on their way behind %+v", n, rep)
+		}
+	})
+}
+
+// counted counts what is on its way, and needs a moment to let go.
+type counted struct {
+	slowSink
+	underWay *atomic.Int32
+}
+
+// Write implements [pipeline.Sink].
+func (c counted) Write(ctx context.Context, name string, batch []pipeline.Record) error {
+	c.underWay.Add(1)
+	defer c.underWay.Add(-1)
+	err := c.slowSink.Write(ctx, name, batch)
+	if err != nil {
+		<-time.After(time.Second)
+	}
+	return err
+}
+
 // When the lock is lost nothing on its way gets a moment: somebody else may be at work.
 func TestLockLostWithSeveralOnTheirWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

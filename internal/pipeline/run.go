@@ -32,6 +32,7 @@ type run struct {
 	settled   []Record   // not to be sent: in quarantine instead
 	since     time.Time  // when the oldest of them was gathered
 	down      error      // why the sink is taken as down for the rest of the run; only with a spool
+	unsafe    error      // why the spool could not take something
 	ended     time.Time  // when something was first finished behind the end
 	refused   int        // records refused in a row, with no acknowledgement between
 }
@@ -64,6 +65,9 @@ func (t *run) all(ctx context.Context) (State, error) {
 		return t.outcome(ctx, err)
 	}
 	state, err := t.tail(ctx)
+	if err == nil && t.unsafe != nil {
+		return Failed, t.unsafe
+	}
 	if err == nil && t.down != nil {
 		return Failed, fmt.Errorf("%w; records that the source may forget are safe in the spool (%d in this run)", t.down, t.report.Spooled)
 	}

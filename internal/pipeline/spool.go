@@ -57,7 +57,8 @@ func (t *run) spool(ctx context.Context, batch []Record) error {
 	put, cancel := t.detached(ctx)
 	defer cancel()
 	if err := t.Spool.Put(put, t.report.Stream, batch); err != nil {
-		return fmt.Errorf("%w (and the spool could not take it: %w)", t.down, err)
+		t.unsafe = fmt.Errorf("%w (and the spool could not take it: %w)", t.down, err)
+		return t.unsafe
 	}
 	t.report.Spooled += int64(len(batch))
 	// With a time of its own: what is in the spool and not in the ledger comes twice.
@@ -86,6 +87,9 @@ func (t *run) drainSpool(ctx context.Context) error {
 		}
 		return t.deliver(ctx, batch, false, t.remember)
 	})
+	if outer.Err() == nil {
+		t.ended = time.Time{} // that was the end of the drain, not of the run
+	}
 	if err != nil && outer.Err() == nil {
 		// The sink is down, or an object of the spool can't be read. Either way
 		// what comes now goes behind it, and is safe there.

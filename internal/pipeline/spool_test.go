@@ -221,3 +221,56 @@ func TestSpoolIsSlow(t *testing.T) {
 		})
 	}
 }
+
+// Nobody is told that records are safe in a spool that could not take them.
+func TestSpoolFailsAtTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 20)
+		w.pageSize = 20
+		w.limits.BatchBytes = 10 * (len(w.records[0].Raw) + 1)
+		w.spool = &spool{world: w, putErr: errors.New("disk full")}
+		r := w.runner()
+		r.Sink = slowSink{sink{w}, func(batch []pipeline.Record) time.Duration { return time.Duration(firstOf(w, batch)) * time.Hour }}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		rep := r.Run(ctx)
+		if rep.State != pipeline.Failed || rep.Sent != 10 || !strings.Contains(rep.Error, "disk full") || strings.Contains(rep.Error, "safe") {
+			t.Errorf("%+v", rep)
+		}
+	})
+}
+
+// The drain has an end of its own. What was finished just behind that does not use up
+// the time that the run has behind its own end.
+func TestDrainEndsInTheMiddle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 20)
+		w.pageSize = 20
+		s := &spool{world: w}
+		w.spool = s
+		s.batches = [][]pipeline.Record{w.records[:10]}
+		for _, r := range w.records[:10] {
+			w.spooled[r.ID] = true
+		}
+		r := w.runner()
+		r.Sink = lateSink{sink{w}}
+		ctx, cancel := context.WithTimeout(t.Context(), 80*time.Second)
+		defer cancel()
+		if rep := r.Run(ctx); rep.Sent != 10 || rep.Spooled != 10 {
+			t.Errorf("%+v, want what was drained sent, and the rest in the spool", rep)
+		}
+	})
+}
+
+// lateSink acknowledges the first record behind a quarter of 80 s, whatever the context says, and
+// hangs with all else.
+type lateSink struct{ sink }
+
+// Write implements [pipeline.Sink].
+func (l lateSink) Write(ctx context.Context, name string, batch []pipeline.Record) error {
+	if batch[0].ID != l.records[0].ID {
+		return pause(ctx, time.Hour)
+	}
+	_ = pause(context.WithoutCancel(ctx), 21*time.Second)
+	return l.sink.Write(context.WithoutCancel(ctx), name, batch)
+}
