@@ -69,8 +69,8 @@ func (s *Store) Load(ctx context.Context, stream string) (pipeline.Checkpoint, e
 		err = fmt.Errorf("it is that of the stream %q", f.Stream)
 		fallthrough
 	case err != nil:
-		return pipeline.Checkpoint{}, fmt.Errorf("load checkpoint %q: damaged: %w: restore an earlier copy of it; or make INITIAL_LOOKBACK reach back before "+
-			"the damage and delete it: the stream starts over there, and repeats only records that the ledger has forgotten", key, err)
+		return pipeline.Checkpoint{}, fmt.Errorf("load checkpoint %q: damaged: %w: restore an earlier copy of it; or set LEGACY_CHECKPOINT=off, make INITIAL_LOOKBACK "+
+			"reach back before the damage, and delete it: the stream starts over there, and repeats only records that the ledger has forgotten", key, err)
 	}
 	f.Checkpoint.Tag = string(o.ETag)
 	return f.Checkpoint, nil

@@ -52,7 +52,7 @@ func decode(cursor pipeline.Cursor, to any) error {
 // Starting over in its stead would deliver a year of events again.
 func badCursor(cursor pipeline.Cursor) error {
 	return fmt.Errorf("the checkpoint's cursor %.100q can't be read by this version: "+
-		"update the connector, or delete the checkpoint to begin again at INITIAL_LOOKBACK", string(cursor))
+		"update the connector, or set LEGACY_CHECKPOINT=off and delete the checkpoint to begin again at INITIAL_LOOKBACK", string(cursor))
 }
 
 // encode marshals a cursor. The values hold nothing that could fail: their texts
