@@ -99,7 +99,7 @@ func newLegacy(s config.Legacy, o Options) (*legacy.Table, error) {
 	if s.TableEndpoint == nil {
 		return nil, nil //nolint:nilnil // there is none, which is no error
 	}
-	cfg := legacy.Config{ServiceURL: s.TableEndpoint.String(), AccountName: s.Name, AccountKey: s.Key, KeySetting: s.KeySetting}
+	cfg := legacy.Config{ServiceURL: s.TableEndpoint.String(), AccountName: s.Name, AccountKey: s.Key, KeySetting: s.KeySetting, Expected: s.Named}
 	if s.Auth == config.ManagedIdentity {
 		if cfg.Credential = o.Credential; cfg.Credential == nil {
 			var err error

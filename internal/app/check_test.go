@@ -478,11 +478,13 @@ func TestCheckAfterAnOldConnector(t *testing.T) {
 		verdict app.Verdict
 		want    string
 	}{
+		{"named", app.Failed, "does not exist"}, // nothing is there yet
 		{"", app.Passed, "the first run begins 24h back (INITIAL_LOOKBACK); no older connector left a checkpoint at 127.0.0.1"},
 		{"2026-11-20T07:31:12.345678Z", app.Passed, "begins at 2026-11-20T07:25:00Z, since the old connector stopped at 2026-11-20T07:31:12Z (LEGACY_CHECKPOINT)"},
 		{"soon", app.Failed, "LEGACY_CHECKPOINT=off"},
 	} {
-		if step.row != "" {
+		named := step.row == "named"
+		if step.row != "" && !named {
 			_, _ = table.CreateTable(t.Context(), nil) // at the second step only
 			row := `{"PartitionKey":"checkpointTime","RowKey":"001","createdTime":"` + step.row + `"}`
 			if _, err := table.UpsertEntity(t.Context(), []byte(row), nil); err != nil {
@@ -490,13 +492,13 @@ func TestCheckAfterAnOldConnector(t *testing.T) {
 			}
 		}
 		s := newScene()
-		s.settings.Legacy = config.Legacy{TableEndpoint: endpoint, Auth: config.AccountKey, Name: emulator.AccountName, Key: secret.New(emulator.AccountKey)}
+		s.settings.Legacy = config.Legacy{TableEndpoint: endpoint, Named: named, Auth: config.AccountKey, Name: emulator.AccountName, Key: secret.New(emulator.AccountKey)}
 		found := map[string]app.Finding{}
 		app.Check(t.Context(), s.settings, app.Options{HTTP: &http.Client{Transport: s}, Store: s.store}, func(f app.Finding) { found[f.Item] = f })
 		if f := found["checkpoint Events"]; f.State != step.verdict || !strings.Contains(f.Detail, step.want) {
 			t.Errorf("%+v, want %s and %q", f, step.verdict, step.want)
 		}
-		if f := found["settings: run"]; !strings.Contains(f.Detail, "where an older connector stopped") {
+		if f := found["settings: run"]; !strings.Contains(f.Detail, "where an older connector stopped") || strings.Contains(f.Detail, "else 24h back") == named {
 			t.Errorf("%+v", f)
 		}
 	}

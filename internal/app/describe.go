@@ -29,7 +29,11 @@ func begin(s config.Settings) string {
 	if s.Legacy.TableEndpoint == nil {
 		return back
 	}
-	return "where an older connector stopped (table service at " + s.Legacy.TableEndpoint.Host + "), else " + back
+	where := "where an older connector stopped (table service at " + s.Legacy.TableEndpoint.Host + ")"
+	if s.Legacy.Named { // then it is an error if there is none
+		return where
+	}
+	return where + ", else " + back
 }
 
 // proof says how completeness is looked after.

@@ -29,10 +29,14 @@ func (v *validator) legacy(s *Settings) {
 	case strings.Contains(u.Hostname(), ".blob."):
 		v.add(setting, "is the address of the blob service: use that of the table service, https://NAME.table.core.windows.net")
 		return
+	case u.Path != "" && strings.Contains(u.Hostname(), ".table."):
+		// The service's 404 for it could be taken for "no checkpoint".
+		v.add(setting, "has a path behind the host: use the address of the table service alone, https://NAME.table.core.windows.net")
+		return
 	}
-	s.Legacy = Legacy{TableEndpoint: u, Auth: ManagedIdentity, ClientID: v.raw.AzureClientID}
+	s.Legacy = Legacy{TableEndpoint: u, Named: true, Auth: ManagedIdentity, ClientID: v.raw.AzureClientID}
 	if a := v.keyed(s); a.Name != "" && a.Name == accountOf(u) {
-		s.Legacy = Legacy{TableEndpoint: u, Auth: AccountKey, Name: a.Name, Key: a.Key, KeySetting: a.Setting}
+		s.Legacy = Legacy{TableEndpoint: u, Named: true, Auth: AccountKey, Name: a.Name, Key: a.Key, KeySetting: a.Setting}
 	} else if u.Scheme == "http" {
 		v.add(setting, "uses http, over which a managed identity does not work: use https, or set AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCESS_KEY of that account")
 	}

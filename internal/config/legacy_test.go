@@ -15,6 +15,7 @@ func TestLegacyCheckpoint(t *testing.T) {
 		Endpoint             string
 		Auth                 config.StorageAuth
 		Name, Key, By, Using string
+		Named                bool
 	}
 	const oldTable = "https://oldaccount.table.core.windows.net"
 	byState := legacy{Endpoint: "https://acmestate.table.core.windows.net", Auth: config.AccountKey, Name: "acmestate", Key: canaryKey, By: "AZURE_STORAGE_ACCESS_KEY"}
@@ -49,17 +50,17 @@ func TestLegacyCheckpoint(t *testing.T) {
 		{
 			"another account, with an identity",
 			with(env{"LEGACY_CHECKPOINT": oldTable + "/", "AZURE_CLIENT_ID": identity}),
-			legacy{Endpoint: oldTable, Auth: config.ManagedIdentity, Using: identity},
+			legacy{Endpoint: oldTable, Auth: config.ManagedIdentity, Using: identity, Named: true},
 		},
 		{
 			"the account of the state, named",
 			with(env{"LEGACY_CHECKPOINT": "https://acmestate.table.core.windows.net"}),
-			byState,
+			func() legacy { l := byState; l.Named = true; return l }(),
 		},
 		{
 			"an emulator, named",
 			with(env{"LEGACY_CHECKPOINT": "http://127.0.0.1:10002/acmestate"}),
-			legacy{Endpoint: "http://127.0.0.1:10002/acmestate", Auth: config.AccountKey, Name: "acmestate", Key: canaryKey, By: "AZURE_STORAGE_ACCESS_KEY"},
+			legacy{Endpoint: "http://127.0.0.1:10002/acmestate", Auth: config.AccountKey, Name: "acmestate", Key: canaryKey, By: "AZURE_STORAGE_ACCESS_KEY", Named: true},
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -69,7 +70,7 @@ func TestLegacyCheckpoint(t *testing.T) {
 				t.Fatal(err)
 			}
 			l := s.Legacy
-			got := legacy{Auth: l.Auth, Name: l.Name, Key: l.Key.Reveal(), By: l.KeySetting, Using: l.ClientID}
+			got := legacy{Auth: l.Auth, Name: l.Name, Key: l.Key.Reveal(), By: l.KeySetting, Using: l.ClientID, Named: l.Named}
 			if l.TableEndpoint != nil {
 				got.Endpoint = l.TableEndpoint.String()
 			}
@@ -84,11 +85,12 @@ func TestLegacyCheckpointProblems(t *testing.T) {
 	for value, want := range map[string]string{
 		"yes":        `is "yes": use auto, off or the address of the table service`,
 		"oldaccount": "https://NAME.table.core.windows.net",
-		"https://oldaccount.blob.core.windows.net":           "is the address of the blob service",
-		"http://oldaccount.table.core.windows.net":           "use https",
-		"http://127.0.0.1:10002/other":                       "a managed identity does not work",
-		"https://oldaccount.table.core.windows.net/?sig=abc": "must not carry",
-		"@Microsoft.KeyVault(SecretUri=https://a/b)":         "unresolved Key Vault reference",
+		"https://oldaccount.blob.core.windows.net":                  "is the address of the blob service",
+		"https://oldaccount.table.core.windows.net/checkpointTable": "has a path",
+		"http://oldaccount.table.core.windows.net":                  "use https",
+		"http://127.0.0.1:10002/other":                              "a managed identity does not work",
+		"https://oldaccount.table.core.windows.net/?sig=abc":        "must not carry",
+		"@Microsoft.KeyVault(SecretUri=https://a/b)":                "unresolved Key Vault reference",
 	} {
 		t.Run(value, func(t *testing.T) {
 			setEnv(t, with(map[string]string{"LEGACY_CHECKPOINT": value}))

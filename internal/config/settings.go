@@ -115,6 +115,8 @@ type Account struct {
 type Legacy struct {
 	// TableEndpoint is the address of the table service.
 	TableEndpoint *url.URL
+	// Named says that LEGACY_CHECKPOINT gives that address: then one is expected there.
+	Named bool
 	// Auth is [AccountKey] or [ManagedIdentity]; the rest is as in [Account].
 	Auth StorageAuth
 	Name string

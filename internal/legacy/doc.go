@@ -14,7 +14,8 @@
 // of the same millisecond and events that were indexed late may be missing around
 // the place where it stopped. Those that it did send come a second time.
 //
-// A table or a row that does not exist means that there is nothing to go on from. Any
-// other failure fails the run: to begin elsewhere instead would leave a gap
-// that nobody hears of.
+// A table or a row that does not exist means that there is nothing to go on from,
+// unless somebody named the account: it may be the wrong one. That, and any other
+// failure, fails the run: to begin elsewhere instead would leave a gap that nobody
+// hears of.
 package legacy

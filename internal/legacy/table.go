@@ -42,6 +42,9 @@ type Config struct {
 	// KeySetting is the setting that the key came from, to be named in messages.
 	KeySetting string
 	Credential azcore.TokenCredential
+	// Expected says that somebody named this account: a checkpoint that is not there is an
+	// error, since it may be the wrong account.
+	Expected bool
 	// ClientOptions are for tests: a transport, retries.
 	ClientOptions policy.ClientOptions
 }
@@ -51,6 +54,7 @@ type Table struct {
 	client     *aztables.Client
 	host       string
 	keySetting string // "" for a token
+	expected   bool
 }
 
 // New returns the checkpoint in the account that cfg names. It sends nothing.
@@ -59,7 +63,7 @@ func New(cfg Config) (*Table, error) {
 	if err != nil || u.Host == "" {
 		return nil, fmt.Errorf("%s: the address must be like https://NAME.table.core.windows.net", setting)
 	}
-	t := &Table{host: u.Host}
+	t := &Table{host: u.Host, expected: cfg.Expected}
 	o := &aztables.ClientOptions{ClientOptions: clientOptions(cfg.ClientOptions)}
 	var service *aztables.ServiceClient
 	if cfg.Credential != nil {
@@ -103,14 +107,17 @@ func clientOptions(o policy.ClientOptions) policy.ClientOptions {
 func (t *Table) Host() string { return t.host }
 
 // CreatedTime is the event time of the last event that the function read, in
-// UTC. It is the zero time if the function was never there. Errors name the remedy and
-// hold no secret.
+// UTC. It is the zero time if the function was never there, unless it is expected. Errors
+// name the remedy and hold no secret.
 func (t *Table) CreatedTime(ctx context.Context) (time.Time, error) {
 	got, err := t.client.GetEntity(ctx, partitionKey, rowKey, nil)
-	if absent(err) {
+	switch {
+	case absent(err) && t.expected:
+		return time.Time{}, fmt.Errorf("%s does not exist: name the account that the Python function kept its checkpoint in, which is that of its setting "+
+			"AZURE_STORAGE_ACCOUNT_NAME (%s), %s", t.what(), setting, instead)
+	case absent(err):
 		return time.Time{}, nil
-	}
-	if err != nil {
+	case err != nil:
 		return time.Time{}, t.fail(ctx, err)
 	}
 	var row struct {
@@ -159,8 +166,11 @@ func (t *Table) what() string {
 // errors print whole requests.
 func (t *Table) fail(ctx context.Context, err error) error {
 	what := "read " + t.what()
-	if ctx.Err() != nil {
-		return fmt.Errorf("%s: %w", what, context.Cause(ctx))
+	switch cause := context.Cause(ctx); {
+	case errors.Is(cause, context.DeadlineExceeded):
+		return fmt.Errorf("%s: %w: check that the account's network rules let this app in, %s", what, cause, instead)
+	case cause != nil:
+		return fmt.Errorf("%s: %w", what, cause)
 	}
 	var token *tokenError
 	var refused *azcore.ResponseError

@@ -141,6 +141,31 @@ func TestCreatedTime(t *testing.T) {
 	}
 }
 
+// Where somebody named the account, a checkpoint that is not there may be in another one:
+// to begin elsewhere would be a gap.
+func TestExpected(t *testing.T) {
+	cfg := withKey(plain)
+	cfg.Expected = true
+	c, table := admin(t, plain), open(t, cfg)
+	reset(t, c)
+	for range 2 { // without a table, and with an empty one
+		at, err := table.CreatedTime(t.Context())
+		if err == nil || !at.IsZero() {
+			t.Fatalf("%v, %v, want an error", at, err)
+		}
+		for _, part := range []string{"does not exist", "AZURE_STORAGE_ACCOUNT_NAME", "LEGACY_CHECKPOINT=off"} {
+			if !strings.Contains(err.Error(), part) {
+				t.Errorf("%v\nwant it to contain %q", err, part)
+			}
+		}
+		_, _ = c.CreateTable(t.Context(), nil) // the first time
+	}
+	put(t, c, "2026-09-24T13:08:00.123Z")
+	if at, err := table.CreatedTime(t.Context()); err != nil || at.IsZero() {
+		t.Errorf("%v, %v, want the row", at, err)
+	}
+}
+
 func TestUnusableRow(t *testing.T) {
 	c, table := admin(t, plain), open(t, withKey(plain))
 	reset(t, c)
@@ -241,6 +266,16 @@ func TestStops(t *testing.T) {
 	cancel()
 	if _, err := open(t, withKey(plain)).CreatedTime(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v, want that it was cancelled", err)
+	}
+}
+
+// A firewall that swallows everything shows as a run without time left.
+func TestNoTimeLeft(t *testing.T) {
+	ctx, cancel := context.WithDeadline(t.Context(), time.Now())
+	defer cancel()
+	_, err := open(t, withKey(plain)).CreatedTime(ctx)
+	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "network rules") || !strings.Contains(err.Error(), "LEGACY_CHECKPOINT=off") {
+		t.Errorf("%v, want the deadline and what to do", err)
 	}
 }
 
