@@ -71,7 +71,7 @@ func (t *run) deliverRows(ctx context.Context) error {
 	defer func() {
 		cut()
 		for _, p := range flying { // a panic: nothing may be on its way when the lock is given back
-			<-p.outcome
+			_ = <-p.outcome
 		}
 	}()
 	for len(waiting) > 0 || len(flying) > 0 {
