@@ -71,7 +71,9 @@ func (t *run) deliverRows(ctx context.Context) error {
 	defer func() {
 		cut()
 		for _, p := range flying { // a panic: nothing may be on its way when the lock is given back
-			_ = <-p.outcome
+			if err := <-p.outcome; err != nil {
+				t.log.Debug("batch on its way was cut", "stream", t.report.Stream, "error", err.Error())
+			}
 		}
 	}()
 	for len(waiting) > 0 || len(flying) > 0 {
