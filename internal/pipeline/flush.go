@@ -54,7 +54,7 @@ func (t *run) deliverAll(ctx context.Context) error {
 		return err
 	}
 	clear(t.rows) // lets go of the pages
-	t.rows, t.rowBytes, t.originals, t.settled = t.rows[:0], 0, nil, nil
+	t.rows, t.held, t.originals, t.settled = t.rows[:0], 0, nil, nil
 	return nil
 }
 

@@ -49,6 +49,33 @@ func TestParallelWrites(t *testing.T) {
 	})
 }
 
+// A row keeps the whole page that it came with in memory: of pages with one new record each
+// no more are gathered than of others, and those with none cost nothing.
+func TestPagesWithFewNewRecords(t *testing.T) {
+	for name, c := range map[string]struct {
+		fresh func(i int) bool
+		saves int
+	}{
+		"one of ten": {func(i int) bool { return i%10 == 3 }, 4}, // as with full pages
+		"none":       {func(int) bool { return false }, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newParallel(t, 90)
+				for i, r := range w.records {
+					if !c.fresh(i) {
+						w.ledger[r.ID], w.delivered[r.ID] = true, 1
+					}
+				}
+				if rep := w.run(time.Minute); rep.State != pipeline.Drained || w.saves != c.saves {
+					t.Errorf("the checkpoint moved %d times, want %d: %+v", w.saves, c.saves, rep)
+				}
+				w.complete()
+			})
+		})
+	}
+}
+
 // Without leave, one batch at a time and in order.
 func TestWritesInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -107,7 +107,7 @@ func (s *resend) all(ctx context.Context, originals iter.Seq2[Held, error]) erro
 
 func (s *resend) begin() {
 	s.chunk, s.byID, s.fresh, s.kept = nil, map[string]int{}, map[string]bool{}, map[string]bool{}
-	s.rows, s.rowBytes, s.originals, s.settled = nil, 0, nil, nil
+	s.rows, s.held, s.originals, s.settled = nil, 0, nil, nil
 }
 
 // deliverChunk keeps to the order of [run.deliverAll]: originals, rows, ledger.

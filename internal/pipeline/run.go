@@ -25,9 +25,9 @@ type run struct {
 	retries atomic.Int64
 	cycle   atomic.Int64 // the longest fetch or flush so far, in nanoseconds
 
-	rows      []Record // conformed, in order, not yet sent
-	rowBytes  int
-	lastPage  int        // of that, from the last page
+	rows      []Record   // conformed, in order, not yet sent
+	held      int        // bytes of the pages that they are part of
+	lastPage  int        // bytes of the last page
 	originals []original // of rows that were changed
 	settled   []Record   // not to be sent: in quarantine instead
 	since     time.Time  // when the oldest of them was gathered
@@ -201,12 +201,17 @@ func (t *run) gather(ctx context.Context, page Page) error {
 	if !t.dirty {
 		t.since = time.Now()
 	}
-	before := t.rowBytes
 	known, err := t.take(ctx, page.Records)
 	if err != nil {
 		return err
 	}
-	t.lastPage = t.rowBytes - before
+	t.lastPage = 0
+	for _, r := range page.Records {
+		t.lastPage += len(r.Raw) + 1
+	}
+	if known < len(page.Records) { // one record keeps all of its page in memory
+		t.held += t.lastPage
+	}
 	t.report.Fetched += int64(len(page.Records))
 	t.report.Duplicates += int64(known)
 	t.next.Cursor, t.dirty = page.Next, true
@@ -261,7 +266,6 @@ func (t *run) admit(rec Record) {
 		return
 	}
 	t.rows = append(t.rows, row)
-	t.rowBytes += len(row.Raw) + 1
 }
 
 // reject sends a record to quarantine instead of to the sink.
@@ -273,7 +277,7 @@ func (t *run) reject(rec Record, why Reason, detail string) {
 
 // room reports whether another page like the last one can be gathered: one too many
 // would go out as a small batch behind the full ones.
-func (t *run) room() bool { return t.rowBytes+t.lastPage <= several(t.batchBytes(), t.limits) }
+func (t *run) room() bool { return t.held+t.lastPage <= several(t.batchBytes(), t.limits) }
 
 // flushBytes is what a flush delivers in one go, as the sink saw it when the run began.
 func (t *run) flushBytes() int { return several(t.firstBatch(), t.limits) }
