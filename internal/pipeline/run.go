@@ -357,7 +357,7 @@ func (t *run) outcome(ctx context.Context, err error) (State, error) {
 		if t.report.Sent > 0 || t.report.Fetched > 0 && len(t.rows) == 0 && t.retries.Load() == 0 {
 			return Budget, nil
 		}
-		return Failed, fmt.Errorf("nothing was delivered within the time of the run (RUN_BUDGET): %w", err)
+		return Failed, fmt.Errorf("nothing was delivered within the time of the run (a longer RUN_BUDGET or smaller BATCH_BYTES gives a slow line more of it): %w", err)
 	default: // the lock was lost
 		return Failed, fmt.Errorf("run ended early: %w", cause)
 	}
