@@ -94,11 +94,8 @@ func newStore(s config.State) (state.Store, error) {
 	return azblob.New(cfg)
 }
 
-// newLegacy opens the checkpoint of an older connector; nil if there is none to look for.
+// newLegacy opens the checkpoint of an older connector, which the settings name.
 func newLegacy(s config.Legacy, o Options) (*legacy.Table, error) {
-	if s.TableEndpoint == nil {
-		return nil, nil //nolint:nilnil // there is none, which is no error
-	}
 	cfg := legacy.Config{ServiceURL: s.TableEndpoint.String(), AccountName: s.Name, AccountKey: s.Key, KeySetting: s.KeySetting, Expected: s.Named}
 	if s.Auth == config.ManagedIdentity {
 		if cfg.Credential = o.Credential; cfg.Credential == nil {

@@ -106,8 +106,10 @@ func Open(settings config.Settings, o Options) (*App, error) {
 	if a.sink, err = newSink(settings, o); err != nil {
 		return nil, err
 	}
-	if a.legacy, err = newLegacy(settings.Legacy, o); err != nil {
-		return nil, err
+	if settings.Legacy.TableEndpoint != nil {
+		if a.legacy, err = newLegacy(settings.Legacy, o); err != nil {
+			return nil, err
+		}
 	}
 	a.source = newSource(settings, o)
 	a.streams = newStreams(a.source)

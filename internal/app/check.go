@@ -214,9 +214,12 @@ func (c *checkup) progress(saved pipeline.Checkpoint) string {
 
 // beginning says where a stream without a checkpoint begins.
 func (c *checkup) beginning(ctx context.Context) (string, error) {
+	if c.settings.Legacy.TableEndpoint == nil {
+		return c.progress(pipeline.Checkpoint{}), nil
+	}
 	old, err := newLegacy(c.settings.Legacy, c.options)
-	if err != nil || old == nil {
-		return c.progress(pipeline.Checkpoint{}), err
+	if err != nil {
+		return "", err
 	}
 	at, err := old.CreatedTime(ctx)
 	switch {

@@ -15,9 +15,6 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/synth"
 )
 
-// parallel is how many batches of a stream are on their way at a time.
-const parallel = 3
-
 // SIGKILL at random moments and right behind an acknowledgement: nothing is
 // lost, and at most the batches in flight come again.
 func TestKill(t *testing.T) {
@@ -79,7 +76,7 @@ func killed(t *testing.T, w *world, released func()) {
 	if rep.State != pipeline.Drained {
 		t.Fatalf("%+v", rep)
 	}
-	w.complete(kills * parallel * w.workspace.Stats().LargestRows)
+	w.complete(kills * pipeline.Parallel * w.workspace.Stats().LargestRows)
 	t.Logf("%d kills, %d rows repeated", kills, w.workspace.Stats().Duplicates)
 }
 

@@ -84,7 +84,7 @@ func TestTakeOver(t *testing.T) {
 			t.Fatalf("event %d is missing of those from %d on", i, first)
 		}
 	}
-	if twice, most := w.workspace.Stats().Duplicates, 2*parallel*w.workspace.Stats().LargestRows; twice > most {
+	if twice, most := w.workspace.Stats().Duplicates, 2*pipeline.Parallel*w.workspace.Stats().LargestRows; twice > most {
 		t.Errorf("%d rows came again, %d were in flight", twice, most)
 	}
 

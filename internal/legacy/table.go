@@ -14,6 +14,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
 	"github.com/go-json-experiment/json"
 
+	"github.com/idn-sentinel/idn-sentinel/internal/azsdk"
 	"github.com/idn-sentinel/idn-sentinel/internal/secret"
 )
 
@@ -64,10 +65,10 @@ func New(cfg Config) (*Table, error) {
 		return nil, fmt.Errorf("%s: the address must be like https://NAME.table.core.windows.net", setting)
 	}
 	t := &Table{host: u.Host, expected: cfg.Expected}
-	o := &aztables.ClientOptions{ClientOptions: clientOptions(cfg.ClientOptions)}
+	o := &aztables.ClientOptions{ClientOptions: azsdk.ClientOptions(cfg.ClientOptions)}
 	var service *aztables.ServiceClient
 	if cfg.Credential != nil {
-		service, err = aztables.NewServiceClient(cfg.ServiceURL, markErrors{cfg.Credential}, o)
+		service, err = aztables.NewServiceClient(cfg.ServiceURL, azsdk.Marked{TokenCredential: cfg.Credential}, o)
 	} else {
 		t.keySetting = cfg.KeySetting
 		var cred *aztables.SharedKeyCredential
@@ -76,31 +77,10 @@ func New(cfg Config) (*Table, error) {
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: table service at %s: %s", setting, t.host, plain(err))
+		return nil, fmt.Errorf("%s: table service at %s: %s", setting, t.host, azsdk.Text(err))
 	}
 	t.client = service.NewClient(tableName)
 	return t, nil
-}
-
-// clientOptions tunes the SDK: few tries and short waits, because the run that
-// asks is short and comes again in a minute.
-func clientOptions(o policy.ClientOptions) policy.ClientOptions {
-	if o.Retry.MaxRetries == 0 {
-		o.Retry.MaxRetries = 3
-	}
-	if o.Retry.TryTimeout == 0 {
-		o.Retry.TryTimeout = 15 * time.Second
-	}
-	if o.Retry.RetryDelay == 0 {
-		o.Retry.RetryDelay = 300 * time.Millisecond
-	}
-	if o.Retry.MaxRetryDelay == 0 {
-		o.Retry.MaxRetryDelay = 5 * time.Second
-	}
-	if o.Telemetry.ApplicationID == "" {
-		o.Telemetry.ApplicationID = "idn-sentinel"
-	}
-	return o
 }
 
 // Host is where the table is, for messages.
@@ -172,19 +152,16 @@ func (t *Table) fail(ctx context.Context, err error) error {
 	case cause != nil:
 		return fmt.Errorf("%s: %w", what, cause)
 	}
-	var token *tokenError
+	var token *azsdk.TokenError
 	var refused *azcore.ResponseError
 	switch {
 	case errors.As(err, &token):
 		return fmt.Errorf("%s: no token: %s: give the app a managed identity with the role %q on that account (AZURE_CLIENT_ID names a user-assigned one), %s",
-			what, plain(token), role, instead)
+			what, azsdk.Text(token), role, instead)
 	case !errors.As(err, &refused):
-		return fmt.Errorf("%s: %s: check the address (%s), and that the account's network rules let this app in, %s", what, plain(err), setting, instead)
+		return fmt.Errorf("%s: %s: check the address (%s), and that the account's network rules let this app in, %s", what, azsdk.Text(err), setting, instead)
 	}
-	status := fmt.Sprintf("%d %s", refused.StatusCode, refused.ErrorCode)
-	if refused.ErrorCode == "" {
-		status = fmt.Sprintf("%d %s", refused.StatusCode, http.StatusText(refused.StatusCode))
-	}
+	status := azsdk.Status(refused)
 	denied := refused.StatusCode == http.StatusUnauthorized || refused.StatusCode == http.StatusForbidden
 	switch {
 	case denied && refused.ErrorCode == "KeyBasedAuthenticationNotPermitted":
@@ -195,35 +172,4 @@ func (t *Table) fail(ctx context.Context, err error) error {
 		return fmt.Errorf("%s: %s: %s is wrong or of another account, or the account's network rules keep this app out: correct it, %s", what, status, t.keySetting, instead)
 	}
 	return fmt.Errorf("%s: %s: check the address (%s), %s", what, status, setting, instead)
-}
-
-// markErrors tells errors of the credential from those of the service.
-type markErrors struct{ azcore.TokenCredential }
-
-// GetToken implements [azcore.TokenCredential].
-func (m markErrors) GetToken(ctx context.Context, o policy.TokenRequestOptions) (azcore.AccessToken, error) {
-	token, err := m.TokenCredential.GetToken(ctx, o)
-	if err != nil {
-		return azcore.AccessToken{}, &tokenError{err}
-	}
-	return token, nil
-}
-
-type tokenError struct{ err error }
-
-func (e *tokenError) Error() string { return e.err.Error() }
-func (e *tokenError) Unwrap() error { return e.err }
-
-// plain is the first line of an error without the URL that it may hold.
-func plain(err error) string {
-	var u *url.Error
-	if errors.As(err, &u) {
-		err = u.Err
-	}
-	text, _, _ := strings.Cut(strings.TrimSpace(err.Error()), "\n")
-	const most = 300
-	if len(text) > most {
-		text = strings.ToValidUTF8(text[:most], "") + "…"
-	}
-	return text
 }

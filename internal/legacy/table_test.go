@@ -224,7 +224,7 @@ func TestFailures(t *testing.T) {
 	const key = "Y2FuYXJ5LW9mLXRoZS1rZXk="
 	byKey := legacy.Config{ServiceURL: "https://old.table.core.windows.net", AccountName: "old", AccountKey: secret.New(key), KeySetting: "AzureWebJobsStorage"}
 	byToken := legacy.Config{ServiceURL: "https://old.table.core.windows.net", Credential: azurite.Credential{}}
-	noToken := legacy.Config{ServiceURL: "https://old.table.core.windows.net", Credential: azurite.Credential{Err: errors.New("no identity here\nsecond line")}}
+	noToken := legacy.Config{ServiceURL: "https://old.table.core.windows.net", Credential: azurite.Credential{Err: errors.New("no identity here at http://127.0.0.1:1/msi?resource=canary-of-the-query\nsecond line")}}
 	for _, tc := range []struct {
 		name string
 		cfg  legacy.Config

@@ -77,6 +77,10 @@ type Sink interface {
 	Write(ctx context.Context, stream string, batch []Record) error
 }
 
+// Parallel is for sinks whose answers take long: that many batches on their way
+// hide most of the time. More of them cost memory and gain little.
+const Parallel = 3
+
 // Limits is what a sink accepts. The zero value accepts everything.
 type Limits struct {
 	// BatchBytes is the size of a batch to aim at: the sum of len(Raw)+1 over

@@ -31,6 +31,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/idn-sentinel/idn-sentinel/internal/azsdk"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/retry"
 	"github.com/idn-sentinel/idn-sentinel/internal/transport"
@@ -137,8 +138,11 @@ func (c *Client) token(ctx context.Context) (string, error) {
 		return localToken, nil
 	}
 	t, err := c.cfg.Credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{strings.TrimRight(c.cfg.Audience, "/") + "/.default"}})
-	if err != nil {
-		return "", fmt.Errorf("sign in for the workspace: %w: switch the managed identity of the app on (AZURE_CLIENT_ID for a user-assigned one), or sign in with the Azure CLI", err)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return "", fmt.Errorf("sign in for the workspace: %w", context.Cause(ctx))
+	case err != nil:
+		return "", fmt.Errorf("sign in for the workspace: %s: switch the managed identity of the app on (AZURE_CLIENT_ID for a user-assigned one), or sign in with the Azure CLI", azsdk.Text(err))
 	}
 	return t.Token, nil
 }

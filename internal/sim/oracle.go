@@ -219,10 +219,6 @@ func (w *world) acknowledged(d *delivery) {
 	}
 }
 
-// parallel is how many batches of a stream the sinks take at a time: as many may
-// have been acknowledged, and not yet remembered, when something ends a run.
-const parallel = 3
-
 // ended judges a run that gives back its lock or is dead.
 func (w *world) ended(r *run) {
 	w.mu.Lock()
@@ -239,7 +235,7 @@ func (w *world) ended(r *run) {
 	}
 	most := 0
 	if r.killed || r.leaseLost || r.storeFault {
-		most = parallel
+		most = pipeline.Parallel // those on their way
 	}
 	if open > most {
 		w.breaks("%s leaves %d acknowledged batches out of the ledger", r, open)

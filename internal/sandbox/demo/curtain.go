@@ -8,6 +8,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/workspace"
 )
 
@@ -75,9 +76,6 @@ func (p *play) checkpoints() error {
 	return nil
 }
 
-// parallel is how many batches of a stream are on their way at a time.
-const parallel = 3
-
 // verdict compares source and table.
 func (p *play) verdict() error {
 	expected, missing, twice := p.stage.Audit()
@@ -89,7 +87,7 @@ func (p *play) verdict() error {
 	p.say("\n%d ticks, %.1f s of work, %.0f rows a second, %d batches, most requests to SailPoint in any 10 s: %d (limit 100)",
 		len(p.ticks), busy.Seconds(), float64(stats.Rows)/busy.Seconds(), stats.Batches, p.stage.Tenant.PeakRequests())
 	p.say("events: %d at the source, %d missing in the table, %d repeated (the batches on their way when it was killed)", expected, missing, twice)
-	if missing > 0 || twice > parallel*stats.LargestRows {
+	if missing > 0 || twice > pipeline.Parallel*stats.LargestRows {
 		return ErrIncomplete
 	}
 	p.say("Nothing is lost.")

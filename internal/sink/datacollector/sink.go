@@ -29,9 +29,6 @@ const (
 	defaultBatchBytes = 4 << 20
 	defaultTimeField  = "created"
 	defaultTimeout    = 2 * time.Minute
-	// parallel posts hide most of the time that an answer takes; more of them cost
-	// memory and gain little.
-	parallel = 3
 )
 
 // Config says where to write and as whom.
@@ -111,7 +108,7 @@ func New(cfg Config) (*Sink, error) {
 		url:     address.JoinPath("/api/logs").String() + "?api-version=" + apiVersion,
 		http:    client(cfg.HTTP),
 		limits: pipeline.Limits{
-			Parallel: parallel,
+			Parallel: pipeline.Parallel,
 			// The pipeline counts a comma for each record; the array has one comma
 			// less and two brackets.
 			BatchBytes:  min(batch, MaxBody-1),

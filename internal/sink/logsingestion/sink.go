@@ -38,9 +38,6 @@ const (
 
 	defaultBatchBytes = 8_000_000
 	defaultTimeout    = 2 * time.Minute
-	// parallel posts hide most of the time that an answer takes; more of them cost
-	// memory and gain little.
-	parallel = 3
 )
 
 // Config says where to write and as whom.
@@ -167,7 +164,7 @@ func client(c *http.Client) *http.Client {
 func (s *Sink) Limits() pipeline.Limits {
 	return pipeline.Limits{
 		BatchBytes:  s.sizes.target(),
-		Parallel:    parallel,
+		Parallel:    pipeline.Parallel,
 		RecordBytes: MaxRaw - len("[]"),
 		Conform:     s.conform.Conform,
 	}

@@ -6,15 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"regexp"
-	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
+	"github.com/idn-sentinel/idn-sentinel/internal/azsdk"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
 
@@ -68,24 +67,12 @@ func (t *tokens) get(ctx context.Context, refused, claims string) (string, error
 	return t.current.Token, nil
 }
 
-// address is a URL with a query, which must not be shown.
-var address = regexp.MustCompile(`(https?://[^\s"?]+)\?[^\s"]*`)
-
-// explain classifies what a credential says. The texts of the SDK go on for many
-// lines, with the bodies of answers: the first is enough.
+// explain classifies what a credential says.
 func (t *tokens) explain(err error) error {
-	text := err.Error()
 	var (
 		failed   *azidentity.AuthenticationFailedError
-		request  *url.Error
 		terminal bool
 	)
-	if errors.As(err, &request) {
-		text = request.Err.Error()
-	}
-	text, _, _ = strings.Cut(strings.TrimSpace(text), "\n")
-	text, _, _ = strings.Cut(text, "To troubleshoot, visit")
-	text = strings.TrimRight(address.ReplaceAllString(text, "$1"), " .")
 	var final interface{ NonRetriable() }
 	switch {
 	case errors.As(err, &failed):
@@ -97,7 +84,7 @@ func (t *tokens) explain(err error) error {
 	case errors.As(err, &final):
 		terminal = true
 	}
-	out := fmt.Errorf("no token for %s: %s: give the function app a managed identity (AZURE_CLIENT_ID names a user-assigned one), or sign in with the Azure CLI", t.audience, excerpt(text, ""))
+	out := fmt.Errorf("no token for %s: %s: give the function app a managed identity (AZURE_CLIENT_ID names a user-assigned one), or sign in with the Azure CLI", t.audience, excerpt(azsdk.Text(err), ""))
 	if terminal {
 		return out
 	}

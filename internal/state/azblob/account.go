@@ -1,7 +1,6 @@
 package azblob
 
 import (
-	"context"
 	"encoding/base64"
 	"fmt"
 	"net"
@@ -10,8 +9,9 @@ import (
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/azsdk"
 )
 
 const (
@@ -110,7 +110,7 @@ func (a *account) client(o *container.ClientOptions) (*container.Client, error) 
 	var err error
 	switch {
 	case a.credential != nil:
-		c, err = container.NewClient(u, markErrors{a.credential}, o)
+		c, err = container.NewClient(u, azsdk.Marked{TokenCredential: a.credential}, o)
 	case a.key != "":
 		if _, err := base64.StdEncoding.DecodeString(a.key); err != nil {
 			return nil, fmt.Errorf("%s holds no storage account key, which is base64 text: copy it from \"Access keys\" in the portal", a.by)
@@ -123,24 +123,7 @@ func (a *account) client(o *container.ClientOptions) (*container.Client, error) 
 		c, err = container.NewClientWithNoCredential(u, o)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("storage account %s: %s", a.host, plain(err))
+		return nil, fmt.Errorf("storage account %s: %s", a.host, azsdk.Text(err))
 	}
 	return c, nil
 }
-
-// markErrors tells errors of the credential from those of the storage service.
-type markErrors struct{ azcore.TokenCredential }
-
-// GetToken implements [azcore.TokenCredential].
-func (m markErrors) GetToken(ctx context.Context, o policy.TokenRequestOptions) (azcore.AccessToken, error) {
-	token, err := m.TokenCredential.GetToken(ctx, o)
-	if err != nil {
-		return azcore.AccessToken{}, &tokenError{err}
-	}
-	return token, nil
-}
-
-type tokenError struct{ err error }
-
-func (e *tokenError) Error() string { return e.err.Error() }
-func (e *tokenError) Unwrap() error { return e.err }

@@ -38,6 +38,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 
+	"github.com/idn-sentinel/idn-sentinel/internal/azsdk"
 	"github.com/idn-sentinel/idn-sentinel/internal/secret"
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
 )
@@ -88,24 +89,9 @@ func New(cfg Config) (*Store, error) {
 	return s, nil
 }
 
-// clientOptions tunes the SDK: few tries and short waits, because the caller's
-// run is short and comes again in a minute.
+// clientOptions also watches each try, see observer.
 func clientOptions(o policy.ClientOptions) *container.ClientOptions {
-	if o.Retry.MaxRetries == 0 {
-		o.Retry.MaxRetries = 3
-	}
-	if o.Retry.TryTimeout == 0 {
-		o.Retry.TryTimeout = 15 * time.Second
-	}
-	if o.Retry.RetryDelay == 0 {
-		o.Retry.RetryDelay = 300 * time.Millisecond
-	}
-	if o.Retry.MaxRetryDelay == 0 {
-		o.Retry.MaxRetryDelay = 5 * time.Second
-	}
-	if o.Telemetry.ApplicationID == "" {
-		o.Telemetry.ApplicationID = "idn-sentinel"
-	}
+	o = azsdk.ClientOptions(o)
 	o.PerRetryPolicies = append(o.PerRetryPolicies[:len(o.PerRetryPolicies):len(o.PerRetryPolicies)], observer{})
 	return &container.ClientOptions{ClientOptions: o}
 }
@@ -321,7 +307,7 @@ func (observer) Do(req *policy.Request) (*http.Response, error) {
 	resp, err := req.Next()
 	switch {
 	case err != nil:
-		t.last = plain(err)
+		t.last = azsdk.Text(err)
 	case resp.StatusCode >= http.StatusInternalServerError || resp.StatusCode == http.StatusTooManyRequests:
 		t.last = resp.Status
 	default:

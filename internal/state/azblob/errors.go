@@ -5,13 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
-	"regexp"
-	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 
+	"github.com/idn-sentinel/idn-sentinel/internal/azsdk"
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
 )
 
@@ -63,26 +61,23 @@ func (c *call) fail(ctx context.Context, err error) error {
 		return fmt.Errorf("%s: %w", what, ended)
 	}
 	var refused *azcore.ResponseError
-	var token *tokenError
+	var token *azsdk.TokenError
 	switch {
 	case errors.As(err, &token):
 		return fmt.Errorf("%s: no token for the storage account: %s: give the app a managed identity with the role %q (AZURE_CLIENT_ID names a user-assigned one), or set %s",
-			what, plain(token), role, settingKey)
+			what, azsdk.Text(token), role, settingKey)
 	case errors.As(err, &refused):
 		return fmt.Errorf("%s: %s%s", what, statusOf(refused), c.where.remedy(refused))
 	}
-	return fmt.Errorf("%s at %s: %s: check %s", what, c.where.host, plain(err), c.where.place)
+	return fmt.Errorf("%s at %s: %s: check %s", what, c.where.host, azsdk.Text(err), c.where.place)
 }
 
 // statusOf is the answer in a line: status, code and the id that support asks for.
 func statusOf(e *azcore.ResponseError) string {
-	s := fmt.Sprintf("%d %s", e.StatusCode, e.ErrorCode)
-	if e.ErrorCode == "" {
-		s = fmt.Sprintf("%d %s", e.StatusCode, http.StatusText(e.StatusCode))
-	}
+	s := azsdk.Status(e)
 	if e.RawResponse != nil {
 		if id := e.RawResponse.Header.Get("x-ms-request-id"); id != "" {
-			s += " (request " + firstLine(id) + ")"
+			s += " (request " + azsdk.FirstLine(id) + ")"
 		}
 	}
 	return s
@@ -106,27 +101,4 @@ func (w where) remedy(e *azcore.ResponseError) string {
 		return fmt.Sprintf(": the account's network rules keep this app out, or %s is wrong, expired or allows too little", w.by)
 	}
 	return fmt.Sprintf(": %s is wrong, expired or of another account than %s, or this machine's clock is off by more than 15 minutes", w.by, w.host)
-}
-
-// address is a URL with a query.
-var address = regexp.MustCompile(`(https?://[^\s"?]+)\?[^\s"]*`)
-
-// plain is the first line of an error without what a URL may hold.
-func plain(err error) string {
-	var u *url.Error
-	if errors.As(err, &u) {
-		err = u.Err // the outer one prints the URL, with the query of a shared access signature
-	}
-	// Errors of credentials have URLs in their text, and end with advice for programmers.
-	text, _, _ := strings.Cut(firstLine(err.Error()), "To troubleshoot, visit")
-	return strings.TrimRight(address.ReplaceAllString(text, "$1"), " .")
-}
-
-func firstLine(s string) string {
-	s, _, _ = strings.Cut(strings.TrimSpace(s), "\n")
-	const most = 300
-	if len(s) > most {
-		s = strings.ToValidUTF8(s[:most], "") + "…"
-	}
-	return strings.TrimSpace(s)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/lease"
 
+	"github.com/idn-sentinel/idn-sentinel/internal/azsdk"
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
 )
 
@@ -120,7 +121,7 @@ func (l *leaseLock) keep(ctx context.Context, expires time.Time, lose context.Ca
 			lose(fmt.Errorf("%w: lease of blob %q was taken over", state.ErrLockLost, l.key))
 			return
 		case left <= 0:
-			lose(fmt.Errorf("%w: lease of blob %q ran out: %s", state.ErrLockLost, l.key, plain(l.fail(ctx, err))))
+			lose(fmt.Errorf("%w: lease of blob %q ran out: %s", state.ErrLockLost, l.key, azsdk.Text(l.fail(ctx, err))))
 			return
 		default:
 			timer.Reset(min(retryEvery, left))

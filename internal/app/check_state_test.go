@@ -1,0 +1,137 @@
+package app_test
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/app"
+	"github.com/idn-sentinel/idn-sentinel/internal/config"
+	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/azurite"
+	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/workspace"
+	"github.com/idn-sentinel/idn-sentinel/internal/secret"
+	"github.com/idn-sentinel/idn-sentinel/internal/state"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/azblob"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/file"
+)
+
+// TestCheckOfLockedState: another check holds the probe's lock.
+func TestCheckOfLockedState(t *testing.T) {
+	s := newScene()
+	if _, _, err := s.store.Lock(t.Context(), "acme/locks/check"); err != nil {
+		t.Fatal(err)
+	}
+	_, found := s.check(t)
+	if f := found["state"]; f.State != app.Failed || !strings.Contains(f.Detail, "another check is under way") || !strings.Contains(f.Detail, "try again") {
+		t.Errorf("%+v", f)
+	}
+}
+
+// TestCheckOfStores: the places where state is kept in earnest pass, twice, and
+// nothing stays behind.
+func TestCheckOfStores(t *testing.T) {
+	emulator := azurite.Start(t)
+	blobs, err := azblob.New(azblob.Config{
+		ServiceURL: emulator.ServiceURL, Container: "check", AccountName: emulator.AccountName, AccountKey: secret.New(emulator.AccountKey),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder, err := file.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, store := range map[string]state.Store{"azblob": blobs, "file": folder} {
+		t.Run(name, func(t *testing.T) {
+			for range 2 {
+				s := newScene()
+				o := app.Options{HTTP: &http.Client{Transport: s}, Store: store}
+				app.Check(t.Context(), s.settings, o, func(f app.Finding) {
+					if f.State != app.Passed {
+						t.Errorf("%+v", f)
+					}
+				})
+			}
+			for info, err := range store.List(t.Context(), "") {
+				t.Errorf("left behind: %q, %v", info.Key, err)
+			}
+		})
+	}
+}
+
+// TestCheckAfterAnOldConnector: before the first run the check says where it
+// will begin, or why that can't be told.
+func TestCheckAfterAnOldConnector(t *testing.T) {
+	emulator := azurite.StartTables(t)
+	cred, err := aztables.NewSharedKeyCredential(emulator.AccountName, emulator.AccountKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	service, err := aztables.NewServiceClientWithSharedKey(emulator.TableURL, cred, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := service.NewClient("checkpointTable")
+	endpoint, err := url.Parse(emulator.TableURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		row     string
+		verdict app.Verdict
+		want    string
+	}{
+		{"named", app.Failed, "does not exist"}, // nothing is there yet
+		{"", app.Passed, "the first run begins 24h back (INITIAL_LOOKBACK); no older connector left a checkpoint at 127.0.0.1"},
+		{"2026-11-20T07:31:12.345678Z", app.Passed, "begins at 2026-11-20T07:25:00Z, since the old connector stopped at 2026-11-20T07:31:12Z (LEGACY_CHECKPOINT)"},
+		{"soon", app.Failed, "LEGACY_CHECKPOINT=off"},
+	} {
+		named := step.row == "named"
+		if step.row != "" && !named {
+			_, _ = table.CreateTable(t.Context(), nil) // at the second step only
+			row := `{"PartitionKey":"checkpointTime","RowKey":"001","createdTime":"` + step.row + `"}`
+			if _, err := table.UpsertEntity(t.Context(), []byte(row), nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s := newScene()
+		s.settings.Legacy = config.Legacy{TableEndpoint: endpoint, Named: named, Auth: config.AccountKey, Name: emulator.AccountName, Key: secret.New(emulator.AccountKey)}
+		found := map[string]app.Finding{}
+		app.Check(t.Context(), s.settings, app.Options{HTTP: &http.Client{Transport: s}, Store: s.store}, func(f app.Finding) { found[f.Item] = f })
+		if f := found["checkpoint Events"]; f.State != step.verdict || !strings.Contains(f.Detail, step.want) {
+			t.Errorf("%+v, want %s and %q", f, step.verdict, step.want)
+		}
+		if f := found["settings: run"]; !strings.Contains(f.Detail, "where an older connector stopped") || strings.Contains(f.Detail, "else 24h back") == named {
+			t.Errorf("%+v", f)
+		}
+	}
+}
+
+// TestCheckOfReadBack: whether the workspace may be asked is tried before the day on
+// which it would be.
+func TestCheckOfReadBack(t *testing.T) {
+	for name, c := range map[string]struct {
+		daily  config.DailyReadBack
+		reader bool
+		want   app.Verdict
+		words  string
+	}{
+		"off":       {config.NoReadBack, false, "", ""},
+		"report":    {config.ReportReadBack, true, app.Passed, "no table of events yet"},
+		"repair":    {config.RepairReadBack, true, app.Passed, "may be asked"},
+		"no reader": {config.ReportReadBack, false, app.Failed, "Log Analytics Reader"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScene()
+			s.settings.ReadBack = config.ReadBack{WorkspaceID: workspace.DefaultID, URL: &url.URL{Scheme: "http", Host: "127.0.0.1"}, Daily: c.daily}
+			s.workspace.Queries.NoReader = !c.reader
+			_, found := s.check(t)
+			if f := found["read-back"]; f.State != c.want || !strings.Contains(f.Detail, c.words) {
+				t.Errorf("%+v, want %q and %q", f, c.want, c.words)
+			}
+		})
+	}
+}
