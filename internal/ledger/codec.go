@@ -132,8 +132,8 @@ func decode(data []byte) (start int64, width uint32, err error) {
 }
 
 // countOf is the number of ids in an object of that size; false if no object of
-// this version can have it.
+// this version can have it. None is ever written without an id: one that has none was cut.
 func countOf(size int64) (int64, bool) {
 	n := size - overhead
-	return n / idSize, n >= 0 && n%idSize == 0
+	return n / idSize, n > 0 && n%idSize == 0
 }
