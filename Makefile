@@ -8,6 +8,8 @@ FUZZTIME ?= 20s
 BENCH    ?= .
 PKGS     ?= ./...
 ARCHS    ?= amd64
+# A release is built by exactly this Go, so that everybody gets the same bytes.
+PINNED   := $(shell sed -n 's/^toolchain //p' go.mod)
 SEEDS    ?= 10000
 FIRST    ?= 1
 EVENTS   ?= 100000
@@ -15,7 +17,7 @@ RUNS     ?= 3
 export CGO_ENABLED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race cover fuzz bench bench-sinks lint fmt tidy-check solution package rehome soak clean
+.PHONY: help build demo test race cover fuzz bench bench-sinks lint fmt vuln tidy-check solution package rehome soak clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +74,10 @@ fmt: $(BIN)/golangci-lint ## format all Go files (gofumpt, import groups)
 	cd $(SINKS) && ../../$(BIN)/golangci-lint fmt ./...
 
 # Not that of the tools: tidying would fetch the test dependencies of all linters.
+vuln: ## known vulnerabilities in what ships (govulncheck; needs vuln.go.dev)
+	cd $(TOOLS) && $(GO) build -o bin/govulncheck golang.org/x/vuln/cmd/govulncheck
+	$(BIN)/govulncheck ./cmd/...
+
 tidy-check: ## fails when go.mod or go.sum are not tidy
 	$(GO) mod tidy -diff
 	cd $(SINKS) && $(GO) mod tidy -diff
@@ -81,7 +87,7 @@ solution: ## the Sentinel content's template, lists and docs/detections.md, from
 	$(GO) run ./internal/solution
 
 package: ## dist/: the zip that a function app is deployed from, checksums, parts list; ARCHS=amd64,arm64
-	$(GO) run ./internal/packager -o dist -arch $(ARCHS)
+	GOTOOLCHAIN=$(PINNED) $(GO) run ./internal/packager -o dist -arch $(ARCHS)
 
 rehome: ## make a fork its own, REPO=owner/name: module path, buttons, address of the package
 	$(GO) run ./internal/rehome -repo "$(REPO)"

@@ -17,6 +17,12 @@
 // sorted, times fixed, and the binary is built without paths. From a clean
 // checkout the Go toolchain writes the tag or commit into the binary.
 //
+// The bytes also depend on the Go release: of the compiler, and of the packager
+// itself, which compresses the archive. Both are the one that the toolchain line
+// of go.mod names, whatever Go is installed; the settings of the environment
+// that change what the compiler writes are fixed. So anybody who builds the tag
+// gets the published checksums.
+//
 // Every Functions plan runs amd64; arm64 is for hosts of one's own.
 package main
 
@@ -31,16 +37,23 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"sort"
 	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json"
 )
 
 func main() {
 	out := flag.String("o", "dist", "the folder to write to")
 	arch := flag.String("arch", "amd64", "architectures of the handler, with commas: amd64, arm64")
 	flag.Parse()
-	if err := run(".", *out, strings.Split(*arch, ",")); err != nil {
+	err := sameToolchain(".", runtime.Version())
+	if err == nil {
+		err = run(".", *out, strings.Split(*arch, ","))
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "packager:", err)
 		os.Exit(1)
 	}
@@ -85,10 +98,43 @@ func run(root, out string, archs []string) error {
 	return nil
 }
 
+// sameToolchain refuses to pack with another Go release than root's go.mod pins.
+func sameToolchain(root, running string) error {
+	pinned, err := toolchain(root)
+	if err != nil || pinned == "" || pinned == running {
+		return err
+	}
+	return fmt.Errorf("go.mod pins %s and this is %s, which gives other bytes: use make package, or set GOTOOLCHAIN=%s", pinned, running, pinned)
+}
+
+// toolchain is the Go release that root's go.mod pins, for instance "go1.26.8"; "" for none.
+func toolchain(root string) (string, error) {
+	cmd := exec.Command("go", "mod", "edit", "-json") //nolint:noctx // ends by itself
+	cmd.Dir = root
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("read go.mod: %w", err)
+	}
+	var mod struct{ Toolchain string }
+	if err := json.Unmarshal(out, &mod); err != nil {
+		return "", fmt.Errorf("read go.mod: %w", err)
+	}
+	return mod.Toolchain, nil
+}
+
 func build(root, to, arch string) error {
+	pinned, err := toolchain(root)
+	if err != nil {
+		return err
+	}
 	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=auto", "-ldflags", "-s -w -buildid=", "-o", to, "./cmd/handler") //nolint:noctx // ends by itself
 	cmd.Dir = root
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch)
+	// The second half are settings of a developer that would change the bytes.
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch,
+		"GOFLAGS=", "GOWORK=off", "GOEXPERIMENT=", "GOAMD64=v1", "GOARM64=v8.0", "GOFIPS140=off")
+	if pinned != "" {
+		cmd.Env = append(cmd.Env, "GOTOOLCHAIN="+pinned)
+	}
 	if msg, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build handler for linux/%s: %w\n%s", arch, err, msg)
 	}
