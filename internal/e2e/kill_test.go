@@ -136,7 +136,7 @@ func TestTerminate(t *testing.T) {
 			<-first
 			begin := time.Now()
 			exit, err := h.Terminate(t.Context())
-			if err != nil || exit.Code != 0 || time.Since(begin) > 5*time.Second {
+			if err != nil || exit.Code != 0 || time.Since(begin) > 5*time.Second+loaded {
 				t.Errorf("exit %+v after %v: %v", exit, time.Since(begin), err)
 			}
 			if rep := report(t, <-answered, events); rep.State != pipeline.Budget || rep.Sent == 0 {

@@ -58,15 +58,37 @@ func InstallIn(ctx context.Context, dir string, packages ...string) error {
 	if err != nil {
 		return errNoNode
 	}
-	cmd := exec.CommandContext(ctx, npm, "ci", "--no-audit", "--no-fund", "--loglevel=error")
-	cmd.Dir = dir
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("npm ci in %s: %w\n%s", dir, err, out)
+	if err := ci(ctx, npm, dir, patience); err != nil {
+		return err
 	}
 	if !upToDate(dir, packages) {
 		return fmt.Errorf("npm ci in %s: did not install %v: is each of them in package.json?", dir, packages)
 	}
 	return nil
+}
+
+// patience is how long an installation may take. One takes half a minute on an
+// idle machine and ten times that on one whose processors are all busy; what
+// hangs longer waits for a network that is not there.
+const patience = 15 * time.Minute
+
+// ci runs npm ci in dir.
+func ci(ctx context.Context, npm, dir string, patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	fmt.Fprintf(os.Stderr, "installing the Node tools of %s, once (npm ci)\n", dir)
+	cmd := exec.CommandContext(ctx, npm, "ci", "--no-audit", "--no-fund", "--loglevel=error")
+	cmd.Dir = dir
+	cmd.WaitDelay = 2 * time.Second // npm's children hold its output open
+	out, err := cmd.CombinedOutput()
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return fmt.Errorf("npm ci in %s was stopped, it had not ended after %s: run it there by hand to see what it waits for, then try again: %w\n%s",
+			dir, patience, ctx.Err(), out)
+	}
+	return fmt.Errorf("npm ci in %s: %w\n%s", dir, err, out)
 }
 
 // Root returns the project's folder, in or below which the process was started.

@@ -28,7 +28,8 @@ import (
 
 const (
 	accountName = "sentinelstandin"
-	// startTimeout is generous: a start takes a second, but many may share a small machine.
+	// startTimeout is generous: a start takes a second, but many may share a small
+	// machine. Installing has its own.
 	startTimeout = 2 * time.Minute
 	stopTimeout  = 10 * time.Second
 )
@@ -83,12 +84,12 @@ func start(tb testing.TB, o Options) *Server {
 
 // Launch runs an emulator until [Server.Stop]. ctx is for the start only.
 func Launch(ctx context.Context, o Options) (*Server, error) {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
 	tools, err := nodetools.Install(ctx, "azurite")
 	if err != nil {
 		return nil, fmt.Errorf("azurite: %w", err)
 	}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
 	dir, err := os.MkdirTemp("", "azurite-")
 	if err != nil {
 		return nil, fmt.Errorf("azurite: %w", err)
