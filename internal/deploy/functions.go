@@ -91,6 +91,7 @@ func pure(name string) (f func(args []any) any, ok bool) {
 		"take":         func(a []any) any { s := a[0].(string); return s[:min(len(s), int(a[1].(float64)))] },
 		"toLower":      func(a []any) any { return strings.ToLower(a[0].(string)) },
 		"true":         func([]any) any { return true },
+		"union":        union,
 		"uniqueString": uniqueString,
 	}[name]
 	return f, ok
@@ -127,6 +128,18 @@ func createObject(args []any) any {
 		object[args[i].(string)] = args[i+1]
 	}
 	return object
+}
+
+// union merges objects; of a member that two have, the later one stays. (The real
+// one also merges arrays and nested objects, which the template does not use.)
+func union(args []any) any {
+	all := map[string]any{}
+	for _, a := range args {
+		for name, v := range a.(map[string]any) {
+			all[name] = v
+		}
+	}
+	return all
 }
 
 func format(args []any) any {

@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
@@ -26,6 +27,8 @@ type Surroundings struct {
 	Cloud string
 	// WorkspaceKey is what the workspace's shared keys are.
 	WorkspaceKey string
+	// Principal is that of the identity that the template makes; "" means [PrincipalID].
+	Principal string
 }
 
 func (Surroundings) group() string {
@@ -59,7 +62,7 @@ func (a Surroundings) reference(args []any) (any, error) {
 		}
 		return properties, nil
 	case strings.Contains(id, "/Microsoft.ManagedIdentity/userAssignedIdentities/"):
-		return map[string]any{"clientId": ClientID, "principalId": PrincipalID}, nil
+		return map[string]any{"clientId": ClientID, "principalId": cmp.Or(a.Principal, PrincipalID)}, nil
 	case strings.Contains(id, "/Microsoft.Insights/components/"):
 		return map[string]any{"ConnectionString": "InstrumentationKey=66666666-6666-6666-6666-666666666666"}, nil
 	}

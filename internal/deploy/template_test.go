@@ -35,6 +35,11 @@ func read(t *testing.T) deploy.Template {
 // deployed plays a deployment with what a user must fill in, and with changes.
 func deployed(t *testing.T, cloud string, changes map[string]any) deploy.Deployment {
 	t.Helper()
+	return deployedIn(t, deploy.Surroundings{Cloud: cloud, WorkspaceKey: canaryKey}, changes)
+}
+
+func deployedIn(t *testing.T, around deploy.Surroundings, changes map[string]any) deploy.Deployment {
+	t.Helper()
 	given := map[string]any{
 		"tenantId": "acme", "clientId": "0123456789abcdef0123456789abcdef", "clientSecret": canaryClient,
 		"workspaceResourceId": workspace,
@@ -42,7 +47,7 @@ func deployed(t *testing.T, cloud string, changes map[string]any) deploy.Deploym
 	for name, v := range changes {
 		given[name] = v
 	}
-	d, err := read(t).Resolve(deploy.Surroundings{Cloud: cloud, WorkspaceKey: canaryKey}, given)
+	d, err := read(t).Resolve(around, given)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -273,7 +278,7 @@ func TestSiteTakesNoPasswords(t *testing.T) {
 		site := dig(only(t, d, "Microsoft.Web/sites").Body, "properties")
 		insights := dig(only(t, d, "Microsoft.Insights/components").Body, "properties")
 		got := map[string]any{
-			"httpsOnly": dig(site, "httpsOnly"), "minTlsVersion": dig(site, "siteConfig", "minTlsVersion"), "ftpsState": dig(site, "siteConfig", "ftpsState"),
+			"httpsOnly": dig(site, "httpsOnly"), "minTlsVersion": dig(site, "siteConfig", "minTlsVersion"),
 			"DisableLocalAuth": dig(insights, "DisableLocalAuth"), "WorkspaceResourceId": dig(insights, "WorkspaceResourceId"),
 			"telemetry": appSettings(t, d)["APPLICATIONINSIGHTS_AUTHENTICATION_STRING"],
 		}
@@ -282,8 +287,11 @@ func TestSiteTakesNoPasswords(t *testing.T) {
 			got[way] = dig(r.Body, "properties", "allow")
 		}
 		want := map[string]any{
-			"httpsOnly": true, "minTlsVersion": "1.2", "ftpsState": "Disabled", "scm": false, "ftp": false,
+			"httpsOnly": true, "minTlsVersion": "1.2", "scm": false,
 			"DisableLocalAuth": true, "WorkspaceResourceId": workspace, "telemetry": "ClientId=" + deploy.ClientID + ";Authorization=AAD",
+		}
+		if plan != "FlexConsumption" { // which has no FTP
+			want["ftp"] = false
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", plan, diff)

@@ -101,7 +101,8 @@ func TestForm(t *testing.T) {
 				t.Errorf("password box %v, secret %v", password, p.Secret())
 			}
 			text := e.Type == "Microsoft.Common.TextBox"
-			if number := p.Type == "int" && text; number != conversion.MatchString(output) {
+			// It is not documented that the portal passes a drop-down's number on as a number.
+			if number := p.Type == "int"; number != conversion.MatchString(output) {
 				t.Errorf("output %s and parameter of type %s", output, p.Type)
 			}
 			if p.DefaultValue == nil {
