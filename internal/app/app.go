@@ -40,6 +40,8 @@ type App struct {
 	store    state.Store
 	legacy   *legacy.Table // nil if no older connector is to be followed
 	streams  []stream
+	// uncommitted is what runs have sent and could not remember, by stream.
+	uncommitted map[string]*pipeline.Uncommitted
 
 	reading sync.Mutex // guards daily
 	daily   map[string]*daily
@@ -113,6 +115,10 @@ func Open(settings config.Settings, o Options) (*App, error) {
 	}
 	a.source = newSource(settings, o)
 	a.streams = newStreams(a.source)
+	a.uncommitted = map[string]*pipeline.Uncommitted{}
+	for _, s := range a.streams {
+		a.uncommitted[s.source.Stream()] = new(pipeline.Uncommitted)
+	}
 	return a, nil
 }
 
@@ -152,7 +158,8 @@ func (a *App) runner(s stream) *pipeline.Runner {
 		OpenLedger: func() pipeline.Ledger {
 			return ledger.Open(ledger.Config{Store: a.store, Tenant: tenant, Stream: name, Window: s.window})
 		},
-		Quarantine: a.Quarantine(),
+		Uncommitted: a.uncommitted[name],
+		Quarantine:  a.Quarantine(),
 		Auditing: pipeline.Auditing{
 			Ages: a.settings.AuditAges, Window: s.window, Keep: a.settings.LedgerKeep, UndatedEvery: undatedEvery,
 		},

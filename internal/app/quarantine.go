@@ -67,6 +67,7 @@ func (a *App) Resend(ctx context.Context, name string, entries []quarantine.Entr
 		tell(f)
 	}
 	return r.Resend(ctx, a.held(ctx, entries, told), pipeline.Resending{
+		Prove: func(ctx context.Context, h pipeline.Held) error { return q.ProveDelete(ctx, h.Key) },
 		Delivered: func(ctx context.Context, h pipeline.Held) error {
 			if err := q.Delete(ctx, h.Key); err != nil {
 				return err

@@ -53,6 +53,10 @@ type Ledger struct {
 	days   days
 	// claimed are records of this run that are not committed.
 	claimed map[hash]struct{}
+	// writable are windows that this run has written or proven, or that did not exist.
+	writable map[int64]struct{}
+	// roomy: new windows find room.
+	roomy bool
 	// What follows is room that is kept for the next call.
 	work   []item
 	starts []int64
@@ -81,12 +85,13 @@ func Open(cfg Config) *Ledger {
 		cfg.CacheBytes = defaultCacheSize
 	}
 	return &Ledger{
-		store:   cfg.Store,
-		prefix:  cfg.Tenant + "/ledger/" + cfg.Stream + "/",
-		width:   int64(cfg.Window / time.Second),
-		cache:   cache{max: cfg.CacheBytes, windows: make(map[int64]*window)},
-		days:    make(days),
-		claimed: make(map[hash]struct{}),
+		store:    cfg.Store,
+		prefix:   cfg.Tenant + "/ledger/" + cfg.Stream + "/",
+		width:    int64(cfg.Window / time.Second),
+		cache:    cache{max: cfg.CacheBytes, windows: make(map[int64]*window)},
+		days:     make(days),
+		claimed:  make(map[hash]struct{}),
+		writable: make(map[int64]struct{}),
 	}
 }
 
@@ -328,6 +333,7 @@ func (l *Ledger) write(ctx context.Context, writes []*write) error {
 		}
 		l.spare = l.cache.replace(w, wr.data)
 		w.etag = wr.etag
+		l.writable[w.start] = struct{}{}
 		l.days.set(w.start, int64(w.ids.len()))
 	}
 	return err

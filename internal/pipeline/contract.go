@@ -129,6 +129,9 @@ type Ledger interface {
 	// Claim says for each record whether it is new, that is neither delivered
 	// before nor claimed earlier in this run, and claims it. A claim lasts for the run.
 	Claim(ctx context.Context, records []Record) (fresh []bool, err error)
+	// Prove fails if a Commit of these claimed records can be foreseen to fail: it
+	// writes where that would write, and changes nothing that is remembered.
+	Prove(ctx context.Context, claimed []Record) error
 	// Commit stores these claimed records, and no others, as delivered. After an
 	// error the same Commit may be tried again.
 	Commit(ctx context.Context, delivered []Record) error

@@ -35,8 +35,8 @@ func (t *run) flush(ctx context.Context) error {
 
 // deliverAll delivers what is queued.
 //
-// The order is what the promises rest on: originals into quarantine, rows to
-// the sink, each acknowledged batch into the ledger, and only then, by the
+// The order is what the promises rest on: a proof that the state can be written,
+// originals into quarantine, rows to the sink, each acknowledged batch into the ledger, and only then, by the
 // caller, the checkpoint. A step that fails leaves all later ones undone.
 func (t *run) deliverAll(ctx context.Context) error {
 	begin := time.Now()
@@ -44,6 +44,9 @@ func (t *run) deliverAll(ctx context.Context) error {
 	ctx, cancel := graceful(ctx)
 	defer cancel()
 
+	if err := t.prove(ctx, t.rows); err != nil {
+		return err
+	}
 	if err := t.keepOriginals(ctx); err != nil {
 		return err
 	}
@@ -261,7 +264,11 @@ func (t *run) remember(ctx context.Context, delivered []Record) error {
 	}
 	ctx, cancel := t.detached(ctx)
 	defer cancel()
-	return t.ledger.Commit(ctx, delivered)
+	err := t.ledger.Commit(ctx, delivered)
+	if err != nil {
+		t.Uncommitted.add(delivered)
+	}
+	return err
 }
 
 // moveCheckpoint stores the place behind everything that is delivered.
@@ -272,7 +279,7 @@ func (t *run) moveCheckpoint(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.saved, t.next = saved, saved
+	t.saved, t.next, t.proven = saved, saved, true
 	return nil
 }
 

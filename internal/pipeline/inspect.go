@@ -117,6 +117,7 @@ func (i *inspection) all(ctx context.Context) (err error) {
 	}
 	i.known = &asked{Ledger: i.OpenLedger()}
 	i.next, i.limits, i.ledger = i.saved, i.Sink.Limits(), i.known
+	i.proven = true // the checkpoint stays where it is
 	i.proof.Since, i.proof.Through = i.saved.Since, i.saved.Through
 	width := i.To.Sub(i.From)
 	if i.Each {

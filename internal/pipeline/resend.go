@@ -16,8 +16,11 @@ type Held struct {
 	Record Record
 }
 
-// Resending is what [Runner.Resend] tells of each original. Both are required.
+// Resending is what [Runner.Resend] tells of each original. All but Prove are required.
 type Resending struct {
+	// Prove, if set, fails if the original could not be removed. It is called once, before
+	// the first record is sent.
+	Prove func(ctx context.Context, h Held) error
 	// Delivered is called once the record is acknowledged; it removes the original.
 	// It is called by several goroutines at a time, and not cut by the run's end.
 	Delivered func(ctx context.Context, h Held) error
@@ -57,6 +60,8 @@ type resend struct {
 	byID  map[string]int
 	fresh map[string]bool // records that the ledger does not know
 	kept  map[string]bool
+	// removable: an original of this run can be removed.
+	removable bool
 }
 
 // runner is the stream's, with a quarantine that notes what has to stay there,
@@ -144,6 +149,9 @@ func (s *resend) deliverChunk(ctx context.Context) error {
 		s.Kept(s.chunk[s.byID[o.rec.ID]], o.reason, o.detail)
 	}
 	s.originals = conformed
+	if err := s.proveChunk(ctx); err != nil {
+		return err
+	}
 	if err := s.keepOriginals(ctx); err != nil {
 		return err
 	}
@@ -161,6 +169,23 @@ func (s *resend) deliverChunk(ctx context.Context) error {
 	return nil
 }
 
+// proveChunk proves that what is about to be sent can be remembered as delivered, and,
+// once, that its original can be let go.
+func (s *resend) proveChunk(ctx context.Context) error {
+	if err := s.prove(ctx, s.rows); err != nil {
+		return err
+	}
+	if s.removable || len(s.rows) == 0 || s.Prove == nil {
+		return nil
+	}
+	h := s.chunk[s.byID[s.rows[0].ID]]
+	if err := s.Prove(ctx, h); err != nil {
+		return fmt.Errorf("the original of record %.100q can't be removed from quarantine, so it was not sent: %w", h.Record.ID, err)
+	}
+	s.removable = true
+	return nil
+}
+
 // acknowledged remembers records in the ledger, should it not know them, and lets
 // their originals go.
 func (s *resend) acknowledged(ctx context.Context, done []Record) error {
@@ -175,7 +200,7 @@ func (s *resend) acknowledged(ctx context.Context, done []Record) error {
 	if err := s.remember(ctx, news); err != nil {
 		return err
 	}
-	g, ctx := errgroup.WithContext(ctx)
+	var g errgroup.Group // one that stays does not keep the others there: they would be sent again
 	g.SetLimit(8)
 	for _, rec := range done {
 		if s.kept[rec.ID] {

@@ -21,6 +21,7 @@ type run struct {
 	saved   Checkpoint // as stored
 	next    Checkpoint // as it will be stored once everything gathered is delivered
 	dirty   bool       // next is ahead of saved
+	proven  bool       // the checkpoint can be saved, or need not be
 	oldest  time.Time  // event time of the oldest record that the source has shown
 	retries atomic.Int64
 	cycle   atomic.Int64 // the longest fetch or flush so far, in nanoseconds
@@ -61,6 +62,9 @@ func (t *run) all(ctx context.Context) (State, error) {
 	}
 	t.next, t.limits, t.ledger = t.saved, t.Sink.Limits(), t.OpenLedger()
 	t.warnOfGap()
+	if err := t.recommit(ctx); err != nil {
+		return t.outcome(ctx, err)
+	}
 	if err := t.drainSpool(ctx); err != nil {
 		return t.outcome(ctx, err)
 	}

@@ -23,6 +23,9 @@ type Runner struct {
 	// Spool, if set, takes what the sink does not, so that the checkpoint can move
 	// on before the source forgets. The run counts as failed all the same.
 	Spool Spool
+	// Uncommitted, if set, carries from run to run what was acknowledged and could not be
+	// committed.
+	Uncommitted *Uncommitted
 	// Remembers is how long the source keeps a record; 0 means for ever. A run that
 	// comes later than that after the last that read to the end warns of what may be lost.
 	Remembers time.Duration

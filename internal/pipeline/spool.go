@@ -80,13 +80,25 @@ func (t *run) drainSpool(ctx context.Context) error {
 		defer cancel()
 	}
 	err := t.Spool.Drain(ctx, t.report.Stream, func(ctx context.Context, batch []Record) error {
+		if batch = t.Uncommitted.unsent(batch); len(batch) == 0 {
+			return nil // an earlier run could not remove it
+		}
 		// These are in the ledger already, unless the run that spooled them failed before
 		// it could say so: then the source would bring them once more.
 		if _, err := t.ledger.Claim(ctx, batch); err != nil {
 			return err
 		}
-		return t.deliver(ctx, batch, false, t.remember)
+		if err := t.prove(ctx, batch); err != nil {
+			return err
+		}
+		return t.deliver(ctx, batch, false, func(ctx context.Context, done []Record) error {
+			t.Uncommitted.sentFromSpool(done)
+			return t.remember(ctx, done)
+		})
 	})
+	if err == nil {
+		t.Uncommitted.spoolIsEmpty()
+	}
 	if outer.Err() == nil {
 		t.ended = time.Time{} // that was the end of the drain, not of the run
 	}

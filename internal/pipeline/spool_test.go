@@ -228,7 +228,7 @@ func TestSpoolFailsAtTheEnd(t *testing.T) {
 		w := newWorld(t, 20)
 		w.pageSize = 20
 		w.limits.BatchBytes = 10 * (len(w.records[0].Raw) + 1)
-		w.spool = &spool{world: w, putErr: errors.New("disk full")}
+		w.spool = &spool{world: w, putErr: errors.New("disk full"), putting: time.Second} // so that it is after the end
 		r := w.runner()
 		r.Sink = slowSink{sink{w}, func(batch []pipeline.Record) time.Duration { return time.Duration(firstOf(w, batch)) * time.Hour }}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -273,4 +273,24 @@ func (l lateSink) Write(ctx context.Context, name string, batch []pipeline.Recor
 	}
 	_ = pause(context.WithoutCancel(ctx), 21*time.Second)
 	return l.sink.Write(context.WithoutCancel(ctx), name, batch)
+}
+
+// A run that was asked to stop spools nothing: the source still has it, and the next run reads
+// it again.
+func TestStoppedRunSpoolsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 25)
+		s := &spool{world: w}
+		w.spool = s
+		ctx, stop := context.WithCancel(t.Context())
+		w.sinkTakes = time.Hour
+		time.AfterFunc(time.Second, stop)
+		rep := w.runner().Run(ctx)
+		if rep.State != pipeline.Budget || rep.Spooled != 0 || len(s.batches) != 0 || w.checkpoint.Cursor != "" {
+			t.Errorf("%d batches in the spool, checkpoint %q, %+v", len(s.batches), w.checkpoint.Cursor, rep)
+		}
+		w.sinkTakes = 0
+		check(t, w.run(time.Minute), pipeline.Report{State: pipeline.Drained, Fetched: 25, Sent: 25})
+		w.complete()
+	})
 }

@@ -32,13 +32,15 @@ type world struct {
 	version    int
 	held       bool
 
-	fetches, writes, commits, saves int
+	fetches, writes, proofs, commits, saves int
 
 	// What goes wrong; nil means nothing.
 	onFetch  func(n int) error
 	onWrite  func(n int, batch []pipeline.Record) (stored bool, err error)
+	onProve  func(n int) error
 	onCommit func(n int) error
 	onSave   func(n int) error
+	keepErr  error // of keeping an original
 	limits   pipeline.Limits
 	takes    time.Duration // of a fetch and of a write
 	loseLock chan struct{}
@@ -174,6 +176,24 @@ func (l *ledger) Claim(_ context.Context, records []pipeline.Record) ([]bool, er
 	return fresh, nil
 }
 
+func (l *ledger) Prove(ctx context.Context, claimed []pipeline.Record) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.proofs++
+	for _, r := range claimed {
+		if !l.claimed[r.ID] {
+			l.t.Errorf("%s proven without a claim", r.ID)
+		}
+	}
+	if l.onProve != nil {
+		return l.onProve(l.proofs)
+	}
+	return nil
+}
+
 func (l *ledger) Commit(ctx context.Context, delivered []pipeline.Record) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -254,6 +274,9 @@ func (q quarantine) Put(_ context.Context, _ string, rec pipeline.Record, why pi
 	defer q.mu.Unlock()
 	if detail == "" {
 		q.t.Errorf("%s quarantined without a detail", rec.ID)
+	}
+	if q.keepErr != nil {
+		return q.keepErr
 	}
 	for _, r := range q.records {
 		if r.ID == rec.ID && string(r.Raw) != string(rec.Raw) {

@@ -283,6 +283,30 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 	return nil
 }
 
+// ProveDelete fails if [Store.Delete] of the original at a key can be foreseen to fail. The
+// original is rewritten as it is, which a lease or a hold forbids, and another object is
+// stored and removed.
+func (s *Store) ProveDelete(ctx context.Context, key string) error {
+	if err := s.mine(key); err != nil {
+		return err
+	}
+	o, err := s.store.Get(ctx, key)
+	if errors.Is(err, state.ErrNotFound) {
+		return nil // gone already
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := s.store.Put(ctx, key, o.Data, o.ETag); err != nil {
+		return err
+	}
+	probe := s.prefix() + "probe"
+	if _, err := s.store.Put(ctx, probe, nil, state.Any); err != nil {
+		return err
+	}
+	return s.store.Delete(ctx, probe)
+}
+
 // mine keeps a key that was typed by a person from naming anything else.
 func (s *Store) mine(key string) error {
 	if !strings.HasPrefix(key, s.prefix()) {

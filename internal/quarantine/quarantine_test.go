@@ -305,3 +305,48 @@ func TestStoreErrors(t *testing.T) {
 		}
 	}
 }
+
+// What can't be removed is found before anybody relies on it, and nothing is changed by that.
+func TestProveDelete(t *testing.T) {
+	refused := errors.New("refused")
+	for name, test := range map[string]struct {
+		refuses func(op mem.Op, key string) bool
+		ok      bool
+	}{
+		"all is well":            {func(mem.Op, string) bool { return false }, true},
+		"the original is leased": {func(op mem.Op, key string) bool { return op == mem.Put && strings.Contains(key, "/undelivered/") }, false},
+		"nothing may be removed": {func(op mem.Op, _ string) bool { return op == mem.Delete }, false},
+		"the disk is full":       {func(op mem.Op, _ string) bool { return op == mem.Put }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			on := false
+			store := &mem.Store{Before: func(op mem.Op, key string) error {
+				if on && test.refuses(op, key) {
+					return refused
+				}
+				return nil
+			}}
+			q := open(store)
+			put(t, q, events, rec("id", `{}`), pipeline.Unfit, "why")
+			before, key := only(t, q), list(t, q, "")[0].Key
+			on = true
+			if err := q.ProveDelete(t.Context(), key); (err == nil) != test.ok || !test.ok && !errors.Is(err, refused) {
+				t.Errorf("ProveDelete: %v, want ok %v", err, test.ok)
+			}
+			on = false
+			if diff := cmp.Diff(before, only(t, q)); diff != "" {
+				t.Errorf("(-before +behind):\n%s", diff)
+			}
+			if n, _, err := q.Count(t.Context(), events, ""); n != 1 || err != nil {
+				t.Errorf("Count: %d, %v", n, err)
+			}
+		})
+	}
+	q := open(new(mem.Store))
+	if err := q.ProveDelete(t.Context(), "acme/quarantine/"+events+"/undelivered/undated/gone"); err != nil {
+		t.Errorf("of one that is gone: %v", err)
+	}
+	if err := q.ProveDelete(t.Context(), "acme/checkpoints/"+events+".json"); err == nil {
+		t.Error("of another object: no error")
+	}
+}

@@ -93,6 +93,11 @@ func (a *Arrivals) load(ctx context.Context, at time.Time) error {
 	return nil
 }
 
+// Prove implements [pipeline.Ledger].
+func (a *Arrivals) Prove(ctx context.Context, claimed []pipeline.Record) error {
+	return a.Delivered.Prove(ctx, claimed)
+}
+
 // Commit implements [pipeline.Ledger].
 func (a *Arrivals) Commit(ctx context.Context, delivered []pipeline.Record) error {
 	if _, err := a.Delivered.Claim(ctx, delivered); err != nil {

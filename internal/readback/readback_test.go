@@ -188,6 +188,15 @@ func (m *memory) Claim(_ context.Context, records []pipeline.Record) ([]bool, er
 	return make([]bool, len(records)), nil
 }
 
+func (m *memory) Prove(_ context.Context, claimed []pipeline.Record) error {
+	for _, r := range claimed {
+		if !m.claimed[r.ID] {
+			return errors.New("proven without a claim: " + r.ID)
+		}
+	}
+	return nil
+}
+
 func (m *memory) Commit(_ context.Context, delivered []pipeline.Record) error {
 	for _, r := range delivered {
 		if !m.claimed[r.ID] {

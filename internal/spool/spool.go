@@ -66,7 +66,11 @@ func (s *Store) Put(ctx context.Context, stream string, batch []pipeline.Record)
 
 // Drain implements [pipeline.Spool]. An object that can't be read stops it: the
 // error names the key, and nothing behind it is delivered out of order or lost.
+//
+// Before the first batch is written its object is rewritten as it is: one that can't be
+// changed could not be removed either, and would be delivered with every run.
 func (s *Store) Drain(ctx context.Context, stream string, write func(context.Context, []pipeline.Record) error) error {
+	proven := false
 	for info, err := range s.store.List(ctx, s.prefix(stream)) {
 		if err != nil {
 			return fmt.Errorf("drain spool of %s: %w", stream, err)
@@ -83,6 +87,12 @@ func (s *Store) Drain(ctx context.Context, stream string, write func(context.Con
 			return fmt.Errorf("spool object %q: %w", info.Key, err)
 		}
 		if len(batch) > 0 {
+			if !proven {
+				if obj.ETag, err = s.store.Put(ctx, info.Key, obj.Data, obj.ETag); err != nil {
+					return fmt.Errorf("drain spool of %s: a batch could not be removed, so it was not delivered: %w", stream, err)
+				}
+				proven = true
+			}
 			if err := write(ctx, batch); err != nil {
 				return err
 			}

@@ -98,7 +98,7 @@ func TestClockSetBack(t *testing.T) {
 func TestStoreFails(t *testing.T) {
 	broken := errors.New("broken")
 	for op, want := range map[mem.Op]struct{ put, drain bool }{
-		mem.List: {true, true}, mem.Get: {false, true}, mem.Put: {true, false}, mem.Delete: {true, true},
+		mem.List: {true, true}, mem.Get: {false, true}, mem.Put: {true, true}, mem.Delete: {true, true},
 	} {
 		t.Run(string(op), func(t *testing.T) {
 			fail := false
@@ -119,6 +119,39 @@ func TestStoreFails(t *testing.T) {
 				t.Errorf("Put: %v, Drain: %v", putErr, drainErr)
 			}
 		})
+	}
+}
+
+// A batch that could not leave the spool is not delivered out of it: it would be with every
+// run. Only the first is tried, and only if there is something in it.
+func TestDrainProvesTheRemoval(t *testing.T) {
+	leased := errors.New("leased")
+	var refuse bool
+	puts := 0
+	store := &mem.Store{Before: func(op mem.Op, _ string) error {
+		if op == mem.Put {
+			puts++
+		}
+		if refuse && (op == mem.Put || op == mem.Delete) {
+			return leased
+		}
+		return nil
+	}}
+	s := spool.New(store, "acme")
+	for i := range 3 {
+		if err := s.Put(t.Context(), stream, batch(i, i+1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	written := 0
+	write := func(context.Context, []pipeline.Record) error { written++; return nil }
+	refuse = true
+	if err := s.Drain(t.Context(), stream, write); !errors.Is(err, leased) || written != 0 {
+		t.Errorf("%v, %d batches were delivered", err, written)
+	}
+	refuse, puts = false, 0
+	if err := s.Drain(t.Context(), stream, write); err != nil || written != 3 || puts != 1 {
+		t.Errorf("%v, %d batches were delivered with %d writes", err, written, puts)
 	}
 }
 

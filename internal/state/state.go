@@ -12,7 +12,9 @@
 //
 //	{tenant}/checkpoints/{stream}.json           how far a stream is delivered
 //	{tenant}/ledger/{stream}/{day}/{time}        delivered ids of one window of event time
+//	{tenant}/ledger/{stream}/probe               tries whether there is room; removed at once
 //	{tenant}/quarantine/{stream}/{kind}/{day}/{hashes}  an original that could not be delivered as it was
+//	{tenant}/quarantine/probe                    of a resend; removed at once
 //	{tenant}/spool/{stream}/{number}             a batch that waits for a sink that is down
 //	{tenant}/readback/{stream}.json              how far arrivals in the workspace were checked
 //	{tenant}/check/probe                         of a check; removed at its end

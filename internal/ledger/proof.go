@@ -1,0 +1,103 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/state"
+)
+
+// probe is the last part of the key under which is tried whether new windows find room.
+const probe = "probe"
+
+// Prove implements [pipeline.Ledger]. Windows that exist are rewritten as they are, each once
+// in a run and in the place of the version that was loaded: one that is leased, held or
+// changed by another fails here. Once in a run an object as large as all that a Commit would
+// write is stored and removed: that takes the room and the rights that new windows take.
+func (l *Ledger) Prove(ctx context.Context, claimed []pipeline.Record) error {
+	unproven := l.unproven(claimed)
+	if len(unproven) == 0 {
+		return nil
+	}
+	size := 0
+	for starts := range slices.Chunk(slices.Sorted(maps.Keys(unproven)), chunk) {
+		n, err := l.rewrite(ctx, starts)
+		if err != nil {
+			return fmt.Errorf("prepare to store %d records in the ledger: %w", len(claimed), err)
+		}
+		size += n
+	}
+	if !l.roomy {
+		for _, n := range unproven {
+			size += n * idSize
+		}
+		if err := l.proveRoom(ctx, size); err != nil {
+			return fmt.Errorf("prepare to store %d records in the ledger: %w", len(claimed), err)
+		}
+	}
+	for start := range unproven {
+		l.writable[start] = struct{}{}
+	}
+	return nil
+}
+
+// unproven are the windows that are not known to be writable, with the number of records
+// that each is to take.
+func (l *Ledger) unproven(records []pipeline.Record) map[int64]int {
+	var found map[int64]int
+	for i := range records {
+		start := l.startOf(records[i].Time)
+		if _, ok := l.writable[start]; ok {
+			continue
+		}
+		if found == nil {
+			found = make(map[int64]int)
+		}
+		found[start]++
+	}
+	return found
+}
+
+// rewrite stores windows as they are, and returns the size that they have together. Absent
+// ones stay absent.
+func (l *Ledger) rewrite(ctx context.Context, starts []int64) (size int, err error) {
+	if err := l.load(ctx, starts); err != nil {
+		return 0, err
+	}
+	var g errgroup.Group
+	g.SetLimit(atOnce)
+	writes := make([]*write, len(starts))
+	for i, start := range starts {
+		w := l.cache.get(start)
+		size += overhead + len(w.ids)
+		writes[i] = &write{window: w, data: w.data, etag: state.Absent}
+		if w.etag != state.Absent {
+			g.Go(func() error { return l.put(ctx, writes[i]) })
+		}
+	}
+	if err := g.Wait(); err != nil {
+		return 0, err
+	}
+	for _, wr := range writes {
+		wr.window.etag = wr.etag
+	}
+	l.cache.trim()
+	return size, nil
+}
+
+// proveRoom stores an object and removes it. Where nothing may be removed it stays, and the
+// next run overwrites it.
+func (l *Ledger) proveRoom(ctx context.Context, size int) error {
+	key := l.prefix + probe
+	if _, err := l.store.Put(ctx, key, make([]byte, size), state.Any); err != nil {
+		return err
+	}
+	l.roomy = true
+	_ = l.store.Delete(ctx, key)
+	return nil
+}

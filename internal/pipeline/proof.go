@@ -1,0 +1,154 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+)
+
+// prove makes sure, before rows are sent, that it can be remembered that they were: a
+// state that takes no writes would have the same batches sent with every run. The first
+// delivery of a run rewrites the checkpoint as it is; the ledger proves each of its
+// windows once.
+func (t *run) prove(ctx context.Context, rows []Record) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
+	err := t.ledger.Prove(ctx, rows)
+	if err == nil {
+		err = t.proveCheckpoint(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("the state takes no writes, so nothing was sent that could not be remembered: %w", err)
+	}
+	return nil
+}
+
+// proveCheckpoint saves the checkpoint as it was loaded. A stream that has none yet gets
+// none by this: that new objects can be stored is what the ledger proves.
+func (t *run) proveCheckpoint(ctx context.Context) error {
+	if t.proven || t.saved.Tag == "" {
+		return nil
+	}
+	saved, err := t.Checkpoints.Save(ctx, t.report.Stream, t.saved)
+	if err != nil {
+		return err
+	}
+	t.saved.Tag, t.next.Tag, t.proven = saved.Tag, saved.Tag, true
+	return nil
+}
+
+// maxUncommitted bounds what is kept in memory, at some 100 bytes for each.
+const maxUncommitted = 100_000
+
+// Uncommitted are records that were acknowledged although their commit to the ledger
+// failed. It belongs to one stream and outlives its runs: the next run in the same process
+// commits them before it does anything else, so that not even they are sent again. The zero
+// value is empty.
+type Uncommitted struct {
+	mu      sync.Mutex
+	records []Record // ids and times only
+	// spooled are ids of records that were delivered out of the spool and may still be there.
+	spooled map[string]struct{}
+}
+
+// add notes records. What is beyond the bound may be sent again.
+func (u *Uncommitted) add(records []Record) {
+	if u == nil {
+		return
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, r := range records[:min(len(records), maxUncommitted-len(u.records))] {
+		// An id may be part of a whole page.
+		u.records = append(u.records, Record{ID: strings.Clone(r.ID), Time: r.Time})
+	}
+}
+
+// all are the records.
+func (u *Uncommitted) all() []Record {
+	if u == nil {
+		return nil
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.records
+}
+
+// forget drops the first n.
+func (u *Uncommitted) forget(n int) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.records = u.records[n:]; len(u.records) == 0 {
+		u.records = nil
+	}
+}
+
+// sentFromSpool notes that records that are still in the spool were acknowledged.
+func (u *Uncommitted) sentFromSpool(records []Record) {
+	if u == nil {
+		return
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.spooled == nil {
+		u.spooled = make(map[string]struct{}, len(records))
+	}
+	for _, r := range records {
+		u.spooled[strings.Clone(r.ID)] = struct{}{}
+	}
+}
+
+// unsent are the records of a batch of the spool that were not delivered out of it before.
+// If that is all of them, the batch before has left the spool.
+func (u *Uncommitted) unsent(batch []Record) []Record {
+	if u == nil {
+		return batch
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	var unsent []Record
+	for _, r := range batch {
+		if _, sent := u.spooled[r.ID]; !sent {
+			unsent = append(unsent, r)
+		}
+	}
+	if len(unsent) == len(batch) {
+		clear(u.spooled)
+	}
+	return unsent
+}
+
+// spoolIsEmpty says that nothing is left in the spool.
+func (u *Uncommitted) spoolIsEmpty() {
+	if u == nil {
+		return
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.spooled = nil
+}
+
+// recommit commits what an earlier run could not.
+func (t *run) recommit(ctx context.Context) error {
+	records := t.Uncommitted.all()
+	if len(records) == 0 {
+		return nil
+	}
+	// One that another process has sent and committed meanwhile is known, which is as good.
+	_, err := t.ledger.Claim(ctx, records)
+	if err == nil {
+		commit, cancel := t.detached(ctx)
+		defer cancel()
+		err = t.ledger.Commit(commit, records)
+	}
+	if err != nil {
+		return fmt.Errorf("%d records that an earlier run has sent can't be remembered as delivered, so nothing more was sent: %w", len(records), err)
+	}
+	t.Uncommitted.forget(len(records))
+	t.log.Info("records of an earlier run are remembered as delivered", "stream", t.report.Stream, "records", len(records))
+	return nil
+}
