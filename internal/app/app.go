@@ -42,6 +42,7 @@ type App struct {
 	streams  []stream
 	// uncommitted is what runs have sent and could not remember, by stream.
 	uncommitted map[string]*pipeline.Uncommitted
+	locks       *streamlock.Locks
 
 	reading sync.Mutex // guards daily
 	daily   map[string]*daily
@@ -115,6 +116,7 @@ func Open(settings config.Settings, o Options) (*App, error) {
 	}
 	a.source = newSource(settings, o)
 	a.streams = newStreams(a.source)
+	a.locks = streamlock.New(a.store, settings.Tenant)
 	a.uncommitted = map[string]*pipeline.Uncommitted{}
 	for _, s := range a.streams {
 		a.uncommitted[s.source.Stream()] = new(pipeline.Uncommitted)
@@ -153,7 +155,8 @@ func (a *App) runner(s stream) *pipeline.Runner {
 	r := &pipeline.Runner{
 		Source:      s.source,
 		Sink:        a.sink,
-		Locks:       streamlock.New(a.store, tenant),
+		Locks:       a.locks,
+		Longest:     longest(a.settings.RunBudget),
 		Checkpoints: a.checkpoints(s),
 		OpenLedger: func() pipeline.Ledger {
 			return ledger.Open(ledger.Config{Store: a.store, Tenant: tenant, Stream: name, Window: s.window})
@@ -175,6 +178,12 @@ func (a *App) runner(s stream) *pipeline.Runner {
 	}
 	return r
 }
+
+// leaseFor is how long the lock of a run stays after it was killed.
+const leaseFor = 30 * time.Second
+
+// longest is the longest that a run can hold its lock, or leave it behind.
+func longest(budget time.Duration) time.Duration { return budget + pipeline.Overtime + leaseFor }
 
 // checkpoints are those of a stream. A stream that can begin at a given moment
 // begins where an older connector stopped, if there was one.

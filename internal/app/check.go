@@ -183,9 +183,11 @@ func (c *checkup) state(ctx context.Context) {
 	})
 	for _, s := range newStreams(c.client) {
 		name := s.source.Stream()
-		item := "checkpoint " + strings.TrimPrefix(name, "SailPointIDN_")
+		short := strings.TrimPrefix(name, "SailPointIDN_")
+		item, lock := "checkpoint "+short, "lock "+short
 		if !works {
 			c.skip(item, "needs state")
+			c.skip(lock, "needs state")
 			continue
 		}
 		c.probe(ctx, item, func(ctx context.Context) (string, error) {
@@ -198,6 +200,7 @@ func (c *checkup) state(ctx context.Context) {
 			}
 			return c.beginning(ctx)
 		})
+		c.probe(ctx, lock, func(ctx context.Context) (string, error) { return c.lock(ctx, store, name) })
 	}
 }
 

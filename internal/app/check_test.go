@@ -128,7 +128,7 @@ func (s *scene) check(t *testing.T) (order []string, found map[string]app.Findin
 func everything() []string {
 	return []string{
 		"settings: source", "settings: destination", "settings: state", "settings: run", "settings: proof",
-		"tenant", "token", "search", "triggers", "state", "checkpoint Events", "checkpoint Triggers", "workspace", "clock",
+		"tenant", "token", "search", "triggers", "state", "checkpoint Events", "lock Events", "checkpoint Triggers", "lock Triggers", "workspace", "clock",
 	}
 }
 
@@ -253,28 +253,28 @@ func TestCheckFails(t *testing.T) {
 			},
 			"state",
 			[]string{"put", "mend STATE_URL"},
-			[]string{"checkpoint Events", "checkpoint Triggers"},
+			[]string{"checkpoint Events", "lock Events", "checkpoint Triggers", "lock Triggers"},
 			nil,
 		},
 		{
 			"store without conditions", func(s *scene) { s.store = careless{&mem.Store{}} },
 			"state",
 			[]string{"was overwritten although it exists", "STATE_URL"},
-			[]string{"checkpoint Events", "checkpoint Triggers"},
+			[]string{"checkpoint Events", "lock Events", "checkpoint Triggers", "lock Triggers"},
 			nil,
 		},
 		{
 			"store without locks", func(s *scene) { s.store = lockless{&mem.Store{}} },
 			"state",
 			[]string{"could be taken twice", "STATE_URL"},
-			[]string{"checkpoint Events", "checkpoint Triggers"},
+			[]string{"checkpoint Events", "lock Events", "checkpoint Triggers", "lock Triggers"},
 			nil,
 		},
 		{
 			"store that garbles", func(s *scene) { s.store = garbling{&mem.Store{}} },
 			"state",
 			[]string{"holds other bytes", "STATE_URL"},
-			[]string{"checkpoint Events", "checkpoint Triggers"},
+			[]string{"checkpoint Events", "lock Events", "checkpoint Triggers", "lock Triggers"},
 			nil,
 		},
 		{

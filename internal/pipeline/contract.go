@@ -173,7 +173,11 @@ const (
 
 // Locks gives one process at a time the right to run a stream.
 type Locks interface {
-	// Lock returns [ErrLocked] at once when another process holds the stream.
+	// Lock returns a [*LockedError] at once when another process holds the stream.
 	// The returned context ends, with a cause that says so, when the lock is lost.
 	Lock(ctx context.Context, stream string) (held context.Context, release func(context.Context) error, err error)
+	// Since is asked by a run that found the stream locked: since when have runs, of
+	// this process and others, found it so, with nothing saved meanwhile? progress
+	// differs whenever something was.
+	Since(ctx context.Context, stream, progress string) (time.Time, error)
 }

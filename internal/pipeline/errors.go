@@ -8,6 +8,20 @@ import (
 // ErrLocked says that another process is running the stream.
 var ErrLocked = errors.New("another run holds the stream")
 
+// LockedError is [ErrLocked] with what is known of the lock.
+type LockedError struct {
+	// Err names the lock.
+	Err error
+	// Remedy is how a person sets it free whose holder is not a run; "" if unknown.
+	Remedy string
+}
+
+func (e *LockedError) Error() string { return ErrLocked.Error() + ": " + e.Err.Error() }
+func (e *LockedError) Unwrap() error { return e.Err }
+
+// Is makes it [ErrLocked].
+func (e *LockedError) Is(target error) bool { return target == ErrLocked }
+
 // ErrUnsupported says that the service does not know what was asked of it.
 var ErrUnsupported = errors.New("not supported by the service")
 

@@ -83,6 +83,8 @@ func (lockless) Lock(ctx context.Context, _ string) (context.Context, func(conte
 	return ctx, func(context.Context) error { return nil }, nil
 }
 
+func (lockless) Since(context.Context, string, string) (time.Time, error) { return time.Now(), nil }
+
 type inspection struct {
 	*run
 	Inspection

@@ -29,6 +29,10 @@ type Runner struct {
 	// Remembers is how long the source keeps a record; 0 means for ever. A run that
 	// comes later than that after the last that read to the end warns of what may be lost.
 	Remembers time.Duration
+	// Longest is the longest that a run can hold the stream's lock, see [Overtime]. Held for
+	// longer with nothing saved, the lock is somebody's who is not a run, and the run fails
+	// instead of being [Locked]. 0 means that it may take any time.
+	Longest time.Duration
 	// Auditing says how closed windows are audited; the zero value audits nothing.
 	Auditing Auditing
 	Retry    retry.Policy
@@ -53,6 +57,9 @@ const (
 	// gatherBytes is how much is gathered, at the most, to fill several batches.
 	gatherBytes = 14 << 20
 )
+
+// Overtime is how long after its deadline a run may still hold its lock.
+const Overtime = lateTimeout + commitTimeout
 
 // Run does one run: it delivers what the source has until nothing is left, the
 // deadline of ctx comes near, ctx is cancelled (both end as [Budget]), or
@@ -83,7 +90,7 @@ func (r *Runner) locked(ctx context.Context, do func(ctx context.Context, t *run
 	held, release, err := r.Locks.Lock(ctx, t.report.Stream)
 	switch {
 	case errors.Is(err, ErrLocked):
-		t.end(Locked, nil)
+		t.end(t.lockedOut(ctx, err))
 		return
 	case err != nil:
 		t.end(Failed, err)

@@ -44,6 +44,8 @@ type world struct {
 	limits   pipeline.Limits
 	takes    time.Duration // of a fetch and of a write
 	loseLock chan struct{}
+	since    time.Time // of a lock that is held
+	sinceErr error
 	// sinkTakes is how much longer a write takes.
 	sinkTakes time.Duration
 
@@ -314,6 +316,8 @@ func (l locks) Lock(ctx context.Context, _ string) (context.Context, func(contex
 		return ctx.Err()
 	}, nil
 }
+
+func (l locks) Since(context.Context, string, string) (time.Time, error) { return l.since, l.sinceErr }
 
 var errLost = errors.New("lease was lost")
 

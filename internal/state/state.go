@@ -19,6 +19,7 @@
 //	{tenant}/readback/{stream}.json              how far arrivals in the workspace were checked
 //	{tenant}/check/probe                         of a check; removed at its end
 //	{tenant}/locks/{stream}                      the lock of a stream
+//	{tenant}/locks/{stream}.waiting              since when it has been found locked
 package state
 
 import (
@@ -39,6 +40,17 @@ var (
 	// could not be kept.
 	ErrLockLost = errors.New("lock was lost")
 )
+
+// LockedError is [ErrLocked] with what a person can do about it.
+type LockedError struct {
+	// Remedy is how to set the lock free when its holder is not a run of the connector.
+	Remedy string
+}
+
+func (e *LockedError) Error() string { return ErrLocked.Error() }
+
+// Is makes it [ErrLocked].
+func (e *LockedError) Is(target error) bool { return target == ErrLocked }
 
 // ETag names one version of an object.
 type ETag string

@@ -26,6 +26,8 @@ var containerName = regexp.MustCompile(`^[a-z0-9](-?[a-z0-9]){2,62}$`)
 // where is what errors say about the place and the way in.
 type where struct {
 	container, host string
+	// account is its name, as far as it can be told.
+	account string
 	// by is the setting that opens the account; empty for a token.
 	by string
 	// place is the settings that name the account.
@@ -93,6 +95,9 @@ func (a *account) locate(service string) error {
 		return fmt.Errorf("%s is needed with a key", settingName)
 	}
 	a.host = u.Host
+	if a.account = a.name; a.account == "" {
+		a.account, _, _ = strings.Cut(u.Hostname(), ".")
+	}
 	a.containerURL = u.JoinPath(a.container)
 	a.containerURL.RawQuery = a.sas
 	return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
@@ -52,7 +53,7 @@ func (c *call) fail(ctx context.Context, err error) error {
 	case isNotFound(err):
 		return fmt.Errorf("%s: %w", what, state.ErrNotFound)
 	case isLocked(err), errors.Is(err, state.ErrLocked):
-		return fmt.Errorf("%s: %w", what, state.ErrLocked)
+		return fmt.Errorf("%s: %w", what, &state.LockedError{Remedy: c.where.breakLease(c.key)})
 	}
 	if ended := state.ContextErr(ctx); ended != nil {
 		if c.tries.last != "" {
@@ -67,7 +68,7 @@ func (c *call) fail(ctx context.Context, err error) error {
 		return fmt.Errorf("%s: no token for the storage account: %s: give the app a managed identity with the role %q (AZURE_CLIENT_ID names a user-assigned one), or set %s",
 			what, azsdk.Text(token), role, settingKey)
 	case errors.As(err, &refused):
-		return fmt.Errorf("%s: %s%s", what, statusOf(refused), c.where.remedy(refused))
+		return fmt.Errorf("%s: %s%s", what, statusOf(refused), c.where.remedy(refused, c.key))
 	}
 	return fmt.Errorf("%s at %s: %s: check %s", what, c.where.host, azsdk.Text(err), c.where.place)
 }
@@ -83,9 +84,18 @@ func statusOf(e *azcore.ResponseError) string {
 	return s
 }
 
+// breakLease is how a person ends a lease that is not a run's.
+func (w where) breakLease(key string) string {
+	return fmt.Sprintf("if no run and no command of this connector is at work, break the lease: az storage blob lease break --account-name %s --container-name %s --blob-name %s --auth-mode login", w.account, w.container, key)
+}
+
 // remedy is what the user can do about a refusal.
-func (w where) remedy(e *azcore.ResponseError) string {
+func (w where) remedy(e *azcore.ResponseError, key string) string {
 	switch {
+	case e.ErrorCode == string(bloberror.LeaseIDMissing):
+		return ": somebody holds a lease on it; " + w.breakLease(key)
+	case strings.HasPrefix(e.ErrorCode, "BlobImmutable"):
+		return fmt.Sprintf(": a legal hold or an immutability policy on container %q keeps state from being replaced: take it off, or give the state a container of its own (STATE_URL)", w.container)
 	case e.StatusCode != http.StatusUnauthorized && e.StatusCode != http.StatusForbidden:
 		if e.StatusCode == http.StatusNotFound {
 			return ": check " + w.place

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	sdk "github.com/Azure/azure-sdk-for-go/sdk/storage/azblob"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/lease"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/azurite"
 	"github.com/idn-sentinel/idn-sentinel/internal/secret"
@@ -261,5 +263,50 @@ func TestDeadlineTellsWhy(t *testing.T) {
 	_, err := open(t, cfg).Get(ctx, "t/x")
 	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), errBroke.Error()) {
 		t.Errorf("Get: %v, want both the end of the context and %q", err, errBroke)
+	}
+}
+
+// A lease of somebody else on an object, or a hold on its container, keeps it from being
+// replaced and removed. The words say what to do.
+func TestLeasedAndHeld(t *testing.T) {
+	store := open(t, withKey(plain)("leased"))
+	etag, err := store.Put(t.Context(), "acme/ledger/x", []byte("1"), state.Absent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	admin, err := sdk.NewClientFromConnectionString(plain.ConnectionString, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stranger, err := lease.NewBlobClient(admin.ServiceClient().NewContainerClient("leased").NewBlobClient("acme/ledger/x"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stranger.AcquireLease(t.Context(), -1, nil); err != nil {
+		t.Fatal(err)
+	}
+	_, putErr := store.Put(t.Context(), "acme/ledger/x", []byte("2"), etag)
+	says(t, "Put", putErr, `blob "acme/ledger/x" in container "leased"`, "somebody holds a lease", "az storage blob lease break --account-name "+plain.AccountName+" --container-name leased --blob-name acme/ledger/x")
+	says(t, "Delete", store.Delete(t.Context(), "acme/ledger/x"), "somebody holds a lease", "az storage blob lease break")
+
+	held := open(t, quick(withKey(plain)("held"), func(req *http.Request) (*http.Response, error) {
+		return &http.Response{
+			StatusCode: http.StatusConflict, Header: http.Header{"X-Ms-Error-Code": {"BlobImmutableDueToLegalHold"}},
+			Body: http.NoBody, Request: req,
+		}, nil
+	}))
+	_, putErr = held.Put(t.Context(), "acme/ledger/x", []byte("2"), etag)
+	says(t, "Put", putErr, "legal hold", `container "held"`, "STATE_URL")
+	if errors.Is(putErr, state.ErrConflict) {
+		t.Error("a hold is taken for another writer")
+	}
+}
+
+func says(t *testing.T, what string, err error, texts ...string) {
+	t.Helper()
+	for _, text := range texts {
+		if err == nil || !strings.Contains(err.Error(), text) {
+			t.Errorf("%s: %v, want %q in it", what, err, text)
+		}
 	}
 }

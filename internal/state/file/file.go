@@ -193,7 +193,7 @@ func takeLock(path string) (*os.File, error) {
 	}
 	ok, err := flock.TryLock(f)
 	if err == nil && !ok {
-		err = state.ErrLocked
+		err = &state.LockedError{Remedy: fmt.Sprintf("end the process that has the file %q open (lsof names it), if it is not at work", path)}
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())

@@ -165,7 +165,7 @@ func (s *Store) Lock(ctx context.Context, key string) (context.Context, func(con
 	mine := &lock{lose}
 	err := s.do(ctx, Lock, key, func() error {
 		if s.locks[key] != nil {
-			return state.ErrLocked
+			return &state.LockedError{Remedy: "release the lock " + key}
 		}
 		if s.locks == nil {
 			s.locks = make(map[string]*lock)

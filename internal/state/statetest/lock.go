@@ -3,6 +3,7 @@ package statetest
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
@@ -14,8 +15,13 @@ func testLockExcludes(t *testing.T, s Subject) {
 
 	held, release := lock(t, a, "t/locks/events")
 	for name, h := range map[string]state.Store{"same": a, "other": b} {
-		if _, _, err := h.Lock(ctx, "t/locks/events"); !errors.Is(err, state.ErrLocked) {
+		_, _, err := h.Lock(ctx, "t/locks/events")
+		if !errors.Is(err, state.ErrLocked) {
 			t.Errorf("second Lock through the %s handle: %v, want ErrLocked", name, err)
+		}
+		var locked *state.LockedError
+		if !errors.As(err, &locked) || !strings.Contains(locked.Remedy, "locks") || !strings.Contains(err.Error(), "t/locks/events") {
+			t.Errorf("%v names no lock, or no way to set it free: %+v", err, locked)
 		}
 	}
 	_, releaseOther := lock(t, b, "t/locks/triggers") // another lock is free

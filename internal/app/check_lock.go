@@ -1,0 +1,67 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/checkpoint"
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/state"
+	"github.com/idn-sentinel/idn-sentinel/internal/streamlock"
+)
+
+// lock tries the lock of a stream itself: the probe of the store says nothing about a lease
+// that somebody else took on this very blob.
+func (c *checkup) lock(ctx context.Context, store state.Store, stream string) (string, error) {
+	locks := streamlock.New(store, c.settings.Tenant)
+	own := checkpoint.New(store, c.settings.Tenant)
+	saved, unreadable := own.Load(ctx, stream) // which is another check's business
+	_, release, err := locks.Lock(ctx, stream)
+	switch {
+	case errors.Is(err, pipeline.ErrLocked):
+		return c.held(ctx, store, locks, own.Key(stream), stream, saved.Tag, err)
+	case err != nil:
+		return "", err
+	}
+	if err := release(context.WithoutCancel(ctx)); err != nil {
+		return "", err
+	}
+	if saved.Tag == "" && unreadable == nil { // a place that nothing ran in stays as it was
+		if err := store.Delete(ctx, c.settings.Tenant+"/locks/"+stream); err != nil {
+			return "", err
+		}
+	}
+	return "is free", nil
+}
+
+// held judges a lock that somebody else holds. A run is over in minutes, and saves the
+// checkpoint meanwhile.
+func (c *checkup) held(ctx context.Context, store state.Store, locks *streamlock.Locks, key, stream, progress string, locked error) (string, error) {
+	since, err := locks.Since(ctx, stream, progress)
+	if err != nil {
+		return "", err
+	}
+	most := longest(c.settings.RunBudget)
+	if age := time.Since(since); age > most {
+		return "", pipeline.Stuck(locked, age, most)
+	}
+	for info, err := range store.List(ctx, key) {
+		if err != nil {
+			return "", err
+		}
+		if age := time.Since(info.Modified); info.Key == key && age > most {
+			return "", fmt.Errorf("%w; nothing was saved for %s: if a run has just begun, check again in a minute; otherwise: %s", locked, brief(age.Round(time.Second)), remedyOf(locked))
+		}
+	}
+	return fmt.Sprintf("held: a run is at work, or somebody else has it; once nothing was saved for %s, this check and the runs fail", brief(most)), nil
+}
+
+func remedyOf(locked error) string {
+	var of *pipeline.LockedError
+	if errors.As(locked, &of) {
+		return of.Remedy
+	}
+	return ""
+}

@@ -1,0 +1,39 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// lockedOut is the end of a run that found its stream locked. Usually another run is at work,
+// and that is as good. A lock that outlasts every run is a failure: nothing is delivered
+// until somebody sets it free.
+func (t *run) lockedOut(ctx context.Context, locked error) (State, error) {
+	var err error
+	if t.saved, err = t.Checkpoints.Load(ctx, t.report.Stream); err != nil {
+		return t.outcome(ctx, err)
+	}
+	if t.Longest == 0 {
+		return Locked, nil
+	}
+	since, err := t.Locks.Since(ctx, t.report.Stream, t.saved.Tag)
+	if err != nil {
+		return t.outcome(ctx, err)
+	}
+	if held := time.Since(since); held > t.Longest {
+		return Failed, Stuck(locked, held, t.Longest)
+	}
+	return Locked, nil
+}
+
+// Stuck is the error for a lock that has been held for too long.
+func Stuck(locked error, held, longest time.Duration) error {
+	text := "it has been for %v with nothing saved, and no run takes longer than %v, so nothing is delivered until it is set free"
+	var of *LockedError
+	if errors.As(locked, &of) && of.Remedy != "" {
+		text += ": " + of.Remedy
+	}
+	return fmt.Errorf("%w; "+text, locked, held.Round(time.Second), longest)
+}

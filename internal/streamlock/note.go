@@ -1,0 +1,80 @@
+package streamlock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/state"
+)
+
+const (
+	// version of the note that this package writes and reads.
+	version = 1
+	// seenEvery is how often a note is written that only says that the lock is still held.
+	seenEvery = time.Hour
+	// void is how long after it was last seen a lock is no longer taken for the same one.
+	void = 25 * time.Hour
+)
+
+// note is what a run leaves that found a stream locked.
+type note struct {
+	Version int `json:"version"`
+	// Since is when the lock was first found held.
+	Since time.Time `json:"since"`
+	// Seen is when it was last found held, give or take seenEvery.
+	Seen time.Time `json:"seen"`
+	// Progress is what the holder had saved by then.
+	Progress string `json:"progress,omitzero"`
+}
+
+func (l *Locks) noteKey(stream string) string { return l.key(stream) + ".waiting" }
+
+// note returns since when the lock has been held, and writes down what is new.
+func (l *Locks) note(ctx context.Context, stream, progress string, now time.Time) (time.Time, error) {
+	key := l.noteKey(stream)
+	o, err := l.store.Get(ctx, key)
+	if err != nil && !errors.Is(err, state.ErrNotFound) {
+		return time.Time{}, fmt.Errorf("since when the stream has been locked: %w", err)
+	}
+	last, err := decodeNote(o.Data)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("since when the stream has been locked: %q: %w", key, err)
+	}
+	next := note{Version: version, Since: last.Since, Seen: now.UTC(), Progress: progress}
+	same := !last.Since.IsZero() && last.Progress == progress && !last.Since.After(now) && now.Sub(last.Seen) < void
+	if !same {
+		next.Since = next.Seen
+	}
+	if same && now.Sub(last.Seen).Abs() < seenEvery {
+		return next.Since, nil
+	}
+	data, err := json.Marshal(next)
+	if err == nil {
+		_, err = l.store.Put(ctx, key, append(data, '\n'), o.ETag)
+	}
+	if err != nil && !errors.Is(err, state.ErrConflict) { // another run that waits was quicker
+		return time.Time{}, fmt.Errorf("note that the stream is locked: %w", err)
+	}
+	return next.Since, nil
+}
+
+// decodeNote reads a note. None, and a damaged one, is the zero note: it is written anew.
+func decodeNote(data []byte) (note, error) {
+	var v struct {
+		Version int `json:"version"`
+	}
+	damaged := json.Unmarshal(data, &v) != nil || v.Version < 1
+	if v.Version > version {
+		return note{}, fmt.Errorf("written by a newer version of the connector (format %d, this one knows %d): upgrade this app to at least that version", v.Version, version)
+	}
+	var n note
+	damaged = damaged || json.Unmarshal(data, &n) != nil
+	if y := n.Since.UTC().Year(); damaged || y < 1 || y > 9999 {
+		return note{}, nil
+	}
+	return n, nil
+}
