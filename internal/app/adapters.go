@@ -8,6 +8,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
+	"github.com/idn-sentinel/idn-sentinel/internal/azsdk"
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
 	"github.com/idn-sentinel/idn-sentinel/internal/health"
 	"github.com/idn-sentinel/idn-sentinel/internal/legacy"
@@ -112,12 +113,20 @@ func newLegacy(s config.Legacy, o Options) (*legacy.Table, error) {
 // Azure, as whoever is signed in there (environment, Azure CLI). The zero cloud is
 // the public one.
 func identity(clientID string, where cloud.Configuration) (azcore.TokenCredential, error) {
+	client := azcore.ClientOptions{Cloud: where, Transport: azsdk.NewTransport()}
+	var credential azcore.TokenCredential
+	var err error
 	if os.Getenv("IDENTITY_ENDPOINT") == "" {
-		return azidentity.NewDefaultAzureCredential(&azidentity.DefaultAzureCredentialOptions{ClientOptions: azcore.ClientOptions{Cloud: where}})
+		credential, err = azidentity.NewDefaultAzureCredential(&azidentity.DefaultAzureCredentialOptions{ClientOptions: client})
+	} else {
+		o := &azidentity.ManagedIdentityCredentialOptions{ClientOptions: client}
+		if clientID != "" {
+			o.ID = azidentity.ClientID(clientID)
+		}
+		credential, err = azidentity.NewManagedIdentityCredential(o)
 	}
-	o := &azidentity.ManagedIdentityCredentialOptions{}
-	if clientID != "" {
-		o.ID = azidentity.ClientID(clientID)
+	if err != nil {
+		return nil, err
 	}
-	return azidentity.NewManagedIdentityCredential(o)
+	return azsdk.Marked{TokenCredential: credential}, nil
 }

@@ -3,17 +3,26 @@
 package azsdk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
 	"regexp"
 	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+	"github.com/go-json-experiment/json"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/secret"
+	"github.com/idn-sentinel/idn-sentinel/internal/transport"
+	"github.com/idn-sentinel/idn-sentinel/internal/version"
 )
 
 // ClientOptions fills in what o leaves open: few tries and short waits, because
@@ -34,7 +43,16 @@ func ClientOptions(o policy.ClientOptions) policy.ClientOptions {
 	if o.Telemetry.ApplicationID == "" {
 		o.Telemetry.ApplicationID = "idn-sentinel"
 	}
+	if o.Transport == nil {
+		o.Transport = NewTransport()
+	}
 	return o
+}
+
+// NewTransport is what clients of the SDK send with: as every other client here, it
+// explains what fails, and keeps the requests of a managed identity from proxies.
+func NewTransport() policy.Transporter {
+	return transport.NewClient(transport.Config{Version: version.String()})
 }
 
 // Marked is a credential whose errors are a [*TokenError], so that they can be told
@@ -43,18 +61,73 @@ type Marked struct{ azcore.TokenCredential }
 
 // GetToken implements [azcore.TokenCredential].
 func (m Marked) GetToken(ctx context.Context, o policy.TokenRequestOptions) (azcore.AccessToken, error) {
-	token, err := m.TokenCredential.GetToken(ctx, o)
-	if err != nil {
-		return azcore.AccessToken{}, &TokenError{err}
+	watched, seen := transport.Watch(ctx)
+	token, err := m.TokenCredential.GetToken(watched, o)
+	var marked *TokenError
+	switch {
+	case err == nil:
+		return token, nil
+	case errors.As(err, &marked):
+		return azcore.AccessToken{}, err
 	}
-	return token, nil
+	return azcore.AccessToken{}, &TokenError{err, seen}
 }
 
 // TokenError says that there is no token.
-type TokenError struct{ err error }
+type TokenError struct {
+	err  error
+	seen *transport.Seen
+}
 
 func (e *TokenError) Error() string { return e.err.Error() }
 func (e *TokenError) Unwrap() error { return e.err }
+
+// signIn is how the sign-in service is reached, in the words of its user.
+func signIn() transport.Peer {
+	return transport.Peer{Settings: "the managed identity of the app, or AZURE_AUTHORITY_HOST outside Azure"}
+}
+
+// Explain says why there is no token. remedy is what to do if the sign-in service
+// itself refuses; it is not of use if that could not be asked.
+func (e *TokenError) Explain(remedy string) string {
+	f := e.seen.Failure(signIn(), secret.New(os.Getenv("IDENTITY_HEADER")))
+	// Outside Azure the metadata service is only one of several to be asked.
+	if f != nil && (os.Getenv("IDENTITY_ENDPOINT") != "" || !strings.HasPrefix(e.seen.Host(), "169.254.")) {
+		return "the sign-in was not reached: " + f.Error()
+	}
+	return Text(e.err) + said(e.err) + ": " + remedy
+}
+
+// said is what the sign-in service answered, in a few words.
+func said(err error) string {
+	var failed *azidentity.AuthenticationFailedError
+	if !errors.As(err, &failed) || failed.RawResponse == nil {
+		return ""
+	}
+	var form struct {
+		Error       string `json:"error"`
+		Description string `json:"error_description"`
+		Message     string `json:"message"` // App Service
+	}
+	body, _ := runtime.Payload(failed.RawResponse) // kept in memory by the library
+	_ = json.Unmarshal(body, &form)                // anything else is not shown
+	text := FirstLine(strings.TrimSpace(form.Error + " " + cmp.Or(form.Description, form.Message)))
+	return strings.TrimRight(fmt.Sprintf(" (status %d %s", failed.RawResponse.StatusCode, transport.Excerpt(text, secret.New(os.Getenv("IDENTITY_HEADER")))), " .") + ")"
+}
+
+// Explain says what kept the service from answering, or that something else answered
+// in its place. It is nil for an answer of the service.
+func Explain(err error, peer transport.Peer) *transport.Failure {
+	var refused *azcore.ResponseError
+	if !errors.As(err, &refused) {
+		return transport.Explain(err, peer)
+	}
+	if refused.RawResponse == nil {
+		return nil
+	}
+	body, _ := runtime.Payload(refused.RawResponse) // kept in memory by the SDK
+	return transport.Gateway(refused.StatusCode, refused.RawResponse.Header, body, peer)
+}
 
 // Status is an answer in a few words: its status and its code.
 func Status(e *azcore.ResponseError) string {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/idn-sentinel/idn-sentinel/internal/azsdk"
 	"github.com/idn-sentinel/idn-sentinel/internal/secret"
+	"github.com/idn-sentinel/idn-sentinel/internal/transport"
 )
 
 // Where the function kept its checkpoint.
@@ -154,12 +155,15 @@ func (t *Table) fail(ctx context.Context, err error) error {
 	}
 	var token *azsdk.TokenError
 	var refused *azcore.ResponseError
-	switch {
-	case errors.As(err, &token):
-		return fmt.Errorf("%s: no token: %s: give the app a managed identity with the role %q on that account (AZURE_CLIENT_ID names a user-assigned one), %s",
-			what, azsdk.Text(token), role, instead)
-	case !errors.As(err, &refused):
-		return fmt.Errorf("%s: %s: check the address (%s), and that the account's network rules let this app in, %s", what, azsdk.Text(err), setting, instead)
+	if errors.As(err, &token) {
+		return fmt.Errorf("%s: no token: %s, %s", what, token.Explain(
+			fmt.Sprintf("give the app a managed identity with the role %q on that account (AZURE_CLIENT_ID names a user-assigned one)", role)), instead)
+	}
+	if f := azsdk.Explain(err, transport.Peer{Host: t.host, Settings: setting + " and the account's network rules"}); f != nil {
+		return fmt.Errorf("%s: %s, %s", what, f.Error(), instead)
+	}
+	if !errors.As(err, &refused) {
+		return fmt.Errorf("%s: %s, %s", what, azsdk.Text(err), instead)
 	}
 	status := azsdk.Status(refused)
 	denied := refused.StatusCode == http.StatusUnauthorized || refused.StatusCode == http.StatusForbidden

@@ -138,25 +138,38 @@ func (c *Client) token(ctx context.Context) (string, error) {
 		return localToken, nil
 	}
 	t, err := c.cfg.Credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{strings.TrimRight(c.cfg.Audience, "/") + "/.default"}})
+	const remedy = "switch the managed identity of the app on (AZURE_CLIENT_ID for a user-assigned one), or sign in with the Azure CLI"
+	var marked *azsdk.TokenError
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return "", fmt.Errorf("sign in for the workspace: %w", context.Cause(ctx))
+	case errors.As(err, &marked):
+		return "", fmt.Errorf("sign in for the workspace: %s", marked.Explain(remedy))
 	case err != nil:
-		return "", fmt.Errorf("sign in for the workspace: %s: switch the managed identity of the app on (AZURE_CLIENT_ID for a user-assigned one), or sign in with the Azure CLI", azsdk.Text(err))
+		return "", fmt.Errorf("sign in for the workspace: %s: %s", azsdk.Text(err), remedy)
 	}
 	return t.Token, nil
 }
 
 // unreachable classifies what kept an answer from coming.
 func (c *Client) unreachable(ctx context.Context, err error) error {
-	var redirect *transport.Redirect
-	switch {
-	case ctx.Err() != nil:
+	if ctx.Err() != nil {
 		return err
-	case transport.IsUnknownHost(err), transport.IsCertificate(err), errors.As(err, &redirect):
-		return fmt.Errorf("%w: check LOG_ANALYTICS_QUERY_URL, and whether this machine may go there", err)
 	}
-	return &pipeline.Retryable{Err: fmt.Errorf("%w: if that stays so, check LOG_ANALYTICS_QUERY_URL and whether this machine may go there (firewall, HTTPS_PROXY)", err)}
+	return classed(transport.Explain(err, c.peer()))
+}
+
+// peer names the query endpoint in error texts.
+func (c *Client) peer() transport.Peer {
+	return transport.Peer{Host: c.cfg.URL.Host, Settings: "LOG_ANALYTICS_QUERY_URL"}
+}
+
+// classed makes a failure one that is worth repeating if it may pass.
+func classed(f *transport.Failure) error {
+	if f.Passing || f.Hop == transport.HopNetwork {
+		return &pipeline.Retryable{Err: f, After: f.After}
+	}
+	return f
 }
 
 // problem is an error as the API writes it.
@@ -198,6 +211,9 @@ func (p *problem) text() string {
 
 // refused classifies an answer other than 200.
 func (c *Client) refused(resp *http.Response, body []byte) error {
+	if f := transport.Gateway(resp.StatusCode, resp.Header, body, c.peer()); f != nil {
+		return classed(f)
+	}
 	var answer struct {
 		Error problem `json:"error"`
 	}

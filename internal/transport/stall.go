@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
 	"time"
 )
 
@@ -11,8 +13,9 @@ import (
 // net/http has no time-out of its own for a body that stops coming.
 type roundTripper struct {
 	*http.Transport
-	agent string
-	stall time.Duration
+	proxies *proxies
+	agent   string
+	stall   time.Duration
 }
 
 // RoundTrip implements [http.RoundTripper]. A User-Agent that is set is kept.
@@ -22,7 +25,8 @@ func (rt *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Header.Get("User-Agent") == "" {
 		req.Header.Set("User-Agent", rt.agent)
 	}
-	resp, err := rt.Transport.RoundTrip(req)
+	resp, err := rt.send(req)
+	note(req, resp, err)
 	if err != nil {
 		cancel(nil)
 		return nil, err
@@ -31,6 +35,25 @@ func (rt *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 	watched.timer = time.AfterFunc(rt.stall, func() { cancel(errStalled{}) })
 	watched.timer.Stop() // runs only while somebody reads
 	resp.Body = watched
+	return resp, nil
+}
+
+// send also notes in an error through which proxy the request went, and how far it came.
+func (rt *roundTripper) send(req *http.Request) (*http.Response, error) {
+	proxy, err := rt.proxies.of(req.URL)
+	if err != nil || proxy == nil {
+		return rt.Transport.RoundTrip(req)
+	}
+	var connected atomic.Bool
+	trace := &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
+		// With a proxy that speaks TLS itself the first handshake is its own.
+		TLSHandshakeStart: func() { connected.Store(proxy.Scheme != "https") },
+	}
+	resp, err := rt.Transport.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
+	if err != nil {
+		return nil, &viaProxy{err: err, host: proxy.Host, setting: rt.proxies.setting, connected: connected.Load()}
+	}
 	return resp, nil
 }
 

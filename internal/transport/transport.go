@@ -18,9 +18,11 @@
 package transport
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -41,14 +43,17 @@ type Config struct {
 // NewClient returns a client as the package comment describes it. Its
 // connections are its own.
 func NewClient(cfg Config) *http.Client {
-	dial := orElse(cfg.DialTimeout, 10*time.Second)
+	dial := cmp.Or(cfg.DialTimeout, 10*time.Second)
+	proxies := newProxies()
 	base := &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: dial, KeepAlive: 30 * time.Second}).DialContext,
-		ForceAttemptHTTP2:     true,
-		TLSHandshakeTimeout:   dial,
-		ResponseHeaderTimeout: orElse(cfg.HeaderTimeout, 60*time.Second),
-		ExpectContinueTimeout: time.Second,
+		Proxy: func(req *http.Request) (*url.URL, error) { return proxies.of(req.URL) },
+
+		OnProxyConnectResponse: refusedByProxy,
+		DialContext:            (&net.Dialer{Timeout: dial, KeepAlive: 30 * time.Second}).DialContext,
+		ForceAttemptHTTP2:      true,
+		TLSHandshakeTimeout:    dial,
+		ResponseHeaderTimeout:  cmp.Or(cfg.HeaderTimeout, 60*time.Second),
+		ExpectContinueTimeout:  time.Second,
 		// Two streams and a few parallel writes to a handful of hosts. The idle
 		// time is longer than a tick, so that the next tick finds its connection.
 		MaxIdleConns:        32,
@@ -65,18 +70,12 @@ func NewClient(cfg Config) *http.Client {
 	return &http.Client{
 		Transport: &roundTripper{
 			Transport: base,
+			proxies:   proxies,
 			agent:     "idn-sentinel/" + version,
-			stall:     orElse(cfg.StallTimeout, 30*time.Second),
+			stall:     cmp.Or(cfg.StallTimeout, 30*time.Second),
 		},
 		CheckRedirect: refuseRedirect,
 	}
-}
-
-func orElse(d, fallback time.Duration) time.Duration {
-	if d == 0 {
-		return fallback
-	}
-	return d
 }
 
 // Redirect says that a service answered with a redirect, which is not followed.

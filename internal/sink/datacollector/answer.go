@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -15,6 +14,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/retry"
 	"github.com/idn-sentinel/idn-sentinel/internal/secret"
+	"github.com/idn-sentinel/idn-sentinel/internal/transport"
 )
 
 // answer is what the service, or something in between, said to a post.
@@ -27,14 +27,18 @@ type answer struct {
 	broken bool // JSON that breaks off
 	// code and message are of the service's error body, `{"Error":…,"Message":…}`.
 	code, message string
+	// gateway says whose the answer is if it is not the service's, else nil.
+	gateway *transport.Failure
 }
 
-func newAnswer(resp *http.Response, body []byte, sent time.Time, masked []secret.String) *answer {
+func newAnswer(resp *http.Response, body []byte, sent time.Time, peer transport.Peer, masked ...secret.String) *answer {
 	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\uFEFF"))) // some Windows servers begin with a mark
 	a := &answer{
 		status: resp.StatusCode, header: resp.Header, sent: sent,
 		empty: len(body) == 0,
 		html:  len(body) > 0 && (strings.Contains(resp.Header.Get("Content-Type"), "html") || body[0] == '<'),
+
+		gateway: transport.Gateway(resp.StatusCode, resp.Header, body, peer, masked...),
 	}
 	var form struct {
 		Error   string `json:"Error,case:ignore"`
@@ -44,28 +48,9 @@ func newAnswer(resp *http.Response, body []byte, sent time.Time, masked []secret
 	// may repeat the request in it.
 	a.broken = len(body) > 0 && (body[0] == '{' || body[0] == '[') && !jsontext.Value(body).IsValid()
 	if json.Unmarshal(body, &form) == nil {
-		a.code, a.message = excerpt(form.Error, masked), excerpt(form.Message, masked)
+		a.code, a.message = transport.Excerpt(form.Error, masked...), transport.Excerpt(form.Message, masked...)
 	}
 	return a
-}
-
-// excerpt makes a text of the service fit to be shown: short, printable,
-// and without the key or the signature, should it repeat them.
-func excerpt(text string, masked []secret.String) string {
-	const most = 200
-	for _, m := range masked {
-		text = strings.ReplaceAll(text, m.Reveal(), m.String())
-	}
-	text = strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return ' '
-	}, text)
-	if len(text) > most {
-		text = strings.ToValidUTF8(text[:most], "") + "…"
-	}
-	return text
 }
 
 // String says what the answer was, not what to do about it.
@@ -98,6 +83,9 @@ func (a *answer) judge() error {
 	case http.StatusBadRequest:
 		return a.judgeBadRequest()
 	case http.StatusForbidden:
+		if a.gateway != nil {
+			return a.gateway
+		}
 		return a.judgeForbidden()
 	case http.StatusNotFound:
 		return &pipeline.Rejected{
@@ -109,7 +97,7 @@ func (a *answer) judge() error {
 	case http.StatusRequestTimeout, http.StatusTooManyRequests:
 		return a.retryable()
 	case http.StatusProxyAuthRequired:
-		return fmt.Errorf("%v: a proxy in between wants a sign-in: let *.ods.opinsights.azure.com pass, or put the sign-in into HTTPS_PROXY", a)
+		return a.gateway
 	}
 	switch {
 	case a.status >= 500:

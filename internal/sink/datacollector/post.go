@@ -49,27 +49,25 @@ func (s *Sink) post(ctx context.Context, logType, timeField string, body *array)
 		// Without its body an acknowledgement can't be told from a proxy's page.
 		return nil, s.explain(ctx, fmt.Errorf("read the answer: %w", transport.Redact(err)))
 	}
-	return newAnswer(resp, text, now, []secret.String{s.keyText, secret.New(signature)}), nil
+	return newAnswer(resp, text, now, s.peer(), s.keyText, secret.New(signature)), nil
 }
 
 // explain classifies what kept an answer from coming.
 func (s *Sink) explain(ctx context.Context, err error) error {
-	var redirect *transport.Redirect
-	switch {
-	case ctx.Err() != nil: // the caller's end, not the service's fault
+	if ctx.Err() != nil { // the caller's end, not the service's fault
 		if cause := context.Cause(ctx); !errors.Is(err, cause) {
 			err = fmt.Errorf("%w: %w", cause, err)
 		}
 		return err
-	case transport.IsUnknownHost(err):
-		return fmt.Errorf("the workspace's host does not exist: check CUSTOMER_ID and logAnalyticsUri: %w", err)
-	case transport.IsCertificate(err):
-		return fmt.Errorf("the workspace's host has no certificate that this machine trusts: a TLS-inspecting proxy in between must let *.ods.opinsights.azure.com pass: %w", err)
-	case errors.As(err, &redirect):
-		return fmt.Errorf("check logAnalyticsUri, and whether a proxy asks for a sign-in: %w", err)
-	case transport.IsTransient(err):
-		return &pipeline.Retryable{Err: fmt.Errorf("%w: if that stays so, check whether this machine may go there (firewall, HTTPS_PROXY)", err)}
-	default:
-		return &pipeline.Retryable{Err: err}
 	}
+	f := transport.Explain(err, s.peer())
+	if f.Passing || f.Hop == transport.HopNetwork {
+		return &pipeline.Retryable{Err: f}
+	}
+	return f
+}
+
+// peer names the workspace's host in error texts.
+func (s *Sink) peer() transport.Peer {
+	return transport.Peer{Host: s.host, Settings: "CUSTOMER_ID and logAnalyticsUri"}
 }

@@ -59,6 +59,7 @@ type Sink struct {
 	key        secret.String // decoded
 	keyText    secret.String // as it was configured, for keeping it out of messages
 	url        string
+	host       string
 	http       *http.Client
 	limits     pipeline.Limits
 	timeFields map[string]string
@@ -106,6 +107,7 @@ func New(cfg Config) (*Sink, error) {
 		key:     secret.New(string(key)),
 		keyText: keyText,
 		url:     address.JoinPath("/api/logs").String() + "?api-version=" + apiVersion,
+		host:    address.Host,
 		http:    client(cfg.HTTP),
 		limits: pipeline.Limits{
 			Parallel: pipeline.Parallel,

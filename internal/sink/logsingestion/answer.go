@@ -8,12 +8,13 @@ import (
 	"net/http"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/go-json-experiment/json"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/retry"
+	"github.com/idn-sentinel/idn-sentinel/internal/secret"
+	"github.com/idn-sentinel/idn-sentinel/internal/transport"
 )
 
 // roleWait is how long to wait before asking again whether a role has spread.
@@ -28,15 +29,18 @@ type answer struct {
 	request string // the service's id for it
 	// code and message are of the service's error body, {"error":{"code":…,"message":…}}.
 	code, message string
+	// gateway says whose the answer is if it is not the service's, else nil.
+	gateway *transport.Failure
 }
 
-func newAnswer(resp *http.Response, body []byte, token string) *answer {
+func newAnswer(resp *http.Response, body []byte, peer transport.Peer, masked ...secret.String) *answer {
 	body = bytes.TrimSpace(body)
 	a := &answer{
 		status: resp.StatusCode, header: resp.Header,
 		empty:   len(body) == 0,
 		html:    len(body) > 0 && (strings.Contains(resp.Header.Get("Content-Type"), "html") || body[0] == '<'),
-		request: excerpt(resp.Header.Get("x-ms-request-id"), token),
+		gateway: transport.Gateway(resp.StatusCode, resp.Header, body, peer, masked...),
+		request: transport.Excerpt(resp.Header.Get("x-ms-request-id"), masked...),
 	}
 	var form struct {
 		Error struct {
@@ -46,29 +50,10 @@ func newAnswer(resp *http.Response, body []byte, token string) *answer {
 	}
 	// What is not in that form is somebody else's text, and not shown.
 	if json.Unmarshal(body, &form) == nil {
-		a.code, a.message = excerpt(form.Error.Code, token), excerpt(form.Error.Message, token)
+		a.code, a.message = transport.Excerpt(form.Error.Code, masked...), transport.Excerpt(form.Error.Message, masked...)
 	}
-	a.code = cmp.Or(a.code, excerpt(resp.Header.Get("x-ms-error-code"), token))
+	a.code = cmp.Or(a.code, transport.Excerpt(resp.Header.Get("x-ms-error-code"), masked...))
 	return a
-}
-
-// excerpt makes a text of the service fit to be shown: short, printable, and
-// without the token, should it repeat that.
-func excerpt(text, token string) string {
-	const most = 200
-	if token != "" {
-		text = strings.ReplaceAll(text, token, "[token]")
-	}
-	text = strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return ' '
-	}, text)
-	if len(text) > most {
-		text = strings.ToValidUTF8(text[:most], "") + "…"
-	}
-	return text
 }
 
 // String says what the answer was, not what to do about it.
@@ -98,13 +83,11 @@ func (a *answer) judge(rule, stream, audience string) error {
 		return nil
 	case http.StatusBadRequest:
 		return a.judgeBadRequest(rule, stream)
-	case http.StatusUnauthorized:
-		return fmt.Errorf("%v: the token is refused, a new one too: AZURE_CLIENT_ID must name an identity of the tenant that the data collection rule is in, "+
-			"and LOGS_INGESTION_ENDPOINT must be of the same cloud (tokens are for %s)", a, audience)
-	case http.StatusForbidden:
-		return &pipeline.Retryable{After: roleWait, Err: fmt.Errorf("%v: the identity (AZURE_CLIENT_ID) may not send to the data collection rule %s (DCR_IMMUTABLE_ID): "+
-			"give it the role Monitoring Metrics Publisher on that rule; if it was given, the role may still be spreading (up to 30 minutes). Nothing is lost meanwhile. "+
-			"A rule behind a private link refuses public networks in the same way", a, rule)}
+	case http.StatusUnauthorized, http.StatusForbidden:
+		if a.gateway != nil {
+			return a.gateway
+		}
+		return a.judgeDenied(rule, audience)
 	case http.StatusNotFound:
 		return a.missing(rule, stream)
 	case http.StatusRequestEntityTooLarge:
@@ -112,7 +95,7 @@ func (a *answer) judge(rule, stream, audience string) error {
 	case http.StatusRequestTimeout, http.StatusTooManyRequests:
 		return a.retryable()
 	case http.StatusProxyAuthRequired:
-		return fmt.Errorf("%v: a proxy in between wants a sign-in: let *.ingest.monitor.azure.com pass, or put the sign-in into HTTPS_PROXY", a)
+		return a.gateway
 	}
 	switch {
 	case a.status >= 500:
@@ -124,6 +107,17 @@ func (a *answer) judge(rule, stream, audience string) error {
 	}
 	// The service says yes with 204 and nothing else.
 	return &pipeline.Retryable{Err: fmt.Errorf("%v is not the answer of the service but of something in between: the batch counts as not delivered; check LOGS_INGESTION_ENDPOINT if that stays so", a)}
+}
+
+// judgeDenied says why the service does not take the token, or not its bearer.
+func (a *answer) judgeDenied(rule, audience string) error {
+	if a.status == http.StatusUnauthorized {
+		return fmt.Errorf("%v: the token is refused, a new one too: AZURE_CLIENT_ID must name an identity of the tenant that the data collection rule is in, "+
+			"and LOGS_INGESTION_ENDPOINT must be of the same cloud (tokens are for %s)", a, audience)
+	}
+	return &pipeline.Retryable{After: roleWait, Err: fmt.Errorf("%v: the identity (AZURE_CLIENT_ID) may not send to the data collection rule %s (DCR_IMMUTABLE_ID): "+
+		"give it the role Monitoring Metrics Publisher on that rule; if it was given, the role may still be spreading (up to 30 minutes). Nothing is lost meanwhile. "+
+		"A rule behind a private link refuses public networks in the same way", a, rule)}
 }
 
 // missing says what is not there. The service names the stream, or leaves it open.

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/secret"
 	"github.com/idn-sentinel/idn-sentinel/internal/transport"
 )
 
@@ -76,23 +77,22 @@ func (s *Sink) post(ctx context.Context, address string, b body, token string) (
 		// Without its body an acknowledgement can't be told from a proxy's page.
 		return nil, s.classify(ctx, fmt.Errorf("read the answer: %w", transport.Redact(err)))
 	}
-	return newAnswer(resp, text, token), nil
+	return newAnswer(resp, text, s.peer(), secret.New(token)), nil
 }
 
 // classify says what to do about something that kept an answer from coming.
 func (s *Sink) classify(ctx context.Context, err error) error {
-	var redirect *transport.Redirect
-	switch {
-	case ctx.Err() != nil:
+	if ctx.Err() != nil {
 		return ended(ctx, err)
-	case transport.IsUnknownHost(err):
-		return fmt.Errorf("the endpoint's host does not exist: check LOGS_INGESTION_ENDPOINT: %w", err)
-	case transport.IsCertificate(err):
-		return fmt.Errorf("the endpoint's host has no certificate that this machine trusts: a TLS-inspecting proxy in between must let *.ingest.monitor.azure.com pass: %w", err)
-	case errors.As(err, &redirect):
-		return fmt.Errorf("check LOGS_INGESTION_ENDPOINT, and whether a proxy asks for a sign-in: %w", err)
-	case transport.IsTransient(err):
-		return &pipeline.Retryable{Err: fmt.Errorf("%w: if that stays so, check whether this machine may go there (firewall, HTTPS_PROXY)", err)}
 	}
-	return &pipeline.Retryable{Err: err}
+	f := transport.Explain(err, s.peer())
+	if f.Passing || f.Hop == transport.HopNetwork {
+		return &pipeline.Retryable{Err: f}
+	}
+	return f
+}
+
+// peer names the endpoint in error texts.
+func (s *Sink) peer() transport.Peer {
+	return transport.Peer{Host: s.endpoint.Host, Settings: "LOGS_INGESTION_ENDPOINT"}
 }

@@ -84,7 +84,12 @@ func (t *tokens) explain(err error) error {
 	case errors.As(err, &final):
 		terminal = true
 	}
-	out := fmt.Errorf("no token for %s: %s: give the function app a managed identity (AZURE_CLIENT_ID names a user-assigned one), or sign in with the Azure CLI", t.audience, excerpt(azsdk.Text(err), ""))
+	const remedy = "give the function app a managed identity (AZURE_CLIENT_ID names a user-assigned one), or sign in with the Azure CLI"
+	out := fmt.Errorf("no token for %s: %s: %s", t.audience, azsdk.Text(err), remedy)
+	var marked *azsdk.TokenError
+	if errors.As(err, &marked) {
+		out = fmt.Errorf("no token for %s: %s", t.audience, marked.Explain(remedy))
+	}
 	if terminal {
 		return out
 	}

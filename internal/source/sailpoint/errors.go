@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/jsonwalk"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/retry"
+	"github.com/idn-sentinel/idn-sentinel/internal/secret"
 	"github.com/idn-sentinel/idn-sentinel/internal/transport"
 )
 
@@ -31,6 +31,9 @@ func (e *refusal) Error() string { return e.text }
 func (c *Client) refused(ep *endpoint, resp *http.Response) error {
 	defer transport.Discard(resp)
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // a part of it is better than nothing
+	if f := transport.Gateway(resp.StatusCode, resp.Header, body, c.peer(), c.hidden()...); f != nil {
+		return passing(ep.name, f)
+	}
 	err := &refusal{resp.StatusCode, fmt.Sprintf("%s: status %d", ep.name, resp.StatusCode) + c.details(body)}
 	switch s := resp.StatusCode; {
 	case s == http.StatusTooManyRequests, s == http.StatusRequestTimeout, s >= 500:
@@ -92,14 +95,14 @@ func (c *Client) details(body []byte) string {
 
 // excerpt makes a text that a service sent fit for an error: short, printable,
 // and without the secrets that an echoing proxy may have put into it.
-func (c *Client) excerpt(text string) string {
-	for _, hidden := range append(c.tokens.secrets(), c.cfg.ClientSecret.Reveal()) {
-		if hidden != "" {
-			text = strings.ReplaceAll(text, hidden, "(secret)")
-			text = strings.ReplaceAll(text, url.QueryEscape(hidden), "(secret)")
-		}
-	}
-	return jsonwalk.Excerpt([]byte(text))
+func (c *Client) excerpt(text string) string { return transport.Excerpt(text, c.hidden()...) }
+
+// hidden are the secrets that an answer may repeat.
+func (c *Client) hidden() []secret.String { return append(c.tokens.secrets(), c.cfg.ClientSecret) }
+
+// peer names the tenant in error texts.
+func (c *Client) peer() transport.Peer {
+	return transport.Peer{Host: c.host(), Settings: "TENANT_ID or SAILPOINT_BASE_URL"}
 }
 
 // networkFailure classifies an error of the HTTP client.
@@ -107,25 +110,24 @@ func (c *Client) networkFailure(ctx context.Context, what string, err error) err
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s: %w", what, ctx.Err())
 	}
-	var redirect *transport.Redirect
-	err = transport.Redact(err)
-	switch {
-	case transport.IsUnknownHost(err):
-		return fmt.Errorf("%s: there is no host %s: check TENANT_ID or SAILPOINT_BASE_URL: %w", what, c.host(), err)
-	case transport.IsCertificate(err):
-		return fmt.Errorf("%s: %s could not prove its identity: check SAILPOINT_BASE_URL and proxies on the way: %w", what, c.host(), err)
-	case errors.As(err, &redirect):
-		return fmt.Errorf("%s: check TENANT_ID or SAILPOINT_BASE_URL: %w", what, err)
-	case transport.IsTransient(err):
-		return &pipeline.Retryable{Err: fmt.Errorf("%s: %w: if that stays so, check SAILPOINT_BASE_URL and whether this machine may go there (firewall, HTTPS_PROXY)", what, err)}
-	default:
-		return fmt.Errorf("%s: %w", what, err)
+	return passing(what, transport.Explain(err, c.peer()))
+}
+
+// passing makes a failure one that is worth repeating if it may pass.
+func passing(what string, f *transport.Failure) error {
+	err := fmt.Errorf("%s: %w", what, f)
+	if f.Passing {
+		return &pipeline.Retryable{Err: err, After: f.After}
 	}
+	return err
 }
 
 // malformed is the error for an answer of status 200 that is not what it should
 // be. It may be a gateway's, so it may pass; it never means that there is nothing.
 func (c *Client) malformed(what string, body []byte, err error) error {
+	if f := transport.Gateway(http.StatusOK, nil, body, c.peer(), c.hidden()...); f != nil {
+		return passing(what, f)
+	}
 	var array *jsonwalk.NotAnArray
 	if errors.As(err, &array) {
 		err = &jsonwalk.NotAnArray{Got: array.Got, Excerpt: c.excerpt(string(body))}

@@ -40,7 +40,7 @@ func TestAPIErrors(t *testing.T) {
 		"bad_request":    {reply{400, nil, strings.ReplaceAll(api, "403 Forbidden", "400.1 Bad request content")}, outcome{}, []string{"400.1 Bad request content", "63f891e0735f4cc8", "The server refuses"}},
 		"server_error":   {reply{500, nil, strings.ReplaceAll(api, "403 Forbidden", "500.0 Internal Fault")}, outcome{Retry: true}, []string{"500.0 Internal Fault", "63f891e0735f4cc8"}},
 		"throttled":      {reply{429, map[string]string{"Retry-After": "4"}, `{"message":" Rate Limit Exceeded "}`}, outcome{true, 4 * time.Second}, []string{"status 429: Rate Limit Exceeded"}},
-		"gateway":        {reply{502, nil, html}, outcome{Retry: true}, []string{"status 502: <html> <head><title>502 Bad Gateway"}},
+		"gateway":        {reply{502, nil, html}, outcome{Retry: true}, []string{`status 502 with a web page ("502 Bad Gateway"): a gateway in front of acme.api.example`}},
 		"gateway_empty":  {reply{503, map[string]string{"Retry-After": "soon"}, ""}, outcome{Retry: true}, []string{"search: status 503"}},
 		"timeout":        {reply{408, nil, ""}, outcome{Retry: true}, []string{"status 408"}},
 		"bad_gateway":    {reply{504, nil, `{"message": "Endpoint request timed out"}`}, outcome{Retry: true}, []string{"Endpoint request timed out"}},
@@ -48,7 +48,7 @@ func TestAPIErrors(t *testing.T) {
 		"long":           {reply{400, nil, strings.Repeat("y", 100_000)}, outcome{}, []string{"yyy…"}},
 		"unknown_status": {reply{418, nil, "teapot"}, outcome{}, []string{"status 418: teapot"}},
 		"object":         {reply{200, nil, `{"message":"Endpoint request timed out"}`}, outcome{Retry: true}, []string{"did not answer with a list", `an object came: {"message":"Endpoint request timed out"}`}},
-		"page":           {reply{200, nil, html}, outcome{Retry: true}, []string{"did not answer with a list", "<html> <head>"}},
+		"page":           {reply{200, nil, html}, outcome{Retry: true}, []string{"status 200 with a web page", "not the answer of acme.api.example but of something in between"}},
 		"nothing":        {reply{200, nil, ``}, outcome{Retry: true}, []string{"nothing came"}},
 		"null":           {reply{200, nil, `null`}, outcome{Retry: true}, []string{"null came"}},
 		"cut":            {reply{200, nil, `[{"id":"a"},{"id":`}, outcome{Retry: true}, []string{"the answer is damaged: element 1"}},
@@ -99,7 +99,7 @@ func TestNetworkErrors(t *testing.T) {
 	}{
 		"unknown_host": {&net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "acme.api.example", IsNotFound: true}}, false, "there is no host acme.api.example: check TENANT_ID or SAILPOINT_BASE_URL"},
 		"dns_down":     {&net.DNSError{Err: "server misbehaving", IsTemporary: true}, true, "server misbehaving"},
-		"refused":      {&net.OpError{Op: "dial", Err: errors.New("connection refused")}, true, "connection refused: if that stays so, check SAILPOINT_BASE_URL"},
+		"refused":      {&net.OpError{Op: "dial", Err: errors.New("connection refused")}, true, "no answer from acme.api.example: if that stays so, check TENANT_ID or SAILPOINT_BASE_URL"},
 		"redirect":     {&transport.Redirect{Status: 302, To: "https://login.example/"}, false, "SAILPOINT_BASE_URL"},
 		"unsupported":  {errors.New("unsupported protocol scheme"), false, "unsupported protocol scheme"},
 	} {

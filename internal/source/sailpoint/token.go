@@ -48,12 +48,12 @@ type tokens struct {
 }
 
 // secrets are the tokens that may show up in an answer.
-func (t *tokens) secrets() (out []string) {
+func (t *tokens) secrets() (out []secret.String) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, tok := range []*token{t.current, t.previous} {
 		if tok != nil {
-			out = append(out, tok.access.Reveal())
+			out = append(out, tok.access)
 		}
 	}
 	return out
@@ -161,7 +161,7 @@ func (c *Client) requestToken(ctx context.Context) (*token, error) {
 	}
 	c.tokenRequests.Add(1)
 	client := *c.http
-	client.Transport = tokenTransport{client.Transport}
+	client.Transport = tokenTransport{client.Transport, c}
 	conf := clientcredentials.Config{
 		ClientID:     c.cfg.ClientID,
 		ClientSecret: c.cfg.ClientSecret.Reveal(),
@@ -196,6 +196,10 @@ func (c *Client) tokenFailure(ctx context.Context, what string, err error) error
 		return &pipeline.Retryable{Err: fmt.Errorf("%s: the answer of %s is no OAuth token (if that stays so, check SAILPOINT_BASE_URL)", what, c.host())}
 	}
 	status := refused.Response.StatusCode
+	if status == http.StatusForbidden && refused.ErrorCode == "" {
+		return fmt.Errorf("%s: status %d without an error code of OAuth: that is not the answer of the token endpoint but of something in between (a firewall, a proxy) or in front of it: "+
+			"let requests of this machine pass to %s", what, status, c.host())
+	}
 	answer := fmt.Sprintf("%s: status %d", what, status)
 	if code := refused.ErrorCode; oauthCode.MatchString(code) {
 		answer += " " + code
@@ -226,9 +230,12 @@ func (c *Client) legacyHint() string {
 }
 
 // tokenTransport makes the answer of the token endpoint digestible for package
-// oauth2: that takes an answer labelled as plain text for a form, and hides the cause
-// when a body ends too early.
-type tokenTransport struct{ base http.RoundTripper }
+// oauth2: that takes an answer labelled as plain text for a form, hides the cause
+// when a body ends too early, and does not tell whose answer it is.
+type tokenTransport struct {
+	base   http.RoundTripper
+	client *Client
+}
 
 func (t tokenTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	base := t.base
@@ -239,9 +246,16 @@ func (t tokenTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	if resp.StatusCode/100 == 3 {
+		return resp, nil // the client refuses it
+	}
 	body, err := transport.ReadAll(resp, 1<<20)
 	if err != nil {
 		return nil, err
+	}
+	if f := transport.Gateway(resp.StatusCode, resp.Header, body, t.client.peer(), t.client.hidden()...); f != nil {
+		t.client.noteThrottling(resp.StatusCode, f.After)
+		return nil, f
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(body))
 	if bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) {

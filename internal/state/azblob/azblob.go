@@ -41,6 +41,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/azsdk"
 	"github.com/idn-sentinel/idn-sentinel/internal/secret"
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
+	"github.com/idn-sentinel/idn-sentinel/internal/transport"
 )
 
 var _ state.Store = (*Store)(nil)
@@ -284,8 +285,21 @@ func infoOf(item *container.BlobItem) (state.Info, bool) {
 
 // tries is what the tries of one call met, as far as the SDK does not tell.
 type tries struct {
-	n    int
-	last string // why the last one failed, if it did
+	n      int
+	err    error  // of the last one, if it was not answered
+	status string // of its answer, if it may pass
+}
+
+// explain says why the last one failed, if it did.
+func (t *tries) explain(peer transport.Peer) string {
+	if t.err == nil {
+		return t.status
+	}
+	var token *azsdk.TokenError
+	if errors.As(t.err, &token) {
+		return "no token: " + azsdk.Text(token)
+	}
+	return transport.Explain(t.err, peer).Error()
 }
 
 type triesKey struct{}
@@ -305,13 +319,9 @@ func (observer) Do(req *policy.Request) (*http.Response, error) {
 	}
 	t.n++
 	resp, err := req.Next()
-	switch {
-	case err != nil:
-		t.last = azsdk.Text(err)
-	case resp.StatusCode >= http.StatusInternalServerError || resp.StatusCode == http.StatusTooManyRequests:
-		t.last = resp.Status
-	default:
-		t.last = ""
+	t.err, t.status = err, ""
+	if err == nil && (resp.StatusCode >= http.StatusInternalServerError || resp.StatusCode == http.StatusTooManyRequests) {
+		t.status = resp.Status
 	}
 	return resp, err
 }

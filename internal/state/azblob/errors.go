@@ -12,6 +12,7 @@ import (
 
 	"github.com/idn-sentinel/idn-sentinel/internal/azsdk"
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
+	"github.com/idn-sentinel/idn-sentinel/internal/transport"
 )
 
 const (
@@ -56,8 +57,8 @@ func (c *call) fail(ctx context.Context, err error) error {
 		return fmt.Errorf("%s: %w", what, &state.LockedError{Remedy: c.where.breakLease(c.key)})
 	}
 	if ended := state.ContextErr(ctx); ended != nil {
-		if c.tries.last != "" {
-			return fmt.Errorf("%s: %w (the last try: %s: check %s)", what, ended, c.tries.last, c.where.place)
+		if last := c.tries.explain(c.where.peer()); last != "" {
+			return fmt.Errorf("%s: %w (the last try: %s)", what, ended, last)
 		}
 		return fmt.Errorf("%s: %w", what, ended)
 	}
@@ -65,13 +66,22 @@ func (c *call) fail(ctx context.Context, err error) error {
 	var token *azsdk.TokenError
 	switch {
 	case errors.As(err, &token):
-		return fmt.Errorf("%s: no token for the storage account: %s: give the app a managed identity with the role %q (AZURE_CLIENT_ID names a user-assigned one), or set %s",
-			what, azsdk.Text(token), role, settingKey)
+		return fmt.Errorf("%s: no token for the storage account: %s", what, token.Explain(
+			fmt.Sprintf("give the app a managed identity with the role %q (AZURE_CLIENT_ID names a user-assigned one), or set %s", role, settingKey)))
+	}
+	// What is returned wraps nothing of the SDK, so the text is enough.
+	if f := azsdk.Explain(err, c.where.peer()); f != nil {
+		return fmt.Errorf("%s: %s", what, f.Error())
+	}
+	switch {
 	case errors.As(err, &refused):
 		return fmt.Errorf("%s: %s%s", what, statusOf(refused), c.where.remedy(refused, c.key))
 	}
 	return fmt.Errorf("%s at %s: %s: check %s", what, c.where.host, azsdk.Text(err), c.where.place)
 }
+
+// peer names the account in error texts.
+func (w where) peer() transport.Peer { return transport.Peer{Host: w.host, Settings: w.place} }
 
 // statusOf is the answer in a line: status, code and the id that support asks for.
 func statusOf(e *azcore.ResponseError) string {

@@ -1,0 +1,193 @@
+package secret
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"html"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+const (
+	// encodedMin is the length from which a secret is looked for in other
+	// encodings. What is shorter would be found by chance.
+	encodedMin = 8
+	// partMin is how much of a long secret counts as a leak: a page may break off.
+	partMin = 16
+)
+
+// Mask replaces the secrets in a text, as a service or proxy may have repeated
+// them: as they are, in hex, in base64 (also within something longer, as in a
+// Basic header), and each of these with characters escaped as URLs, JSON or HTML
+// escape them. The beginning of a long secret is replaced, too.
+func Mask(text string, secrets ...String) string {
+	for _, s := range secrets {
+		plain := s.Reveal()
+		if plain == "" {
+			continue
+		}
+		text = maskForm(text, plain, false)
+		if len(plain) < encodedMin {
+			continue
+		}
+		text = maskForm(text, hex.EncodeToString([]byte(plain)), true)
+		for _, core := range base64Cores(plain) {
+			text = maskBase64(text, core)
+		}
+	}
+	return text
+}
+
+// base64Cores are the parts of base64 that are the same whatever stands before and
+// after the secret, for each of the three ways it can fall into groups. The alphabet
+// is the standard one; '-' and '_' match too.
+func base64Cores(plain string) (cores []string) {
+	for before := range 3 {
+		text := base64.RawStdEncoding.EncodeToString([]byte(strings.Repeat("\x00", before) + plain))
+		// The first characters mix with what stands before, the last ones with what follows.
+		first := []int{0, 2, 3}[before]
+		last := len(text)
+		if (before+len(plain))%3 != 0 {
+			last--
+		}
+		cores = append(cores, text[first:last])
+	}
+	return cores
+}
+
+// maskForm replaces form wherever it stands, with any of its characters escaped.
+func maskForm(text, form string, fold bool) string {
+	need := len(form)
+	if need > partMin {
+		need = partMin
+	}
+	return replace(text, func(at int) int { return match(text, at, form, need, fold) })
+}
+
+// maskBase64 replaces the whole run of base64 around core.
+func maskBase64(text, core string) string {
+	need := min(len(core), partMin)
+	return replace(text, func(at int) int {
+		end := match(text, at, core, need, false)
+		for end > 0 && end < len(text) && strings.IndexByte(base64Chars, text[end]) >= 0 {
+			end++
+		}
+		return end
+	})
+}
+
+const base64Chars = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_="
+
+// replace puts the mask in the place of what find sees: it returns where that ends,
+// 0 for nothing.
+func replace(text string, find func(at int) int) string {
+	var out strings.Builder
+	from := 0
+	for at := 0; at < len(text); {
+		end := find(at)
+		if end == 0 {
+			at++
+			continue
+		}
+		out.WriteString(text[from:at])
+		out.WriteString(mask)
+		from, at = end, end
+	}
+	if from == 0 {
+		return text
+	}
+	out.WriteString(text[from:])
+	return out.String()
+}
+
+// match returns where form ends that begins at a place of the text, or 0 if fewer
+// than need of its characters are there. What looks like an escape may stand for
+// itself, so it follows every way to read the text.
+func match(text string, at int, form string, need int, fold bool) int {
+	ends, next := []int{at}, []int(nil)
+	n := 0
+	for ; n < len(form); n++ {
+		next = next[:0]
+		for _, end := range ends {
+			// Long ones are broken into lines.
+			for n > 0 && end+1 < len(text) && (text[end] == '\n' || text[end] == '\r') && form[n] != text[end] {
+				end++
+			}
+			for _, size := range sizes(text[end:], form[n], fold) {
+				if size > 0 && !slices.Contains(next, end+size) {
+					next = append(next, end+size)
+				}
+			}
+		}
+		if len(next) == 0 {
+			break
+		}
+		ends, next = next, ends
+	}
+	if n < need {
+		return 0
+	}
+	return slices.Max(ends)
+}
+
+// sizes are how many bytes of the text may stand for a character: for itself,
+// escaped, and escaped more than once; 0 for each way that is not.
+func sizes(text string, want byte, fold bool) (out [3]int) {
+	if text == "" {
+		return out
+	}
+	if alike(text[0], want, fold) {
+		out[0] = 1
+	}
+	if c, size := escape(text, 1); size > 1 && alike(c, want, fold) {
+		out[1] = size
+	}
+	for at := 1; text[0] == '%' && strings.HasPrefix(text[at:], "25"); at += 2 { // %252B and so on
+		if c, size := escape(text, at+2); size > 1 && alike(c, want, fold) {
+			out[2] = size
+		}
+	}
+	return out
+}
+
+// alike says whether two characters are the same, in another alphabet of base64 or,
+// for hex, in the other case.
+func alike(c, want byte, fold bool) bool {
+	switch {
+	case c == want, c == '-' && want == '+', c == '_' && want == '/', c == '+' && want == ' ':
+		return true
+	}
+	return fold && c >= 'A' && c <= 'F' && c+'a'-'A' == want
+}
+
+// escape reads a character that is written as %2B, \u002b, \x2b, \/, &#43;, &#x2b; or
+// &amp;, and how many bytes that takes; 0 if there is none. The digits behind a
+// percent sign begin at a place.
+func escape(s string, digits int) (byte, int) {
+	code := func(from int) (byte, int) {
+		if from+2 <= len(s) {
+			if n, err := strconv.ParseUint(s[from:from+2], 16, 8); err == nil {
+				return byte(n), from + 2
+			}
+		}
+		return 0, 0
+	}
+	switch {
+	case s[0] == '%':
+		return code(digits)
+	case strings.HasPrefix(s, `\u00`), strings.HasPrefix(s, `\U00`):
+		return code(4)
+	case strings.HasPrefix(s, `\x`):
+		return code(2)
+	case s[0] == '\\' && len(s) > 1:
+		return s[1], 2
+	case s[0] == '&':
+		if end := strings.IndexByte(s[:min(len(s), 10)], ';'); end > 0 {
+			if text := html.UnescapeString(s[:end+1]); len(text) == 1 {
+				return text[0], end + 1
+			}
+		}
+	}
+	return 0, 0
+}

@@ -1,0 +1,217 @@
+package transport
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// Hop is who failed on the way of a request.
+type Hop string
+
+// The hops. HopGateway is whatever answers in place of the service: a web
+// application firewall, a captive portal, a proxy's page.
+const (
+	HopSettings Hop = "settings"
+	HopProxy    Hop = "proxy"
+	HopDNS      Hop = "dns"
+	HopTLS      Hop = "tls"
+	HopNetwork  Hop = "network"
+	HopGateway  Hop = "gateway"
+)
+
+// Peer is the service that a request is for, in the words of its user.
+type Peer struct {
+	// Host is where it is, with a port if there is one.
+	Host string
+	// Settings are those that hold its address, for instance "TENANT_ID or
+	// SAILPOINT_BASE_URL".
+	Settings string
+}
+
+// Failure is an exchange that brought no answer of the service. Its text names the
+// hop that failed, the setting and the remedy, and holds no secret.
+type Failure struct {
+	Hop Hop
+	// Passing says that it may go away by itself, After how long the answer asks to wait.
+	Passing bool
+	After   time.Duration
+
+	text string
+	err  error // may be nil
+}
+
+func (f *Failure) Error() string {
+	if f.err == nil {
+		return f.text
+	}
+	return f.text + ": " + f.err.Error()
+}
+
+func (f *Failure) Unwrap() error { return f.err }
+
+// Explain says what kept an answer of peer from coming. Callers ask first whether
+// their own context has ended. It is the one place for these words.
+func Explain(err error, peer Peer) *Failure {
+	var known *Failure
+	if errors.As(err, &known) {
+		return known
+	}
+	err = Redact(err)
+	var (
+		setting  *ProxyError
+		proxy    *viaProxy
+		redirect *Redirect
+	)
+	switch {
+	case errors.As(err, &setting):
+		return &Failure{Hop: HopSettings, text: setting.Error()} // err would say it twice
+	case errors.As(err, &proxy) && proxy.proxyFault():
+		return explainProxy(err, proxy, peer)
+	case errors.As(err, &redirect):
+		return &Failure{Hop: HopGateway, err: err, text: fmt.Sprintf(
+			"%s sends requests elsewhere, as a sign-in page of a proxy or portal does: let requests to it pass, or correct %s", peer.Host, peer.Settings)}
+	}
+	if f := explainDNS(err, peer); f != nil {
+		return f
+	}
+	if f := explainTLS(err, peer); f != nil {
+		return f
+	}
+	f := &Failure{Hop: HopNetwork, Passing: IsTransient(err), err: err}
+	if proxy != nil {
+		f.text = fmt.Sprintf("the connection to %s through the proxy %s (%s) failed: if that stays so, check %s, and whether the proxy lets it pass", peer.Host, proxy.host, proxy.setting, peer.Settings)
+	} else {
+		f.text = fmt.Sprintf("no answer from %s: if that stays so, check %s, and whether this machine may go there (firewall, HTTPS_PROXY)", peer.Host, peer.Settings)
+	}
+	return f
+}
+
+// explainProxy says what is wrong with the proxy, which is never the fault of the
+// settings of the service.
+func explainProxy(err error, via *viaProxy, peer Peer) *Failure {
+	f := &Failure{Hop: HopProxy, Passing: IsTransient(err), err: err}
+	name := fmt.Sprintf("the proxy %s (%s)", via.host, via.setting)
+	var refused *proxyRefused
+	switch {
+	case errors.As(err, &refused):
+		f.Passing = refused.status >= http.StatusInternalServerError || refused.status == http.StatusTooManyRequests
+		f.text = refused.explain(name, via.setting, peer)
+		f.err = nil // the status is in the text
+	case IsUnknownHost(err):
+		f.text = fmt.Sprintf("%s does not exist: correct %s, or name %s in NO_PROXY if it is reached without a proxy", name, via.setting, hostOnly(peer.Host))
+	case isDNS(err):
+		f.text = fmt.Sprintf("the name server does not find %s: check the network's DNS", name)
+	case IsCertificate(err):
+		f.text = fmt.Sprintf("%s shows a certificate that this machine does not trust, or does not speak TLS: write http:// in %s if it speaks plain HTTP, or add its authority with SSL_CERT_FILE", name, via.setting)
+	case f.Passing && dialing(err):
+		f.text = fmt.Sprintf("%s can't be reached: check host and port in %s, and whether the proxy runs", name, via.setting)
+	default:
+		f.Passing = true
+		f.text = fmt.Sprintf("%s does not answer as a proxy does: check scheme and port in %s", name, via.setting)
+	}
+	return f
+}
+
+func (e *proxyRefused) explain(name, setting string, peer Peer) string {
+	said := fmt.Sprintf("%s answered %d %s", name, e.status, http.StatusText(e.status))
+	const form = "http://user:password@host:port, with special characters percent-encoded (# is %23)"
+	switch {
+	case e.status == http.StatusProxyAuthRequired && e.signed:
+		return fmt.Sprintf("%s: it does not take the user and password in %s: correct them, as in %s", said, setting, form)
+	case e.status == http.StatusProxyAuthRequired:
+		return fmt.Sprintf("%s: it wants a sign-in: write user and password into %s, as in %s", said, setting, form)
+	case e.status >= http.StatusInternalServerError || e.status == http.StatusTooManyRequests:
+		return fmt.Sprintf("%s: it could not reach %s: if that stays so, ask who runs the proxy, and check %s", said, peer.Host, peer.Settings)
+	}
+	return fmt.Sprintf("%s: it does not let this machine go to %s: let it pass there, or name the host in NO_PROXY", said, peer.Host)
+}
+
+// dialing says whether the connection was never made.
+func dialing(err error) bool {
+	for op := new(net.OpError); errors.As(err, &op); err = op.Err {
+		if op.Op == "dial" {
+			return true
+		}
+	}
+	return false
+}
+
+func isDNS(err error) bool {
+	var dns *net.DNSError
+	return errors.As(err, &dns)
+}
+
+func explainDNS(err error, peer Peer) *Failure {
+	switch {
+	case IsUnknownHost(err):
+		return &Failure{Hop: HopDNS, err: err, text: fmt.Sprintf("there is no host %s: check %s, and whether the name server of this network knows it", peer.Host, peer.Settings)}
+	case isDNS(err):
+		return &Failure{Hop: HopDNS, Passing: true, err: err, text: fmt.Sprintf(
+			"the name server did not answer for %s: if that stays so, check the DNS of this network; %s need not be wrong", peer.Host, peer.Settings)}
+	}
+	return nil
+}
+
+// explainTLS says why the host could not prove who it is; nil if that is not it.
+func explainTLS(err error, peer Peer) *Failure {
+	var (
+		authority x509.UnknownAuthorityError
+		names     x509.HostnameError
+		invalid   x509.CertificateInvalidError
+		alert     tls.AlertError
+		f         = &Failure{Hop: HopTLS, err: err}
+	)
+	switch {
+	case errors.As(err, &authority):
+		issuer := ""
+		if c := authority.Cert; c != nil {
+			issuer = fmt.Sprintf(" (issued by %q)", Excerpt(c.Issuer.CommonName))
+		}
+		f.text = fmt.Sprintf("%s shows a certificate of an authority that this machine does not know%s, as behind a TLS-inspecting proxy or firewall: "+
+			"exempt %s there, or add its authority with SSL_CERT_FILE (docs/settings.md)", peer.Host, issuer, peer.Host)
+	case errors.As(err, &names):
+		f.text = fmt.Sprintf("%s shows a certificate for another host%s: something else answers in its place (a portal, a firewall, a wrong DNS entry), or %s must be corrected",
+			peer.Host, others(names.Certificate), peer.Settings)
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		f.text = fmt.Sprintf("%s shows a certificate that is not valid at this machine's time, %s%s: set the clock if it is wrong; otherwise whoever runs the host, or a TLS-inspecting proxy on the way, has to renew it",
+			peer.Host, time.Now().UTC().Format(time.RFC3339), validity(invalid.Cert))
+	case errors.Is(err, http.ErrSchemeMismatch), errors.As(err, new(tls.RecordHeaderError)):
+		f.text = fmt.Sprintf("%s does not speak TLS there: check the port in %s, and whether a portal or proxy answers in its place", peer.Host, peer.Settings)
+	case errors.As(err, &alert):
+		f.Passing = true
+		f.text = fmt.Sprintf("%s broke off the TLS handshake: if that stays so, check %s, and whether a firewall or proxy lets this machine go there", peer.Host, peer.Settings)
+	case IsCertificate(err):
+		f.text = fmt.Sprintf("%s has no certificate that this machine trusts: check %s, and whether a TLS-inspecting proxy is on the way (SSL_CERT_FILE adds its authority)", peer.Host, peer.Settings)
+	default:
+		return nil
+	}
+	return f
+}
+
+// others lists the names of a certificate.
+func others(c *x509.Certificate) string {
+	if c == nil || len(c.DNSNames) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (%s)", Excerpt(strings.Join(c.DNSNames[:min(3, len(c.DNSNames))], ", ")))
+}
+
+func validity(c *x509.Certificate) string {
+	if c == nil {
+		return ""
+	}
+	return fmt.Sprintf(" (valid from %s to %s)", c.NotBefore.UTC().Format(time.DateOnly), c.NotAfter.UTC().Format(time.DateOnly))
+}
+
+func hostOnly(host string) string {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		return h
+	}
+	return host
+}
