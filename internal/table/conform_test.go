@@ -15,7 +15,7 @@ import (
 
 // small are rules that a test case can break in one line.
 func small() *table.Rules {
-	return &table.Rules{MaxName: 24, MaxColumns: 4, MaxValue: 64, Reserved: []string{"RawData"}}
+	return &table.Rules{MaxName: 22, MaxColumns: 4, MaxValue: 64, Reserved: []string{"RawData"}}
 }
 
 func TestRecordsThatFitComeBackAsTheyAre(t *testing.T) {
@@ -266,15 +266,31 @@ func TestClassicTable(t *testing.T) {
 		"longest_known_name": {jsontext.Value(`{"attributes":{"directoryRolesDeltaToken_before":"x"}}`), nil},
 		"name_of_43":         {jsontext.Value(`{"` + strings.Repeat("n", 43) + `":"x"}`), nil},
 		"columns":            {record(488), nil},
-		"value":              {jsontext.Value(`{"a":"` + strings.Repeat("x", 32768) + `"}`), nil},
+		"name_of_45":         {jsontext.Value(`{"` + strings.Repeat("n", 45) + `":"x"}`), nil},
+		"published_by_okta":  {jsontext.Value(`{"authenticationContext":{"authenticationProvider":"x"}}`), nil},
+		"value":              {jsontext.Value(`{"a":"` + strings.Repeat("x", 32000) + `"}`), nil},
+		"value_of_two_bytes": {jsontext.Value(`{"a":"` + strings.Repeat("é", 16000) + `"}`), nil},
+		// The shortened name is what it was when 43 was the limit.
+		"name_of_46": {
+			jsontext.Value(`{"` + strings.Repeat("n", 46) + `":"x"}`),
+			[]string{strings.Repeat("n", 46) + ": column is " + strings.Repeat("n", 34) + "_dfc3107d"},
+		},
+		"value_cut_by_the_service": {
+			jsontext.Value(`{"a":"` + strings.Repeat("x", 32767) + `"}`),
+			[]string{"a: value cut from 32767 to 32000 bytes"},
+		},
+		"value_of_two_bytes_too_long": {
+			jsontext.Value(`{"a":"` + strings.Repeat("é", 16001) + `"}`),
+			[]string{"a: value cut from 32002 to 32000 bytes"},
+		},
 		"tenant":             {jsontext.Value(`{"tenant":"acme"}`), []string{"tenant: column is tenant_value"}},
 		"time":               {jsontext.Value(`{"timegenerated":"x"}`), []string{"timegenerated: column is timegenerated_value"}},
 		"computer":           {jsontext.Value(`{"Computer":"x"}`), []string{"Computer: column is Computer_value"}},
 		"column_489":         {record(489), []string{"3 of 489 values have no column of their own: collected in idnSurplus"}},
-		"many_columns":       {record(2000), []string{"1514 of 2000 values have no column of their own: collected in idnSurplus, 969 of them did not fit there"}},
+		"many_columns":       {record(2000), []string{"1514 of 2000 values have no column of their own: collected in idnSurplus, 981 of them did not fit there"}},
 		"value_of_70000": {
 			jsontext.Value(`{"attributes":{"x":"` + strings.Repeat("x", 70000) + `"}}`),
-			[]string{"attributes.x: value cut from 70000 to 32768 bytes"},
+			[]string{"attributes.x: value cut from 70000 to 32000 bytes"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

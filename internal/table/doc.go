@@ -3,7 +3,7 @@
 //
 // The classic tables of Log Analytics take any JSON object and make columns of
 // it: `{"actor":{"name":"Zoë"}}` becomes the column actor_name_s. What does
-// not fit is not refused but lost without a word: a value over 32 KB is cut, a
+// not fit is not refused but lost without a word: a value over 32,766 bytes is cut, a
 // large integer loses its last digits, a column beyond the 500th disappears, of
 // two properties that mean the same column one is dropped. So the record is
 // judged here, before it is sent, in the form in which the service will
@@ -13,8 +13,8 @@
 //     an array (which becomes JSON text). Objects are flattened with "_", null
 //     and an empty object are no column.
 //   - A column's name has letters, digits and "_" only, at most [Rules.MaxName]
-//     bytes with the two-byte type suffix that the service appends, is not
-//     reserved, and belongs to one property only.
+//     bytes without the type suffix that the service appends, is not reserved, and
+//     belongs to one property only.
 //   - A record has at most [Rules.MaxColumns] columns.
 //   - A string, or an array's text, has at most [Rules.MaxValue] bytes.
 //   - A number is one that a double holds exactly.

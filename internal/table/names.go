@@ -20,16 +20,16 @@ func (r *Rules) isReserved(flat string) bool {
 // column returns the name of the current property's column, and whether it is
 // another than its flattened name.
 func (w *walker) column(reserved bool) (name string, renamed bool) {
-	limit := w.rules.maxName()
+	short := w.rules.shortName()
 	name = string(w.flat)
 	switch {
-	case len(name) > limit:
+	case len(name) > w.rules.maxName():
 		// The hash keeps long names apart, and is the same in every record.
 		h := fnv.New32a()
 		_, _ = h.Write(w.path)
-		return join(name, fmt.Sprintf("_%08x", h.Sum32()), limit), true
+		return join(name, fmt.Sprintf("_%08x", h.Sum32()), short), true
 	case reserved:
-		return join(name, "_value", limit), true
+		return join(name, "_value", short), true
 	}
 	return name, w.misspelt > 0
 }
@@ -59,7 +59,7 @@ func (w *walker) claim() {
 		}
 		for base := l.name; taken[l.name] || w.rules.isReserved(l.name); {
 			next[base] = max(next[base], 1) + 1
-			l.name = join(base, "_"+strconv.Itoa(next[base]), w.rules.maxName())
+			l.name = join(base, "_"+strconv.Itoa(next[base]), w.rules.shortName())
 		}
 		taken[l.name] = true
 	}

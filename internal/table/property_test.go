@@ -79,8 +79,8 @@ func checkRow(tb rapid.TB, rules *table.Rules, row jsontext.Value) {
 			tb.Errorf("two values for the column %s", c.name)
 		}
 		seen[c.name] = true
-		if len(c.name)+2 > rules.MaxName {
-			tb.Errorf("name %s is longer than %d", c.name, rules.MaxName-2)
+		if len(c.name) > rules.MaxName {
+			tb.Errorf("name %s is longer than %d", c.name, rules.MaxName)
 		}
 		checkValue(tb, rules, c)
 	}

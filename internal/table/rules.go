@@ -11,11 +11,22 @@ const (
 )
 
 // Limits of the classic tables, from Microsoft's page about the HTTP Data
-// Collector API, sections "Data limits" and "Reserved properties".
+// Collector API, sections "Data limits" and "Reserved properties", and from what the
+// service was seen to do where the page leaves it open.
 const (
-	classicName    = 45
+	// classicName: the page says 45 characters. The suffix does not count: the published
+	// columns of Okta_CL have one of 46 with it. Other solutions publish longer ones,
+	// but a name that is shortened without need loses nothing, and one that is too
+	// long may lose its value.
+	classicName = 45
+	// classicShort is 45 with the suffix, as the limit was read before: shortened names
+	// are columns in tables by now, and must not move.
+	classicShort   = 43
 	classicColumns = 500
-	classicValue   = 32 << 10
+	// classicValue: the page says 32 KB, and the service reports that it cuts values to
+	// 32,766 bytes. 32,000 is 32 KB however one reads it, and leaves room for what the
+	// service may count in another way, such as the spelling of an array as text.
+	classicValue = 32_000
 
 	// systemColumns are there in every classic table and count among its 500:
 	// TenantId, SourceSystem, MG, ManagementGroupName, TimeGenerated, Computer,
@@ -23,16 +34,18 @@ const (
 	systemColumns = 12
 )
 
-// suffix is the length of "_s", "_b", "_d", "_t" or "_g".
-const suffix = 2
-
 // Rules are the column rules of a table. A limit of 0 means none; the zero
 // value asks for well-formed names and text only. It must not change while it
 // is in use, and is then safe for concurrent use.
 type Rules struct {
-	// MaxName is the length of a column's name in bytes, type suffix included.
-	// The two added columns need 16 and a shortened name 24: less counts as 24.
+	// MaxName is the length of a column's name in bytes, without the type suffix that
+	// the service appends. The two added columns need 14 and a shortened name 22:
+	// less counts as 22.
 	MaxName int
+	// ShortName is the length of a name that had to be shortened, in the same way; 0
+	// and what is more than MaxName mean MaxName. With a limit of its own a shortened
+	// name stays what it is when MaxName becomes wider.
+	ShortName int
 	// MaxColumns is the number of columns that one record may fill. Less than 3
 	// counts as 3: one column, the surplus and the marker.
 	MaxColumns int
@@ -49,6 +62,7 @@ type Rules struct {
 func Classic() *Rules {
 	return &Rules{
 		MaxName:    classicName,
+		ShortName:  classicShort,
 		MaxColumns: classicColumns - systemColumns,
 		MaxValue:   classicValue,
 		// The first three are refused. Computer is the one name that gets no suffix:
@@ -71,7 +85,10 @@ func (r *Rules) Conform(raw jsontext.Value) (row jsontext.Value, changes []strin
 }
 
 // The limits in force.
-func (r *Rules) maxName() int    { return atLeast(r.MaxName, 24) - suffix }
+func (r *Rules) maxName() int { return atLeast(r.MaxName, 22) }
+func (r *Rules) shortName() int {
+	return min(atLeast(r.ShortName, 22), r.maxName())
+}
 func (r *Rules) maxColumns() int { return atLeast(r.MaxColumns, 3) }
 func (r *Rules) maxValue() int   { return atLeast(r.MaxValue, 64) }
 

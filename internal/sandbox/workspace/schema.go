@@ -24,8 +24,12 @@ type Row map[string]string
 
 const (
 	maxColumns = 500
-	maxName    = 45
-	maxValue   = 32 << 10
+	// maxName is that of the property: 45 by Microsoft's page. The suffix can't count,
+	// for Okta_CL has a published column of 46 characters with it.
+	maxName = 45
+	// maxValue is what the service itself reports: "have been trimmed to the max
+	// allowed size, 32766 bytes" (Azure-Sentinel issue 10826, and others).
+	maxValue = 32_766
 
 	// TimeGenerated outside of these bounds is replaced by the time of arrival.
 	oldest = 2 * 24 * time.Hour
@@ -176,8 +180,8 @@ func (s *columns) put(row Row, base string, value jsontext.Value) {
 	switch {
 	case base == "Computer": // the one name that gets no suffix
 		name = base
-	case len(name) > maxName:
-		s.lose("column name %s is longer than %d", name, maxName)
+	case len(base) > maxName:
+		s.lose("column name %s is longer than %d without its suffix", name, maxName)
 		return
 	case strings.IndexFunc(base, notInName) >= 0 || base == "":
 		s.lose("column name %q has characters that are not allowed", name)

@@ -20,8 +20,10 @@ const Extra = "idnExtra"
 
 // Limits of the Logs Ingestion API and of data collection rules.
 const (
-	// MaxValue is the longest value of a column, in bytes; what is longer is cut.
-	MaxValue = 64 << 10
+	// MaxValue is the longest value of a column that is sent, in bytes. The service cuts
+	// what is longer than 64 KB, and does not say how it counts: 64,000 is less than
+	// that however one reads it.
+	MaxValue = 64_000
 	// MaxTransform is the length of a transformKql, in characters.
 	MaxTransform = 15360
 	// MaxColumns is how many columns a table has at most.
