@@ -77,6 +77,13 @@ type Sink interface {
 	Write(ctx context.Context, stream string, batch []Record) error
 }
 
+// Noticer is a [Sink] that may have something to say about writes that went well.
+type Noticer interface {
+	// Notices returns what there is to say since the last call about the writes to
+	// the table of stream. Each becomes a warning of the run.
+	Notices(stream string) []string
+}
+
 // Parallel is for sinks whose answers take long: that many batches on their way
 // hide most of the time. More of them cost memory and gain little.
 const Parallel = 3

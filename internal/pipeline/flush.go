@@ -103,7 +103,18 @@ func (t *run) deliverRows(ctx context.Context) error {
 			waiting = waiting[1:]
 		}
 	}
-	return failed
+	if failed != nil {
+		t.pending = nil // read again by the next run
+		return failed
+	}
+	undecided, err := t.settleRefusals(ctx)
+	if len(undecided) == 0 || t.Spool == nil {
+		return err
+	}
+	if t.down == nil {
+		t.down = err
+	}
+	return t.spool(ctx, undecided)
 }
 
 // posted is a batch on its way.
@@ -180,14 +191,19 @@ func (t *run) conclude(ctx context.Context, batch []Record, err error, halved bo
 	if rejected.Ambiguous {
 		return err
 	}
-	if t.refused++; t.refused > refusedLimit {
-		return fmt.Errorf("the service refused %d records in a row, so the setup is at fault rather than the records: mend it, and then send "+
+	if t.refused++; t.refused > refusedLimit && !t.expected {
+		if !t.takesOthers() {
+			return newUnproven(t.refused, err)
+		}
+		return fmt.Errorf("the service refused %d records in a row, so the setup is at fault rather than the records: fix it, and then send "+
 			"those that are in quarantine already with idnsentinel quarantine resend --all: %w", t.refused, err)
 	}
-	if err := t.quarantineRefused(ctx, batch[0], err); err != nil {
-		return err
+	r := refusal{batch[0], err, settled}
+	if !t.takesOthers() {
+		t.pending = append(t.pending, r)
+		return nil
 	}
-	return settled(ctx, batch)
+	return t.quarantineRefused(ctx, r)
 }
 
 // write is one Write with its retries.
@@ -238,23 +254,6 @@ func (t *run) keepOriginals(ctx context.Context) error {
 		})
 	}
 	return g.Wait()
-}
-
-// quarantineRefused keeps a single record that the sink refuses, and lets the
-// rest of the stream pass.
-func (t *run) quarantineRefused(ctx context.Context, row Record, why error) error {
-	rec := row
-	for _, o := range t.originals {
-		if o.rec.ID == row.ID {
-			rec = o.rec
-		}
-	}
-	if err := t.Quarantine.Put(ctx, t.report.Stream, rec, RejectedBySink, why.Error()); err != nil {
-		return err
-	}
-	t.report.Quarantined++
-	t.log.Warn("record quarantined", "stream", t.report.Stream, "record_id", rec.ID, "reason", string(RejectedBySink), "error", why.Error())
-	return nil
 }
 
 // remember commits delivered records to the ledger. The run's end does not cut it.

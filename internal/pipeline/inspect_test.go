@@ -92,10 +92,19 @@ func TestInspect(t *testing.T) {
 		}, left: 5},
 		{name: "refused by the sink", arrange: func(a *archive) {
 			a.hide(17)
-			a.onWrite = func(int, []pipeline.Record) (bool, error) { return false, &pipeline.Rejected{Err: errors.New("400")} }
-		}, ask: pipeline.Inspection{Repair: true}, want: numbers{60, 59, 1, 1}, windows: func(a *archive) []pipeline.Compared {
+			a.hide(18)
+			bad := a.events[17].rec.ID
+			a.onWrite = func(_ int, batch []pipeline.Record) (bool, error) {
+				for _, r := range batch {
+					if r.ID == bad {
+						return false, &pipeline.Rejected{Err: errors.New("400")}
+					}
+				}
+				return true, nil
+			}
+		}, ask: pipeline.Inspection{Repair: true}, want: numbers{60, 58, 2, 1}, windows: func(a *archive) []pipeline.Compared {
 			w := a.window(3)
-			w.Source, w.Delivered, w.Missing, w.Refused = 5, 4, 1, 1
+			w.Source, w.Delivered, w.Missing, w.Repaired, w.Refused = 5, 3, 2, 1, 1
 			return []pipeline.Compared{w}
 		}, left: 1},
 		{name: "fewer at the source", arrange: func(a *archive) { a.forget(20) }, want: numbers{59, 60, 0, 0}, windows: func(a *archive) []pipeline.Compared {

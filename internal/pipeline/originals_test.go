@@ -20,28 +20,35 @@ func TestOriginalsThatCantBeKept(t *testing.T) {
 		return append(raw[:len(raw):len(raw)], ' '), []string{"changed"}, nil
 	}
 	unfit := func(raw jsontext.Value) (jsontext.Value, []string, error) { return nil, nil, errors.New("no row") }
-	refuse := func(int, []pipeline.Record) (bool, error) {
-		return false, &pipeline.Rejected{Err: errors.New("refused")}
+	refuse := func(_ int, batch []pipeline.Record) (bool, error) {
+		if batch[0].ID == "e00000" {
+			return false, &pipeline.Rejected{Err: errors.New("refused")}
+		}
+		return true, nil
 	}
 	for name, test := range map[string]struct {
+		records int
 		conform func(jsontext.Value) (jsontext.Value, []string, error)
 		onWrite func(int, []pipeline.Record) (bool, error)
 		writes  int
 		kept    []string
 	}{
-		"of a changed row": {conform: change, writes: 0},
-		"of no row":        {conform: unfit, writes: 0, kept: []string{"e00000"}},
-		"of a refused row": {onWrite: refuse, writes: 1, kept: []string{"e00000"}},
+		"of a changed row": {records: 1, conform: change, writes: 0},
+		"of no row":        {records: 1, conform: unfit, writes: 0, kept: []string{"e00000"}},
+		"of a refused row": {records: 2, onWrite: refuse, writes: 3, kept: []string{"e00000"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, 1)
+				w := newWorld(t, test.records)
 				w.limits.Conform, w.onWrite, w.keepErr = test.conform, test.onWrite, full
 				rep := w.run(time.Minute)
 				if rep.State != pipeline.Failed || !strings.Contains(rep.Error, "disk full") || w.writes != test.writes || w.checkpoint.Tag != "" {
 					t.Errorf("%d writes, checkpoint %+v, %+v", w.writes, w.checkpoint, rep)
 				}
 				w.keepErr = nil
+				if test.onWrite != nil { // a refusal is believed beside a record that is taken
+					w.records = newWorld(t, test.records+1).records
+				}
 				if rep := w.run(time.Minute); rep.State != pipeline.Drained {
 					t.Errorf("%+v", rep)
 				}

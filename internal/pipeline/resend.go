@@ -37,6 +37,7 @@ const resendChunk = 1000
 func (r *Runner) Resend(ctx context.Context, originals iter.Seq2[Held, error], with Resending) Report {
 	return r.locked(ctx, func(ctx context.Context, t *run) (State, error) {
 		s := &resend{run: t, Resending: with}
+		t.expected = true // refusals are what put these into quarantine
 		t.limits, t.ledger = t.Sink.Limits(), t.OpenLedger()
 		t.Runner = s.runner()
 		err := s.all(ctx, originals)
@@ -82,7 +83,6 @@ func (q staying) Put(ctx context.Context, stream string, rec Record, reason Reas
 	if reason != Conformed {
 		s := q.resend
 		s.kept[rec.ID] = true
-		s.refused = 0 // refusals in a row are what is to be expected here
 		s.Kept(s.chunk[s.byID[rec.ID]], reason, detail)
 	}
 	return q.Quarantine.Put(ctx, stream, rec, reason, detail)

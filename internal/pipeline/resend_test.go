@@ -224,12 +224,17 @@ func TestResendUnreadable(t *testing.T) {
 	}
 }
 
-// Of a service that refuses everything a hundred records of each run are in quarantine
-// before it is clear that they are not poison. The error says how they get out.
-func TestEverythingRefusedSaysResend(t *testing.T) {
+// Of a service that takes one record and refuses everything after it a hundred are in
+// quarantine before it is clear that they are not at fault. The error says how they
+// get out.
+func TestManyRefusedSaysResend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 400)
-		w.onWrite = func(int, []pipeline.Record) (bool, error) {
+		w.limits.BatchBytes = 1 // one by one
+		w.onWrite = func(n int, _ []pipeline.Record) (bool, error) {
+			if n == 1 {
+				return true, nil
+			}
 			return false, &pipeline.Rejected{Err: errors.New("InvalidDataFormat")}
 		}
 		rep := w.run(time.Minute)

@@ -34,8 +34,12 @@ type run struct {
 	since     time.Time  // when the oldest of them was gathered
 	down      error      // why the sink is taken as down for the rest of the run; only with a spool
 	unsafe    error      // why the spool could not take something
-	ended     time.Time  // when something was first finished behind the end
-	refused   int        // records refused in a row, with no acknowledgement between
+	// refusedSpool is why the spool was left: the sink refused a record of it before it took any.
+	refusedSpool error
+	ended        time.Time // when something was first finished behind the end
+	refused      int       // records refused in a row, with no acknowledgement between
+	pending      []refusal // of records that nothing has proved to be at fault yet, see refusal
+	expected     bool      // refusals say nothing new, see resend
 }
 
 // original is a record that was changed to fit the table, as it was.
@@ -69,6 +73,9 @@ func (t *run) all(ctx context.Context) (State, error) {
 		return t.outcome(ctx, err)
 	}
 	state, err := t.tail(ctx)
+	if err == nil && t.refusedSpool != nil {
+		err = t.drainAfterTail(ctx)
+	}
 	if err == nil && t.unsafe != nil {
 		return Failed, t.unsafe
 	}

@@ -120,6 +120,11 @@ func (t *run) end(s State, err error) {
 		t.report.Error = err.Error()
 	}
 	t.report.LagSeconds = t.lag()
+	if n, ok := t.Sink.(Noticer); ok {
+		for _, text := range n.Notices(t.report.Stream) {
+			t.warn(text)
+		}
+	}
 }
 
 // lag is the age in seconds of the moment up to which the stream is delivered.

@@ -275,20 +275,6 @@ func TestPoison(t *testing.T) {
 	})
 }
 
-// A service that refuses everything is not a stream full of poison.
-func TestEverythingRefused(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 400)
-		w.onWrite = func(int, []pipeline.Record) (bool, error) {
-			return false, &pipeline.Rejected{Err: errors.New("InvalidDataFormat")}
-		}
-		rep := w.run(time.Minute)
-		if rep.State != pipeline.Failed || !strings.Contains(rep.Error, "in a row") || w.checkpoint.Tag != "" {
-			t.Errorf("%+v, checkpoint %+v", rep, w.checkpoint)
-		}
-	})
-}
-
 // A 404 may mean "too large" or "wrong address": it is halved once.
 func TestAmbiguousRejection(t *testing.T) {
 	tooLarge := &pipeline.Rejected{Err: errors.New("404"), Ambiguous: true}

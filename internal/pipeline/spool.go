@@ -91,16 +91,28 @@ func (t *run) drainSpool(ctx context.Context) error {
 		if err := t.prove(ctx, batch); err != nil {
 			return err
 		}
-		return t.deliver(ctx, batch, false, func(ctx context.Context, done []Record) error {
+		err := t.deliver(ctx, batch, false, func(ctx context.Context, done []Record) error {
 			t.Uncommitted.sentFromSpool(done)
 			return t.remember(ctx, done)
 		})
+		if err != nil {
+			t.pending = nil
+			return err
+		}
+		_, err = t.settleRefusals(ctx) // what is undecided stays in the spool
+		return err
 	})
 	if err == nil {
 		t.Uncommitted.spoolIsEmpty()
 	}
 	if outer.Err() == nil {
 		t.ended = time.Time{} // that was the end of the drain, not of the run
+	}
+	var refused *unproven
+	if errors.As(err, &refused) && outer.Err() == nil && t.refusedSpool == nil {
+		// The tail may bring the proof, so it must not be held up by the spool.
+		t.refusedSpool = err
+		return nil
 	}
 	if err != nil && outer.Err() == nil {
 		// The sink is down, or an object of the spool can't be read. Either way
@@ -110,4 +122,16 @@ func (t *run) drainSpool(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// drainAfterTail tries the spool again that was left because of a refusal, once the
+// tail has shown whether the sink takes other records.
+func (t *run) drainAfterTail(ctx context.Context) error {
+	if t.report.Batches == 0 || t.down != nil {
+		if t.down == nil {
+			t.down = t.refusedSpool
+		}
+		return nil
+	}
+	return t.drainSpool(ctx)
 }

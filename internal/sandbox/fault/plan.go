@@ -65,6 +65,13 @@ const (
 	// ResetAfter lets the handler do its work and aborts the connection instead
 	// of answering: the client can't tell it from Reset. Done.
 	ResetAfter Kind = "reset_after"
+	// Early answers Rule.Status (200 if that is zero) with an empty body, as the
+	// service's yes may look, without having read the request's body. Not done.
+	Early Kind = "early"
+	// Foreign answers Rule.Status (200 if that is zero) with Rule.Body, by default
+	// the refusal of a proxy that enforces a policy, once the request's body was
+	// read. Not done.
+	Foreign Kind = "foreign"
 	// Slow answers rightly, but only after Rule.Delay. Done, unless the client
 	// gave up before.
 	Slow Kind = "slow"
@@ -86,6 +93,8 @@ type Rule struct {
 	// RetryAfter is sent verbatim as the header of that name with the kinds that
 	// answer with an error status: "2", an HTTP date, "soon". "" sends none.
 	RetryAfter string
+	// Status is the status of [Early] and [Foreign]; 0 means 200.
+	Status int
 	// Body replaces the body of the kinds that answer without asking the
 	// handler, for services that word their errors in another way.
 	Body string

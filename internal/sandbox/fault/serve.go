@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -15,12 +16,14 @@ const (
 	bodyServerError  = `{"detailCode":"500.0 Internal Fault","trackingId":"fa17fa17fa17fa17fa17fa17fa17fa17","messages":[{"locale":"en-US","localeOrigin":"DEFAULT","text":"An internal fault occurred."}],"causes":[]}`
 	bodyBadGateway   = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body><center><h1>502 Bad Gateway</h1></center></body>\r\n</html>\r\n"
 	bodyUnauthorized = `{"error":"JWT validation failed: JWT is expired"}`
+	bodyForeign      = "Access denied by policy"
 	bodyWrongShape   = `{"message":"Endpoint request timed out","items":[]}`
 )
 
 const (
 	typeJSON = "application/json"
 	typeHTML = "text/html"
+	typeText = "text/plain"
 )
 
 // serve lets the request meet the rule's fault.
@@ -41,6 +44,11 @@ func (r Rule) serve(w http.ResponseWriter, req *http.Request, h http.Handler) {
 		r.answer(w, http.StatusUnauthorized, typeJSON, bodyUnauthorized)
 	case WrongShape:
 		r.answer(w, http.StatusOK, typeJSON, bodyWrongShape)
+	case Early:
+		w.WriteHeader(cmp.Or(r.Status, http.StatusOK))
+	case Foreign:
+		_, _ = io.Copy(io.Discard, req.Body)
+		r.answer(w, cmp.Or(r.Status, http.StatusOK), typeText, bodyForeign)
 	case Reset:
 		panic(http.ErrAbortHandler)
 	case ResetAfter:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,9 +23,11 @@ type answer struct {
 	status int
 	header http.Header
 	sent   time.Time // when the post was signed
+	whole  bool      // it came after all of the body was sent
 	empty  bool
 	html   bool
-	broken bool // JSON that breaks off
+	broken bool   // JSON that breaks off
+	text   string // the body's beginning, fit to be shown
 	// code and message are of the service's error body, `{"Error":…,"Message":…}`.
 	code, message string
 	// gateway says whose the answer is if it is not the service's, else nil.
@@ -44,9 +47,9 @@ func newAnswer(resp *http.Response, body []byte, sent time.Time, peer transport.
 		Error   string `json:"Error,case:ignore"`
 		Message string `json:"Message,case:ignore"`
 	}
-	// What is not in that form is somebody else's text, and not shown: a proxy
-	// may repeat the request in it.
+	a.text = transport.Excerpt(string(body), masked...)
 	a.broken = len(body) > 0 && (body[0] == '{' || body[0] == '[') && !jsontext.Value(body).IsValid()
+	// What is not in that form is somebody else's.
 	if json.Unmarshal(body, &form) == nil {
 		a.code, a.message = transport.Excerpt(form.Error, masked...), transport.Excerpt(form.Message, masked...)
 	}
@@ -71,13 +74,20 @@ func (a *answer) String() string {
 	return text
 }
 
-// judge turns the answer into the error of Write, nil for an acknowledgement.
-func (a *answer) judge() error {
+// judge turns the answer into the error of Write, nil for an acknowledgement. The
+// post had that many records and bytes.
+func (a *answer) judge(records, size int) error {
 	switch a.status {
 	case http.StatusOK:
-		if a.html || a.broken || a.code != "" || a.message != "" {
+		switch {
+		case !a.whole:
+			return &pipeline.Retryable{Err: fmt.Errorf("%v came before the batch was sent to its end, so something in between answered and not the service: "+
+				"the batch counts as not delivered; check proxies and gateways", a)}
+		case a.saysNo():
 			// The service says nothing when it says yes.
 			return &pipeline.Retryable{Err: fmt.Errorf("%v is not the answer of the service but of something in between: the batch counts as not delivered", a)}
+		case !a.empty:
+			return &doubt{a}
 		}
 		return nil
 	case http.StatusBadRequest:
@@ -93,6 +103,10 @@ func (a *answer) judge() error {
 			Ambiguous: true,
 		}
 	case http.StatusRequestEntityTooLarge:
+		if records == 1 && size <= MaxBody/2 {
+			return fmt.Errorf("%v for %d bytes, far less than the %d that the service takes: a proxy or gateway in between has a smaller limit. Raise it there; "+
+				"everything is kept and sent again by the next run", a, size, MaxBody)
+		}
 		return &pipeline.Rejected{Err: fmt.Errorf("%v: the batch is too large", a)}
 	case http.StatusRequestTimeout, http.StatusTooManyRequests:
 		return a.retryable()
@@ -108,6 +122,17 @@ func (a *answer) judge() error {
 		return fmt.Errorf("%v is a redirect, and redirects are not followed: check logAnalyticsUri, and whether a proxy asks for a sign-in", a)
 	}
 	return fmt.Errorf("%v is no acknowledgement that the service documents: the batch counts as not delivered; check logAnalyticsUri, and what is in between", a)
+}
+
+// saysNo reports whether the body of a 200 can't be an acknowledgement: a page, half
+// an answer, an error, or words like those of a proxy that enforces a policy.
+func (a *answer) saysNo() bool {
+	if a.html || a.broken || a.code != "" || a.message != "" {
+		return true
+	}
+	text := strings.ToLower(a.text)
+	return slices.ContainsFunc([]string{"denied", "deny", "block", "forbid", "refuse", "reject", "error", "fail", "unauthor", "sign in", "unavailable"},
+		func(word string) bool { return strings.Contains(text, word) })
 }
 
 func (a *answer) retryable() error {

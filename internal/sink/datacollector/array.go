@@ -24,7 +24,7 @@ func newArray(batch []pipeline.Record) *array {
 
 // reader begins at the first byte. Readers don't disturb each other: the
 // transport may still hold an old one when it asks for another.
-func (a *array) reader() io.ReadCloser { return &arrayReader{batch: a.batch} }
+func (a *array) reader() io.Reader { return &arrayReader{batch: a.batch} }
 
 type arrayReader struct {
 	batch  []pipeline.Record
@@ -67,6 +67,3 @@ func (r *arrayReader) separator() byte {
 	}
 	return ','
 }
-
-// Close implements [io.Closer].
-func (r *arrayReader) Close() error { return nil }

@@ -3,11 +3,9 @@ package datacollector
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
-
-	"github.com/go-json-experiment/json/jsontext"
-
-	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"strings"
 )
 
 // probeTable is named in the probe of Check. It is never created.
@@ -25,8 +23,8 @@ const probeTable = "IdnSentinelCheck"
 // header left out would be as harmless, but the service may well complain about
 // headers before it looks at the key.
 func (s *Sink) Check(ctx context.Context) error {
-	probe := newArray([]pipeline.Record{{Raw: jsontext.Value("[")}})
-	a, err := s.post(ctx, probeTable, "", probe)
+	const probe = "[[]"
+	a, err := s.post(ctx, probeTable, "", content{len(probe), func() io.Reader { return strings.NewReader(probe) }})
 	if err == nil {
 		switch {
 		case a.status == http.StatusBadRequest && a.code == "InvalidDataFormat":
@@ -34,7 +32,7 @@ func (s *Sink) Check(ctx context.Context) error {
 		case a.status == http.StatusNotFound: // three bytes are not too large
 			err = fmt.Errorf("%v: the address is wrong: check CUSTOMER_ID and logAnalyticsUri", a)
 		default:
-			err = a.judge() // nil, should the service take it and throw it away later
+			err = a.judge(1, len(probe)) // nil, should the service take it and throw it away later
 		}
 	}
 	return wrap(err, "check workspace "+s.id)

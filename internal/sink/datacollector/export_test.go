@@ -7,7 +7,7 @@ import (
 )
 
 // ArrayReader is the body of a post.
-func ArrayReader(batch []pipeline.Record) (r io.ReadCloser, size int) {
+func ArrayReader(batch []pipeline.Record) (r io.Reader, size int) {
 	a := newArray(batch)
 	return a.reader(), a.size
 }

@@ -17,17 +17,22 @@ import (
 // shorter than 1 KB.
 const maxAnswer = 16 << 10
 
+// content is what is posted: so many bytes, and how to read them from the first.
+type content struct {
+	size int
+	open func() io.Reader
+}
+
 // post sends body to the table of logType, signed as of now, and returns the
 // answer. An error is what kept the answer from coming, already classified.
-func (s *Sink) post(ctx context.Context, logType, timeField string, body *array) (*answer, error) {
+func (s *Sink) post(ctx context.Context, logType, timeField string, body content) (*answer, error) {
 	attempt, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(attempt, http.MethodPost, s.url, body.reader())
+	req, err := http.NewRequestWithContext(attempt, http.MethodPost, s.url, nil)
 	if err != nil {
 		return nil, transport.Redact(err)
 	}
-	req.ContentLength = int64(body.size)
-	req.GetBody = func() (io.ReadCloser, error) { return body.reader(), nil }
+	req, sent := transport.NewUpload(req, int64(body.size), body.open)
 	now := time.Now()
 	date := now.UTC().Format(http.TimeFormat)
 	signature := Signature([]byte(s.key.Reveal()), body.size, date)
@@ -42,6 +47,7 @@ func (s *Sink) post(ctx context.Context, logType, timeField string, body *array)
 	if err != nil {
 		return nil, s.explain(ctx, transport.Redact(err))
 	}
+	whole := sent.Whole()
 	defer func() { _ = resp.Body.Close() }()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	transport.Discard(resp)
@@ -49,7 +55,9 @@ func (s *Sink) post(ctx context.Context, logType, timeField string, body *array)
 		// Without its body an acknowledgement can't be told from a proxy's page.
 		return nil, s.explain(ctx, fmt.Errorf("read the answer: %w", transport.Redact(err)))
 	}
-	return newAnswer(resp, text, now, s.peer(), s.keyText, secret.New(signature)), nil
+	a := newAnswer(resp, text, now, s.peer(), s.keyText, secret.New(signature))
+	a.whole = whole
+	return a, nil
 }
 
 // explain classifies what kept an answer from coming.

@@ -64,9 +64,13 @@ type Sink struct {
 	limits     pipeline.Limits
 	timeFields map[string]string
 	timeout    time.Duration
+	doubts     *doubts
 }
 
-var _ pipeline.Sink = (*Sink)(nil)
+var (
+	_ pipeline.Sink    = (*Sink)(nil)
+	_ pipeline.Noticer = (*Sink)(nil)
+)
 
 var (
 	workspaceID = regexp.MustCompile(`(?i)^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
@@ -119,6 +123,7 @@ func New(cfg Config) (*Sink, error) {
 		},
 		timeFields: cfg.TimeFields,
 		timeout:    cfg.Timeout,
+		doubts:     newDoubts(),
 	}
 	if s.timeout <= 0 {
 		s.timeout = defaultTimeout
@@ -186,9 +191,16 @@ func (s *Sink) Write(ctx context.Context, stream string, batch []pipeline.Record
 	if body.size > MaxBody {
 		return &pipeline.Rejected{Err: fmt.Errorf("%s: %d bytes are more than the %d that the service takes", what, body.size, MaxBody)}
 	}
-	a, err := s.post(ctx, stream, timeField, body)
+	whole := content{body.size, body.reader}
+	a, err := s.post(ctx, stream, timeField, whole)
 	if err == nil {
-		err = a.judge()
+		if err = a.judge(len(batch), body.size); err == nil {
+			s.doubts.noteSilent()
+		}
+	}
+	var unsure *doubt
+	if errors.As(err, &unsure) {
+		err = s.settle(ctx, stream, timeField, whole, a)
 	}
 	return wrap(err, what)
 }

@@ -1,14 +1,17 @@
 package datacollector_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
@@ -191,6 +194,9 @@ func TestStatusMapping(t *testing.T) {
 		"407":             {answering(407, "text/html", portal), permanent, []string{"proxy"}},
 		"408":             {answering(408, "", ""), retryable, []string{"status 408"}},
 		"413":             {answering(413, "text/html", portal), rejected, []string{"too large"}},
+		"200_policy":      {answering(200, "text/plain", "Access denied by policy"), retryable, []string{"not the answer of the service"}},
+		"200_denied":      {answering(200, "application/json", `{"status":"denied"}`), retryable, []string{"not the answer of the service"}},
+		"200_anything":    {answering(200, "text/plain", "OK"), retryable, []string{`"OK"`, "not the service's", "does not refuse a damaged batch"}},
 		"418":             {answering(418, "", ""), permanent, []string{"status 418"}},
 		"429":             {answering(429, "", ""), retryable, []string{"status 429"}},
 		"500":             {answering(500, "application/json", service("UnspecifiedError")), retryable, []string{"status 500 UnspecifiedError"}},
@@ -231,11 +237,105 @@ func TestStatusMapping(t *testing.T) {
 	}
 }
 
-func TestBodyOf200(t *testing.T) {
-	for name, body := range map[string]string{"none": "", "white_space": "\r\n", "text": "OK", "object": `{}`, "list": `[]`} {
+// wordy is a service that has something to say when it says yes.
+type wordy struct {
+	workspace.Workspace
+	yes   string // the body
+	posts int
+}
+
+func (w *wordy) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	w.posts++
+	rec := httptest.NewRecorder()
+	w.Workspace.ServeHTTP(rec, r)
+	maps.Copy(rw.Header(), rec.Header())
+	rw.Header().Del("Content-Length")
+	rw.WriteHeader(rec.Code)
+	if rec.Code == http.StatusOK {
+		_, _ = io.WriteString(rw, w.yes)
+		return
+	}
+	_, _ = rw.Write(rec.Body.Bytes())
+}
+
+// That the service acknowledges without a body is known from the field only. One that
+// does otherwise, and refuses a damaged batch in its own words, is believed; it is
+// asked once, and the run says so.
+func TestServiceThatAcknowledgesInWords(t *testing.T) {
+	for name, yes := range map[string]string{"text": "OK", "object": `{}`, "list": `[]`, "status": `{"status":"accepted"}`} {
 		t.Run(name, func(t *testing.T) {
-			if err := open(t, answering(200, "application/json", body), nil).Write(t.Context(), "T", batch(1)); err != nil {
-				t.Error(err)
+			service := &wordy{yes: yes}
+			sink := open(t, service, nil)
+			for range 5 {
+				if err := sink.Write(t.Context(), "T", batch(2)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if rows := service.Table("T_CL").Count(); rows != 10 || service.posts != 6 {
+				t.Errorf("%d rows after %d posts, want 10 after 6", rows, service.posts)
+			}
+			notices := sink.Notices("T")
+			if len(notices) != 1 || !strings.Contains(notices[0], "count as delivered") || len(sink.Notices("T")) != 0 {
+				t.Errorf("notices %q", notices)
+			}
+		})
+	}
+}
+
+// Without a body, or with nothing but white space, there is nothing to ask.
+func TestServiceThatAcknowledgesSilently(t *testing.T) {
+	for name, yes := range map[string]string{"nothing": "", "white space": "\r\n"} {
+		t.Run(name, func(t *testing.T) {
+			service := &wordy{yes: yes}
+			sink := open(t, service, nil)
+			if err := sink.Write(t.Context(), "T", batch(2)); err != nil || service.posts != 1 {
+				t.Fatalf("%v after %d posts", err, service.posts)
+			}
+			// From then on words are somebody else's.
+			service.yes = "fine"
+			var retry *pipeline.Retryable
+			if err := sink.Write(t.Context(), "T", batch(2)); !errors.As(err, &retry) || service.posts != 2 {
+				t.Errorf("%v after %d posts, want a retryable error", err, service.posts)
+			}
+		})
+	}
+}
+
+// A proxy that is nice to small posts and damaged ones, but not to everything, is seen
+// through by the way it answers.
+func TestPolicyOfAProxy(t *testing.T) {
+	var ws workspace.Workspace
+	sink := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if strings.HasPrefix(string(body), "[[") {
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			ws.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Via", "1.1 filter")
+		_, _ = io.WriteString(w, "thank you")
+	}), nil)
+	var retry *pipeline.Retryable
+	if err := sink.Write(t.Context(), "T", batch(2)); !errors.As(err, &retry) || !strings.Contains(err.Error(), "in another way") {
+		t.Errorf("got %v, want a retryable error", err)
+	}
+}
+
+// A 413 for a record far below the service's limit is not about the record.
+func TestTooLargeForWhom(t *testing.T) {
+	for name, c := range map[string]struct {
+		bytes    int
+		rejected bool
+	}{"small": {1_000, false}, "a third": {10_000_000, false}, "most of it": {29_000_000, true}} {
+		t.Run(name, func(t *testing.T) {
+			one := []pipeline.Record{{ID: "1", Raw: jsontext.Value(`{"id":"` + strings.Repeat("x", c.bytes) + `"}`)}}
+			err := open(t, answering(413, "", ""), nil).Write(t.Context(), "T", one)
+			var rejected *pipeline.Rejected
+			if errors.As(err, &rejected) != c.rejected || err == nil {
+				t.Errorf("got %v, rejected: want %v", err, c.rejected)
+			}
+			if !c.rejected && !strings.Contains(err.Error(), "proxy or gateway") {
+				t.Errorf("%v blames nobody", err)
 			}
 		})
 	}

@@ -24,6 +24,7 @@ const roleWait = 30 * time.Second
 type answer struct {
 	status  int
 	header  http.Header
+	whole   bool // it came after all of the body was sent
 	empty   bool
 	html    bool
 	request string // the service's id for it
@@ -80,6 +81,10 @@ func (a *answer) String() string {
 func (a *answer) judge(rule, stream, audience string) error {
 	switch a.status {
 	case http.StatusNoContent:
+		if !a.whole {
+			return &pipeline.Retryable{Err: fmt.Errorf("%v came before the batch was sent to its end, so something in between answered and not the service: "+
+				"the batch counts as not delivered; check proxies and gateways", a)}
+		}
 		return nil
 	case http.StatusBadRequest:
 		return a.judgeBadRequest(rule, stream)

@@ -58,10 +58,11 @@ func ended(ctx context.Context, err error) error {
 
 // post is one request.
 func (s *Sink) post(ctx context.Context, address string, b body, token string) (*answer, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(b.wire))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, nil)
 	if err != nil {
 		return nil, transport.Redact(err)
 	}
+	req, sent := transport.NewUpload(req, int64(len(b.wire)), func() io.Reader { return bytes.NewReader(b.wire) })
 	req.Header.Set("Authorization", "Bearer "+token)
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Content-Encoding", "gzip")
@@ -70,6 +71,7 @@ func (s *Sink) post(ctx context.Context, address string, b body, token string) (
 	if err != nil {
 		return nil, s.classify(ctx, transport.Redact(err))
 	}
+	whole := sent.Whole()
 	defer func() { _ = resp.Body.Close() }()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	transport.Discard(resp)
@@ -77,7 +79,9 @@ func (s *Sink) post(ctx context.Context, address string, b body, token string) (
 		// Without its body an acknowledgement can't be told from a proxy's page.
 		return nil, s.classify(ctx, fmt.Errorf("read the answer: %w", transport.Redact(err)))
 	}
-	return newAnswer(resp, text, s.peer(), secret.New(token)), nil
+	a := newAnswer(resp, text, s.peer(), secret.New(token))
+	a.whole = whole
+	return a, nil
 }
 
 // classify says what to do about something that kept an answer from coming.

@@ -213,6 +213,9 @@ func (s *Sink) write(ctx context.Context, name string, st stream, batch []pipeli
 	switch {
 	case err == nil:
 		s.sizes.packed(name, body.raw, len(body.wire))
+	case a.status == http.StatusRequestEntityTooLarge && len(batch) == 1 && len(body.wire) <= MaxWire/2:
+		return fmt.Errorf("%v for %d bytes, far less than the %d that the service takes: a proxy or gateway in between has a smaller limit. Raise it there; "+
+			"everything is kept and sent again by the next run", a, len(body.wire), MaxWire)
 	case a.status == http.StatusBadRequest && len(batch) == 1:
 		var rejected *pipeline.Rejected
 		if errors.As(err, &rejected) {

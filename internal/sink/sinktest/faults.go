@@ -20,7 +20,7 @@ import (
 // notDone are the faults that mean that nothing was stored, and done those after
 // which it was.
 func notDone() []fault.Kind {
-	return []fault.Kind{fault.TooManyRequests, fault.ServerError, fault.BadGateway, fault.Unavailable, fault.Reset, fault.WrongShape}
+	return []fault.Kind{fault.TooManyRequests, fault.ServerError, fault.BadGateway, fault.Unavailable, fault.Reset, fault.WrongShape, fault.Early, fault.Foreign}
 }
 
 func done() []fault.Kind { return []fault.Kind{fault.ResetAfter, fault.Cut} }
@@ -46,6 +46,46 @@ func testTransient(t *testing.T, s Subject) {
 			}
 			if got := o.stored(stream); got != nil {
 				t.Errorf("stored %q", got)
+			}
+			o.write(t, batch, func() error { return o.Sink.Write(t.Context(), stream, batch) })
+			if diff := cmp.Diff(texts(batch), o.stored(stream)); diff != "" {
+				t.Errorf("stored (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// testForeign: what the service is not known to answer with is no acknowledgement,
+// and is not the records' fault either.
+func testForeign(t *testing.T, s Subject) {
+	for name, rule := range map[string]fault.Rule{
+		"a yes before the body was read":    {Kind: fault.Early},
+		"no content before it was read":     {Kind: fault.Early, Status: http.StatusNoContent},
+		"a policy's refusal with 200":       {Kind: fault.Foreign},
+		"a denial as JSON with 200":         {Kind: fault.Foreign, Body: `{"status":"denied"}`},
+		"a page with 200":                   {Kind: fault.Foreign, Body: "<html><title>Sign in</title></html>"},
+		"a message with 200":                {Kind: fault.Foreign, Body: `{"message":"Endpoint request timed out"}`},
+		"half a JSON text with 200":         {Kind: fault.Foreign, Body: `{"error":`},
+		"created":                           {Kind: fault.Foreign, Status: http.StatusCreated, Body: "created"},
+		"accepted":                          {Kind: fault.Foreign, Status: http.StatusAccepted, Body: "queued"},
+		"non-authoritative, from a proxy":   {Kind: fault.Foreign, Status: http.StatusNonAuthoritativeInfo, Body: "cached"},
+		"a redirect":                        {Kind: fault.Foreign, Status: http.StatusFound, Body: "see there"},
+		"a request too large for something": {Kind: fault.Foreign, Status: http.StatusRequestEntityTooLarge, Body: "<html>413</html>"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := s.Open(t, once(rule))
+			batch := records("a", 1)
+			err := o.Sink.Write(t.Context(), stream, batch)
+			if err == nil {
+				t.Fatal("counts as an acknowledgement")
+			}
+			o.checkError(t, err)
+			var rejected *pipeline.Rejected
+			if errors.As(err, &rejected) {
+				t.Errorf("blames the record: %v", err)
+			}
+			if got := o.stored(stream); got != nil {
+				t.Fatalf("stored %q", got)
 			}
 			o.write(t, batch, func() error { return o.Sink.Write(t.Context(), stream, batch) })
 			if diff := cmp.Diff(texts(batch), o.stored(stream)); diff != "" {

@@ -78,6 +78,7 @@ func Run(t *testing.T, s Subject) {
 		tests = append(
 			tests,
 			test{"transient faults", testTransient},
+			test{"foreign answers acknowledge nothing", testForeign},
 			test{"the wait that was asked for", testRetryAfter},
 			test{"a lost acknowledgement is an error", testLostAcknowledgement},
 			test{"poison is rejected", testPoison},

@@ -1,0 +1,130 @@
+package pipeline_test
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+)
+
+// refuse makes the sink refuse each batch with one of these records in it.
+func (w *world) refuse(is func(id string) bool) {
+	w.onWrite = func(_ int, batch []pipeline.Record) (bool, error) {
+		for _, r := range batch {
+			if is(r.ID) {
+				return false, &pipeline.Rejected{Err: errors.New("InvalidDataFormat")}
+			}
+		}
+		return true, nil
+	}
+}
+
+func all(string) bool { return true }
+
+// A service that refuses each record of a tenant, however few there are, run after
+// run: nothing goes into quarantine and the checkpoint stays, until it takes them.
+func TestEverythingRefused(t *testing.T) {
+	for _, n := range []int{1, 3, 99, 100, 101, 250} {
+		t.Run(strconv.Itoa(n), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, n)
+				w.refuse(all)
+				for range 5 {
+					rep := w.run(4 * time.Minute)
+					if rep.State != pipeline.Failed || rep.Quarantined != 0 || len(w.kept) != 0 || w.checkpoint.Cursor != "" ||
+						!strings.Contains(rep.Error, "setup") || !strings.Contains(rep.Error, "InvalidDataFormat") {
+						t.Fatalf("%d in quarantine, cursor %q, %+v", len(w.kept), w.checkpoint.Cursor, rep)
+					}
+				}
+				w.onWrite = nil
+				check(t, w.run(4*time.Minute), pipeline.Report{State: pipeline.Drained, Fetched: int64(n), Sent: int64(n)})
+				w.complete()
+			})
+		})
+	}
+}
+
+// A record that is at fault, alone on a quiet tenant, waits for the first other
+// record that the service takes, whichever of the two comes first.
+func TestPoisonWaitsForProof(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 2)
+		later := w.records[1:]
+		w.records = w.records[:1]
+		w.refuse(func(id string) bool { return id == "e00000" })
+		for range 3 {
+			check(t, w.run(4*time.Minute), pipeline.Report{State: pipeline.Failed, Fetched: 1})
+		}
+		w.records = append(w.records, later...)
+		check(t, w.run(4*time.Minute), pipeline.Report{State: pipeline.Drained, Fetched: 2, Sent: 1, Quarantined: 1})
+		w.complete("e00000")
+	})
+}
+
+// An acknowledgement between them ends a row of refusals: 150 bad records among good
+// ones are poison, each by itself.
+func TestRefusalsInARowEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 300)
+		w.limits.BatchBytes = 1 // one by one
+		var bad []string
+		for i := 0; i < 300; i += 2 {
+			bad = append(bad, w.records[i].ID)
+		}
+		w.refuse(func(id string) bool { return (id[5]-'0')%2 == 0 })
+		check(t, w.run(time.Hour), pipeline.Report{State: pipeline.Drained, Fetched: 300, Sent: 150, Quarantined: 150})
+		w.complete(bad...)
+	})
+}
+
+// What the source forgets goes into the spool, not into quarantine, and comes from
+// there. A bad record at its front does not hold up the stream.
+func TestRefusedWithSpool(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 6)
+		later := w.records[3:]
+		w.records = w.records[:3]
+		s := &spool{world: w}
+		w.spool = s
+		w.refuse(all)
+		check(t, w.run(4*time.Minute), pipeline.Report{State: pipeline.Failed, Fetched: 3, Spooled: 3})
+		if rep := w.run(4 * time.Minute); rep.State != pipeline.Failed || rep.Quarantined != 0 || len(s.batches) == 0 {
+			t.Errorf("%+v, %d in the spool", rep, len(s.batches))
+		}
+		w.refuse(func(id string) bool { return id < "e00003" }) // the service works: those are at fault
+		if rep := w.run(4 * time.Minute); rep.State != pipeline.Failed || rep.Quarantined != 0 {
+			t.Errorf("nothing proves that: %+v", rep)
+		}
+		w.records = append(w.records, later...)
+		check(t, w.run(4*time.Minute), pipeline.Report{State: pipeline.Drained, Fetched: 3, Sent: 3, Quarantined: 3})
+		if len(s.batches) != 0 {
+			t.Errorf("%d batches left in the spool", len(s.batches))
+		}
+		w.complete("e00000", "e00001", "e00002")
+	})
+}
+
+// A failure after a refusal leaves both for the next run.
+func TestRefusedThenFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 3)
+		w.limits.BatchBytes = 1
+		w.onWrite = func(_ int, batch []pipeline.Record) (bool, error) {
+			switch batch[0].ID {
+			case "e00000":
+				return false, &pipeline.Rejected{Err: errors.New("InvalidDataFormat")}
+			case "e00001":
+				return false, errors.New("permanent")
+			}
+			return true, nil
+		}
+		rep := w.run(4 * time.Minute)
+		if rep.State != pipeline.Failed || rep.Error != "permanent" || len(w.kept) != 0 || w.checkpoint.Cursor != "" {
+			t.Errorf("%+v, kept %v", rep, w.kept)
+		}
+	})
+}

@@ -1,0 +1,74 @@
+package transport
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"sync/atomic"
+)
+
+// Upload is the body of a request that knows how much of it was on its way when
+// the answer began. A service that stores what it is sent answers after the last
+// byte; an answer that comes earlier is somebody else's, however it reads.
+//
+// Bytes count once the connection has taken them. A body smaller than the buffers
+// on the way (some hundred KB) is therefore always whole.
+type Upload struct {
+	size   int64
+	open   func() io.Reader
+	latest atomic.Pointer[countedReader]
+	// atAnswer is what was taken when the first byte of the answer came, or -1.
+	atAnswer atomic.Int64
+	// interim says that this byte was of a 1xx, which may come at any time.
+	interim atomic.Bool
+}
+
+// NewUpload gives req a body of size bytes and returns the request to send. open
+// begins at the first byte; it is called again when a connection breaks before
+// the service has seen anything.
+func NewUpload(req *http.Request, size int64, open func() io.Reader) (*http.Request, *Upload) {
+	u := &Upload{size: size, open: open}
+	u.atAnswer.Store(-1)
+	req = req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
+		GotFirstResponseByte: func() { u.atAnswer.Store(u.taken()) },
+		Got1xxResponse:       func(int, textproto.MIMEHeader) error { u.interim.Store(true); return nil },
+	}))
+	req.ContentLength = size
+	req.Body = u.reader()
+	req.GetBody = func() (io.ReadCloser, error) { return u.reader(), nil }
+	return req, u
+}
+
+// Whole reports whether the answer came after all of the body. It is asked as soon
+// as there is an answer.
+func (u *Upload) Whole() bool {
+	at := u.atAnswer.Load()
+	if at < 0 || u.interim.Load() {
+		at = u.taken()
+	}
+	return at >= u.size
+}
+
+func (u *Upload) taken() int64 { return u.latest.Load().n.Load() }
+
+func (u *Upload) reader() io.ReadCloser {
+	r := &countedReader{Reader: u.open()}
+	u.latest.Store(r)
+	return r
+}
+
+type countedReader struct {
+	io.Reader
+	n atomic.Int64
+}
+
+// Read implements [io.Reader].
+func (r *countedReader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	r.n.Add(int64(n))
+	return n, err
+}
+
+// Close implements [io.Closer].
+func (r *countedReader) Close() error { return nil }
