@@ -76,7 +76,8 @@ func (t *Tenant) serveStatus(w http.ResponseWriter, r *http.Request, family stri
 		t.refuse(w, http.StatusBadRequest, badRequest, "The request was syntactically correct but its content is semantically invalid: "+err.Error())
 		return
 	}
-	if p.count {
+	p = t.capped(p)
+	if p.count && !t.OmitTotal {
 		w.Header().Set("X-Total-Count", strconv.Itoa(len(list)))
 	}
 	list = list[min(p.offset, len(list)):]

@@ -79,7 +79,15 @@ func (t *Tenant) parseSearch(w http.ResponseWriter, r *http.Request) (query, pag
 	if t.RefuseIDSort && slices.ContainsFunc(q.sort, func(f sortField) bool { return f.name == "id" }) {
 		return query{}, page{}, errors.New("sorting by id is not supported for this index")
 	}
-	return q, p, nil
+	return q, t.capped(p), nil
+}
+
+// capped is what of a page is served.
+func (t *Tenant) capped(p page) page {
+	if t.ServeAtMost > 0 {
+		p.limit = min(p.limit, t.ServeAtMost)
+	}
+	return p
 }
 
 // serveCount answers how many events a query finds.
@@ -98,7 +106,7 @@ func (t *Tenant) serveSearch(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	if p.count {
+	if p.count && !t.OmitTotal {
 		w.Header().Set("X-Total-Count", strconv.Itoa(t.count(q)))
 	}
 	buf, ok := t.buffers.Get().(*[]byte)

@@ -48,6 +48,11 @@ type Tenant struct {
 	// UnstableTies makes events of the same created time change places from one
 	// search to the next when the sort order does not decide between them.
 	UnstableTies bool
+	// ServeAtMost is how many rows a page has at most, whatever limit is asked for; 0 means
+	// as many as were asked for.
+	ServeAtMost int
+	// OmitTotal leaves X-Total-Count out of pages, also where it was asked for.
+	OmitTotal bool
 	// RateLimit is the limit per client id.
 	RateLimit RateLimit
 	// Faults makes requests fail, behind the rate limit and before everything else.

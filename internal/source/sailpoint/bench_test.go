@@ -33,7 +33,7 @@ func (c canned) RoundTrip(r *http.Request) (*http.Response, error) {
 // source is a source over one canned page.
 func source(body []byte, length int64, n int) *sailpoint.Client {
 	cfg := config(nil)
-	cfg.PageSize = n + 1
+	cfg.PageSize, cfg.Lookback = n+1, 50*365*24*time.Hour // the page's events are old
 	cfg.HTTP = &http.Client{Transport: canned{body, length}}
 	return sailpoint.NewClient(cfg)
 }

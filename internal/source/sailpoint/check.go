@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -23,8 +22,8 @@ func (c *Client) Count(ctx context.Context, from, to time.Time) (int64, error) {
 		return 0, err
 	}
 	transport.Discard(resp)
-	n, err := strconv.ParseInt(resp.Header.Get("X-Total-Count"), 10, 64)
-	if err != nil || n < 0 {
+	n := totalOf(resp.Header)
+	if n < 0 {
 		return 0, fmt.Errorf("%s: the answer has no X-Total-Count that is a number", c.count.name)
 	}
 	return n, nil
@@ -47,7 +46,7 @@ func (c *Client) CheckSearch(ctx context.Context) error {
 // CheckTriggers reads one trigger invocation, which needs the scope
 // sp:trigger-service-invocation-status:read.
 func (c *Client) CheckTriggers(ctx context.Context) error {
-	_, err := c.Triggers().read(ctx, 0, 1)
+	_, _, err := c.Triggers().read(ctx, 0, 1)
 	return err
 }
 

@@ -72,9 +72,9 @@ func TestSearchRequest(t *testing.T) {
 			}
 			asked := s.asked()
 			last := asked[len(asked)-1]
-			limit := "limit=2"
+			limit := "count=true&limit=2"
 			if strings.Contains(string(c.after), "split") {
-				limit = "limit=10000"
+				limit = "count=true&limit=10000"
 			}
 			if diff := cmp.Diff(request{"POST", "/search/v1", limit, c.want}, last); diff != "" {
 				t.Errorf("request (-want +got):\n%s", diff)
@@ -90,23 +90,29 @@ func TestNextCursor(t *testing.T) {
 		rows string // a page of size 2, or shorter
 		want string
 		more bool
+		// total is how many rows the service says that there are. Without it a short
+		// page is not the last: it may serve fewer rows than it is asked for.
+		total string
 	}{
-		"empty":               {`[]`, after, false},
-		"short":               {`[{"id":"n","created":"2026-09-01T00:10:00.000Z"}]`, `{"created":"2026-09-01T00:10:00.000Z","id":"n"}`, false},
-		"full":                {`[{"id":"n","created":"2026-09-01T00:10:00.000Z"},{"id":"a","created":"2026-09-01T00:10:00.001Z"}]`, `{"created":"2026-09-01T00:10:00.001Z","id":"a"}`, true},
-		"texts_are_kept":      {`[{"id":"\u00e9\"","created":"2026-09-01T02:10:00.5+0200"}]`, `{"created":"2026-09-01T02:10:00.5+0200","id":"é\""}`, false},
-		"last_has_no_id":      {`[{"id":"n","created":"2026-09-01T00:10:00.000Z"},{"created":"2026-09-01T00:11:00.000Z"}]`, `{"created":"2026-09-01T00:10:00.000Z","id":"n"}`, true},
-		"last_has_empty_id":   {`[{"id":"n","created":"2026-09-01T00:10:00.000Z"},{"id":"","created":"2026-09-01T00:11:00.000Z"}]`, `{"created":"2026-09-01T00:10:00.000Z","id":"n"}`, true},
-		"last_has_number":     {`[{"id":"n","created":"2026-09-01T00:10:00.000Z"},{"id":7,"created":"2026-09-01T00:11:00.000Z"}]`, `{"created":"2026-09-01T00:10:00.000Z","id":"n"}`, true},
-		"last_has_bad_text":   {"[{\"id\":\"n\",\"created\":\"2026-09-01T00:10:00.000Z\"},{\"id\":\"\xff\",\"created\":\"2026-09-01T00:11:00.000Z\"}]", `{"created":"2026-09-01T00:10:00.000Z","id":"n"}`, true},
-		"last_is_null":        {`[{"id":"n","created":"2026-09-01T00:10:00.000Z"},{"id":"o","created":null}]`, `{"created":"2026-09-01T00:10:00.000Z","id":"n"}`, true},
-		"last_is_no_time":     {`[{"id":"n","created":"2026-09-01T00:10:00.000Z"},{"id":"o","created":"yesterday"}]`, `{"created":"2026-09-01T00:10:00.000Z","id":"n"}`, true},
-		"no_ids_later":        {`[{"created":"2026-09-01T00:11:00.000Z"},{"created":"2026-09-01T00:12:00.000Z"}]`, `{"created":"2026-09-01T00:12:00.000Z","id":""}`, true},
-		"no_ids_same_instant": {`[{"created":"2026-09-01T00:10:00.000Z"}]`, after, false},
-		"nothing_usable":      {`[{"a":1}]`, after, false},
+		"empty":               {`[]`, after, false, ""},
+		"short":               {`[{"id":"n","created":"2026-09-01T00:10:00.000Z"}]`, `{"created":"2026-09-01T00:10:00.000Z","id":"n"}`, true, ""},
+		"short_and_all":       {`[{"id":"n","created":"2026-09-01T00:10:00.001Z"}]`, `{"created":"2026-09-01T00:10:00.001Z","id":"n"}`, false, "2"},
+		"short_of_three":      {`[{"id":"n","created":"2026-09-01T00:10:00.001Z"}]`, `{"created":"2026-09-01T00:10:00.001Z","id":"n"}`, true, "3"},
+		"short_of_none":       {`[{"id":"n","created":"2026-09-01T00:10:00.001Z"}]`, `{"created":"2026-09-01T00:10:00.001Z","id":"n"}`, true, "0"},
+		"full":                {`[{"id":"n","created":"2026-09-01T00:10:00.000Z"},{"id":"a","created":"2026-09-01T00:10:00.001Z"}]`, `{"created":"2026-09-01T00:10:00.001Z","id":"a"}`, true, ""},
+		"texts_are_kept":      {`[{"id":"\u00e9\"","created":"2026-09-01T02:10:00.5+0200"}]`, `{"created":"2026-09-01T02:10:00.5+0200","id":"é\""}`, true, ""},
+		"last_has_no_id":      {`[{"id":"n","created":"2026-09-01T00:10:00.000Z"},{"created":"2026-09-01T00:11:00.000Z"}]`, `{"created":"2026-09-01T00:10:00.000Z","id":"n"}`, true, ""},
+		"last_has_empty_id":   {`[{"id":"n","created":"2026-09-01T00:10:00.000Z"},{"id":"","created":"2026-09-01T00:11:00.000Z"}]`, `{"created":"2026-09-01T00:10:00.000Z","id":"n"}`, true, ""},
+		"last_has_number":     {`[{"id":"n","created":"2026-09-01T00:10:00.000Z"},{"id":7,"created":"2026-09-01T00:11:00.000Z"}]`, `{"created":"2026-09-01T00:10:00.000Z","id":"n"}`, true, ""},
+		"last_has_bad_text":   {"[{\"id\":\"n\",\"created\":\"2026-09-01T00:10:00.000Z\"},{\"id\":\"\xff\",\"created\":\"2026-09-01T00:11:00.000Z\"}]", `{"created":"2026-09-01T00:10:00.000Z","id":"n"}`, true, ""},
+		"last_is_null":        {`[{"id":"n","created":"2026-09-01T00:10:00.000Z"},{"id":"o","created":null}]`, `{"created":"2026-09-01T00:10:00.000Z","id":"n"}`, true, ""},
+		"last_is_no_time":     {`[{"id":"n","created":"2026-09-01T00:10:00.000Z"},{"id":"o","created":"yesterday"}]`, `{"created":"2026-09-01T00:10:00.000Z","id":"n"}`, true, ""},
+		"no_ids_later":        {`[{"created":"2026-09-01T00:11:00.000Z"},{"created":"2026-09-01T00:12:00.000Z"}]`, `{"created":"2026-09-01T00:12:00.000Z","id":""}`, true, ""},
+		"no_ids_same_instant": {`[{"created":"2026-09-01T00:10:00.000Z"}]`, after, false, ""},
+		"nothing_usable":      {`[{"a":1}]`, after, false, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			page, err := window(t, client(t, says(reply{body: c.rows})).Events(), after)
+			page, err := window(t, client(t, says(reply{body: c.rows, header: map[string]string{"X-Total-Count": c.total}})).Events(), after)
 			if err != nil {
 				t.Fatal(err)
 			}

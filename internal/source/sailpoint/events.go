@@ -18,6 +18,8 @@ type Events struct {
 	proven bool
 	// jumbled is set when the warning about events out of order was given.
 	jumbled bool
+	// end is where the walk stood last.
+	end end
 }
 
 var (
@@ -52,7 +54,7 @@ func (e *Events) Count(ctx context.Context, from, to time.Time) (int64, error) {
 	return e.c.Count(ctx, from, to)
 }
 
-// fetch returns the page behind after, or from start on if after is empty, that
+// fetch returns the page after the cursor, or from start on if there is none, that
 // ends before to.
 func (e *Events) fetch(ctx context.Context, start, to time.Time, after pipeline.Cursor) (pipeline.Page, error) {
 	to = to.Truncate(time.Millisecond)
@@ -71,7 +73,8 @@ func (e *Events) fetch(ctx context.Context, start, to time.Time, after pipeline.
 		return e.fetchSplit(ctx, at, from)
 	}
 	for limit := e.c.size.get(); ; limit = min(2*limit, maxPage) {
-		r, err := e.search(ctx, at, query{from: from, to: to, limit: limit})
+		q := query{from: from, to: to, limit: limit, total: to.Sub(from) <= countedRange}
+		r, err := e.search(ctx, at, q)
 		if err != nil {
 			return pipeline.Page{}, err
 		}
@@ -82,12 +85,21 @@ func (e *Events) fetch(ctx context.Context, start, to time.Time, after pipeline.
 			page.Next = encode(r.last)
 		}
 		switch {
-		case !full:
+		case len(r.records) == 0, !full && e.end.proves(at, r):
+			e.end.note(at, r, moves)
 			return page, nil
 		case moves:
-			e.c.size.served()
+			e.end.note(at, r, moves)
+			if full {
+				e.c.size.served()
+			}
 			page.More, page.Through = true, r.newest
 			return page, nil
+		case !full, r.covered == 0:
+			if at.ID != "" { // the millisecond began before this page
+				r = new(rows)
+			}
+			return e.readOn(ctx, q, r, page)
 		case limit == maxPage:
 			return pipeline.Page{Next: encode(place{Created: at.Created, Split: &split{}}), More: true, Warnings: page.Warnings}, nil
 		}
@@ -167,13 +179,13 @@ func (e *Events) mayBeOrder(err error) bool {
 
 // run sends a search and reads its page. wantTypes collects the rows' types.
 func (e *Events) run(ctx context.Context, q query, wantTypes bool) (*rows, error) {
-	body, err := e.c.searchPage(ctx, &q)
+	page, err := e.c.searchPage(ctx, &q)
 	if err != nil {
 		return nil, err
 	}
-	r, err := readRows(body, &q, wantTypes)
+	r, err := readRows(page, &q, wantTypes)
 	if err != nil {
-		return nil, e.c.malformed(e.c.search.name, body, err)
+		return nil, e.c.malformed(e.c.search.name, page.body, err)
 	}
 	return r, nil
 }

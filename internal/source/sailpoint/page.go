@@ -22,6 +22,8 @@ type rows struct {
 	newest  time.Time // the last usable created
 	types   []string  // distinct, in the order seen; only if asked for
 	jumbled bool      // created went backwards by a millisecond or more
+	covered int       // rows that the query covers; of the others nothing is noted above
+	total   int64     // how many rows the query finds, as the service says; −1 if it does not
 }
 
 // The members that are picked from an event.
@@ -33,13 +35,14 @@ const (
 
 // readRows makes records of a page. Their Raw are parts of body, and their ids
 // parts of one string: a page costs a handful of allocations, not one per row.
-func readRows(body []byte, q *query, wantTypes bool) (*rows, error) {
+func readRows(page answer, q *query, wantTypes bool) (*rows, error) {
+	body := page.body
 	names := []string{"id", "created", "type"}
 	if !wantTypes {
 		names = names[:pickType]
 	}
 	guess := min(len(body)/512+1, q.limit) // events have about 1 KB
-	r := &rows{records: make([]pipeline.Record, 0, guess)}
+	r := &rows{records: make([]pipeline.Record, 0, guess), total: page.total}
 	ids := idArena{text: make([]byte, 0, 65*guess), ends: make([]int, 0, guess)}
 	var created, id, fallback, lastID []byte // id and created of the last row with both; the last of each
 	var createdAt time.Time
@@ -47,6 +50,9 @@ func readRows(body []byte, q *query, wantTypes bool) (*rows, error) {
 		at, ok := pickTime(e.Picks[pickCreated])
 		r.records = append(r.records, pipeline.Record{Time: at, Raw: e.Raw})
 		hasID := ids.add(e.Picks[pickID], e.Raw)
+		if ok && !q.covers(at) {
+			return nil
+		}
 		if hasID {
 			lastID = append(lastID[:0], e.Picks[pickID].Text...)
 		}
@@ -56,6 +62,7 @@ func readRows(body []byte, q *query, wantTypes bool) (*rows, error) {
 		if !ok {
 			return nil
 		}
+		r.covered++
 		r.jumbled = r.jumbled || at.Truncate(time.Millisecond).Before(r.newest.Truncate(time.Millisecond))
 		r.newest = at
 		fallback = append(fallback[:0], e.Picks[pickCreated].Text...)
@@ -128,8 +135,11 @@ func (a *idArena) assign(records []pipeline.Record) {
 	}
 }
 
+// hashed is how the id of a document begins that has none.
+const hashed = "sha256:"
+
 // appendHash appends the id of a document that has none, see the package comment.
 func appendHash(dst []byte, raw jsontext.Value) []byte {
 	sum := sha256.Sum256(raw)
-	return hex.AppendEncode(append(dst, "sha256:"...), sum[:])
+	return hex.AppendEncode(append(dst, hashed...), sum[:])
 }

@@ -18,6 +18,8 @@ type query struct {
 	types   []string
 	exclude bool
 	limit   int
+	offset  int
+	total   bool // the answer shall say how many rows there are in all
 }
 
 // order is how a search is sorted.
@@ -36,7 +38,19 @@ func (q *query) call(ep *endpoint) call {
 	if q.limit > 0 {
 		c.query = url.Values{"limit": {strconv.Itoa(q.limit)}}
 	}
+	if q.offset > 0 {
+		c.query.Set("offset", strconv.Itoa(q.offset))
+	}
+	if q.total {
+		c.query.Set("count", "true")
+	}
 	return c
+}
+
+// covers reports whether a row with that created is what q asks for. What comes
+// although it does not is still delivered, but says nothing about where the walk stands.
+func (q *query) covers(created time.Time) bool {
+	return q.undated || !created.Before(q.from) && created.Before(q.to)
 }
 
 // body is the JSON of the request. The DSL form of the range is the one that

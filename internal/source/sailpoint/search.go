@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/transport"
@@ -14,16 +15,22 @@ import (
 // come in smaller pages.
 const maxBody = 32 << 20
 
-// searchPage returns the body of a page, and adapts the page size to what went
-// wrong.
-func (c *Client) searchPage(ctx context.Context, q *query) ([]byte, error) {
+// answer is a page as it came.
+type answer struct {
+	body []byte
+	// total is how many rows the query finds in all; −1 if the service does not say.
+	total int64
+}
+
+// searchPage returns a page, and adapts the page size to what went wrong.
+func (c *Client) searchPage(ctx context.Context, q *query) (answer, error) {
 	// A slow token endpoint says nothing about pages, so get the token before.
 	if _, err := c.token(ctx); err != nil {
-		return nil, err
+		return answer{}, err
 	}
-	body, err := c.readPage(ctx, q.call(c.search))
+	page, err := c.readPage(ctx, q.call(c.search))
 	if err == nil {
-		return body, nil
+		return page, nil
 	}
 	var (
 		refused *refusal
@@ -36,33 +43,43 @@ func (c *Client) searchPage(ctx context.Context, q *query) ([]byte, error) {
 	switch {
 	case errors.As(err, &large), status == http.StatusRequestEntityTooLarge:
 		if !c.size.failed(q.limit, 1) {
-			return nil, fmt.Errorf("a page of %d events is too large: %w", q.limit, err)
+			return answer{}, fmt.Errorf("a page of %d events is too large: %w", q.limit, err)
 		}
-		return nil, &pipeline.Retryable{Err: err}
+		return answer{}, &pipeline.Retryable{Err: err}
 	case status == http.StatusGatewayTimeout, status == http.StatusRequestTimeout,
 		status == 0 && transport.IsTimeout(err) && ctx.Err() == nil:
 		c.size.failed(q.limit, minPage)
 	}
-	return nil, err
+	return answer{}, err
 }
 
 // readPage sends a call and reads the answer's body into one buffer.
-func (c *Client) readPage(ctx context.Context, call call) ([]byte, error) {
+func (c *Client) readPage(ctx context.Context, call call) (answer, error) {
 	resp, err := c.do(ctx, call) //nolint:bodyclose // ReadAllHint closes it
 	if err != nil {
-		return nil, err
+		return answer{}, err
 	}
 	body, err := transport.ReadAllHint(resp, maxBody, int(c.bodyHint.Load()))
 	var large *transport.TooLarge
 	switch {
 	case err == nil:
 		c.bodyHint.Store(int64(len(body)))
-		return body, nil
+		return answer{body, totalOf(resp.Header)}, nil
 	case ctx.Err() != nil:
-		return nil, fmt.Errorf("%s: %w", call.ep.name, ctx.Err())
+		return answer{}, fmt.Errorf("%s: %w", call.ep.name, ctx.Err())
 	case errors.As(err, &large):
-		return nil, fmt.Errorf("%s: %w", call.ep.name, err)
+		return answer{}, fmt.Errorf("%s: %w", call.ep.name, err)
 	default:
-		return nil, &pipeline.Retryable{Err: fmt.Errorf("%s: the answer broke off: %w", call.ep.name, transport.Redact(err))}
+		return answer{}, &pipeline.Retryable{Err: fmt.Errorf("%s: the answer broke off: %w", call.ep.name, transport.Redact(err))}
 	}
+}
+
+// totalOf is the number of rows that an answer says its query finds; −1 if it has none
+// that is a number.
+func totalOf(header http.Header) int64 {
+	n, err := strconv.ParseInt(header.Get("X-Total-Count"), 10, 64)
+	if err != nil || n < 0 {
+		return -1
+	}
+	return n
 }

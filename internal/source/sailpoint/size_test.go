@@ -3,6 +3,8 @@ package sailpoint_test
 import (
 	"fmt"
 	"net/http"
+	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -16,7 +18,8 @@ import (
 
 // limitOf is the page size of a request.
 func limitOf(r request) (n int) {
-	_, _ = fmt.Sscanf(r.Query, "limit=%d", &n)
+	query, _ := url.ParseQuery(r.Query)
+	n, _ = strconv.Atoi(query.Get("limit"))
 	return n
 }
 

@@ -15,7 +15,7 @@ import (
 // pages stay full and this ends in an error, not in a gap.
 func (e *Events) fetchSplit(ctx context.Context, at place, from time.Time) (pipeline.Page, error) {
 	s := *at.Split
-	q := query{from: from, to: from.Add(time.Millisecond), order: byCreated, limit: maxPage, types: s.Types, exclude: true}
+	q := query{from: from, to: from.Add(time.Millisecond), order: byCreated, limit: maxPage, types: s.Types, exclude: true, total: true}
 	single := s.Done < len(s.Types)
 	if single {
 		q.types, q.exclude = s.Types[s.Done:s.Done+1], false
@@ -25,7 +25,10 @@ func (e *Events) fetchSplit(ctx context.Context, at place, from time.Time) (pipe
 		return pipeline.Page{}, err
 	}
 	page := pipeline.Page{Records: r.records, More: true, Warnings: e.warnings(r)}
-	full := len(r.records) >= maxPage
+	full, err := e.cut(ctx, q, r)
+	if err != nil {
+		return pipeline.Page{}, err
+	}
 	switch {
 	case single && !full:
 		page.Next = encode(place{Created: at.Created, Split: &split{Types: s.Types, Done: s.Done + 1}})
@@ -38,10 +41,26 @@ func (e *Events) fetchSplit(ctx context.Context, at place, from time.Time) (pipe
 			seen = append(seen, slices.DeleteFunc(r.types, func(t string) bool { return slices.Contains(s.Types, t) })...)
 		}
 		if len(seen) == len(s.Types) {
-			return pipeline.Page{}, fmt.Errorf("search: more than %d events of one type were created at %s (known types: %q), and search can't page through them", maxPage, at.Created, s.Types)
+			return pipeline.Page{}, fmt.Errorf("search: more than %d events of one type were created at %s (known types: %q), and search can't page through them", min(len(r.records), maxPage), at.Created, s.Types)
 		}
 		page.Records = nil // they come again, type by type
 		page.Next = encode(place{Created: at.Created, Split: &split{Types: seen, Done: s.Done}})
 	}
 	return page, nil
+}
+
+// cut reports whether q finds more than r, its first page, holds.
+func (e *Events) cut(ctx context.Context, q query, r *rows) (bool, error) {
+	switch {
+	case len(r.records) == 0, r.total == int64(len(r.records)) && r.total < maxPage:
+		return false, nil
+	case len(r.records) >= maxPage:
+		return true, nil
+	}
+	q.offset, q.limit, q.total = len(r.records), 1, false
+	rest, err := e.run(ctx, q, false)
+	if err != nil {
+		return false, err
+	}
+	return len(rest.records) > 0, nil
 }

@@ -42,6 +42,19 @@ type sweep struct {
 	Offset int `json:"offset"`
 	// Begun is when the sweep began; absent in front of one.
 	Begun string `json:"sweep,omitempty"`
+	// Seen is how many rows the sweep has read, if Offset does not tell.
+	Seen int `json:"seen,omitzero"`
+}
+
+// seen is how many rows of the list the sweep has read before it stands at s.
+func (s sweep) seen() int {
+	switch {
+	case s.Seen > 0:
+		return s.Seen
+	case s.Offset > 0:
+		return s.Offset + triggersOverlap
+	}
+	return 0
 }
 
 // Stream implements [pipeline.Source].
@@ -55,17 +68,22 @@ func (t *Triggers) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.P
 	if err != nil {
 		return pipeline.Page{}, err
 	}
-	records, err := t.read(ctx, at.Offset, triggersPage)
+	records, total, err := t.read(ctx, at.Offset, triggersPage)
 	if err != nil {
 		return pipeline.Page{}, err
 	}
 	page := pipeline.Page{Records: records, Warnings: t.c.warnings(t.c.triggers)}
-	if len(records) >= triggersPage && at.Offset < triggersEnd {
-		page.More = true
-		page.Next = encode(sweep{Offset: at.Offset + triggersPage - triggersOverlap, Begun: formatMilli(begun)})
+	reach := at.Offset + len(records)
+	if reach > at.seen() && int64(reach) != total && at.Offset < triggersEnd {
+		// A short page is not the end: the service may serve fewer than it was asked for.
+		next := sweep{Offset: reach - min(triggersOverlap, len(records)/2), Begun: formatMilli(begun)}
+		if next.seen() != reach {
+			next.Seen = reach
+		}
+		page.Next, page.More = encode(next), true
 		return page, nil
 	}
-	if at.Offset+len(records) >= triggersKept {
+	if reach >= triggersKept {
 		page.Warnings = append(page.Warnings, fmt.Sprintf("the list of trigger invocations is full (%d): "+
 			"older ones may have dropped out of it before they were read; a shorter POLL_SCHEDULE reads it more often", triggersKept))
 	}
@@ -90,21 +108,20 @@ func beginSweep(after pipeline.Cursor, now time.Time) (sweep, time.Time, error) 
 	return at, begun, nil
 }
 
-// read reads one page of the list.
-func (t *Triggers) read(ctx context.Context, offset, limit int) ([]pipeline.Record, error) {
-	body, err := t.c.readPage(ctx, call{ep: t.c.triggers, query: url.Values{
+// read reads one page of the list. total is the length of the list; −1 if the service
+// does not say.
+func (t *Triggers) read(ctx context.Context, offset, limit int) (records []pipeline.Record, total int64, err error) {
+	page, err := t.c.readPage(ctx, call{ep: t.c.triggers, query: url.Values{
 		"limit":   {strconv.Itoa(limit)},
 		"offset":  {strconv.Itoa(offset)},
 		"sorters": {"-created"},
+		"count":   {"true"},
 	}})
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	var (
-		records []pipeline.Record
-		rows    rowWriter
-	)
-	err = jsonwalk.Walk(body, invocationNames(), func(e jsonwalk.Element) error {
+	var rows rowWriter
+	err = jsonwalk.Walk(page.body, invocationNames(), func(e jsonwalk.Element) error {
 		inv := readInvocation(e)
 		row, err := rows.row(e.Raw, inv)
 		if err != nil {
@@ -114,7 +131,7 @@ func (t *Triggers) read(ctx context.Context, offset, limit int) ([]pipeline.Reco
 		return nil
 	})
 	if err != nil {
-		return nil, t.c.malformed(t.c.triggers.name, body, err)
+		return nil, 0, t.c.malformed(t.c.triggers.name, page.body, err)
 	}
-	return records, nil
+	return records, page.total, nil
 }

@@ -56,7 +56,7 @@ func TestSweep(t *testing.T) {
 			next, through = append(next, page.Next), append(through, page.Through)
 			pass(time.Second)
 		}
-		if diff := cmp.Diff([]string{"limit=250&offset=0&sorters=-created", "limit=250&offset=240&sorters=-created", "limit=250&offset=480&sorters=-created"}, queries); diff != "" {
+		if diff := cmp.Diff([]string{"count=true&limit=250&offset=0&sorters=-created", "count=true&limit=250&offset=240&sorters=-created", "count=true&limit=250&offset=480&sorters=-created"}, queries); diff != "" {
 			t.Errorf("queries (-want +got):\n%s", diff)
 		}
 		if diff := cmp.Diff([]string{"true", "true", "true"}, experimental); diff != "" {

@@ -12,6 +12,8 @@ import (
 // undatedPlace is where a walk through the events without created stands.
 type undatedPlace struct {
 	ID string `json:"id"`
+	// Offset is how many rows are read, counted from the first: those without id have no other place.
+	Offset int `json:"offset,omitzero"`
 }
 
 // FetchUndated implements [pipeline.Undated]: it pages through the events that
@@ -26,12 +28,15 @@ func (e *Events) FetchUndated(ctx context.Context, after pipeline.Cursor) (pipel
 			return pipeline.Page{}, err
 		}
 	}
-	q := query{undated: true, order: byID, limit: e.c.size.get()}
+	q := query{undated: true, order: byID, limit: e.c.size.get(), total: true}
 	if at.ID != "" {
 		q.after = []string{at.ID}
 	}
 	if e.c.idSortRefused.Load() {
 		q.order, q.after, q.limit = unsorted, nil, maxPage
+	}
+	if at.Offset > 0 { // not together with searchAfter
+		q.after, q.offset, q.limit = nil, at.Offset, min(q.limit, maxPage-at.Offset)
 	}
 	r, err := e.run(ctx, q, false)
 	var refused *refusal
@@ -44,13 +49,18 @@ func (e *Events) FetchUndated(ctx context.Context, after pipeline.Cursor) (pipel
 		return pipeline.Page{}, fmt.Errorf("%w: search for events without created: others came", pipeline.ErrUnsupported)
 	}
 	page := pipeline.Page{Records: r.records, Next: encode(at), Warnings: e.warnings(r)}
-	if len(r.records) < q.limit {
+	read := at.Offset + len(r.records)
+	switch {
+	case len(r.records) == 0, at == undatedPlace{} && r.total == int64(read) && r.total < maxPage:
 		return page, nil
-	}
-	if q.order == unsorted || r.lastID == "" || r.lastID == at.ID {
+	case q.order == byID && at.Offset == 0 && r.lastID != "" && r.lastID != at.ID:
+		page.Next, page.More = encode(undatedPlace{ID: r.lastID}), true
+	case q.after != nil: // rows without id, sorted to the end: from the beginning, by offset
+		page.Next, page.More = encode(undatedPlace{ID: at.ID, Offset: 1}), true
+	case read < maxPage:
+		page.Next, page.More = encode(undatedPlace{ID: at.ID, Offset: read}), true
+	default:
 		page.Warnings = append(page.Warnings, "there are more events without created and id than search can page through")
-		return page, nil
 	}
-	page.Next, page.More = encode(undatedPlace{r.lastID}), true
 	return page, nil
 }

@@ -46,6 +46,9 @@ type World struct {
 	Lasting map[string]func()
 	// Hang makes requests take that long from then on. Required.
 	Hang func(time.Duration)
+	// Cap makes the service serve at most that many rows of those it is asked for from
+	// then on; silent: and not say how many there are in all. Required.
+	Cap func(rows int, silent bool)
 	// Add makes one record appear behind all others and returns its id. Required.
 	Add func() string
 }
@@ -59,6 +62,7 @@ func Run(t *testing.T, build func(t *testing.T) *World) {
 		"WalkIsComplete":       walkIsComplete,
 		"EveryCursorResumes":   everyCursorResumes,
 		"FetchRepeats":         fetchRepeats,
+		"ShortPageIsNotTheEnd": shortPageIsNotTheEnd,
 		"QuietStreamStands":    quietStreamStands,
 		"NewRecordArrives":     newRecordArrives,
 		"CancelledBefore":      cancelledBefore,
@@ -145,6 +149,21 @@ func fetchRepeats(t *testing.T, w *World) {
 		a, b := l.fetch(src, after), l.fetch(src, after)
 		if diff := cmp.Diff(ids(a), ids(b)); diff != "" {
 			t.Errorf("the same place gave other records (-first +second):\n%s", diff)
+		}
+	}
+}
+
+// shortPageIsNotTheEnd: a service that serves fewer rows than it is asked for has more, and
+// a walk ends only where it has not.
+func shortPageIsNotTheEnd(t *testing.T, w *World) {
+	for _, silent := range []bool{false, true} {
+		for _, rows := range []int{70, 7, 1} {
+			w.Cap(rows, silent)
+			l := newLedger(t, w)
+			l.walk(w.Open(), "", nil)
+			if l.complete(); t.Failed() {
+				t.Fatalf("so with %d rows a page; the total is kept back: %v", rows, silent)
+			}
 		}
 	}
 }
