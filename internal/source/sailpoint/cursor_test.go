@@ -101,6 +101,9 @@ func TestNextCursor(t *testing.T) {
 		"short_of_none":       {`[{"id":"n","created":"2026-09-01T00:10:00.001Z"}]`, `{"created":"2026-09-01T00:10:00.001Z","id":"n"}`, true, "0"},
 		"full":                {`[{"id":"n","created":"2026-09-01T00:10:00.000Z"},{"id":"a","created":"2026-09-01T00:10:00.001Z"}]`, `{"created":"2026-09-01T00:10:00.001Z","id":"a"}`, true, ""},
 		"texts_are_kept":      {`[{"id":"\u00e9\"","created":"2026-09-01T02:10:00.5+0200"}]`, `{"created":"2026-09-01T02:10:00.5+0200","id":"é\""}`, true, ""},
+		"future_last":         {`[{"id":"n","created":"2026-09-01T00:10:00.000Z"},{"id":"z","created":"9999-12-31T23:59:59.999Z"}]`, `{"created":"2026-09-01T00:10:00.000Z","id":"n"}`, true, ""},
+		"future_alone":        {`[{"id":"z","created":"9999-12-31T23:59:59.999Z"}]`, after, false, ""},
+		"past_last":           {`[{"id":"n","created":"2026-09-01T00:10:00.000Z"},{"id":"z","created":"2026-09-01T00:09:59.999Z"}]`, `{"created":"2026-09-01T00:10:00.000Z","id":"n"}`, true, ""},
 		"last_has_no_id":      {`[{"id":"n","created":"2026-09-01T00:10:00.000Z"},{"created":"2026-09-01T00:11:00.000Z"}]`, `{"created":"2026-09-01T00:10:00.000Z","id":"n"}`, true, ""},
 		"last_has_empty_id":   {`[{"id":"n","created":"2026-09-01T00:10:00.000Z"},{"id":"","created":"2026-09-01T00:11:00.000Z"}]`, `{"created":"2026-09-01T00:10:00.000Z","id":"n"}`, true, ""},
 		"last_has_number":     {`[{"id":"n","created":"2026-09-01T00:10:00.000Z"},{"id":7,"created":"2026-09-01T00:11:00.000Z"}]`, `{"created":"2026-09-01T00:10:00.000Z","id":"n"}`, true, ""},
@@ -127,7 +130,7 @@ func TestNextCursor(t *testing.T) {
 			through := moment(t, "01:00:00")
 			if c.more {
 				through = page.Records[len(page.Records)-1].Time
-				if through.IsZero() {
+				if through.IsZero() || through.Before(page.From) || through.Year() == 9999 {
 					through = page.Records[0].Time
 				}
 			}

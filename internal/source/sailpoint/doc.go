@@ -26,6 +26,12 @@
 // moves to a row that was seen, never to the end of the range: an event that is
 // indexed late but behind the cursor is still found.
 //
+// The end. A page that is shorter than asked for is not the end: services cap pages by
+// rows, bytes or time. The walk ends at an empty page, or where X-Total-Count says that
+// the page holds all there is; the total is asked for in the last hour only, so that a
+// quiet tick costs one request. Rows outside of the range are delivered, but the cursor
+// never moves to one of them.
+//
 // Ties. Hundreds of events share a millisecond, and a page may end among them.
 // With the id in the sort order that is no matter. Some tenants may refuse to
 // sort by id; then events are sorted by created alone and each page begins
