@@ -28,10 +28,7 @@ func newSource(s config.Settings, o Options) *sailpoint.Client {
 	cfg := sailpoint.Config{
 		BaseURL: s.BaseURL, ClientID: s.ClientID, ClientSecret: s.ClientSecret, APIVersion: s.APIVersion,
 		PageSize: s.Limit, Settle: s.SettleDelay, Lookback: s.InitialLookback,
-		HTTP: o.HTTP, Limiter: o.Limiter, Log: o.Log,
-	}
-	if cfg.HTTP == nil {
-		cfg.HTTP = transport.NewClient(transport.Config{Version: version.String()})
+		HTTP: o.client(), Limiter: o.Limiter, Log: o.Log,
 	}
 	return sailpoint.NewClient(cfg)
 }
@@ -43,25 +40,19 @@ func newSink(s config.Settings, o Options) (pipeline.Sink, error) {
 		cfg := datacollector.Config{
 			WorkspaceID: s.DataCollector.WorkspaceID, Key: s.DataCollector.SharedKey, URI: s.DataCollector.URL.String(),
 			BatchBytes: s.BatchBytes, TimeFields: map[string]string{health.Stream: health.TimeField},
-			HTTP: o.HTTP,
-		}
-		if cfg.HTTP == nil {
-			cfg.HTTP = transport.NewClient(transport.Config{Version: version.String()})
+			HTTP: o.client(),
 		}
 		return datacollector.New(cfg)
 	case config.UseLogsIngestion:
 		l := s.LogsIngestion
 		cfg := logsingestion.Config{
-			Endpoint: l.Endpoint.String(), RuleID: l.RuleID, Credential: o.Credential, BatchBytes: s.BatchBytes, HTTP: o.HTTP,
+			Endpoint: l.Endpoint.String(), RuleID: l.RuleID, Credential: o.Credential, BatchBytes: s.BatchBytes, HTTP: o.client(),
 		}
 		if cfg.Credential == nil {
 			var err error
 			if cfg.Credential, err = identity(l.ClientID, logsingestion.Cloud(l.Endpoint)); err != nil {
 				return nil, opening("destination", "INGESTION_API", err)
 			}
-		}
-		if cfg.HTTP == nil {
-			cfg.HTTP = transport.NewClient(transport.Config{Version: version.String()})
 		}
 		return logsingestion.New(cfg)
 	case config.UseNDJSON:
@@ -75,12 +66,13 @@ func newSink(s config.Settings, o Options) (pipeline.Sink, error) {
 }
 
 // newStore opens where the state lives.
-func newStore(s config.State) (state.Store, error) {
+func newStore(s config.State, o Options) (state.Store, error) {
 	if s.Dir != "" {
 		return file.Open(s.Dir)
 	}
 	a := s.Account
 	cfg := azblob.Config{ServiceURL: a.BlobEndpoint.String(), Container: s.Container, AccountName: a.Name}
+	cfg.ClientOptions.Transport = o.clock.Watch(transport.NewClient(transport.Config{Version: version.String()}))
 	switch a.Auth {
 	case config.AccountKey:
 		cfg.AccountKey = a.Key

@@ -28,6 +28,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/spool"
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
 	"github.com/idn-sentinel/idn-sentinel/internal/streamlock"
+	"github.com/idn-sentinel/idn-sentinel/internal/transport"
 )
 
 // App is the connector of one tenant. It lives as long as the process, so that
@@ -67,6 +68,8 @@ type Options struct {
 	// Wrap, if set, may put something around the parts of each stream's runner before
 	// it runs. It is for simulations, which watch what the parts do to each other.
 	Wrap func(*pipeline.Runner)
+
+	clock *transport.Clock // compares answers with this machine's clock
 }
 
 // undatedEvery is how often events without an event time are looked for: no
@@ -99,10 +102,11 @@ func Open(settings config.Settings, o Options) (*App, error) {
 	if o.Out == nil {
 		o.Out = os.Stdout
 	}
+	o.clock = new(transport.Clock)
 	a := &App{settings: settings, options: o, store: o.Store}
 	var err error
 	if a.store == nil {
-		if a.store, err = newStore(settings.State); err != nil {
+		if a.store, err = newStore(settings.State, o); err != nil {
 			return nil, err
 		}
 	}
@@ -156,6 +160,7 @@ func (a *App) runner(s stream) *pipeline.Runner {
 		Source:      s.source,
 		Sink:        a.sink,
 		Locks:       a.locks,
+		Clock:       runClock{a.options.clock, peers(a.settings), a.settings.BaseURL.Host},
 		Longest:     longest(a.settings.RunBudget),
 		Checkpoints: a.checkpoints(s),
 		OpenLedger: func() pipeline.Ledger {

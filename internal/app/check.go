@@ -19,6 +19,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/sink/logsingestion"
 	"github.com/idn-sentinel/idn-sentinel/internal/source/sailpoint"
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
+	"github.com/idn-sentinel/idn-sentinel/internal/transport"
 )
 
 // Verdict is how a check ended.
@@ -52,8 +53,7 @@ const (
 // nothing; the one thing it writes is a probe object in the state, which it
 // removes again.
 func Check(ctx context.Context, s config.Settings, o Options, report func(Finding)) {
-	watch := newClockWatch(o.HTTP)
-	o.HTTP = watch.client
+	o.clock = new(transport.Clock)
 	c := &checkup{settings: s, options: o, client: newSource(s, o), report: report}
 	for _, f := range Describe(s, o) {
 		report(f)
@@ -72,7 +72,7 @@ func Check(ctx context.Context, s config.Settings, o Options, report func(Findin
 	if daily := s.ReadBack.Daily; daily == config.ReportReadBack || daily == config.RepairReadBack {
 		c.probe(ctx, "read-back", c.readBack)
 	}
-	report(watch.finding(c.peers()))
+	report(clockFinding(o.clock, peers(s)))
 }
 
 // checkup is a Check under way.
@@ -175,7 +175,7 @@ func (c *checkup) state(ctx context.Context) {
 	works := c.probe(ctx, "state", func(ctx context.Context) (string, error) {
 		if store == nil {
 			var err error
-			if store, err = newStore(c.settings.State); err != nil {
+			if store, err = newStore(c.settings.State, c.options); err != nil {
 				return "", err
 			}
 		}
@@ -316,16 +316,4 @@ func (c *checkup) readBack(ctx context.Context) (string, error) {
 		return "the workspace may be asked what has arrived; it has no table of events yet", nil
 	}
 	return "the workspace may be asked what has arrived (role Log Analytics Reader)", err
-}
-
-// peers names the hosts whose clocks were seen.
-func (c *checkup) peers() map[string]string {
-	names := map[string]string{c.settings.BaseURL.Host: "SailPoint"}
-	if u := c.settings.DataCollector.URL; u != nil {
-		names[u.Host] = "the workspace"
-	}
-	if u := c.settings.LogsIngestion.Endpoint; u != nil {
-		names[u.Host] = "the workspace"
-	}
-	return names
 }

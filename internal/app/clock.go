@@ -1,109 +1,117 @@
 package app
 
 import (
+	"errors"
 	"fmt"
-	"maps"
 	"net/http"
-	"slices"
 	"strings"
-	"sync"
 	"time"
 
+	"github.com/idn-sentinel/idn-sentinel/internal/config"
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/transport"
 	"github.com/idn-sentinel/idn-sentinel/internal/version"
 )
 
 const (
-	// clockLimit is how far this machine's clock may be off. The services refuse
-	// signatures only at 15 minutes, but a search ends SETTLE_DELAY behind this
-	// clock, one minute by default: a clock that is ahead by more reads what has
-	// not settled.
+	// clockLimit is how far this machine's clock may be off for a check to pass. The services
+	// refuse signatures only at 15 minutes, but a search ends SETTLE_DELAY behind this clock, one
+	// minute by default: a clock that is ahead by more reads what has not settled.
 	clockLimit = time.Minute
-	// dateGrain is the precision of the header Date.
-	dateGrain = time.Second
+	// sourceLimit is how far it may be off SailPoint's before a run leaves out what can't be undone.
+	// SailPoint's clock dates the events, and 5 minutes is the width of the smallest window that
+	// is compared: by less, a window is compared too early at most by one.
+	sourceLimit = 5 * time.Minute
+	// witnessLimit is that for all others, which date nothing that is compared. A service that
+	// is itself off by minutes must not stop the audits; at 15 it refuses signatures.
+	witnessLimit = 15 * time.Minute
 )
 
-// clockWatch compares this machine's clock with the header Date of every answer
-// that passes.
-type clockWatch struct {
-	client *http.Client // the one to use, which is watched
-	base   http.RoundTripper
+const setClock = "set the clock (switch time synchronisation on)"
 
-	mu   sync.Mutex
-	seen map[string]sample // by host
+// client is what services are talked to with; its answers are shown to the clock.
+func (o Options) client() *http.Client {
+	client := o.HTTP
+	if client == nil {
+		client = transport.NewClient(transport.Config{Version: version.String()})
+	}
+	return o.clock.Watch(client)
 }
 
-// sample is one comparison: how far this machine is ahead, and how far that may be wrong.
-type sample struct{ ahead, doubt time.Duration }
-
-// newClockWatch watches a copy of c; nil is a client of package transport.
-func newClockWatch(c *http.Client) *clockWatch {
-	if c == nil {
-		c = transport.NewClient(transport.Config{Version: version.String()})
+// peers names the hosts whose clocks are seen.
+func peers(s config.Settings) map[string]string {
+	names := map[string]string{s.BaseURL.Host: "SailPoint"}
+	if u := s.DataCollector.URL; u != nil {
+		names[u.Host] = "the workspace"
 	}
-	own := *c
-	w := &clockWatch{client: &own, base: c.Transport, seen: map[string]sample{}}
-	if w.base == nil {
-		w.base = http.DefaultTransport
+	if u := s.LogsIngestion.Endpoint; u != nil {
+		names[u.Host] = "the workspace"
 	}
-	own.Transport = w
-	return w
+	if u := s.State.Account.BlobEndpoint; u != nil {
+		names[u.Host] = "the storage account"
+	}
+	return names
 }
 
-// RoundTrip implements [http.RoundTripper].
-func (w *clockWatch) RoundTrip(req *http.Request) (*http.Response, error) {
-	sent := time.Now()
-	resp, err := w.base.RoundTrip(req)
-	if err != nil {
-		return nil, err
+// compared says how far this machine's clock is from those of the services: from whose it is
+// off by more than the limit, and near which it is.
+func compared(skews []transport.Skew, names map[string]string, limit func(host string) time.Duration) (off, near []string) {
+	for _, s := range skews {
+		name := names[s.Host]
+		if name == "" {
+			name = s.Host
+		}
+		switch {
+		case s.Ahead.Abs()-s.Doubt < limit(s.Host):
+			near = append(near, fmt.Sprintf("within %v of %s", (s.Ahead.Abs()+s.Doubt).Round(time.Second), name))
+		case s.Ahead < 0:
+			off = append(off, fmt.Sprintf("%v behind %s", s.Ahead.Abs().Round(time.Second), name))
+		default:
+			off = append(off, fmt.Sprintf("%v ahead of %s", s.Ahead.Round(time.Second), name))
+		}
 	}
-	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
-		// The service looked at its clock at some moment of the exchange, and cut
-		// what it saw to seconds.
-		half := time.Since(sent) / 2
-		w.note(req.URL.Host, sample{sent.Add(half).Sub(date.Add(dateGrain / 2)), half + dateGrain/2})
-	}
-	return resp, nil
+	return off, near
 }
 
-// note keeps the most precise sample of each host.
-func (w *clockWatch) note(host string, s sample) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if old, ok := w.seen[host]; !ok || s.doubt < old.doubt {
-		w.seen[host] = s
-	}
-}
-
-// finding judges the clock by all samples. names are those of the hosts.
-func (w *clockWatch) finding(names map[string]string) Finding {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+// clockFinding judges the clock for a check.
+func clockFinding(clock *transport.Clock, names map[string]string) Finding {
 	f := Finding{Item: "clock", State: Passed}
-	if len(w.seen) == 0 {
+	off, near := compared(clock.Skews(), names, func(string) time.Duration { return clockLimit })
+	if len(off)+len(near) == 0 {
 		f.State, f.Detail = Skipped, "needs an answer of SailPoint or the workspace to compare with"
 		return f
-	}
-	var near, off []string
-	for _, host := range slices.Sorted(maps.Keys(w.seen)) {
-		s, name := w.seen[host], names[host]
-		if name == "" {
-			name = host
-		}
-		if s.ahead.Abs()-s.doubt < clockLimit {
-			near = append(near, fmt.Sprintf("within %v of %s", (s.ahead.Abs()+s.doubt).Round(time.Second), name))
-			continue
-		}
-		direction := "ahead of"
-		if s.ahead < 0 {
-			direction = "behind"
-		}
-		off = append(off, fmt.Sprintf("%v %s %s", s.ahead.Abs().Round(time.Second), direction, name))
 	}
 	f.Detail = "this machine's clock is " + strings.Join(append(off, near...), " and ")
 	if len(off) > 0 {
 		f.State = Failed
-		f.Detail += ": set the clock (switch time synchronisation on); signatures are refused at 15 minutes, and searches end SETTLE_DELAY behind this clock"
+		f.Detail += ": " + setClock + "; signatures are refused at 15 minutes, and searches end SETTLE_DELAY behind this clock"
 	}
 	return f
+}
+
+// runClock judges it for a run.
+type runClock struct {
+	clock  *transport.Clock
+	names  map[string]string
+	source string // its host
+}
+
+var _ pipeline.Clock = runClock{}
+
+// Off implements [pipeline.Clock]. Where the services disagree with each other, one of them
+// disagrees with this machine, and that is enough.
+func (r runClock) Off() error {
+	off, near := compared(r.clock.Skews(), r.names, func(host string) time.Duration {
+		if host == r.source {
+			return sourceLimit
+		}
+		return witnessLimit
+	})
+	switch {
+	case len(off) == 0:
+		return nil
+	case len(near) == 0:
+		return errors.New("this machine's clock is " + strings.Join(off, " and ") + ": " + setClock)
+	}
+	return fmt.Errorf("this machine's clock is %s, but %s: one of these clocks is wrong; if it is this one, %s", strings.Join(off, " and "), strings.Join(near, " and "), setClock)
 }

@@ -178,6 +178,13 @@ const (
 	Unfit Reason = "unfit"
 )
 
+// Clock knows whether this machine's clock can be relied on.
+type Clock interface {
+	// Off is nil as long as the clocks of the services agree with it, as far as they were
+	// seen. Otherwise it says whose do not, and by how much.
+	Off() error
+}
+
 // Locks gives one process at a time the right to run a stream.
 type Locks interface {
 	// Lock returns a [*LockedError] at once when another process holds the stream.

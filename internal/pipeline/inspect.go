@@ -133,6 +133,9 @@ func (i *inspection) all(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	if off := i.clockOff(); off != nil {
+		return fmt.Errorf("the windows of an audit are those of this machine's clock, so it proves nothing: %w", off)
+	}
 	return i.addAccepted(ctx)
 }
 

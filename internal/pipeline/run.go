@@ -82,6 +82,10 @@ func (t *run) all(ctx context.Context) (State, error) {
 	if err == nil && t.down != nil {
 		return Failed, fmt.Errorf("%w; records that the source may forget are safe in the spool (%d in this run)", t.down, t.report.Spooled)
 	}
+	if off := t.clockOff(); err == nil && off != nil {
+		t.warn("nothing was audited or pruned: " + off.Error())
+		return Failed, off
+	}
 	if state == Drained {
 		if err := t.audit(ctx); err != nil {
 			state, err = t.outcome(ctx, err)
@@ -229,7 +233,7 @@ func (t *run) gather(ctx context.Context, page Page) error {
 	if t.next.Since.IsZero() {
 		t.next.Since = page.From
 	}
-	if page.Through.After(t.next.Through) {
+	if page.Through.After(t.next.Through) && t.clockOff() == nil {
 		t.next.Through = page.Through
 	}
 	for _, w := range page.Warnings {
@@ -353,6 +357,16 @@ func (t *run) warn(text string) {
 		}
 	}
 	t.report.Warnings = append(t.report.Warnings, text)
+}
+
+// clockOff says why this machine's clock can't be relied on. Neither then is anything audited,
+// accepted or pruned, nor does Through move: a moment that has not come yet would be
+// taken for covered.
+func (t *run) clockOff() error {
+	if t.Clock == nil {
+		return nil
+	}
+	return t.Clock.Off()
 }
 
 // outcome tells a run that was asked to end from one that failed.

@@ -29,6 +29,9 @@ type Runner struct {
 	// Remembers is how long the source keeps a record; 0 means for ever. A run that
 	// comes later than that after the last that read to the end warns of what may be lost.
 	Remembers time.Duration
+	// Clock, if set, is asked before anything that a wrong clock would make destructive: a run
+	// whose clock is off delivers, and then fails without auditing and pruning.
+	Clock Clock
 	// Longest is the longest that a run can hold the stream's lock, see [Overtime]. Held for
 	// longer with nothing saved, the lock is somebody's who is not a run, and the run fails
 	// instead of being [Locked]. 0 means that it may take any time.
