@@ -38,7 +38,7 @@ var handlerPath string
 
 func TestMain(m *testing.M) {
 	if os.Getenv(standInsEnv) != "" {
-		os.Exit(serveStandIns())
+		os.Exit(serveFree())
 	}
 	os.Exit(run(m))
 }
