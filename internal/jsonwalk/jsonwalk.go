@@ -70,8 +70,18 @@ type Element struct {
 // visited by then.
 func Walk(page []byte, names []string, visit func(Element) error) error {
 	w := newWalker(page, names)
+	visited, done, err := w.quick(visit)
+	if done {
+		return err
+	}
+	return w.slow(visited, visit)
+}
+
+// slow is Walk by the decoder. The first elements, which were visited before, are
+// read and not visited.
+func (w *walker) slow(visited int, visit func(Element) error) error {
 	if kind := w.dec.PeekKind(); kind != jsontext.KindBeginArray {
-		return &NotAnArray{Got: describe(kind, page), Excerpt: Excerpt(page)}
+		return &NotAnArray{Got: describe(kind, w.page), Excerpt: Excerpt(w.page)}
 	}
 	if _, err := w.dec.ReadToken(); err != nil {
 		return err
@@ -82,6 +92,9 @@ func Walk(page []byte, names []string, visit func(Element) error) error {
 			raw, err := w.object()
 			if err != nil {
 				return fmt.Errorf("element %d: %w", i, err)
+			}
+			if i < visited {
+				continue
 			}
 			if err := visit(Element{Index: i, Raw: raw, Picks: w.picks}); err != nil {
 				return err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -267,4 +268,46 @@ func FuzzWalk(f *testing.F) {
 			t.Fatalf("elements (-want +got):\n%s", diff)
 		}
 	})
+}
+
+// Walk finds in a page what the decoder alone finds, and ends with the same error.
+func FuzzQuick(f *testing.F) {
+	for _, seed := range []string{
+		`[]`, ` [ { } ] `, `[{"id":"a"},{"id":null},{"id":-1.5e+7},{}]`, `[{"a":[[],{},[{"id":"x"}],true,false,null,0]}]`,
+		`[{"id":"\ud83d\ude00\/\u00e9"}]`, "[{\"id\":\"\xff\"}]", `[{"id":"\ud800"}]`, `[{"i\u0064":"a"}]`, `[{"id":"a"}`, `[{"id":"a"},`,
+		`[{"id":"a"} {`, `[{"id":"a"},7]`, `[{"id":"a"}]x`, `[{"id":01}]`, `[{"id":1.}]`, `[{"id":-}]`, `[{"id":1e}]`, `[{"id":"\x"}]`,
+		`[{"id":"\u12G4"}]`, "[{\"id\":\"1234567\x01\"}]", `[{"id":tru}]`, `[{"id",1}]`, `[{"id":1,}]`, `[{"a":[1,]}]`, `[,{}]`, `[{},]`, ``, `{`, `null`,
+		`[{"id":"` + strings.Repeat("x", 30) + `\"` + strings.Repeat("é", 9) + `"}]`,
+		`[{"a":` + strings.Repeat("[", 70) + strings.Repeat("]", 70) + `,"id":"deep"},{"id":"b"}]`,
+		`[{"a":` + strings.Repeat(`{"b":`, 70) + `1` + strings.Repeat("}", 70) + `}]`,
+	} {
+		f.Add([]byte(seed), "id")
+	}
+	f.Add(page(2), "created")
+	f.Fuzz(func(t *testing.T, body []byte, name string) {
+		if !utf8.ValidString(name) {
+			return // names are written by programmers
+		}
+		collect := func(walk func([]byte, []string, func(jsonwalk.Element) error) error) (got []element, message string) {
+			err := walk(body, []string{name}, func(e jsonwalk.Element) error {
+				got = append(got, element{e.Index, string(e.Raw), []pick{{e.Picks[0].Kind, string(e.Picks[0].Text)}}})
+				return nil
+			})
+			return got, fmt.Sprint(err)
+		}
+		got, err := collect(jsonwalk.Walk)
+		want, wantErr := collect(jsonwalk.WalkSlowly)
+		if diff := cmp.Diff(want, got); diff != "" || err != wantErr {
+			t.Fatalf("error %q, want %q; elements (-want +got):\n%s", err, wantErr, diff)
+		}
+	})
+}
+
+// Ordinary pages need no decoder, also those with escapes and deep attributes.
+func TestOrdinaryPagesAreQuick(t *testing.T) {
+	for _, body := range []string{string(page(3)), `[]`, " [ {\"a\" : [ { } , [ ] , -1.5e3 ] , \"b\":\"\\u00e9\\\\\" }\n] "} {
+		if !jsonwalk.IsQuick([]byte(body)) {
+			t.Errorf("the decoder is needed for %.60s", body)
+		}
+	}
 }

@@ -1,0 +1,326 @@
+package jsonwalk
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"unicode/utf8"
+)
+
+// quick visits the leading elements of a page that can be told to be sound
+// without a decoder, which is all of them nearly always, and says how many there
+// were. done is true when that was the whole page, or when visit returned err.
+//
+// It is strict: what it accepts, the decoder accepts with the same result. Of what
+// is rare, such as deep nesting, and of all that is wrong it says nothing; the
+// decoder then reads the page again and finds the words for it.
+func (w *walker) quick(visit func(Element) error) (n int, done bool, err error) {
+	b := w.page
+	i := skipSpace(b, 0)
+	if i == len(b) || b[i] != '[' {
+		return 0, false, nil
+	}
+	i = skipSpace(b, i+1)
+	if i < len(b) && b[i] == ']' {
+		return 0, skipSpace(b, i+1) == len(b), nil
+	}
+	for i < len(b) && b[i] == '{' {
+		end := w.quickObject(i)
+		if end < 0 {
+			return n, false, nil
+		}
+		next := skipSpace(b, end)
+		// The decoder would look at what follows before anybody sees the element.
+		if next == len(b) {
+			return n, false, nil
+		}
+		if err := visit(Element{Index: n, Raw: b[i:end:end], Picks: w.picks}); err != nil {
+			return n, true, err
+		}
+		n++
+		switch b[next] {
+		case ',':
+			i = skipSpace(b, next+1)
+		case ']':
+			return n, skipSpace(b, next+1) == len(b), nil
+		default:
+			return n, false, nil
+		}
+	}
+	return n, false, nil
+}
+
+// quickObject reads the element that begins at i, fills the picks and returns
+// where it ends, or -1.
+func (w *walker) quickObject(i int) int {
+	clear(w.picks)
+	w.scratch = w.scratch[:0]
+	b := w.page
+	i = skipSpace(b, i+1)
+	if i < len(b) && b[i] == '}' {
+		return i + 1
+	}
+	for {
+		if i >= len(b) || b[i] != '"' {
+			return -1
+		}
+		name, escaped := i, false
+		if i, escaped = quickString(b, i); i < 0 {
+			return -1
+		}
+		wanted := w.quickWanted(b[name:i], escaped)
+		if i = skipSpace(b, i); i >= len(b) || b[i] != ':' {
+			return -1
+		}
+		value := skipSpace(b, i+1)
+		if i = quickValue(b, value, 2); i < 0 {
+			return -1
+		}
+		if wanted >= 0 {
+			w.quickPick(wanted, b[value:i])
+		}
+		i = skipSpace(b, i)
+		if i >= len(b) {
+			return -1
+		}
+		switch b[i] {
+		case ',':
+			i = skipSpace(b, i+1)
+		case '}':
+			return i + 1
+		default:
+			return -1
+		}
+	}
+}
+
+// quickWanted is wanted, which it asks only about a name that has escapes.
+func (w *walker) quickWanted(quoted []byte, escaped bool) int {
+	for i, q := range w.quoted {
+		if string(quoted) == q {
+			return i
+		}
+	}
+	if escaped {
+		return w.wanted(quoted)
+	}
+	return -1
+}
+
+// quickPick is pick, but a string of plain ASCII is not copied.
+func (w *walker) quickPick(i int, value []byte) {
+	if value[0] == '"' && isPlain(value) {
+		w.picks[i] = Pick{Kind: String, Text: value[1 : len(value)-1 : len(value)-1]}
+		return
+	}
+	w.pick(i, value)
+}
+
+// isPlain reports whether a string stands for its own bytes.
+func isPlain(quoted []byte) bool {
+	for _, c := range quoted {
+		if c == '\\' || c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// quickDepth is a nesting that the stack bears well. The decoder takes more.
+const quickDepth = 64
+
+// quickValue returns where the value that begins at i ends, or -1.
+func quickValue(b []byte, i, depth int) int {
+	if i >= len(b) {
+		return -1
+	}
+	switch c := b[i]; c {
+	case '"':
+		end, _ := quickString(b, i)
+		return end
+	case '{', '[':
+		if depth > quickDepth {
+			return -1
+		}
+		if c == '{' {
+			return quickMembers(b, i, depth)
+		}
+		return quickElements(b, i, depth)
+	case 't':
+		return quickLiteral(b, i, "true")
+	case 'f':
+		return quickLiteral(b, i, "false")
+	case 'n':
+		return quickLiteral(b, i, "null")
+	default:
+		return quickNumber(b, i)
+	}
+}
+
+func quickMembers(b []byte, i, depth int) int {
+	i = skipSpace(b, i+1)
+	if i < len(b) && b[i] == '}' {
+		return i + 1
+	}
+	for {
+		if i >= len(b) || b[i] != '"' {
+			return -1
+		}
+		if i, _ = quickString(b, i); i < 0 {
+			return -1
+		}
+		if i = skipSpace(b, i); i >= len(b) || b[i] != ':' {
+			return -1
+		}
+		if i = quickValue(b, skipSpace(b, i+1), depth+1); i < 0 {
+			return -1
+		}
+		if i = skipSpace(b, i); i >= len(b) {
+			return -1
+		}
+		switch b[i] {
+		case ',':
+			i = skipSpace(b, i+1)
+		case '}':
+			return i + 1
+		default:
+			return -1
+		}
+	}
+}
+
+func quickElements(b []byte, i, depth int) int {
+	i = skipSpace(b, i+1)
+	if i < len(b) && b[i] == ']' {
+		return i + 1
+	}
+	for {
+		if i = quickValue(b, i, depth+1); i < 0 {
+			return -1
+		}
+		if i = skipSpace(b, i); i >= len(b) {
+			return -1
+		}
+		switch b[i] {
+		case ',':
+			i = skipSpace(b, i+1)
+		case ']':
+			return i + 1
+		default:
+			return -1
+		}
+	}
+}
+
+// quickString returns the place behind the string that begins at i, or -1, and
+// whether there are escapes in it.
+func quickString(b []byte, i int) (end int, escaped bool) {
+	const (
+		each = 0x0101010101010101
+		high = 0x80 * each
+	)
+	i++
+	for {
+		for i+8 <= len(b) {
+			// The lowest high bit of m marks the first quote, backslash or control character:
+			// a borrow can set a wrong bit only above a right one.
+			x := binary.LittleEndian.Uint64(b[i:])
+			quote, escape := x^'"'*each, x^'\\'*each
+			m := ((quote-each)&^quote | (escape-each)&^escape | (x-' '*each)&^x) & high
+			if m != 0 {
+				i += bits.TrailingZeros64(m) / 8
+				break
+			}
+			i += 8
+		}
+		if i >= len(b) {
+			return -1, false
+		}
+		switch c := b[i]; {
+		case c == '"':
+			return i + 1, escaped
+		case c == '\\':
+			n := escapeLen(b[i:])
+			if n == 0 {
+				return -1, false
+			}
+			i += n
+			escaped = true
+		case c < ' ':
+			return -1, false
+		default:
+			i++
+		}
+	}
+}
+
+// escapeLen is the length of the escape sequence at the beginning of b, 0 if it is none.
+// Half a surrogate pair is one, as for the decoder.
+func escapeLen(b []byte) int {
+	if len(b) < 2 {
+		return 0
+	}
+	switch b[1] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return 2
+	case 'u':
+		if len(b) < 6 {
+			return 0
+		}
+		for _, c := range b[2:6] {
+			if c-'0' >= 10 && (c|0x20)-'a' >= 6 {
+				return 0
+			}
+		}
+		return 6
+	}
+	return 0
+}
+
+func quickLiteral(b []byte, i int, want string) int {
+	if len(b)-i < len(want) || string(b[i:i+len(want)]) != want {
+		return -1
+	}
+	return i + len(want)
+}
+
+func quickNumber(b []byte, i int) int {
+	if b[i] == '-' {
+		i++
+	}
+	first := i
+	i = skipDigits(b, i)
+	if i == first || i > first+1 && b[first] == '0' {
+		return -1
+	}
+	if i < len(b) && b[i] == '.' {
+		first = i + 1
+		if i = skipDigits(b, first); i == first {
+			return -1
+		}
+	}
+	if i < len(b) && b[i]|0x20 == 'e' {
+		i++
+		if i < len(b) && (b[i] == '+' || b[i] == '-') {
+			i++
+		}
+		first = i
+		if i = skipDigits(b, first); i == first {
+			return -1
+		}
+	}
+	return i
+}
+
+func skipDigits(b []byte, i int) int {
+	for i < len(b) && b[i]-'0' < 10 {
+		i++
+	}
+	return i
+}
+
+func skipSpace(b []byte, i int) int {
+	for i < len(b) && b[i] <= ' ' && (b[i] == ' ' || b[i] == '\n' || b[i] == '\r' || b[i] == '\t') {
+		i++
+	}
+	return i
+}
