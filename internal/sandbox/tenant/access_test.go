@@ -1,6 +1,7 @@
 package tenant_test
 
 import (
+	"encoding/base64"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -57,7 +58,11 @@ func TestToken(t *testing.T) {
 		"no_id":          {"POST", "", urlencoded, "grant_type=client_credentials", 401, `invalid_client`, 0},
 		"grant_password": {"POST", "", urlencoded, form("password", "id", "s3cret"), 400, `"unsupported_grant_type"`, 0},
 		"json_body":      {"POST", "", "application/json", `{}`, 400, `"invalid_request"`, 0},
-		"in_the_url":     {"POST", "?" + form("client_credentials", "id", "s3cret"), urlencoded, "", 400, `"invalid_request"`, 1},
+		"in_the_url":     {"POST", "?" + form("client_credentials", "id", "s3cret"), urlencoded, "", 200, `"access_token"`, 1},
+		"url_no_type":    {"POST", "?" + form("client_credentials", "id", "s3cret"), "", "", 200, `"access_token"`, 1},
+		"multipart":      {"POST", "", "multipart/form-data; boundary=b", parts("client_credentials", "id", "s3cret"), 200, `"access_token":"eyJ`, 0},
+		"multipart_bad":  {"POST", "", "multipart/form-data; boundary=b", parts("client_credentials", "id", "no"), 401, `invalid_client`, 0},
+		"multipart_cut":  {"POST", "", "multipart/form-data; boundary=b", "--b\r\nContent-Disp", 400, `"invalid_request"`, 0},
 		"get":            {"GET", "", urlencoded, "", 405, `method_not_allowed`, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -68,6 +73,35 @@ func TestToken(t *testing.T) {
 			}
 			if strings.Contains(got.Body, "s3cret") || len(h.Violations()) != c.violations || strings.Contains(strings.Join(h.Violations(), ""), "s3cret") {
 				t.Errorf("secret in %s or in %v", got.Body, h.Violations())
+			}
+		})
+	}
+}
+
+// parts is the body of a token request as SailPoint's JavaScript SDK sends it.
+func parts(grant, id, secret string) string {
+	var b strings.Builder
+	for name, value := range map[string]string{"grant_type": grant, "client_id": id, "client_secret": secret} {
+		b.WriteString("--b\r\nContent-Disposition: form-data; name=\"" + name + "\"\r\n\r\n" + value + "\r\n")
+	}
+	return b.String() + "--b--\r\n"
+}
+
+func TestTokenWithBasic(t *testing.T) {
+	h := &tenant.Tenant{ClientID: "id:1", ClientSecret: "s3 cret+"}
+	for name, c := range map[string]struct {
+		id, secret string
+		status     int
+	}{
+		"good":    {"id%3A1", "s3+cret%2B", 200},
+		"bad":     {"id%3A1", "no", 401},
+		"nothing": {"", "", 401},
+	} {
+		t.Run(name, func(t *testing.T) {
+			auth := "Basic " + base64.StdEncoding.EncodeToString([]byte(c.id+":"+c.secret))
+			got := do(t, h, http.MethodPost, "/oauth/token", "", "grant_type=client_credentials", "Content-Type", "application/x-www-form-urlencoded", "Authorization", auth)
+			if got.Status != c.status {
+				t.Errorf("got %d %s, want %d", got.Status, got.Body, c.status)
 			}
 		})
 	}
@@ -172,7 +206,7 @@ func TestScopes(t *testing.T) {
 }
 
 func TestPaths(t *testing.T) {
-	h := &tenant.Tenant{Disabled: []string{"v1", "beta"}, Deprecated: true}
+	h := &tenant.Tenant{Disabled: []string{"v1", "v2026"}, Deprecated: true}
 	for name, c := range map[string]struct {
 		method, path string
 		status       int
@@ -180,10 +214,12 @@ func TestPaths(t *testing.T) {
 	}{
 		"disabled":        {"POST", "/search/v1", 404, ""},
 		"disabled_status": {"GET", "/trigger-invocations/v1/status", 404, ""},
-		"disabled_legacy": {"POST", "/beta/search", 404, ""},
+		"disabled_legacy": {"POST", "/v2026/search", 404, ""},
 		"legacy":          {"POST", "/v2025/search", 200, "true"},
+		"beta_search":     {"POST", "/beta/search", 404, ""},
+		"no_beta_search":  {"POST", "/beta/search/count", 404, ""},
 		"legacy_count":    {"POST", "/v3/search/count", 204, "true"},
-		"legacy_status":   {"GET", "/v2026/trigger-invocations/status", 200, "true"},
+		"legacy_status":   {"GET", "/beta/trigger-invocations/status", 200, "true"},
 		"no_v3_triggers":  {"GET", "/v3/trigger-invocations/status", 404, ""},
 		"no_v2_service":   {"POST", "/search/v2", 404, ""},
 		"no_index_path":   {"POST", "/v3/search/events", 404, ""},

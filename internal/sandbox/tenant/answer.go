@@ -1,6 +1,7 @@
 package tenant
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -36,6 +37,20 @@ func (t *Tenant) refuse(w http.ResponseWriter, status int, detailCode, text stri
 		Messages:   []errorMessage{{"en-US", "DEFAULT", text}},
 		Causes:     []errorMessage{},
 	})
+}
+
+// refuseQuery answers a request that can't be served: 400 where the service would
+// not either, 501 where only the stand-in does not.
+func (t *Tenant) refuseQuery(w http.ResponseWriter, err error) {
+	var u unknown
+	if !errors.As(err, &u) {
+		t.refuse(w, http.StatusBadRequest, badRequest, "The request was syntactically correct but its content is semantically invalid: "+err.Error())
+		return
+	}
+	t.mu.Lock()
+	t.unknown = append(t.unknown, string(u))
+	t.mu.Unlock()
+	t.refuse(w, http.StatusNotImplemented, "501 Not implemented", err.Error())
 }
 
 // writeError writes the short error form of the gateway.

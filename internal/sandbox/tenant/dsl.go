@@ -1,192 +1,339 @@
 package tenant
 
 import (
-	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// clause is a query of the DSL as far as the stand-in knows it: exactly one member is set.
-type clause struct {
-	Bool *struct {
+// dsl reads queries of Elasticsearch's DSL.
+type dsl struct {
+	dates dates
+	depth int
+}
+
+// unsupported are clauses that exist and that the stand-in does not know.
+var unsupported = []string{
+	"fuzzy", "regexp", "nested", "simple_query_string", "multi_match", "match_bool_prefix", "more_like_this", "script", "script_score",
+	"function_score", "dis_max", "boosting", "intervals", "terms_set", "wrapper", "has_child", "has_parent", "parent_id", "distance_feature", "rank_feature",
+}
+
+// clause reads one query: an object with one member, the name of its kind.
+func (p dsl) clause(raw jsontext.Value) (condition, error) {
+	if p.depth++; p.depth > 100 {
+		return nil, fmt.Errorf("queryDsl is too deep")
+	}
+	var one map[string]jsontext.Value
+	if err := json.Unmarshal(raw, &one); err != nil || len(one) != 1 {
+		return nil, fmt.Errorf("queryDsl: %.100s is no query: an object with one member is", raw)
+	}
+	for kind, body := range one {
+		c, err := p.kind(kind, body)
+		if err != nil {
+			return nil, err
+		}
+		return c, nil
+	}
+	return always(true), nil
+}
+
+func (p dsl) kind(kind string, body jsontext.Value) (condition, error) {
+	switch kind {
+	case "bool":
+		return p.boolean(body)
+	case "constant_score":
+		var c struct {
+			Filter jsontext.Value `json:"filter"`
+		}
+		if err := read(kind, body, &c); err != nil {
+			return nil, err
+		}
+		return p.clause(c.Filter)
+	case "match_all":
+		return always(true), nil
+	case "match_none":
+		return always(false), nil
+	case "exists":
+		var c struct {
+			Field string `json:"field"`
+		}
+		err := read(kind, body, &c)
+		return present(c.Field), err
+	case "ids":
+		var c struct {
+			Values []string `json:"values"`
+		}
+		err := read(kind, body, &c)
+		return exactly{"id", c.Values}, err
+	case "query_string":
+		return p.queryString(body)
+	case "range":
+		return p.ranges(body)
+	case "terms":
+		return p.terms(body)
+	case "term", "match", "match_phrase", "match_phrase_prefix", "prefix", "wildcard":
+		return p.single(kind, body)
+	}
+	if slices.Contains(unsupported, kind) {
+		return nil, unknown("the query " + kind)
+	}
+	return nil, fmt.Errorf("queryDsl: unknown query [%s]", kind)
+}
+
+// read decodes the body of a clause.
+func read(kind string, body jsontext.Value, to any) error {
+	if err := json.Unmarshal(body, to); err != nil {
+		return fmt.Errorf("queryDsl: [%s] is malformed: %w", kind, err)
+	}
+	return nil
+}
+
+// list reads a clause or an array of them.
+func (p dsl) list(raw jsontext.Value) (allOf, error) {
+	if raw == nil {
+		return nil, nil
+	}
+	items := []jsontext.Value{raw}
+	if raw.Kind() == '[' {
+		if err := read("bool", raw, &items); err != nil {
+			return nil, err
+		}
+	}
+	var list allOf
+	for _, item := range items {
+		c, err := p.clause(item)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, c)
+	}
+	return list, nil
+}
+
+func (p dsl) boolean(body jsontext.Value) (condition, error) {
+	var b struct {
 		Must    jsontext.Value `json:"must"`
 		Filter  jsontext.Value `json:"filter"`
 		MustNot jsontext.Value `json:"must_not"`
-	} `json:"bool"`
-	Range  map[string]map[string]jsontext.Value `json:"range"`
-	Term   map[string]string                    `json:"term"`
-	Terms  map[string][]string                  `json:"terms"`
-	Exists *struct {
-		Field string `json:"field"`
-	} `json:"exists"`
-	MatchAll    jsontext.Value `json:"match_all"`
-	QueryString *struct {
-		Query string `json:"query"`
-	} `json:"query_string"`
+		Should  jsontext.Value `json:"should"`
+		Least   jsontext.Value `json:"minimum_should_match"`
+		Boost   jsontext.Value `json:"boost"`
+	}
+	if err := json.Unmarshal(body, &b, json.RejectUnknownMembers(true)); err != nil {
+		return nil, fmt.Errorf("queryDsl: [bool] is malformed: %w", err)
+	}
+	var lists [4]allOf
+	for i, raw := range []jsontext.Value{b.Must, b.Filter, b.MustNot, b.Should} {
+		var err error
+		if lists[i], err = p.list(raw); err != nil {
+			return nil, err
+		}
+	}
+	c := slices.Concat(lists[0], lists[1])
+	for _, no := range lists[2] {
+		c = append(c, not{no})
+	}
+	least := 0
+	if len(lists[0])+len(lists[1]) == 0 && len(lists[3]) > 0 {
+		least = 1
+	}
+	if b.Least != nil {
+		n, err := strconv.Atoi(strings.Trim(string(b.Least), `"`))
+		if err != nil {
+			return nil, unknown("minimum_should_match " + string(b.Least))
+		}
+		if least = n; n < 0 {
+			least = max(0, len(lists[3])+n)
+		}
+	}
+	if least > 0 {
+		c = append(c, atLeast{least, lists[3]})
+	}
+	return c, nil
 }
 
-// addDSL adds a clause of the DSL, or a list of them; negate asks for the opposite.
-func (q *query) addDSL(raw jsontext.Value, negate bool) error {
-	if raw.Kind() == '[' {
-		var list []jsontext.Value
-		if err := json.Unmarshal(raw, &list); err != nil {
-			return fmt.Errorf("queryDsl can't be read: %w", err)
-		}
-		for _, item := range list {
-			if err := q.addDSL(item, negate); err != nil {
-				return err
-			}
-		}
-		return nil
+func (p dsl) queryString(body jsontext.Value) (condition, error) {
+	var c struct {
+		Query        string   `json:"query"`
+		DefaultField string   `json:"default_field"`
+		Fields       []string `json:"fields"`
+		Operator     string   `json:"default_operator"`
+		TimeZone     string   `json:"time_zone"`
 	}
-	var c clause
-	if err := json.Unmarshal(raw, &c, json.RejectUnknownMembers(true)); err != nil {
-		return fmt.Errorf("this stand-in does not know the clause: %w", err)
+	if err := read("query_string", body, &c); err != nil {
+		return nil, err
 	}
-	switch {
-	case c.Bool != nil && !negate:
-		for _, part := range []struct {
-			raw    jsontext.Value
-			negate bool
-		}{{c.Bool.Must, false}, {c.Bool.Filter, false}, {c.Bool.MustNot, true}} {
-			if part.raw == nil {
+	if strings.EqualFold(c.Operator, "AND") {
+		return nil, unknown("default_operator AND")
+	}
+	q := lucene{text: c.Query, fields: c.Fields, dates: p.dates}
+	if c.DefaultField != "" && c.DefaultField != "*" {
+		q.fields = []string{c.DefaultField}
+	}
+	var err error
+	if q.dates.zone, err = zoneOf(c.TimeZone); err != nil {
+		return nil, err
+	}
+	return q.parse()
+}
+
+// zoneOf reads a time zone: a name or an offset. None is UTC.
+func zoneOf(text string) (*time.Location, error) {
+	if text == "" {
+		return time.UTC, nil
+	}
+	if at, err := time.Parse("-07:00", text); err == nil {
+		return at.Location(), nil
+	}
+	zone, err := time.LoadLocation(text)
+	if err != nil {
+		return nil, fmt.Errorf("%q is no time zone", text)
+	}
+	return zone, nil
+}
+
+// scalar is the text of a JSON text, number or boolean.
+func scalar(v jsontext.Value) (string, error) {
+	switch v.Kind() {
+	case '"':
+		return textOf(v), nil
+	case '0', 't', 'f':
+		return string(v), nil
+	}
+	return "", fmt.Errorf("queryDsl: %s is no value", v)
+}
+
+func (p dsl) ranges(body jsontext.Value) (condition, error) {
+	var fields map[string]map[string]jsontext.Value
+	if err := read("range", body, &fields); err != nil {
+		return nil, err
+	}
+	var c allOf
+	for field, ends := range fields {
+		r, d := valueRange{field: field}, p.dates
+		for op, value := range ends {
+			if op == "format" || op == "relation" || op == "boost" {
 				continue
 			}
-			if err := q.addDSL(part.raw, part.negate); err != nil {
-				return err
-			}
-		}
-		return nil
-	case c.Range != nil && !negate:
-		return q.addRange(c.Range)
-	case c.Exists != nil && c.Exists.Field == "created":
-		q.exists(negate)
-		return nil
-	case c.Term != nil:
-		for field, value := range c.Term {
-			q.terms = append(q.terms, terms{field, []string{value}, negate})
-		}
-		return nil
-	case c.Terms != nil:
-		for field, values := range c.Terms {
-			q.terms = append(q.terms, terms{field, values, negate})
-		}
-		return nil
-	case c.MatchAll != nil && !negate:
-		return nil
-	case c.QueryString != nil && !negate:
-		return q.addText(c.QueryString.Query)
-	default:
-		return fmt.Errorf("this stand-in does not know the clause %s", raw)
-	}
-}
-
-// addRange adds a range clause.
-func (q *query) addRange(fields map[string]map[string]jsontext.Value) error {
-	for field, ends := range fields {
-		if field != "created" {
-			return fmt.Errorf("this stand-in knows ranges of created, not of %q", field)
-		}
-		for op, value := range ends {
-			text := string(value)
-			if value.Kind() == '"' {
-				text = textOf(value)
-			}
-			var err error
-			switch op {
-			case "gt", "gte":
-				err = q.window.above(text, op == "gte")
-			case "lt", "lte":
-				err = q.window.below(text, op == "lte")
+			text, err := scalar(value)
+			switch {
+			case err != nil:
+				return nil, err
+			case op == "time_zone":
+				if d.zone, err = zoneOf(text); err != nil {
+					return nil, err
+				}
+			case op == "gt", op == "gte", op == "from":
+				r.lower, r.lowerInclusive = &text, op != "gt"
+			case op == "lt", op == "lte", op == "to":
+				r.upper, r.upperInclusive = &text, op != "lt"
 			default:
-				err = fmt.Errorf("this stand-in does not know %q in a range", op)
+				return nil, fmt.Errorf("queryDsl: [range] query does not support [%s]", op)
 			}
+		}
+		one, err := r.condition(d)
+		if err != nil {
+			return nil, err
+		}
+		c = append(c, one)
+	}
+	return c, nil
+}
+
+func (p dsl) terms(body jsontext.Value) (condition, error) {
+	var fields map[string]jsontext.Value
+	if err := read("terms", body, &fields); err != nil {
+		return nil, err
+	}
+	delete(fields, "boost")
+	var c allOf
+	for field, raw := range fields {
+		var values []jsontext.Value
+		if err := read("terms", raw, &values); err != nil {
+			return nil, err
+		}
+		in := exactly{field: field}
+		for _, v := range values {
+			text, err := scalar(v)
 			if err != nil {
-				return err
+				return nil, err
+			}
+			in.values = append(in.values, text)
+		}
+		c = append(c, in)
+	}
+	return c, nil
+}
+
+// single reads the queries of one field and one value, plain or in an object.
+func (p dsl) single(kind string, body jsontext.Value) (condition, error) {
+	var fields map[string]jsontext.Value
+	if err := read(kind, body, &fields); err != nil {
+		return nil, err
+	}
+	var c allOf
+	for field, raw := range fields {
+		operator := ""
+		if raw.Kind() == '{' {
+			var o struct {
+				Value    jsontext.Value `json:"value"`
+				Query    jsontext.Value `json:"query"`
+				Wildcard jsontext.Value `json:"wildcard"`
+				Operator string         `json:"operator"`
+			}
+			if err := read(kind, raw, &o); err != nil {
+				return nil, err
+			}
+			operator = o.Operator
+			if raw = o.Value; raw == nil {
+				raw = o.Query
+			}
+			if raw == nil {
+				raw = o.Wildcard
 			}
 		}
+		text, err := scalar(raw)
+		if err != nil {
+			return nil, err
+		}
+		c = append(c, p.test(kind, field, text, operator))
 	}
-	return nil
+	return c, nil
 }
 
-// addText adds a query in the query-string language: "*", field:value,
-// created:[from TO to] with [] inclusive and {} exclusive, joined by AND.
-func (q *query) addText(text string) error {
-	for part := range strings.SplitSeq(text, " AND ") {
-		part = strings.TrimSpace(part)
-		if part == "*" || part == "" {
-			continue
-		}
-		field, value, found := strings.Cut(part, ":")
-		if !found {
-			return fmt.Errorf("this stand-in does not know the query %q", part)
-		}
-		if field == "created" {
-			if err := q.addTextRange(value); err != nil {
-				return err
-			}
-			continue
-		}
-		value, err := unescape(value)
-		if err != nil {
-			return err
-		}
-		q.terms = append(q.terms, terms{field, []string{value}, false})
+func (p dsl) test(kind, field, text, operator string) condition {
+	switch kind {
+	case "prefix":
+		return pattern{field, func(v string) bool { return strings.HasPrefix(v, text) }}
+	case "wildcard":
+		return pattern{field, wildcard(globOf(text), true)}
+	case "match_phrase", "match_phrase_prefix":
+		return pattern{field, func(v string) bool {
+			phrase := words(text)
+			return len(phrase) > 0 && hasPhrase(v, phrase, kind == "match_phrase_prefix")
+		}}
+	case "match":
+		return pattern{field, func(v string) bool { return hasWords(v, words(text), !strings.EqualFold(operator, "and")) }}
 	}
-	return nil
+	return exactly{field, []string{text}}
 }
 
-// addTextRange adds created:[from TO to].
-func (q *query) addTextRange(text string) error {
-	if len(text) < 2 || !strings.ContainsAny(text[:1], "[{") || !strings.ContainsAny(text[len(text)-1:], "]}") {
-		return fmt.Errorf("%q is no range", text)
-	}
-	from, to, found := strings.Cut(text[1:len(text)-1], " TO ")
-	if !found {
-		return fmt.Errorf("%q is no range", text)
-	}
-	q.window.ranged = true
-	if from = strings.TrimSpace(from); from != "*" {
-		value, err := unescape(from)
-		if err != nil {
-			return err
-		}
-		if err := q.window.above(value, text[0] == '['); err != nil {
-			return err
-		}
-	}
-	if to = strings.TrimSpace(to); to != "*" {
-		value, err := unescape(to)
-		if err != nil {
-			return err
-		}
-		return q.window.below(value, text[len(text)-1] == ']')
-	}
-	return nil
+// globOf keeps path.Match from finding classes of characters in a pattern.
+func globOf(text string) string {
+	return strings.NewReplacer("[", `\[`, "]", `\]`).Replace(text)
 }
 
-// unescape reads a value of the query-string language: quoted, or with a
-// backslash before each character that means something there.
-func unescape(text string) (string, error) {
-	if len(text) >= 2 && text[0] == '"' && text[len(text)-1] == '"' {
-		return text[1 : len(text)-1], nil
+// hasWords says whether a text has all of the words, or one of them.
+func hasWords(text string, want []string, one bool) bool {
+	have := words(text)
+	in := func(w string) bool { return slices.Contains(have, w) }
+	if one {
+		return slices.ContainsFunc(want, in)
 	}
-	var b strings.Builder
-	for i := 0; i < len(text); i++ {
-		switch c := text[i]; {
-		case c == '\\' && i+1 < len(text):
-			i++
-			b.WriteByte(text[i])
-		case c == '\\':
-			return "", errors.New("the query ends with a backslash")
-		case strings.ContainsRune(`-.:+!(){}[]^"~*?/`, rune(c)):
-			return "", fmt.Errorf("%q in %q must be escaped with a backslash", c, text)
-		default:
-			b.WriteByte(c)
-		}
-	}
-	return b.String(), nil
+	return len(want) > 0 && !slices.ContainsFunc(want, func(w string) bool { return !in(w) })
 }

@@ -61,11 +61,7 @@ func (t *Tenant) Invocations() []synth.Invocation {
 }
 
 // serveStatus lists the invocations.
-func (t *Tenant) serveStatus(w http.ResponseWriter, r *http.Request, family string) {
-	if (family == "v2024" || family == "v2025") && r.Header.Get("X-SailPoint-Experimental") != "true" {
-		t.refuse(w, http.StatusBadRequest, badRequest, "This resource is experimental: send the header X-SailPoint-Experimental: true.")
-		return
-	}
+func (t *Tenant) serveStatus(w http.ResponseWriter, r *http.Request) {
 	values := r.URL.Query()
 	p, err := parsePage(values, maxStatusLimit)
 	var list []invocation
@@ -73,7 +69,7 @@ func (t *Tenant) serveStatus(w http.ResponseWriter, r *http.Request, family stri
 		list, err = t.selectInvocations(values.Get("filters"), values.Get("sorters"))
 	}
 	if err != nil {
-		t.refuse(w, http.StatusBadRequest, badRequest, "The request was syntactically correct but its content is semantically invalid: "+err.Error())
+		t.refuseQuery(w, err)
 		return
 	}
 	p = t.capped(p)

@@ -115,8 +115,20 @@ func TestStatusRefuses(t *testing.T) {
 	}
 }
 
-func TestStatusIsExperimentalInTwoFamilies(t *testing.T) {
+func TestStatusNeedsNoHeader(t *testing.T) {
 	h := &tenant.Tenant{}
+	for _, path := range []string{statusPath, "/beta/trigger-invocations/status", "/v2024/trigger-invocations/status", "/v2025/trigger-invocations/status", "/v2026/trigger-invocations/status"} {
+		for _, header := range []string{"", "true"} {
+			got := do(t, h, http.MethodGet, path, login(t, h, "id"), "", "X-SailPoint-Experimental", header)
+			if got.Status != http.StatusOK || got.Body != "[]" {
+				t.Errorf("%s with header %q: %d %s, want an empty list", path, header, got.Status, got.Body)
+			}
+		}
+	}
+}
+
+func TestStatusWasExperimentalInTwoFamilies(t *testing.T) {
+	h := &tenant.Tenant{Experimental: true}
 	for family, without := range map[string]int{"beta": 200, "v2024": 400, "v2025": 400, "v2026": 200} {
 		path := "/" + family + "/trigger-invocations/status"
 		if got := do(t, h, http.MethodGet, path, login(t, h, "id"), ""); got.Status != without {

@@ -1,17 +1,18 @@
 package tenant
 
 import (
-	"cmp"
 	"iter"
-	"sort"
+	"slices"
 )
 
 // hit is an event in a result that has to be sorted.
 type hit struct {
-	list    list
-	index   int
-	created int64
-	id      string
+	list     list
+	index    int
+	created  int64
+	id       string
+	document *document // if a sort field is in it
+	keys     []sortKey
 }
 
 // sorted is the slow way, for any order: it gathers all that the query finds.
@@ -19,17 +20,21 @@ func (t *Tenant) sorted(q query, now int64, shuffle int, m *merger) iter.Seq2[li
 	var hits []hit
 	for l, i := m.next(); l != nil; l, i = m.next() {
 		if l.visible(i) <= now && q.match(l, i) {
-			hits = append(hits, hit{l, i, l.created(i), l.id(i)})
+			hits = append(hits, q.hit(l, i))
 		}
 	}
 	if shuffle > 0 {
 		turn := shuffle % max(1, len(hits))
 		hits = append(hits[turn:len(hits):len(hits)], hits[:turn]...)
 	}
-	sort.SliceStable(hits, func(a, b int) bool { return q.compare(hits[a], hits[b]) < 0 })
+	slices.SortStableFunc(hits, func(a, b hit) int { return q.compare(a.keys, b.keys) })
+	var after []sortKey
+	for i, value := range q.after {
+		after = append(after, q.sort[i].named(value))
+	}
 	return func(yield func(list, int) bool) {
 		for _, h := range hits {
-			if len(q.after) > 0 && q.behind(h) <= 0 {
+			if len(after) > 0 && q.compare(h.keys, after) <= 0 {
 				continue
 			}
 			if !yield(h.list, h.index) {
@@ -39,50 +44,22 @@ func (t *Tenant) sorted(q query, now int64, shuffle int, m *merger) iter.Seq2[li
 	}
 }
 
-// compare orders two hits; missing values are last in either direction.
-func (q query) compare(a, b hit) int {
-	for _, f := range q.sort {
-		var order int
-		missing := 0
-		if f.name == "created" {
-			order = cmp.Compare(a.created, b.created)
-			if a.created == undated || b.created == undated {
-				missing = order
-			}
-		} else {
-			order = compareIDs(a.id, b.id)
-			if a.id == "" || b.id == "" {
-				missing = order
-			}
-		}
-		if missing != 0 {
-			return missing
-		}
-		if order != 0 && f.down {
-			return -order
-		}
-		if order != 0 {
-			return order
-		}
+func (q query) hit(l list, i int) hit {
+	h := hit{list: l, index: i, created: l.created(i), id: l.id(i)}
+	if slices.ContainsFunc(q.sort, func(f sortField) bool { return f.name != "created" && f.name != "id" }) {
+		h.document = &document{raw: l.appendRaw(nil, i)}
 	}
-	return 0
+	for _, f := range q.sort {
+		h.keys = append(h.keys, f.key(h))
+	}
+	h.document = nil
+	return h
 }
 
-// behind says whether a hit is behind (above 0) the row that searchAfter names.
-func (q query) behind(h hit) int {
+// compare orders two rows by their keys.
+func (q query) compare(a, b []sortKey) int {
 	for i, f := range q.sort {
-		var order int
-		var missing bool
-		if f.name == "created" {
-			created, _ := parseTime(q.after[i]) // was checked when the query was read
-			order, missing = cmp.Compare(h.created, created), h.created == undated
-		} else {
-			order, missing = compareAfter(h.id, q.after[i]), h.id == ""
-		}
-		if order != 0 && f.down && !missing {
-			return -order
-		}
-		if order != 0 {
+		if order := f.compare(a[i], b[i]); order != 0 {
 			return order
 		}
 	}

@@ -26,7 +26,13 @@ type page struct {
 
 // parsePage reads the query parameters that every list has.
 func parsePage(values url.Values, maxLimit int) (page, error) {
-	p := page{limit: min(defaultLimit, maxLimit), count: values.Get("count") == "true"}
+	p := page{limit: min(defaultLimit, maxLimit)}
+	if text := values.Get("count"); text != "" {
+		var err error
+		if p.count, err = strconv.ParseBool(text); err != nil {
+			return page{}, fmt.Errorf("count %q is neither true nor false", text)
+		}
+	}
 	for _, number := range []struct {
 		name string
 		to   *int
@@ -51,7 +57,7 @@ func parsePage(values url.Values, maxLimit int) (page, error) {
 func (t *Tenant) readQuery(w http.ResponseWriter, r *http.Request) (query, page, bool) {
 	q, p, err := t.parseSearch(w, r)
 	if err != nil {
-		t.refuse(w, http.StatusBadRequest, badRequest, "The request was syntactically correct but its content is semantically invalid: "+err.Error())
+		t.refuseQuery(w, err)
 		return query{}, page{}, false
 	}
 	return q, p, true
@@ -66,7 +72,7 @@ func (t *Tenant) parseSearch(w http.ResponseWriter, r *http.Request) (query, pag
 	if err != nil {
 		return query{}, page{}, err
 	}
-	q, err := parseQuery(raw)
+	q, err := parseQuery(raw, t.now())
 	if err != nil {
 		return query{}, page{}, err
 	}
@@ -128,6 +134,9 @@ func (t *Tenant) search(dst []byte, q query, p page) []byte {
 	t.data.mu.Lock()
 	defer t.data.mu.Unlock()
 	dst = append(dst, '[')
+	if q.none {
+		return append(dst, ']')
+	}
 	for l, i := range t.results(q, now, shuffle) {
 		if p.offset > 0 {
 			p.offset--
@@ -140,7 +149,11 @@ func (t *Tenant) search(dst []byte, q query, p page) []byte {
 		if len(dst) > 1 {
 			dst = append(dst, ',')
 		}
-		dst = l.appendRaw(dst, i)
+		if q.show == nil {
+			dst = l.appendRaw(dst, i)
+		} else {
+			dst = q.show.appendShown(dst, l.appendRaw(nil, i))
+		}
 	}
 	return append(dst, ']')
 }
@@ -153,10 +166,13 @@ func (t *Tenant) count(q query) int {
 	lists := t.lists()
 	begin, end := q.window.places(lists)
 	n := 0
+	if q.none {
+		return 0
+	}
 	for i, l := range lists {
 		switch {
 		case begin[i] >= end[i]:
-		case len(q.terms) == 0 && t.allVisible(l, end[i], now):
+		case len(q.where) == 0 && t.allVisible(l, end[i], now):
 			n += end[i] - begin[i]
 		default:
 			for at := begin[i]; at < end[i]; at++ {

@@ -99,7 +99,7 @@ func TestSearch(t *testing.T) {
 		"beyond":        {"?offset=9&limit=9991", `{"indices":["events"]}`, []string{}},
 		"unknown_field": {"", `{"indices":["events"],"limit":1,"aggregationType":"DSL"}`, []string{"a", "b", "c", "", "n"}},
 	} {
-		for _, path := range []string{"/search/v1", "/v3/search", "/v2024/search", "/v2025/search", "/v2026/search", "/beta/search"} {
+		for _, path := range []string{"/search/v1", "/v3/search", "/v2024/search", "/v2025/search", "/v2026/search"} {
 			t.Run(name+path, func(t *testing.T) {
 				h := small()
 				got := do(t, h, http.MethodPost, path+c.params, login(t, h, "id"), c.body)
@@ -124,37 +124,73 @@ func TestSearch(t *testing.T) {
 
 func TestSearchRefuses(t *testing.T) {
 	for name, c := range map[string]struct{ params, body, text string }{
-		"other_index":         {"", `{"indices":["identities"]}`, "indices"},
-		"no_index":            {"", `{}`, "indices"},
-		"no_json":             {"", `{"indices":`, "body"},
-		"window":              {"?offset=9990&limit=11", `{"indices":["events"]}`, "searchAfter"},
-		"limit":               {"?limit=10001", `{"indices":["events"]}`, "limit"},
-		"negative_offset":     {"?offset=-1", `{"indices":["events"]}`, "offset"},
-		"limit_no_number":     {"?limit=all", `{"indices":["events"]}`, "limit"},
-		"after_with_offset":   {"?offset=1&limit=1", `{"indices":["events"],"sort":["id"],"searchAfter":["a"]}`, "combined"},
-		"after_too_few":       {"", `{"indices":["events"],"sort":["created","id"],"searchAfter":["2026-09-01T10:00:01.000Z"]}`, "1 values for 2"},
-		"after_without_sort":  {"", `{"indices":["events"],"searchAfter":["a"]}`, "1 values for 0"},
-		"after_number":        {"", `{"indices":["events"],"sort":["created"],"searchAfter":[1788256800000]}`, "body"},
-		"after_no_time":       {"", `{"indices":["events"],"sort":["created"],"searchAfter":["yesterday"]}`, "no time"},
-		"sort_field":          {"", `{"indices":["events"],"sort":["synced"]}`, "synced"},
-		"query_type":          {"", `{"indices":["events"],"queryType":"TEXT"}`, "TEXT"},
-		"dsl_without_dsl":     {"", `{"indices":["events"],"queryType":"DSL"}`, "queryDsl"},
-		"dsl_unknown_clause":  {"", `{"indices":["events"],"queryType":"DSL","queryDsl":{"fuzzy":{"id":"a"}}}`, "fuzzy"},
-		"dsl_other_range":     {"", `{"indices":["events"],"queryType":"DSL","queryDsl":{"range":{"synced":{"gt":"2026-09-01T10:00:01Z"}}}}`, "synced"},
-		"dsl_should":          {"", `{"indices":["events"],"queryType":"DSL","queryDsl":{"bool":{"should":[]}}}`, "should"},
-		"dsl_not_range":       {"", `{"indices":["events"],"queryType":"DSL","queryDsl":{"bool":{"must_not":[{"range":{"created":{"gt":"2026-09-01T10:00:01Z"}}}]}}}`, "range"},
-		"range_no_time":       {"", `{"indices":["events"],"filters":{"created":{"type":"RANGE","range":{"lower":{"value":"now-1d"}}}}}`, "no time"},
-		"filter_other_range":  {"", `{"indices":["events"],"filters":{"synced":{"type":"RANGE"}}}`, "synced"},
-		"text_not_escaped":    {"", `{"indices":["events"],"query":{"query":"created:[2026-09-01 TO *]"}}`, "escaped"},
-		"text_unknown":        {"", `{"indices":["events"],"query":{"query":"Ada"}}`, "Ada"},
-		"text_no_range":       {"", `{"indices":["events"],"query":{"query":"created:now"}}`, "no range"},
-		"text_half_a_range":   {"", `{"indices":["events"],"query":{"query":"created:[a]"}}`, "no range"},
-		"query_result_filter": {"", `{"indices":["events"],"queryResultFilter":{"includes":["id"]}}`, "queryResultFilter"},
+		"unknown_index":      {"", `{"indices":["accounts"]}`, "indices"},
+		"no_json":            {"", `{"indices":`, "body"},
+		"window":             {"?offset=9990&limit=11", `{"indices":["events"]}`, "searchAfter"},
+		"limit":              {"?limit=10001", `{"indices":["events"]}`, "limit"},
+		"negative_offset":    {"?offset=-1", `{"indices":["events"]}`, "offset"},
+		"limit_no_number":    {"?limit=all", `{"indices":["events"]}`, "limit"},
+		"count_no_boolean":   {"?count=yes", `{"indices":["events"]}`, "count"},
+		"after_with_offset":  {"?offset=1&limit=1", `{"indices":["events"],"sort":["id"],"searchAfter":["a"]}`, "combined"},
+		"after_too_few":      {"", `{"indices":["events"],"sort":["created","id"],"searchAfter":["2026-09-01T10:00:01.000Z"]}`, "1 values for 2"},
+		"after_without_sort": {"", `{"indices":["events"],"searchAfter":["a"]}`, "1 values for 0"},
+		"after_number":       {"", `{"indices":["events"],"sort":["created"],"searchAfter":[1788256800000]}`, "body"},
+		"after_no_time":      {"", `{"indices":["events"],"sort":["created"],"searchAfter":["yesterday"]}`, "no time"},
+		"sort_field":         {"", `{"indices":["events"],"sort":["datetime"]}`, "datetime"},
+		"sort_nothing":       {"", `{"indices":["events"],"sort":["-"]}`, "names no field"},
+		"query_type":         {"", `{"indices":["events"],"queryType":"SQL"}`, "SQL"},
+		"text_without_terms": {"", `{"indices":["events"],"queryType":"TEXT"}`, "textQuery"},
+		"typeahead_without":  {"", `{"indices":["events"],"queryType":"TYPEAHEAD"}`, "typeAheadQuery"},
+		"dsl_without_dsl":    {"", `{"indices":["events"],"queryType":"DSL"}`, "queryDsl"},
+		"dsl_unknown_clause": {"", `{"indices":["events"],"queryType":"DSL","queryDsl":{"like":{"id":"a"}}}`, "like"},
+		"dsl_two_clauses":    {"", `{"indices":["events"],"queryType":"DSL","queryDsl":{"match_all":{},"term":{"id":"a"}}}`, "one member"},
+		"dsl_range_op":       {"", `{"indices":["events"],"queryType":"DSL","queryDsl":{"range":{"created":{"after":"2026-09-01"}}}}`, "after"},
+		"dsl_bool_member":    {"", `{"indices":["events"],"queryType":"DSL","queryDsl":{"bool":{"musst":[]}}}`, "musst"},
+		"range_no_time":      {"", `{"indices":["events"],"filters":{"created":{"type":"RANGE","range":{"lower":{"value":"yesterday"}}}}}`, "no time"},
+		"range_bad_math":     {"", `{"indices":["events"],"filters":{"created":{"type":"RANGE","range":{"lower":{"value":"now-1q"}}}}}`, "date math"},
+		"filter_type":        {"", `{"indices":["events"],"filters":{"synced":{"type":"LIKE"}}}`, "LIKE"},
+		"time_zone":          {"", `{"indices":["events"],"query":{"query":"*","timeZone":"Mars/Base"}}`, "time zone"},
+		"text_colon":         {"", `{"indices":["events"],"query":{"query":"created:2026-09-01T10:00:00Z"}}`, "escaped"},
+		"text_half_a_range":  {"", `{"indices":["events"],"query":{"query":"created:[now-1d TO now"}}`, "half a range"},
+		"text_no_range":      {"", `{"indices":["events"],"query":{"query":"created:[now]"}}`, "no range"},
+		"text_open_quote":    {"", `{"indices":["events"],"query":{"query":"type:\"AUTH"}}`, "quote"},
+		"text_open_group":    {"", `{"indices":["events"],"query":{"query":"(type:AUTH OR id:a"}}`, "parenthesis"},
+		"text_closed_group":  {"", `{"indices":["events"],"query":{"query":"type:AUTH) id:a"}}`, "parse"},
+		"text_no_term":       {"", `{"indices":["events"],"query":{"query":"type:AUTH AND"}}`, "missing"},
+		"text_too_deep":      {"", `{"indices":["events"],"query":{"query":"` + strings.Repeat("(", 200) + `"}}`, "deep"},
+		"text_no_comparison": {"", `{"indices":["events"],"query":{"query":"created:>="}}`, "no value"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := small()
 			got := do(t, h, http.MethodPost, "/search/v1"+c.params, login(t, h, "id"), c.body)
 			wantError(t, got, http.StatusBadRequest, "400.1 Bad request content", c.text)
+			if u := h.Unknown(); len(u) != 0 {
+				t.Errorf("unknown: %q", u)
+			}
+		})
+	}
+}
+
+// What the service may know and the stand-in does not is not refused as wrong.
+func TestUnknown(t *testing.T) {
+	for name, c := range map[string]struct{ method, path, body, text string }{
+		"regexp":        {"POST", "/search/v1", `{"query":{"query":"name:/Jo.*/"}}`, "regular"},
+		"fuzzy":         {"POST", "/search/v1", `{"query":{"query":"name:Jo~2"}}`, "fuzzy"},
+		"nested":        {"POST", "/search/v1", `{"query":{"query":"@access(name:x)"}}`, "nested"},
+		"inner_hit":     {"POST", "/v3/search", `{"query":{"query":"*","innerHit":{"type":"access","query":"*"}}}`, "innerHit"},
+		"dsl_fuzzy":     {"POST", "/search/v1", `{"queryType":"DSL","queryDsl":{"fuzzy":{"id":"a"}}}`, "fuzzy"},
+		"aggregate":     {"POST", "/search/v1/aggregate", `{}`, "aggregate"},
+		"subscriptions": {"GET", "/trigger-subscriptions/v1", ``, "trigger-subscriptions"},
+		"test":          {"POST", "/beta/trigger-invocations/test", `{}`, "test"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := small()
+			h.Scopes = []string{"sp:scopes:all"}
+			got := do(t, h, c.method, c.path, login(t, h, "id"), c.body)
+			wantError(t, got, http.StatusNotImplemented, "501 Not implemented", c.text)
+			if u := h.Unknown(); len(u) != 1 || !strings.Contains(u[0], c.text) {
+				t.Errorf("unknown: %q", u)
+			}
 		})
 	}
 }

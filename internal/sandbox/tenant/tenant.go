@@ -19,6 +19,9 @@ const (
 	ScopeSearch = "sp:search:read"
 	ScopeStatus = "sp:trigger-service-invocation-status:read"
 	scopeAll    = "sp:scopes:all"
+
+	scopeManage        = "sp:trigger-service-invocation-status:manage"
+	scopeSubscriptions = "sp:trigger-service-subscriptions:read"
 )
 
 // Tenant is the stand-in. The zero value has no data, accepts any client id with
@@ -43,6 +46,10 @@ type Tenant struct {
 	Disabled []string
 	// Deprecated marks the answers of the legacy families with X-Deprecated: true.
 	Deprecated bool
+	// Experimental demands the header X-SailPoint-Experimental of the invocations
+	// in v2024 and v2025, as the service did until March 2026. Today's documents know
+	// no such header, and with or without it is right.
+	Experimental bool
 	// RefuseIDSort answers 400 to a search that is sorted by id.
 	RefuseIDSort bool
 	// UnstableTies makes events of the same created time change places from one
@@ -72,6 +79,7 @@ type Tenant struct {
 	peak       int
 	requests   map[string]int
 	violations []string
+	unknown    []string
 	answers    int // error answers and searches, to tell one from another
 
 	data data
@@ -89,85 +97,6 @@ func (t *Tenant) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	t.Faults.Wrap(http.HandlerFunc(t.route)).ServeHTTP(w, r)
-}
-
-// route finds the endpoint.
-func (t *Tenant) route(w http.ResponseWriter, r *http.Request) {
-	switch r.URL.Path {
-	case "/oauth/token":
-		t.serveToken(w, r)
-		return
-	case "/oauth/info":
-		t.serveInfo(w, r)
-		return
-	}
-	e, ok := endpointOf(r.URL.Path)
-	if !ok || slices.Contains(t.Disabled, e.family) {
-		t.refuse(w, http.StatusNotFound, "404 Not found", "The server did not find a current representation for the target resource.")
-		return
-	}
-	if r.Method != e.method {
-		w.Header().Set("Allow", e.method)
-		t.refuse(w, http.StatusMethodNotAllowed, "405 Method not allowed", "Use "+e.method+" for this resource.")
-		return
-	}
-	if !t.authorize(w, r, e.scope) {
-		return
-	}
-	if t.Deprecated && e.family != current {
-		w.Header().Set("X-Deprecated", "true")
-	}
-	switch e.resource {
-	case resourceSearch:
-		t.serveSearch(w, r)
-	case resourceCount:
-		t.serveCount(w, r)
-	case resourceStatus:
-		t.serveStatus(w, r, e.family)
-	}
-}
-
-// current is the family of the per-service paths.
-const current = "v1"
-
-type resource int
-
-const (
-	resourceSearch resource = iota
-	resourceCount
-	resourceStatus
-)
-
-type endpoint struct {
-	family   string
-	resource resource
-	method   string
-	scope    string
-}
-
-// endpointOf reads a path of the API.
-func endpointOf(path string) (endpoint, bool) {
-	family, rest, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
-	if family == "search" || family == "trigger-invocations" {
-		service := family
-		family, rest, _ = strings.Cut(rest, "/")
-		if family != current {
-			return endpoint{}, false
-		}
-		rest = strings.TrimSuffix(service+"/"+rest, "/")
-	} else if !slices.Contains([]string{"v3", "v2024", "v2025", "v2026", "beta"}, family) {
-		return endpoint{}, false
-	}
-	switch {
-	case rest == "search":
-		return endpoint{family, resourceSearch, http.MethodPost, ScopeSearch}, true
-	case rest == "search/count":
-		return endpoint{family, resourceCount, http.MethodPost, ScopeSearch}, true
-	case rest == "trigger-invocations/status" && family != "v3":
-		return endpoint{family, resourceStatus, http.MethodGet, ScopeStatus}, true
-	default:
-		return endpoint{}, false
-	}
 }
 
 // note counts a request and looks for secrets in its URL.
@@ -208,6 +137,14 @@ func (t *Tenant) Violations() []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return slices.Clone(t.violations)
+}
+
+// Unknown returns what clients asked that the service may know and the stand-in
+// does not. It answered 501.
+func (t *Tenant) Unknown() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.unknown)
 }
 
 func (t *Tenant) name() string { return cmp.Or(t.Name, "synthetic") }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -22,34 +23,52 @@ type token struct {
 	revoked  bool
 }
 
-// serveToken is the client credentials grant.
+// serveToken is the client credentials grant. The service takes it as a form of
+// either kind, with the client's name and secret in it or in HTTP Basic, and even in the URL,
+// which Violations lists.
 func (t *Tenant) serveToken(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
 		writeOAuthError(w, http.StatusMethodNotAllowed, "method_not_allowed", "Request method '"+r.Method+"' not supported")
 		return
 	}
-	if leaks(r.URL, t.ClientSecret) || r.URL.Query().Has("grant_type") {
-		writeOAuthError(w, http.StatusBadRequest, "invalid_request", "Credentials belong into the body, not into the URL")
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	switch {
+	case err == nil && kind == "application/x-www-form-urlencoded":
+		err = r.ParseForm()
+	case err == nil && kind == "multipart/form-data":
+		err = r.ParseMultipartForm(maxBody)
+	case r.URL.Query().Has("grant_type"): // all of it in the URL, see Violations
+		err = r.ParseForm()
+	default:
+		writeOAuthError(w, http.StatusBadRequest, "invalid_request", "The body must be application/x-www-form-urlencoded or multipart/form-data")
 		return
 	}
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/x-www-form-urlencoded" {
-		writeOAuthError(w, http.StatusBadRequest, "invalid_request", "The body must be application/x-www-form-urlencoded")
-		return
-	}
-	if err := r.ParseForm(); err != nil {
+	if err != nil {
 		writeOAuthError(w, http.StatusBadRequest, "invalid_request", "The body can't be read")
 		return
 	}
-	if grant := r.PostForm.Get("grant_type"); grant != "client_credentials" {
+	if grant := r.Form.Get("grant_type"); grant != "client_credentials" {
 		writeOAuthError(w, http.StatusBadRequest, "unsupported_grant_type", "Unsupported grant type: "+grant)
 		return
 	}
-	id, secret := r.PostForm.Get("client_id"), r.PostForm.Get("client_secret")
+	id, secret, basic := r.BasicAuth()
+	if basic { // RFC 6749 has both encoded
+		id, secret = decoded(id), decoded(secret)
+	} else {
+		id, secret = r.Form.Get("client_id"), r.Form.Get("client_secret")
+	}
 	if id == "" || secret == "" || id != cmp.Or(t.ClientID, id) || secret != cmp.Or(t.ClientSecret, secret) {
 		writeOAuthError(w, http.StatusUnauthorized, "invalid_client", "Bad client credentials")
 		return
 	}
 	t.grant(w, id)
+}
+
+func decoded(text string) string {
+	if plain, err := url.QueryUnescape(text); err == nil {
+		return plain
+	}
+	return text
 }
 
 // grant issues a token and writes the answer.
@@ -162,6 +181,7 @@ func (t *Tenant) authorize(w http.ResponseWriter, r *http.Request, scope string)
 	t.mu.Lock()
 	tok, known := t.tokens[bearer(r)]
 	t.mu.Unlock()
+	manage := strings.TrimSuffix(scope, ":read") + ":manage"
 	switch {
 	case bearer(r) == "":
 		writeError(w, http.StatusUnauthorized, "JWT is required")
@@ -169,7 +189,7 @@ func (t *Tenant) authorize(w http.ResponseWriter, r *http.Request, scope string)
 		writeError(w, http.StatusUnauthorized, "JWT validation failed: JWT is not valid")
 	case !time.Now().Before(tok.expires):
 		writeError(w, http.StatusUnauthorized, "JWT validation failed: JWT is expired")
-	case !slices.Contains(tok.scopes, scope) && !slices.Contains(tok.scopes, scopeAll):
+	case !slices.ContainsFunc(tok.scopes, func(s string) bool { return s == scope || s == manage || s == scopeAll }):
 		t.refuse(w, http.StatusForbidden, "403 Forbidden", "The server understood the request but refuses to authorize it.")
 	default:
 		return true
