@@ -37,18 +37,22 @@ func (d dates) edge(text string, up bool) (int64, error) {
 	return at.UnixMilli(), nil
 }
 
-// layouts are the forms of a time, and how long what they leave out is: of a
-// month or a year only the day, as the index has it.
-var layouts = []struct {
-	layout string
-	size   time.Duration
-}{
-	{"2006-01-02T15:04:05.999999999", time.Millisecond},
-	{"2006-01-02T15:04", time.Minute},
-	{"2006-01-02T15", time.Hour},
-	{"2006-01-02", 24 * time.Hour},
-	{"2006-01", 24 * time.Hour},
-	{"2006", 24 * time.Hour},
+// layout is a form of a time, and how long what it leaves out is: of a month or a
+// year only the day, as the index has it.
+type layout struct {
+	form string
+	size time.Duration
+}
+
+func layouts() []layout {
+	return []layout{
+		{"2006-01-02T15:04:05.999999999", time.Millisecond},
+		{"2006-01-02T15:04", time.Minute},
+		{"2006-01-02T15", time.Hour},
+		{"2006-01-02", 24 * time.Hour},
+		{"2006-01", 24 * time.Hour},
+		{"2006", 24 * time.Hour},
+	}
 }
 
 func (d dates) absolute(text string) (at time.Time, size time.Duration, err error) {
@@ -56,16 +60,16 @@ func (d dates) absolute(text string) (at time.Time, size time.Duration, err erro
 	if zone == nil {
 		zone = time.UTC
 	}
-	for _, l := range layouts {
+	for _, l := range layouts() {
 		size := l.size
 		if l.size == time.Millisecond && !strings.Contains(text, ".") {
 			size = time.Second
 		}
-		if at, err := time.ParseInLocation(l.layout, text, zone); err == nil {
+		if at, err := time.ParseInLocation(l.form, text, zone); err == nil {
 			return at, size, nil
 		}
 		for _, suffix := range []string{"Z07:00", "Z0700"} {
-			if at, err := time.Parse(l.layout+suffix, text); err == nil {
+			if at, err := time.Parse(l.form+suffix, text); err == nil {
 				return at, size, nil
 			}
 		}

@@ -11,15 +11,28 @@
 // It follows SailPoint's public API files (repository sailpoint-oss/api-specs,
 // state of August 2026): the bodies of its answers and errors, the limits of
 // paging (10,000 rows by offset, searchAfter beyond), the rate limit, the time
-// that invocations are kept. What it does not know it refuses with an error
-// that says so, rather than to answer wrongly.
+// that invocations are kept. Any client that keeps to them can use it, SailPoint's
+// own SDKs included. What a client may ask and the stand-in does not know it answers
+// with 501, and Unknown lists it.
+//
+// # Queries
+//
+// All four query types, filters, sort by any field, searchAfter, queryResultFilter.
+// The query-string language has fields, words, "phrases", wildcards, ranges, comparisons,
+// _exists_, AND, OR, NOT and parentheses; dates may be incomplete or date math (now-7d/d).
+// Not there: regular expressions, fuzzy and proximity terms, nested documents,
+// aggregations. Words are compared without regard to case, and "exact" behind a field's name
+// ends that; terms (in filters and in the DSL) are compared letter by letter. How the
+// service splits a value into words is not published: here every sign divides.
+//
+// There are events only; the other indices are there and empty.
 //
 // # Paths
 //
 // The API exists under several prefixes, called families here: "v1" (current:
 // /search/v1, /trigger-invocations/v1/status) and the legacy ones "v3", "v2024",
 // "v2025", "v2026" and "beta" (/v2025/search, /beta/trigger-invocations/status; v3
-// has no triggers). Any of them can be switched off.
+// has no triggers and beta no search). Any of them can be switched off.
 //
 // # Two clocks
 //

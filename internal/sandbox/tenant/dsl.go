@@ -1,6 +1,7 @@
 package tenant
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -17,16 +18,18 @@ type dsl struct {
 	depth int
 }
 
-// unsupported are clauses that exist and that the stand-in does not know.
-var unsupported = []string{
-	"fuzzy", "regexp", "nested", "simple_query_string", "multi_match", "match_bool_prefix", "more_like_this", "script", "script_score",
-	"function_score", "dis_max", "boosting", "intervals", "terms_set", "wrapper", "has_child", "has_parent", "parent_id", "distance_feature", "rank_feature",
+// unsupported says whether a clause exists that the stand-in does not know.
+func unsupported(kind string) bool {
+	return slices.Contains([]string{
+		"fuzzy", "regexp", "nested", "simple_query_string", "multi_match", "match_bool_prefix", "more_like_this", "script", "script_score",
+		"function_score", "dis_max", "boosting", "intervals", "terms_set", "wrapper", "has_child", "has_parent", "parent_id", "distance_feature", "rank_feature",
+	}, kind)
 }
 
 // clause reads one query: an object with one member, the name of its kind.
 func (p dsl) clause(raw jsontext.Value) (condition, error) {
 	if p.depth++; p.depth > 100 {
-		return nil, fmt.Errorf("queryDsl is too deep")
+		return nil, errors.New("queryDsl is too deep")
 	}
 	var one map[string]jsontext.Value
 	if err := json.Unmarshal(raw, &one); err != nil || len(one) != 1 {
@@ -79,7 +82,7 @@ func (p dsl) kind(kind string, body jsontext.Value) (condition, error) {
 	case "term", "match", "match_phrase", "match_phrase_prefix", "prefix", "wildcard":
 		return p.single(kind, body)
 	}
-	if slices.Contains(unsupported, kind) {
+	if unsupported(kind) {
 		return nil, unknown("the query " + kind)
 	}
 	return nil, fmt.Errorf("queryDsl: unknown query [%s]", kind)

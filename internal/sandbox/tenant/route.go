@@ -9,26 +9,23 @@ import (
 // current is the family of the per-service paths.
 const current = "v1"
 
-// legacy are the families that share one version for all services.
-var legacy = []string{"v3", "v2024", "v2025", "v2026", "beta"}
+// legacy says whether a family shares one version for all services.
+func legacy(family string) bool {
+	return slices.Contains([]string{"v3", "v2024", "v2025", "v2026", "beta"}, family)
+}
 
 // resource is what a path stands for.
 type resource struct {
 	method, scope string
 	serve         func(t *Tenant, w http.ResponseWriter, r *http.Request)
-	// without are the families that do not have it.
-	without []string
+	// without is the family whose document does not have it.
+	without string
 }
-
-// noTriggers and noSearch are the families whose documents lack a service.
-var (
-	noTriggers = []string{"v3"}
-	noSearch   = []string{"beta"}
-)
 
 // resources are what the service has under search and trigger-invocations, by the
 // path without its version. What the stand-in does not play has no serve.
 func resources() map[string]resource {
+	const noTriggers, noSearch = "v3", "beta"
 	return map[string]resource{
 		"search":                     {http.MethodPost, ScopeSearch, (*Tenant).serveSearch, noSearch},
 		"search/count":               {http.MethodPost, ScopeSearch, (*Tenant).serveCount, noSearch},
@@ -45,7 +42,7 @@ func resources() map[string]resource {
 func endpointOf(path string) (family string, res resource, ok bool) {
 	segments := strings.Split(strings.Trim(path, "/"), "/")
 	switch {
-	case slices.Contains(legacy, segments[0]):
+	case legacy(segments[0]):
 		family, segments = segments[0], segments[1:]
 	case len(segments) > 1 && segments[1] == current:
 		family, segments = current, slices.Concat(segments[:1], segments[2:])
@@ -58,7 +55,7 @@ func endpointOf(path string) (family string, res resource, ok bool) {
 	if !ok && len(segments) == 3 && segments[0] == "search" {
 		res, ok = all["search/*/*"]
 	}
-	return family, res, ok && !slices.Contains(res.without, family)
+	return family, res, ok && family != res.without
 }
 
 // route finds the endpoint.
