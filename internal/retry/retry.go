@@ -111,25 +111,27 @@ func (p Policy) wait(attempt int, after time.Duration) time.Duration {
 	return max(d, min(after, ask))
 }
 
+// maxAfter is more than anybody waits for. What a service asks for beyond it is
+// this much, so that no sum with it overflows.
+const maxAfter = 1e6 * time.Second
+
 // After reads a Retry-After header: seconds (a fraction is accepted) or an HTTP
 // date, RFC 9110 section 10.2.3. It returns 0 for an absent, past or
-// unreadable value.
+// unreadable value, and never more than a million seconds.
 func After(h http.Header, now time.Time) time.Duration {
 	v := strings.TrimSpace(h.Get("Retry-After"))
 	if v == "" {
 		return 0
 	}
-	if s, err := strconv.ParseFloat(v, 64); err == nil {
-		if !(s > 0) {
+	if strings.Trim(v, "0123456789.+-eE") == "" { // not "Inf", and no hexadecimal
+		s, err := strconv.ParseFloat(v, 64)
+		if err != nil && !errors.Is(err, strconv.ErrRange) || !(s > 0) {
 			return 0
 		}
-		if s > 1e6 {
-			s = 1e6
-		}
-		return time.Duration(s * float64(time.Second))
+		return time.Duration(min(s, maxAfter.Seconds()) * float64(time.Second))
 	}
 	if t, err := http.ParseTime(v); err == nil {
-		return max(0, t.Sub(now))
+		return min(max(0, t.Sub(now)), maxAfter)
 	}
 	return 0
 }
