@@ -50,6 +50,7 @@ const (
 type Store struct {
 	root  string
 	mine  chan struct{} // a mutex that can be waited for with a context
+	swaps swaps
 	sweep sync.Once
 }
 
@@ -102,13 +103,7 @@ func (s *Store) Put(ctx context.Context, key string, data []byte, prev state.ETa
 	if err != nil {
 		return "", explain("write", key, err)
 	}
-	err = s.locked(ctx, func() error {
-		if err := s.expect(key, prev); err != nil {
-			return err
-		}
-		return replace(tmp, s.path(key))
-	})
-	if err != nil {
+	if err := s.swapIn(ctx, tmp, key, prev); err != nil {
 		return "", explain("write", key, errors.Join(err, removeIfThere(tmp)))
 	}
 	return etagOf(data), nil
@@ -117,6 +112,17 @@ func (s *Store) Put(ctx context.Context, key string, data []byte, prev state.ETa
 // expect returns ErrConflict unless the object's version is prev.
 func (s *Store) expect(key string, prev state.ETag) error {
 	if prev == state.Any {
+		return nil
+	}
+	if prev == state.Absent {
+		// Whether there is one takes no reading.
+		info, err := os.Stat(s.path(key))
+		switch {
+		case err == nil && !info.IsDir():
+			return state.ErrConflict
+		case err != nil && !isMissing(err):
+			return err
+		}
 		return nil
 	}
 	now := state.Absent
@@ -142,7 +148,7 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 	if _, err := os.Lstat(path); isMissing(err) {
 		return nil
 	}
-	err := s.locked(ctx, func() error {
+	err := s.locked(ctx, nil, func() error {
 		if err := removeIfThere(path); err != nil {
 			return err
 		}
@@ -165,7 +171,7 @@ func (s *Store) Lock(ctx context.Context, key string) (context.Context, func(con
 		return nil, nil, err
 	}
 	var f *os.File
-	err := s.locked(ctx, func() error { // so that no Delete removes the folder in between
+	err := s.locked(ctx, nil, func() error { // so that no Delete removes the folder in between
 		path := s.path(key) + lockSuffix
 		if err := mkdirAll(filepath.Dir(path)); err != nil {
 			return err
@@ -201,11 +207,19 @@ func takeLock(path string) (*os.File, error) {
 	return f, nil
 }
 
-// locked runs do while no other process or goroutine replaces or deletes a file.
-func (s *Store) locked(ctx context.Context, do func() error) (err error) {
+// locked runs do while no other process or goroutine replaces or deletes a file. It
+// does nothing once needless is closed; nil never is.
+func (s *Store) locked(ctx context.Context, needless <-chan struct{}, do func() error) (err error) {
 	select {
 	case s.mine <- struct{}{}:
 		defer func() { <-s.mine }()
+		select {
+		case <-needless:
+			return nil
+		default:
+		}
+	case <-needless:
+		return nil
 	case <-ctx.Done():
 		return state.ContextErr(ctx)
 	}
@@ -268,18 +282,6 @@ func (s *Store) sweepStale() {
 			_ = os.Remove(filepath.Join(dir, e.Name()))
 		}
 	}
-}
-
-// replace renames the file from to the path to, durably.
-func replace(from, to string) error {
-	dir := filepath.Dir(to)
-	if err := mkdirAll(dir); err != nil {
-		return err
-	}
-	if err := os.Rename(from, to); err != nil {
-		return err
-	}
-	return syncDir(dir)
 }
 
 // mkdirAll creates dir and its parents, each durably in its own.

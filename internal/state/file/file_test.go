@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -198,4 +199,58 @@ func TestErrorsNameTheSetting(t *testing.T) {
 			t.Errorf("%v: got %q, want it to wrap that and to say %q", test.err, got, test.want)
 		}
 	}
+}
+
+// TestWaitingWriters: a writer that gives up while it waits for another process takes
+// nobody along and leaves nothing.
+func TestWaitingWriters(t *testing.T) {
+	root := t.TempDir()
+	store := open(root)
+	if _, err := store.Put(t.Context(), "t/x", nil, state.Absent); err != nil {
+		t.Fatal(err)
+	}
+	held, err := file.TakeLock(filepath.Join(root, "~lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	impatient, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+	defer cancel()
+	first, second := make(chan error), make(chan error)
+	put := func(ctx context.Context, key string, done chan<- error) {
+		_, err := store.Put(ctx, key, []byte(key), state.Absent)
+		done <- err
+	}
+	go put(impatient, "t/first", first)
+	go put(t.Context(), "t/second", second)
+	if err := <-first; !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("impatient writer: %v, want that its time has run out", err)
+	}
+	if err := held.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-second; err != nil {
+		t.Errorf("patient writer: %v", err)
+	}
+	if left, err := os.ReadDir(filepath.Join(root, "~tmp")); err != nil || len(left) > 0 {
+		t.Errorf("temporary files left: %v, %v", left, err)
+	}
+}
+
+// BenchmarkWindows puts 8 objects of 6 KB together, as a ledger does.
+func BenchmarkWindows(b *testing.B) {
+	store := open(b.TempDir())
+	data := make([]byte, 6000)
+	b.ReportAllocs()
+	for b.Loop() {
+		var wg sync.WaitGroup
+		for i := range 8 {
+			wg.Go(func() {
+				if _, err := store.Put(b.Context(), fmt.Sprintf("t/ledger/s/2026-09-24/%d", i), data, state.Any); err != nil {
+					b.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*8), "µs/object")
 }

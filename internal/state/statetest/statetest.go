@@ -41,6 +41,7 @@ func Run(t *testing.T, s Subject) {
 		{"racing creators: one wins", func(t *testing.T, s Subject) { testRace(t, s, state.Absent) }},
 		{"racing writers: one wins", func(t *testing.T, s Subject) { testRace(t, s, "seed") }},
 		{"no update is lost", testCounter},
+		{"many writers, some of which give up", testGiveUp},
 		{"list", testList},
 		{"delete", testDelete},
 		{"object of 8 MB", testBig},
@@ -185,6 +186,37 @@ func testCounter(t *testing.T, s Subject) {
 		t.Fatal(err)
 	}
 	wantContent(t, handle(), "t/counter", strconv.Itoa(writers*each))
+}
+
+// testGiveUp: writers of different objects neither hold each other up nor fail for
+// another's sake, and what was reported as written is there.
+func testGiveUp(t *testing.T, s Subject) {
+	store := s.Open(t)()
+	const writers = 24
+	errs := make([]error, writers)
+	var wg sync.WaitGroup
+	for i := range writers {
+		ctx, cancel := context.WithCancel(t.Context())
+		if i%3 == 0 {
+			wg.Go(cancel) // at any moment
+		}
+		wg.Go(func() {
+			defer cancel()
+			_, errs[i] = store.Put(ctx, "t/folder-"+strconv.Itoa(i%2)+"/"+strconv.Itoa(i), []byte{byte(i)}, state.Absent)
+		})
+	}
+	wg.Wait()
+	for i, err := range errs {
+		switch {
+		case err != nil && (i%3 != 0 || !errors.Is(err, context.Canceled)):
+			t.Errorf("writer %d: %v", i, err)
+		case err == nil:
+			got, err := store.Get(t.Context(), "t/folder-"+strconv.Itoa(i%2)+"/"+strconv.Itoa(i))
+			if err != nil || !bytes.Equal(got.Data, []byte{byte(i)}) {
+				t.Errorf("object %d holds %v, %v", i, got.Data, err)
+			}
+		}
+	}
 }
 
 func testList(t *testing.T, s Subject) {

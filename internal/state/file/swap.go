@@ -1,0 +1,99 @@
+package file
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/state"
+)
+
+// swap is one object's move from its temporary file into its place.
+type swap struct {
+	tmp, key string
+	prev     state.ETag
+	err      error
+	done     chan struct{} // closed when err is final
+}
+
+// swaps are those that wait for the lock. Whoever gets it does what waits for all:
+// opening the lock and making a folder durable cost the same for one as for many, and
+// a ledger puts a dozen windows of one day at a time.
+type swaps struct {
+	mu      sync.Mutex
+	waiting []*swap
+}
+
+func (q *swaps) add(sw *swap) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.waiting = append(q.waiting, sw)
+}
+
+// takeAll empties the queue.
+func (q *swaps) takeAll() []*swap {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	all := q.waiting
+	q.waiting = nil
+	return all
+}
+
+// withdraw takes sw out of the queue, and reports false if somebody is at it already.
+func (q *swaps) withdraw(sw *swap) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	i := slices.Index(q.waiting, sw)
+	if i < 0 {
+		return false
+	}
+	q.waiting = slices.Delete(q.waiting, i, i+1)
+	return true
+}
+
+// swapIn puts the temporary file in the place of key, durably, if the version that is
+// there is prev.
+func (s *Store) swapIn(ctx context.Context, tmp, key string, prev state.ETag) error {
+	sw := &swap{tmp: tmp, key: key, prev: prev, done: make(chan struct{})}
+	s.swaps.add(sw)
+	err := s.locked(ctx, sw.done, func() error {
+		s.swapAll(s.swaps.takeAll())
+		return nil
+	})
+	if err != nil && s.swaps.withdraw(sw) {
+		return err // it never began
+	}
+	<-sw.done
+	return sw.err
+}
+
+// swapAll does what waits, in its order. It is called under the lock.
+func (s *Store) swapAll(all []*swap) {
+	var dirs []string // to be made durable
+	for _, sw := range all {
+		dir := filepath.Dir(s.path(sw.key))
+		if sw.err = s.expect(sw.key, sw.prev); sw.err != nil {
+			continue
+		}
+		if !slices.Contains(dirs, dir) {
+			if sw.err = mkdirAll(dir); sw.err != nil {
+				continue
+			}
+			dirs = append(dirs, dir)
+		}
+		sw.err = os.Rename(sw.tmp, s.path(sw.key))
+	}
+	for _, dir := range dirs {
+		err := syncDir(dir)
+		for _, sw := range all {
+			if err != nil && sw.err == nil && filepath.Dir(s.path(sw.key)) == dir {
+				sw.err = err
+			}
+		}
+	}
+	for _, sw := range all {
+		close(sw.done)
+	}
+}
