@@ -23,6 +23,9 @@
 //     logged on stdout. stderr is for what ends the process.
 //   - An answer is never empty, a redirect, or other than JSON: the host would
 //     wait for the timeout, follow it, or fail.
+//   - Other programs on the machine reach the port, too, and so does a web page in
+//     a browser there. Only a request that looks as the host's do starts a run; see
+//     guard.go. Reading one is bounded in time and size.
 //   - The schedule in the request is a hint. Where to begin comes from the
 //     checkpoint, so a request that can't be read runs all the same.
 //

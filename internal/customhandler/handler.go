@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -68,16 +67,20 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Allow", http.MethodPost)
 		write(w, http.StatusMethodNotAllowed, failure(errors.New("invocations are posted")))
 	default:
+		if why := stranger(r); why != "" {
+			h.logger().Warn("request refused", "reason", why)
+			w.Header().Set("Connection", "close") // its body is of no interest
+			write(w, http.StatusForbidden, failure(errors.New("only the Functions host may start a run, and this request is not its own: "+why)))
+			return
+		}
 		h.invoke(w, r)
 	}
 }
 
 // invoke runs one firing of the timer.
 func (h *Handler) invoke(w http.ResponseWriter, r *http.Request) {
-	log := h.logger().With("invocation_id", r.Header.Get("X-Azure-Functions-InvocationId"))
-	// A body that ends early or can't be read costs the hint only.
-	body, _ := io.ReadAll(io.LimitReader(r.Body, maxEnvelope))
-	timer, err := DecodeTimer(body)
+	log := h.logger().With("invocation_id", r.Header.Get(invocationID))
+	timer, err := DecodeTimer(readBody(w, r))
 	if err != nil {
 		log.Debug("timer was not understood", "error", err)
 	}

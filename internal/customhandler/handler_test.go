@@ -47,12 +47,21 @@ type body struct {
 	}
 }
 
+// asHost makes a request look as the Functions host sends it.
+func asHost(r *http.Request) {
+	r.Host = "127.0.0.1:7071"
+	r.Header.Set("X-Azure-Functions-InvocationId", "inv-1")
+	r.Header.Set("X-Azure-Functions-HostVersion", "4.1000.0")
+	r.Header.Set("User-Agent", "Azure-Functions-Host/4.1000.0")
+	r.Header.Set("Content-Type", "application/json; charset=utf-8")
+}
+
 // post fires the timer and demands what the host demands of every answer.
 func post(t *testing.T, h http.Handler, envelope io.Reader) (int, body) {
 	t.Helper()
 	r := httptest.NewRequest(http.MethodPost, customhandler.FunctionPath, envelope)
 	r.ContentLength = -1 // chunked
-	r.Header.Set("X-Azure-Functions-InvocationId", "inv-1")
+	asHost(r)
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
 	return w.Code, readBody(t, w)
@@ -316,6 +325,7 @@ func TestBudget(t *testing.T) {
 				gone, hangUp := context.WithCancel(t.Context())
 				hangUp()
 				r := httptest.NewRequestWithContext(gone, http.MethodPost, customhandler.FunctionPath, nil)
+				asHost(r)
 				h.ServeHTTP(httptest.NewRecorder(), r)
 				if ended != tc.want {
 					t.Errorf("run ended after %v, want %v", ended, tc.want)

@@ -13,7 +13,7 @@ import (
 
 // defaultPort is for starting the program by hand:
 //
-//	curl -X POST -d '{}' http://127.0.0.1:8080/function
+//	curl -d '{}' -H 'Content-Type: application/json' -H 'X-Azure-Functions-InvocationId: by-hand' http://127.0.0.1:8080/function
 const defaultPort = "8080"
 
 // Listen opens the port that the host named, on 127.0.0.1. From then on
@@ -44,8 +44,11 @@ func Listen(ctx context.Context) (net.Listener, error) {
 func Serve(ctx context.Context, ln net.Listener, h *Handler) error {
 	server := &http.Server{
 		Handler: h,
-		// No other timeout: a run takes minutes, and the host keeps its connection.
+		// No time-out for the answer: a run takes minutes.
 		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       readTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(h.logger().Handler(), slog.LevelWarn),
 	}
 	ended := make(chan error, 1)

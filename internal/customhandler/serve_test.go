@@ -31,7 +31,12 @@ func listen(t *testing.T) net.Listener {
 
 // fire posts an invocation and returns status and body; 0 if there was no answer.
 func fire(ln net.Listener) (int, string) {
-	resp, err := http.Post("http://"+ln.Addr().String()+customhandler.FunctionPath, "application/json", strings.NewReader("{}"))
+	req, err := http.NewRequest(http.MethodPost, "http://"+ln.Addr().String()+customhandler.FunctionPath, strings.NewReader("{}"))
+	if err != nil {
+		return 0, err.Error()
+	}
+	asHost(req)
+	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return 0, err.Error()
 	}
@@ -132,6 +137,7 @@ func TestClientGoes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	asHost(r)
 	if resp, err := http.DefaultClient.Do(r); err == nil {
 		resp.Body.Close()
 		t.Error("the client got an answer")
