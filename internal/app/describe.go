@@ -13,7 +13,7 @@ import (
 // Describe says what the settings come to, in a few lines without secrets. The
 // ids of clients are left out too: they are easily swapped with their secrets.
 func Describe(s config.Settings, o Options) []Finding {
-	return []Finding{
+	list := []Finding{
 		{"settings: source", Passed, fmt.Sprintf("tenant %s at %s, API version %s, pages of %d events", s.Tenant, s.BaseURL, s.APIVersion, s.Limit)},
 		{"settings: destination", Passed, destination(s)},
 		{"settings: state", Passed, Place(s, o)},
@@ -21,6 +21,10 @@ func Describe(s config.Settings, o Options) []Finding {
 			begin(s), brief(s.SettleDelay), brief(s.RunBudget), strings.ToLower(s.LogLevel.String()))},
 		{"settings: proof", Passed, proof(s)},
 	}
+	for _, hint := range s.Hints {
+		list = append(list, Finding{"settings: hint", Passed, hint.Setting + " " + hint.Message})
+	}
+	return list
 }
 
 // begin says where a first run begins.

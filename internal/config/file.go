@@ -2,11 +2,14 @@ package config
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -20,6 +23,9 @@ type Value struct {
 // ReadFile reads the app settings from a local.settings.json as Azure Functions
 // Core Tools keep it, sorted by name. The caller puts those into the environment
 // that are not there yet, as Core Tools do. Errors name the place, not the content.
+//
+// It takes what those tools take: comments, commas at the end of a list, a byte
+// order mark, UTF-16 with one, numbers and booleans as values.
 func ReadFile(path string) ([]Value, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -33,30 +39,155 @@ func ReadFile(path string) ([]Value, error) {
 }
 
 func parseFile(data []byte) ([]Value, error) {
-	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) // PowerShell writes one
+	data, err := decodeText(data)
+	if err != nil {
+		return nil, err
+	}
+	if data, err = withoutComments(data); err != nil {
+		return nil, err
+	}
 	var file struct {
 		IsEncrypted bool                      `json:"IsEncrypted"`
 		Values      map[string]jsontext.Value `json:"Values"`
+		Rest        map[string]jsontext.Value `json:",embed"`
 	}
-	if err := json.Unmarshal(data, &file); err != nil {
+	if err := json.Unmarshal(data, &file, json.MatchCaseInsensitiveNames(true)); err != nil {
 		var syntax *jsontext.SyntacticError
-		if errors.As(err, &syntax) {
-			line := 1 + bytes.Count(data[:min(int(syntax.ByteOffset), len(data))], []byte("\n"))
-			return nil, fmt.Errorf("line %d is not valid JSON (a missing comma or quotation mark, a comment, a name that occurs twice?)", line)
+		switch {
+		case errors.As(err, &syntax) && errors.Is(err, jsontext.ErrDuplicateName):
+			return nil, fmt.Errorf("line %d has a name that occurs twice: keep one of them", lineOf(data, int(syntax.ByteOffset)))
+		case errors.As(err, &syntax):
+			return nil, fmt.Errorf("line %d is not valid JSON (a missing comma or quotation mark, a single quotation mark?)", lineOf(data, int(syntax.ByteOffset)))
 		}
 		return nil, errors.New(`it must be an object with "Values", an object of names and texts`)
 	}
-	if file.IsEncrypted {
+	switch {
+	case file.IsEncrypted:
 		return nil, errors.New("it is encrypted: run func settings decrypt")
+	case file.Values == nil && slices.ContainsFunc(Table(), func(s Setting) bool { return file.Rest[s.Name] != nil }):
+		return nil, errors.New(`it has no "Values": the settings belong into an object of that name`)
 	}
 	values := make([]Value, 0, len(file.Values))
 	for name, raw := range file.Values {
-		var text string
-		if raw.Kind() != '"' || json.Unmarshal(raw, &text) != nil {
+		text, ok := scalar(raw)
+		if !ok {
 			return nil, fmt.Errorf("the value of %q must be a text in quotation marks", name)
 		}
 		values = append(values, Value{name, text})
 	}
 	slices.SortFunc(values, func(a, b Value) int { return strings.Compare(a.Name, b.Name) })
 	return values, nil
+}
+
+// scalar is the text of a value; null is an empty one.
+func scalar(raw jsontext.Value) (text string, ok bool) {
+	switch raw.Kind() {
+	case jsontext.KindString:
+		return text, json.Unmarshal(raw, &text) == nil
+	case jsontext.KindNumber, jsontext.KindTrue, jsontext.KindFalse:
+		return string(raw), true
+	case jsontext.KindNull:
+		return "", true
+	default:
+		return "", false
+	}
+}
+
+func lineOf(data []byte, offset int) int {
+	return 1 + bytes.Count(data[:min(offset, len(data))], []byte("\n"))
+}
+
+// decodeText makes UTF-8 of what editors and PowerShell write. Its errors name the line.
+func decodeText(data []byte) ([]byte, error) {
+	switch {
+	case bytes.HasPrefix(data, []byte("\xef\xbb\xbf")):
+		data = data[3:]
+	case bytes.HasPrefix(data, []byte("\xff\xfe\x00\x00")), bytes.HasPrefix(data, []byte("\x00\x00\xfe\xff")):
+		return nil, errors.New("it is saved as UTF-32: save it as UTF-8")
+	case bytes.HasPrefix(data, []byte("\xff\xfe")):
+		return fromUTF16(data[2:], binary.LittleEndian)
+	case bytes.HasPrefix(data, []byte("\xfe\xff")):
+		return fromUTF16(data[2:], binary.BigEndian)
+	case bytes.IndexByte(data[:min(len(data), 64)], 0) >= 0:
+		return nil, errors.New("it seems to be saved as UTF-16, but without its mark: save it as UTF-8")
+	}
+	for rest := data; len(rest) > 0; {
+		r, size := utf8.DecodeRune(rest)
+		if r == utf8.RuneError && size == 1 {
+			at := len(data) - len(rest)
+			return nil, fmt.Errorf("line %d has a byte that is not UTF-8 (0x%02X), as in files saved as ANSI or Windows-1252: save it as UTF-8", lineOf(data, at), data[at])
+		}
+		rest = rest[size:]
+	}
+	return data, nil
+}
+
+func fromUTF16(data []byte, order binary.ByteOrder) ([]byte, error) {
+	if len(data)%2 != 0 {
+		return nil, errors.New("it is saved as UTF-16 and breaks off in the middle of a character: save it again, as UTF-8")
+	}
+	units := make([]uint16, len(data)/2)
+	for i := range units {
+		units[i] = order.Uint16(data[2*i:])
+	}
+	return []byte(string(utf16.Decode(units))), nil
+}
+
+// withoutComments replaces // and /* */ and commas before a closing bracket by
+// blanks, so that lines keep their numbers.
+func withoutComments(data []byte) ([]byte, error) {
+	out := bytes.Clone(data)
+	comma := -1       // the last token, if it is a comma behind a value
+	last := byte('{') // the last token, of strings and the like any byte of it
+	for i := 0; i < len(out); {
+		switch {
+		case out[i] == '"':
+			i, comma, last = endOfString(out, i), -1, '"'
+		case bytes.HasPrefix(out[i:], []byte("//")):
+			end := i
+			for end < len(out) && out[end] != '\n' && out[end] != '\r' {
+				end++
+			}
+			i = blank(out, i, end)
+		case bytes.HasPrefix(out[i:], []byte("/*")):
+			size := bytes.Index(out[i+2:], []byte("*/"))
+			if size < 0 {
+				return nil, fmt.Errorf("line %d begins a comment that does not end", lineOf(data, i))
+			}
+			i = blank(out, i, i+2+size+2)
+		case out[i] == ',' && !bytes.ContainsRune([]byte("{[,"), rune(last)):
+			comma, last = i, ','
+			i++
+		case (out[i] == '}' || out[i] == ']') && comma >= 0:
+			out[comma], comma, last = ' ', -1, out[i]
+			i++
+		default:
+			if !bytes.ContainsRune([]byte(" \t\r\n"), rune(out[i])) {
+				comma, last = -1, out[i]
+			}
+			i++
+		}
+	}
+	return out, nil
+}
+
+// endOfString returns where the string that begins at i ends; a line break ends one
+// that lacks its quotation mark.
+func endOfString(text []byte, i int) int {
+	for i++; i < len(text) && text[i] != '"' && text[i] != '\n'; i++ {
+		if text[i] == '\\' {
+			i++
+		}
+	}
+	return min(i+1, len(text))
+}
+
+// blank overwrites all but line breaks, and returns end.
+func blank(text []byte, from, end int) int {
+	for i := from; i < end; i++ {
+		if text[i] != '\n' && text[i] != '\r' {
+			text[i] = ' '
+		}
+	}
+	return end
 }

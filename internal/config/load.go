@@ -1,6 +1,8 @@
 package config
 
 import (
+	"cmp"
+	"errors"
 	"log/slog"
 	"net/netip"
 	"net/url"
@@ -8,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/transport"
 )
 
 // maxBudget leaves a minute of the host's functionTimeout (10 minutes in
@@ -40,15 +44,26 @@ func Load() (Settings, error) {
 	v.readBack(&s)
 	v.state(&s)
 	v.legacy(&s)
+	v.proxy()
 	if len(v.problems) == 0 {
 		return s, nil
 	}
 	order := map[string]int{}
 	for i, one := range Table() {
-		order[one.Name] = i
+		order[one.Name] = i + 1
 	}
-	slices.SortStableFunc(v.problems, func(a, b Problem) int { return order[a.Setting] - order[b.Setting] })
+	place := func(p Problem) int { return cmp.Or(order[p.Setting], len(order)+1) } // those of the platform come last
+	slices.SortStableFunc(v.problems, func(a, b Problem) int { return place(a) - place(b) })
 	return s, &Problems{v.problems}
+}
+
+// proxy reports a proxy that can't be used. It is no setting of this program, but
+// every request depends on it.
+func (v *validator) proxy() {
+	var problem *transport.ProxyError
+	if errors.As(transport.CheckProxy(), &problem) {
+		v.add(problem.Setting, problem.Problem)
+	}
 }
 
 func (v *validator) logLevel() slog.Level {

@@ -4,11 +4,9 @@ import (
 	"fmt"
 	"os"
 	"reflect"
-	"regexp"
 	"runtime"
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/kelseyhightower/envconfig"
 
@@ -112,32 +110,6 @@ func (v *validator) lookup(name string) string {
 		if strings.EqualFold(other, name) {
 			v.add(name, "is set as "+other+": upper and lower case matter, rename it")
 		}
-	}
-	return ""
-}
-
-var (
-	reference   = regexp.MustCompile(`(?i)^@Microsoft\.(KeyVault|AppConfiguration)\(`)
-	placeholder = regexp.MustCompile(`^<[^<>]*>$`)
-)
-
-// clean trims white space, and reports and empties a value that can't be meant
-// as it stands, whatever the setting.
-func (v *validator) clean(name, value string) string {
-	value = strings.TrimSpace(value)
-	n := len(value)
-	switch {
-	case reference.MatchString(value):
-		v.add(name, "is an unresolved Key Vault reference: give the app's managed identity the role Key Vault Secrets User on the vault, "+
-			"check the vault and secret names in the reference, and that the vault's network rules let the app in; then restart the app")
-	case placeholder.MatchString(value):
-		v.add(name, "still holds the placeholder of the example: put your value in its place")
-	case n >= 2 && (value[0] == '"' || value[0] == '\'') && value[n-1] == value[0]:
-		v.add(name, "is wrapped in quotation marks: remove them")
-	case strings.ContainsFunc(value, unicode.IsControl):
-		v.add(name, "contains a line break or another control character: paste the value again as one line")
-	default:
-		return value
 	}
 	return ""
 }

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 var (
@@ -29,6 +30,7 @@ func (v *validator) sailpoint(s *Settings) {
 			if m := uiHost.FindStringSubmatch(strings.ToLower(s.BaseURL.Hostname())); m != nil {
 				v.addf("SAILPOINT_BASE_URL", "is the address of the user interface: use https://%s.api.%s", m[1], m[2])
 			}
+			v.basePath(s.BaseURL)
 			s.Tenant = tenantKey(s.BaseURL.Host)
 		}
 	}
@@ -37,6 +39,9 @@ func (v *validator) sailpoint(s *Settings) {
 		if v.raw.BaseURL == "" {
 			s.BaseURL = &url.URL{Scheme: "https", Host: tenant}
 		}
+	}
+	if s.BaseURL != nil && s.Tenant == "" && !v.reported("TENANT_ID") {
+		v.add("SAILPOINT_BASE_URL", "has a host without a letter or digit, from which no name for the state can be made: set TENANT_ID, too")
 	}
 	v.client(s)
 
@@ -47,6 +52,25 @@ func (v *validator) sailpoint(s *Settings) {
 	known := []string{"v1", "v2026", "v2025", "v2024", "v3", "beta"}
 	if !slices.Contains(known, s.APIVersion) && !v.reported("SAILPOINT_API_VERSION") {
 		v.addf("SAILPOINT_API_VERSION", "is %s: use one of %s", shown(v.raw.APIVersion), strings.Join(known, ", "))
+	}
+}
+
+// apiPath is what people copy along with the address: a version, or a call.
+var apiPath = regexp.MustCompile(`(?i)/(v\d+|beta|oauth/(token|info)|(v\d+|beta)/[^/]+|search(/v\d+)?|ui(/.*)?|login(/.*)?)$`)
+
+// basePath reports a path that the address of the API does not have. In front of
+// another host, a proxy, it may have one.
+func (v *validator) basePath(u *url.URL) {
+	const setting = "SAILPOINT_BASE_URL"
+	switch host := strings.ToLower(u.Hostname()); {
+	case v.reported(setting):
+	case strings.ContainsFunc(host, func(r rune) bool { return r > unicode.MaxASCII }):
+		v.add(setting, "has a host with letters other than a to z: write it as name servers know it, beginning with xn--")
+	case u.Path == "":
+	case strings.Contains(host, ".api."):
+		v.addf(setting, "has a path behind the host: use https://%s alone, the versions are added to it", u.Host)
+	case apiPath.MatchString(u.Path):
+		v.add(setting, "ends with the path of a call or a version: leave that out, it is added")
 	}
 }
 
@@ -61,7 +85,11 @@ func (v *validator) tenantHost() string {
 		}
 		return ""
 	}
-	text = strings.TrimRight(strings.TrimPrefix(text, "https://"), "/")
+	// What follows the host is where in the user interface it was copied.
+	text = strings.TrimPrefix(text, "https://")
+	if end := strings.IndexAny(text, "/?#"); end > 0 {
+		text = text[:end]
+	}
 	if m := uiHost.FindStringSubmatch(text); m != nil {
 		text = fmt.Sprintf("%s.api.%s", m[1], m[2])
 	}

@@ -49,6 +49,9 @@ type Settings struct {
 	// Health says whether runs are told in a table of their own.
 	Health   bool
 	LogLevel slog.Level
+
+	// Hints are what looks odd and need not be wrong. They stop nothing.
+	Hints []Problem
 }
 
 // IngestionAPI selects the sink.

@@ -2,6 +2,7 @@ package config
 
 import (
 	"encoding/base64"
+	"fmt"
 	"net/url"
 	"regexp"
 	"strings"
@@ -66,10 +67,13 @@ func (v *validator) ingestionAPI() IngestionAPI {
 func (v *validator) dataCollector(s *Settings) {
 	const where = "it is in the Azure portal under the workspace's Agents"
 	d := DataCollector{WorkspaceID: v.raw.CustomerID, SharedKey: v.raw.SharedKey}
+	keyBytes := keySize
 	if v.require("SHARED_KEY", d.SharedKey.Reveal(), "set it to the primary key of the workspace; "+where) {
-		if _, err := base64.StdEncoding.DecodeString(d.SharedKey.Reveal()); err != nil {
+		key, err := base64.StdEncoding.DecodeString(d.SharedKey.Reveal())
+		if err != nil {
 			v.add("SHARED_KEY", "is not base64, so it is cut or damaged: copy the primary key of the workspace again")
 		}
+		keyBytes = len(key)
 	}
 	local := false
 	if text := strings.TrimRight(v.raw.LogAnalyticsURI, "/"); text != "" {
@@ -87,8 +91,15 @@ func (v *validator) dataCollector(s *Settings) {
 			d.URL = &url.URL{Scheme: "https", Host: d.WorkspaceID + ".ods.opinsights.azure.com"}
 		}
 	}
+	if keyBytes != keySize && !local && !v.reported("SHARED_KEY") {
+		s.Hints = append(s.Hints, Problem{"SHARED_KEY", fmt.Sprintf("has %d bytes where the keys of workspaces have %d: if it is refused, copy the whole primary key again; %s", keyBytes, keySize, where)})
+	}
 	s.DataCollector = d
 }
+
+// keySize is the length of every workspace key that was seen, in bytes; no page of
+// Microsoft's promises it.
+const keySize = 64
 
 func (v *validator) logsIngestion(s *Settings) {
 	const where = "it is in the JSON view of the data collection rule, under properties"

@@ -4,9 +4,11 @@ import (
 	"encoding/base64"
 	"net/url"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"unicode"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/secret"
 )
@@ -50,18 +52,19 @@ func (v *validator) directory(u *url.URL) string {
 		v.add("STATE_URL", "is a directory, which an app in Azure loses when it moves to another instance: use azblob://sailpoint-connector")
 		return ""
 	}
-	path := u.Path
+	place := u.Path
 	if u.Opaque != "" {
-		path, _ = url.PathUnescape(u.Opaque)
+		place, _ = url.PathUnescape(u.Opaque)
 	}
-	if path == "" || path == "/" || u.Host != "" && u.Host != "localhost" || u.RawQuery != "" || u.Fragment != "" {
+	// A "#" or "?" at the very end leaves nothing in the parsed URL.
+	if place == "" || path.Clean(place) == "/" || u.Host != "" && u.Host != "localhost" || strings.ContainsAny(v.raw.StateURL, "#?") || strings.ContainsFunc(place, unicode.IsControl) {
 		v.add("STATE_URL", "must be file:///absolute/dir (three slashes) or file:relative/dir, with # and ? written as %23 and %3F")
 		return ""
 	}
-	if driveLetter.MatchString(path) {
-		path = path[1:]
+	if driveLetter.MatchString(place) {
+		place = place[1:]
 	}
-	return filepath.FromSlash(path)
+	return filepath.FromSlash(place)
 }
 
 // account finds the storage account: by name and key, by name and managed
@@ -158,15 +161,11 @@ const (
 // an account with its key, or an endpoint with a shared access signature.
 func (v *validator) connectionString(text string) Account {
 	const setting = "AzureWebJobsStorage"
-	const remedy = "copy the connection string from the storage account's Access keys again, or use UseDevelopmentStorage=true for Azurite"
-	parts := map[string]string{}
-	for part := range strings.SplitSeq(strings.TrimRight(text, "; "), ";") {
-		name, value, ok := strings.Cut(part, "=")
-		if !ok {
-			v.add(setting, "is no connection string: "+remedy)
-			return Account{}
-		}
-		parts[strings.ToLower(strings.TrimSpace(name))] = strings.TrimSpace(value)
+	const remedy = connectionRemedy
+	parts, err := splitConnection(text)
+	if err != nil {
+		v.add(setting, err.Error())
+		return Account{}
 	}
 	if strings.EqualFold(parts["usedevelopmentstorage"], "true") {
 		if parts["developmentstorageproxyuri"] != "" {
@@ -180,7 +179,7 @@ func (v *validator) connectionString(text string) Account {
 	}
 	endpoint := parts["blobendpoint"]
 	if endpoint == "" && a.Name != "" {
-		scheme, suffix := parts["defaultendpointsprotocol"], parts["endpointsuffix"]
+		scheme, suffix := parts["defaultendpointsprotocol"], strings.TrimLeft(parts["endpointsuffix"], ".")
 		if scheme == "" {
 			scheme = "https"
 		}

@@ -1,12 +1,14 @@
 package config_test
 
 import (
+	"encoding/binary"
 	"flag"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf16"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -137,6 +139,15 @@ func TestMarkdown(t *testing.T) {
 	}
 }
 
+// wide writes a text in UTF-16 without a mark.
+func wide(text string, order binary.AppendByteOrder) string {
+	var out []byte
+	for _, unit := range utf16.Encode([]rune(text)) {
+		out = order.AppendUint16(out, unit)
+	}
+	return string(out)
+}
+
 func TestReadFile(t *testing.T) {
 	type values = []config.Value
 	for _, tc := range []struct {
@@ -148,10 +159,27 @@ func TestReadFile(t *testing.T) {
 		{"byte order mark", "\xef\xbb\xbf" + `{"Values":{"A":"1"}}`, values{{"A", "1"}}, ""},
 		{"no values", `{}`, values{}, ""},
 		{"encrypted", `{"IsEncrypted":true,"Values":{"A":"` + canarySecret + `"}}`, nil, "func settings decrypt"},
-		{"number", `{"Values":{"LIMIT":1000}}`, nil, `"LIMIT" must be a text`},
+		{"numbers and booleans, as Core Tools", `{"Values":{"LIMIT":1000,"HEALTH_TABLE":false,"X":null}}`, values{{"HEALTH_TABLE", "false"}, {"LIMIT", "1000"}, {"X", ""}}, ""},
+		{"object as a value", `{"Values":{"LIMIT":{"a":"` + canarySecret + `"}}}`, nil, `"LIMIT" must be a text`},
+		{"values in small letters", `{"values":{"A":"1"}}`, values{{"A", "1"}}, ""},
+		{"without Values", `{"TENANT_ID":"` + canarySecret + `"}`, nil, `no "Values"`},
+		{"comments", "// " + canarySecret + "\n{\"Values\":{ // one\n/* two\n\" */ \"A\":\"1//2\", /**/ \"B\":\"/*3*/\" //}\n}}\n//", values{{"A", "1//2"}, {"B", "/*3*/"}}, ""},
+		{"commas at the end", "{\"Values\":{\"A\":\"1,}\",\n},\n\"Host\":{\"L\":[1,2 , ] , // x\n},}", values{{"A", "1,}"}}, ""},
+		{"escaped quotation mark", `{"Values":{"A":"\"//",}}`, values{{"A", `"//`}}, ""},
+		{"two commas", "{\"Values\":{\n\"A\":\"1\",,}}", nil, "line 2 is not valid JSON"},
+		{"nothing but a comma", `{"Values":{,}}`, nil, "not valid JSON"},
+		{"endless comment", "{\n/* " + canarySecret, nil, "line 2 begins a comment that does not end"},
+		{"syntax behind a comment", "{ // one\n/* two\n three */\n\"Values\": {\n\"A\" \"" + canarySecret + "\"}}", nil, "line 5"},
+		{"single quotation marks", "{\n'Values':{'A':'" + canarySecret + "'}}", nil, "line 2 is not valid JSON (a missing comma or quotation mark, a single quotation mark?)"},
+		{"UTF-16, little endian", "\xff\xfe" + wide(`{"Values":{"A":"ä1"}}`, binary.LittleEndian), values{{"A", "ä1"}}, ""},
+		{"UTF-16, big endian", "\xfe\xff" + wide(`{"Values":{"A":"ä1"}}`, binary.BigEndian), values{{"A", "ä1"}}, ""},
+		{"UTF-16 without a mark", wide(`{"Values":{"A":"`+canarySecret+`"}}`, binary.LittleEndian), nil, "UTF-16, but without its mark"},
+		{"UTF-16 cut", "\xff\xfe" + wide(`{"Values":{"A":"`+canarySecret+`"}}`, binary.LittleEndian) + "\x00", nil, "breaks off"},
+		{"UTF-32", "\xff\xfe\x00\x00{", nil, "UTF-32"},
+		{"Windows-1252", "{\"Values\":{\n\n\"A\":\"" + canarySecret + "\xe4\"}}", nil, "line 3 has a byte that is not UTF-8 (0xE4)"},
 		{"list", `["` + canarySecret + `"]`, nil, `"Values"`},
 		{"missing comma", "{\n\"Values\":{\"A\":\"" + canarySecret + "\"\n\"B\":\"2\"}}", nil, "line 3"},
-		{"comment", "{\n// " + canarySecret + "\n}", nil, "line 2"},
+		{"comment", "{\n// " + canarySecret + "\n}", values{}, ""},
 		{"cut", `{"Values":{"A":"` + canarySecret, nil, "line 1"},
 		{"name twice", `{"Values":{"A":"1","A":"2"}}`, nil, "occurs twice"},
 	} {

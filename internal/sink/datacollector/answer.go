@@ -30,6 +30,8 @@ type answer struct {
 	text   string // the body's beginning, fit to be shown
 	// code and message are of the service's error body, `{"Error":…,"Message":…}`.
 	code, message string
+	// keyHint says what is odd about the key that signed the post.
+	keyHint string
 	// gateway says whose the answer is if it is not the service's, else nil.
 	gateway *transport.Failure
 }
@@ -172,7 +174,7 @@ const (
 
 // judgeForbidden looks for the cause that can be seen from here: the clock.
 func (a *answer) judgeForbidden() error {
-	const causes = "SHARED_KEY does not belong to CUSTOMER_ID, or was regenerated: copy both again from the portal's page Agents. " +
+	causes := a.keyHint + "SHARED_KEY does not belong to CUSTOMER_ID, or was regenerated: copy both again from the portal's page Agents. " +
 		"Other causes are a TLS-inspecting proxy that changes requests, and a workspace that takes no keys (DisableLocalAuth) or no public network traffic"
 	date, err := http.ParseTime(a.header.Get("Date"))
 	if err != nil {

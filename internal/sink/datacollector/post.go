@@ -56,6 +56,7 @@ func (s *Sink) post(ctx context.Context, logType, timeField string, body content
 		return nil, s.explain(ctx, fmt.Errorf("read the answer: %w", transport.Redact(err)))
 	}
 	a := newAnswer(resp, text, now, s.peer(), s.keyText, secret.New(signature))
+	a.keyHint = s.keyHint
 	a.whole = whole
 	return a, nil
 }

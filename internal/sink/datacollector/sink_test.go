@@ -190,6 +190,7 @@ func TestStatusMapping(t *testing.T) {
 		"400_of_others":   {answering(400, "text/plain", "bad request"), permanent, []string{"status 400 with a body that is not the service's"}},
 		"401":             {answering(401, "", ""), permanent, []string{"status 401", "everything is kept"}},
 		"403":             {answering(403, "application/json", service("InvalidAuthorization")), permanent, []string{"SHARED_KEY", "CUSTOMER_ID", "proxy", "DisableLocalAuth"}},
+		"403 of a wall":   {answering(403, "text/html", "<html><title>Blocked by policy</title>"), permanent, []string{`status 403 with a web page ("Blocked by policy")`, "something in between (a firewall, a proxy, a portal)"}},
 		"404":             {answering(404, "", ""), ambiguous, []string{"too large", "CUSTOMER_ID", "logAnalyticsUri"}},
 		"407":             {answering(407, "text/html", portal), permanent, []string{"proxy"}},
 		"408":             {answering(408, "", ""), retryable, []string{"status 408"}},

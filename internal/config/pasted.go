@@ -1,0 +1,141 @@
+package config
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+var (
+	reference = regexp.MustCompile(`(?i)^@Microsoft\.(KeyVault|AppConfiguration)\(`)
+	// nearReference is what the platform does not take for one.
+	nearReference = regexp.MustCompile(`(?i)^@?\s*Microsoft\s*\.\s*(KeyVault|AppConfiguration)\s*\(`)
+	// vaultAddress is what a reference holds, without the reference.
+	vaultAddress = regexp.MustCompile(`(?i)^https://[a-z0-9-]+\.vault\.(azure\.net|azure\.cn|usgovcloudapi\.net)/secrets/`)
+
+	placeholder = regexp.MustCompile(`^<[^<>]*>$`)
+	// variable is one of a pipeline, a shell or a template that nothing put a value in
+	// for. The forms that could be part of a value count only as the whole of it.
+	variable = regexp.MustCompile(`\$\([A-Za-z_][\w.-]*\)|\$\{\{?[^{}]*\}?\}|^%[A-Za-z_]\w*%$|^#\{[^{}]*\}#?$|^\{\{[^{}]*\}\}$|^__[A-Za-z]\w*__$|^\[(parameters|variables)\('[^']*'\)\]$`)
+)
+
+// wrapping are quotation marks as people paste them, with what may follow the last.
+func wrapping() [][2]string {
+	return [][2]string{{`"`, `"`}, {`'`, `'`}, {"`", "`"}, {"“", "”"}, {"„", "“"}, {"‘", "’"}, {"«", "»"}}
+}
+
+// clean trims white space and what can't be seen, and reports and empties a value
+// that can't be meant as it stands, whatever the setting.
+func (v *validator) clean(name, value string) string {
+	value = strings.TrimFunc(value, func(r rune) bool { return unicode.IsSpace(r) || invisible(r) })
+	if problem := pasted(name, value); problem != "" {
+		v.add(name, problem)
+		return ""
+	}
+	return value
+}
+
+// pasted says what went wrong when a value was put into a setting, "" if nothing.
+func pasted(name, value string) string {
+	switch {
+	case reference.MatchString(value):
+		return "is an unresolved Key Vault reference: give the app's managed identity the role Key Vault Secrets User on the vault, " +
+			"check the vault and secret names in the reference" + blanks(value) + ", and that the vault's network rules let the app in; then restart the app"
+	case nearReference.MatchString(value):
+		return "is a Key Vault reference that the platform does not recognise, because its beginning is not exactly @Microsoft.KeyVault( : write it so, without a blank"
+	case vaultAddress.MatchString(value):
+		return "is the address of a secret in Key Vault and not the secret: write @Microsoft.KeyVault(SecretUri=…) with that address in it"
+	case placeholder.MatchString(value):
+		return "still holds the placeholder of the example: put your value in its place"
+	case variable.MatchString(value):
+		return "holds a variable that nothing put a value in for, like $(NAME): define it where the settings are deployed from, or put the value in its place"
+	case quoted(value):
+		return "is wrapped in quotation marks: remove them"
+	case strings.HasPrefix(strings.ToLower(value), strings.ToLower(name)+"="):
+		return "holds its own name: keep only what follows the first ="
+	}
+	return odd(name, value)
+}
+
+// blanks is a hint for a reference that has some inside.
+func blanks(value string) string {
+	if strings.ContainsFunc(value, unicode.IsSpace) {
+		return " (it holds blanks: write it without)"
+	}
+	return ""
+}
+
+// quoted also sees what follows a value in JSON or a script.
+func quoted(value string) bool {
+	value = strings.TrimRight(value, ",; ")
+	for _, marks := range wrapping() {
+		if len(value) >= len(marks[0])+len(marks[1]) && strings.HasPrefix(value, marks[0]) && strings.HasSuffix(value, marks[1]) {
+			return true
+		}
+	}
+	return false
+}
+
+// odd looks for characters that nobody types. Around the parts of a connection
+// string a line break does no harm, see connectionString; in the name of a file
+// what joins characters may be meant.
+func odd(name, value string) string {
+	if !utf8.ValidString(value) {
+		return "has a byte that is not UTF-8: the file or script that it comes from was saved with another encoding, save it as UTF-8"
+	}
+	for i, r := range []rune(value) {
+		switch {
+		case r == utf8.RuneError:
+			return fmt.Sprintf("has a damaged character (U+FFFD), its %s: a tool took it for another encoding; paste the value again", ordinal(i+1))
+		case unicode.IsControl(r) && name == "AzureWebJobsStorage":
+		case unicode.IsControl(r):
+			return "contains a line break or another control character: paste the value again as one line"
+		case invisible(r) && name == "NDJSON_PATH":
+		case invisible(r), r != ' ' && unicode.IsSpace(r):
+			return fmt.Sprintf("has a character that can't be seen, %s, as its %s: delete the value and type it, or paste it through a plain text editor", nameOf(r), ordinal(i+1))
+		}
+	}
+	return ""
+}
+
+// invisible says whether a character shows nothing: zero width, direction marks, the
+// soft hyphen, fillers.
+func invisible(r rune) bool {
+	switch {
+	case unicode.Is(unicode.Cf, r), unicode.Is(unicode.Zl, r), unicode.Is(unicode.Zp, r):
+		return true
+	case r == '\u034f', r == '\u115f', r == '\u1160', r == '\u2800', r == '\u3164', r == '\uffa0':
+		return true
+	}
+	return unicode.Is(unicode.Variation_Selector, r)
+}
+
+// nameOf tells the common ones by name.
+func nameOf(r rune) string {
+	names := map[rune]string{
+		'\u00a0': "no-break space", '\u00ad': "soft hyphen", '\u200b': "zero-width space", '\u200c': "zero-width non-joiner",
+		'\u200d': "zero-width joiner", '\u200e': "left-to-right mark", '\u200f': "right-to-left mark", '\u2060': "word joiner",
+		'\u202f': "narrow no-break space", '\ufeff': "byte order mark",
+	}
+	if name, ok := names[r]; ok {
+		return fmt.Sprintf("U+%04X (%s)", r, name)
+	}
+	return fmt.Sprintf("U+%04X", r)
+}
+
+func ordinal(n int) string {
+	suffix := "th"
+	if n%100 < 11 || n%100 > 13 {
+		switch n % 10 {
+		case 1:
+			suffix = "st"
+		case 2:
+			suffix = "nd"
+		case 3:
+			suffix = "rd"
+		}
+	}
+	return fmt.Sprintf("%d%s", n, suffix)
+}

@@ -1,0 +1,300 @@
+package config_test
+
+import (
+	"errors"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/config"
+)
+
+// Around a value what can't be seen does no harm.
+func TestPastedAround(t *testing.T) {
+	for name, around := range map[string][2]string{
+		"line breaks":         {"", "\r\n"},
+		"byte order mark":     {"\ufeff", ""},
+		"no-break space":      {"\u00a0", "\u00a0"},
+		"zero-width space":    {"", "\u200b"},
+		"direction marks":     {"\u200e", "\u202c"},
+		"soft hyphen and all": {"\t\u00ad", " \u2060\u2028"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			env := valid()
+			for setting, value := range env {
+				env[setting] = around[0] + value + around[1]
+			}
+			setEnv(t, env)
+			s, err := config.Load()
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := []string{s.Tenant, s.ClientID, s.ClientSecret.Reveal(), s.DataCollector.WorkspaceID, s.DataCollector.SharedKey.Reveal(), s.State.Account.Name, s.State.Account.Key.Reveal()}
+			if diff := cmp.Diff([]string{"acme", clientID, canarySecret, workspace, canaryShared, "acmestate", canaryKey}, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// What can't be meant is named, whatever the setting, and without its value.
+func TestPasted(t *testing.T) {
+	const s = canarySecret
+	for name, c := range map[string]struct{ value, says string }{
+		"zero-width space":         {s[:6] + "\u200b" + s[6:], "U+200B (zero-width space), as its 7th"},
+		"no-break space":           {s[:1] + "\u00a0" + s[1:], "U+00A0 (no-break space), as its 2nd"},
+		"soft hyphen":              {s[:10] + "\u00ad" + s[10:], "U+00AD (soft hyphen), as its 11th"},
+		"byte order mark":          {s + "\ufeff" + s, "U+FEFF (byte order mark)"},
+		"direction override":       {s + "\u202e" + s, "U+202E"},
+		"filler":                   {s + "\u3164" + s, "U+3164"},
+		"variation selector":       {s + "\ufe0f" + s, "U+FE0F"},
+		"line separator":           {s + "\u2028" + s, "U+2028"},
+		"line break":               {s + "\r\n" + s, "line break"},
+		"NUL's neighbour":          {s + "\x01" + s, "control character"},
+		"damaged":                  {s + "\ufffd", "U+FFFD"},
+		"Windows-1252":             {s + "\xe4", "not UTF-8"},
+		"quotation marks":          {`"` + s + `"`, "quotation marks"},
+		"line of a JSON file":      {`"` + s + `",`, "quotation marks"},
+		"line of a script":         {`'` + s + `';`, "quotation marks"},
+		"backquotes":               {"`" + s + "`", "quotation marks"},
+		"typographic":              {"“" + s + "”", "quotation marks"},
+		"German":                   {"„" + s + "“", "quotation marks"},
+		"placeholder":              {"<" + s + ">", "placeholder"},
+		"pipeline variable":        {"$(CLIENT_SECRET)", "$(NAME)"},
+		"part of a value":          {"https://$(host.name)/x", "$(NAME)"},
+		"shell variable":           {"${SECRET:-" + s + "}", "$(NAME)"},
+		"workflow expression":      {"${{ secrets.X }}", "$(NAME)"},
+		"Windows variable":         {"%SECRET%", "$(NAME)"},
+		"token of a replace task":  {"#{secret}#", "$(NAME)"},
+		"template":                 {"{{ secret }}", "$(NAME)"},
+		"tokenizer":                {"__Secret__", "$(NAME)"},
+		"template parameter":       {"[parameters('clientSecret')]", "$(NAME)"},
+		"reference":                {"@Microsoft.KeyVault(SecretUri=https://" + s + ")", "Key Vault Secrets User"},
+		"reference, small letters": {"@microsoft.keyvault(VaultName=" + s + ")", "Key Vault Secrets User"},
+		"reference, blank inside":  {"@Microsoft.KeyVault( VaultName=v; SecretName=" + s + ")", "it holds blanks"},
+		"blank before the bracket": {"@Microsoft.KeyVault (SecretUri=https://" + s + ")", "exactly @Microsoft.KeyVault("},
+		"blank after the sign":     {"@ Microsoft.KeyVault(SecretUri=" + s + ")", "exactly @Microsoft.KeyVault("},
+		"blank at the dot":         {"@Microsoft. KeyVault(SecretUri=" + s + ")", "exactly @Microsoft.KeyVault("},
+		"without the sign":         {"Microsoft.KeyVault(SecretUri=" + s + ")", "exactly @Microsoft.KeyVault("},
+		"App Configuration":        {"@Microsoft.AppConfiguration(Endpoint=" + s + ")", "reference"},
+		"address of the secret":    {"https://v.vault.azure.net/secrets/" + s, "SecretUri="},
+	} {
+		for _, setting := range []string{"CLIENT_ID", "CLIENT_SECRET", "CUSTOMER_ID", "SHARED_KEY", "AZURE_STORAGE_ACCESS_KEY", "LIMIT"} {
+			t.Run(name+"/"+setting, func(t *testing.T) {
+				setEnv(t, with(map[string]string{setting: c.value}))
+				_, err := config.Load()
+				got := problems(t, err)
+				if len(got) != 1 || got[0].Setting != setting || !strings.Contains(got[0].Message, c.says) {
+					t.Errorf("got %q, want one problem of %s with %q", got, setting, c.says)
+				}
+				if err != nil && strings.Contains(err.Error(), "canary") {
+					t.Errorf("the value is shown: %v", err)
+				}
+			})
+		}
+	}
+	t.Run("name in front", func(t *testing.T) {
+		setEnv(t, with(map[string]string{"CLIENT_SECRET": "CLIENT_SECRET=" + s}))
+		_, err := config.Load()
+		if got := problems(t, err); len(got) != 1 || !strings.Contains(got[0].Message, "holds its own name") {
+			t.Errorf("got %q", got)
+		}
+	})
+}
+
+func TestPastedAddresses(t *testing.T) {
+	type env = map[string]string
+	const base, state = "SAILPOINT_BASE_URL", "STATE_URL"
+	for _, tc := range []struct {
+		name    string
+		env     env
+		setting string // "" when it is taken
+		says    string // or the tenant or folder it comes to
+	}{
+		{"tenant from the address bar", env{"TENANT_ID": "https://acme.identitynow.com/ui/d/dashboard?x=1"}, "", "acme"},
+		{"tenant with a fragment", env{"TENANT_ID": "acme.identitynow.com#/home"}, "", "acme"},
+		{"version behind the API", env{base: "https://acme.api.identitynow.com/v3"}, base, "https://acme.api.identitynow.com alone"},
+		{"token endpoint", env{base: "https://acme.api.identitynow.com/oauth/token"}, base, "alone"},
+		{"any path behind the API", env{base: "https://acme.api.saas.sailpointfedramp.com/idn"}, base, "alone"},
+		{"slash behind the API", env{base: "https://acme.api.identitynow.com/"}, "", "acme"},
+		{"path of a proxy", env{base: "https://proxy.example/idn"}, "", "acme"},
+		{"version behind a proxy", env{base: "https://proxy.example/idn/v2025"}, base, "version"},
+		{"call behind a proxy", env{base: "https://proxy.example/beta/search"}, base, "version"},
+		{"query", env{base: "https://acme.api.identitynow.com?a=b"}, base, "keep only"},
+		{"user", env{base: "https://me@acme.api.identitynow.com"}, base, "keep only"},
+		{"host of dashes", env{"TENANT_ID": "-", base: "https://---"}, base, "set TENANT_ID, too"},
+		{"host of dots", env{"TENANT_ID": "-", base: "https://..."}, base, "set TENANT_ID, too"},
+		{"unspecified address", env{"TENANT_ID": "-", base: "https://[::]"}, base, "set TENANT_ID, too"},
+		{"host of dashes beside a name", env{base: "https://---"}, "", "acme"},
+		{"host with an umlaut", env{"TENANT_ID": "-", base: "https://ümläut"}, base, "xn--"},
+
+		{"four slashes and a folder", env{state: "file:////x"}, "", "//x"},
+		{"four slashes", env{state: "file:////"}, state, "three slashes"},
+		{"the root by dots", env{state: "file:///a/.."}, state, "three slashes"},
+		{"the root by dots, escaped", env{state: "file:///a/%2e%2e"}, state, "three slashes"},
+		{"fragment", env{state: "file:///a/b#c"}, state, "%23"},
+		{"empty fragment", env{state: "file:///a/b#"}, state, "%23"},
+		{"empty query", env{state: "file:///a/b?"}, state, "%3F"},
+		{"fragment of a relative folder", env{state: "file:a/b#c"}, state, "%23"},
+		{"escaped fragment", env{state: "file:///a/b%23c"}, "", "/a/b#c"},
+		{"line break", env{state: "file:///a%0ab"}, state, "three slashes"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			setEnv(t, with(tc.env))
+			s, err := config.Load()
+			got := problems(t, err)
+			switch {
+			case tc.setting != "" && (len(got) != 1 || got[0].Setting != tc.setting || !strings.Contains(got[0].Message, tc.says)):
+				t.Errorf("got %q, want one problem of %s with %q", got, tc.setting, tc.says)
+			case tc.setting != "":
+			case err != nil || s.Tenant != tc.says && filepath.ToSlash(s.State.Dir) != tc.says:
+				t.Errorf("tenant %q, folder %q, %v, want %q", s.Tenant, s.State.Dir, err, tc.says)
+			}
+		})
+	}
+}
+
+func TestPastedConnectionString(t *testing.T) {
+	const good = "DefaultEndpointsProtocol=https;AccountName=acme;AccountKey=" + canaryKey + ";EndpointSuffix=core.windows.net"
+	for name, c := range map[string]struct{ text, says string }{
+		"as it is":                   {good, ""},
+		"two semicolons":             {strings.ReplaceAll(good, ";", ";;"), ""},
+		"semicolons around":          {";;" + good + ";;", ""},
+		"line breaks between":        {strings.ReplaceAll(good, ";", ";\r\n"), ""},
+		"blanks around signs":        {strings.Replace(strings.ReplaceAll(good, ";", " ; "), "AccountName=", "AccountName = ", 1), ""},
+		"names in small letters":     {strings.Replace(good, "AccountName", "accountname", 1), ""},
+		"suffix with a dot":          {strings.Replace(good, "=core", "=.core", 1), ""},
+		"line break in the key":      {strings.Replace(good, canaryKey, canaryKey[:9]+"\n"+canaryKey[9:], 1), "line break or a blank inside AccountKey"},
+		"blank in the key":           {strings.Replace(good, canaryKey, canaryKey[:9]+" "+canaryKey[9:], 1), "line break or a blank inside AccountKey"},
+		"quotation marks in it":      {strings.Replace(good, canaryKey, `"`+canaryKey+`"`, 1), "quotation marks around AccountKey"},
+		"quotation marks around it":  {`"` + good + `"`, "quotation marks"},
+		"a name twice":               {good + ";AccountName=other", "names AccountName twice"},
+		"a name twice in other case": {good + ";ACCOUNTKEY=" + canaryKey, "names ACCOUNTKEY twice"},
+		"key only":                   {canaryKey[:20], "no connection string"},
+		"key only, with its sign":    {canaryKey + "/x", "not one of a connection string"},
+		"no name":                    {"=" + canaryKey, "no connection string"},
+		"invisible inside":           {strings.Replace(good, "acme", "ac\u200bme", 1), "zero-width space"},
+		"only semicolons":            {";;", "neither AccountName nor BlobEndpoint"},
+		"its own name":               {"AzureWebJobsStorage=" + good, "its own name"},
+		"unresolved":                 {"$(storage)", "$(NAME)"},
+		"unresolved key":             {strings.Replace(good, canaryKey, "$(key)", 1), "$(NAME)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			setEnv(t, withStorage(map[string]string{"AzureWebJobsStorage": c.text}))
+			s, err := config.Load()
+			if err != nil && strings.Contains(err.Error(), canaryKey[:9]) {
+				t.Errorf("the key is shown: %v", err)
+			}
+			got := problems(t, err)
+			switch a := s.State.Account; {
+			case c.says != "" && (len(got) != 1 || got[0].Setting != "AzureWebJobsStorage" || !strings.Contains(got[0].Message, c.says)):
+				t.Errorf("got %q, want one problem with %q", got, c.says)
+			case c.says == "" && (err != nil || a.Name != "acme" || a.Key.Reveal() != canaryKey || a.BlobEndpoint.String() != "https://acme.blob.core.windows.net"):
+				t.Errorf("%v: %v", a, err)
+			}
+		})
+	}
+}
+
+func TestProxySetting(t *testing.T) {
+	const secret = "canary" + "Pa55"
+	for name, c := range map[string]struct{ value, says string }{
+		"plain":                     {"http://proxy.example:3128", ""},
+		"user and password":         {"http://user:" + secret + "%23@proxy.example:3128/", ""},
+		"host and port":             {"proxy.example:3128", ""},
+		"address":                   {"http://[2001:db8::1]:3128", ""},
+		"SOCKS":                     {"socks5://proxy.example", ""},
+		"# in the password":         {"http://user:" + secret + "#x@proxy.example:3128", "# as %23"},
+		"# after digits":            {"http://user:12#" + secret + "@proxy.example:3128", "# as %23"},
+		"/ in the password":         {"http://user:" + secret + "/x@proxy.example:3128", "/ as %2F"},
+		"? in the password":         {"user:" + secret + "?x@proxy.example", "? as %3F"},
+		"% in the password":         {"http://user:" + secret + "%zz@proxy.example", "% as %25"},
+		"blank in the password":     {"http://user:" + secret + " x@proxy.example", "a blank as %20"},
+		"port that is none":         {"http://proxy.example:" + secret, "can't be read"},
+		"port out of range":         {"http://proxy.example:70000", "1 to 65535"},
+		"no port after the colon":   {"http://proxy.example:", "no number"},
+		"no host":                   {"http://:3128", "names no host"},
+		"only a scheme":             {"http://", "names no host"},
+		"a path":                    {"http://proxy.example:3128/" + secret, "after the port"},
+		"another scheme":            {"ftp://proxy.example", "http://, https:// or socks5://"},
+		"an address of a setup":     {"file:///proxy.pac", "http://, https:// or socks5://"},
+		"a blank in the host":       {"http://pro xy:3128", "can't be read"},
+		"quotation marks":           {`"http://proxy.example:3128"`, "http://, https:// or socks5://"},
+		"password with a at":        {"http://user:" + secret + "@x@proxy.example", ""},
+		"bracket that does not end": {"http://[::1:3128", "can't be read"},
+	} {
+		for _, setting := range []string{"HTTPS_PROXY", "https_proxy"} {
+			t.Run(name+"/"+setting, func(t *testing.T) {
+				setEnv(t, valid())
+				for _, other := range []string{"HTTPS_PROXY", "https_proxy"} {
+					t.Setenv(other, "")
+				}
+				t.Setenv(setting, c.value)
+				_, err := config.Load()
+				got := problems(t, err)
+				if c.says == "" && err != nil || c.says != "" && (len(got) != 1 || got[0].Setting != setting || !strings.Contains(got[0].Message, c.says)) {
+					t.Errorf("got %q, want a problem with %q", got, c.says)
+				}
+				if err != nil && strings.Contains(err.Error(), secret) {
+					t.Errorf("the password is shown: %v", err)
+				}
+			})
+		}
+	}
+}
+
+// FuzzPastedConnectionString: whatever is pasted, nothing of a key is shown, and what is
+// taken is the same with more semicolons.
+func FuzzPastedConnectionString(f *testing.F) {
+	f.Add("AccountName=acme;AccountKey=", ";EndpointSuffix=core.windows.net")
+	f.Add("BlobEndpoint=https://a.blob.core.windows.net/;SharedAccessSignature=sig=", "")
+	f.Add("UseDevelopmentStorage=true;", ";;")
+	f.Fuzz(func(t *testing.T, before, after string) {
+		if strings.ContainsRune(before+after, 0) {
+			return
+		}
+		load := func(text string) (config.Account, error) {
+			env := maps.Clone(withStorage(map[string]string{"AzureWebJobsStorage": text}))
+			setEnv(t, env)
+			s, err := config.Load()
+			return s.State.Account, err
+		}
+		text := before + canaryKey + after
+		a, err := load(text)
+		if err != nil && !strings.Contains(before+after, canaryKey[:9]) && strings.Contains(err.Error(), canaryKey[:9]) {
+			t.Errorf("the key is shown: %v", err)
+		}
+		if err != nil || strings.ContainsAny(before+after, "\"'`“”„‘’«» ,") {
+			return
+		}
+		if b, err := load(";;" + strings.ReplaceAll(text, ";", ";\n;") + ";"); err != nil || a.Name != b.Name || a.Key.Reveal() != b.Key.Reveal() || a.SAS.Reveal() != b.SAS.Reveal() {
+			t.Errorf("%q: %v and with semicolons %v: %v", text, a, b, err)
+		}
+	})
+}
+
+// FuzzSettingsFile: reading never panics, an error names the file and no content.
+func FuzzSettingsFile(f *testing.F) {
+	f.Add([]byte(`{"IsEncrypted":false,"Values":{"A":"canary-1", /* x */ "B":2,},}`))
+	f.Add([]byte("\xff\xfe{\x00}\x00"))
+	f.Add([]byte("{\"Values\":{\"canary-\xe4\":'1'}} // x"))
+	path := filepath.Join(f.TempDir(), "local.settings.json")
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		values, err := config.ReadFile(path)
+		if err != nil && (!strings.Contains(err.Error(), path) || errors.Unwrap(err) == nil) {
+			t.Errorf("%v", err)
+		}
+		for i := 1; i < len(values); i++ {
+			if values[i-1].Name >= values[i].Name {
+				t.Errorf("%q before %q", values[i-1].Name, values[i].Name)
+			}
+		}
+	})
+}
