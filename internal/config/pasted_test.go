@@ -1,6 +1,8 @@
 package config_test
 
 import (
+	"bytes"
+	"encoding/base64"
 	"errors"
 	"maps"
 	"os"
@@ -195,6 +197,35 @@ func TestPastedConnectionString(t *testing.T) {
 				t.Errorf("got %q, want one problem with %q", got, c.says)
 			case c.says == "" && (err != nil || a.Name != "acme" || a.Key.Reveal() != canaryKey || a.BlobEndpoint.String() != "https://acme.blob.core.windows.net"):
 				t.Errorf("%v: %v", a, err)
+			}
+		})
+	}
+}
+
+// A workspace key of an unusual length is named and taken.
+func TestWorkspaceKeyLength(t *testing.T) {
+	for name, c := range map[string]struct {
+		bytes int
+		env   map[string]string
+		hints int
+	}{
+		"as all are":       {64, nil, 0},
+		"cut":              {48, nil, 1},
+		"for a stand-in":   {16, map[string]string{"logAnalyticsUri": "http://127.0.0.1:9"}, 0},
+		"beside the other": {16, map[string]string{"INGESTION_API": "NDJSON"}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			env := with(c.env)
+			env["SHARED_KEY"] = base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("k"), c.bytes))
+			setEnv(t, env)
+			s, err := config.Load()
+			if err != nil || len(s.Hints) != c.hints {
+				t.Fatalf("hints %q, %v, want %d", s.Hints, err, c.hints)
+			}
+			for _, hint := range s.Hints {
+				if hint.Setting != "SHARED_KEY" || !strings.Contains(hint.Message, "48 bytes where the keys of workspaces have 64") {
+					t.Errorf("%+v", hint)
+				}
 			}
 		})
 	}

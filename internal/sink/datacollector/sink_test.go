@@ -568,6 +568,12 @@ func TestCheck(t *testing.T) {
 			}
 		})
 	}
+	t.Run("short_key", func(t *testing.T) {
+		short := func(c *datacollector.Config) { c.Key = secret.New(base64.StdEncoding.EncodeToString(make([]byte, 48))) }
+		if err := open(t, &workspace.Workspace{}, short).Check(t.Context()); err == nil || !strings.Contains(err.Error(), "SHARED_KEY has 48 bytes where the keys of workspaces have 64") {
+			t.Errorf("got %v", err)
+		}
+	})
 	t.Run("cancelled", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
