@@ -22,6 +22,10 @@ const (
 	early = 5 * time.Minute
 	// usable is how long a token must last to be sent at all.
 	usable = 30 * time.Second
+	// askEvery is how long a token is used that was just given, whatever it says about its end:
+	// one that seems to have ended already (by a clock that is ahead, or by a credential
+	// that hands out old ones) would be asked for with every batch. The service decides.
+	askEvery = 30 * time.Second
 )
 
 // tokens keeps one token: not every credential keeps its own.
@@ -31,6 +35,7 @@ type tokens struct {
 
 	turn    chan struct{} // holds an element while nobody is at work on current
 	current azcore.AccessToken
+	given   time.Time // when the credential gave it
 }
 
 func newTokens(credential azcore.TokenCredential, audience string) *tokens {
@@ -50,13 +55,16 @@ func (t *tokens) get(ctx context.Context, refused, claims string) (string, error
 	defer func() { t.turn <- struct{}{} }()
 	now := time.Now()
 	have := t.current.Token != "" && t.current.Token != refused
+	if have && now.Sub(t.given) < askEvery {
+		return t.current.Token, nil
+	}
 	if have && t.current.ExpiresOn.After(now.Add(early)) && (t.current.RefreshOn.IsZero() || t.current.RefreshOn.After(now)) {
 		return t.current.Token, nil
 	}
 	token, err := t.credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{t.audience + "/.default"}, Claims: claims})
 	switch {
 	case err == nil:
-		t.current = token
+		t.current, t.given = token, time.Now()
 	case ctx.Err() != nil:
 		return "", ended(ctx, ctx.Err())
 	case have && t.current.ExpiresOn.After(now.Add(usable)):

@@ -26,7 +26,8 @@ import (
 type scripted struct {
 	err    error
 	life   time.Duration
-	always string // the same token each time
+	always string        // the same token each time
+	stated time.Duration // what the token says of its life; 0 is the truth
 
 	mu    sync.Mutex
 	asked []policy.TokenRequestOptions
@@ -40,6 +41,9 @@ func (s *scripted) GetToken(ctx context.Context, o policy.TokenRequestOptions) (
 		return azcore.AccessToken{}, s.err
 	}
 	token, err := workspace.Credential{Life: s.life}.GetToken(ctx, o)
+	if s.stated != 0 {
+		token.ExpiresOn = time.Now().Add(s.stated)
+	}
 	if s.always != "" {
 		token.Token = s.always
 	}
@@ -66,6 +70,36 @@ func TestTokenIsKept(t *testing.T) {
 			t.Errorf("asked %d times in two hours, want 3", len(c.asked))
 		}
 	})
+}
+
+// Whatever a token says about its end, the credential is not asked with every batch, and a token
+// that lasts for ever is used for ever.
+func TestTokenLifetimes(t *testing.T) {
+	for name, test := range map[string]struct {
+		life time.Duration
+		most int // askings within ten minutes
+	}{
+		"ended ten days ago": {-240 * time.Hour, 21},
+		"ends now":           {-time.Nanosecond, 21},
+		"ends in a minute":   {time.Minute, 21},
+		"ten years":          {10 * 365 * 24 * time.Hour, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := &scripted{life: time.Hour, stated: test.life}
+				sink := with(t, newWorkspace(), c)
+				for range 600 {
+					if err := sink.Write(t.Context(), stream, batch(1)); err != nil {
+						t.Fatal(err)
+					}
+					<-time.After(time.Second)
+				}
+				if len(c.asked) > test.most {
+					t.Errorf("asked %d times in ten minutes, want at most %d", len(c.asked), test.most)
+				}
+			})
+		})
+	}
 }
 
 // An identity service that is down does no harm while the token lasts.

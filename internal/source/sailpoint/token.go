@@ -6,12 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
 
@@ -24,9 +28,13 @@ import (
 const (
 	// tokenTimeout bounds a request for a token.
 	tokenTimeout = 30 * time.Second
-	// tokenLifetime is taken when the answer does not state one. A token that
-	// expires earlier is replaced on the first 401.
+	// tokenLifetime is taken when the answer does not state one that makes sense. A token
+	// that expires earlier is replaced on the first 401.
 	tokenLifetime = 5 * time.Minute
+	// The lifetimes that SailPoint documents, 15 to 43200 s, bound what is believed: less would
+	// ask for a token with nearly every request, more would mean that it is never renewed.
+	shortestLife = 15 * time.Second
+	longestLife  = 12 * time.Hour
 	// renewPause is the time between attempts to replace a token that is still good.
 	renewPause = 10 * time.Second
 )
@@ -161,7 +169,8 @@ func (c *Client) requestToken(ctx context.Context) (*token, error) {
 	}
 	c.tokenRequests.Add(1)
 	client := *c.http
-	client.Transport = tokenTransport{client.Transport, c}
+	life := tokenLifetime
+	client.Transport = tokenTransport{client.Transport, c, &life}
 	conf := clientcredentials.Config{
 		ClientID:     c.cfg.ClientID,
 		ClientSecret: c.cfg.ClientSecret.Reveal(),
@@ -173,10 +182,6 @@ func (c *Client) requestToken(ctx context.Context) (*token, error) {
 		return nil, c.tokenFailure(ctx, what, err)
 	}
 	now := time.Now()
-	life := tokenLifetime
-	if !got.Expiry.IsZero() {
-		life = got.Expiry.Sub(now)
-	}
 	early := time.Minute
 	if life <= 2*time.Minute {
 		early = life / 2
@@ -231,10 +236,12 @@ func (c *Client) legacyHint() string {
 
 // tokenTransport makes the answer of the token endpoint digestible for package
 // oauth2: that takes an answer labelled as plain text for a form, hides the cause
-// when a body ends too early, and does not tell whose answer it is.
+// when a body ends too early, does not tell whose answer it is, and refuses a token whose
+// lifetime is not a whole number.
 type tokenTransport struct {
 	base   http.RoundTripper
 	client *Client
+	life   *time.Duration // of the token, if the answer states one
 }
 
 func (t tokenTransport) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -257,9 +264,47 @@ func (t tokenTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 		t.client.noteThrottling(resp.StatusCode, f.After)
 		return nil, f
 	}
+	body = t.takeLifetime(body)
 	resp.Body = io.NopCloser(bytes.NewReader(body))
 	if bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) {
 		resp.Header.Set("Content-Type", "application/json")
 	}
 	return resp, nil
+}
+
+// takeLifetime takes the lifetime out of the answer, so that the rest is not refused for its sake.
+func (t tokenTransport) takeLifetime(body []byte) []byte {
+	var members map[string]jsontext.Value
+	if json.Unmarshal(body, &members, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) != nil {
+		return body
+	}
+	stated, ok := members["expires_in"]
+	if !ok {
+		return body
+	}
+	*t.life = lifetime(stated)
+	delete(members, "expires_in")
+	rest, err := json.Marshal(members, jsontext.AllowInvalidUTF8(true))
+	if err != nil {
+		return body
+	}
+	return rest
+}
+
+// lifetime is what an answer's expires_in means: seconds, as a number or as text.
+func lifetime(stated jsontext.Value) time.Duration {
+	text := string(stated)
+	if stated.Kind() == '"' && json.Unmarshal(stated, &text) != nil {
+		return tokenLifetime
+	}
+	seconds, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+	switch {
+	case math.IsInf(seconds, 1): // also of a number that is too large for any type
+		return longestLife
+	case err != nil, math.IsNaN(seconds), seconds <= 0:
+		return tokenLifetime
+	case seconds >= longestLife.Seconds():
+		return longestLife
+	}
+	return max(time.Duration(seconds*float64(time.Second)), shortestLife)
 }

@@ -54,6 +54,40 @@ func TestTokenRenewal(t *testing.T) {
 	}
 }
 
+// Whatever an answer says of the token's lifetime, there is a token, and there are neither
+// requests for one all the time nor none for ever.
+func TestTokenLifetimes(t *testing.T) {
+	const usual, shortest, longest = 4 * time.Minute, 7500 * time.Millisecond, 12*time.Hour - time.Minute
+	for ttl, renewed := range map[string]time.Duration{
+		"-1": usual, "0": usual, "-0.5": usual, "null": usual, "true": usual, "{}": usual, "[749]": usual, `""`: usual, `"soon"`: usual, `"NaN"`: usual, "-1e400": usual,
+		"0.5": shortest, "1": shortest, "14.9": shortest, "15": shortest, `"15.0"`: shortest,
+		"748.9": 688900 * time.Millisecond, `" 749 "`: 689 * time.Second, `"749"`: 689 * time.Second, "7.49e2": 689 * time.Second,
+		"43200": longest, "43201": longest, "2147483648": longest, "99999999999999999999": longest, "1e300": longest, "1e400": longest, `"Infinity"`: longest,
+	} {
+		t.Run(ttl, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := says(reply{body: `[]`})
+				s.token = func(n int) reply { return goodToken(n, ttl) }
+				cl := client(t, s)
+				begin := time.Now()
+				for _, at := range []time.Duration{0, 0, renewed - 10*time.Millisecond, renewed + 10*time.Millisecond} {
+					pass(time.Until(begin.Add(at)))
+					if err := cl.Token(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+					want := 1
+					if at > renewed {
+						want = 2
+					}
+					if s.tokens != want {
+						t.Fatalf("%d tokens after %v, want %d", s.tokens, at, want)
+					}
+				}
+			})
+		})
+	}
+}
+
 // Whoever needs a token at the same time shares one request, also when the
 // first of them gives up.
 func TestTokenIsShared(t *testing.T) {
