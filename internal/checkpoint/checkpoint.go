@@ -58,10 +58,13 @@ func (s *Store) Load(ctx context.Context, stream string) (pipeline.Checkpoint, e
 	if errors.Is(err, state.ErrNotFound) {
 		return pipeline.Checkpoint{}, nil
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, state.ErrTooLarge) {
 		return pipeline.Checkpoint{}, fmt.Errorf("load checkpoint: %w", err)
 	}
-	f, err := Decode(o.Data)
+	var f File
+	if err == nil {
+		f, err = Decode(o.Data)
+	}
 	switch {
 	case errors.Is(err, errNewer):
 		return pipeline.Checkpoint{}, fmt.Errorf("load checkpoint %q: %w", key, err)

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/state"
 )
 
 const (
@@ -52,7 +54,7 @@ func (l *Ledger) list(ctx context.Context, prefix string) iter.Seq2[Window, erro
 				continue // not the ledger's
 			}
 			var ok bool
-			if w.Count, ok = countOf(info.Size); !ok {
+			if w.Count, ok = countOf(info.Size); !ok || info.Size > state.MaxSize(info.Key) {
 				// Damaged or of another version: reading it tells.
 				_, err := l.read(ctx, start)
 				if err == nil {

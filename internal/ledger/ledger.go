@@ -293,10 +293,14 @@ func (l *Ledger) read(ctx context.Context, start int64) (*window, error) {
 	if errors.Is(err, state.ErrNotFound) {
 		return &window{start: start, etag: state.Absent}, nil
 	}
-	if err != nil {
+	var gotStart int64
+	var gotWidth uint32
+	switch {
+	case err == nil:
+		gotStart, gotWidth, err = decode(o.Data)
+	case !errors.Is(err, state.ErrTooLarge):
 		return nil, err
 	}
-	gotStart, gotWidth, err := decode(o.Data)
 	switch {
 	case errors.Is(err, errNewer):
 		return nil, fmt.Errorf("ledger window %q: %w", key, err)

@@ -26,7 +26,7 @@ func (l *Ledger) Prove(ctx context.Context, claimed []pipeline.Record) error {
 	}
 	size := 0
 	for starts := range slices.Chunk(slices.Sorted(maps.Keys(unproven)), chunk) {
-		n, err := l.rewrite(ctx, starts)
+		n, err := l.rewrite(ctx, starts, unproven)
 		if err != nil {
 			return fmt.Errorf("prepare to store %d records in the ledger: %w", len(claimed), err)
 		}
@@ -63,9 +63,9 @@ func (l *Ledger) unproven(records []pipeline.Record) map[int64]int {
 	return found
 }
 
-// rewrite stores windows as they are, and returns the size that they have together. Absent
+// rewrite stores windows as they are, if what is to come has room in them, and returns the size that they have together. Absent
 // ones stay absent.
-func (l *Ledger) rewrite(ctx context.Context, starts []int64) (size int, err error) {
+func (l *Ledger) rewrite(ctx context.Context, starts []int64, unproven map[int64]int) (size int, err error) {
 	if err := l.load(ctx, starts); err != nil {
 		return 0, err
 	}
@@ -75,6 +75,9 @@ func (l *Ledger) rewrite(ctx context.Context, starts []int64) (size int, err err
 	for i, start := range starts {
 		w := l.cache.get(start)
 		size += overhead + len(w.ids)
+		if err := state.CheckSize(l.key(start), int64(overhead+len(w.ids)+unproven[start]*idSize)); err != nil {
+			return 0, err
+		}
 		writes[i] = &write{window: w, data: w.data, etag: state.Absent}
 		if w.etag != state.Absent {
 			g.Go(func() error { return l.put(ctx, writes[i]) })

@@ -34,6 +34,9 @@ const (
 	instead = "or set " + setting + "=off to begin at INITIAL_LOOKBACK"
 )
 
+// maxAnswer bounds an answer: a row of a table has at most 1 MiB.
+const maxAnswer = 2 << 20
+
 // Config says where the table is and how to get in: with AccountName and
 // AccountKey, or with Credential.
 type Config struct {
@@ -67,6 +70,7 @@ func New(cfg Config) (*Table, error) {
 	}
 	t := &Table{host: u.Host, expected: cfg.Expected}
 	o := &aztables.ClientOptions{ClientOptions: azsdk.ClientOptions(cfg.ClientOptions)}
+	o.Transport = azsdk.Bounded{Transporter: o.Transport, Max: maxAnswer}
 	var service *aztables.ServiceClient
 	if cfg.Credential != nil {
 		service, err = aztables.NewServiceClient(cfg.ServiceURL, azsdk.Marked{TokenCredential: cfg.Credential}, o)

@@ -151,6 +151,10 @@ func (s *Store) put(ctx context.Context, key string, data []byte) error {
 			prev = state.Absent // deleted just now
 			continue
 		}
+		if errors.Is(err, state.ErrTooLarge) {
+			prev = state.Any // as good as damaged
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -246,6 +250,9 @@ func (s *Store) Get(ctx context.Context, key string) (Item, error) {
 	o, err := s.store.Get(ctx, key)
 	if errors.Is(err, state.ErrNotFound) {
 		return Item{}, fmt.Errorf("%w: %w", ErrGone, err)
+	}
+	if errors.Is(err, state.ErrTooLarge) {
+		return Item{}, fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}
 	if err != nil {
 		return Item{}, fmt.Errorf("read from quarantine: %w", err)

@@ -79,6 +79,9 @@ func (s *Store) Drain(ctx context.Context, stream string, write func(context.Con
 		if errors.Is(err, state.ErrNotFound) {
 			continue // another process delivered it
 		}
+		if errors.Is(err, state.ErrTooLarge) {
+			return fmt.Errorf("spool object %q: %w", info.Key, damaged(err.Error()))
+		}
 		if err != nil {
 			return fmt.Errorf("drain spool of %s: %w", stream, err)
 		}

@@ -23,8 +23,6 @@ import (
 	"context"
 	"crypto/md5" //nolint:gosec // the service's checksum, not a signature
 	"errors"
-	"fmt"
-	"io"
 	"iter"
 	"net/http"
 	"time"
@@ -93,6 +91,8 @@ func New(cfg Config) (*Store, error) {
 // clientOptions also watches each try, see observer.
 func clientOptions(o policy.ClientOptions) *container.ClientOptions {
 	o = azsdk.ClientOptions(o)
+	// Of objects; and of listings, which come in pages of 5,000 names.
+	o.Transport = azsdk.Bounded{Transporter: o.Transport, Max: state.Largest}
 	o.PerRetryPolicies = append(o.PerRetryPolicies[:len(o.PerRetryPolicies):len(o.PerRetryPolicies)], observer{})
 	return &container.ClientOptions{ClientOptions: o}
 }
@@ -141,20 +141,18 @@ func (c *call) get(ctx context.Context) (state.Object, error) {
 	// The reader asks for the rest of the same version when the connection breaks.
 	body := resp.NewRetryReader(ctx, &blob.RetryReaderOptions{MaxRetries: 2})
 	defer body.Close()
-	var data bytes.Buffer
+	size := int64(-1)
 	if resp.ContentLength != nil {
-		data.Grow(int(*resp.ContentLength) + bytes.MinRead)
+		size = *resp.ContentLength
 	}
-	if _, err := io.Copy(&data, body); err != nil {
+	data, err := state.ReadAll(c.key, body, size)
+	if err != nil {
 		return state.Object{}, err
 	}
-	if resp.ContentLength != nil && int64(data.Len()) != *resp.ContentLength {
-		return state.Object{}, fmt.Errorf("got %d of %d bytes", data.Len(), *resp.ContentLength)
-	}
-	if sum := md5.Sum(data.Bytes()); len(resp.ContentMD5) > 0 && !bytes.Equal(resp.ContentMD5, sum[:]) { //nolint:gosec // see above
+	if sum := md5.Sum(data); len(resp.ContentMD5) > 0 && !bytes.Equal(resp.ContentMD5, sum[:]) { //nolint:gosec // see above
 		return state.Object{}, errors.New("the bytes do not match their checksum; they were damaged on the way")
 	}
-	return state.Object{Data: data.Bytes(), ETag: state.ETag(*resp.ETag)}, nil
+	return state.Object{Data: data, ETag: state.ETag(*resp.ETag)}, nil
 }
 
 // Put implements [state.Store].
@@ -162,6 +160,9 @@ func (s *Store) Put(ctx context.Context, key string, data []byte, prev state.ETa
 	ctx, c, err := s.begin(ctx, "write", key)
 	if err != nil {
 		return "", err
+	}
+	if err := state.CheckSize(key, int64(len(data))); err != nil {
+		return "", c.fail(ctx, err)
 	}
 	etag, err := c.put(ctx, data, prev)
 	if bloberror.HasCode(err, bloberror.ContainerNotFound) {

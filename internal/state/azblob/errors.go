@@ -53,6 +53,8 @@ func (c *call) fail(ctx context.Context, err error) error {
 		return fmt.Errorf("%s: %w", what, state.ErrConflict)
 	case isNotFound(err):
 		return fmt.Errorf("%s: %w", what, state.ErrNotFound)
+	case errors.Is(err, state.ErrTooLarge):
+		return fmt.Errorf("%s: %w: look at the blob, and restore an earlier copy of it", what, err)
 	case isLocked(err), errors.Is(err, state.ErrLocked):
 		return fmt.Errorf("%s: %w", what, &state.LockedError{Remedy: c.where.breakLease(c.key)})
 	}

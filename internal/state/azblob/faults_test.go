@@ -310,3 +310,52 @@ func says(t *testing.T, what string, err error, texts ...string) {
 		}
 	}
 }
+
+// endless is a body that never ends.
+type endless struct{ read int64 }
+
+func (e *endless) Read(p []byte) (int, error) {
+	e.read += int64(len(p))
+	return len(p), nil
+}
+
+func (e *endless) Close() error { return nil }
+
+// A blob that is larger than one of its kind can be is not read into memory: by its announced
+// length, or when more comes than the kind can have. One that is shorter than announced is an
+// error, even if the connection ended well: half a checkpoint must not be taken for one.
+func TestSizeOfBlobs(t *testing.T) {
+	const key = "acme/checkpoints/SailPointIDN_Events.json"
+	for name, test := range map[string]struct {
+		length string // announced
+		body   func() io.ReadCloser
+		most   int64 // read
+		says   []string
+	}{
+		"a GB is announced":    {"1073741824", func() io.ReadCloser { return new(endless) }, 0, []string{"1073741824", "too large", "restore an earlier copy"}},
+		"no length, no end":    {"", func() io.ReadCloser { return new(endless) }, 9 << 20, []string{"too large", "restore an earlier copy"}},
+		"longer than was said": {"10", func() io.ReadCloser { return new(endless) }, 64 << 10, []string{"more than the 10 bytes"}},
+		"shorter":              {"100", func() io.ReadCloser { return io.NopCloser(strings.NewReader("{}")) }, 0, []string{"2 of 100 bytes"}},
+		"empty":                {"100", func() io.ReadCloser { return io.NopCloser(strings.NewReader("")) }, 0, []string{"0 of 100 bytes"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var body io.ReadCloser
+			store := open(t, quick(withKey(plain)("sizes"), func(req *http.Request) (*http.Response, error) {
+				body = test.body()
+				h := http.Header{"Etag": {`"1"`}}
+				if test.length != "" {
+					h.Set("Content-Length", test.length)
+				}
+				return &http.Response{StatusCode: http.StatusOK, Header: h, Body: body, ContentLength: -1, Request: req}, nil
+			}))
+			o, err := store.Get(t.Context(), key)
+			says(t, "Get", err, append(test.says, key)...)
+			if e, ok := body.(*endless); ok && e.read > test.most {
+				t.Errorf("%d bytes were read, want at most %d", e.read, test.most)
+			}
+			if errors.Is(err, state.ErrNotFound) || o.Data != nil {
+				t.Errorf("taken for none, or for data: %q, %v", o.Data, err)
+			}
+		})
+	}
+}

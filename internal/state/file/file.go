@@ -85,7 +85,7 @@ func (s *Store) Get(ctx context.Context, key string) (state.Object, error) {
 	if err := begin(ctx, "read", key); err != nil {
 		return state.Object{}, err
 	}
-	data, err := readFile(s.path(key))
+	data, err := readFile(s.path(key), key)
 	if err != nil {
 		return state.Object{}, explain("read", key, err)
 	}
@@ -96,6 +96,9 @@ func (s *Store) Get(ctx context.Context, key string) (state.Object, error) {
 func (s *Store) Put(ctx context.Context, key string, data []byte, prev state.ETag) (state.ETag, error) {
 	if err := begin(ctx, "write", key); err != nil {
 		return "", err
+	}
+	if err := state.CheckSize(key, int64(len(data))); err != nil {
+		return "", explain("write", key, err)
 	}
 	s.sweep.Do(s.sweepStale)
 	// The slow part comes first, outside the lock.
@@ -126,7 +129,7 @@ func (s *Store) expect(key string, prev state.ETag) error {
 		return nil
 	}
 	now := state.Absent
-	data, err := readFile(s.path(key))
+	data, err := readFile(s.path(key), key)
 	switch {
 	case err == nil:
 		now = etagOf(data)
@@ -318,10 +321,10 @@ func syncDir(dir string) error {
 }
 
 // readFile reads an object's file; a folder in its place is no object.
-func readFile(path string) ([]byte, error) {
-	data, err := os.ReadFile(path)
-	if err == nil {
-		return data, nil
+func readFile(path, key string) ([]byte, error) {
+	data, err := readBounded(path, key)
+	if err == nil || errors.Is(err, state.ErrTooLarge) {
+		return data, err
 	}
 	if isMissing(err) {
 		return nil, state.ErrNotFound
@@ -330,6 +333,25 @@ func readFile(path string) ([]byte, error) {
 		return nil, state.ErrNotFound
 	}
 	return nil, err
+}
+
+// readBounded is [os.ReadFile] of an object. A file may be replaced while it is read, but
+// not the one that is open.
+func readBounded(path, key string) (data []byte, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	size := int64(-1) // of what is not a file as any other
+	if info.Mode().IsRegular() {
+		size = info.Size()
+	}
+	return state.ReadAll(key, f, size)
 }
 
 func removeIfThere(path string) error {
@@ -359,6 +381,8 @@ func explain(op, key string, err error) error {
 		hint = ": STATE_URL must name a folder that can be made there"
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		hint = ": the disk of the folder in STATE_URL is full; free space there"
+	case errors.Is(err, state.ErrTooLarge):
+		hint = ": look at the file, and restore an earlier copy of it"
 	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, fs.ErrExist):
 		hint = ": a file lies where a folder is needed; STATE_URL must name a folder of the connector's own"
 	}

@@ -45,10 +45,33 @@ func open(root string) *file.Store {
 }
 
 func TestConformance(t *testing.T) {
-	statetest.Run(t, statetest.Subject{Open: func(tb testing.TB) func() state.Store {
-		root := filepath.Join(tb.TempDir(), "not", "there", "yet")
-		return func() state.Store { return open(root) }
-	}})
+	var root string
+	statetest.Run(t, statetest.Subject{
+		Open: func(tb testing.TB) func() state.Store {
+			root = filepath.Join(tb.TempDir(), "not", "there", "yet")
+			return func() state.Store { return open(root) }
+		},
+		Plant: func(tb testing.TB, key string, size int64) {
+			if err := os.Truncate(filepath.Join(root, filepath.FromSlash(key)), size); err != nil { // takes no room
+				tb.Fatal(err)
+			}
+		},
+	})
+}
+
+// What is not a file as any other has no size, and is read with the same bound.
+func TestEndlessFile(t *testing.T) {
+	root := t.TempDir()
+	dir := filepath.Join(root, "t", "checkpoints")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("/dev/zero", filepath.Join(dir, "x.json")); err != nil {
+		t.Skip("no /dev/zero or no links here")
+	}
+	if _, err := open(root).Get(t.Context(), "t/checkpoints/x.json"); !errors.Is(err, state.ErrTooLarge) {
+		t.Errorf("%v, want ErrTooLarge", err)
+	}
 }
 
 func TestLockEndsWithProcess(t *testing.T) {

@@ -96,6 +96,9 @@ func (s *Store) Get(ctx context.Context, key string) (state.Object, error) {
 		if !ok {
 			return state.ErrNotFound
 		}
+		if err := state.CheckSize(key, int64(len(o.data))); err != nil {
+			return err
+		}
 		found = state.Object{Data: slices.Clone(o.data), ETag: o.etag}
 		return nil
 	})
@@ -111,6 +114,9 @@ func (s *Store) Put(ctx context.Context, key string, data []byte, prev state.ETa
 	err := s.do(ctx, Put, key, func() error {
 		if old, ok := s.objects[key]; prev != state.Any && (ok != (prev != state.Absent) || ok && old.etag != prev) {
 			return state.ErrConflict
+		}
+		if err := state.CheckSize(key, int64(len(data))); err != nil {
+			return err
 		}
 		s.version++
 		etag = state.ETag(strconv.FormatInt(s.version, 10))

@@ -9,7 +9,9 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 
@@ -26,6 +28,9 @@ type Subject struct {
 	// BreakLock takes the lock away from whoever holds it in the place opened
 	// last, behind the back of the store. Nil if locks can't be lost.
 	BreakLock func(tb testing.TB, key string)
+	// Plant puts an object of that many zeros into the place opened last, past the store. Nil if
+	// there is no way past it.
+	Plant func(tb testing.TB, key string, size int64)
 }
 
 // Run runs the suite.
@@ -45,6 +50,7 @@ func Run(t *testing.T, s Subject) {
 		{"list", testList},
 		{"delete", testDelete},
 		{"object of 8 MB", testBig},
+		{"sizes are bounded", testTooLarge},
 		{"bad keys are refused", testBadKeys},
 		{"ended context", testEndedContext},
 		{"lock excludes", testLockExcludes},
@@ -298,6 +304,51 @@ func testBig(t *testing.T, s Subject) {
 	if !bytes.Equal(got.Data, data) || got.ETag != etag {
 		t.Errorf("got %d bytes of version %q, want the %d bytes of %q", len(got.Data), got.ETag, len(data), etag)
 	}
+}
+
+// testTooLarge: what the connector can't have written is refused with its name and size, and
+// is not read into memory. A kind's largest object is taken.
+func testTooLarge(t *testing.T, s Subject) {
+	ctx, store := t.Context(), s.Open(t)()
+	const key = "t/checkpoints/x.json"
+	most := make([]byte, state.MaxSize(key))
+	if _, err := store.Put(ctx, key, append(most, 0), state.Any); !errors.Is(err, state.ErrTooLarge) {
+		t.Errorf("Put of one byte too many: %v, want ErrTooLarge", err)
+	}
+	if _, err := store.Get(ctx, key); !errors.Is(err, state.ErrNotFound) {
+		t.Errorf("Get behind it: %v, want that nothing was stored", err)
+	}
+	etag, err := store.Put(ctx, key, most, state.Absent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o, err := store.Get(ctx, key); err != nil || len(o.Data) != len(most) || o.ETag != etag {
+		t.Errorf("Get of the largest: %d bytes, %v", len(o.Data), err)
+	}
+	if s.Plant == nil {
+		return
+	}
+	for _, size := range []int64{state.MaxSize(key) + 1, 1 << 30} {
+		s.Plant(t, key, size)
+		before := allocated()
+		_, err := store.Get(ctx, key)
+		if took := allocated() - before; took > 8<<20 {
+			t.Errorf("Get of %d bytes took %d bytes of memory", size, took)
+		}
+		if !errors.Is(err, state.ErrTooLarge) || !strings.Contains(err.Error(), key) || !strings.Contains(err.Error(), strconv.FormatInt(size, 10)) || !strings.Contains(err.Error(), "restore an earlier copy") {
+			t.Errorf("Get of %d bytes: %v, want ErrTooLarge with key, size and what to do", size, err)
+		}
+	}
+	if err := store.Delete(ctx, key); err != nil {
+		t.Errorf("Delete of one that is too large: %v", err)
+	}
+}
+
+// allocated is how many bytes were ever allocated.
+func allocated() int64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.TotalAlloc)
 }
 
 func testBadKeys(t *testing.T, s Subject) {

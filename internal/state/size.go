@@ -1,0 +1,81 @@
+package state
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// ErrTooLarge says that an object is larger than one of its kind can be.
+var ErrTooLarge = errors.New("object is too large")
+
+// Largest is the largest size of any object.
+const Largest = 64 << 20
+
+// MaxSize is the largest size of an object with that key, which tells its kind. Adapters
+// neither read nor write more: an object is held in memory whole, and one that the
+// connector has not written must not take what it likes.
+func MaxSize(key string) int64 {
+	const kib, mib = 1 << 10, 1 << 20
+	_, rest, _ := strings.Cut(key, "/")
+	kind, _, _ := strings.Cut(rest, "/")
+	switch kind {
+	case "locks", "check", "readback":
+		return 64 * kib
+	case "checkpoints":
+		return 4 * mib // some kilobytes, and 100 bytes for each window whose counts differ
+	case "ledger":
+		return 32 * mib // two million ids in a window
+	case "quarantine", "spool":
+		return 48 * mib // the largest page of a source in one record, or a batch of the largest size
+	}
+	return Largest
+}
+
+// CheckSize returns an [ErrTooLarge] if an object with that key can't have that size.
+func CheckSize(key string, size int64) error {
+	if most := MaxSize(key); size > most {
+		return fmt.Errorf("%w: %q has %d bytes, and none of its kind has more than %d: the connector did not write it", ErrTooLarge, key, size, most)
+	}
+	return nil
+}
+
+// ReadAll reads an object with that key whose size is announced as size; -1 if it is not.
+// One that is larger than that, or than its kind can be, is an [ErrTooLarge], and one that
+// is smaller an [io.ErrUnexpectedEOF]. Memory is taken for what has come, not for what is announced.
+func ReadAll(key string, from io.Reader, size int64) ([]byte, error) {
+	if err := CheckSize(key, size); err != nil {
+		return nil, err
+	}
+	most := MaxSize(key)
+	if size >= 0 {
+		most = size
+	}
+	const first = 1 << 20
+	room := int64(512)
+	if size >= 0 {
+		room = min(size, first)
+	}
+	data := make([]byte, 0, room+1) // one more, so that the end is seen without growing
+	for {
+		n, err := from.Read(data[len(data):cap(data)])
+		data = data[:len(data)+n]
+		switch {
+		case int64(len(data)) > most && size >= 0:
+			return nil, fmt.Errorf("%w: %q has more than the %d bytes that were announced", ErrTooLarge, key, size)
+		case int64(len(data)) > most:
+			return nil, CheckSize(key, int64(len(data)))
+		case errors.Is(err, io.EOF) && int64(len(data)) < size:
+			return nil, fmt.Errorf("got %d of %d bytes: %w", len(data), size, io.ErrUnexpectedEOF)
+		case errors.Is(err, io.EOF):
+			return data, nil
+		case err != nil:
+			return nil, err
+		case len(data) == cap(data):
+			grown := make([]byte, len(data), min(2*int64(cap(data)), most+1))
+			copy(grown, data)
+			data = grown
+		}
+	}
+}
