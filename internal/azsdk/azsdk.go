@@ -3,10 +3,12 @@
 package azsdk
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -46,8 +48,51 @@ func ClientOptions(o policy.ClientOptions) policy.ClientOptions {
 	if o.Transport == nil {
 		o.Transport = NewTransport()
 	}
+	o.PerRetryPolicies = append(o.PerRetryPolicies[:len(o.PerRetryPolicies):len(o.PerRetryPolicies)], noPages{})
 	return o
 }
+
+// noPages refuses a web page that comes with a good status, as a portal sends it: the
+// SDK would take it for what was asked for.
+type noPages struct{}
+
+// Do implements [policy.Policy].
+func (noPages) Do(req *policy.Request) (*http.Response, error) {
+	resp, err := req.Next()
+	if err != nil || resp.StatusCode/100 != 2 {
+		return resp, err
+	}
+	var start []byte
+	if resp.Header.Get("Content-Type") == "" && resp.Body != nil { // the services always name one
+		start, _ = io.ReadAll(io.LimitReader(resp.Body, 256))
+		resp.Body = rejoined{io.MultiReader(bytes.NewReader(start), resp.Body), resp.Body}
+	}
+	if !transport.IsPage(resp.Header, start) {
+		return resp, nil
+	}
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxPage)) // as much as comes
+	transport.Discard(resp)
+	return nil, &pageError{resp.StatusCode, resp.Header, body, transport.Sent(req.Raw())}
+}
+
+// rejoined is a body with its beginning put back.
+type rejoined struct {
+	io.Reader
+	io.Closer
+}
+
+// maxPage is more than the head of a page.
+const maxPage = 16 << 10
+
+// pageError is a web page in the place of an answer.
+type pageError struct {
+	status int
+	header http.Header
+	body   []byte
+	hidden []secret.String
+}
+
+func (e *pageError) Error() string { return fmt.Sprintf("status %d with a web page", e.status) }
 
 // NewTransport is what clients of the SDK send with: as every other client here, it
 // explains what fails, and keeps the requests of a managed identity from proxies.
@@ -90,7 +135,7 @@ func signIn() transport.Peer {
 // Explain says why there is no token. remedy is what to do if the sign-in service
 // itself refuses; it is not of use if that could not be asked.
 func (e *TokenError) Explain(remedy string) string {
-	f := e.seen.Failure(signIn(), secret.New(os.Getenv("IDENTITY_HEADER")))
+	f := e.seen.Failure(signIn())
 	// Outside Azure the metadata service is only one of several to be asked.
 	if f != nil && (os.Getenv("IDENTITY_ENDPOINT") != "" || !strings.HasPrefix(e.seen.Host(), "169.254.")) {
 		return "the sign-in was not reached: " + f.Error()
@@ -116,17 +161,26 @@ func said(err error) string {
 }
 
 // Explain says what kept the service from answering, or that something else answered
-// in its place. It is nil for an answer of the service.
+// in its place. It is nil for an answer of the service, right or wrong.
 func Explain(err error, peer transport.Peer) *transport.Failure {
-	var refused *azcore.ResponseError
-	if !errors.As(err, &refused) {
+	var (
+		refused *azcore.ResponseError
+		page    *pageError
+	)
+	switch {
+	case errors.As(err, &page):
+		return transport.Gateway(page.status, page.header, page.body, peer, page.hidden...)
+	case errors.As(err, &refused):
+	case transport.IsNetwork(err):
 		return transport.Explain(err, peer)
+	default:
+		return nil // what came was not right
 	}
 	if refused.RawResponse == nil {
 		return nil
 	}
 	body, _ := runtime.Payload(refused.RawResponse) // kept in memory by the SDK
-	return transport.Gateway(refused.StatusCode, refused.RawResponse.Header, body, peer)
+	return transport.Gateway(refused.StatusCode, refused.RawResponse.Header, body, peer, transport.Sent(refused.RawResponse.Request)...)
 }
 
 // Status is an answer in a few words: its status and its code.

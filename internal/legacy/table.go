@@ -167,7 +167,7 @@ func (t *Table) fail(ctx context.Context, err error) error {
 		return fmt.Errorf("%s: %s, %s", what, f.Error(), instead)
 	}
 	if !errors.As(err, &refused) {
-		return fmt.Errorf("%s: %s, %s", what, azsdk.Text(err), instead)
+		return fmt.Errorf("%s: %s: check the address (%s), and that the account's network rules let this app in, %s", what, azsdk.Text(err), setting, instead)
 	}
 	status := azsdk.Status(refused)
 	denied := refused.StatusCode == http.StatusUnauthorized || refused.StatusCode == http.StatusForbidden

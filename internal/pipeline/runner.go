@@ -120,7 +120,7 @@ func (t *run) panicked(p any) error {
 func (t *run) end(s State, err error) {
 	t.report.State = s
 	if err != nil {
-		t.report.Error = err.Error()
+		t.report.Error = err.Error() + reassurance(s, err)
 	}
 	t.report.LagSeconds = t.lag()
 	if n, ok := t.Sink.(Noticer); ok {
@@ -128,6 +128,18 @@ func (t *run) end(s State, err error) {
 			t.warn(text)
 		}
 	}
+}
+
+// reassurance says, for a failure that may pass, what comes next.
+func reassurance(s State, err error) string {
+	var passing *Retryable
+	switch {
+	case s != Failed || !errors.As(err, &passing):
+		return ""
+	case passing.After > 0:
+		return fmt.Sprintf(". Nothing is lost: the next run goes on here; the service asks for a pause of %v", passing.After.Round(time.Second))
+	}
+	return ". Nothing is lost: the next run goes on here"
 }
 
 // lag is the age in seconds of the moment up to which the stream is delivered.

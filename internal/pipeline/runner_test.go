@@ -117,6 +117,30 @@ func TestOutage(t *testing.T) {
 	}
 }
 
+// What may pass is told from what needs a person: the text says that nothing is lost,
+// and how long the service wants to be left alone.
+func TestPassingFailureSaysWhatComesNext(t *testing.T) {
+	for name, c := range map[string]struct {
+		err  error
+		says string
+	}{
+		"passing":            {again, ". Nothing is lost: the next run goes on here"},
+		"passing, with time": {&pipeline.Retryable{Err: errors.New("429"), After: time.Hour}, ". Nothing is lost: the next run goes on here; the service asks for a pause of 1h0m0s"},
+		"permanent":          {errors.New("wrong key"), "wrong key"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 25)
+				w.onFetch = func(int) error { return c.err }
+				rep := w.run(time.Minute)
+				if rep.State != pipeline.Failed || !strings.HasSuffix(rep.Error, c.says) {
+					t.Errorf("%s: %q, want %q at its end", rep.State, rep.Error, c.says)
+				}
+			})
+		})
+	}
+}
+
 func TestPermanentErrorEndsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 25)

@@ -126,6 +126,9 @@ func (c *Client) try(ctx context.Context, body []byte) (result, error) {
 	if err != nil {
 		return nil, c.unreachable(ctx, fmt.Errorf("read the answer: %w", transport.Redact(err)))
 	}
+	if f := transport.Gateway(resp.StatusCode, resp.Header, text, c.peer(), transport.Sent(req)...); f != nil {
+		return nil, classed(f)
+	}
 	if resp.StatusCode != http.StatusOK {
 		return nil, c.refused(resp, text)
 	}
@@ -211,9 +214,6 @@ func (p *problem) text() string {
 
 // refused classifies an answer other than 200.
 func (c *Client) refused(resp *http.Response, body []byte) error {
-	if f := transport.Gateway(resp.StatusCode, resp.Header, body, c.peer()); f != nil {
-		return classed(f)
-	}
 	var answer struct {
 		Error problem `json:"error"`
 	}

@@ -315,7 +315,7 @@ func TestErrors(t *testing.T) {
 		}, "status 429 ThrottledError (gave up after 3 attempts)"},
 		{"a page of a proxy", func(w *world) {
 			w.answer = func(*http.Request) *http.Response { return response(200, "<html>") }
-		}, "it is no result of a query"},
+		}, "status 200 with a web page"},
 		{"no table in the answer", func(w *world) {
 			w.answer = func(*http.Request) *http.Response { return response(200, `{"tables":[]}`) }
 		}, "no table PrimaryResult"},

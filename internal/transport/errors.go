@@ -93,6 +93,19 @@ func IsTimeout(err error) bool {
 	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
+// IsNetwork reports whether err is one of an exchange that failed, and not one of
+// what came.
+func IsNetwork(err error) bool {
+	var (
+		failed   *url.Error
+		known    *Failure
+		proxy    *ProxyError
+		redirect *Redirect
+	)
+	return errors.As(err, &failed) || errors.As(err, &known) || errors.As(err, &proxy) || errors.As(err, &redirect) ||
+		IsTransient(err) || IsUnknownHost(err) || IsCertificate(err)
+}
+
 // IsTransient reports whether err is a failure of the network that may pass: a
 // connection that was refused, reset or ended too early, a time-out, a name
 // server that did not answer. It is false for an unknown host, a certificate that

@@ -47,7 +47,7 @@ func Gateway(status int, header http.Header, body []byte, peer Peer, hidden ...s
 	case !IsPage(header, body):
 		return nil
 	case status >= http.StatusInternalServerError:
-		f.text = fmt.Sprintf("status %d with a web page%s: a gateway in front of %s or on the way to it has no answer of it: nothing is lost, it is asked again; if that stays so, check %s and what is in between",
+		f.text = fmt.Sprintf("status %d with a web page%s: a gateway in front of %s or on the way to it has no answer of it: if that stays so, check %s and what is in between",
 			status, title(body, hidden), peer.Host, peer.Settings)
 	default:
 		f.text = fmt.Sprintf("status %d with a web page%s: that is not the answer of %s but of something in between (a firewall, a proxy, a portal): let requests of this machine pass there; check %s if nothing is in between",
@@ -89,4 +89,26 @@ func Excerpt(text string, hidden ...secret.String) string {
 		text = strings.ToValidUTF8(text[:excerptLen], "") + "…"
 	}
 	return text
+}
+
+// Sent are the credentials that a request carries, which a page that answers it may
+// repeat.
+func Sent(req *http.Request) (out []secret.String) {
+	if req == nil {
+		return nil
+	}
+	for _, name := range []string{"Authorization", "X-Identity-Header", "Secret"} {
+		value := req.Header.Get(name)
+		if _, credentials, ok := strings.Cut(value, " "); ok {
+			value = credentials
+		}
+		out = append(out, secret.New(value))
+		if _, signature, ok := strings.Cut(value, ":"); ok {
+			out = append(out, secret.New(signature))
+		}
+	}
+	for _, name := range []string{"sig", "code", "client_secret", "access_token"} {
+		out = append(out, secret.New(req.URL.Query().Get(name)))
+	}
+	return out
 }

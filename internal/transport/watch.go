@@ -11,10 +11,11 @@ import (
 // Seen is what the last request under a context met. Libraries that make a text of
 // an error lose what [Explain] needs; this keeps it for them.
 type Seen struct {
-	mu   sync.Mutex
-	host string
-	err  error
-	resp *http.Response // without its body
+	mu     sync.Mutex
+	host   string
+	err    error
+	resp   *http.Response // without its body
+	hidden []secret.String
 }
 
 type seenKey struct{}
@@ -35,14 +36,15 @@ func note(req *http.Request, resp *http.Response, err error) {
 	defer seen.mu.Unlock()
 	seen.host, seen.err, seen.resp = req.URL.Host, err, nil
 	if resp != nil {
-		seen.resp = &http.Response{StatusCode: resp.StatusCode, Status: resp.Status, Header: resp.Header, Request: resp.Request}
+		seen.resp = &http.Response{StatusCode: resp.StatusCode, Status: resp.Status, Header: resp.Header}
+		seen.hidden = Sent(req)
 	}
 }
 
 // Failure says what kept peer, which is filled in with the host of the last
 // request, from answering it, or that something else answered in its place. It is
 // nil if the service answered, or nothing was sent.
-func (s *Seen) Failure(peer Peer, hidden ...secret.String) *Failure {
+func (s *Seen) Failure(peer Peer) *Failure {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	peer.Host = s.host
@@ -50,7 +52,7 @@ func (s *Seen) Failure(peer Peer, hidden ...secret.String) *Failure {
 	case s.err != nil:
 		return Explain(s.err, peer)
 	case s.resp != nil:
-		return Gateway(s.resp.StatusCode, s.resp.Header, nil, peer, hidden...)
+		return Gateway(s.resp.StatusCode, s.resp.Header, nil, peer, s.hidden...)
 	}
 	return nil
 }

@@ -118,6 +118,8 @@ func (a *answer) judge(records, size int) error {
 	switch {
 	case a.status >= 500:
 		return a.retryable()
+	case a.status >= 400 && a.gateway != nil:
+		return a.gateway
 	case a.status >= 400:
 		return fmt.Errorf("%v is nothing that the service documents: everything is kept and sent again by the next run", a)
 	case a.status >= 300:
@@ -142,7 +144,11 @@ func (a *answer) retryable() error {
 	if err != nil {
 		now = time.Now()
 	}
-	return &pipeline.Retryable{Err: errors.New(a.String()), After: retry.After(a.header, now)}
+	err = errors.New(a.String())
+	if a.gateway != nil {
+		err = a.gateway
+	}
+	return &pipeline.Retryable{Err: err, After: retry.After(a.header, now)}
 }
 
 // judgeBadRequest follows the table of return codes on Microsoft's page.

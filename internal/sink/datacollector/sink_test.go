@@ -201,7 +201,7 @@ func TestStatusMapping(t *testing.T) {
 		"418":             {answering(418, "", ""), permanent, []string{"status 418"}},
 		"429":             {answering(429, "", ""), retryable, []string{"status 429"}},
 		"500":             {answering(500, "application/json", service("UnspecifiedError")), retryable, []string{"status 500 UnspecifiedError"}},
-		"502":             {answering(502, "text/html", portal), retryable, []string{"status 502 with an HTML page"}},
+		"502":             {answering(502, "text/html", portal), retryable, []string{"status 502 with a web page"}},
 		"503":             {answering(503, "application/json", service("ServiceUnavailable")), retryable, []string{"ServiceUnavailable"}},
 		"599":             {answering(599, "", ""), retryable, []string{"status 599"}},
 	} {

@@ -153,7 +153,7 @@ func TestAnswers(t *testing.T) {
 		"418":             {answering(418, "", ""), permanent, []string{"status 418"}},
 		"429":             {answering(429, "", ""), retryable, []string{"status 429"}},
 		"500_and_request": {answering(500, "", "", "x-ms-request-id", "12-34"), retryable, []string{"status 500, request 12-34"}},
-		"502":             {answering(502, "text/html", portal), retryable, []string{"HTML page"}},
+		"502":             {answering(502, "text/html", portal), retryable, []string{"status 502 with a web page"}},
 		"599":             {answering(599, "", ""), retryable, []string{"status 599"}},
 	} {
 		t.Run(name, func(t *testing.T) {
