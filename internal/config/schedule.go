@@ -55,7 +55,7 @@ func checkSchedule(text string) string {
 func (f cronField) accepts(item string) bool {
 	span, step, stepped := strings.Cut(item, "/")
 	if stepped {
-		if n, err := strconv.Atoi(step); err != nil || n < 1 {
+		if n, err := strconv.ParseUint(step, 10, 31); err != nil || n < 1 { // an int of the host
 			return false
 		}
 	}

@@ -105,16 +105,23 @@ func (t *Table) CreatedTime(ctx context.Context) (time.Time, error) {
 	case err != nil:
 		return time.Time{}, t.fail(ctx, err)
 	}
+	return t.read(got.Value)
+}
+
+// read takes the time out of a row.
+func (t *Table) read(value []byte) (time.Time, error) {
 	var row struct {
 		CreatedTime string `json:"createdTime"`
 	}
-	if err := json.Unmarshal(got.Value, &row); err != nil || row.CreatedTime == "" {
+	if err := json.Unmarshal(value, &row); err != nil || row.CreatedTime == "" {
 		return time.Time{}, t.unusable("has no text in createdTime")
 	}
 	at, ok := parse(row.CreatedTime)
 	switch {
 	case !ok:
 		return time.Time{}, t.unusable(fmt.Sprintf("says %.40q, which is no time", row.CreatedTime))
+	case at.UTC().Year() < 2000: // before there was a source; a year of none can't be stored
+		return time.Time{}, t.unusable(fmt.Sprintf("says %.40q, which is before there were events", row.CreatedTime))
 	case time.Until(at) > time.Hour:
 		return time.Time{}, t.unusable(fmt.Sprintf("says %.40q, which is in the future", row.CreatedTime))
 	}
