@@ -63,6 +63,8 @@ type Options struct {
 	// Credential signs in to the workspace where that takes no key; nil means the
 	// identity of the app, or of whoever is signed in.
 	Credential azcore.TokenCredential
+	// Look is set where nothing is kept for a later run: then nobody expects a checkpoint.
+	Look bool
 	// Progress is called after each commit, from the goroutine of each stream.
 	Progress func(pipeline.Report)
 	// Wrap, if set, may put something around the parts of each stream's runner before
@@ -85,6 +87,8 @@ type stream struct {
 	// forgets is when the source drops its records, which may be before a sink that
 	// is down is back; 0 if it does not.
 	forgets time.Duration
+	// lookback is how far back the stream begins where it has no checkpoint.
+	lookback time.Duration
 	// startAt gives the cursor in front of a moment. Nil if the source has none.
 	startAt func(time.Time) pipeline.Cursor
 }
@@ -119,7 +123,7 @@ func Open(settings config.Settings, o Options) (*App, error) {
 		}
 	}
 	a.source = newSource(settings, o)
-	a.streams = newStreams(a.source)
+	a.streams = newStreams(a.source, settings.InitialLookback)
 	a.locks = streamlock.New(a.store, settings.Tenant)
 	a.uncommitted = map[string]*pipeline.Uncommitted{}
 	for _, s := range a.streams {
@@ -128,11 +132,11 @@ func Open(settings config.Settings, o Options) (*App, error) {
 	return a, nil
 }
 
-func newStreams(c *sailpoint.Client) []stream {
+func newStreams(c *sailpoint.Client, lookback time.Duration) []stream {
 	events := c.Events()
 	return []stream{
-		{source: events, window: 5 * time.Minute, startAt: events.StartAt},
-		{source: c.Triggers(), window: 24 * time.Hour, forgets: sailpoint.TriggersRemembered}, // each sweep spans two days
+		{source: events, window: 5 * time.Minute, lookback: lookback, startAt: events.StartAt},
+		{source: c.Triggers(), window: 24 * time.Hour, lookback: sailpoint.TriggersRemembered, forgets: sailpoint.TriggersRemembered}, // each sweep spans two days
 	}
 }
 
@@ -174,6 +178,9 @@ func (a *App) runner(s stream) *pipeline.Runner {
 		Retry:    retry.Policy{},
 		Log:      a.options.Log,
 		Progress: a.options.Progress,
+	}
+	if !a.options.Look {
+		r.Lookback = s.lookback
 	}
 	if s.forgets > 0 {
 		r.Spool, r.Remembers = spool.New(a.store, tenant), s.forgets

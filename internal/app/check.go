@@ -181,7 +181,7 @@ func (c *checkup) state(ctx context.Context) {
 		}
 		return "a probe was locked, written, protected, read and removed", probeStore(ctx, store, c.settings.Tenant)
 	})
-	for _, s := range newStreams(c.client) {
+	for _, s := range newStreams(c.client, c.settings.InitialLookback) {
 		name := s.source.Stream()
 		short := strings.TrimPrefix(name, "SailPointIDN_")
 		item, lock := "checkpoint "+short, "lock "+short

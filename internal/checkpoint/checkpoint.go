@@ -6,7 +6,7 @@
 //	{"version":1,"stream":"SailPointIDN_Events","cursor":{…},
 //	 "since":"2026-09-20T00:00:00Z","through":"2026-09-24T13:08:00Z",
 //	 "audit":{"through":["2026-09-24T13:00:00Z"],"age_seconds":[300]},"pruned":"2026-09-24T00:01:00Z",
-//	 "warned":"2026-07-03T00:01:00Z","updated":"2026-09-24T13:09:02.117Z","writer":"idn-sentinel 1.0.0"}
+//	 "warned":"2026-07-03T00:01:00Z","tenant":"acme.api.identitynow.com","updated":"2026-09-24T13:09:02.117Z","writer":"idn-sentinel 1.0.0"}
 //
 // The cursor belongs to the source and is kept as it came, byte for byte. What
 // is unknown or was never done is left out: cursor, since, through, audit, pruned,
@@ -68,6 +68,9 @@ func (s *Store) Load(ctx context.Context, stream string) (pipeline.Checkpoint, e
 	switch {
 	case errors.Is(err, errNewer):
 		return pipeline.Checkpoint{}, fmt.Errorf("load checkpoint %q: %w", key, err)
+	case err == nil && f.Tenant != "" && f.Tenant != s.tenant:
+		return pipeline.Checkpoint{}, fmt.Errorf("load checkpoint %q: it is that of the tenant %q and not of %q (TENANT_ID, SAILPOINT_BASE_URL): it was copied here, "+
+			"and going on from it would skip events of this tenant: put back this tenant's own, or delete it, and the stream begins at INITIAL_LOOKBACK", key, f.Tenant, s.tenant)
 	case err == nil && f.Stream != stream:
 		err = fmt.Errorf("it is that of the stream %q", f.Stream)
 		fallthrough
@@ -89,7 +92,7 @@ func (s *Store) Save(ctx context.Context, stream string, next pipeline.Checkpoin
 	if s.Now != nil {
 		now = s.Now
 	}
-	data, err := Encode(File{Stream: stream, Checkpoint: next, Updated: now(), Writer: s.Writer})
+	data, err := Encode(File{Stream: stream, Tenant: s.tenant, Checkpoint: next, Updated: now(), Writer: s.Writer})
 	if err != nil {
 		return pipeline.Checkpoint{}, fmt.Errorf("save checkpoint %q: %w", key, err)
 	}

@@ -159,6 +159,39 @@ func TestUnreadable(t *testing.T) {
 	}
 }
 
+// A checkpoint that was copied from another tenant's place would skip events. Those of
+// earlier versions name no tenant, and are read.
+func TestTenant(t *testing.T) {
+	ctx, backend := t.Context(), new(mem.Store)
+	if _, err := backend.Put(ctx, key, golden(t, "v1.json"), state.Absent); err != nil {
+		t.Fatal(err)
+	}
+	c := open(backend)
+	got, err := c.Load(ctx, stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Save(ctx, stream, got); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Load(ctx, stream); err != nil {
+		t.Fatal(err)
+	}
+	o, err := backend.Get(ctx, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := backend.Put(ctx, strings.Replace(key, "acme", "globex", 1), o.Data, state.Absent); err != nil {
+		t.Fatal(err)
+	}
+	_, err = checkpoint.New(backend, "globex.api.identitynow.com").Load(ctx, stream)
+	for _, want := range []string{`"acme.api.identitynow.com"`, `"globex.api.identitynow.com"`, "TENANT_ID", "delete it"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Load of another tenant's: %v, want %s in it", err, want)
+		}
+	}
+}
+
 func TestStoreErrors(t *testing.T) {
 	broken := errors.New("store is away")
 	c := open(&mem.Store{Before: func(mem.Op, string) error { return broken }})
@@ -174,8 +207,22 @@ func TestStoreErrors(t *testing.T) {
 func TestGolden(t *testing.T) {
 	withAges := sample()
 	withAges.Audit.AgeSeconds = []int64{300, 900}
-	for name, cp := range map[string]pipeline.Checkpoint{"v1.json": sample(), "v1-ages.json": withAges} {
-		want := checkpoint.File{Stream: stream, Checkpoint: cp, Updated: now, Writer: "idn-sentinel 1.0.0"}
+	withTenant := withAges
+	from := time.Date(2026, 9, 23, 8, 10, 0, 0, time.UTC)
+	withTenant.Audit.Accepted = append([]pipeline.Difference{{From: from, Source: 6, Ledger: 7, Reason: pipeline.Forgotten}}, withAges.Audit.Accepted...)
+	withTenant.Audit.Unexplained = []pipeline.Difference{
+		{From: from.Add(5 * time.Minute), Source: 288, Ledger: 20, Checked: now},
+		{From: from.Add(-48 * time.Hour), To: from.Add(-24 * time.Hour), Source: 2880, Ledger: 200, Windows: 10},
+	}
+	withTenant.Audit.Acknowledged = []pipeline.Acknowledgement{
+		{From: from.Add(10 * time.Minute), To: from.Add(15 * time.Minute), Windows: 1, Source: 9, Ledger: 8, By: "ann", At: now, Why: "deleted by SailPoint's support, case 4711"},
+	}
+	for name, want := range map[string]checkpoint.File{
+		"v1.json":        {Checkpoint: sample()},
+		"v1-ages.json":   {Checkpoint: withAges},
+		"v1-tenant.json": {Checkpoint: withTenant, Tenant: "acme.api.identitynow.com"},
+	} {
+		want.Stream, want.Updated, want.Writer = stream, now, "idn-sentinel 1.0.0"
 		data, err := checkpoint.Encode(want)
 		if err != nil {
 			t.Fatal(err)
@@ -219,13 +266,15 @@ func TestRoundTrip(t *testing.T) {
 				Cursor: rapid.Custom(drawCursor).Draw(t, "cursor"),
 				Since:  when("since"), Through: when("through"), Pruned: when("pruned"),
 			},
-			Updated: when("updated"), Writer: rapid.String().Draw(t, "writer"),
+			Tenant: rapid.String().Draw(t, "tenant"), Updated: when("updated"), Writer: rapid.String().Draw(t, "writer"),
 		}
 		for range rapid.IntRange(0, 3).Draw(t, "ages") {
 			audit := &want.Checkpoint.Audit
 			audit.Through = append(audit.Through, when("audited"))
 			audit.AgeSeconds = append(audit.AgeSeconds, rapid.Int64().Draw(t, "age"))
 			audit.Accepted = append(audit.Accepted, pipeline.Difference{From: when("from"), Source: rapid.Int64().Draw(t, "n")})
+			audit.Unexplained = append(audit.Unexplained, pipeline.Difference{From: when("open"), To: when("to"), Checked: when("checked"), Windows: rapid.Int64().Draw(t, "windows")})
+			audit.Acknowledged = append(audit.Acknowledged, pipeline.Acknowledgement{From: when("word"), At: when("at"), By: rapid.String().Draw(t, "by"), Why: rapid.String().Draw(t, "why")})
 		}
 		data, err := checkpoint.Encode(want)
 		if err != nil {
@@ -250,6 +299,7 @@ func drawCursor(t *rapid.T) pipeline.Cursor {
 func FuzzDecode(f *testing.F) {
 	f.Add(golden(f, "v1.json"))
 	f.Add(golden(f, "v1-ages.json"))
+	f.Add(golden(f, "v1-tenant.json"))
 	f.Add([]byte(`{"version":1,"stream":"s","updated":"2026-01-01T00:00:00Z"}`))
 	f.Add([]byte(`{"version":1,"stream":"s","cursor":null,"through":"0001-01-01T00:00:00Z"}`))
 	f.Add([]byte(`{"version":1,"stream":"s","updated":"9999-12-31T23:59:59-01:00"}`))

@@ -22,6 +22,7 @@ var errNewer = errors.New("written by a newer version of the connector")
 // File is what a checkpoint object holds.
 type File struct {
 	Stream string
+	Tenant string // whose stream it is; "" if an earlier version wrote it
 	// Checkpoint is all of it but the tag. Its cursor is JSON text, or empty.
 	Checkpoint pipeline.Checkpoint
 	Updated    time.Time // when it was saved
@@ -40,6 +41,7 @@ type tail struct {
 	Audit   pipeline.Audit `json:"audit,omitzero"`
 	Pruned  time.Time      `json:"pruned,omitzero"`
 	Warned  time.Time      `json:"warned,omitzero"`
+	Tenant  string         `json:"tenant,omitempty"`
 	Updated time.Time      `json:"updated"`
 	Writer  string         `json:"writer,omitzero"`
 }
@@ -48,8 +50,11 @@ type tail struct {
 // was read could not be saved again.
 func (t *tail) spellable() bool {
 	times := append([]time.Time{t.Since, t.Through, t.Pruned, t.Warned, t.Updated, t.Audit.Undated}, t.Audit.Through...)
-	for _, d := range t.Audit.Accepted {
-		times = append(times, d.From)
+	for _, d := range slices.Concat(t.Audit.Accepted, t.Audit.Unexplained) {
+		times = append(times, d.From, d.To, d.Checked)
+	}
+	for _, word := range t.Audit.Acknowledged {
+		times = append(times, word.From, word.To, word.At)
 	}
 	return !slices.ContainsFunc(times, func(at time.Time) bool { y := at.UTC().Year(); return y < 1 || y > 9999 })
 }
@@ -71,7 +76,7 @@ func Encode(f File) ([]byte, error) {
 		out = append(append(out[:len(out)-1], `,"cursor":`...), cursor...)
 		out = append(out, '}')
 	}
-	rest, err := json.Marshal(tail{utc(c.Since), utc(c.Through), auditUTC(c.Audit), utc(c.Pruned), utc(c.Warned), utc(f.Updated), f.Writer})
+	rest, err := json.Marshal(tail{utc(c.Since), utc(c.Through), auditUTC(c.Audit), utc(c.Pruned), utc(c.Warned), f.Tenant, utc(f.Updated), f.Writer})
 	if err != nil {
 		return nil, err
 	}
@@ -89,12 +94,21 @@ func utc(t time.Time) time.Time {
 
 func auditUTC(a pipeline.Audit) pipeline.Audit {
 	out := pipeline.Audit{AgeSeconds: append([]int64(nil), a.AgeSeconds...), Undated: utc(a.Undated)}
+	out.Accepted, out.Unexplained = differencesUTC(a.Accepted), differencesUTC(a.Unexplained)
+	for _, word := range a.Acknowledged {
+		word.From, word.To, word.At = utc(word.From), utc(word.To), utc(word.At)
+		out.Acknowledged = append(out.Acknowledged, word)
+	}
 	for _, t := range a.Through {
 		out.Through = append(out.Through, utc(t))
 	}
-	for _, d := range a.Accepted {
-		d.From = utc(d.From)
-		out.Accepted = append(out.Accepted, d)
+	return out
+}
+
+func differencesUTC(list []pipeline.Difference) (out []pipeline.Difference) {
+	for _, d := range list {
+		d.From, d.To, d.Checked = utc(d.From), utc(d.To), utc(d.Checked)
+		out = append(out, d)
 	}
 	return out
 }
@@ -130,7 +144,7 @@ func Decode(data []byte) (File, error) {
 		return File{}, errors.New("it names a moment that can't be written in UTC")
 	}
 	return File{
-		Stream: file.Stream,
+		Stream: file.Stream, Tenant: file.Tenant,
 		Checkpoint: pipeline.Checkpoint{
 			Cursor: pipeline.Cursor(file.Cursor), Since: utc(file.Since), Through: utc(file.Through),
 			Audit: auditUTC(file.Audit), Pruned: utc(file.Pruned), Warned: utc(file.Warned),

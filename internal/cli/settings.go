@@ -192,7 +192,7 @@ func (f *settingsFlags) hint(cmd *cobra.Command) string {
 func (l *loaded) options(c *console) app.Options {
 	o := app.Options{Log: slog.New(slog.NewTextHandler(c, &slog.HandlerOptions{Level: logLevel(l.LogLevel)}))}
 	if l.look {
-		o.Store = &mem.Store{}
+		o.Store, o.Look = &mem.Store{}, true
 	}
 	return o
 }

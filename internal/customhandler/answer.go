@@ -54,6 +54,9 @@ func line(r pipeline.Report) string {
 	if r.Mismatches > 0 {
 		fmt.Fprintf(&b, ", %d windows incomplete, %d records repaired", r.Mismatches, r.Repaired)
 	}
+	if r.Unexplained > 0 {
+		fmt.Fprintf(&b, ", %d windows unexplained", r.Unexplained)
+	}
 	if r.Error != "" {
 		b.WriteString(": " + r.Error)
 	}
@@ -79,7 +82,7 @@ func logRun(log *slog.Logger, r pipeline.Report) {
 		"stream", r.Stream, "state", string(r.State), "fetched", r.Fetched, "sent", r.Sent, "duplicates", r.Duplicates,
 		"conformed", r.Conformed, "quarantined", r.Quarantined, "spooled", r.Spooled, "batches", r.Batches, "retries", r.Retries,
 		"lag_seconds", r.LagSeconds, "seconds", r.Seconds,
-		"windows_checked", r.WindowsChecked, "mismatches", r.Mismatches, "repaired", r.Repaired,
+		"windows_checked", r.WindowsChecked, "mismatches", r.Mismatches, "repaired", r.Repaired, "unexplained", r.Unexplained,
 	)
 	if !r.AuditedThrough.IsZero() {
 		log = log.With("audited_through", r.AuditedThrough)

@@ -51,7 +51,7 @@ func run(stream, ago string, changes map[string]any) kqltest.Doc {
 	}
 	row := kqltest.Doc{
 		"TimeGenerated": at.Add(-back).Format(time.RFC3339), "stream": stream, "state": "drained", "org": "acme",
-		"lag_seconds": 61.5, "quarantine_waiting": 0.0, "mismatches": 0.0, "repaired": 0.0,
+		"lag_seconds": 61.5, "quarantine_waiting": 0.0, "mismatches": 0.0, "repaired": 0.0, "unexplained": 0.0,
 	}
 	maps.Copy(row, changes)
 	return row
@@ -84,7 +84,10 @@ func TestAlerts(t *testing.T) {
 		{"quarantine", append([]kqltest.Doc{run(triggers, "1m", map[string]any{"quarantine_waiting": 3.0})}, healthy...), map[string][]string{"quarantine": {triggers}}},
 		{"quarantine emptied", append([]kqltest.Doc{run(triggers, "9m", map[string]any{"quarantine_waiting": 3.0})}, healthy...), nil},
 		{"late events found and delivered", append([]kqltest.Doc{run(events, "9m", map[string]any{"mismatches": 1.0, "repaired": 4.0})}, healthy...), nil},
-		{"a difference that stays", append([]kqltest.Doc{run(events, "40m", map[string]any{"mismatches": 1.0})}, healthy...), map[string][]string{"audit": {events}}},
+		{"a difference that is explained", append([]kqltest.Doc{run(events, "9m", map[string]any{"mismatches": 1.0})}, healthy...), nil},
+		{"a window that is not explained", []kqltest.Doc{run(events, "40m", map[string]any{"mismatches": 1.0, "unexplained": 1.0}), run(events, "1m", map[string]any{"unexplained": 1.0}), run(triggers, "1m", nil)}, map[string][]string{"audit": {events}}},
+		{"hidden by a repair", []kqltest.Doc{run(events, "1m", map[string]any{"mismatches": 2.0, "repaired": 6.0, "unexplained": 1.0}), run(triggers, "1m", nil)}, map[string][]string{"audit": {events}}},
+		{"explained since", append([]kqltest.Doc{run(events, "40m", map[string]any{"mismatches": 1.0, "unexplained": 1.0})}, healthy...), nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			got := map[string][]string{}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -13,8 +12,10 @@ import (
 // read again and what is missing is delivered. Events that were indexed after
 // the tail had passed come in this way.
 type Auditing struct {
-	// Ages are how old windows are when they are looked at, ascending; each is also how
-	// often: what is 1 h old once an hour. None means no audit.
+	// Ages are how old windows are when they are looked at, ascending. The youngest is
+	// also how often: at each audit everything between it and the oldest is compared, so what
+	// shows up late by less than the oldest is found by the next audit. The ages between
+	// say at which a window that is not explained yet is looked at again. None means no audit.
 	Ages []time.Duration
 	// Window is the width of the ledger's windows, and so the smallest piece compared.
 	Window time.Duration
@@ -26,30 +27,28 @@ type Auditing struct {
 
 // Audit is how far a stream has been audited. It is stored with the checkpoint.
 type Audit struct {
-	// Through is, for each age, the moment up to which windows were compared.
+	// Through is, for each age, the moment up to which windows were compared at that
+	// age or later.
 	Through []time.Time `json:"through,omitempty"`
 	// AgeSeconds are these ages. Checkpoints of the first versions lack them.
 	AgeSeconds []int64 `json:"age_seconds,omitempty"`
-	// Accepted are windows whose counts still differed after they were read again.
+	// Accepted are windows whose counts differ for a reason that is known.
 	Accepted []Difference `json:"accepted,omitempty"`
+	// Unexplained are windows of which the source counts more than was delivered, although
+	// everything that it lists was.
+	Unexplained []Difference `json:"unexplained,omitempty"`
+	// Acknowledged is who took windows off the unexplained ones, the latest last.
+	Acknowledged []Acknowledgement `json:"acknowledged,omitempty"`
 	// Undated is when records without an event time were last looked for.
 	Undated time.Time `json:"undated,omitzero"`
-}
-
-// Difference is a window whose counts differ although every record that the
-// source shows of it is delivered: it lists one id twice, or has forgotten some.
-type Difference struct {
-	From   time.Time `json:"from"`
-	Source int64     `json:"source"`
-	Ledger int64     `json:"ledger"`
 }
 
 // errNoTime ends an audit that goes on in a later run.
 var errNoTime = errors.New("no time left in this run")
 
-// audit compares what is due, as one range: the largest age that is due takes
-// the younger ones along, which saves their requests. An audit that can't be
-// done is a warning; only failing to deliver what it found fails the run.
+// audit compares the whole range between the oldest age and the youngest in one
+// request, as often as the youngest age says. An audit that can't be done is a warning;
+// only failing to deliver what it found fails the run.
 func (t *run) audit(ctx context.Context) error {
 	if len(t.Auditing.Ages) == 0 {
 		return nil
@@ -66,12 +65,16 @@ func (t *run) audit(ctx context.Context) error {
 			t.report.AuditedThrough = t.saved.Audit.Through[0]
 		}
 	}()
-	from, through := t.due(time.Now())
+	now := time.Now()
+	from, to, through := t.due(now)
 	if through == nil {
 		return nil
 	}
-	t.next.Audit.Accepted = slices.DeleteFunc(slices.Clone(t.saved.Audit.Accepted), func(d Difference) bool { return t.forgotten(d.From) })
-	_, _, err := t.compare(ctx, src, from, through[0], t.repair(src))
+	t.next.Audit = t.saved.Audit.tidied(t.forgotten, from, t.Auditing.Window)
+	_, _, err := t.compare(ctx, comparison{src, t.known, t.repair(src)}, from, to)
+	if err == nil {
+		err = t.recheck(ctx, src, now)
+	}
 	var f *auditError
 	switch {
 	case errors.Is(err, errNoTime):
@@ -99,45 +102,48 @@ type auditError struct{ error }
 
 func (e *auditError) Unwrap() error { return e.error }
 
-// due returns the start of the range to compare, and for each age the moment up
-// to which it is audited once [from, through[0]) has been compared. through is
-// nil if nothing is due.
-func (t *run) due(now time.Time) (from time.Time, through []time.Time) {
+// due returns the range to compare, and for each age the moment up to which it is
+// audited then. through is nil if nothing is due.
+func (t *run) due(now time.Time) (from, to time.Time, through []time.Time) {
 	a := t.Auditing
 	if t.saved.Since.IsZero() {
-		return from, nil
+		return from, to, nil
 	}
 	start := t.saved.Since.Truncate(a.Window)
 	if t.forgotten(start) {
 		start = now.Add(-a.Keep).Truncate(a.Window).Add(a.Window)
 	}
-	dueAge := -1
 	through = make([]time.Time, len(a.Ages))
-	until := make([]time.Time, len(a.Ages))
+	due := false
 	for i, age := range a.Ages {
-		through[i] = t.audited(i)
-		if through[i].Before(start) || through[i].After(now.Add(-age)) { // too young: the clock was ahead
-			through[i] = start
+		last := t.audited(i)
+		if last.Before(start) || last.After(now.Add(-age)) { // too young: the clock was ahead
+			last = start
 		}
-		until[i] = now.Add(-age)
-		if t.saved.Through.Before(until[i]) {
-			until[i] = t.saved.Through
+		until := now.Add(-age)
+		if t.saved.Through.Before(until) {
+			until = t.saved.Through
 		}
-		until[i] = until[i].Truncate(a.Window)
-		if until[i].Sub(through[i]) >= max(age.Truncate(a.Window), a.Window) {
-			dueAge = i
+		until = until.Truncate(a.Window)
+		switch {
+		case i == 0:
+			from, to = last, until
+			due = until.Sub(last) >= max(age.Truncate(a.Window), a.Window)
+		case last.Before(from):
+			from = last
 		}
-	}
-	if dueAge < 0 {
-		return from, nil
-	}
-	from = through[dueAge]
-	for i := range dueAge + 1 {
-		if until[i].After(through[i]) {
-			through[i] = until[i]
+		if through[i] = last; until.After(last) {
+			through[i] = until
 		}
 	}
-	return from, through
+	if !due {
+		return from, to, nil
+	}
+	// One period further back: what shows up in the moment of an audit is in the next.
+	if from = from.Add(-a.Ages[0]).Truncate(a.Window); from.Before(start) {
+		from = start
+	}
+	return from, to, through
 }
 
 // audited is the moment up to which windows were compared when they were as old
@@ -164,57 +170,74 @@ func (t *run) forgotten(window time.Time) bool {
 	return t.Auditing.Keep > 0 && time.Since(window) > t.Auditing.Keep
 }
 
-// differs is called for a window whose counts differ.
-type differs func(ctx context.Context, from, to time.Time, have, want int64) error
+// comparison is one comparison of source and ledger.
+type comparison struct {
+	src Auditable
+	// known is the difference in a range that is known and needs no look.
+	known func(from, to time.Time) int64
+	// found is called for each window that differs by another number.
+	found func(ctx context.Context, from, to time.Time, have, want int64) error
+}
 
-// compare compares [from, to) and halves it as long as the counts differ. It
-// returns the counts of the whole.
-func (t *run) compare(ctx context.Context, src Auditable, from, to time.Time, found differs) (have, want int64, err error) {
+// compare compares [from, to), and narrows it down where it differs. It returns the counts
+// of the whole.
+func (t *run) compare(ctx context.Context, c comparison, from, to time.Time) (have, want int64, err error) {
 	if !t.timeLeft(ctx) {
 		return 0, 0, errNoTime
 	}
-	have, want, err = t.counts(ctx, src, from, to)
-	if err != nil {
+	if have, want, err = t.counts(ctx, c.src, from, to); err != nil {
 		return have, want, err
 	}
-	pieces := int64(to.Sub(from) / t.Auditing.Window)
-	switch {
-	case want-have == t.accepted(from, to):
-		t.report.WindowsChecked += pieces
-	case pieces > 1:
-		mid := from.Add(time.Duration(pieces/2) * t.Auditing.Window)
-		if _, _, err = t.compare(ctx, src, from, mid, found); err == nil {
-			_, _, err = t.compare(ctx, src, mid, to, found)
-		}
-	default:
-		t.report.WindowsChecked++
-		t.report.Mismatches++
-		err = found(ctx, from, to, have, want)
-	}
-	return have, want, err
+	return have, want, t.narrow(ctx, c, from, to, have, want)
 }
 
-// repair reads a window again, delivers what is missing, and accepts what then
+// narrow halves [from, to), whose counts are given, as long as they differ. Only one half of
+// the two is counted: the other has the rest.
+func (t *run) narrow(ctx context.Context, c comparison, from, to time.Time, have, want int64) error {
+	pieces := int64(to.Sub(from) / t.Auditing.Window)
+	switch {
+	case want-have == c.known(from, to):
+		t.report.WindowsChecked += pieces
+		return nil
+	case pieces == 1:
+		t.report.WindowsChecked++
+		t.report.Mismatches++
+		return c.found(ctx, from, to, have, want)
+	case !t.timeLeft(ctx):
+		return errNoTime
+	}
+	mid := from.Add(time.Duration(pieces/2) * t.Auditing.Window)
+	first, wanted, err := t.counts(ctx, c.src, from, mid)
+	if err != nil {
+		return err
+	}
+	if err := t.narrow(ctx, c, from, mid, first, wanted); err != nil {
+		return err
+	}
+	return t.narrow(ctx, c, mid, to, have-first, want-wanted)
+}
+
+// repair reads a window again, delivers what is missing, and judges what then
 // still differs.
-func (t *run) repair(src Auditable) differs {
+func (t *run) repair(src Auditable) func(ctx context.Context, from, to time.Time, have, want int64) error {
 	return func(ctx context.Context, from, to time.Time, have, want int64) error {
 		for range rereads {
-			if err := t.reread(ctx, window(src, from, to)); err != nil {
+			listed, err := t.reread(ctx, window(src, from, to))
+			if err != nil {
 				return err
 			}
 			before := want
-			var err error
 			if have, want, err = t.counts(ctx, src, from, to); err != nil {
 				return err
 			}
 			if want == have || want == before {
-				t.accept(from, want, have)
+				t.judge(from, want, have, listed)
 				return nil
 			}
 			// Something came while the pages were read, and may not be on them:
-			// accepted as a difference, it would never be looked for again.
+			// taken for a difference that is known, it would never be looked for again.
 		}
-		t.accept(from, have, have)
+		t.next.Audit = t.next.Audit.without(from)
 		return nil
 	}
 }
@@ -227,6 +250,9 @@ const rereads = 3
 func window(src Auditable, from, to time.Time) func(context.Context, Cursor) (Page, error) {
 	return func(ctx context.Context, after Cursor) (Page, error) { return src.FetchWindow(ctx, from, to, after) }
 }
+
+// known is the difference in [from, to) that is known, explained or not.
+func (t *run) known(from, to time.Time) int64 { return t.next.Audit.known(from, to) }
 
 // counts asks the ledger and the source.
 func (t *run) counts(ctx context.Context, src Auditable, from, to time.Time) (have, want int64, err error) {
@@ -243,16 +269,20 @@ func (t *run) counts(ctx context.Context, src Auditable, from, to time.Time) (ha
 	return have, want, nil
 }
 
-// reread delivers what the ledger lacks of the pages that fetch gives.
-func (t *run) reread(ctx context.Context, fetch func(context.Context, Cursor) (Page, error)) error {
+// reread delivers what the ledger lacks of the pages that fetch gives. listed is how many
+// records the source shows, see [listing].
+func (t *run) reread(ctx context.Context, fetch func(context.Context, Cursor) (Page, error)) (listed int64, err error) {
 	sent := t.report.Sent + t.report.Quarantined
 	defer func() { t.report.Repaired += t.report.Sent + t.report.Quarantined - sent }()
-	return t.walk(ctx, fetch, func(ctx context.Context, records []Record) error {
+	var l listing
+	err = t.walk(ctx, fetch, func(ctx context.Context, records []Record) error {
+		l.add(records)
 		if _, err := t.take(ctx, records); err != nil {
 			return err
 		}
 		return t.deliverAll(ctx)
 	})
+	return l.rows, err
 }
 
 // walk hands over the records of all pages that fetch gives.
@@ -281,39 +311,14 @@ func (t *run) walk(ctx context.Context, fetch func(context.Context, Cursor) (Pag
 	return nil
 }
 
-// accepted is the sum of the known differences in [from, to).
-func (t *run) accepted(from, to time.Time) (n int64) {
-	for _, d := range t.next.Audit.Accepted {
-		if !d.From.Before(from) && d.From.Before(to) {
-			n += d.Source - d.Ledger
-		}
-	}
-	return n
-}
-
-// accept notes what is left between the counts of a window that was read
-// again, so that it is not read again for the same reason.
-func (t *run) accept(from time.Time, want, have int64) {
-	t.next.Audit.Accepted = slices.DeleteFunc(t.next.Audit.Accepted, func(d Difference) bool { return d.From.Equal(from) })
-	if want == have {
-		return
-	}
-	t.next.Audit.Accepted = append(t.next.Audit.Accepted, Difference{From: from, Source: want, Ledger: have})
-	if want < have {
-		t.warn(fmt.Sprintf("the source shows %d events of the window from %s, and %d were delivered: it has forgotten some", want, from.Format(time.RFC3339), have))
-	} else {
-		t.warn(fmt.Sprintf("the source counts %d events in the window from %s but lists %d different ones, all delivered", want, from.Format(time.RFC3339), have))
-	}
-}
-
 // auditUndated looks for records that no window finds.
 func (t *run) auditUndated(ctx context.Context) error {
 	src, ok := t.Source.(Undated)
 	every := t.Auditing.UndatedEvery
-	if !ok || every == 0 || time.Since(t.saved.Audit.Undated) < every {
+	if last := time.Since(t.saved.Audit.Undated); !ok || every == 0 || 0 <= last && last < every {
 		return nil
 	}
-	err := t.reread(ctx, src.FetchUndated)
+	_, err := t.reread(ctx, src.FetchUndated)
 	var f *auditError
 	switch {
 	case errors.Is(err, errNoTime):

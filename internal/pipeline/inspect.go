@@ -36,6 +36,8 @@ type Compared struct {
 	Missing  int64 `json:"missing"`
 	Repaired int64 `json:"repaired"` // of them: delivered now
 	Refused  int64 `json:"refused"`  // of them: in quarantine now
+	// Unexplained is how many more the source counts than it lists; nobody has seen them.
+	Unexplained int64 `json:"unexplained,omitzero"`
 	// Unsettled: it can't be judged yet, and was left alone.
 	Unsettled bool `json:"unsettled,omitzero"`
 }
@@ -47,7 +49,8 @@ type Proof struct {
 	Source, Delivered int64 // the counts of [From, To), Delivered before the repair
 	Missing           int64 // records, before the repair
 	Refused           int64
-	Unsettled         int // windows
+	Unexplained       int64 // records that the source counts and does not list
+	Unsettled         int   // windows
 	Windows           []Compared
 	// Since and Through are those of the checkpoint.
 	Since, Through time.Time
@@ -111,7 +114,7 @@ func (i *inspection) all(ctx context.Context) (err error) {
 	if i.src, ok = i.Source.(Auditable); !ok {
 		return fmt.Errorf("source %s can't count what it has", i.report.Stream)
 	}
-	if i.saved, err = i.Checkpoints.Load(ctx, i.report.Stream); err != nil {
+	if err := i.load(ctx); err != nil {
 		return err
 	}
 	if i.saved.Tag == "" {
@@ -126,7 +129,7 @@ func (i *inspection) all(ctx context.Context) (err error) {
 		width = i.Auditing.Window
 	}
 	for from := i.From; from.Before(i.To); from = from.Add(width) {
-		have, want, err := i.compare(ctx, i.src, from, from.Add(width), i.differs)
+		have, want, err := i.compare(ctx, comparison{i.src, i.explained, i.differs}, from, from.Add(width))
 		i.proof.Delivered += have
 		i.proof.Source += want
 		if err != nil {
@@ -169,6 +172,7 @@ func (i *inspection) tell(c Compared) {
 func (i *inspection) differs(ctx context.Context, from, to time.Time, have, want int64) error {
 	c := Compared{From: from, To: to, Source: want, Delivered: have}
 	var err error
+	listed := want
 	if i.Unsettled != nil {
 		if c.Unsettled, err = i.Unsettled(ctx, from, to); err != nil {
 			return err
@@ -178,19 +182,23 @@ func (i *inspection) differs(ctx context.Context, from, to time.Time, have, want
 	case c.Unsettled:
 	case i.Repair:
 		sent, refused := i.report.Sent, i.report.Quarantined
-		err = i.reread(ctx, window(i.src, from, to))
+		listed, err = i.reread(ctx, window(i.src, from, to))
 		c.Repaired, c.Refused = i.report.Sent-sent, i.report.Quarantined-refused
 		c.Missing = c.Repaired + c.Refused
 	case have == 0:
 		c.Missing = want
 	default:
-		c.Missing, err = i.unknown(ctx, from, to)
+		c.Missing, listed, err = i.unknown(ctx, from, to)
 	}
 	if err != nil && !i.known.failed {
 		// What could not be read or delivered is missing, as far as anybody knows.
 		c.Missing = max(c.Missing, want-have)
 	}
+	if err == nil {
+		c.Unexplained = max(0, min(want-listed, want-have-c.Missing))
+	}
 	i.proof.Missing += c.Missing
+	i.proof.Unexplained += c.Unexplained
 	i.proof.Refused += c.Refused
 	if c.Unsettled {
 		i.proof.Unsettled++
@@ -199,10 +207,17 @@ func (i *inspection) differs(ctx context.Context, from, to time.Time, have, want
 	return err
 }
 
-// unknown is the number of records of a window that were not delivered. The
-// claims that it makes are forgotten.
-func (i *inspection) unknown(ctx context.Context, from, to time.Time) (n int64, err error) {
+// explained is the difference in [from, to) that is known and needs no look.
+func (i *inspection) explained(from, to time.Time) int64 {
+	return sum(i.next.Audit.Accepted, from, to)
+}
+
+// unknown is the number of records of a window that were not delivered, and of all that
+// the source lists. The claims that it makes are forgotten.
+func (i *inspection) unknown(ctx context.Context, from, to time.Time) (n, listed int64, err error) {
+	var l listing
 	err = i.walk(ctx, window(i.src, from, to), func(ctx context.Context, records []Record) error {
+		l.add(records)
 		fresh, err := i.ledger.Claim(ctx, records)
 		for _, is := range fresh {
 			if is {
@@ -211,5 +226,5 @@ func (i *inspection) unknown(ctx context.Context, from, to time.Time) (n int64, 
 		}
 		return err
 	})
-	return n, err
+	return n, l.rows, err
 }

@@ -75,7 +75,7 @@ func TestInspect(t *testing.T) {
 			w := a.window(3)
 			w.Source, w.Delivered, w.Missing = 5, 3, 2
 			return []pipeline.Compared{w}
-		}, counts: 7, left: 2},
+		}, counts: 4, left: 2},
 		{name: "two missing, repaired", arrange: func(a *archive) { a.hide(17); a.hide(18) }, ask: pipeline.Inspection{Repair: true}, want: numbers{60, 58, 2, 0}, windows: func(a *archive) []pipeline.Compared {
 			w := a.window(3)
 			w.Source, w.Delivered, w.Missing, w.Repaired = 5, 3, 2, 2

@@ -11,8 +11,7 @@ import (
 // and that is as good. A lock that outlasts every run is a failure: nothing is delivered
 // until somebody sets it free.
 func (t *run) lockedOut(ctx context.Context, locked error) (State, error) {
-	var err error
-	if t.saved, err = t.Checkpoints.Load(ctx, t.report.Stream); err != nil {
+	if err := t.load(ctx); err != nil {
 		return t.outcome(ctx, err)
 	}
 	if t.Longest == 0 {

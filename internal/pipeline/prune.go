@@ -27,7 +27,7 @@ const pruneEvery = 24 * time.Hour
 
 // prune lets ledger and quarantine forget, once a day.
 func (t *run) prune(ctx context.Context) error {
-	if time.Since(t.saved.Pruned) < pruneEvery || !t.timeLeft(ctx) {
+	if last := time.Since(t.saved.Pruned); 0 <= last && last < pruneEvery || !t.timeLeft(ctx) {
 		return nil
 	}
 	p, prunes := t.ledger.(Pruner)

@@ -37,6 +37,10 @@ type Report struct {
 	Mismatches     int64     `json:"mismatches,omitzero"` // windows whose counts differed
 	Repaired       int64     `json:"repaired,omitzero"`   // records that the audit found missing and delivered
 	AuditedThrough time.Time `json:"audited_through,omitzero"`
+	// Unexplained is how many windows there are, of this run or any before, of which the source
+	// counts more than was delivered, although all that it lists was. Each stays until the counts agree
+	// or somebody acknowledges it.
+	Unexplained int64 `json:"unexplained,omitzero"`
 
 	Error    string   `json:"error,omitempty"`
 	Warnings []string `json:"warnings,omitempty"`

@@ -22,6 +22,7 @@ type run struct {
 	next    Checkpoint // as it will be stored once everything gathered is delivered
 	dirty   bool       // next is ahead of saved
 	proven  bool       // the checkpoint can be saved, or need not be
+	begins  time.Time  // where a stream without a checkpoint begins
 	oldest  time.Time  // event time of the oldest record that the source has shown
 	retries atomic.Int64
 	cycle   atomic.Int64 // the longest fetch or flush so far, in nanoseconds
@@ -60,12 +61,13 @@ type fetched struct {
 
 // all does everything a run has to do: the tail first, since it is what users wait for.
 func (t *run) all(ctx context.Context) (State, error) {
-	var err error
-	if t.saved, err = t.Checkpoints.Load(ctx, t.report.Stream); err != nil {
+	if err := t.load(ctx); err != nil {
 		return t.outcome(ctx, err)
 	}
 	t.next, t.limits, t.ledger = t.saved, t.Sink.Limits(), t.OpenLedger()
 	t.warnOfGap()
+	t.warnOfFirst()
+	ahead := t.future(time.Now())
 	if err := t.recommit(ctx); err != nil {
 		return t.outcome(ctx, err)
 	}
@@ -95,7 +97,22 @@ func (t *run) all(ctx context.Context) (State, error) {
 			return t.outcome(ctx, err)
 		}
 	}
+	if err == nil && ahead != nil {
+		return Failed, ahead
+	}
 	return state, err
+}
+
+// load reads the checkpoint.
+func (t *run) load(ctx context.Context) (err error) {
+	if t.saved, err = t.Checkpoints.Load(ctx, t.report.Stream); err != nil {
+		return err
+	}
+	t.saved.Audit = t.saved.Audit.modern()
+	if t.saved.Tag == "" && t.saved.Cursor == "" && t.Lookback > 0 {
+		t.begins = time.Now().Add(-t.Lookback)
+	}
+	return nil
 }
 
 // warnOfGap says that the source may have forgotten records that nobody has read.
@@ -233,8 +250,8 @@ func (t *run) gather(ctx context.Context, page Page) error {
 	if t.next.Since.IsZero() {
 		t.next.Since = page.From
 	}
-	if page.Through.After(t.next.Through) && t.clockOff() == nil {
-		t.next.Through = page.Through
+	if t.clockOff() == nil {
+		t.next.Through = t.through(page.Through)
 	}
 	for _, w := range page.Warnings {
 		t.warn(w)

@@ -36,6 +36,9 @@ type Runner struct {
 	// longer with nothing saved, the lock is somebody's who is not a run, and the run fails
 	// instead of being [Locked]. 0 means that it may take any time.
 	Longest time.Duration
+	// Lookback is how far back a stream begins that has no checkpoint. Where it is set, a run
+	// without one warns: it is the first, or its state is gone.
+	Lookback time.Duration
 	// Auditing says how closed windows are audited; the zero value audits nothing.
 	Auditing Auditing
 	Retry    retry.Policy
@@ -123,6 +126,7 @@ func (t *run) end(s State, err error) {
 		t.report.Error = err.Error() + reassurance(s, err)
 	}
 	t.report.LagSeconds = t.lag()
+	t.report.Unexplained = t.saved.Audit.open()
 	if n, ok := t.Sink.(Noticer); ok {
 		for _, text := range n.Notices(t.report.Stream) {
 			t.warn(text)
@@ -142,12 +146,15 @@ func reassurance(s State, err error) string {
 	return ". Nothing is lost: the next run goes on here"
 }
 
-// lag is the age in seconds of the moment up to which the stream is delivered.
+// lag is the age in seconds of the moment up to which the stream is delivered. Before the
+// first page is, that is where the stream begins.
 func (t *run) lag() float64 {
-	if t.saved.Through.IsZero() {
-		return 0
+	for _, at := range []time.Time{t.saved.Through, t.saved.Since, t.next.Since, t.begins} {
+		if !at.IsZero() {
+			return max(0, time.Since(at).Seconds())
+		}
 	}
-	return max(0, time.Since(t.saved.Through).Seconds())
+	return 0
 }
 
 // detached is a context that outlives ctx, for what must be finished. All that is

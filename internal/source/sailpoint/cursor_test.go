@@ -241,6 +241,27 @@ func TestNothingToAsk(t *testing.T) {
 	})
 }
 
+// A cursor in the future is not a quiet stream. One that is a little ahead is the clock's.
+func TestCursorAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for ahead, fails := range map[time.Duration]bool{4 * time.Minute: false, 6 * time.Minute: true, 24 * time.Hour: true} {
+			s := says(reply{body: `[]`})
+			at := time.Now().UTC().Add(ahead)
+			if fails && ahead > time.Hour {
+				at = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
+			}
+			after := pipeline.Cursor(fmt.Sprintf(`{"created":%q,"id":"a"}`, at.Format(time.RFC3339)))
+			page, err := sailpoint.NewClient(config(s)).Events().Fetch(t.Context(), after)
+			switch {
+			case !fails && (err != nil || page.Next != after):
+				t.Errorf("%v ahead: %+v, %v", ahead, page, err)
+			case fails && (err == nil || retryable(err) != nil || !strings.Contains(err.Error(), "ahead of this machine's clock") || !strings.Contains(err.Error(), "INITIAL_LOOKBACK")):
+				t.Errorf("%v ahead: %v", ahead, err)
+			}
+		}
+	})
+}
+
 func TestJumbledPageWarnsOnce(t *testing.T) {
 	src := client(t, says(reply{body: `[{"id":"a","created":"2026-09-01T00:10:00.001Z"},{"id":"b","created":"2026-09-01T00:10:00.000Z"}]`})).Events()
 	var warnings []string

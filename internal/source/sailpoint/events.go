@@ -3,6 +3,7 @@ package sailpoint
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -35,6 +36,9 @@ func (e *Events) Stream() string { return "SailPointIDN_Events" }
 // the cursor and before now − Settle, as many as fit a page, oldest first.
 func (e *Events) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.Page, error) {
 	now := time.Now()
+	if err := ahead(after, now); err != nil {
+		return pipeline.Page{}, err
+	}
 	return e.fetch(ctx, now.Add(-e.c.cfg.Lookback), now.Add(-e.c.cfg.Settle), after)
 }
 
@@ -105,6 +109,26 @@ func (e *Events) fetch(ctx context.Context, start, to time.Time, after pipeline.
 		}
 		// One millisecond fills the page: look further with a larger one.
 	}
+}
+
+// clockSlack is how far a cursor may be ahead of this machine's clock before one of the two
+// is taken for wrong.
+const clockSlack = 5 * time.Minute
+
+// ahead is the error for a cursor in the future: from there the stream would look quiet for
+// as long as it takes.
+func ahead(after pipeline.Cursor, now time.Time) error {
+	if after == "" {
+		return nil
+	}
+	at, from, err := parsePlace(after)
+	if err != nil || !from.After(now.Add(clockSlack)) {
+		return err
+	}
+	return fmt.Errorf("the checkpoint's cursor stands at %s, which is %v ahead of this machine's clock, and what happened before it would be skipped: "+
+		"if the clock is wrong, set it; if not, an event dated in the future has led the cursor there: set LEGACY_CHECKPOINT=off, make INITIAL_LOOKBACK reach back "+
+		"to when the last events came, and delete the checkpoint: the stream begins again there, and repeats only records that the ledger has forgotten",
+		at.Created, from.Sub(now).Round(time.Second))
 }
 
 // begin is where a fetch starts, and its time in whole milliseconds.

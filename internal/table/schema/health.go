@@ -3,7 +3,7 @@ package schema
 const (
 	healthTexts   = "stream state error warnings org version"
 	healthNumbers = `fetched sent duplicates conformed quarantined quarantine_waiting spooled batches retries throttled
-		lag_seconds seconds windows_checked mismatches repaired`
+		lag_seconds seconds windows_checked mismatches repaired unexplained`
 )
 
 // healthStream is a row of package health.

@@ -1,0 +1,52 @@
+package pipeline
+
+import (
+	"fmt"
+	"time"
+)
+
+// clockSlack is how far ahead of this machine's clock a stored moment may be before one of the
+// two is taken for wrong.
+const clockSlack = 5 * time.Minute
+
+// future is the error for a checkpoint that was covered up to a moment that has not come yet. The
+// tail puts it right, because what the source shows now counts.
+func (t *run) future(now time.Time) error {
+	through := t.saved.Through
+	if !through.After(now.Add(clockSlack)) {
+		return nil
+	}
+	return fmt.Errorf("the checkpoint says that the stream is delivered through %s, which is %v ahead of this machine's clock: "+
+		"if the clock is right now, it was ahead in an earlier run, and a run that reads the stream to its end puts this right; "+
+		"if not, set the clock. idnsentinel audit shows whether anything is missing",
+		through.UTC().Format(time.RFC3339), through.Sub(now).Round(time.Second))
+}
+
+// through is up to where the stream is covered after a page that says so. That never goes
+// back, nor ahead of now.
+func (t *run) through(page time.Time) time.Time {
+	now, saved := time.Now(), t.next.Through
+	if page.After(now) {
+		page = now
+	}
+	if page.After(saved) || saved.After(now.Add(clockSlack)) && !page.IsZero() {
+		return page
+	}
+	return saved
+}
+
+// warnOfFirst says that a stream begins from nothing: that is right once, and after that
+// its state is gone.
+func (t *run) warnOfFirst() {
+	if t.saved.Tag != "" || t.Lookback == 0 {
+		return
+	}
+	text := "no checkpoint: begins "
+	if t.begins.IsZero() {
+		text += "where the old connector stopped"
+	} else {
+		text += "at " + t.begins.UTC().Format(time.RFC3339)
+	}
+	t.warn(text + ". On a first run that is right; on a later one the state is gone or another one is used " +
+		"(STATE_URL, AZURE_STORAGE_ACCOUNT_NAME): restore the checkpoint, or use idnsentinel audit --workspace to see what is missing")
+}

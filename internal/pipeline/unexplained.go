@@ -1,0 +1,286 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"hash/maphash"
+	"slices"
+	"time"
+)
+
+// Difference is a window whose counts at the source and in the ledger differ.
+type Difference struct {
+	From time.Time `json:"from"`
+	// To is the end of several windows that are kept as one; zero for a single one.
+	To     time.Time `json:"to,omitzero"`
+	Source int64     `json:"source"`
+	Ledger int64     `json:"ledger"`
+	// Windows is how many of these differ. 0 means one.
+	Windows int64 `json:"windows,omitzero"`
+	// Reason is why the difference is accepted. Versions that did not know of unexplained
+	// windows gave none.
+	Reason Acceptance `json:"reason,omitempty"`
+	// Checked is when an unexplained window was last read.
+	Checked time.Time `json:"checked,omitzero"`
+}
+
+// Acceptance is why a window whose counts differ lacks nothing.
+type Acceptance string
+
+// The reasons.
+const (
+	// Forgotten: the source shows less than was delivered.
+	Forgotten Acceptance = "forgotten"
+	// Listed: everything that the source counts was on its pages, and delivered. It lists one
+	// id twice, or an event under another time than its own.
+	Listed Acceptance = "listed"
+	// ByHand: a person took the window off the unexplained ones.
+	ByHand Acceptance = "acknowledged"
+)
+
+// Acknowledgement is a person's word that windows need no explanation.
+type Acknowledgement struct {
+	From    time.Time `json:"from"`
+	To      time.Time `json:"to"`
+	Windows int64     `json:"windows"`
+	Source  int64     `json:"source"`
+	Ledger  int64     `json:"ledger"`
+	By      string    `json:"by"`
+	At      time.Time `json:"at"`
+	Why     string    `json:"why"`
+}
+
+const (
+	// firstCheck and lastCheck bound how long an unexplained window is left alone. Between
+	// them it is looked at again each time when it is twice as old.
+	firstCheck, lastCheck = 15 * time.Minute, 24 * time.Hour
+	// checksAtOnce bounds how many of them an audit reads again.
+	checksAtOnce = 4
+	// maxUnexplained is how many windows that no audit compares any more are kept one by one.
+	maxUnexplained = 500
+	// maxAcknowledged is how many acknowledgements are kept.
+	maxAcknowledged = 100
+)
+
+// windows is how many windows d stands for.
+func (d Difference) windows() int64 { return max(1, d.Windows) }
+
+// end is where d ends; width is that of a window.
+func (d Difference) end(width time.Duration) time.Time {
+	if d.To.IsZero() {
+		return d.From.Add(width)
+	}
+	return d.To
+}
+
+// modern is the audit of a checkpoint that an earlier version may have stored. That
+// accepted whatever still differed after a window was read again, and so holes of a
+// source that lists less than it counts: those are unexplained.
+func (a Audit) modern() Audit {
+	old := func(d Difference) bool { return d.Reason == "" && d.Source > d.Ledger }
+	if !slices.ContainsFunc(a.Accepted, old) {
+		return a
+	}
+	accepted := a.Accepted
+	a.Accepted, a.Unexplained = nil, slices.Clone(a.Unexplained)
+	for _, d := range accepted {
+		if old(d) {
+			a.Unexplained = append(a.Unexplained, d)
+		} else {
+			a.Accepted = append(a.Accepted, d)
+		}
+	}
+	return a
+}
+
+// open is how many windows are unexplained.
+func (a Audit) open() (n int64) {
+	for _, d := range a.Unexplained {
+		n += d.windows()
+	}
+	return n
+}
+
+// known is the sum of the known differences in [from, to), explained or not: they are no
+// reason to read a window again.
+func (a Audit) known(from, to time.Time) int64 {
+	return sum(a.Accepted, from, to) + sum(a.Unexplained, from, to)
+}
+
+func sum(list []Difference, from, to time.Time) (n int64) {
+	for _, d := range list {
+		if d.To.IsZero() && !d.From.Before(from) && d.From.Before(to) {
+			n += d.Source - d.Ledger
+		}
+	}
+	return n
+}
+
+// without is a without what is known of the window that begins then.
+func (a Audit) without(from time.Time) Audit {
+	same := func(d Difference) bool { return d.To.IsZero() && d.From.Equal(from) }
+	a.Accepted = slices.DeleteFunc(slices.Clone(a.Accepted), same)
+	a.Unexplained = slices.DeleteFunc(slices.Clone(a.Unexplained), same)
+	return a
+}
+
+// tidied drops accepted differences that the ledger can't compare any more. Unexplained
+// ones stay: they are added up where nothing compares them, if they are forgotten
+// or many. from is where the audit begins.
+func (a Audit) tidied(forgotten func(time.Time) bool, from time.Time, width time.Duration) Audit {
+	a.Accepted = slices.DeleteFunc(slices.Clone(a.Accepted), func(d Difference) bool { return forgotten(d.From) })
+	list := slices.SortedFunc(slices.Values(a.Unexplained), func(x, y Difference) int { return x.From.Compare(y.From) })
+	a.Unexplained = nil
+	var total Difference
+	for i, d := range list {
+		many := len(list)-i > maxUnexplained && d.From.Before(from)
+		if d.To.IsZero() && !forgotten(d.From) && !many {
+			a.Unexplained = append(a.Unexplained, d)
+			continue
+		}
+		if total.Windows == 0 {
+			total.From = d.From
+		}
+		total.Windows += d.windows()
+		total.Source, total.Ledger = total.Source+d.Source, total.Ledger+d.Ledger
+		if end := d.end(width); end.After(total.To) {
+			total.To = end
+		}
+	}
+	if total.Windows > 0 {
+		a.Unexplained = append(a.Unexplained, total)
+	}
+	return a
+}
+
+// judge notes what is left between the counts of a window after everything that the source lists
+// of it was delivered.
+func (t *run) judge(from time.Time, want, have, listed int64) {
+	t.next.Audit = t.next.Audit.without(from)
+	a, d := &t.next.Audit, Difference{From: from, Source: want, Ledger: have}
+	switch {
+	case want == have:
+	case want < have:
+		d.Reason = Forgotten
+		a.Accepted = append(a.Accepted, d)
+		t.warn(fmt.Sprintf("the source shows %d events of the window from %s, and %d were delivered: it has forgotten some", want, from.Format(time.RFC3339), have))
+	case listed >= want:
+		d.Reason = Listed
+		a.Accepted = append(a.Accepted, d)
+		t.warn(fmt.Sprintf("the source counts %d events in the window from %s, lists as many, and %d different ones of this window were delivered: it lists one twice or at another time", want, from.Format(time.RFC3339), have))
+	default:
+		d.Checked = time.Now()
+		if !slices.ContainsFunc(t.saved.Audit.Unexplained, d.same) {
+			t.warn(fmt.Sprintf("the source counts %d events in the window from %s but lists only %d, all delivered: the others are unexplained; "+
+				"the window is read again from time to time, and idnsentinel audit accept acknowledges it", want, from.Format(time.RFC3339), listed))
+		}
+		a.Unexplained = append(a.Unexplained, d)
+	}
+}
+
+// recheck reads unexplained windows again, those first that were left alone longest.
+func (t *run) recheck(ctx context.Context, src Auditable, now time.Time) error {
+	var due []Difference
+	for _, d := range t.next.Audit.Unexplained {
+		pause := min(max(d.Checked.Sub(d.From), firstCheck), lastCheck)
+		if d.To.IsZero() && (now.Sub(d.Checked) >= pause || d.Checked.After(now)) {
+			due = append(due, d)
+		}
+	}
+	slices.SortStableFunc(due, func(x, y Difference) int { return x.Checked.Compare(y.Checked) })
+	for _, d := range due[:min(len(due), checksAtOnce)] {
+		if !t.timeLeft(ctx) {
+			return errNoTime
+		}
+		if err := t.repair(src)(ctx, d.From, d.From.Add(t.Auditing.Window), d.Ledger, d.Source); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// listing counts the records that a source lists. One that comes again on a later page counts
+// once: pages may overlap. One that comes twice on a page is listed twice.
+type listing struct {
+	rows int64
+	seed maphash.Seed
+	seen map[uint64]int // how often on one page, at most
+}
+
+func (l *listing) add(page []Record) {
+	if l.seen == nil {
+		l.seed, l.seen = maphash.MakeSeed(), make(map[uint64]int)
+	}
+	here := make(map[uint64]int, len(page))
+	for _, rec := range page {
+		id := maphash.String(l.seed, rec.ID)
+		if here[id]++; here[id] > l.seen[id] {
+			l.seen[id] = here[id]
+			l.rows++
+		}
+	}
+}
+
+// Unexplained are the unexplained windows of the stored checkpoint. It needs no lock.
+func (r *Runner) Unexplained(ctx context.Context) ([]Difference, error) {
+	t := r.newRun()
+	err := t.load(ctx)
+	return t.saved.Audit.Unexplained, err
+}
+
+// Acknowledge takes these windows off the unexplained ones, as far as they are as they were
+// when somebody looked at them, and returns what it took off. It needs the stream's lock.
+func (r *Runner) Acknowledge(ctx context.Context, windows []Difference, word Acknowledgement) (done []Difference, rep Report) {
+	rep = r.locked(ctx, func(ctx context.Context, t *run) (State, error) {
+		if err := t.load(ctx); err != nil {
+			return t.outcome(ctx, err)
+		}
+		t.next = t.saved
+		done = t.next.Audit.acknowledge(windows, word, t.Auditing.Window)
+		if len(done) == 0 {
+			return Drained, nil
+		}
+		if err := t.moveCheckpoint(ctx); err != nil {
+			done = nil
+			return t.outcome(ctx, err)
+		}
+		return Drained, nil
+	})
+	return done, rep
+}
+
+// acknowledge makes accepted differences of unexplained ones.
+func (a *Audit) acknowledge(windows []Difference, word Acknowledgement, width time.Duration) (done []Difference) {
+	var left []Difference
+	a.Accepted = slices.Clone(a.Accepted)
+	for _, d := range a.Unexplained {
+		if !slices.ContainsFunc(windows, d.same) {
+			left = append(left, d)
+			continue
+		}
+		done = append(done, d)
+		if word.Windows == 0 || d.From.Before(word.From) {
+			word.From = d.From
+		}
+		if end := d.end(width); end.After(word.To) {
+			word.To = end
+		}
+		word.Windows += d.windows()
+		word.Source, word.Ledger = word.Source+d.Source, word.Ledger+d.Ledger
+		d.Reason, d.Checked = ByHand, time.Time{}
+		if d.To.IsZero() { // others are compared no more
+			a.Accepted = append(a.Accepted, d)
+		}
+	}
+	if len(done) > 0 {
+		a.Unexplained = left
+		a.Acknowledged = append(slices.Clone(a.Acknowledged), word)
+		a.Acknowledged = a.Acknowledged[max(0, len(a.Acknowledged)-maxAcknowledged):]
+	}
+	return done
+}
+
+// same reports whether o is the same difference, whenever it was looked at.
+func (d Difference) same(o Difference) bool {
+	return d.From.Equal(o.From) && d.To.Equal(o.To) && d.Source == o.Source && d.Ledger == o.Ledger
+}
