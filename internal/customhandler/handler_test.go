@@ -191,7 +191,7 @@ func TestLogLines(t *testing.T) {
 	var out bytes.Buffer
 	run := pipeline.Report{
 		Stream: "Events", State: pipeline.Failed, Fetched: 1, Sent: 2, Duplicates: 3, Conformed: 4, Quarantined: 5,
-		Spooled: 6, Batches: 7, Retries: 8, LagSeconds: 9.5, Seconds: 10.5, WindowsChecked: 11, Mismatches: 12, Repaired: 13,
+		Spooled: 6, Batches: 7, Retries: 8, LagSeconds: 9.5, Seconds: 10.5, WindowsChecked: 11, Mismatches: 12, Repaired: 13, Unexplained: 14,
 		AuditedThrough: time.Date(2026, 9, 24, 13, 0, 0, 0, time.UTC), Error: "why",
 	}
 	h := &customhandler.Handler{Open: opens(reports(run)), Log: slog.New(slog.NewJSONHandler(&out, nil))}
@@ -199,7 +199,7 @@ func TestLogLines(t *testing.T) {
 	want := []map[string]any{{
 		"level": "ERROR", "msg": "stream run failed", "invocation_id": "inv-1", "stream": "Events", "state": "failed",
 		"fetched": 1.0, "sent": 2.0, "duplicates": 3.0, "conformed": 4.0, "quarantined": 5.0, "spooled": 6.0, "batches": 7.0, "retries": 8.0,
-		"lag_seconds": 9.5, "seconds": 10.5, "windows_checked": 11.0, "mismatches": 12.0, "repaired": 13.0,
+		"lag_seconds": 9.5, "seconds": 10.5, "windows_checked": 11.0, "mismatches": 12.0, "repaired": 13.0, "unexplained": 14.0,
 		"audited_through": "2026-09-24T13:00:00Z", "error": "why", "warnings": nil,
 	}}
 	if diff := cmp.Diff(want, logged(t, &out)); diff != "" {

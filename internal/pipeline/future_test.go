@@ -78,9 +78,11 @@ func TestLag(t *testing.T) {
 		want    float64
 		state   pipeline.State
 	}{
-		"first run":             {func(w *world) {}, 60, pipeline.Drained},
-		"first run fails":       {func(w *world) { w.onFetch = func(int) error { return errors.New("403") } }, 3600, pipeline.Failed},
-		"first run can't send":  {func(w *world) { w.onWrite = func(int, []pipeline.Record) (bool, error) { return false, errors.New("403") } }, 3600, pipeline.Failed},
+		"first run":       {func(w *world) {}, 60, pipeline.Drained},
+		"first run fails": {func(w *world) { w.onFetch = func(int) error { return errors.New("403") } }, 3600, pipeline.Failed},
+		"first run can't send": {func(w *world) {
+			w.onWrite = func(int, []pipeline.Record) (bool, error) { return false, errors.New("403") }
+		}, 3600, pipeline.Failed},
 		"first run, locked out": {func(w *world) { w.held = true }, 3600, pipeline.Locked},
 		"locked out": {func(w *world) {
 			w.held, w.checkpoint.Tag, w.checkpoint.Through = true, "1", time.Now().Add(-2*time.Hour)
