@@ -28,6 +28,7 @@ type answer struct {
 	html   bool
 	broken bool   // JSON that breaks off
 	text   string // the body's beginning, fit to be shown
+	says   string // the texts in the body: all of it, or the values of its JSON
 	// code and message are of the service's error body, `{"Error":…,"Message":…}`.
 	code, message string
 	// keyHint says what is odd about the key that signed the post.
@@ -50,12 +51,32 @@ func newAnswer(resp *http.Response, body []byte, sent time.Time, peer transport.
 		Message string `json:"Message,case:ignore"`
 	}
 	a.text = transport.Excerpt(string(body), masked...)
+	a.says = values(body)
 	a.broken = len(body) > 0 && (body[0] == '{' || body[0] == '[') && !jsontext.Value(body).IsValid()
 	// What is not in that form is somebody else's.
 	if json.Unmarshal(body, &form) == nil {
 		a.code, a.message = transport.Excerpt(form.Error, masked...), transport.Excerpt(form.Message, masked...)
 	}
 	return a
+}
+
+// values are the texts of a JSON value without the names of its members, and any other
+// text itself.
+func values(body []byte) string {
+	if len(body) == 0 || body[0] != '{' && body[0] != '[' {
+		return string(body)
+	}
+	var texts []string
+	for dec := jsontext.NewDecoder(bytes.NewReader(body), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)); ; {
+		token, err := dec.ReadToken()
+		if err != nil {
+			return strings.Join(texts, "\n")
+		}
+		kind, length := dec.StackIndex(dec.StackDepth())
+		if token.Kind() == '"' && (kind != '{' || length%2 == 0) {
+			texts = append(texts, token.String())
+		}
+	}
 }
 
 // String says what the answer was, not what to do about it.
@@ -87,7 +108,7 @@ func (a *answer) judge(records, size int) error {
 				"the batch counts as not delivered; check proxies and gateways", a)}
 		case a.saysNo():
 			// The service says nothing when it says yes.
-			return &pipeline.Retryable{Err: fmt.Errorf("%v is not the answer of the service but of something in between: the batch counts as not delivered", a)}
+			return &pipeline.Retryable{Err: fmt.Errorf("%v (%q) is not the answer of the service but of something in between: the batch counts as not delivered; %s", a, a.text, remedy)}
 		case !a.empty:
 			return &doubt{a}
 		}
@@ -129,13 +150,14 @@ func (a *answer) judge(records, size int) error {
 }
 
 // saysNo reports whether the body of a 200 can't be an acknowledgement: a page, half
-// an answer, an error, or words like those of a proxy that enforces a policy.
+// an answer, an error, or words like those of a proxy that enforces a policy. In JSON
+// the values say it: {"accepted":5,"errors":[]} is no refusal.
 func (a *answer) saysNo() bool {
-	if a.html || a.broken || a.code != "" || a.message != "" {
+	if a.html || a.broken || a.code != "" {
 		return true
 	}
-	text := strings.ToLower(a.text)
-	return slices.ContainsFunc([]string{"denied", "deny", "block", "forbid", "refuse", "reject", "error", "fail", "unauthor", "sign in", "unavailable"},
+	text := strings.ToLower(a.says)
+	return slices.ContainsFunc([]string{"denied", "deny", "block", "forbid", "refuse", "reject", "error", "fail", "unauthor", "sign in", "not allowed", "timed out", "timeout", "unavailable"},
 		func(word string) bool { return strings.Contains(text, word) })
 }
 

@@ -211,7 +211,7 @@ func (s *Sink) Write(ctx context.Context, stream string, batch []pipeline.Record
 	}
 	var unsure *doubt
 	if errors.As(err, &unsure) {
-		err = s.settle(ctx, stream, timeField, whole, a)
+		err = s.settle(ctx, stream, timeField, batch, a)
 	}
 	return wrap(err, what)
 }

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -263,7 +264,9 @@ func (w *wordy) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 // does otherwise, and refuses a damaged batch in its own words, is believed; it is
 // asked once, and the run says so.
 func TestServiceThatAcknowledgesInWords(t *testing.T) {
-	for name, yes := range map[string]string{"text": "OK", "object": `{}`, "list": `[]`, "status": `{"status":"accepted"}`} {
+	for name, yes := range map[string]string{
+		"text": "OK", "object": `{}`, "list": `[]`, "status": `{"status":"accepted"}`, "message": `{"Message":"stored"}`, "counts": `{"accepted":2,"failed":0,"errors":[]}`,
+	} {
 		t.Run(name, func(t *testing.T) {
 			service := &wordy{yes: yes}
 			sink := open(t, service, nil)
@@ -272,8 +275,9 @@ func TestServiceThatAcknowledgesInWords(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if rows := service.Table("T_CL").Count(); rows != 10 || service.posts != 6 {
-				t.Errorf("%d rows after %d posts, want 10 after 6", rows, service.posts)
+			// Four more posts were refused, and two had the first record again.
+			if rows := service.Table("T_CL").Count(); rows != 12 || service.posts != 11 {
+				t.Errorf("%d rows after %d posts, want 12 after 11", rows, service.posts)
 			}
 			notices := sink.Notices("T")
 			if len(notices) != 1 || !strings.Contains(notices[0], "count as delivered") || len(sink.Notices("T")) != 0 {
@@ -299,6 +303,70 @@ func TestServiceThatAcknowledgesSilently(t *testing.T) {
 				t.Errorf("%v after %d posts, want a retryable error", err, service.posts)
 			}
 		})
+	}
+}
+
+// Something that comes to acknowledge in words in the middle of a process is believed
+// once the last silent acknowledgement is long ago, so nothing stops for ever.
+func TestServiceThatBeginsToSpeak(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		service := &wordy{}
+		sink := open(t, service, nil)
+		if err := sink.Write(t.Context(), "T", batch(2)); err != nil {
+			t.Fatal(err)
+		}
+		service.yes = "fine"
+		if err := sink.Write(t.Context(), "T", batch(2)); err == nil {
+			t.Error("believed at once")
+		}
+		<-time.After(11 * time.Minute)
+		if err := sink.Write(t.Context(), "T", batch(2)); err != nil || len(sink.Notices("T")) != 1 {
+			t.Error(err)
+		}
+	})
+}
+
+// A gateway that answers some posts in the place of a service that works: whichever
+// they are, what counts as delivered is there.
+func TestGatewayThatAnswersSome(t *testing.T) {
+	for name, answers := range map[string]func(n int) bool{
+		"the first":        func(n int) bool { return n == 1 },
+		"the first three":  func(n int) bool { return n <= 3 },
+		"one in two":       func(n int) bool { return n%2 == 1 },
+		"the other in two": func(n int) bool { return n%2 == 0 },
+		"one in three":     func(n int) bool { return n%3 == 1 },
+		"two in three":     func(n int) bool { return n%3 != 0 },
+		"one in five":      func(n int) bool { return n%5 == 1 },
+		"for a while":      func(n int) bool { return n > 4 && n < 9 },
+	} {
+		for _, body := range []string{"OK", `{"status":"up"}`, "{}", "Zugriff verweigert"} {
+			t.Run(name+"/"+body, func(t *testing.T) {
+				var ws workspace.Workspace
+				posts := 0
+				sink := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if posts++; answers(posts) {
+						_, _ = io.Copy(io.Discard, r.Body)
+						_, _ = io.WriteString(w, body)
+						return
+					}
+					ws.ServeHTTP(w, r)
+				}), nil)
+				stored, acknowledged := 0, 0
+				for i := range 20 {
+					one := []pipeline.Record{{ID: strconv.Itoa(i), Raw: jsontext.Value(fmt.Sprintf(`{"id":"%d"}`, i))}}
+					if sink.Write(t.Context(), "T", one) != nil {
+						continue
+					}
+					acknowledged++
+					if slices.ContainsFunc(ws.Table("T").Raw(), func(raw []byte) bool { return string(raw) == string(one[0].Raw) }) {
+						stored++
+					}
+				}
+				if acknowledged != stored || acknowledged == 0 {
+					t.Errorf("%d acknowledged, %d of them stored", acknowledged, stored)
+				}
+			})
+		}
 	}
 }
 
