@@ -50,6 +50,9 @@ func run(ctx context.Context) error {
 
 	settings, invalid := config.Load()
 	log := slog.New(slog.NewJSONHandler(os.Stdout, &slog.HandlerOptions{Level: settings.LogLevel}))
+	for _, hint := range settings.Hints {
+		log.Warn("setting looks odd", "setting", hint.Setting, "hint", hint.Message)
+	}
 	log.Info("listening", "address", ln.Addr().String(), "version", version.String())
 	return customhandler.Serve(ctx, ln, &customhandler.Handler{
 		Budget: settings.RunBudget,

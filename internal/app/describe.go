@@ -8,6 +8,7 @@ import (
 	"unicode"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
+	"github.com/idn-sentinel/idn-sentinel/internal/transport"
 )
 
 // Describe says what the settings come to, in a few lines without secrets. The
@@ -20,6 +21,9 @@ func Describe(s config.Settings, o Options) []Finding {
 		{"settings: run", Passed, fmt.Sprintf("a first run begins %s, the newest %s are left to settle, a run takes at most %s, log level %s",
 			begin(s), brief(s.SettleDelay), brief(s.RunBudget), strings.ToLower(s.LogLevel.String()))},
 		{"settings: proof", Passed, proof(s)},
+	}
+	if host, setting := transport.ProxyHost(); host != "" {
+		list = append(list, Finding{"settings: proxy", Passed, fmt.Sprintf("requests leave through %s (%s), except to hosts of NO_PROXY and to the platform's own", host, setting)})
 	}
 	for _, hint := range s.Hints {
 		list = append(list, Finding{"settings: hint", Passed, hint.Setting + " " + hint.Message})

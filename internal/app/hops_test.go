@@ -30,7 +30,9 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"golang.org/x/net/dns/dnsmessage"
 
+	"github.com/idn-sentinel/idn-sentinel/internal/app"
 	"github.com/idn-sentinel/idn-sentinel/internal/azsdk"
+	"github.com/idn-sentinel/idn-sentinel/internal/config"
 	"github.com/idn-sentinel/idn-sentinel/internal/legacy"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/readback"
@@ -679,5 +681,22 @@ func TestNothingLeaksToProxies(t *testing.T) {
 				t.Errorf("the proxy got %.300q", got)
 			}
 		})
+	}
+}
+
+// The way out is described without the user and the password.
+func TestDescribeSaysTheProxy(t *testing.T) {
+	noProxies(t)
+	for value, want := range map[string]string{"": "", "http://user:" + hopSecret + "@proxy.example:3128/": "requests leave through proxy.example:3128 (HTTPS_PROXY)"} {
+		t.Setenv("HTTPS_PROXY", value)
+		got := ""
+		for _, f := range app.Describe(config.Settings{BaseURL: parse(t, "https://acme.api.identitynow.com"), State: config.State{Dir: "x"}}, app.Options{}) {
+			if f.Item == "settings: proxy" {
+				got = f.Detail
+			}
+		}
+		if !strings.HasPrefix(got, want) || (want == "") != (got == "") || strings.Contains(got, "canary") {
+			t.Errorf("%q is described as %q, want %q", value, got, want)
+		}
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
+	"runtime"
 	"strings"
 	"time"
 )
@@ -174,7 +176,7 @@ func explainTLS(err error, peer Peer) *Failure {
 			issuer = fmt.Sprintf(" (issued by %q)", Excerpt(c.Issuer.CommonName))
 		}
 		f.text = fmt.Sprintf("%s shows a certificate of an authority that this machine does not know%s, as behind a TLS-inspecting proxy or firewall: "+
-			"exempt %s there, or add its authority with SSL_CERT_FILE (docs/settings.md)", peer.Host, issuer, peer.Host)
+			"exempt %s there, or add its authority with SSL_CERT_FILE (docs/settings.md)%s", peer.Host, issuer, peer.Host, certFile())
 	case errors.As(err, &names):
 		f.text = fmt.Sprintf("%s shows a certificate for another host%s: something else answers in its place (a portal, a firewall, a wrong DNS entry), or %s must be corrected",
 			peer.Host, others(names.Certificate), peer.Settings)
@@ -192,6 +194,23 @@ func explainTLS(err error, peer Peer) *Failure {
 		return nil
 	}
 	return f
+}
+
+// certFile says what is wrong with the file of SSL_CERT_FILE, which the standard
+// library leaves out without a word.
+func certFile() string {
+	name := os.Getenv("SSL_CERT_FILE")
+	if name == "" || runtime.GOOS == "windows" || runtime.GOOS == "darwin" {
+		return ""
+	}
+	data, err := os.ReadFile(name)
+	switch {
+	case err != nil:
+		return "; SSL_CERT_FILE names a file that can't be read"
+	case !x509.NewCertPool().AppendCertsFromPEM(data):
+		return "; the file of SSL_CERT_FILE holds no certificate in PEM"
+	}
+	return ""
 }
 
 // others lists the names of a certificate.

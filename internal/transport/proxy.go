@@ -40,6 +40,20 @@ func CheckProxy() error {
 	return nil
 }
 
+// ProxyHost is the proxy that requests leave through and the setting that names it, ""
+// if there is none.
+func ProxyHost() (host, setting string) {
+	name, value := proxyValue()
+	if value == "" || CheckProxy() != nil {
+		return "", ""
+	}
+	_, rest, ok := strings.Cut(value, "://")
+	if !ok {
+		rest = value
+	}
+	return strings.TrimSuffix(rest[strings.LastIndexByte(rest, '@')+1:], "/"), name
+}
+
 func proxyValue() (name, value string) {
 	for _, name = range proxySettings() {
 		if value = os.Getenv(name); value != "" {
@@ -78,7 +92,7 @@ func proxyProblem(value string) string {
 		return "can't be read as the address of a proxy: " + form
 	case u.Hostname() == "":
 		return "names no host: " + form
-	case u.Path != "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+	case u.Path != "" || strings.ContainsAny(host, "?#"):
 		return "has something after the port: " + form
 	case strings.HasSuffix(u.Host, ":"):
 		return "has no number after the colon: " + form

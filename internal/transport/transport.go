@@ -14,7 +14,13 @@
 //
 // An error of net/http is not fit to be shown: it prints the URL it was asked
 // for with its query, where some services expect credentials. [Redact] makes
-// it so. [IsTransient] and [IsUnknownHost] say what to do about one.
+// it so. [IsTransient] and [IsUnknownHost] say what to do about one, and [Explain] says
+// it in the words of the user: which hop failed, which setting, which remedy.
+// [Gateway] does the same for an answer that something else gave in the place of
+// the service.
+//
+// Proxies come from the environment (HTTPS_PROXY, NO_PROXY). What gives tokens to a
+// managed identity is never asked through one.
 package transport
 
 import (

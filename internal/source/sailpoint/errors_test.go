@@ -41,6 +41,8 @@ func TestAPIErrors(t *testing.T) {
 		"server_error":   {reply{500, nil, strings.ReplaceAll(api, "403 Forbidden", "500.0 Internal Fault")}, outcome{Retry: true}, []string{"500.0 Internal Fault", "63f891e0735f4cc8"}},
 		"throttled":      {reply{429, map[string]string{"Retry-After": "4"}, `{"message":" Rate Limit Exceeded "}`}, outcome{true, 4 * time.Second}, []string{"status 429: Rate Limit Exceeded"}},
 		"gateway":        {reply{502, nil, html}, outcome{Retry: true}, []string{`status 502 with a web page ("502 Bad Gateway"): a gateway in front of acme.api.example`}},
+		"firewall":       {reply{403, nil, "<!DOCTYPE html><title>Access Denied</title>"}, outcome{}, []string{`search: status 403 with a web page ("Access Denied"): that is not the answer of acme.api.example`}},
+		"sign_in":        {reply{401, map[string]string{"Content-Type": "text/html"}, "<p>canary"}, outcome{}, []string{"search: status 401 with a web page: that is not the answer of acme.api.example"}},
 		"gateway_empty":  {reply{503, map[string]string{"Retry-After": "soon"}, ""}, outcome{Retry: true}, []string{"search: status 503"}},
 		"timeout":        {reply{408, nil, ""}, outcome{Retry: true}, []string{"status 408"}},
 		"bad_gateway":    {reply{504, nil, `{"message": "Endpoint request timed out"}`}, outcome{Retry: true}, []string{"Endpoint request timed out"}},
