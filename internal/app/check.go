@@ -50,8 +50,8 @@ const (
 
 // Check tries every part of the connector by itself, in the order in which they
 // depend on each other, and reports each as it goes. It reads little and ingests
-// nothing; the one thing it writes is a probe object in the state, which it
-// removes again.
+// nothing; what it writes is a probe object in the state, which it removes again. It holds
+// the lock of each stream for a moment.
 func Check(ctx context.Context, s config.Settings, o Options, report func(Finding)) {
 	o.clock = new(transport.Clock)
 	c := &checkup{settings: s, options: o, client: newSource(s, o), report: report}

@@ -17,6 +17,9 @@ func (t *run) lockedOut(ctx context.Context, locked error) (State, error) {
 	if t.Longest == 0 {
 		return Locked, nil
 	}
+	if off := t.clockOff(); off != nil { // by which any lock may seem to be an old one
+		return Failed, off
+	}
 	since, err := t.Locks.Since(ctx, t.report.Stream, t.saved.Tag)
 	if err != nil {
 		return t.outcome(ctx, err)
