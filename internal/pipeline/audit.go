@@ -85,6 +85,9 @@ func (t *run) audit(ctx context.Context) error {
 	case err != nil:
 		return err
 	}
+	if t.undecided != nil { // to be looked at again by the next run
+		return t.moveCheckpoint(ctx)
+	}
 	t.next.Audit.Through, t.next.Audit.AgeSeconds = through, seconds(t.Auditing.Ages)
 	return t.moveCheckpoint(ctx)
 }
@@ -223,7 +226,12 @@ func (t *run) repair(src Auditable) func(ctx context.Context, from, to time.Time
 	return func(ctx context.Context, from, to time.Time, have, want int64) error {
 		for range rereads {
 			listed, err := t.reread(ctx, window(src, from, to))
-			if err != nil {
+			var refused *unproven
+			switch {
+			case errors.As(err, &refused): // the other windows need not wait for it
+				t.undecided = err
+				return nil
+			case err != nil:
 				return err
 			}
 			before := want
@@ -282,6 +290,10 @@ func (t *run) reread(ctx context.Context, fetch func(context.Context, Cursor) (P
 		}
 		return t.deliverAll(ctx)
 	})
+	if err == nil {
+		err = t.decide(ctx)
+	}
+	t.pending = nil
 	return l.rows, err
 }
 
@@ -319,9 +331,13 @@ func (t *run) auditUndated(ctx context.Context) error {
 		return nil
 	}
 	_, err := t.reread(ctx, src.FetchUndated)
+	var refused *unproven
 	var f *auditError
 	switch {
 	case errors.Is(err, errNoTime):
+		return nil
+	case errors.As(err, &refused):
+		t.undecided = err
 		return nil
 	case errors.Is(err, ErrUnsupported):
 		t.log.Info("records without an event time can't be looked for", "stream", t.report.Stream, "error", err.Error())

@@ -14,13 +14,18 @@ import (
 // run takes it that not the records are at fault but the setup.
 const refusedLimit = 100
 
-// flush delivers everything gathered and then moves the checkpoint.
+// flush delivers everything gathered and then moves the checkpoint, unless a refusal
+// is pending.
 func (t *run) flush(ctx context.Context) error {
 	if !t.dirty {
 		return nil
 	}
 	if err := t.deliverAll(ctx); err != nil {
 		return err
+	}
+	if len(t.pending) > 0 { // the checkpoint stays in front of them
+		t.since = time.Now()
+		return nil
 	}
 	if err := t.moveCheckpoint(ctx); err != nil {
 		return err
@@ -107,14 +112,7 @@ func (t *run) deliverRows(ctx context.Context) error {
 		t.pending = nil // read again by the next run
 		return failed
 	}
-	undecided, err := t.settleRefusals(ctx)
-	if len(undecided) == 0 || t.Spool == nil {
-		return err
-	}
-	if t.down == nil {
-		t.down = err
-	}
-	return t.spool(ctx, undecided)
+	return t.settleRefusals(ctx)
 }
 
 // posted is a batch on its way.
@@ -191,19 +189,7 @@ func (t *run) conclude(ctx context.Context, batch []Record, err error, halved bo
 	if rejected.Ambiguous {
 		return err
 	}
-	if t.refused++; t.refused > refusedLimit && !t.expected {
-		if !t.takesOthers() {
-			return newUnproven(t.refused, err)
-		}
-		return fmt.Errorf("the service refused %d records in a row, so the setup is at fault rather than the records: fix it, and then send "+
-			"those that are in quarantine already with idnsentinel quarantine resend --all: %w", t.refused, err)
-	}
-	r := refusal{batch[0], err, settled}
-	if !t.takesOthers() {
-		t.pending = append(t.pending, r)
-		return nil
-	}
-	return t.quarantineRefused(ctx, r)
+	return t.refuse(ctx, batch[0], err, settled)
 }
 
 // write is one Write with its retries.

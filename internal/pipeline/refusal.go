@@ -3,42 +3,108 @@ package pipeline
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 )
 
 // refusal is a single record that the sink refuses. That alone does not prove that
 // the record is at fault: a workspace or a proxy that takes nothing at all refuses
 // each record by itself, too, and would empty a quiet tenant into quarantine. The
-// proof is a record that it takes in the same run. Until then refusals are pending.
+// proof is a record that it takes in the same run. Until then refusals are pending:
+// the run reads and sends on, and its checkpoint stays in front of them.
 type refusal struct {
-	row     Record
-	why     error
-	settled func(context.Context, []Record) error
+	row      Record // as it was sent
+	original Record
+	why      error
+	settled  func(context.Context, []Record) error
+}
+
+// maxPending bounds the bytes of pending records.
+const maxPending = 8 << 20
+
+// refuse notes a record that the sink refuses.
+func (t *run) refuse(ctx context.Context, row Record, why error, settled func(context.Context, []Record) error) error {
+	if t.refused++; t.refused > refusedLimit && !t.expected {
+		if !t.takesOthers() {
+			return newUnproven(t.refused, why)
+		}
+		return fmt.Errorf("the service refused %d records in a row, so the setup is at fault rather than the records: fix it, and then send "+
+			"those that are in quarantine already with idnsentinel quarantine resend --all: %w", t.refused, why)
+	}
+	r := refusal{row, row, why, settled}
+	for _, o := range t.originals {
+		if o.rec.ID == row.ID {
+			r.original = o.rec
+		}
+	}
+	if t.takesOthers() {
+		return t.quarantineRefused(ctx, r)
+	}
+	// Copies: a record is a part of its page, which would stay in memory.
+	r.row, r.original = clone(r.row), clone(r.original)
+	size := len(r.row.Raw)
+	for _, p := range t.pending {
+		size += len(p.row.Raw)
+	}
+	if t.pending = append(t.pending, r); size > maxPending {
+		return t.decide(ctx)
+	}
+	return nil
+}
+
+func clone(r Record) Record {
+	r.ID, r.Raw = strings.Clone(r.ID), slices.Clone(r.Raw)
+	return r
 }
 
 // takesOthers reports whether this run has seen the sink take a record, or needs no proof.
 func (t *run) takesOthers() bool { return t.expected || t.report.Batches > 0 }
 
-// settleRefusals ends what is pending of a delivery. With proof the records go into
-// quarantine, and the rest of the stream passes. Without it nothing is decided: they
-// are returned with an [unproven] error.
-func (t *run) settleRefusals(ctx context.Context) (undecided []Record, err error) {
-	pending := t.pending
-	t.pending = nil
-	if len(pending) == 0 {
-		return nil, nil
+// settleRefusals puts pending records into quarantine if there is proof by now.
+func (t *run) settleRefusals(ctx context.Context) error {
+	if !t.takesOthers() {
+		return nil
 	}
-	if t.takesOthers() {
-		for _, r := range pending {
-			if err := t.quarantineRefused(ctx, r); err != nil {
-				return nil, err
-			}
+	for len(t.pending) > 0 {
+		if err := t.quarantineRefused(ctx, t.pending[0]); err != nil {
+			return err
 		}
-		return nil, nil
+		t.pending = t.pending[1:]
 	}
-	for _, r := range pending {
-		undecided = append(undecided, r.row)
+	return nil
+}
+
+// decide ends what is pending: without proof it is an [unproven] error.
+func (t *run) decide(ctx context.Context) error {
+	if err := t.settleRefusals(ctx); err != nil || len(t.pending) == 0 {
+		return err
 	}
-	return undecided, newUnproven(len(pending), pending[0].why)
+	err := newUnproven(len(t.pending), t.pending[0].why)
+	t.pending = nil
+	return err
+}
+
+// finish is the flush at the end of the tail. What is pending then goes into the spool,
+// where there is one; otherwise the run fails and the next one sends it again.
+func (t *run) finish(ctx context.Context) error {
+	if err := t.flush(ctx); err != nil || len(t.pending) == 0 {
+		return err
+	}
+	rows := make([]Record, len(t.pending))
+	for i, r := range t.pending {
+		rows[i] = r.row
+	}
+	err := t.decide(ctx)
+	if t.Spool == nil {
+		return err
+	}
+	if t.down == nil {
+		t.down = err
+	}
+	if err := t.spool(ctx, rows); err != nil {
+		return err
+	}
+	return t.flush(ctx)
 }
 
 // unproven is the error of refusals that nothing proves to be the records' fault. The
@@ -56,12 +122,7 @@ func (e *unproven) Unwrap() error { return e.error }
 // quarantineRefused keeps a single record that the sink refuses, and lets the
 // rest of the stream pass.
 func (t *run) quarantineRefused(ctx context.Context, r refusal) error {
-	rec := r.row
-	for _, o := range t.originals {
-		if o.rec.ID == rec.ID {
-			rec = o.rec
-		}
-	}
+	rec := r.original
 	if err := t.Quarantine.Put(ctx, t.report.Stream, rec, RejectedBySink, r.why.Error()); err != nil {
 		return err
 	}

@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
 
@@ -125,6 +127,45 @@ func TestRefusedThenFailed(t *testing.T) {
 		rep := w.run(4 * time.Minute)
 		if rep.State != pipeline.Failed || rep.Error != "permanent" || len(w.kept) != 0 || w.checkpoint.Cursor != "" {
 			t.Errorf("%+v, kept %v", rep, w.kept)
+		}
+	})
+}
+
+// The proof may come many pages later. Until then the run reads on, and its checkpoint
+// stays in front of what is undecided.
+func TestProofOfALaterPage(t *testing.T) {
+	for name, spooled := range map[string]bool{"without a spool": false, "with a spool": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 40)
+				w.pageSize, w.limits.BatchBytes = 1, 1 // each page by itself
+				if spooled {
+					w.spool = &spool{world: w}
+				}
+				var bad []string
+				for _, r := range w.records[:30] {
+					bad = append(bad, r.ID)
+				}
+				w.refuse(func(id string) bool { return id < "e00030" })
+				check(t, w.run(4*time.Minute), pipeline.Report{State: pipeline.Drained, Fetched: 40, Sent: 10, Quarantined: 30})
+				w.complete(bad...)
+			})
+		})
+	}
+}
+
+// Records that wait for a proof are bounded by their bytes, too.
+func TestPendingIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 20)
+		w.pageSize, w.limits.BatchBytes = 1, 1
+		for i := range w.records {
+			w.records[i].Raw = jsontext.Value(`{"id":"` + strings.Repeat("x", 1<<20) + `"}`)
+		}
+		w.refuse(func(id string) bool { return id < "e00015" })
+		rep := w.run(4 * time.Minute)
+		if rep.State != pipeline.Failed || len(w.kept) != 0 || w.checkpoint.Cursor != "" || rep.Fetched > 14 {
+			t.Errorf("%+v, kept %d", rep, len(w.kept))
 		}
 	})
 }

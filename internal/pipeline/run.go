@@ -40,6 +40,7 @@ type run struct {
 	ended        time.Time // when something was first finished behind the end
 	refused      int       // records refused in a row, with no acknowledgement between
 	pending      []refusal // of records that nothing has proved to be at fault yet, see refusal
+	undecided    error     // of an audit: a record that was refused alone
 	expected     bool      // refusals say nothing new, see resend
 }
 
@@ -97,6 +98,9 @@ func (t *run) all(ctx context.Context) (State, error) {
 			return t.outcome(ctx, err)
 		}
 	}
+	if err == nil && t.undecided != nil {
+		return Failed, t.undecided
+	}
 	if err == nil && ahead != nil {
 		return Failed, ahead
 	}
@@ -151,7 +155,11 @@ func (t *run) tail(ctx context.Context) (State, error) {
 		ahead.Release(f.size)
 		if f.budget || f.err != nil {
 			// What was fetched before is good; it is delivered first.
-			if err := t.flush(ctx); err != nil {
+			end := t.flush
+			if f.budget {
+				end = t.finish
+			}
+			if err := end(ctx); err != nil {
 				return t.outcome(ctx, err)
 			}
 			if f.budget {
@@ -165,12 +173,16 @@ func (t *run) tail(ctx context.Context) (State, error) {
 		if f.page.More && t.room() && time.Since(t.since) < gatherFor {
 			continue
 		}
-		if err := t.flush(ctx); err != nil {
+		if f.page.More {
+			if err := t.flush(ctx); err != nil {
+				return t.outcome(ctx, err)
+			}
+			continue
+		}
+		if err := t.finish(ctx); err != nil {
 			return t.outcome(ctx, err)
 		}
-		if !f.page.More {
-			return Drained, nil
-		}
+		return Drained, nil
 	}
 	// The fetching goroutine left without a word: ctx has ended.
 	if err := t.flush(ctx); err != nil {

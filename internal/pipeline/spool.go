@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -39,6 +40,7 @@ func (t *run) settle(ctx context.Context, batch []Record, outcome error) error {
 	if t.down == nil {
 		t.down = err
 	}
+	t.pending = slices.DeleteFunc(t.pending, func(r refusal) bool { return open[r.row.ID] }) // the spool has them
 	rest := make([]Record, 0, len(open))
 	for _, r := range batch {
 		if open[r.ID] {
@@ -99,8 +101,7 @@ func (t *run) drainSpool(ctx context.Context) error {
 			t.pending = nil
 			return err
 		}
-		_, err = t.settleRefusals(ctx) // what is undecided stays in the spool
-		return err
+		return t.decide(ctx) // without proof the batch stays in the spool
 	})
 	if err == nil {
 		t.Uncommitted.spoolIsEmpty()

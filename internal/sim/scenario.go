@@ -86,6 +86,7 @@ func plan(seed int64, o Options, count Counts, now time.Time) *scenario {
 	p.tenant()
 	p.arrivals()
 	p.triggers()
+	p.trickle()
 	return p.scenario
 }
 
@@ -247,6 +248,20 @@ func (p *planner) arrive(at time.Time, clock time.Duration) {
 			again.visible = latest
 		}
 		p.events = append(p.events, again)
+	}
+}
+
+// trickle makes what a real tenant never stops to bring: an event for each run until
+// nearly the end. A record that is refused alone waits for one that is taken.
+func (p *planner) trickle() {
+	g := generator()
+	for at := p.active; at < p.active+p.calm-15*time.Minute; at += p.tick {
+		i := p.next
+		p.next++
+		created := p.start.Add(at).Truncate(time.Millisecond)
+		const layout = "2006-01-02T15:04:05.000Z"
+		raw := bytes.ReplaceAll(g.Event(i), []byte(g.Created(i).Format(layout)), []byte(created.Format(layout)))
+		p.events = append(p.events, event{id: g.ID(i), created: created, visible: created.Add(time.Second), raw: raw})
 	}
 }
 
