@@ -332,7 +332,7 @@ func TestSizeOfBlobs(t *testing.T) {
 		most   int64 // read
 		says   []string
 	}{
-		"a GB is announced":    {"1073741824", func() io.ReadCloser { return new(endless) }, 0, []string{"1073741824", "too large", "restore an earlier copy"}},
+		"a GB is announced":    {"1073741824", func() io.ReadCloser { return new(endless) }, 64 << 10, []string{"1073741824", "too large", "restore an earlier copy"}},
 		"no length, no end":    {"", func() io.ReadCloser { return new(endless) }, 9 << 20, []string{"too large", "restore an earlier copy"}},
 		"longer than was said": {"10", func() io.ReadCloser { return new(endless) }, 64 << 10, []string{"more than the 10 bytes"}},
 		"shorter":              {"100", func() io.ReadCloser { return io.NopCloser(strings.NewReader("{}")) }, 0, []string{"2 of 100 bytes"}},
