@@ -52,6 +52,7 @@ It prints a table of the windows that differ, and a verdict:
 
   complete         everything that SailPoint shows was delivered
   incomplete       some records are missing, or lie in quarantine undelivered
+  incomplete       also: SailPoint counts more than it lists (see audit accept)
   could not tell   SailPoint or the state could not be asked, or has forgotten
 
 A window where SailPoint shows less than was delivered is in the table, too: it has
@@ -72,6 +73,7 @@ a wrong setting or flag.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd) },
 	}
 	c.add(cmd)
+	cmd.AddCommand(acceptCommand(p))
 	flags := cmd.Flags()
 	flags.StringVar(&c.from, "from", "-24h", "begin of the `time` to audit")
 	flags.StringVar(&c.to, "to", "now", "end of the `time` to audit, not included")
@@ -93,18 +95,20 @@ const (
 
 // judged is the outcome for one stream. The JSON names are what scripts rely on.
 type judged struct {
-	Stream    string              `json:"stream"`
-	From      time.Time           `json:"from"`
-	To        time.Time           `json:"to"`
-	Verdict   string              `json:"verdict"`
-	Why       string              `json:"why"`
-	Source    int64               `json:"source"`
-	Delivered int64               `json:"delivered"`
-	Missing   int64               `json:"missing"`
-	Repaired  int64               `json:"repaired"`
-	Waiting   int                 `json:"undelivered_in_quarantine"`
-	Windows   []pipeline.Compared `json:"windows"`
-	Notes     []string            `json:"notes,omitempty"`
+	Stream    string    `json:"stream"`
+	From      time.Time `json:"from"`
+	To        time.Time `json:"to"`
+	Verdict   string    `json:"verdict"`
+	Why       string    `json:"why"`
+	Source    int64     `json:"source"`
+	Delivered int64     `json:"delivered"`
+	Missing   int64     `json:"missing"`
+	Repaired  int64     `json:"repaired"`
+	// Unexplained is how many more the source counts than it lists.
+	Unexplained int64               `json:"unexplained,omitzero"`
+	Waiting     int                 `json:"undelivered_in_quarantine"`
+	Windows     []pipeline.Compared `json:"windows"`
+	Notes       []string            `json:"notes,omitempty"`
 }
 
 func (c *audit) run(cmd *cobra.Command) error {
@@ -217,6 +221,7 @@ func (c *audit) one(cmd *cobra.Command, a *app.App, l loaded, name string) (judg
 // judge makes a verdict of what was found.
 func (j *judged) judge(done app.Audit, err error, c *audit) {
 	j.Source, j.Delivered, j.Missing, j.Repaired, j.Waiting = done.Source, done.Delivered, done.Missing, 0, done.Waiting
+	j.Unexplained = done.Unexplained
 	for _, w := range done.Windows {
 		j.Windows = append(j.Windows, w)
 		j.Repaired += w.Repaired
@@ -256,6 +261,10 @@ func (j *judged) judge(done app.Audit, err error, c *audit) {
 		if !c.repair {
 			j.Why += "; --repair delivers them"
 		}
+	case j.Unexplained > 0:
+		j.Verdict = verdictIncomplete
+		j.Why = fmt.Sprintf("all that SailPoint lists was delivered, but it counts %d records more than it lists: nothing is known of them; "+
+			"idnsentinel audit accept acknowledges such windows", j.Unexplained)
 	case j.Waiting > 0:
 		j.Verdict = verdictIncomplete
 		j.Why = fmt.Sprintf("%d of %d records could not be delivered and lie in quarantine: idnsentinel quarantine list --reason undelivered shows why", j.Waiting, j.Source)

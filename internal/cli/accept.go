@@ -1,0 +1,214 @@
+package cli
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os/user"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/app"
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+)
+
+// acceptance is an accept command under way.
+type acceptance struct {
+	settingsFlags
+	from, to string
+	all, yes bool
+	by, why  string
+	console  *console
+	in       io.Reader
+	out      io.Writer
+}
+
+func acceptCommand(p Process) *cobra.Command {
+	c := &acceptance{console: newConsole(p), in: p.In, out: p.Out}
+	cmd := &cobra.Command{
+		Use:   "accept [--all | --from TIME --to TIME] --why TEXT",
+		Short: "List unexplained windows, and acknowledge those that need no explanation",
+		Long: `Accept lists the windows of which SailPoint counts more events than it lists. All
+that it lists was delivered; of the others nothing was seen. Such a window stays
+unexplained, in every report and in the alert, until a later audit finds the counts
+equal, or until somebody acknowledges it here.
+
+Without --all or --from it only lists. It asks before it does anything, unless --yes is
+given. Who, when and why is kept with the checkpoint. A window whose counts change after
+that is unexplained again.
+
+The exit status is 0 if nothing is unexplained any more, 1 if something is, and 2 if
+nothing was tried because a setting, a flag or the state is wrong.`,
+		Example: `  idnsentinel audit accept --settings local.settings.json
+  idnsentinel audit accept --settings local.settings.json --from 2026-09-24T13:00:00Z --to 2026-09-24T14:00:00Z --why case-4711
+  idnsentinel audit accept --settings local.settings.json --all --why test-tenant --yes`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd) },
+	}
+	c.add(cmd)
+	flags := cmd.Flags()
+	flags.BoolVar(&c.all, "all", false, "acknowledge all unexplained windows")
+	flags.StringVar(&c.from, "from", "", "acknowledge those that begin at this `time` or later")
+	flags.StringVar(&c.to, "to", "now", "and before this `time`")
+	flags.StringVar(&c.why, "why", "", "the reason, kept with the checkpoint")
+	flags.StringVar(&c.by, "by", "", "who says so; the user of this machine where it is not given")
+	flags.BoolVar(&c.yes, "yes", false, "don't ask")
+	return cmd
+}
+
+func (c *acceptance) run(cmd *cobra.Command) error {
+	change := c.all || c.from != ""
+	switch {
+	case c.all && c.from != "":
+		return usage(cmd, "--all and --from exclude each other")
+	case !change && (c.yes || c.why != "" || cmd.Flags().Changed("to")):
+		return usage(cmd, "say which windows: --all, or --from and --to")
+	case change && strings.TrimSpace(c.why) == "":
+		return usage(cmd, "--why is missing: say why these windows need no explanation")
+	}
+	l, err := c.load()
+	if err != nil {
+		return l.unusable(cmd, &c.settingsFlags, err)
+	}
+	if l.look {
+		return &failure{
+			statusUnusable, "with INGESTION_API=NDJSON there is no checkpoint, unless --state says where the state is",
+			"leave --ingestion-api out, or give --state",
+		}
+	}
+	a, err := app.Open(l.Settings, l.options(c.console))
+	if err != nil {
+		return &failure{statusUnusable, err.Error(), c.hint(cmd)}
+	}
+	left := int64(0)
+	for _, name := range a.Audited() {
+		n, err := c.one(cmd, a, name, change)
+		if err != nil {
+			return err
+		}
+		left += n
+	}
+	if left > 0 {
+		return &failure{status: statusFailed}
+	}
+	return nil
+}
+
+// one lists the windows of a stream, acknowledges those that are meant, and returns how many
+// are left.
+func (c *acceptance) one(cmd *cobra.Command, a *app.App, name string, change bool) (left int64, err error) {
+	open, err := a.Unexplained(cmd.Context(), name)
+	if err != nil {
+		return 0, &failure{statusUnusable, oneLine(err.Error()), c.hint(cmd)}
+	}
+	if len(open) == 0 {
+		fmt.Fprintf(c.out, "%s: no window is unexplained\n", name)
+		return 0, nil
+	}
+	meant, err := c.meant(cmd, open, change, time.Now())
+	if err != nil {
+		return 0, err
+	}
+	c.list(name, open)
+	if !change || len(meant) == 0 {
+		return count(open), nil
+	}
+	if err := c.ask(name, meant); err != nil {
+		return 0, err
+	}
+	done, rep, err := a.Acknowledge(cmd.Context(), name, meant, pipeline.Acknowledgement{By: c.who(), At: time.Now(), Why: strings.ToValidUTF8(c.why, "?")})
+	switch {
+	case err != nil:
+		return 0, &failure{statusUnusable, oneLine(err.Error()), c.hint(cmd)}
+	case rep.State == pipeline.Locked:
+		return 0, &failure{statusFailed, "another run is at work on " + name + " and does not end: try again later", ""}
+	case rep.State != pipeline.Drained:
+		return 0, &failure{statusFailed, oneLine(rep.Error), ""}
+	}
+	fmt.Fprintf(c.out, "%s: acknowledged %s; %s\n", name, windows(int(count(done))), remaining(rep.Unexplained))
+	return rep.Unexplained, nil
+}
+
+func remaining(n int64) string {
+	if n == 0 {
+		return "none is left unexplained"
+	}
+	return windows(int(n)) + " left unexplained"
+}
+
+// meant are the windows that the flags choose.
+func (c *acceptance) meant(cmd *cobra.Command, open []pipeline.Difference, change bool, now time.Time) (chosen []pipeline.Difference, err error) {
+	if !change || c.all {
+		return open, nil
+	}
+	from, err := parseMoment(c.from, now)
+	if err != nil {
+		return nil, usage(cmd, "--from "+err.Error())
+	}
+	to, err := parseMoment(c.to, now)
+	if err != nil {
+		return nil, usage(cmd, "--to "+err.Error())
+	}
+	for _, d := range open {
+		if !d.From.Before(from.at) && d.From.Before(to.at) && !d.To.After(to.at) {
+			chosen = append(chosen, d)
+		}
+	}
+	if len(chosen) == 0 {
+		return nil, usage(cmd, "no unexplained window begins between --from and --to: without them all are listed")
+	}
+	return chosen, nil
+}
+
+func (c *acceptance) list(name string, open []pipeline.Difference) {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(w, "%-20s\tWINDOWS\tSOURCE\tDELIVERED\tLAST READ\t\n", "WINDOW FROM")
+	for _, d := range open {
+		checked := "-"
+		if !d.Checked.IsZero() {
+			checked = stamp(d.Checked)
+		}
+		fmt.Fprintf(w, "%-20s\t%d\t%d\t%d\t%s\t\n", stamp(d.From), max(1, d.Windows), d.Source, d.Ledger, checked)
+	}
+	_ = w.Flush() // to memory
+	fmt.Fprintf(c.out, "%s%s: %s unexplained: SailPoint counts more there than it lists, and all it lists was delivered\n", b.String(), name, windows(int(count(open))))
+}
+
+func (c *acceptance) ask(name string, meant []pipeline.Difference) error {
+	text := fmt.Sprintf("acknowledge %s of %s", windows(int(count(meant))), name)
+	if c.yes {
+		return nil
+	}
+	if c.in == nil {
+		return &failure{statusUnusable, "nobody can be asked here whether to " + text, "add --yes"}
+	}
+	fmt.Fprintf(c.console, "%s? [y/N] ", text)
+	answer, _ := bufio.NewReader(c.in).ReadString('\n') // the end is a no
+	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
+		return &failure{statusFailed, "nothing was acknowledged", ""}
+	}
+	return nil
+}
+
+// who is the name that is kept.
+func (c *acceptance) who() string {
+	name := strings.TrimSpace(c.by)
+	if name == "" {
+		name = "unknown"
+		if u, err := user.Current(); err == nil && u.Username != "" {
+			name = u.Username
+		}
+	}
+	return strings.ToValidUTF8(name, "?")
+}
+
+func count(list []pipeline.Difference) (n int64) {
+	for _, d := range list {
+		n += max(1, d.Windows)
+	}
+	return n
+}
