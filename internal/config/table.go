@@ -56,7 +56,7 @@ func Table() []Setting {
 		{Name: "INITIAL_LOOKBACK", Default: "24h", Meaning: "How far back the very first run begins, unless there is a `LEGACY_CHECKPOINT`. Durations look like `90s`, `4m`, `24h`."},
 		{Name: "SETTLE_DELAY", Default: "60s", Meaning: "How far the newest search window stays behind now, 0 to 1h, so that events have been indexed."},
 		{Name: "RUN_BUDGET", Default: "4m", Meaning: "A run stops starting work before this is spent, 1s to 9m; the next one goes on."},
-		{Name: "AUDIT_AGES", Default: "5m,15m,1h,6h,24h", Meaning: "How old a closed window of events is when its count at the source is compared with what was delivered, each from 5m to 144h; `off` for no audit. What was indexed late is found this way."},
+		{Name: "AUDIT_AGES", Default: "5m,15m,1h,6h,24h", Meaning: "How old closed windows of events are when their count at the source is compared with what was delivered, each from 5m to 144h; `off` for no audit. The youngest is also how often; the oldest is how late an event may show up and still be found by itself."},
 		{Name: "LEDGER_KEEP", Default: "168h", Meaning: "How long delivered ids are remembered, 24h to 2160h; longer than the largest of `AUDIT_AGES`."},
 		{Name: "READ_BACK", Default: "off", Meaning: "Once a day, ask the workspace which of the events of a day ago have arrived: `report` warns about missing ones, `repair` sends them again, `off` does neither. Needs the role Log Analytics Reader."},
 		{Name: "QUARANTINE_KEEP", Default: "2160h", Meaning: "How long the untouched originals in quarantine are kept, 192h to 87600h. Those of records that were not delivered are warned about for the last 7 days."},
