@@ -18,7 +18,7 @@ import (
 const quarantined = "acme/quarantine/"
 
 // refusing are the ways to refuse each record by itself.
-var refusing = map[string]struct { //nolint:gochecknoglobals // immutable
+var refusing = map[string]struct {
 	begin func(*scene)
 	says  string
 }{

@@ -177,6 +177,11 @@ func (t *run) conclude(ctx context.Context, batch []Record, err error, halved bo
 	if !errors.As(err, &rejected) || rejected.Ambiguous && halved {
 		return err
 	}
+	if len(batch) > refusedLimit && !t.takesOthers() {
+		if batch, err = t.lookForProof(ctx, batch, settled); err != nil {
+			return err
+		}
+	}
 	if len(batch) > 1 {
 		mid := len(batch) / 2
 		for _, half := range [][]Record{batch[:mid], batch[mid:]} {

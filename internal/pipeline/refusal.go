@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -55,6 +56,30 @@ func (t *run) refuse(ctx context.Context, row Record, why error, settled func(co
 func clone(r Record) Record {
 	r.ID, r.Raw = strings.Clone(r.ID), slices.Clone(r.Raw)
 	return r
+}
+
+// proofs is how many records of a batch are tried by themselves in search of one that
+// the sink takes.
+const proofs = 4
+
+// lookForProof tries single records of a refused batch, and returns those that are left
+// to be delivered. Without it a batch that begins with more bad records than may be
+// refused in a row would end each run before the first good one.
+func (t *run) lookForProof(ctx context.Context, batch []Record, settled func(context.Context, []Record) error) ([]Record, error) {
+	for n := proofs; n > 0; n-- {
+		i := len(batch)*n/proofs - 1
+		one := batch[i : i+1]
+		err := t.write(ctx, one)
+		var rejected *Rejected
+		switch {
+		case err == nil:
+			rest := slices.Concat(batch[:i], batch[i+1:])
+			return rest, t.conclude(ctx, one, nil, false, settled)
+		case !errors.As(err, &rejected):
+			return nil, err
+		}
+	}
+	return batch, nil
 }
 
 // takesOthers reports whether this run has seen the sink take a record, or needs no proof.

@@ -67,6 +67,29 @@ func TestPoisonWaitsForProof(t *testing.T) {
 	})
 }
 
+// More bad records than may be refused in a row, at the front of a batch, do not end
+// each run before the first good one: a hundred of them go with each run.
+func TestManyBadRecordsFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 400)
+		w.pageSize = 400
+		var bad []string
+		for _, r := range w.records[:250] {
+			bad = append(bad, r.ID)
+		}
+		w.refuse(func(id string) bool { return id < "e00250" })
+		for range 3 {
+			if rep := w.run(4 * time.Minute); rep.State == pipeline.Drained {
+				break
+			} else if rep.Quarantined == 0 {
+				t.Fatalf("no progress: %+v", rep)
+			}
+		}
+		check(t, w.run(4*time.Minute), pipeline.Report{State: pipeline.Drained})
+		w.complete(bad...)
+	})
+}
+
 // An acknowledgement between them ends a row of refusals: 150 bad records among good
 // ones are poison, each by itself.
 func TestRefusalsInARowEnd(t *testing.T) {
