@@ -90,7 +90,11 @@ func (a *App) Rehearse(ctx context.Context, entries []quarantine.Entry, tell fun
 		}
 		f := Fate{Key: h.Key, ID: h.Record.ID, Sent: true}
 		row := h.Record.Raw
-		if limits.Conform != nil {
+		switch {
+		case h.Record.Flaw != "":
+			f.Sent, f.Kept = false, string(pipeline.Unreadable)+": "+h.Record.Flaw
+			row = nil
+		case limits.Conform != nil:
 			made, changes, err := limits.Conform(row)
 			if err != nil {
 				f.Sent, f.Kept = false, string(pipeline.Unfit)+": "+err.Error()
@@ -122,7 +126,11 @@ func (a *App) held(ctx context.Context, entries []quarantine.Entry, tell func(Fa
 				yield(pipeline.Held{}, err)
 				return
 			}
-			if !yield(pipeline.Held{Key: e.Key, Record: pipeline.Record{ID: item.ID, Time: item.Time, Raw: item.Raw}}, nil) {
+			h := pipeline.Held{Key: e.Key, Record: pipeline.Record{ID: item.ID, Time: item.Time, Raw: item.Raw}}
+			if item.Reason == pipeline.Unreadable {
+				h.Record.Flaw = "it came from the source like this and is no row that could be sent: look at it (idnsentinel quarantine show), and discard it; " + item.Detail
+			}
+			if !yield(h, nil) {
 				return
 			}
 		}

@@ -39,12 +39,15 @@ not be delivered as it was, with the reason:
 
   rejected    the workspace refused this single record
   unfit       no row that the workspace could take can be made of it
+  unreadable  what SailPoint sent breaks the rules of JSON or of the stream, or could not
+              be had whole: the original is what came, as far as it came
   conformed   a row was delivered, but changed to fit the columns of the table
 
-Rejected and unfit records are missing in the workspace ("undelivered"): they are
-what the number quarantine_waiting of the health table counts. Send them again when
-the cause is gone, or discard them. Originals are kept for QUARANTINE_KEEP; a record
-that was not delivered is warned about for a week before it is dropped.
+Rejected, unfit and unreadable records are missing in the workspace ("undelivered"):
+they are what the number quarantine_waiting of the health table counts. Send them
+again when the cause is gone, or discard them; unreadable ones can only be looked at
+and discarded. Originals are kept for QUARANTINE_KEEP; a record that was not
+delivered is warned about for a week before it is dropped.
 
 A record is named by its id or by its key, which "quarantine list --json" shows.`,
 		Example: `  idnsentinel quarantine list --settings local.settings.json --reason undelivered
@@ -64,7 +67,7 @@ func newOriginals(p Process) *originals {
 
 func (o *originals) addFilters(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&o.stream, "stream", "", "only those of this `stream`, for instance SailPointIDN_Events, or Events for short")
-	cmd.Flags().StringVar(&o.reason, "reason", "", "only those with this `reason`: rejected, unfit, conformed, or undelivered for the first two")
+	cmd.Flags().StringVar(&o.reason, "reason", "", "only those with this `reason`: rejected, unfit, unreadable, conformed, or undelivered for the first three")
 }
 
 // open reads the settings and builds the connector, whose state holds the originals.
@@ -100,10 +103,10 @@ func (o *originals) checkFilters(cmd *cobra.Command) error {
 		o.stream = streams[i]
 	}
 	switch o.reason {
-	case "", "undelivered", string(pipeline.RejectedBySink), string(pipeline.Unfit), string(pipeline.Conformed):
+	case "", "undelivered", string(pipeline.RejectedBySink), string(pipeline.Unfit), string(pipeline.Unreadable), string(pipeline.Conformed):
 		return nil
 	}
-	return usage(cmd, fmt.Sprintf("--reason is %q: use rejected, unfit, conformed or undelivered", o.reason))
+	return usage(cmd, fmt.Sprintf("--reason is %q: use rejected, unfit, unreadable, conformed or undelivered", o.reason))
 }
 
 // kinds are those that the filters leave, what is missing downstream first.
@@ -119,7 +122,11 @@ func (o *originals) kinds() []quarantine.Kind {
 
 // exact says that the kind alone does not tell whether the reason is the one.
 func (o *originals) exact() bool {
-	return o.reason == string(pipeline.RejectedBySink) || o.reason == string(pipeline.Unfit)
+	switch pipeline.Reason(o.reason) {
+	case pipeline.RejectedBySink, pipeline.Unfit, pipeline.Unreadable:
+		return true
+	}
+	return false
 }
 
 // everything lists what the filters leave, as far as keys tell.

@@ -61,6 +61,9 @@ type Element struct {
 	// Picks has one entry for each name asked for, in that order. It is valid
 	// until the visiting function returns.
 	Picks []Pick
+	// Flaw says why the element is no object by the rules of JSON; "" if it is one.
+	// [Walk] has none such: it ends with an error there.
+	Flaw string
 }
 
 // Walk calls visit for each element of the array in page, in order. names are
@@ -69,7 +72,7 @@ type Element struct {
 // that one is [io.ErrUnexpectedEOF]. The elements before the fault have been
 // visited by then.
 func Walk(page []byte, names []string, visit func(Element) error) error {
-	w := newWalker(page, names)
+	w := newWalker(withoutBOM(page), names)
 	visited, done, err := w.quick(visit)
 	if done {
 		return err

@@ -17,6 +17,10 @@ type Record struct {
 	Time time.Time
 	// Raw is exactly one JSON object. It is never written to: a change makes a copy.
 	Raw jsontext.Value
+	// Flaw says why the source could not make a row of it; "" for a sound record. Then Raw is
+	// what came in its place, as far as it came, and need not be JSON. Such a record goes into
+	// quarantine; to the ledger it is one like any other.
+	Flaw string
 }
 
 // Cursor is a place in a stream, as JSON text that only its source understands.
@@ -176,6 +180,9 @@ const (
 	RejectedBySink Reason = "rejected"
 	// Unfit: no row that the sink could take can be made of it.
 	Unfit Reason = "unfit"
+	// Unreadable: what the source sent breaks the rules of JSON or of the stream, or could
+	// not be had whole.
+	Unreadable Reason = "unreadable"
 )
 
 // Clock knows whether this machine's clock can be relied on.

@@ -281,10 +281,14 @@ func (t *run) take(ctx context.Context, records []Record) (known int, err error)
 		if !rec.Time.IsZero() && (t.oldest.IsZero() || rec.Time.Before(t.oldest)) {
 			t.oldest = rec.Time
 		}
-		if fresh[i] {
-			t.admit(rec)
-		} else {
+		switch {
+		case !fresh[i]:
 			known++
+		case rec.Flaw != "":
+			t.warnOfUnreadable(rec)
+			fallthrough
+		default:
+			t.admit(rec)
 		}
 	}
 	return known, nil
@@ -292,6 +296,10 @@ func (t *run) take(ctx context.Context, records []Record) (known int, err error)
 
 // admit queues a new record for the sink, or for quarantine if no row can be made of it.
 func (t *run) admit(rec Record) {
+	if rec.Flaw != "" {
+		t.reject(rec, Unreadable, rec.Flaw)
+		return
+	}
 	row := rec
 	if t.limits.Conform != nil {
 		raw, changes, err := t.limits.Conform(rec.Raw)
@@ -311,6 +319,16 @@ func (t *run) admit(rec Record) {
 	}
 	t.rows = append(t.rows, row)
 }
+
+// warnOfUnreadable says so once in a run; the log has each.
+func (t *run) warnOfUnreadable(rec Record) {
+	t.warn("the source sent records that can't be read; what came of them is in quarantine, and the stream goes on: " +
+		`look at them with "idnsentinel quarantine list --reason unreadable"`)
+	t.log.Warn("record can't be read", "stream", t.report.Stream, "record_id", shown(rec.ID), "reason", rec.Flaw, "bytes", len(rec.Raw))
+}
+
+// shown is an id for a log: one from outside may be of any length.
+func shown(id string) string { return fmt.Sprintf("%.100q", id) }
 
 // reject sends a record to quarantine instead of to the sink.
 func (t *run) reject(rec Record, why Reason, detail string) {

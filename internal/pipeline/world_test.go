@@ -79,7 +79,7 @@ func (w *world) runner() *pipeline.Runner {
 
 // settled says whether a record needs no further work.
 func (w *world) settled(id string) bool {
-	return w.delivered[id] > 0 || w.spooled[id] || w.kept[id] == pipeline.RejectedBySink || w.kept[id] == pipeline.Unfit
+	return w.delivered[id] > 0 || w.spooled[id] || w.kept[id] == pipeline.RejectedBySink || w.kept[id] == pipeline.Unfit || w.kept[id] == pipeline.Unreadable
 }
 
 func (w *world) times(id string) int { return w.delivered[id] }

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -8,7 +9,13 @@ import (
 )
 
 // TooLarge says that a body is larger than the reader was ready for.
-type TooLarge struct{ Max int64 }
+type TooLarge struct {
+	Max int64
+	// Start is how the body begins, up to 64 KiB.
+	Start []byte
+}
+
+const startBytes = 64 << 10
 
 func (e *TooLarge) Error() string {
 	return fmt.Sprintf("the body of the answer is larger than %d bytes", e.Max)
@@ -16,7 +23,7 @@ func (e *TooLarge) Error() string {
 
 // ReadAll reads the body of resp to its end and closes it. A body of more than
 // limit bytes is a [*TooLarge]. A body that ends before its announced length is
-// [io.ErrUnexpectedEOF]. One buffer of the right size is made when the service
+// [io.ErrUnexpectedEOF]; what came of it is returned, too. One buffer of the right size is made when the service
 // announced the length.
 func ReadAll(resp *http.Response, limit int64) ([]byte, error) {
 	return ReadAllHint(resp, limit, 0)
@@ -27,7 +34,9 @@ func ReadAll(resp *http.Response, limit int64) ([]byte, error) {
 func ReadAllHint(resp *http.Response, limit int64, hint int) ([]byte, error) {
 	defer func() { _ = resp.Body.Close() }()
 	if resp.ContentLength > limit {
-		return nil, &TooLarge{Max: limit}
+		begin := make([]byte, min(startBytes, limit))
+		n, _ := io.ReadFull(resp.Body, begin) // a part is better than nothing
+		return nil, &TooLarge{Max: limit, Start: begin[:n]}
 	}
 	size := max(int64(hint), 512)
 	if resp.ContentLength >= 0 {
@@ -40,11 +49,11 @@ func ReadAllHint(resp *http.Response, limit int64, hint int) ([]byte, error) {
 		buf = buf[:len(buf)+n]
 		switch {
 		case int64(len(buf)) > limit:
-			return nil, &TooLarge{Max: limit}
+			return nil, &TooLarge{Max: limit, Start: bytes.Clone(buf[:min(startBytes, len(buf))])}
 		case errors.Is(err, io.EOF):
 			return buf, nil
 		case err != nil:
-			return nil, err
+			return buf, err
 		case len(buf) == cap(buf):
 			grown := make([]byte, len(buf), min(2*int64(cap(buf)), limit+1))
 			copy(grown, buf)

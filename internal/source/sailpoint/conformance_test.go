@@ -2,6 +2,10 @@ package sailpoint_test
 
 import (
 	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -21,9 +25,12 @@ func TestEventsConform(t *testing.T) {
 				tn.RefuseIDSort = refuse
 				oddEvents(tn, time.Now().Add(-time.Hour), 120)
 				crowd(tn, time.Now().Add(-50*time.Minute), 290, "A", "B")
+				h := &tampered{Handler: tn}
 				w := world(tn, "/search/v1")
+				w.Tamper = func(change func([]byte) []byte) { h.change = change }
+				w.Victim = victim(t, tn)
 				w.Open = func() pipeline.Source {
-					cfg := config(tn)
+					cfg := config(h)
 					cfg.PageSize = 100
 					return sailpoint.NewClient(cfg).Events()
 				}
@@ -50,8 +57,11 @@ func TestTriggersConform(t *testing.T) {
 			tn.AddInvocation(inv)
 			want[inv.ID+"|"+inv.Completed.UTC().Format("2006-01-02T15:04:05.000Z")] = nil
 		}
+		h := &tampered{Handler: tn}
 		w := world(tn, "/trigger-invocations/v1/status")
-		w.Open = func() pipeline.Source { return sailpoint.NewClient(config(tn)).Triggers() }
+		w.Tamper = func(change func([]byte) []byte) { h.change = change }
+		w.Open = func() pipeline.Source { return sailpoint.NewClient(config(h)).Triggers() }
+		w.Victim = g.Invocation(100).ID
 		w.Want = want
 		w.Add = func() string {
 			inv := g.Invocation(270)
@@ -61,6 +71,40 @@ func TestTriggersConform(t *testing.T) {
 		}
 		return w
 	})
+}
+
+// victim is the id of an event of a millisecond that others share.
+func victim(t *testing.T, tn *tenant.Tenant) string {
+	t.Helper()
+	var before tenant.Event
+	n := 0
+	for e := range tn.Events() {
+		if n++; n > 20 && e.ID != "" && len(e.ID) > 10 && e.Created.Equal(before.Created) {
+			return e.ID
+		}
+		before = e
+	}
+	t.Fatal("there is no such event")
+	return ""
+}
+
+// tampered is a tenant whose lists pass through what the suite sets.
+type tampered struct {
+	http.Handler
+	change func([]byte) []byte
+}
+
+func (h *tampered) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	if h.change == nil || strings.HasSuffix(r.URL.Path, "/oauth/token") {
+		h.Handler.ServeHTTP(rw, r)
+		return
+	}
+	rec := httptest.NewRecorder()
+	h.Handler.ServeHTTP(rec, r)
+	maps.Copy(rw.Header(), rec.Header())
+	rw.Header().Del("Content-Length")
+	rw.WriteHeader(rec.Code)
+	_, _ = rw.Write(h.change(rec.Body.Bytes()))
 }
 
 // world has the faults that a tenant can have, on the path of one stream.

@@ -18,7 +18,23 @@ type place struct {
 	ID      string `json:"id"`
 	// Split is set while the millisecond Created is read type by type.
 	Split *split `json:"split,omitempty"`
+	// Skip is set while the rows from Created on are read by their number, because one among
+	// them can't be read.
+	Skip *skip `json:"skip,omitempty"`
 }
+
+// skip is the progress on the way past a row that can't be read.
+type skip struct {
+	// Done is how many rows from Created on, in the order of the search, are done.
+	Done int `json:"done"`
+	// Sound is the number of the last of them that could be read, counting from 1.
+	Sound int `json:"sound,omitempty"`
+	// Past is set once the row that can't be read is among them.
+	Past bool `json:"past,omitempty"`
+}
+
+// valid is what a skip looks like that this program has written.
+func (s *skip) valid() bool { return s.Done >= 0 && s.Sound >= 0 && s.Sound <= s.Done }
 
 // split is the progress within one millisecond that holds more rows than a page.
 type split struct {
@@ -34,7 +50,7 @@ func parsePlace(cursor pipeline.Cursor) (place, time.Time, error) {
 	if err != nil {
 		return place{}, time.Time{}, err
 	}
-	if !ok || p.Split != nil && (p.Split.Done < 0 || p.Split.Done > len(p.Split.Types)) {
+	if !ok || p.Skip != nil && (!p.Skip.valid() || p.ID != "" || p.Split != nil) || p.Split != nil && (p.Split.Done < 0 || p.Split.Done > len(p.Split.Types)) {
 		return place{}, time.Time{}, badCursor(cursor)
 	}
 	return p, created, nil

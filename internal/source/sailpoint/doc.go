@@ -43,9 +43,22 @@
 // Identity. A record's id is the document's. A document without one gets the
 // SHA-256 of its bytes: the service stores documents and serves what it stored,
 // so the same document has the same bytes; should it ever not, the document is
-// delivered twice, which is the harmless side to err on. A row without an id is
+// delivered twice, which is the harmless side to err on. Documents without id that
+// are the same byte for byte are as many records as the service lists and counts:
+// the second one in its millisecond has "#2" after its hash, and so on. An id of more than
+// 1 KiB is none. A row without an id is
 // no place for the cursor to stand: it stays before it, and the row is read
 // again until one with an id follows.
+//
+// What can't be read. A row that breaks the rules of JSON, or is no object, becomes a
+// record with a flaw, if it comes the same way several times. A page that can't be
+// divided into rows is read in smaller and smaller pieces by the number of the rows, down
+// to the one that can't be had, and past it:
+//
+//	{"created":"2026-09-01T00:00:00.123Z","id":"","skip":{"done":12,"sound":12}}
+//
+// is the place after the first twelve rows from created on. When it is believed that it
+// is the row, and not the way to it, is told in docs/adr/0013.
 //
 // # Trigger invocations
 //

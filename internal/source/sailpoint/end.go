@@ -1,8 +1,10 @@
 package sailpoint
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -69,6 +71,9 @@ func (e *Events) readOn(ctx context.Context, q query, r *rows, page pipeline.Pag
 	m.query.total, m.query.order = false, e.order()
 	for again := true; again; {
 		m.fresh, m.twice, m.query.offset = false, false, 0
+		if len(r.records) == 0 {
+			m.query.twins = new(twins) // they are read anew
+		}
 		if err := e.readMoment(ctx, &m, r); err != nil {
 			return pipeline.Page{}, err
 		}
@@ -84,6 +89,15 @@ type moment struct {
 	seen  map[string]bool
 	// fresh and twice: ids came that were not seen before, and some of the millisecond that were.
 	fresh, twice bool
+	last         []pipeline.Record // the last page
+}
+
+// repeats reports whether a page is the last one once more, byte for byte: the service
+// ignores the offset. Rows without id would seem to be further ones of the same kind.
+func (m *moment) repeats(records []pipeline.Record) bool {
+	same := slices.EqualFunc(m.last, records, func(a, b pipeline.Record) bool { return bytes.Equal(a.Raw, b.Raw) })
+	m.last = records
+	return same
 }
 
 func (e *Events) readMoment(ctx context.Context, m *moment, r *rows) (err error) {
@@ -113,6 +127,10 @@ const maxStale = 3
 
 // take adds records that were not seen before, and reports whether there were any.
 func (m *moment) take(records []pipeline.Record) (fresh bool) {
+	if m.repeats(records) {
+		m.twice = true
+		return false
+	}
 	for _, rec := range records {
 		if m.seen[rec.ID] {
 			m.twice = m.twice || rec.Time.Truncate(time.Millisecond).Equal(m.query.from)

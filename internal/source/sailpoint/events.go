@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/idn-sentinel/idn-sentinel/internal/jsonwalk"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
 
@@ -21,6 +22,11 @@ type Events struct {
 	jumbled bool
 	// end is where the walk stood last.
 	end end
+	// flaws and trouble are what could not be read lately.
+	flaws   flaws
+	trouble trouble
+	// undated are the same documents on pages of FetchUndated that are read by offset.
+	undated *twins
 }
 
 var (
@@ -58,9 +64,9 @@ func (e *Events) Count(ctx context.Context, from, to time.Time) (int64, error) {
 	return e.c.Count(ctx, from, to)
 }
 
-// fetch returns the page after the cursor, or from start on if there is none, that
+// page returns the page after the cursor, or from start on if there is none, that
 // ends before to.
-func (e *Events) fetch(ctx context.Context, start, to time.Time, after pipeline.Cursor) (pipeline.Page, error) {
+func (e *Events) page(ctx context.Context, start, to time.Time, after pipeline.Cursor) (pipeline.Page, error) {
 	to = to.Truncate(time.Millisecond)
 	at, from, err := begin(after, start)
 	if err != nil {
@@ -75,9 +81,11 @@ func (e *Events) fetch(ctx context.Context, start, to time.Time, after pipeline.
 		return pipeline.Page{Next: next, From: from, Through: to}, nil
 	case at.Split != nil:
 		return e.fetchSplit(ctx, at, from)
+	case at.Skip != nil:
+		return e.fetchSkip(ctx, at, from, to)
 	}
 	for limit := e.c.size.get(); ; limit = min(2*limit, maxPage) {
-		q := query{from: from, to: to, limit: limit, total: to.Sub(from) <= countedRange}
+		q := query{from: from, to: to, limit: limit, total: to.Sub(from) <= countedRange, twins: new(twins)}
 		r, err := e.search(ctx, at, q)
 		if err != nil {
 			return pipeline.Page{}, err
@@ -207,11 +215,20 @@ func (e *Events) run(ctx context.Context, q query, wantTypes bool) (*rows, error
 	if err != nil {
 		return nil, err
 	}
-	r, err := readRows(page, &q, wantTypes)
-	if err != nil {
-		return nil, e.c.malformed(e.c.search.name, page.body, err)
+	r, err := readRows(page, &q, wantTypes, jsonwalk.Walk)
+	if err == nil {
+		e.c.passed(&q, page)
+		return r, nil
 	}
-	return r, nil
+	r, recovered := readRows(page, &q, wantTypes, e.flaws.recover)
+	if recovered == nil {
+		recovered = e.flaws.believe()
+	}
+	if recovered == nil {
+		e.c.passed(&q, page)
+		return r, nil
+	}
+	return nil, e.c.unreadable(e.c.search.name, page.body, err, recovered)
 }
 
 // warnings are what the user should hear about although nothing failed.

@@ -3,6 +3,9 @@ package sailpoint
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"maps"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -23,6 +26,7 @@ type rows struct {
 	types   []string  // distinct, in the order seen; only if asked for
 	jumbled bool      // created went backwards by a millisecond or more
 	covered int       // rows that the query covers; of the others nothing is noted above
+	flawed  int       // rows that break the rules
 	total   int64     // how many rows the query finds, as the service says; −1 if it does not
 }
 
@@ -35,7 +39,7 @@ const (
 
 // readRows makes records of a page. Their Raw are parts of body, and their ids
 // parts of one string: a page costs a handful of allocations, not one per row.
-func readRows(page answer, q *query, wantTypes bool) (*rows, error) {
+func readRows(page answer, q *query, wantTypes bool, walk walker) (*rows, error) {
 	body := page.body
 	names := []string{"id", "created", "type"}
 	if !wantTypes {
@@ -43,13 +47,16 @@ func readRows(page answer, q *query, wantTypes bool) (*rows, error) {
 	}
 	guess := min(len(body)/512+1, q.limit) // events have about 1 KB
 	r := &rows{records: make([]pipeline.Record, 0, guess), total: page.total}
-	ids := idArena{text: make([]byte, 0, 65*guess), ends: make([]int, 0, guess)}
+	ids := idArena{text: make([]byte, 0, 65*guess), ends: make([]int, 0, guess), twins: q.twins.clone()}
 	var created, id, fallback, lastID []byte // id and created of the last row with both; the last of each
 	var createdAt time.Time
-	err := jsonwalk.Walk(body, names, func(e jsonwalk.Element) error {
+	err := walk(body, names, func(e jsonwalk.Element) error {
 		at, ok := pickTime(e.Picks[pickCreated])
-		r.records = append(r.records, pipeline.Record{Time: at, Raw: e.Raw})
-		hasID := ids.add(e.Picks[pickID], e.Raw)
+		r.records = append(r.records, pipeline.Record{Time: at, Raw: e.Raw, Flaw: e.Flaw})
+		if e.Flaw != "" {
+			r.flawed++
+		}
+		hasID := ids.add(e, q.lastID(lastID))
 		if ok && !q.covers(at) {
 			return nil
 		}
@@ -77,6 +84,10 @@ func readRows(page answer, q *query, wantTypes bool) (*rows, error) {
 		return nil, err
 	}
 	ids.assign(r.records)
+	if q.twins != nil {
+		*q.twins = ids.twins
+	}
+	r.dateFlawed(q)
 	r.lastID = string(lastID)
 	switch {
 	case q.order == byCreatedAndID && len(created) > 0:
@@ -87,9 +98,32 @@ func readRows(page answer, q *query, wantTypes bool) (*rows, error) {
 	return r, nil
 }
 
+// walker is [jsonwalk.Walk], or one that takes what it refuses.
+type walker func(page []byte, names []string, visit func(jsonwalk.Element) error) error
+
+// dateFlawed gives rows that break the rules, and tell no time, that of the row before them, or
+// else after them: they were sorted in between by the service, which knows it, and counts them there.
+func (r *rows) dateFlawed(q *query) {
+	if q.undated || r.flawed == 0 {
+		return
+	}
+	last := q.from
+	if i := slices.IndexFunc(r.records, func(rec pipeline.Record) bool { return !rec.Time.IsZero() }); i >= 0 {
+		last = r.records[i].Time
+	}
+	for i := range r.records {
+		switch rec := &r.records[i]; {
+		case !rec.Time.IsZero():
+			last = rec.Time
+		case rec.Flaw != "":
+			rec.Time = last
+		}
+	}
+}
+
 // pickTime is the zero time for a created that is absent, null or unreadable.
 func pickTime(p jsonwalk.Pick) (time.Time, bool) {
-	if p.Kind != jsonwalk.String {
+	if p.Kind != jsonwalk.String || len(p.Text) > maxTime {
 		return time.Time{}, false
 	}
 	return parseTime(p.Text)
@@ -110,20 +144,61 @@ func (r *rows) noteType(p jsonwalk.Pick) {
 
 // idArena collects the ids of a page in one piece of memory.
 type idArena struct {
-	text []byte
-	ends []int
+	text  []byte
+	ends  []int
+	twins twins
 }
 
-// add appends the id of a row and reports whether it is the document's own.
-func (a *idArena) add(id jsonwalk.Pick, raw jsontext.Value) bool {
-	own := id.Kind == jsonwalk.String && len(id.Text) > 0
+const (
+	// maxID is the longest id that is taken for one. A longer one would have to go into
+	// each request for the page after it.
+	maxID = 1 << 10
+	// maxTime is the longest text that may be a time.
+	maxTime = 64
+)
+
+// add appends the id of a row and reports whether it is the document's own. prev is the last
+// id before it: a row that breaks the rules may be a mere null, and is known by its place.
+func (a *idArena) add(e jsonwalk.Element, prev []byte) bool {
+	id := e.Picks[pickID]
+	own := id.Kind == jsonwalk.String && len(id.Text) > 0 && len(id.Text) <= maxID
 	if own {
 		a.text = append(a.text, id.Text...)
 	} else {
-		a.text = appendHash(a.text, raw)
+		from := len(a.text)
+		a.text = appendHash(a.text, e.Raw)
+		if e.Flaw != "" && len(prev) > 0 {
+			a.text = append(append(a.text, '@'), prev...)
+		}
+		if n := a.twins.count(a.text[from:]); n > 1 {
+			a.text = strconv.AppendInt(append(a.text, '#'), int64(n), 10)
+		}
 	}
 	a.ends = append(a.ends, len(a.text))
 	return own
+}
+
+// twins counts documents without id that are the same, byte for byte. A page, or pages that
+// are read one after the other by offset, begin with a row that has an id or with a
+// millisecond, and rows without id lie together in it: so the n-th of them is the n-th
+// whenever it is read.
+type twins struct{ seen map[string]int }
+
+// clone is a copy, so that a page which can't be read counts nothing.
+func (t *twins) clone() twins {
+	if t == nil {
+		return twins{}
+	}
+	return twins{maps.Clone(t.seen)}
+}
+
+// count is how often id was there, this time included.
+func (t *twins) count(id []byte) int {
+	if t.seen == nil {
+		t.seen = make(map[string]int)
+	}
+	t.seen[string(id)]++
+	return t.seen[string(id)]
 }
 
 // assign gives the records their ids.

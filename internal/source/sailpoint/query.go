@@ -20,6 +20,8 @@ type query struct {
 	limit   int
 	offset  int
 	total   bool // the answer shall say how many rows there are in all
+	// twins, if not nil, are those of the pages before, which were read by offset.
+	twins *twins
 }
 
 // order is how a search is sorted.
@@ -45,6 +47,14 @@ func (q *query) call(ep *endpoint) call {
 		c.query.Set("count", "true")
 	}
 	return c
+}
+
+// lastID is the last id of a page so far, or else that of the row before the page; nil if neither is known.
+func (q *query) lastID(inPage []byte) []byte {
+	if len(inPage) == 0 && len(q.after) > 0 {
+		return []byte(q.after[len(q.after)-1])
+	}
+	return inPage
 }
 
 // covers reports whether a row with that created is what q asks for. What comes

@@ -5,15 +5,30 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime/debug"
 	"strconv"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/transport"
 )
 
-// maxBody bounds a page in memory. It fits 10,000 events of 3 KB; larger ones
-// come in smaller pages.
-const maxBody = 32 << 20
+const (
+	// maxBody bounds a page in memory. It fits 10,000 events of 3 KB; larger ones
+	// come in smaller pages.
+	maxBody = 32 << 20
+	// smallBody bounds a page of smallPage events or less, for which a process is promised
+	// to stay small: twice or three times as much is in memory at a time. A single event
+	// that is larger is read once more, into one buffer of maxBody.
+	smallBody, smallPage = 12 << 20, 1000
+)
+
+// bodyOf bounds the body of a page of that many events.
+func bodyOf(limit int) int64 {
+	if limit <= smallPage {
+		return smallBody
+	}
+	return maxBody
+}
 
 // answer is a page as it came.
 type answer struct {
@@ -28,24 +43,26 @@ func (c *Client) searchPage(ctx context.Context, q *query) (answer, error) {
 	if _, err := c.token(ctx); err != nil {
 		return answer{}, err
 	}
-	page, err := c.readPage(ctx, q.call(c.search))
-	if err == nil {
-		return page, nil
-	}
+	page, err := c.readPage(ctx, q.call(c.search), bodyOf(q.limit), int(c.bodyHint.Load()))
 	var (
 		refused *refusal
 		large   *transport.TooLarge
 	)
+	if q.limit == 1 && errors.As(err, &large) {
+		debug.FreeOSMemory() // what was read of it makes room for the whole
+		page, err = c.readPage(ctx, q.call(c.search), maxBody, maxBody)
+	}
+	if err == nil {
+		return page, nil
+	}
 	status := 0
 	if errors.As(err, &refused) {
 		status = refused.status
 	}
 	switch {
 	case errors.As(err, &large), status == http.StatusRequestEntityTooLarge:
-		if !c.size.failed(q.limit, 1) {
-			return answer{}, fmt.Errorf("a page of %d events is too large: %w", q.limit, err)
-		}
-		return answer{}, &pipeline.Retryable{Err: err}
+		c.size.failed(q.limit, 1)
+		return answer{}, tooLarge(q.limit, err)
 	case status == http.StatusGatewayTimeout, status == http.StatusRequestTimeout,
 		status == 0 && transport.IsTimeout(err) && ctx.Err() == nil:
 		c.size.failed(q.limit, minPage)
@@ -54,23 +71,24 @@ func (c *Client) searchPage(ctx context.Context, q *query) (answer, error) {
 }
 
 // readPage sends a call and reads the answer's body into one buffer.
-func (c *Client) readPage(ctx context.Context, call call) (answer, error) {
+func (c *Client) readPage(ctx context.Context, call call, limit int64, hint int) (answer, error) {
 	resp, err := c.do(ctx, call) //nolint:bodyclose // ReadAllHint closes it
 	if err != nil {
 		return answer{}, err
 	}
-	body, err := transport.ReadAllHint(resp, maxBody, int(c.bodyHint.Load()))
+	body, err := transport.ReadAllHint(resp, limit, hint)
 	var large *transport.TooLarge
 	switch {
 	case err == nil:
-		c.bodyHint.Store(int64(len(body)))
+		c.bodyHint.Store(min(int64(len(body)), smallBody))
 		return answer{body, totalOf(resp.Header)}, nil
 	case ctx.Err() != nil:
 		return answer{}, fmt.Errorf("%s: %w", call.ep.name, ctx.Err())
 	case errors.As(err, &large):
 		return answer{}, fmt.Errorf("%s: %w", call.ep.name, err)
 	default:
-		return answer{}, &pipeline.Retryable{Err: fmt.Errorf("%s: the answer broke off: %w", call.ep.name, transport.Redact(err))}
+		err = fmt.Errorf("%s: the answer broke off: %w", call.ep.name, transport.Redact(err))
+		return answer{}, &pipeline.Retryable{Err: &unreadable{err: err, start: start(body), size: len(body)}}
 	}
 }
 

@@ -32,21 +32,28 @@ func (s *pageSize) get() int {
 }
 
 // failed halves the size after a page of n rows could not be had, but not below
-// floor. It reports whether a smaller page is worth trying.
-func (s *pageSize) failed(n, floor int) bool {
+// floor.
+func (s *pageSize) failed(n, floor int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.streak = 0
 	if n < s.now {
-		return true // has been halved meanwhile
+		return // has been halved meanwhile
 	}
 	next := max(s.now/2, min(floor, s.limit))
 	if next == s.now {
-		return false
+		return
 	}
 	s.now = next
 	s.earning = min(2*s.earning, lastStreak)
-	return true
+}
+
+// restore goes back to the size of the configuration: what made pages too large, or
+// unreadable, lies behind.
+func (s *pageSize) restore() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now, s.streak, s.earning = s.limit, 0, firstStreak
 }
 
 // served notes a full page.

@@ -1,7 +1,10 @@
 package sailpoint
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
+	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -33,7 +36,12 @@ const (
 )
 
 // Triggers is the stream of trigger invocations, see the package comment.
-type Triggers struct{ c *Client }
+type Triggers struct {
+	c *Client
+	// flaws and trouble are what could not be read lately.
+	flaws   flaws
+	trouble trouble
+}
 
 var _ pipeline.Source = (*Triggers)(nil)
 
@@ -68,7 +76,7 @@ func (t *Triggers) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.P
 	if err != nil {
 		return pipeline.Page{}, err
 	}
-	records, total, err := t.read(ctx, at.Offset, triggersPage)
+	records, total, err := t.readAt(ctx, after, at.Offset)
 	if err != nil {
 		return pipeline.Page{}, err
 	}
@@ -111,27 +119,124 @@ func beginSweep(after pipeline.Cursor, now time.Time) (sweep, time.Time, error) 
 // read reads one page of the list. total is the length of the list; −1 if the service
 // does not say.
 func (t *Triggers) read(ctx context.Context, offset, limit int) (records []pipeline.Record, total int64, err error) {
+	body := int64(smallBody)
+	if limit == 1 {
+		body = maxBody
+	}
 	page, err := t.c.readPage(ctx, call{ep: t.c.triggers, query: url.Values{
 		"limit":   {strconv.Itoa(limit)},
 		"offset":  {strconv.Itoa(offset)},
 		"sorters": {"-created"},
 		"count":   {"true"},
-	}})
+	}}, body, int(t.c.bodyHint.Load()))
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, cmp.Or(tooLarge(limit, err), err)
 	}
-	var rows rowWriter
-	err = jsonwalk.Walk(page.body, invocationNames(), func(e jsonwalk.Element) error {
-		inv := readInvocation(e)
-		row, err := rows.row(e.Raw, inv)
-		if err != nil {
-			return fmt.Errorf("invocation %d: %w", e.Index, err)
-		}
-		records = append(records, pipeline.Record{ID: inv.recordID(), Time: inv.time(), Raw: row})
-		return nil
-	})
-	if err != nil {
-		return nil, 0, t.c.malformed(t.c.triggers.name, page.body, err)
+	records, err = readInvocations(page.body, jsonwalk.Walk)
+	if err == nil {
+		return records, page.total, nil
+	}
+	records, recovered := readInvocations(page.body, t.flaws.recover)
+	if recovered == nil {
+		recovered = t.flaws.believe()
+	}
+	if recovered != nil {
+		return nil, 0, t.c.unreadable(t.c.triggers.name, page.body, err, recovered)
 	}
 	return records, page.total, nil
+}
+
+// readInvocations makes records of a page.
+func readInvocations(body []byte, walk walker) (records []pipeline.Record, err error) {
+	var rows rowWriter
+	err = walk(body, invocationNames(), func(e jsonwalk.Element) error {
+		inv := readInvocation(e)
+		rec := pipeline.Record{ID: inv.recordID(), Time: inv.time(), Flaw: e.Flaw}
+		if rec.Flaw == "" {
+			if rec.Raw, err = rows.row(e.Raw, inv); err != nil {
+				rec.Flaw = err.Error()
+			}
+		}
+		if rec.Flaw != "" {
+			rec.Raw, rec.Flaw = withoutSecrets(e.Raw, rec.Flaw)
+		}
+		records = append(records, rec)
+		return nil
+	})
+	return records, err
+}
+
+// withoutSecrets is what is kept of an invocation of which no row can be made: nothing that
+// may hold a secret, since that can't be found in it.
+func withoutSecrets(raw []byte, flaw string) (kept []byte, why string) {
+	if len(raw) > 0 && raw[0] != '{' && raw[0] != '[' && raw[0] != '"' && len(raw) <= maxTime {
+		return raw, flaw
+	}
+	sum := sha256.Sum256(raw)
+	return nil, fmt.Sprintf("%s; its bytes are not kept, because secrets in them could not be masked: %d bytes, SHA-256 %x", flaw, len(raw), sum)
+}
+
+// readAt reads the page at an offset. When it could not be read several times, it is read in
+// smaller and smaller pieces, past a row that can't be had.
+func (t *Triggers) readAt(ctx context.Context, after pipeline.Cursor, offset int) ([]pipeline.Record, int64, error) {
+	records, total, err := t.read(ctx, offset, triggersPage)
+	switch {
+	case err == nil:
+		t.trouble.times = 0
+		return records, total, nil
+	case !errors.As(err, new(*unreadable)), t.trouble.again(after) < sightings:
+		return nil, 0, err
+	}
+	records, limit := nil, triggersPage
+	for at, end := offset, offset+triggersPage; at < end; {
+		part, n, err := t.read(ctx, at, min(limit, end-at))
+		var bad *unreadable
+		switch {
+		case err == nil:
+			if total = n; len(part) == 0 {
+				return records, total, nil
+			}
+			records = append(records, part...)
+		case !errors.As(err, &bad):
+			return nil, 0, err
+		case limit > 1:
+			limit /= 2
+			continue
+		default:
+			rec, err := t.stepOver(ctx, at, bad)
+			if err != nil {
+				return nil, 0, err
+			}
+			records, limit = append(records, rec), triggersPage
+		}
+		at = offset + len(records)
+	}
+	t.trouble.times = 0
+	return records, total, nil
+}
+
+// stepOver makes a record of what came of the row at an offset, as [Events.stepOver] does.
+func (t *Triggers) stepOver(ctx context.Context, offset int, bad *unreadable) (rec pipeline.Record, err error) {
+	readable := func(at int) (bool, error) {
+		part, _, err := t.read(ctx, at, 1)
+		if err != nil && !errors.As(err, &bad) {
+			return false, err
+		}
+		return err == nil && len(part) > 0, nil
+	}
+	if err := believe(offset, offset-1, readable); err != nil {
+		if errors.Is(err, errDoubtful) {
+			err = &pipeline.Retryable{Err: bad}
+		}
+		return rec, err
+	}
+	names := invocationNames()
+	texts := jsonwalk.Glimpse(bad.start, names)
+	rec.ID = "unreadable:" + texts[0]
+	if texts[0] == "" {
+		rec.ID = "unreadable:" + string(appendHash(nil, bad.start))
+	}
+	rec.Time, _ = parseTime([]byte(texts[2]))
+	rec.Raw, rec.Flaw = withoutSecrets(bad.start, fmt.Sprintf("this invocation can't be had: each time it was asked for alone the answer could not be read, while one beside it could: %v", bad.err))
+	return rec, nil
 }

@@ -38,9 +38,17 @@ func (e *Events) FetchUndated(ctx context.Context, after pipeline.Cursor) (pipel
 	if at.Offset > 0 { // not together with searchAfter
 		q.after, q.offset, q.limit = nil, at.Offset, min(q.limit, maxPage-at.Offset)
 	}
+	if at.Offset <= 1 {
+		e.undated = new(twins)
+	}
+	if at.Offset > 0 {
+		q.twins = e.undated
+	}
 	r, err := e.run(ctx, q, false)
 	var refused *refusal
 	switch {
+	case errors.As(err, new(*unreadable)) && e.trouble.again("undated"+after) >= sightings:
+		return pipeline.Page{}, errors.New(err.Error()) // no use to go on trying in this run
 	case errors.As(err, &refused) && refused.status == http.StatusBadRequest:
 		return pipeline.Page{}, fmt.Errorf("%w: search for events without created: %w", pipeline.ErrUnsupported, err)
 	case err != nil:

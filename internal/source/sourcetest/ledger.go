@@ -16,6 +16,8 @@ type ledger struct {
 	want    map[string][]byte
 	seen    map[string]bool
 	through time.Time
+	flawed  []flawed
+	all     []pipeline.Record // of an odd walk, each once
 }
 
 func newLedger(t *testing.T, w *World) *ledger {

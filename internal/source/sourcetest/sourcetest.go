@@ -49,6 +49,11 @@ type World struct {
 	// Cap makes the service serve at most that many rows of those it is asked for from
 	// then on; silent: and not say how many there are in all. Required.
 	Cap func(rows int, silent bool)
+	// Tamper passes the bodies of the service's lists through change from then on. Required.
+	Tamper func(change func(page []byte) []byte)
+	// Victim is a text that occurs in one record of the stream and in its id, and nowhere else; it
+	// is neither the first record nor the last. Required.
+	Victim string
 	// Add makes one record appear behind all others and returns its id. Required.
 	Add func() string
 }
@@ -74,6 +79,9 @@ func Run(t *testing.T, build func(t *testing.T) *World) {
 			synctest.Test(t, func(t *testing.T) { test(t, build(t)) })
 		})
 	}
+	t.Run("Odd", func(t *testing.T) { odd(t, build, oddPages) })
+	t.Run("OddOnce", func(t *testing.T) { odd(t, build, oddOnce) })
+	t.Run("OddWindow", func(t *testing.T) { odd(t, build, oddWindow) })
 	t.Run("Passing", func(t *testing.T) {
 		faults(t, build, func(w *World) map[string]func() { return w.Passing }, passingFault)
 	})

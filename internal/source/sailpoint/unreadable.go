@@ -1,0 +1,351 @@
+package sailpoint
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/jsonwalk"
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/transport"
+)
+
+// unreadable is an answer that can't be divided into its rows: it is cut, too large, or
+// something else than a list. It may be the fault of the way, so it is worth repeating.
+type unreadable struct {
+	err   error
+	start []byte // how it begins
+	size  int    // how much of it came
+	// large: it is a whole page that is too large, which a smaller one need not be.
+	large bool
+}
+
+func (u *unreadable) Error() string { return u.err.Error() }
+func (u *unreadable) Unwrap() error { return u.err }
+
+// startBytes is how much of an answer that can't be read is kept.
+const startBytes = 64 << 10
+
+// start is a copy of how a body begins: the body itself may be large.
+func start(body []byte) []byte { return append([]byte(nil), body[:min(len(body), startBytes)]...) }
+
+// tooLarge is the error for a page that is too large: by its body, or by the word of a gateway
+// (413). It is nil for any other error.
+func tooLarge(rows int, err error) error {
+	bad := &unreadable{err: fmt.Errorf("a page of %d rows is too large: %w", rows, err), large: true}
+	var (
+		large   *transport.TooLarge
+		refused *refusal
+	)
+	switch {
+	case errors.As(err, &large):
+		bad.start, bad.size = large.Start, int(large.Max)
+	case !errors.As(err, &refused) || refused.status != http.StatusRequestEntityTooLarge:
+		return nil
+	}
+	return &pipeline.Retryable{Err: bad}
+}
+
+// unreadable is the error for an answer that neither [jsonwalk.Walk] nor, for the reason in
+// recovered, [jsonwalk.Recover] can read. A page whose broken rows are not believed yet, and one
+// of a gateway, say nothing about the rows.
+func (c *Client) unreadable(what string, body []byte, walked, recovered error) error {
+	err := c.malformed(what, body, walked)
+	if errors.Is(recovered, errDoubtful) || transport.Gateway(http.StatusOK, nil, body, c.peer(), c.hidden()...) != nil {
+		return err
+	}
+	return &pipeline.Retryable{Err: &unreadable{err: err, start: start(body), size: len(body)}}
+}
+
+// passed notes a page that could be read. A single row that is as large as a page may be was what
+// made pages too large, and lies behind now.
+func (c *Client) passed(q *query, page answer) {
+	if q.limit == 1 && len(page.body) > smallBody/2 {
+		c.size.restore()
+	}
+}
+
+const (
+	// sightings is how often the same broken bytes must come before they are believed.
+	sightings = 3
+	// patience is how often in a row broken rows may come, different ones each time.
+	patience = 10
+	// flawsKept bounds what is remembered of broken rows.
+	flawsKept = 4096
+)
+
+// errDoubtful says that a page has rows that break the rules and are not believed yet.
+var errDoubtful = errors.New("rows break the rules")
+
+// flaws are rows that break the rules of JSON or of the stream. What went wrong on the way
+// looks the same, but does not come again the same way: only what does is believed.
+type flaws struct {
+	seen  map[[sha256.Size]byte]int
+	tries int // pages in a row with rows that are not believed
+	page  [][sha256.Size]byte
+}
+
+// recover is [jsonwalk.Recover]; it notes the rows that break the rules.
+func (f *flaws) recover(page []byte, names []string, visit func(jsonwalk.Element) error) error {
+	f.page = f.page[:0]
+	_, err := jsonwalk.Recover(page, names, func(e jsonwalk.Element) error {
+		if e.Flaw != "" {
+			f.page = append(f.page, sha256.Sum256(e.Raw))
+		}
+		return visit(e)
+	})
+	return err
+}
+
+// believe says whether what broke the rules in the page that recover has read comes from the
+// service: nil, or errDoubtful.
+func (f *flaws) believe() error {
+	if f.seen == nil || len(f.seen)+len(f.page) > flawsKept {
+		f.seen = make(map[[sha256.Size]byte]int)
+	}
+	counted := make(map[[sha256.Size]byte]bool)
+	doubtful := false
+	for _, sum := range f.page {
+		if !counted[sum] {
+			counted[sum] = true
+			f.seen[sum] = min(f.seen[sum]+1, sightings)
+		}
+		doubtful = doubtful || f.seen[sum] < sightings
+	}
+	if len(f.page) == 0 { // it is what stands around the rows
+		doubtful = f.tries < sightings-1
+	}
+	if doubtful && f.tries < patience-1 {
+		f.tries++
+		return errDoubtful
+	}
+	f.tries = 0
+	return nil
+}
+
+// trouble is a place in the stream after which pages can't be read.
+type trouble struct {
+	after pipeline.Cursor
+	times int
+	limit int // the size of page to go on with, on the way past a row; 0 means as usual
+	good  int // pages of that size in a row that could be read
+}
+
+// sound notes a page of limit rows that could be read: where several follow each other, the way
+// to the row is longer than it seemed.
+func (t *trouble) sound(limit, full int) {
+	if t.good++; t.limit > 0 && t.good > 1 {
+		t.limit, t.good = 2*limit, 0
+	}
+	if t.limit >= full {
+		t.limit = 0
+	}
+}
+
+// again counts a page after that place which could not be read.
+func (t *trouble) again(after pipeline.Cursor) int {
+	if t.after != after || t.times == 0 {
+		t.after, t.times = after, 0
+	}
+	t.times++
+	return t.times
+}
+
+// fetch is page, and gets past a row that can't be had: when the page after a cursor could not be
+// read several times, it is read again in smaller and smaller pieces, by the number of the rows.
+func (e *Events) fetch(ctx context.Context, start, to time.Time, after pipeline.Cursor) (pipeline.Page, error) {
+	for {
+		size := e.c.size.get()
+		page, err := e.page(ctx, start, to, after)
+		var bad *unreadable
+		switch {
+		case err == nil:
+			e.trouble.times = 0
+			return page, nil
+		case !errors.As(err, &bad):
+			return page, err
+		case bad.large && e.c.size.get() < size:
+			continue // there is no need to wait with smaller pages
+		}
+		at, _, parsed := begin(after, start)
+		if parsed != nil || at.Skip != nil || e.trouble.again(after) < sightings {
+			return page, err
+		}
+		e.trouble.times = 0
+		e.c.size.restore()
+		next := place{Created: at.Created, Skip: &skip{}}
+		return pipeline.Page{Next: encode(next), More: true}, nil
+	}
+}
+
+// fetchSkip reads rows by their number from at.Created on. A page that can't be read is halved
+// down to the one row; past that it goes on by number until a row can be the cursor.
+func (e *Events) fetchSkip(ctx context.Context, at place, from, to time.Time) (pipeline.Page, error) {
+	// The size of other pages says nothing here: it shrinks with each piece that is too large.
+	limit := e.c.size.limit
+	if e.trouble.limit > 0 {
+		limit = min(limit, e.trouble.limit)
+	}
+	for {
+		limit = min(limit, maxPage-at.Skip.Done)
+		if limit <= 0 {
+			return pipeline.Page{}, fmt.Errorf("search: a row after %s can't be read, and with it more than %d rows of one moment, which search can't page through", at.Created, maxPage)
+		}
+		q := query{from: from, to: to, limit: limit, offset: at.Skip.Done}
+		r, err := e.search(ctx, place{}, q)
+		var bad *unreadable
+		switch {
+		case err == nil:
+			e.trouble.sound(limit, e.c.size.limit)
+			return e.skipped(at, &q, r), nil
+		case !errors.As(err, &bad):
+			return pipeline.Page{}, err
+		case limit == 1:
+			q.order = e.order()
+			return e.stepOver(ctx, at, q, bad)
+		}
+		limit /= 2
+		e.trouble.limit, e.trouble.good = limit, 0
+	}
+}
+
+// skipped is the page of rows that were read by their number.
+func (e *Events) skipped(at place, q *query, r *rows) pipeline.Page {
+	page := pipeline.Page{Records: r.records, Next: encode(at), From: q.from, Through: q.to, Warnings: e.warnings(r)}
+	if len(r.records) == 0 {
+		return page
+	}
+	page.More, page.Through = true, r.newest
+	s := *at.Skip
+	s.Done += len(r.records)
+	s.Sound = s.Done
+	page.Next = encode(place{Created: at.Created, Skip: &s})
+	over := s.Past || e.trouble.limit == 0 || s.Done > min(2*e.c.size.limit, maxPage/2) // or the trouble was another
+	if over && r.last.Created != "" && e.leaves(r) {
+		e.trouble.limit = 0
+		e.c.size.restore()
+		page.Next = encode(r.last)
+	}
+	return page
+}
+
+// leaves reports whether the last of rows that follow a row that can't be read is a place from
+// which that row is not met again.
+func (e *Events) leaves(r *rows) bool {
+	if r.last.ID != "" {
+		return true
+	}
+	first := r.records[0].Time // the row that can't be read may be of the same millisecond
+	return !first.IsZero() && r.lastAt.Truncate(time.Millisecond).After(first.Truncate(time.Millisecond))
+}
+
+// stepOver makes a record of what came of the row that q asks for. That it is the row, and not the
+// way, is believed only if it fails again and again while a row beside it can be read.
+func (e *Events) stepOver(ctx context.Context, at place, q query, bad *unreadable) (pipeline.Page, error) {
+	readable := func(offset int) (bool, error) {
+		one := q
+		one.offset = offset
+		r, err := e.run(ctx, one, false)
+		if err != nil && !errors.As(err, &bad) {
+			return false, err
+		}
+		return err == nil && len(r.records) > 0, nil
+	}
+	if err := believe(q.offset, at.Skip.Sound-1, readable); err != nil {
+		if errors.Is(err, errDoubtful) {
+			err = &pipeline.Retryable{Err: bad}
+		}
+		return pipeline.Page{}, err
+	}
+	rec, err := e.missing(ctx, q, bad)
+	if err != nil {
+		return pipeline.Page{}, err
+	}
+	e.trouble.limit = 0
+	e.c.size.restore()
+	s := skip{Done: at.Skip.Done + 1, Sound: at.Skip.Sound, Past: true}
+	return pipeline.Page{Records: []pipeline.Record{rec}, Next: encode(place{Created: at.Created, Skip: &s}), More: true}, nil
+}
+
+// believe says whether it is the row at an offset that can't be read, and not the way to it: nil,
+// errDoubtful, or an error that says nothing of either. It is the row if reading it fails again and
+// again, while one beside it can be read each time: the one at sound, if not negative, or the next.
+func believe(offset, sound int, readable func(offset int) (bool, error)) error {
+	beside := []int{sound, offset + 1, offset + 2, offset + 4, offset + 16, offset + 64}
+	if sound < 0 {
+		beside = beside[1:]
+	}
+	for round := 0; round < sightings; {
+		ok, err := readable(beside[0])
+		switch {
+		case err != nil:
+			return err
+		case !ok && round == 0 && len(beside) > 1:
+			beside = beside[1:]
+			continue
+		case !ok:
+			return errDoubtful
+		}
+		if ok, err = readable(offset); err != nil {
+			return err
+		}
+		if ok {
+			return errDoubtful
+		}
+		round++
+	}
+	return nil
+}
+
+// missing is the record in the place of a row that can't be had.
+func (e *Events) missing(ctx context.Context, q query, bad *unreadable) (pipeline.Record, error) {
+	created, nth, err := e.dateOf(ctx, q)
+	if err != nil {
+		return pipeline.Record{}, err
+	}
+	// When it was created, and the how manieth of that millisecond it is, stays the same
+	// whatever comes of it.
+	rec := pipeline.Record{ID: fmt.Sprintf("unreadable:%s#%d", formatMilli(created), nth), Time: created, Raw: bad.start}
+	sum := sha256.Sum256(bad.start)
+	rec.Flaw = fmt.Sprintf("this event, created at %s, can't be had: each time it was asked for alone the answer could not be read, while one beside it could: %v; "+
+		"%d bytes of the answer came and %d are kept, SHA-256 %s", formatMilli(created), bad.err, bad.size, len(bad.start), hex.EncodeToString(sum[:]))
+	return rec, nil
+}
+
+// dateOf finds out by counting when the row that q asks for was created, and how many of that
+// millisecond come before it.
+func (e *Events) dateOf(ctx context.Context, q query) (created time.Time, nth int64, err error) {
+	before := func(t time.Time) (int64, error) {
+		if !t.After(q.from) {
+			return 0, nil
+		}
+		return e.Count(ctx, q.from, t)
+	}
+	low, high := q.from, q.to // it was created at or after low, and before high
+	next := q
+	next.offset++
+	if r, err := e.run(ctx, next, false); err == nil && !r.newest.IsZero() && r.newest.Before(high) {
+		high = r.newest.Truncate(time.Millisecond).Add(time.Millisecond)
+	}
+	lowCount := int64(0)
+	for high.Sub(low) > time.Millisecond {
+		mid := low.Add(high.Sub(low) / 2).Truncate(time.Millisecond)
+		if !mid.After(low) {
+			mid = low.Add(time.Millisecond)
+		}
+		n, err := before(mid)
+		if err != nil {
+			return created, 0, err
+		}
+		if n > int64(q.offset) {
+			high = mid
+		} else {
+			low, lowCount = mid, n
+		}
+	}
+	return low, int64(q.offset) - lowCount, nil
+}
