@@ -143,6 +143,7 @@ func TestAuditFindsLateEvents(t *testing.T) {
 		"3 h late":                   {3 * time.Hour, 10 * time.Minute},
 		"20 h late":                  {20 * time.Hour, 10 * time.Minute},
 		"as late as the oldest age":  {24 * time.Hour, 10 * time.Minute},
+		"in the moment of an audit":  {24*time.Hour + 4*time.Minute, 10 * time.Minute},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package pipeline_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"testing"
@@ -234,4 +235,32 @@ func TestAuditBeginsAtLedgerKeep(t *testing.T) {
 			}
 		})
 	}
+}
+
+// overlapping repeats the last record of a page on the next.
+type overlapping struct{ *archive }
+
+func (o overlapping) FetchWindow(ctx context.Context, from, to time.Time, after pipeline.Cursor) (pipeline.Page, error) {
+	page, err := o.archive.FetchWindow(ctx, from, to, after)
+	for _, e := range o.events {
+		if place := pipeline.Cursor(e.rec.Time.Format(time.RFC3339Nano) + e.rec.ID); place == after {
+			page.Records = slices.Insert(page.Records, 0, e.rec)
+		}
+	}
+	return page, err
+}
+
+// What comes again because pages overlap does not make up for what is not listed.
+func TestUnexplainedOverlap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newArchive(t)
+		a.src = overlapping{a}
+		for i := range 13 {
+			a.add(a.begin.Add(time.Duration(i)*time.Second), 0)
+		}
+		a.events[5].unlisted = true
+		if rep := last(a.live(15 * time.Minute)); rep.Unexplained != 1 {
+			t.Errorf("%+v, accepted %+v", rep, a.checkpoint.Audit.Accepted)
+		}
+	})
 }

@@ -101,6 +101,7 @@ func TestNextCursor(t *testing.T) {
 		"short_of_none":       {`[{"id":"n","created":"2026-09-01T00:10:00.001Z"}]`, `{"created":"2026-09-01T00:10:00.001Z","id":"n"}`, true, "0"},
 		"full":                {`[{"id":"n","created":"2026-09-01T00:10:00.000Z"},{"id":"a","created":"2026-09-01T00:10:00.001Z"}]`, `{"created":"2026-09-01T00:10:00.001Z","id":"a"}`, true, ""},
 		"texts_are_kept":      {`[{"id":"\u00e9\"","created":"2026-09-01T02:10:00.5+0200"}]`, `{"created":"2026-09-01T02:10:00.5+0200","id":"é\""}`, true, ""},
+		"same_id_later":       {`[{"id":"n","created":"2026-09-01T00:10:00.000Z"},{"id":"m","created":"2026-09-01T00:11:00.000Z"}]`, `{"created":"2026-09-01T00:11:00.000Z","id":"m"}`, true, ""},
 		"future_last":         {`[{"id":"n","created":"2026-09-01T00:10:00.000Z"},{"id":"z","created":"9999-12-31T23:59:59.999Z"}]`, `{"created":"2026-09-01T00:10:00.000Z","id":"n"}`, true, ""},
 		"future_alone":        {`[{"id":"z","created":"9999-12-31T23:59:59.999Z"}]`, after, false, ""},
 		"past_last":           {`[{"id":"n","created":"2026-09-01T00:10:00.000Z"},{"id":"z","created":"2026-09-01T00:09:59.999Z"}]`, `{"created":"2026-09-01T00:10:00.000Z","id":"n"}`, true, ""},
@@ -239,6 +240,16 @@ func TestNothingToAsk(t *testing.T) {
 			t.Errorf("got %+v, %v after %d requests", page, err, len(s.asked()))
 		}
 	})
+}
+
+// An event may come again later under the same id. That moves the cursor, without another
+// look at what is before it.
+func TestSameIDLaterMoves(t *testing.T) {
+	s := says(reply{body: `[{"id":"n","created":"2026-09-01T00:10:00.000Z"},{"id":"m","created":"2026-09-01T00:11:00.000Z"}]`})
+	page, err := window(t, client(t, s).Events(), `{"created":"2026-09-01T00:10:00.000Z","id":"m"}`)
+	if err != nil || page.Next != `{"created":"2026-09-01T00:11:00.000Z","id":"m"}` || len(s.asked()) != 1 {
+		t.Errorf("%s after %d requests, %v", page.Next, len(s.asked()), err)
+	}
 }
 
 // A cursor in the future is not a quiet stream. One that is a little ahead is the clock's.
