@@ -366,6 +366,12 @@ type place struct {
 	Created time.Time `json:"created"`
 	ID      string    `json:"id"`
 	Split   *struct{} `json:"split"`
+	Skip    *struct{} `json:"skip"` // rows from there on that are read by their number, which is not known here
+}
+
+// plain reports whether the place says by itself which rows come after it.
+func (p place) plain() bool {
+	return p.Split == nil && p.Skip == nil
 }
 
 // checkPage demands that a page of the tail, asked for at the moment asked, lacks nothing.
@@ -373,10 +379,10 @@ func (w *world) checkPage(r *run, after pipeline.Cursor, page *pipeline.Page, as
 	var from, to place
 	if after == "" {
 		from.Created = page.From
-	} else if json.Unmarshal([]byte(after), &from) != nil || from.Split != nil {
+	} else if json.Unmarshal([]byte(after), &from) != nil || !from.plain() {
 		return
 	}
-	if json.Unmarshal([]byte(page.Next), &to) != nil || to.Split != nil {
+	if json.Unmarshal([]byte(page.Next), &to) != nil || !to.plain() {
 		return
 	}
 	got := make(map[string]bool, len(page.Records))
