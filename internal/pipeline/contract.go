@@ -15,7 +15,8 @@ type Record struct {
 	ID string
 	// Time is when it happened (event time, UTC). Zero if the source gave none.
 	Time time.Time
-	// Raw is exactly one JSON object. It is never written to: a change makes a copy.
+	// Raw is exactly one JSON object. It is never written to: a change makes a copy. Its
+	// memory may be taken back, see [Page].
 	Raw jsontext.Value
 	// Flaw says why the source could not make a row of it; "" for a sound record. Then Raw is
 	// what came in its place, as far as it came, and need not be JSON. Such a record goes into
@@ -38,6 +39,11 @@ type Page struct {
 	// this page is delivered: event time, [From, Through). Zero if the page says
 	// nothing about it.
 	From, Through time.Time
+	// Release, if not nil, takes the memory of the records' Raw back, for another page. It is
+	// called at most once: when nothing of the page is needed, because all of it was
+	// delivered before, or is acknowledged and in the ledger. Where anything of it is kept in
+	// quarantine or in the spool, or something has failed, it is never called.
+	Release func()
 	// Warnings are things the user should hear about although nothing failed,
 	// for instance that the source may have forgotten records before they were read.
 	Warnings []string
@@ -77,7 +83,8 @@ type Sink interface {
 	// Write delivers batch to the table of stream. A nil error means that the
 	// service acknowledged every record. Errors are [Retryable], [Rejected] or,
 	// anything else, permanent for this run; after any error the batch counts as
-	// not delivered. It is used by several goroutines at a time.
+	// not delivered. Write has no use of batch once it has returned, whatever it returned:
+	// a goroutine that may still be sending was stopped. It is used by several goroutines at a time.
 	Write(ctx context.Context, stream string, batch []Record) error
 }
 

@@ -63,6 +63,7 @@ func (t *run) deliverAll(ctx context.Context) error {
 	}
 	clear(t.rows) // lets go of the pages
 	t.rows, t.held, t.originals, t.settled = t.rows[:0], 0, nil, nil
+	t.releasePages()
 	return nil
 }
 
@@ -237,6 +238,7 @@ func graceful(ctx context.Context) (context.Context, context.CancelFunc) {
 
 // keepOriginals stores the untouched originals of this flush.
 func (t *run) keepOriginals(ctx context.Context) error {
+	t.kept = t.kept || len(t.originals) > 0
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(8)
 	for _, o := range t.originals {

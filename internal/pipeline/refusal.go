@@ -147,6 +147,7 @@ func (e *unproven) Unwrap() error { return e.error }
 // quarantineRefused keeps a single record that the sink refuses, and lets the
 // rest of the stream pass.
 func (t *run) quarantineRefused(ctx context.Context, r refusal) error {
+	t.kept = true
 	rec := r.original
 	if err := t.Quarantine.Put(ctx, t.report.Stream, rec, RejectedBySink, r.why.Error()); err != nil {
 		return err

@@ -32,6 +32,8 @@ type run struct {
 	lastPage  int        // bytes of the last page
 	originals []original // of rows that were changed
 	settled   []Record   // not to be sent: in quarantine instead
+	releases  []func()   // of the pages that rows are part of
+	kept      bool       // something of these pages stays, so none of them is released
 	since     time.Time  // when the oldest of them was gathered
 	down      error      // why the sink is taken as down for the rest of the run; only with a spool
 	unsafe    error      // why the spool could not take something
@@ -253,9 +255,7 @@ func (t *run) gather(ctx context.Context, page Page) error {
 	for _, r := range page.Records {
 		t.lastPage += len(r.Raw) + 1
 	}
-	if known < len(page.Records) { // one record keeps all of its page in memory
-		t.held += t.lastPage
-	}
+	t.hold(page, known)
 	t.report.Fetched += int64(len(page.Records))
 	t.report.Duplicates += int64(known)
 	t.next.Cursor, t.dirty = page.Next, true
@@ -269,6 +269,32 @@ func (t *run) gather(ctx context.Context, page Page) error {
 		t.warn(w)
 	}
 	return nil
+}
+
+// hold notes what of a page is still needed.
+func (t *run) hold(page Page, known int) {
+	switch {
+	case known < len(page.Records): // one record keeps all of its page in memory
+		t.held += t.lastPage
+		if page.Release != nil {
+			t.releases = append(t.releases, page.Release)
+		}
+	case page.Release != nil:
+		page.Release()
+	}
+}
+
+// releasePages gives the memory of pages back once all of it is settled. What is in
+// quarantine or in the spool may still be on its way to there: the state's client is not
+// bound to let go of it when it returns.
+func (t *run) releasePages() {
+	if !t.kept {
+		for _, release := range t.releases {
+			release()
+		}
+	}
+	clear(t.releases)
+	t.releases, t.kept = t.releases[:0], false
 }
 
 // take drops what the ledger knows, makes the rest fit the table and queues it.

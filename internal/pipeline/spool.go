@@ -56,6 +56,7 @@ func (t *run) spool(ctx context.Context, batch []Record) error {
 	if len(batch) == 0 {
 		return nil
 	}
+	t.kept = true
 	put, cancel := t.detached(ctx)
 	defer cancel()
 	if err := t.Spool.Put(put, t.report.Stream, batch); err != nil {

@@ -1,9 +1,11 @@
 package pipeline_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -32,6 +34,7 @@ type world struct {
 	version    int
 	held       bool
 
+	released                                int // pages
 	fetches, writes, proofs, commits, saves int
 
 	// What goes wrong; nil means nothing.
@@ -123,10 +126,44 @@ func (s source) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.Page
 		}
 	}
 	to := min(from+s.pageSize, len(s.records))
-	return pipeline.Page{
-		Records: s.records[from:to], Next: pipeline.Cursor(strconv.Itoa(to)), More: to-from == s.pageSize,
+	page := pipeline.Page{
+		Records: slices.Clone(s.records[from:to]), Next: pipeline.Cursor(strconv.Itoa(to)), More: to-from == s.pageSize,
 		Through: time.Now().Add(-time.Minute),
-	}, nil
+	}
+	s.lend(&page)
+	return page, nil
+}
+
+// lend gives a page memory of its own, which turns to rubbish when it is released: so
+// every test shows that nobody needs it any more.
+func (w *world) lend(page *pipeline.Page) {
+	for i := range page.Records {
+		page.Records[i].Raw = page.Records[i].Raw.Clone()
+	}
+	released := false
+	page.Release = func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if released {
+			w.t.Error("a page was released twice")
+		}
+		released = true
+		w.released++
+		for _, r := range page.Records {
+			for i := range r.Raw {
+				r.Raw[i] = rubbish
+			}
+		}
+	}
+}
+
+const rubbish = 0xff
+
+// sound fails the test if the record's memory has been taken back.
+func (w *world) sound(r pipeline.Record) {
+	if bytes.IndexByte(r.Raw, rubbish) >= 0 {
+		w.t.Errorf("%s is used after its page was released", r.ID)
+	}
 }
 
 type sink struct{ *world }
@@ -146,6 +183,8 @@ func (s sink) Write(ctx context.Context, name string, batch []pipeline.Record) e
 	size := 0
 	for _, r := range batch {
 		size += len(r.Raw) + 1
+		s.sound(r)
+		defer s.sound(r)
 	}
 	if s.limits.BatchBytes > 0 && size > s.limits.BatchBytes && len(batch) > 1 {
 		s.t.Errorf("batch of %d records has %d bytes, limit %d", len(batch), size, s.limits.BatchBytes)
@@ -280,6 +319,7 @@ func (q quarantine) Put(_ context.Context, _ string, rec pipeline.Record, why pi
 	if q.keepErr != nil {
 		return q.keepErr
 	}
+	q.sound(rec)
 	for _, r := range q.records {
 		if r.ID == rec.ID && string(r.Raw) != string(rec.Raw) {
 			q.t.Errorf("%s in quarantine is not the original: %s", rec.ID, rec.Raw)

@@ -26,12 +26,13 @@ func (e *TooLarge) Error() string {
 // [io.ErrUnexpectedEOF]; what came of it is returned, too. One buffer of the right size is made when the service
 // announced the length.
 func ReadAll(resp *http.Response, limit int64) ([]byte, error) {
-	return ReadAllHint(resp, limit, 0)
+	return ReadAllHint(resp, limit, 0, nil)
 }
 
 // ReadAllHint is [ReadAll] for a body that will probably have a length of about
-// hint bytes although nothing announces it, as when it comes compressed.
-func ReadAllHint(resp *http.Response, limit int64, hint int) ([]byte, error) {
+// hint bytes although nothing announces it, as when it comes compressed. buffer, if
+// not nil, gives an empty one with room for so many bytes, which the body is read into.
+func ReadAllHint(resp *http.Response, limit int64, hint int, buffer func(size int) []byte) ([]byte, error) {
 	defer func() { _ = resp.Body.Close() }()
 	if resp.ContentLength > limit {
 		begin := make([]byte, min(startBytes, limit))
@@ -43,7 +44,10 @@ func ReadAllHint(resp *http.Response, limit int64, hint int) ([]byte, error) {
 		size = resp.ContentLength
 	}
 	// One byte more than the body, so that its end is seen without growing.
-	buf := make([]byte, 0, min(size, limit)+1)
+	if buffer == nil {
+		buffer = func(size int) []byte { return make([]byte, 0, size) }
+	}
+	buf := buffer(int(min(size, limit)) + 1)
 	for {
 		n, err := resp.Body.Read(buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+n]

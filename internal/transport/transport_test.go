@@ -183,7 +183,7 @@ func TestReadAll(t *testing.T) {
 		"hint_large":          {length: -1, limit: 10_000, hint: 1 << 30},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := transport.ReadAllHint(response(bytes.NewReader(body), c.length), c.limit, c.hint)
+			got, err := transport.ReadAllHint(response(bytes.NewReader(body), c.length), c.limit, c.hint, nil)
 			var large *transport.TooLarge
 			if errors.As(err, &large) != c.large || !c.large && err != nil {
 				t.Fatalf("got error %v, want too large: %v", err, c.large)
@@ -200,7 +200,7 @@ func TestReadAllMakesOneBuffer(t *testing.T) {
 	for name, length := range map[string]int64{"announced": 1 << 20, "hint": -1} {
 		t.Run(name, func(t *testing.T) {
 			allocs := testing.AllocsPerRun(10, func() {
-				if got, err := transport.ReadAllHint(response(bytes.NewReader(body), length), 1<<30, 1<<20); err != nil || len(got) != 1<<20 {
+				if got, err := transport.ReadAllHint(response(bytes.NewReader(body), length), 1<<30, 1<<20, nil); err != nil || len(got) != 1<<20 {
 					t.Fatal(len(got), err)
 				}
 			})

@@ -1,10 +1,12 @@
 package transport
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
+	"sync"
 	"sync/atomic"
 )
 
@@ -22,6 +24,21 @@ type Upload struct {
 	atAnswer atomic.Int64
 	// interim says that this byte was of a 1xx, which may come at any time.
 	interim atomic.Bool
+
+	reading sync.Mutex // held while bytes are copied out of the body
+	ended   bool
+}
+
+// errEnded stops a connection that is still sending.
+var errEnded = errors.New("the request has ended")
+
+// End makes sure that nothing of the body is read any more. The client may be sending
+// it long after the answer, or on a connection that was given up: without End its memory
+// must not be used again.
+func (u *Upload) End() {
+	u.reading.Lock()
+	defer u.reading.Unlock()
+	u.ended = true
 }
 
 // NewUpload gives req a body of size bytes and returns the request to send. open
@@ -53,18 +70,24 @@ func (u *Upload) Whole() bool {
 func (u *Upload) taken() int64 { return u.latest.Load().n.Load() }
 
 func (u *Upload) reader() io.ReadCloser {
-	r := &countedReader{Reader: u.open()}
+	r := &countedReader{Reader: u.open(), upload: u}
 	u.latest.Store(r)
 	return r
 }
 
 type countedReader struct {
 	io.Reader
-	n atomic.Int64
+	upload *Upload
+	n      atomic.Int64
 }
 
 // Read implements [io.Reader].
 func (r *countedReader) Read(p []byte) (int, error) {
+	r.upload.reading.Lock()
+	defer r.upload.reading.Unlock()
+	if r.upload.ended {
+		return 0, errEnded
+	}
 	n, err := r.Reader.Read(p)
 	r.n.Add(int64(n))
 	return n, err

@@ -67,6 +67,41 @@ func TestUpload(t *testing.T) {
 	}
 }
 
+// Once an upload has ended its memory may be used again, although the service goes on
+// reading a body that it has answered before.
+func TestUploadEnds(t *testing.T) {
+	goOn, arrived := make(chan struct{}), make(chan []byte, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c := http.NewResponseController(w)
+		_ = c.EnableFullDuplex()
+		w.WriteHeader(http.StatusOK)
+		_ = c.Flush()
+		<-goOn
+		all, _ := io.ReadAll(r.Body)
+		arrived <- all
+	}))
+	defer server.Close()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := bytes.Repeat([]byte("x"), uploadSize)
+	req, sent := transport.NewUpload(req, uploadSize, func() io.Reader { return bytes.NewReader(body) })
+	resp, err := transport.NewClient(transport.Config{}).Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	sent.End()
+	for i := range body {
+		body[i] = '!'
+	}
+	close(goOn)
+	if all := <-arrived; len(all) == uploadSize || bytes.IndexByte(all, '!') >= 0 {
+		t.Errorf("%d bytes arrived, of them %d of what the memory held next", len(all), bytes.Count(all, []byte("!")))
+	}
+}
+
 // A kept connection that the service has closed meanwhile breaks before anything
 // was seen; the transport sends again from the first byte, which counts anew.
 func TestUploadIsSentAgain(t *testing.T) {

@@ -33,6 +33,7 @@ func (s *Sink) post(ctx context.Context, logType, timeField string, body content
 		return nil, transport.Redact(err)
 	}
 	req, sent := transport.NewUpload(req, int64(body.size), body.open)
+	defer sent.End() // the records' memory is not ours
 	now := time.Now()
 	date := now.UTC().Format(http.TimeFormat)
 	signature := Signature([]byte(s.key.Reveal()), body.size, date)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -61,8 +62,54 @@ func BenchmarkFetchEvents(b *testing.B) {
 				if err != nil || len(page.Records) != 1000 {
 					b.Fatal(len(page.Records), err)
 				}
+				page.Release()
 			}
 		})
+	}
+}
+
+// A page's memory is used for another one once the page is released, and not before.
+func TestPagesAreUsedAgain(t *testing.T) {
+	const n = 500
+	body := eventPage(n)
+	src := source(body, int64(len(body)), n).Events()
+	fetch := func() pipeline.Page {
+		page, err := src.Fetch(t.Context(), "")
+		if err != nil || len(page.Records) != n || page.Release == nil {
+			t.Fatal(len(page.Records), err)
+		}
+		return page
+	}
+	spoil := func(page pipeline.Page) {
+		for _, r := range page.Records {
+			for i := range r.Raw {
+				r.Raw[i] = '!'
+			}
+		}
+	}
+	released, held := fetch(), fetch()
+	released.Release()
+	for range 20 { // the pool gives and takes as it likes
+		page := fetch()
+		spoil(page)
+		page.Release()
+	}
+	for i, r := range held.Records {
+		if !bytes.Contains(body, r.Raw) {
+			t.Fatalf("record %d of a page that is in use has become %.20s", i, r.Raw)
+		}
+	}
+
+	// What is left are the records and their ids.
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	const rounds = 50
+	for range rounds {
+		fetch().Release()
+	}
+	runtime.ReadMemStats(&after)
+	if per := int(after.TotalAlloc-before.TotalAlloc) / rounds; per > len(body)/2 {
+		t.Errorf("%d bytes are allocated for a page of %d", per, len(body))
 	}
 }
 

@@ -61,6 +61,7 @@ type Client struct {
 	idSortRefused atomic.Bool
 	// bodyHint is the length of the last large body, for those that come unannounced.
 	bodyHint atomic.Int64
+	pages    buffers
 
 	requests, throttled, tokenRequests atomic.Int64
 }

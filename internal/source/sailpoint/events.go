@@ -99,13 +99,14 @@ func (e *Events) page(ctx context.Context, start, to time.Time, after pipeline.C
 		switch {
 		case len(r.records) == 0, !full && e.end.proves(at, r):
 			e.end.note(at, r, moves)
+			page.Release = r.release
 			return page, nil
 		case moves:
 			e.end.note(at, r, moves)
 			if full {
 				e.c.size.served()
 			}
-			page.More, page.Through = true, r.newest
+			page.More, page.Through, page.Release = true, r.newest, r.release
 			return page, nil
 		case !full, r.covered == 0:
 			if at.ID != "" { // the millisecond began before this page
@@ -218,6 +219,7 @@ func (e *Events) run(ctx context.Context, q query, wantTypes bool) (*rows, error
 	r, err := readRows(page, &q, wantTypes, jsonwalk.Walk)
 	if err == nil {
 		e.c.passed(&q, page)
+		r.release = func() { e.c.pages.put(page.body) }
 		return r, nil
 	}
 	r, recovered := readRows(page, &q, wantTypes, e.flaws.recover)

@@ -17,6 +17,8 @@ import (
 // rows is a page of search, read.
 type rows struct {
 	records []pipeline.Record
+	// release gives the memory of the records' Raw back.
+	release func()
 	// last is the last row that has both an id and a usable created, or one
 	// without id: the last usable created. Zero if no row has one.
 	last    place

@@ -76,7 +76,7 @@ func (c *Client) readPage(ctx context.Context, call call, limit int64, hint int)
 	if err != nil {
 		return answer{}, err
 	}
-	body, err := transport.ReadAllHint(resp, limit, hint)
+	body, err := transport.ReadAllHint(resp, limit, hint, c.pages.get)
 	var large *transport.TooLarge
 	switch {
 	case err == nil:
