@@ -63,7 +63,8 @@ func (w *walker) quickObject(i int) int {
 		if i >= len(b) || b[i] != '"' {
 			return -1
 		}
-		name, escaped := i, false
+		var escaped bool
+		name := i
 		if i, escaped = quickString(b, i); i < 0 {
 			return -1
 		}
