@@ -28,6 +28,6 @@
 // # Invocations
 //
 // [Generator.Invocation] gives records as the trigger invocation status
-// endpoint lists them, for every trigger whose id is public, with payloads in
+// endpoint lists them, for every published trigger, with payloads in
 // the shapes of triggers.json.
 package synth

@@ -10,9 +10,14 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// triggersJSON holds one example payload (some triggers have two, where the
-// published schema and the published example disagree) for every trigger whose
-// id is public. ${…} marks what differs from one invocation to the next.
+// triggersJSON holds an example payload for every trigger that SailPoint publishes
+// a schema or an example of; two where they disagree, or where more than one shape
+// matters. ${…} marks what differs from one invocation to the next.
+//
+// The ids of idn:access-request-…, aggregation…, account-attributes-changed,
+// account-correlated, campaign-…, certification-…, identity-…, post-provisioning,
+// saved-search-complete, source-created, -updated and -deleted, and va-cluster-status-change are
+// SailPoint's. Those of the others are not public, and made up here.
 //
 //go:embed triggers.json
 var triggersJSON []byte

@@ -20,7 +20,7 @@ func TestInvocations(t *testing.T) {
 	seen := make(map[string]bool)
 	ids := make(map[string]bool)
 	secrets, failed := 0, 0
-	for i := range 150 {
+	for i := range 300 {
 		inv := g.Invocation(i)
 		again := g.Invocation(i)
 		if diff := gocmp.Diff(inv, again); diff != "" {
@@ -43,10 +43,10 @@ func TestInvocations(t *testing.T) {
 	}
 	want := g.TriggerIDs()
 	slices.Sort(want)
-	if diff := gocmp.Diff(want, slices.Sorted(maps.Keys(seen))); diff != "" || len(want) != 20 {
-		t.Errorf("%d triggers, want 20 (-want +got):\n%s", len(want), diff)
+	if diff := gocmp.Diff(want, slices.Sorted(maps.Keys(seen))); diff != "" || len(want) != 42 {
+		t.Errorf("%d triggers, want 42 (-want +got):\n%s", len(want), diff)
 	}
-	if len(ids) != 150 || secrets < 15 || failed < 3 {
+	if len(ids) != 300 || secrets < 15 || failed < 3 {
 		t.Errorf("%d ids, %d with a secret, %d failed", len(ids), secrets, failed)
 	}
 }
