@@ -212,7 +212,11 @@ func (c *checkup) progress(saved pipeline.Checkpoint) string {
 	case saved.Through.IsZero():
 		return "can be read"
 	}
-	return fmt.Sprintf("delivered through %s, %s ago", saved.Through.UTC().Format(time.RFC3339), brief(time.Since(saved.Through).Round(time.Second)))
+	text := fmt.Sprintf("delivered through %s, %s ago", saved.Through.UTC().Format(time.RFC3339), brief(time.Since(saved.Through).Round(time.Second)))
+	if n := saved.Audit.Open(); n > 0 {
+		text += fmt.Sprintf("; %d windows of the source are unexplained: idnsentinel audit accept lists them", n)
+	}
+	return text
 }
 
 // beginning says where a stream without a checkpoint begins.

@@ -188,9 +188,11 @@ func TestFileLockOfAStranger(t *testing.T) {
 	}
 	s := newScene()
 	s.store = folder
-	if _, _, err := folder.Lock(t.Context(), "acme/locks/SailPointIDN_Events"); err != nil {
+	_, release, err := folder.Lock(t.Context(), "acme/locks/SailPointIDN_Events")
+	if err != nil {
 		t.Fatal(err)
 	}
+	defer func() { _ = release(t.Context()) }() // held until then: what nothing refers to may be closed
 	s.waiting(t)
 	if rep, _ := s.poll(t); rep.State != pipeline.Failed || !strings.Contains(rep.Error, dir) || !strings.Contains(rep.Error, "SailPointIDN_Events~lock") {
 		t.Errorf("%+v", rep)

@@ -207,6 +207,12 @@ func (c *poll) remarks(ctx context.Context, l loaded, runs []pipeline.Report) {
 		}
 		return []string{"what could not be sent is kept in quarantine: idnsentinel quarantine list shows it, with the reason"}
 	})
+	tell("note", func(r pipeline.Report) []string {
+		if r.Unexplained == 0 || l.look {
+			return nil
+		}
+		return []string{fmt.Sprintf("%s unexplained: SailPoint counts more there than it lists; idnsentinel audit accept lists them", windows(int(r.Unexplained)))}
+	})
 	tell("warning", func(r pipeline.Report) []string { return r.Warnings })
 	tell("error", func(r pipeline.Report) []string {
 		if r.Error == "" {

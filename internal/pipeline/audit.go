@@ -223,7 +223,7 @@ func (t *run) narrow(ctx context.Context, c comparison, from, to time.Time, have
 // repair reads a window again, delivers what is missing, and judges what then
 // still differs.
 func (t *run) repair(src Auditable) func(ctx context.Context, from, to time.Time, have, want int64) error {
-	return func(ctx context.Context, from, to time.Time, have, want int64) error {
+	return func(ctx context.Context, from, to time.Time, _, want int64) error {
 		for range rereads {
 			listed, err := t.reread(ctx, window(src, from, to))
 			var refused *unproven
@@ -235,6 +235,7 @@ func (t *run) repair(src Auditable) func(ctx context.Context, from, to time.Time
 				return err
 			}
 			before := want
+			var have int64
 			if have, want, err = t.counts(ctx, src, from, to); err != nil {
 				return err
 			}

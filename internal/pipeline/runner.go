@@ -126,7 +126,7 @@ func (t *run) end(s State, err error) {
 		t.report.Error = err.Error() + reassurance(s, err)
 	}
 	t.report.LagSeconds = t.lag()
-	t.report.Unexplained = t.saved.Audit.open()
+	t.report.Unexplained = t.saved.Audit.Open()
 	if n, ok := t.Sink.(Noticer); ok {
 		for _, text := range n.Notices(t.report.Stream) {
 			t.warn(text)

@@ -93,9 +93,9 @@ func (a Audit) modern() Audit {
 	return a
 }
 
-// open is how many windows are unexplained.
-func (a Audit) open() (n int64) {
-	for _, d := range a.Unexplained {
+// Open is how many windows are unexplained.
+func (a Audit) Open() (n int64) {
+	for _, d := range a.modern().Unexplained {
 		n += d.windows()
 	}
 	return n
