@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -51,6 +52,15 @@ type header struct {
 // Encode returns the object for an item, in the newest format. The detail is
 // cut to 1,024 bytes, and bytes in texts that are no UTF-8 are replaced.
 func Encode(i Item) ([]byte, error) {
+	line, err := encodeLine(i)
+	if err != nil {
+		return nil, err
+	}
+	return append(slices.Grow(line, len(i.Raw)), i.Raw...), nil
+}
+
+// encodeLine is the object for an item up to its raw bytes.
+func encodeLine(i Item) ([]byte, error) {
 	sum := sha256.Sum256(i.Raw)
 	h := header{
 		Version: version, Stream: i.Stream, ID: i.ID, Reason: i.Reason, Detail: bounded(i.Detail),
@@ -66,9 +76,7 @@ func Encode(i Item) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := make([]byte, 0, len(line)+1+len(i.Raw))
-	out = append(append(out, line...), '\n')
-	return append(out, i.Raw...), nil
+	return append(line, '\n'), nil
 }
 
 // bounded cuts a detail to its size, between characters.

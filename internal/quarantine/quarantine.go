@@ -123,9 +123,9 @@ func short(b []byte) string {
 // is kept up to 1,024 bytes.
 func (s *Store) Put(ctx context.Context, stream string, rec pipeline.Record, reason pipeline.Reason, detail string) error {
 	kind := KindOf(reason)
-	data, err := Encode(Item{Stream: stream, ID: rec.ID, Time: rec.Time, Reason: reason, Detail: detail, Stored: s.now(), Raw: rec.Raw})
+	line, err := encodeLine(Item{Stream: stream, ID: rec.ID, Time: rec.Time, Reason: reason, Detail: detail, Stored: s.now(), Raw: rec.Raw})
 	if err == nil {
-		err = s.put(ctx, s.folder(stream, kind)+name(rec), data)
+		err = s.put(ctx, s.folder(stream, kind)+name(rec), [][]byte{line, rec.Raw})
 	}
 	if err == nil && kind == Undelivered {
 		// It may have been changed to fit before it was refused. Should this fail,
@@ -138,11 +138,11 @@ func (s *Store) Put(ctx context.Context, stream string, rec pipeline.Record, rea
 	return nil
 }
 
-// put stores data unless a sound object is there.
-func (s *Store) put(ctx context.Context, key string, data []byte) error {
+// put stores parts as one object unless a sound object is there.
+func (s *Store) put(ctx context.Context, key string, parts [][]byte) error {
 	prev := state.Absent
 	for {
-		_, err := s.store.Put(ctx, key, data, prev)
+		_, err := state.PutParts(ctx, s.store, key, parts, prev)
 		if !errors.Is(err, state.ErrConflict) {
 			return err
 		}

@@ -14,10 +14,10 @@ func (d *Declared) mend(value jsontext.Value) (mended jsontext.Value, phrase str
 	limit := d.maxValue()
 	switch value.Kind() {
 	case '"':
-		text, err := jsontext.AppendUnquote(nil, value)
+		text, length, err := unquote(value, limit)
 		switch short := cut(text, limit); {
-		case len(short) < len(text):
-			return quote(short), fmt.Sprintf("value cut from %d to %d bytes", len(text), len(short))
+		case len(short) < length:
+			return quote(short), fmt.Sprintf("value cut from %d to %d bytes", length, len(short))
 		case err != nil:
 			return quote(short), "invalid Unicode replaced"
 		}

@@ -115,10 +115,10 @@ func (w *walker) surplusText(surplus []bool) (text []byte, phrase string) {
 func (r *Rules) mend(value jsontext.Value) (mended jsontext.Value, phrase string) {
 	switch value.Kind() {
 	case '"':
-		text, err := jsontext.AppendUnquote(nil, value)
+		text, length, err := unquote(value, r.maxValue())
 		switch short := cut(text, r.maxValue()); {
-		case len(short) < len(text):
-			return quote(short), fmt.Sprintf("value cut from %d to %d bytes", len(text), len(short))
+		case len(short) < length:
+			return quote(short), fmt.Sprintf("value cut from %d to %d bytes", length, len(short))
 		case err != nil:
 			return quote(short), "invalid Unicode replaced"
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"runtime/debug"
 	"strconv"
@@ -49,8 +50,7 @@ func (c *Client) searchPage(ctx context.Context, q *query) (answer, error) {
 		large   *transport.TooLarge
 	)
 	if q.limit == 1 && errors.As(err, &large) {
-		debug.FreeOSMemory() // what was read of it makes room for the whole
-		page, err = c.readPage(ctx, q.call(c.search), maxBody, maxBody)
+		page, err = c.readLarge(ctx, q.call(c.search), err)
 	}
 	if err == nil {
 		return page, nil
@@ -70,6 +70,28 @@ func (c *Client) searchPage(ctx context.Context, q *query) (answer, error) {
 	return answer{}, err
 }
 
+// readLarge reads an answer that was too large once more, first to see whether it ends at all, and
+// then into one buffer of its size. tooLarge is the error if it does not end within maxBody.
+func (c *Client) readLarge(ctx context.Context, call call, tooLarge error) (answer, error) {
+	var large *transport.TooLarge
+	errors.As(tooLarge, &large)
+	resp, err := c.do(ctx, call)
+	if err != nil {
+		return answer{}, err
+	}
+	size, err := io.Copy(io.Discard, io.LimitReader(resp.Body, maxBody+1))
+	_ = resp.Body.Close()
+	if size > maxBody {
+		return answer{}, tooLarge
+	}
+	if err != nil {
+		err = fmt.Errorf("%s: the answer broke off: %w", call.ep.name, transport.Redact(err))
+		return answer{}, &pipeline.Retryable{Err: &unreadable{err: err, start: large.Start, size: int(size)}}
+	}
+	debug.FreeOSMemory() // what was read of it makes room for the whole
+	return c.readPage(ctx, call, maxBody, int(size))
+}
+
 // readPage sends a call and reads the answer's body into one buffer.
 func (c *Client) readPage(ctx context.Context, call call, limit int64, hint int) (answer, error) {
 	resp, err := c.do(ctx, call) //nolint:bodyclose // ReadAllHint closes it
@@ -85,6 +107,7 @@ func (c *Client) readPage(ctx context.Context, call call, limit int64, hint int)
 	case ctx.Err() != nil:
 		return answer{}, fmt.Errorf("%s: %w", call.ep.name, ctx.Err())
 	case errors.As(err, &large):
+		debug.FreeOSMemory() // rare, and what was read of it is worth a page or two
 		return answer{}, fmt.Errorf("%s: %w", call.ep.name, err)
 	default:
 		err = fmt.Errorf("%s: the answer broke off: %w", call.ep.name, transport.Redact(err))

@@ -29,7 +29,6 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
@@ -157,17 +156,22 @@ func (c *call) get(ctx context.Context) (state.Object, error) {
 
 // Put implements [state.Store].
 func (s *Store) Put(ctx context.Context, key string, data []byte, prev state.ETag) (state.ETag, error) {
+	return s.PutParts(ctx, key, [][]byte{data}, prev)
+}
+
+// PutParts implements [state.Parted].
+func (s *Store) PutParts(ctx context.Context, key string, parts [][]byte, prev state.ETag) (state.ETag, error) {
 	ctx, c, err := s.begin(ctx, "write", key)
 	if err != nil {
 		return "", err
 	}
-	if err := state.CheckSize(key, int64(len(data))); err != nil {
+	if err := state.CheckSize(key, state.SizeOf(parts)); err != nil {
 		return "", c.fail(ctx, err)
 	}
-	etag, err := c.put(ctx, data, prev)
+	etag, err := c.put(ctx, parts, prev)
 	if bloberror.HasCode(err, bloberror.ContainerNotFound) {
 		if err = c.createContainer(ctx); err == nil {
-			etag, err = c.put(ctx, data, prev)
+			etag, err = c.put(ctx, parts, prev)
 		}
 	}
 	if err != nil {
@@ -176,7 +180,7 @@ func (s *Store) Put(ctx context.Context, key string, data []byte, prev state.ETa
 	return etag, nil
 }
 
-func (c *call) put(ctx context.Context, data []byte, prev state.ETag) (state.ETag, error) {
+func (c *call) put(ctx context.Context, parts [][]byte, prev state.ETag) (state.ETag, error) {
 	conditions := new(blob.ModifiedAccessConditions)
 	switch prev {
 	case state.Any:
@@ -185,12 +189,15 @@ func (c *call) put(ctx context.Context, data []byte, prev state.ETag) (state.ETa
 	default:
 		conditions.IfMatch = to.Ptr(azcore.ETag(prev))
 	}
-	sum := md5.Sum(data) //nolint:gosec // see above
-	resp, err := c.container.NewBlockBlobClient(c.key).Upload(ctx, streaming.NopCloser(bytes.NewReader(data)), &blockblob.UploadOptions{
+	sum := md5.New() //nolint:gosec // see above
+	for _, p := range parts {
+		sum.Write(p)
+	}
+	resp, err := c.container.NewBlockBlobClient(c.key).Upload(ctx, state.NewReader(parts), &blockblob.UploadOptions{
 		AccessConditions: &blob.AccessConditions{ModifiedAccessConditions: conditions},
 		// The service refuses damaged bytes: also those of a try that was given up
 		// and still reads data for a moment when the caller has it again.
-		TransactionalValidation: blob.TransferValidationTypeMD5(sum[:]),
+		TransactionalValidation: blob.TransferValidationTypeMD5(sum.Sum(nil)),
 	})
 	switch {
 	case err == nil && resp.ETag == nil:
@@ -198,18 +205,18 @@ func (c *call) put(ctx context.Context, data []byte, prev state.ETag) (state.ETa
 	case err == nil:
 		return state.ETag(*resp.ETag), nil
 	case prev != state.Any && c.tries.n > 1 && isConflict(err):
-		return c.readBack(ctx, data, err)
+		return c.readBack(ctx, parts, err)
 	}
 	return "", err
 }
 
 // readBack tells a conflict with another writer from one with an earlier try
 // of the same write, whose answer was lost.
-func (c *call) readBack(ctx context.Context, data []byte, conflict error) (state.ETag, error) {
+func (c *call) readBack(ctx context.Context, parts [][]byte, conflict error) (state.ETag, error) {
 	switch now, err := c.get(ctx); {
 	case err != nil && !isNotFound(err):
 		return "", err // it can't be told; the caller must not take it as either
-	case err == nil && bytes.Equal(now.Data, data):
+	case err == nil && state.SameAs(parts, now.Data):
 		return now.ETag, nil
 	}
 	return "", conflict

@@ -94,22 +94,27 @@ func (s *Store) Get(ctx context.Context, key string) (state.Object, error) {
 
 // Put implements [state.Store].
 func (s *Store) Put(ctx context.Context, key string, data []byte, prev state.ETag) (state.ETag, error) {
+	return s.PutParts(ctx, key, [][]byte{data}, prev)
+}
+
+// PutParts implements [state.Parted].
+func (s *Store) PutParts(ctx context.Context, key string, parts [][]byte, prev state.ETag) (state.ETag, error) {
 	if err := begin(ctx, "write", key); err != nil {
 		return "", err
 	}
-	if err := state.CheckSize(key, int64(len(data))); err != nil {
+	if err := state.CheckSize(key, state.SizeOf(parts)); err != nil {
 		return "", explain("write", key, err)
 	}
 	s.sweep.Do(s.sweepStale)
 	// The slow part comes first, outside the lock.
-	tmp, err := s.writeTemp(data)
+	tmp, err := s.writeTemp(parts)
 	if err != nil {
 		return "", explain("write", key, err)
 	}
 	if err := s.swapIn(ctx, tmp, key, prev); err != nil {
 		return "", explain("write", key, errors.Join(err, removeIfThere(tmp)))
 	}
-	return etagOf(data), nil
+	return etagOf(parts...), nil
 }
 
 // expect returns ErrConflict unless the object's version is prev.
@@ -256,7 +261,7 @@ func waitLock(ctx context.Context, path string) (*os.File, error) {
 }
 
 // writeTemp writes data durably to a new temporary file.
-func (s *Store) writeTemp(data []byte) (path string, err error) {
+func (s *Store) writeTemp(parts [][]byte) (path string, err error) {
 	dir := filepath.Join(s.root, tmpFolder)
 	if err := mkdirAll(dir); err != nil {
 		return "", err
@@ -265,7 +270,11 @@ func (s *Store) writeTemp(data []byte) (path string, err error) {
 	if err != nil {
 		return "", err
 	}
-	_, err = f.Write(data)
+	for _, p := range parts {
+		if _, err = f.Write(p); err != nil {
+			break
+		}
+	}
 	if err == nil {
 		err = f.Sync()
 	}
@@ -366,9 +375,16 @@ func isMissing(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
-func etagOf(data []byte) state.ETag {
-	sum := sha256.Sum256(data)
-	return state.ETag(hex.EncodeToString(sum[:16]))
+func etagOf(parts ...[]byte) state.ETag {
+	if len(parts) == 1 {
+		sum := sha256.Sum256(parts[0])
+		return state.ETag(hex.EncodeToString(sum[:16]))
+	}
+	h := sha256.New()
+	for _, p := range parts {
+		h.Write(p)
+	}
+	return state.ETag(hex.EncodeToString(h.Sum(nil)[:16]))
 }
 
 // explain names the operation and the object, and what the user can do.

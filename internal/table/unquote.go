@@ -1,0 +1,48 @@
+package table
+
+import (
+	"bytes"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// unquotePiece is how much of a long string is unquoted at a time.
+const unquotePiece = 64 << 10
+
+// unquote returns the text of a string of JSON and its length, with bytes that are no Unicode
+// replaced, which err reports. Of a long one it returns the beginning, which is longer than limit:
+// all of it would take as much memory again as the string does.
+func unquote(value jsontext.Value, limit int) (text []byte, length int, err error) {
+	if len(value) <= max(4*unquotePiece, 8*limit) {
+		text, err = jsontext.AppendUnquote(nil, value)
+		return text, len(text), err
+	}
+	var piece, scratch []byte
+	for rest := value[1 : len(value)-1]; len(rest) > 0; {
+		n := border(rest, unquotePiece)
+		piece = append(append(append(piece[:0], '"'), rest[:n]...), '"')
+		rest = rest[n:]
+		var bad error
+		scratch, bad = jsontext.AppendUnquote(scratch[:0], piece)
+		if bad != nil {
+			err = bad
+		}
+		length += len(scratch)
+		if len(text) <= limit {
+			text = append(text, scratch...)
+		}
+	}
+	return text, length, err
+}
+
+// border is where a string can be parted after about n bytes: after a character of plain ASCII.
+func border(text []byte, n int) int {
+	for i := n; i < len(text); i++ {
+		// What precedes must be no part of an escape, which is up to twelve bytes long.
+		if text[i-1] < utf8.RuneSelf && text[i-1] != '\\' && bytes.IndexByte(text[i-min(i, 13):i], '\\') < 0 {
+			return i
+		}
+	}
+	return len(text)
+}
