@@ -4,6 +4,7 @@ GO       ?= go
 TOOLS    := internal/tools
 BIN      := $(TOOLS)/bin
 SINKS    := internal/benchsinks
+SDKS     := internal/sdks
 FUZZTIME ?= 20s
 BENCH    ?= .
 PKGS     ?= ./...
@@ -17,7 +18,7 @@ RUNS     ?= 3
 export CGO_ENABLED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race cover fuzz bench bench-sinks lint fmt vuln tidy-check solution package rehome soak clean
+.PHONY: help build demo test test-sdks race cover fuzz bench bench-sinks lint fmt vuln tidy-check solution package rehome soak clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,7 +34,12 @@ demo: build ## the main job end to end: stand-in tenant, workspace and host arou
 test: ## all tests; starts what it needs by itself (Azurite through npm)
 	$(GO) vet $(PKGS)
 	cd $(SINKS) && $(GO) vet ./...
+	cd $(SDKS) && $(GO) vet ./...
 	$(GO) test $(PKGS)
+
+# Not part of test: it fetches 72 packages from npm when it runs first.
+test-sdks: ## the stand-ins, tried with the SDKs of SailPoint (JavaScript) and Microsoft (JavaScript, Go)
+	cd $(SDKS) && $(GO) test -count=1 -v ./...
 
 # Not again under the race detector: tests of content and templates, which run one
 # node or one process after the other, and those of the built binary.
@@ -68,10 +74,12 @@ soak: ## the long runs: SEEDS of the fault simulation (default 10000), a day at 
 lint: $(BIN)/golangci-lint ## golangci-lint, which holds the layers and the format
 	$(BIN)/golangci-lint run $(PKGS)
 	cd $(SINKS) && ../../$(BIN)/golangci-lint run ./...
+	cd $(SDKS) && ../../$(BIN)/golangci-lint run ./...
 
 fmt: $(BIN)/golangci-lint ## format all Go files (gofumpt, import groups)
 	$(BIN)/golangci-lint fmt $(PKGS)
 	cd $(SINKS) && ../../$(BIN)/golangci-lint fmt ./...
+	cd $(SDKS) && ../../$(BIN)/golangci-lint fmt ./...
 
 # Not that of the tools: tidying would fetch the test dependencies of all linters.
 vuln: ## known vulnerabilities in what ships (govulncheck; needs vuln.go.dev)
@@ -81,6 +89,7 @@ vuln: ## known vulnerabilities in what ships (govulncheck; needs vuln.go.dev)
 tidy-check: ## fails when go.mod or go.sum are not tidy
 	$(GO) mod tidy -diff
 	cd $(SINKS) && $(GO) mod tidy -diff
+	cd $(SDKS) && $(GO) mod tidy -diff
 	$(GO) mod verify
 
 solution: ## the Sentinel content's template, lists and docs/detections.md, from sentinel/
