@@ -94,3 +94,29 @@ func TestListOfOddTexts(t *testing.T) {
 		t.Errorf("raw: %q", out.String())
 	}
 }
+
+// What could not be read is shown as it came, is never sent, and can be discarded.
+func TestUnreadableOriginal(t *testing.T) {
+	q := shelve(t)
+	rec := pipeline.Record{ID: "unreadable:1", Time: time.Now(), Raw: jsontext.Value("nul\x00")}
+	if err := q.Put(t.Context(), "SailPointIDN_Events", rec, pipeline.Unreadable, "it is cut"); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		args   []string
+		status int
+		want   string
+	}{
+		{[]string{"list", "--reason", "unreadable"}, 0, "unreadable:1  it is cut\n"},
+		{[]string{"show", "--raw", "unreadable:1"}, 0, "nul\x00"},
+		{[]string{"resend", "--dry-run", "unreadable:1"}, 1, "would keep unreadable:1: unreadable: it came from the source like this and is no row that could be sent"},
+		{[]string{"discard", "--yes", "unreadable:1"}, 0, ""},
+		{[]string{"list", "--reason", "unreadable"}, 0, ""},
+	} {
+		var out, said bytes.Buffer
+		status := cli.Run(t.Context(), cli.Process{Args: append([]string{"quarantine"}, test.args...), Out: &out, Err: &said})
+		if status != test.status || !strings.Contains(out.String(), test.want) || test.want == "" && out.Len() > 0 {
+			t.Errorf("%q: status %d, %q, %q", test.args, status, out.String(), said.String())
+		}
+	}
+}
