@@ -22,12 +22,6 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/version"
 )
 
-// memoryLimit is what the Go runtime aims to stay under: the 64 MiB that are
-// promised for the whole process, less what the runtime does not count, above
-// all the pages of the binary itself. It is a soft limit, and GOMEMLIMIT
-// overrides it.
-const memoryLimit = 48 << 20
-
 func main() {
 	if err := run(context.Background()); err != nil {
 		// The host shows the last lines of stderr when a process ends with an error.
@@ -44,11 +38,10 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(memoryLimit)
-	}
-
 	settings, invalid := config.Load()
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(app.MemoryLimit(settings.Limit))
+	}
 	log := slog.New(slog.NewJSONHandler(os.Stdout, &slog.HandlerOptions{Level: settings.LogLevel}))
 	for _, hint := range settings.Hints {
 		log.Warn("setting looks odd", "setting", hint.Setting, "hint", hint.Message)

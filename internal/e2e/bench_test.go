@@ -68,7 +68,7 @@ func BenchmarkRun(b *testing.B) {
 	for _, limit := range []int{1000, 10_000} {
 		b.Run(fmt.Sprintf("LIMIT=%d", limit), func(b *testing.B) {
 			// As the handler does.
-			defer debug.SetMemoryLimit(debug.SetMemoryLimit(48 << 20))
+			defer debug.SetMemoryLimit(debug.SetMemoryLimit(app.MemoryLimit(limit)))
 			var ours, bares spent
 			var ratios []float64
 			for b.Loop() {
