@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/fault"
@@ -69,6 +70,7 @@ func Run(t *testing.T, s Subject) {
 		{"no records, no write", testEmpty},
 		{"streams are kept apart", testStreams},
 		{"any batches arrive once", testBatches},
+		{"a batch is the caller's again", testBatchIsGivenBack},
 		{"concurrent writes", testConcurrent},
 		{"conformed rows are taken", testConform},
 		{"ended context", testEndedContext},
@@ -163,5 +165,23 @@ func (o Opened) checkError(t fataler, err error) {
 	)
 	if errors.As(err, &retryable) && errors.As(err, &rejected) {
 		t.Errorf("both retryable and rejected: %v", err)
+	}
+}
+
+// testBatchIsGivenBack: once Write has returned, the memory of the batch may hold anything.
+func testBatchIsGivenBack(t *testing.T, s Subject) {
+	o := s.Open(t, Setup{})
+	batch := records("a", 50)
+	want := texts(batch)
+	o.write(t, batch, func() error { return o.Sink.Write(t.Context(), stream, batch) })
+	for _, r := range batch {
+		for i := range r.Raw {
+			r.Raw[i] = '!'
+		}
+	}
+	next := records("b", 1)
+	o.write(t, next, func() error { return o.Sink.Write(t.Context(), stream, next) })
+	if diff := cmp.Diff(append(want, texts(next)...), o.stored(stream)); diff != "" {
+		t.Errorf("stored (-want +got):\n%s", diff)
 	}
 }
