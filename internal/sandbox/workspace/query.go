@@ -2,25 +2,24 @@ package workspace
 
 import (
 	"cmp"
-	"fmt"
+	"errors"
 	"io"
 	"net/http"
-	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/kql"
 )
 
-// Queries is how the workspace answers questions: POST /v1/workspaces/{id}/query.
-// It understands no KQL but the shapes of the two queries that the connector
-// asks, letter by letter, and refuses everything else as the service refuses
-// what it can't parse.
+// Queries is how the workspace answers questions: GET and POST
+// /v1/workspaces/{id}/query. Package kql says which part of the language it
+// understands; everything else is an error, as what the service can't parse or resolve.
 //
-// Rows are looked at as a query sees them: the range of the request, "timespan",
-// is about TimeGenerated, and what the query compares is the column created_t.
+// Rows are looked at as a query sees them. The range of the request, "timespan", is
+// about TimeGenerated: an interval or a duration of ISO 8601, until now.
 type Queries struct {
 	// NoReader refuses every query, for the role is missing.
 	NoReader bool
@@ -32,20 +31,6 @@ type Queries struct {
 	// MaxRows cuts a result, and says so; 0 means 500,000.
 	MaxRows int
 }
-
-// The shapes of the queries. The groups are table, begin, end and then what is special.
-const queryHead = `^(\w+)_CL\n` +
-	`\| extend Created = column_ifexists\('created_t', datetime\(null\)\), IdG = column_ifexists\('id_g', ''\), IdS = column_ifexists\('id_s', ''\)\n` +
-	`\| where Created >= datetime\(([-:TZ0-9]+)\) and Created < datetime\(([-:TZ0-9]+)\)\n`
-
-var (
-	countShape = regexp.MustCompile(queryHead +
-		`\| summarize Rows = count\(\) by IdG, IdS, Window = bin\(Created, (\d+)s\)\n` +
-		`\| summarize Records = sum\(iff\(isempty\(IdG\) and isempty\(IdS\), Rows, 1\)\) by Window$`)
-	listShape = regexp.MustCompile(queryHead +
-		`(?:\| where hash\(strcat\(IdG, IdS\), (\d+)\) == (\d+)\n)?` +
-		`\| summarize Rows = count\(\) by IdG, IdS$`)
-)
 
 // query is the Logs Query API.
 func (w *Workspace) query(rw http.ResponseWriter, r *http.Request) {
@@ -73,6 +58,9 @@ type queryError struct {
 	Message string       `json:"message"`
 	Inner   *queryError  `json:"innererror,omitzero"`
 	Details []queryError `json:"details,omitzero"`
+	Line    int          `json:"line,omitzero"`
+	Pos     int          `json:"pos,omitzero"`
+	Token   string       `json:"token,omitzero"`
 }
 
 type queryAnswer struct {
@@ -100,7 +88,7 @@ func (w *Workspace) ask(r *http.Request) (int, queryAnswer) {
 	token, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	id, found := strings.CutSuffix(strings.TrimPrefix(r.URL.Path, "/v1/workspaces/"), "/query")
 	switch {
-	case r.Method != http.MethodPost || !found:
+	case (r.Method != http.MethodPost && r.Method != http.MethodGet) || !found:
 		return refuse(http.StatusNotFound, "PathNotFoundError", "The requested path does not exist", nil)
 	case !bearer || token == "":
 		return refuse(http.StatusUnauthorized, "AuthenticationFailed", "Authentication failed. The 'Authorization' header is missing.", nil)
@@ -109,122 +97,162 @@ func (w *Workspace) ask(r *http.Request) (int, queryAnswer) {
 	case id != cmp.Or(w.ID, DefaultID):
 		return refuse(http.StatusNotFound, "WorkspaceNotFoundError", "The workspace could not be found", nil)
 	}
-	var ask struct {
-		Query    string `json:"query"`
-		Timespan string `json:"timespan"`
-	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
-	if err == nil {
-		err = json.Unmarshal(body, &ask)
-	}
-	from, to, ok := parseSpan(ask.Timespan)
-	if err != nil || !ok {
+	query, timespan, err := question(r)
+	if err != nil {
 		return refuse(http.StatusBadRequest, "BadArgumentError", "The request had some invalid properties", nil)
 	}
-	if m := countShape.FindStringSubmatch(ask.Query); m != nil {
-		return w.answerCount(m, from, to)
+	var s span
+	if timespan != "" {
+		if s, err = parseSpan(timespan, w.now()); err != nil {
+			return refuse(http.StatusBadRequest, "BadArgumentError", "The request had some invalid properties", &queryError{Code: "InvalidTimespan", Message: err.Error()})
+		}
 	}
-	if m := listShape.FindStringSubmatch(ask.Query); m != nil {
-		return w.answerList(m, from, to)
+	result, err := kql.Run(query, kql.Database{Now: w.now().UTC(), Table: func(name string) *kql.Table { return w.seen(name, s) }})
+	var wrong *kql.Error
+	switch {
+	case errors.As(err, &wrong):
+		return refuse(http.StatusBadRequest, "BadArgumentError", "The request had some invalid properties", innerOf(wrong))
+	case err != nil:
+		panic("sandbox workspace: " + err.Error())
 	}
-	return refuse(http.StatusBadRequest, "BadArgumentError", "The request had some invalid properties", &queryError{Code: "SyntaxError", Message: "Syntax Error"})
+	return w.cut(tableOf(result))
 }
 
-// parseSpan reads an interval of ISO 8601.
-func parseSpan(text string) (from, to time.Time, ok bool) {
-	a, b, _ := strings.Cut(text, "/")
-	from, err1 := time.Parse(time.RFC3339, a)
-	to, err2 := time.Parse(time.RFC3339, b)
-	return from, to, err1 == nil && err2 == nil
+// question reads a request's query and range.
+func question(r *http.Request) (query, timespan string, err error) {
+	if r.Method == http.MethodGet {
+		query, timespan = r.URL.Query().Get("query"), r.URL.Query().Get("timespan")
+	} else {
+		var ask struct {
+			Query      string   `json:"query"`
+			Timespan   string   `json:"timespan"`
+			Workspaces []string `json:"workspaces"`
+		}
+		var body []byte
+		if body, err = io.ReadAll(io.LimitReader(r.Body, 1<<20)); err == nil {
+			err = json.Unmarshal(body, &ask)
+		}
+		if len(ask.Workspaces) > 0 {
+			err = errors.New("this stand-in is one workspace")
+		}
+		query, timespan = ask.Query, ask.Timespan
+	}
+	if err == nil && strings.TrimSpace(query) == "" {
+		err = errors.New("there is no query")
+	}
+	return query, timespan, err
 }
 
-// seen are the rows that a query sees, with their created_t. ok is false if there
-// is no such table.
-func (w *Workspace) seen(m []string, from, to time.Time) (rows []Row, created []time.Time, ok bool) {
-	name := m[1]
-	begin, err1 := time.Parse(time.RFC3339, m[2])
-	end, err2 := time.Parse(time.RFC3339, m[3])
-	if err1 != nil || err2 != nil {
-		return nil, nil, false
+// innerOf is an error of the language in the service's form.
+func innerOf(e *kql.Error) *queryError {
+	inner := &queryError{Code: e.Code, Message: e.Message}
+	if e.Semantic {
+		return &queryError{Code: "SemanticError", Message: "A semantic error occurred.", Inner: inner}
+	}
+	inner.Line, inner.Pos, inner.Token = e.Line, e.Pos, e.Token
+	return &queryError{Code: "SyntaxError", Message: "A recognition error occurred in the query.", Inner: inner}
+}
+
+// seen is a table as a query sees it, or nil if there is none. One that has got no
+// rows does not exist yet.
+func (w *Workspace) seen(name string, s span) *kql.Table {
+	if !strings.HasSuffix(name, "_CL") || w.Table(name).Count() == 0 {
+		return nil
 	}
 	t := w.Table(name)
-	if t.Count() == 0 {
-		return nil, nil, false
-	}
 	limit := w.now().Add(-w.Queries.Latency)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.derive()
+	out := &kql.Table{}
+	for _, c := range t.schema.columns {
+		out.Columns = append(out.Columns, kql.Column{Name: c.Name, Type: kqlType(c.Type)})
+	}
 	for i, row := range t.schema.rows {
-		at, ok := parseTime(row["created_t"])
 		generated, _ := parseTime(row["TimeGenerated"])
-		lost := w.Queries.Lost != nil && w.Queries.Lost(name, i, row)
-		if !ok || at.Before(begin) || !at.Before(end) || generated.Before(from) || generated.After(to) || t.rows[i].received.After(limit) || lost {
+		lost := w.Queries.Lost != nil && w.Queries.Lost(strings.TrimSuffix(name, "_CL"), i, row)
+		if lost || !s.holds(generated) || t.rows[i].received.After(limit) {
 			continue
 		}
-		rows, created = append(rows, row), append(created, at)
+		cells := make([]any, len(out.Columns))
+		for j, c := range out.Columns {
+			text, ok := row[c.Name]
+			cells[j] = cell(c.Type, text, ok)
+		}
+		out.Rows = append(out.Rows, cells)
 	}
-	return rows, created, true
+	return out
 }
 
-func noTable(name string) (int, queryAnswer) {
-	return refuse(http.StatusBadRequest, "BadArgumentError", "The request had some invalid properties", &queryError{
-		Code: "SemanticError", Message: "A semantic error occurred.",
-		Inner: &queryError{Code: "SEM0100", Message: fmt.Sprintf("'extend' operator: Failed to resolve table or column expression named '%s_CL'", name)},
-	})
+func kqlType(t string) kql.Type {
+	switch t {
+	case "int", "long":
+		return kql.Long
+	case "real":
+		return kql.Real
+	case "bool", "boolean":
+		return kql.Bool
+	case "datetime", "dateTime":
+		return kql.Datetime
+	case "dynamic":
+		return kql.Dynamic
+	}
+	return kql.String
 }
 
-func (w *Workspace) answerCount(m []string, from, to time.Time) (int, queryAnswer) {
-	rows, created, ok := w.seen(m, from, to)
-	if !ok {
-		return noTable(m[1])
+// cell is the value of a column; a text is never null.
+func cell(t kql.Type, text string, ok bool) any {
+	if t == kql.String {
+		return text
 	}
-	seconds, _ := strconv.Atoi(m[4]) // digits
-	width := time.Duration(seconds) * time.Second
-	records := map[time.Time]int64{}
-	known := map[string]bool{}
-	for i, row := range rows {
-		at := created[i].UTC().Truncate(width)
-		if id := row["id_g"] + "\n" + row["id_s"]; id != "\n" {
-			if key := at.String() + id; known[key] {
-				continue
-			} else {
-				known[key] = true
+	if !ok || text == "" {
+		return nil
+	}
+	switch t {
+	case kql.Long:
+		if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+			return n
+		}
+	case kql.Real:
+		if f, err := strconv.ParseFloat(text, 64); err == nil {
+			return f
+		}
+	case kql.Bool:
+		return strings.EqualFold(text, "true")
+	case kql.Datetime:
+		if at, ok := kql.ParseTime(text); ok {
+			return at
+		}
+	case kql.Dynamic:
+		return kql.Value(text)
+	}
+	return nil
+}
+
+// tableOf is a result in the form of the API.
+func tableOf(t *kql.Table) queryTable {
+	out := queryTable{Name: "PrimaryResult", Columns: []queryColumn{}, Rows: [][]any{}}
+	for _, c := range t.Columns {
+		out.Columns = append(out.Columns, queryColumn{c.Name, string(c.Type)})
+	}
+	for _, row := range t.Rows {
+		cells := make([]any, len(row))
+		for i, v := range row {
+			cells[i] = v
+			switch v := v.(type) {
+			case time.Time:
+				cells[i] = v.UTC().Format(time.RFC3339Nano)
+			case time.Duration, kql.Value:
+				cells[i] = kql.Text(v)
 			}
 		}
-		records[at]++
+		out.Rows = append(out.Rows, cells)
 	}
-	table := queryTable{Name: "PrimaryResult", Columns: []queryColumn{{"Window", "datetime"}, {"Records", "long"}}, Rows: [][]any{}}
-	for at, n := range records {
-		table.Rows = append(table.Rows, []any{at.Format(time.RFC3339), n})
-	}
-	return w.cut(table)
+	return out
 }
 
-func (w *Workspace) answerList(m []string, from, to time.Time) (int, queryAnswer) {
-	rows, _, ok := w.seen(m, from, to)
-	if !ok {
-		return noTable(m[1])
-	}
-	parts, _ := strconv.ParseUint(cmp.Or(m[4], "1"), 10, 64)
-	part, _ := strconv.ParseUint(cmp.Or(m[5], "0"), 10, 64)
-	type id struct{ guid, text string }
-	count := map[id]int64{}
-	for _, row := range rows {
-		if hashOf(row["id_g"]+row["id_s"])%parts == part {
-			count[id{row["id_g"], row["id_s"]}]++
-		}
-	}
-	table := queryTable{Name: "PrimaryResult", Columns: []queryColumn{{"IdG", "string"}, {"IdS", "string"}, {"Rows", "long"}}, Rows: [][]any{}}
-	for id, n := range count {
-		table.Rows = append(table.Rows, []any{id.guid, id.text, n})
-	}
-	return w.cut(table)
-}
-
-// cut keeps to the largest result, and sorts it so that a test sees the same each time.
+// cut keeps to the largest result.
 func (w *Workspace) cut(t queryTable) (int, queryAnswer) {
-	slices.SortFunc(t.Rows, func(a, b []any) int { return strings.Compare(fmt.Sprint(a...), fmt.Sprint(b...)) })
 	answer := queryAnswer{}
 	if limit := cmp.Or(w.Queries.MaxRows, 500_000); len(t.Rows) > limit {
 		t.Rows = t.Rows[:limit]
