@@ -7,6 +7,7 @@ import (
 	"iter"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,10 +28,13 @@ const acme = "acme"
 type durable struct {
 	*archive
 	store   *mem.Store
-	broken  func(op mem.Op, key string) bool // nil means that all is well
-	carried *pipeline.Uncommitted            // of the process
-	flush   int                              // rows that are on their way at a time
+	broken  atomic.Pointer[refusing] // nil means that all is well
+	carried *pipeline.Uncommitted    // of the process
+	flush   int                      // rows that are on their way at a time
 }
+
+// refusing says which operations the store refuses.
+type refusing func(op mem.Op, key string) bool
 
 var errRefused = errors.New("the store refuses")
 
@@ -39,7 +43,7 @@ func newDurable(t *testing.T) *durable {
 	d.pageSize = 30
 	d.limits = pipeline.Limits{Parallel: 3, BatchBytes: 10 * len(`{"id":"a000000"} `)}
 	d.store = &mem.Store{Before: func(op mem.Op, key string) error {
-		if d.broken != nil && d.broken(op, key) {
+		if refuse := d.broken.Load(); refuse != nil && (*refuse)(op, key) {
 			return errRefused
 		}
 		return nil
@@ -75,9 +79,8 @@ func (d *durable) next() *pipeline.Runner {
 
 // exists says whether there is an object, past the faults.
 func (d *durable) exists(key string) bool {
-	was := d.broken
-	d.broken = nil
-	defer func() { d.broken = was }()
+	was := d.broken.Swap(nil)
+	defer d.broken.Store(was)
 	_, err := d.store.Get(context.Background(), key)
 	return err == nil
 }
@@ -220,12 +223,12 @@ func TestStateThatTakesNoWrites(t *testing.T) {
 
 // refusedRuns does ten runs with the fault and then some without. unconcerned says that what
 // is sent can be remembered all the same.
-func (d *durable) refusedRuns(run func(*pipeline.Runner) pipeline.Report, refuse func(mem.Op, string) bool, atOnce, same, unconcerned bool) {
+func (d *durable) refusedRuns(run func(*pipeline.Runner) pipeline.Report, refuse refusing, atOnce, same, unconcerned bool) {
 	d.t.Helper()
 	before := len(d.delivered)
-	d.onWrite = func(int, []pipeline.Record) (bool, error) { d.broken = refuse; return true, nil }
+	d.onWrite = func(int, []pipeline.Record) (bool, error) { d.broken.Store(&refuse); return true, nil }
 	if atOnce {
-		d.broken = refuse
+		d.broken.Store(&refuse)
 	}
 	runner := d.process
 	if same {
@@ -246,7 +249,8 @@ func (d *durable) refusedRuns(run func(*pipeline.Runner) pipeline.Report, refuse
 	if d.again() > 0 || atOnce && sent > 0 && failed > 0 || sent > d.flush && failed > 0 && !unconcerned {
 		d.t.Errorf("%d rows sent and %d of them again, in %d failed runs", sent, d.again(), failed)
 	}
-	d.onWrite, d.broken = nil, nil
+	d.onWrite = nil
+	d.broken.Store(nil)
 	var last pipeline.Report
 	for range 3 {
 		last = run(runner())
@@ -333,13 +337,14 @@ func TestUncommittedIsBounded(t *testing.T) {
 			d.events = append(d.events, event{rec: pipeline.Record{ID: id, Time: time.Now(), Raw: []byte(`{"id":"` + id + `"}`)}})
 		}
 		<-time.After(2 * settle)
-		d.broken = func(op mem.Op, key string) bool {
+		noLedger := refusing(func(op mem.Op, key string) bool {
 			return op == mem.Put && strings.Contains(key, "/ledger/") && !strings.HasSuffix(key, "/probe")
-		}
+		})
+		d.broken.Store(&noLedger)
 		if rep := d.process().Run(t.Context()); rep.State != pipeline.Failed || rep.Sent != 150_000 {
 			t.Fatalf("%+v", rep)
 		}
-		d.broken = nil
+		d.broken.Store(nil)
 		if rep := d.next().Run(t.Context()); rep.State != pipeline.Drained || rep.Duplicates != 100_000 || rep.Sent != 50_000 {
 			t.Errorf("%+v", rep)
 		}
