@@ -85,18 +85,35 @@ func (t *run) lookForProof(ctx context.Context, batch []Record, settled func(con
 // takesOthers reports whether this run has seen the sink take a record, or needs no proof.
 func (t *run) takesOthers() bool { return t.expected || t.report.Batches > 0 }
 
-// settleRefusals puts pending records into quarantine if there is proof by now.
+// settleRefusals puts pending records into quarantine if there is proof by now. Each is sent
+// once more before that: a workspace that refused everything when the run began may have
+// been set right meanwhile, and then the proof says nothing about what it refused before.
 func (t *run) settleRefusals(ctx context.Context) error {
 	if !t.takesOthers() {
 		return nil
 	}
 	for len(t.pending) > 0 {
-		if err := t.quarantineRefused(ctx, t.pending[0]); err != nil {
+		if err := t.tryAgain(ctx, t.pending[0]); err != nil {
 			return err
 		}
 		t.pending = t.pending[1:]
 	}
 	return nil
+}
+
+// tryAgain sends a record that was refused before the sink took any.
+func (t *run) tryAgain(ctx context.Context, r refusal) error {
+	batch := []Record{r.row}
+	err := t.write(ctx, batch)
+	var rejected *Rejected
+	switch {
+	case err == nil:
+		return t.conclude(ctx, batch, nil, false, r.settled)
+	case !errors.As(err, &rejected) || rejected.Ambiguous:
+		return err
+	}
+	r.why = err
+	return t.quarantineRefused(ctx, r)
 }
 
 // decide ends what is pending: without proof it is an [unproven] error.

@@ -192,3 +192,26 @@ func TestPendingIsBounded(t *testing.T) {
 		}
 	})
 }
+
+// A workspace that refuses everything and is set right in the middle of a run: what it
+// refused before is sent once more, and only what it refuses again is at fault.
+func TestSetRightInTheMiddle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 20)
+		w.pageSize = 5
+		taken := 0
+		w.onWrite = func(_ int, batch []pipeline.Record) (bool, error) {
+			for _, r := range batch {
+				if taken++; taken < 9 || r.ID == "e00001" {
+					return false, &pipeline.Rejected{Err: errors.New("InvalidDataFormat")}
+				}
+			}
+			return true, nil
+		}
+		rep := w.run(4 * time.Minute)
+		if rep.State != pipeline.Drained || rep.Quarantined != 1 || rep.Sent != 19 {
+			t.Errorf("%+v", rep)
+		}
+		w.complete("e00001")
+	})
+}

@@ -78,7 +78,18 @@ func (h *httpDoor) RoundTrip(req *http.Request) (*http.Response, error) {
 	if bad != "" {
 		w.tracef("%s: %s meets %s", inst, name, bad)
 	}
-	resp, acked, err := h.serve(req, sink, bad, n)
+	var resp *http.Response
+	var acked *delivery
+	var err error
+	if other := h.liar(sink, name, n); other != nil {
+		w.tracef("%s: %s is answered by another", inst, name)
+		resp, err = fault.Transport(other).RoundTrip(req.WithContext(context.WithoutCancel(ctx)))
+	} else {
+		resp, acked, err = h.serve(req, sink, bad, n)
+	}
+	if resp != nil {
+		resp.Header.Set("Date", w.now().UTC().Format(http.TimeFormat))
+	}
 	if death == KillAfter {
 		inst.die(KillAfter, name)
 		return nil, errDead
@@ -102,6 +113,11 @@ func sumOf(req *http.Request) (uint64, error) {
 		return 0, err
 	}
 	req.Body = io.NopCloser(bytes.NewReader(body))
+	if req.GetBody != nil { // one that counts what is sent begins at nothing again
+		if req.Body, err = req.GetBody(); err != nil {
+			return 0, err
+		}
+	}
 	h := fnv.New64a()
 	_, _ = h.Write(body)
 	return h.Sum64(), nil

@@ -117,7 +117,9 @@ type run struct {
 	inst   *instance
 	stream string
 	began  time.Time
-	after  int // how many commits there had been before
+	after  int    // how many commits there had been before
+	phase  *phase // in which it began
+	first  bool   // there was no checkpoint
 	over   bool
 	deaf   time.Duration // how long it does not notice that its lease is lost
 

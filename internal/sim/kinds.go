@@ -29,6 +29,10 @@ const (
 	UnstableTies Kind = "unstable-ties"
 	FamilyOff    Kind = "family-off" // a family of paths answers 404
 	Deprecated   Kind = "deprecated"
+	CappedPages  Kind = "capped-pages" // a page never holds more than some, whatever was asked
+	OutsideRow   Kind = "outside-row"  // a search answers with a row of the year 9999 besides
+	FutureEvent  Kind = "future-event" // dated minutes ahead of when it can be found
+	TalkingSink  Kind = "talking-sink" // the workspace's acknowledgements have a body
 
 	// Of the process.
 	KillBefore     Kind = "kill-before" // ahead of the effect of an operation
@@ -41,17 +45,34 @@ const (
 	TickSkipped    Kind = "tick-skipped"
 	TickLate       Kind = "tick-late"
 	TickDouble     Kind = "tick-double"
+	ClockJump      Kind = "clock-jump" // its clock is far ahead for some runs
+	Resend         Kind = "resend"     // a person sends what is in quarantine again
 
 	// Of the store.
 	StoreBefore   Kind = "store-before" // fails, nothing happened
 	StoreAfter    Kind = "store-after"  // fails, although it happened
 	StoreConflict Kind = "store-conflict"
 	StoreSlow     Kind = "store-slow"
+	StrangerLease Kind = "stranger-lease" // somebody who is not a run holds a stream's lock
+	LostMark      Kind = "lost-mark"      // a checkpoint is deleted
+	LostState     Kind = "lost-state"     // everything is deleted
+	LedgerPruned  Kind = "ledger-pruned"  // a window of the ledger is let go of; counted, not drawn
+	LongPause     Kind = "long-pause"     // a day or two without a run, after which the ledger is pruned
 
 	// Outages: everything of one side fails.
 	TenantOutage Kind = "tenant-outage"
 	SinkOutage   Kind = "sink-outage"
 	StoreOutage  Kind = "store-outage"
+	// These do not fail, and lie: a store that reads and does not write, a workspace that
+	// refuses whatever it gets, and something in between that answers in its place.
+	StoreFull   Kind = "store-full"
+	SinkRefusal Kind = "sink-refusal"
+	SinkForeign Kind = "sink-foreign"
+
+	// Single requests that something else than the service answers.
+	SinkEarly     Kind = "sink-early" // acknowledged before the body was sent
+	SinkPage      Kind = "sink-page"
+	TenantForeign Kind = "tenant-page"
 )
 
 // onTenant and onSink are the kinds of single requests that fail.
@@ -71,9 +92,10 @@ func requestFaults() []fault.Kind {
 func Kinds() []Kind {
 	all := []Kind{
 		Ties, Burst, LateSeconds, LateMinutes, LateLongest, DoubleRow, Odd, Poison, NoID, Undated, TenantClock, SinkClock,
-		RefuseIDSort, UnstableTies, FamilyOff, Deprecated,
-		KillBefore, KillAfter, Stop, Restart, SecondInstance, LostLease, DeafLease, TickSkipped, TickLate, TickDouble,
-		StoreBefore, StoreAfter, StoreConflict, StoreSlow, TenantOutage, SinkOutage, StoreOutage,
+		RefuseIDSort, UnstableTies, FamilyOff, Deprecated, CappedPages, OutsideRow, FutureEvent, TalkingSink,
+		KillBefore, KillAfter, Stop, Restart, SecondInstance, LostLease, DeafLease, TickSkipped, TickLate, TickDouble, ClockJump, Resend,
+		StoreBefore, StoreAfter, StoreConflict, StoreSlow, StrangerLease, LostMark, LostState, LongPause,
+		TenantOutage, SinkOutage, StoreOutage, StoreFull, SinkRefusal, SinkForeign, SinkEarly, SinkPage, TenantForeign,
 	}
 	for _, k := range requestFaults() {
 		all = append(all, onTenant(k))
@@ -82,6 +104,12 @@ func Kinds() []Kind {
 		}
 	}
 	return all
+}
+
+// pending are kinds that today's connector does not stand yet. They do not happen
+// unless [Options.On] names them.
+func pending() []Kind {
+	return nil
 }
 
 // Counts is how often each kind happened.

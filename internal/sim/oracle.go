@@ -39,6 +39,8 @@ type row struct {
 	committed  int  // at which commit it got into the ledger; 0 means not yet
 	by         *run // who committed it
 	kept       bool // its original is in quarantine
+	onset      bool // refused by a run that saw the workspace begin to refuse everything
+	wiped      int  // how many of the deliveries there had been when the state vanished
 	spooled    int  // objects of the spool that hold it
 	copies     int  // objects of the spool that ever held it
 	zombie     bool // one of them is of a run that had lost its lease
@@ -80,9 +82,9 @@ func (l *ledgerOf) know(s *scenario) {
 			}
 			continue
 		}
-		r := &row{key: key, id: e.id, raws: [][]byte{e.raw}, created: e.created, visible: e.visible, poison: e.poison, wanted: true}
+		r := &row{key: key, id: e.id, raws: [][]byte{e.raw}, created: e.created, visible: e.visible, poison: e.poison, wanted: !e.stray}
 		l.add(r)
-		if e.id != "" && !e.created.IsZero() {
+		if e.id != "" && !e.created.IsZero() && !e.stray {
 			l.events = append(l.events, r)
 		}
 	}
@@ -91,6 +93,12 @@ func (l *ledgerOf) know(s *scenario) {
 		l.add(&row{key: inv.ID + "|", created: inv.Created, visible: inv.Created})
 		l.add(&row{key: inv.ID + "|" + inv.Completed.UTC().Format("2006-01-02T15:04:05.000Z"), created: inv.Created, visible: inv.Completed, wanted: true})
 	}
+}
+
+// insert puts an event into the order.
+func (l *ledgerOf) insert(r *row) {
+	at, _ := slices.BinarySearchFunc(l.events, r, compareRows)
+	l.events = slices.Insert(l.events, at, r)
 }
 
 func (l *ledgerOf) add(r *row) {
@@ -134,16 +142,17 @@ func (w *world) arrive(inst *instance, stream string) *delivery {
 	d := &delivery{run: r}
 	for _, a := range w.batch {
 		known := w.seen.rows[a.key]
-		if known == nil || known.visible.After(time.Now()) {
+		if known == nil || known.visible.After(w.now()) {
 			w.breaks("%s delivers %q, which the source does not have", r, a.key)
 			continue
 		}
 		w.checkBytes(r, known, a.raw)
 		w.seen.stored++
-		if len(known.deliveries) > 0 {
+		if len(known.deliveries) > known.wiped {
 			w.seen.twice++
 			w.checkTwice(r, known)
 		}
+		w.checkFull(r, known)
 		known.deliveries = append(known.deliveries, d)
 		d.rows = append(d.rows, known)
 	}
@@ -192,12 +201,13 @@ func unfolded(raw []byte) jsontext.Value {
 
 // checkTwice judges a row that had arrived before.
 func (w *world) checkTwice(r *run, known *row) {
-	excused := r.leaseLost || slices.ContainsFunc(known.deliveries, (*delivery).excused)
+	earlier := known.deliveries[known.wiped:]
+	excused := r.leaseLost || slices.ContainsFunc(earlier, (*delivery).excused)
 	switch {
 	case r.leaseLost: // the new holder may be at it, too
 	case known.copies > 0:
 		// The spool answers for it, not the ledger: each copy is sent.
-		if len(known.deliveries) >= known.copies && !excused && !known.zombie {
+		if len(earlier) >= known.copies && !excused && !known.zombie {
 			w.breaks("%s delivers %q again, of which the spool had %d copies, and nothing went wrong before", r, known.key, known.copies)
 		}
 	case known.committed > 0 && known.committed <= r.after:
@@ -213,7 +223,7 @@ func (w *world) checkTwice(r *run, known *row) {
 func (w *world) acknowledged(d *delivery) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	d.clean = true
+	d.clean = !w.plan.sinkTalks // otherwise it is not clear until the connector has asked again
 	for _, r := range d.rows {
 		r.settled = true
 	}
@@ -227,6 +237,7 @@ func (w *world) ended(r *run) {
 		return
 	}
 	r.over = true
+	w.running--
 	open := 0
 	for _, d := range r.deliveries {
 		if d.clean && slices.ContainsFunc(d.rows, func(known *row) bool { return known.committed == 0 }) {
@@ -266,7 +277,11 @@ func (w *world) stored(inst *instance, key string, data []byte) {
 			return
 		}
 		w.checkCheckpoint(r, f.Checkpoint.Cursor)
+		w.checkFuture(r, f.Checkpoint)
 	case "quarantine":
+		if len(parts) == 3 {
+			return // a probe
+		}
 		item, err := quarantine.Decode(data)
 		if err != nil {
 			w.breaks("%s stores an original that can't be read: %v", inst, err)
@@ -323,6 +338,7 @@ func (w *world) quarantined(inst *instance, item quarantine.Item) {
 	case item.Stream == eventsStream && !slices.ContainsFunc(known.raws, func(b []byte) bool { return bytes.Equal(b, item.Raw) }):
 		w.breaks("%s puts %q into quarantine with other bytes than the source has", inst, item.ID)
 	default:
+		w.checkRefused(inst, item, known)
 		known.kept = true
 		known.settled = known.settled || item.Reason != pipeline.Conformed
 	}
@@ -339,6 +355,7 @@ func (w *world) deleted(key string) {
 		}
 	}
 	delete(w.seen.spool, key)
+	w.checkPruned(key)
 }
 
 // checkCheckpoint demands that everything is settled up to the page that ends at the cursor.
@@ -412,7 +429,7 @@ func (w *world) checkSweep(r *run, rep pipeline.Report) {
 	if r == nil || rep.State != pipeline.Drained || len(r.pages) == 0 || r.pages[0].after != "" && r.pages[0].after != `{"offset":0}` {
 		return
 	}
-	now := time.Now()
+	now := w.now()
 	for i := range w.plan.invocations {
 		inv := &w.plan.invocations[i]
 		if inv.Created.After(r.began) || !inv.Completed.After(now) {
@@ -432,6 +449,8 @@ func (w *world) checkEnd() {
 		switch {
 		case !known.wanted:
 		case known.poison && len(known.deliveries) == 0 && known.kept:
+		case known.onset && known.kept: // safe, and for a person to send again
+		case known.poison && w.cured && len(known.deliveries) > 0:
 		case known.poison:
 			w.breaks("the poison %q is not in quarantine", key)
 		case len(known.deliveries) == 0:

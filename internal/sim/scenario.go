@@ -28,6 +28,10 @@ type scenario struct {
 	refuseIDSort, unstableTies, deprecated bool
 	disabled                               []string
 	sinkSkew                               time.Duration
+
+	pageCap   int    // rows that a page of the tenant holds at most; 0 means as asked for
+	outside   []byte // a row that every search brings, wherever it looks; nil means none
+	sinkTalks bool
 }
 
 // event is a document of the index with what will be known of it.
@@ -37,14 +41,17 @@ type event struct {
 	visible time.Time
 	raw     []byte
 	poison  bool
+	stray   bool // searches bring it although they do not ask for it
 }
 
 // phase is a part of the active time with its own weather.
 type phase struct {
-	until time.Duration // since the start
-	rates map[Kind]float64
+	begin, until time.Duration // since the start
+	rates        map[Kind]float64
 	// outage is the one of the outages that lasts for the whole phase, or "".
 	outage Kind
+	// way says which way it takes, where there are several.
+	way int
 	// off is a family of paths that answers 404 for the whole phase, or "".
 	off string
 }
@@ -85,6 +92,7 @@ func plan(seed int64, o Options, count Counts, now time.Time) *scenario {
 	p.weather()
 	p.tenant()
 	p.arrivals()
+	p.outsider()
 	p.triggers()
 	p.trickle()
 	return p.scenario
@@ -125,14 +133,21 @@ func (p *planner) weather() {
 				ph.rates[k] = rate
 			}
 		}
-		switch which := p.rng.IntN(8); {
+		switch which := p.rng.IntN(13); {
 		case which == 0 && !p.o.off(TenantOutage):
 			ph.outage = TenantOutage
 		case which == 1 && !p.o.off(SinkOutage):
 			ph.outage = SinkOutage
 		case which == 2 && !p.o.off(StoreOutage):
 			ph.outage = StoreOutage
+		case which == 3 && !p.o.off(StoreFull):
+			ph.outage = StoreFull
+		case which == 4 && !p.o.off(SinkRefusal):
+			ph.outage = SinkRefusal
+		case which == 5 && !p.o.off(SinkForeign):
+			ph.outage = SinkForeign
 		}
+		ph.way = p.rng.IntN(1 << 16)
 		if ph.outage != "" {
 			long = p.between(time.Minute, 60*time.Minute)
 			p.count[ph.outage]++
@@ -141,6 +156,7 @@ func (p *planner) weather() {
 			ph.off = off
 			p.count[FamilyOff]++
 		}
+		ph.begin = at
 		at = min(at+long, p.active)
 		ph.until = at
 		p.phases = append(p.phases, ph)
@@ -161,6 +177,32 @@ func (p *planner) tenant() {
 	if p.odds(SinkClock, 0.3) {
 		p.sinkSkew = skew
 	}
+	most := pick(p.rng, []int{3, 10, 50})
+	// Pages of an order that changes, and that nothing decides, lack rows.
+	if p.odds(CappedPages, 0.25) && !(p.refuseIDSort && p.unstableTies) {
+		p.pageCap = most
+	}
+	p.sinkTalks = !p.o.Rule && p.odds(TalkingSink, 0.1)
+}
+
+// outsider makes a row that no window asks for and every search brings.
+func (p *planner) outsider() {
+	if !p.odds(OutsideRow, 0.1) {
+		return
+	}
+	i, g := p.next, generator()
+	p.next++
+	created := time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
+	p.outside = redated(g.Event(i), g.Created(i), created)
+	// It need not be delivered: its time has not come.
+	p.events = append(p.events, event{id: g.ID(i), created: created, visible: p.start.Add(-time.Hour), raw: p.outside, stray: true})
+}
+
+const stamp = "2006-01-02T15:04:05.000Z"
+
+// redated moves an event to another time.
+func redated(raw []byte, from, to time.Time) []byte {
+	return bytes.ReplaceAll(raw, []byte(from.Format(stamp)), []byte(to.Format(stamp)))
 }
 
 // arrivals makes the events.
@@ -217,6 +259,9 @@ func (p *planner) arrive(at time.Time, clock time.Duration) {
 	if latest := created.Add(oldest - 10*time.Second); visible.After(latest) {
 		visible = latest
 	}
+	if early := p.between(time.Minute, 20*time.Minute); p.odds(FutureEvent, 0.01) {
+		created, visible = created.Add(early).Truncate(time.Millisecond), at
+	}
 
 	i := p.next
 	p.next++
@@ -237,8 +282,7 @@ func (p *planner) arrive(at time.Time, clock time.Duration) {
 	case p.odds(Undated, 0.005):
 		shape, e.created = synth.NullCreated, time.Time{}
 	}
-	const layout = "2006-01-02T15:04:05.000Z"
-	e.raw = bytes.ReplaceAll(g.EventWith(i, shape), []byte(g.Created(i).Format(layout)), []byte(created.Format(layout)))
+	e.raw = redated(g.EventWith(i, shape), g.Created(i), created)
 	p.events = append(p.events, e)
 	if p.odds(DoubleRow, 0.005) && e.id != "" {
 		again := e
@@ -294,7 +338,7 @@ func (w *world) settings(n int64) config.Settings {
 		Limit: 100, IngestionAPI: config.UseDataCollector, BatchBytes: 64 << 10,
 		DataCollector:   collector(),
 		InitialLookback: 6 * time.Hour, SettleDelay: 30 * time.Second, RunBudget: w.budget,
-		AuditAges: w.plan.ages, LedgerKeep: 24 * time.Hour, Health: w.health,
+		AuditAges: w.plan.ages, LedgerKeep: ledgerKeep, Health: w.health,
 	}
 	if w.o.Rule {
 		s.IngestionAPI = config.UseLogsIngestion

@@ -61,7 +61,7 @@ func Run(seed int64, o Options) Result {
 func newWorld(seed int64, o Options) *world {
 	w := &world{
 		o: o, dice: dice(seed), count: Counts{}, mem: &mem.Store{},
-		holders: map[string]*run{}, requests: map[string]int{}, stateOps: map[mem.Op]int{},
+		holders: map[string]*run{}, requests: map[string]int{}, stateOps: map[mem.Op]int{}, strangers: map[string]time.Time{},
 	}
 	w.plan = plan(seed, o, w.count, time.Now())
 	w.seen.know(w.plan)
@@ -72,17 +72,20 @@ func newWorld(seed int64, o Options) *world {
 
 	w.tenant = &tenant.Tenant{
 		ClientID: clientID, ClientSecret: secretText, Disabled: w.plan.disabled, Deprecated: w.plan.deprecated,
-		RefuseIDSort: w.plan.refuseIDSort, UnstableTies: w.plan.unstableTies,
+		RefuseIDSort: w.plan.refuseIDSort, UnstableTies: w.plan.unstableTies, Now: w.now,
 	}
 	for _, e := range w.plan.events {
+		if e.stray {
+			continue
+		}
 		w.tenant.AddEvent(e.raw, e.visible)
 	}
 	for _, inv := range w.plan.invocations {
 		w.tenant.AddInvocation(inv)
 	}
 	w.workspace = &workspace.Workspace{
-		Compact: true, Identify: w.identify, Poison: isPoison,
-		Now:   func() time.Time { return time.Now().Add(w.plan.sinkSkew) },
+		Compact: true, Identify: w.identify, Poison: w.refuses,
+		Now:   func() time.Time { return w.now().Add(w.plan.sinkSkew) },
 		Rules: map[string]*workspace.Rule{workspace.DefaultRule: workspace.NewRule()},
 	}
 	return w
@@ -180,6 +183,13 @@ func (g *game) play() {
 	if w.failed() {
 		return
 	}
+	g.checkEnd(calmRequests, calmPolls)
+	g.afterwards()
+}
+
+// checkEnd judges the calm.
+func (g *game) checkEnd(calmRequests, calmPolls int) {
+	w := g.w
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.checkEnd()
@@ -192,7 +202,11 @@ func (g *game) play() {
 		w.breaks("%d windows still differ when everything has arrived", g.reported)
 	}
 	// A search, a page or two of the invocations, a count, a token; nine audits' worth at the most.
-	if most := 8*calmPolls + 30; calmRequests > most {
+	most := 8*calmPolls + 30
+	if w.plan.pageCap > 0 {
+		most += calmPolls * (4 + 2*len(w.plan.invocations)/w.plan.pageCap)
+	}
+	if calmRequests > most {
 		w.breaks("%d requests in the last %d polls, when everything has arrived", calmRequests, calmPolls)
 	}
 }
@@ -218,6 +232,7 @@ func (g *game) odds(k Kind, chance float64) bool {
 // calmTick polls, and returns the number of windows that differed.
 func (g *game) calmTick() (mismatches int) {
 	g.alive()
+	g.cure()
 	for _, rep := range g.poll(g.main) {
 		g.last[rep.Stream] = rep
 		mismatches += int(rep.Mismatches)
@@ -241,6 +256,7 @@ func (g *game) roughTick() {
 	if g.odds(TickLate, 0.1) {
 		sleep(d.span("late", g.ticks, time.Second, w.plan.tick))
 	}
+	g.tamper()
 	if g.main != nil && !g.main.died() && g.odds(Restart, 0.08) {
 		g.main = w.start()
 	}
@@ -254,6 +270,9 @@ func (g *game) roughTick() {
 	}
 	g.doom(g.main)
 	fire(g.main, 0)
+	if g.odds(Resend, 0.05) {
+		wg.Go(func() { g.resend(g.main) })
+	}
 	if g.odds(SecondInstance, 0.15) {
 		second := w.start()
 		fire(second, d.span("second", g.ticks, 0, 10*time.Second))
@@ -341,6 +360,9 @@ func (g *game) poll(inst *instance) []pipeline.Report {
 		if rep.Stream == triggersStream {
 			w.checkSweep(inst.runOf(triggersStream, begin), rep)
 		}
+		w.checkLocked(rep)
+		w.checkAudited(inst.runOf(rep.Stream, begin), rep)
+		w.checkBeginning(inst.runOf(rep.Stream, begin), rep)
 	}
 	return reports
 }

@@ -23,6 +23,7 @@ var (
 	firstFlag  = flag.Int64("first", 1, "TestSeeds: the first seed")
 	seedsFlag  = flag.Int("seeds", 0, "TestSeeds: how many seeds; 0 means a few hundred")
 	offFlag    = flag.String("off", "", "TestSeed: kinds that do not happen, with commas")
+	onFlag     = flag.String("on", "", "kinds that happen although they are pending, with commas")
 	eventsFlag = flag.Int("events", 0, "TestSeed: how many events at the most")
 	ruleFlag   = flag.Bool("rule", false, "TestSeed, TestSeeds: through a data collection rule")
 )
@@ -41,11 +42,7 @@ func TestSeed(t *testing.T) {
 		o = defects()[*defectFlag]()
 	}
 	o.MaxEvents, o.Rule = *eventsFlag, *ruleFlag
-	if *offFlag != "" {
-		for k := range strings.SplitSeq(*offFlag, ",") {
-			o.Off = append(o.Off, sim.Kind(k))
-		}
-	}
+	o.Off, o.On = kinds(*offFlag), kinds(*onFlag)
 	if testing.Verbose() {
 		o.Trace = func(line string) { fmt.Fprintln(os.Stdout, line) }
 	}
@@ -55,6 +52,17 @@ func TestSeed(t *testing.T) {
 	for _, b := range res.Broken {
 		t.Error(b)
 	}
+}
+
+// kinds reads a list of kinds.
+func kinds(list string) (all []sim.Kind) {
+	if list == "" {
+		return nil
+	}
+	for k := range strings.SplitSeq(list, ",") {
+		all = append(all, sim.Kind(k))
+	}
+	return all
 }
 
 // enough is how many seeds may fail before the others are left.
@@ -73,7 +81,7 @@ func TestSeeds(t *testing.T) {
 			n = few / 10
 		}
 	}
-	playMany(t, n, sim.Options{Rule: *ruleFlag})
+	playMany(t, n, sim.Options{Rule: *ruleFlag, Off: kinds(*offFlag), On: kinds(*onFlag)})
 }
 
 // The same through a data collection rule, with tokens and compressed batches.
@@ -126,10 +134,10 @@ func playMany(t *testing.T, n int, o sim.Options) {
 func report(t *testing.T, res sim.Result, played sim.Options) {
 	t.Helper()
 	small := sim.Shrink(func(o sim.Options) sim.Result {
-		o.Rule = played.Rule
+		o.Rule, o.On = played.Rule, played.On
 		return play(t, res.Seed, o)
 	})
-	small.Options.Rule = played.Rule
+	small.Options.Rule, small.Options.On = played.Rule, played.On
 	t.Errorf("seed %d breaks:\n  %s\nplay it again with\n  %s\nshrunk to %v, at most %d events, which breaks:\n  %s\n  %s",
 		res.Seed, strings.Join(res.Broken, "\n  "), played.Command(res.Seed),
 		small.Left, small.Options.MaxEvents, strings.Join(small.Result.Broken, "\n  "), small.Options.Command(res.Seed))

@@ -54,9 +54,11 @@ func (s *storeDoor) do(ctx context.Context, op mem.Op, key string, effect func()
 	ph := w.phase()
 	switch {
 	case ph == nil:
-	case ph.outage == StoreOutage && !w.o.off(StoreOutage):
+	case ph.outage == StoreOutage && !w.o.off(StoreOutage), w.full(ph, op, key):
 		inst.storeFailed(key)
+		w.unnoticed()
 		return fail(errStore)
+	case ph.outage == StoreFull: // what is checked of it wants the rest in order
 	case w.hits(StoreBefore, ph, name, n):
 		w.tracef("%s: %s fails", inst, name)
 		inst.storeFailed(key)
@@ -71,7 +73,7 @@ func (s *storeDoor) do(ctx context.Context, op mem.Op, key string, effect func()
 		inst.die(KillAfter, name)
 		return fail(errDead)
 	}
-	if err == nil && ph != nil && w.hits(StoreAfter, ph, name, n) {
+	if err == nil && ph != nil && ph.outage != StoreFull && w.hits(StoreAfter, ph, name, n) {
 		w.tracef("%s: %s has effect and fails", inst, name)
 		inst.storeFailed(key)
 		err = errStore
@@ -88,6 +90,9 @@ func (s *storeDoor) do(ctx context.Context, op mem.Op, key string, effect func()
 func (s *storeDoor) Get(ctx context.Context, key string) (o state.Object, err error) {
 	err = s.do(ctx, mem.Get, key, func() error {
 		o, err = s.w.mem.Get(context.WithoutCancel(ctx), key)
+		if stream, ok := strings.CutPrefix(key, "acme/checkpoints/"); ok {
+			s.w.loads(s.inst, strings.TrimSuffix(stream, ".json"), errors.Is(err, state.ErrNotFound))
+		}
 		return err
 	})
 	return o, err

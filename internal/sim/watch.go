@@ -48,7 +48,7 @@ func (s source) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.Page
 			return pipeline.Page{}, err
 		}
 	}
-	asked := time.Now()
+	asked := s.w.now()
 	got, err := s.Source.Fetch(ctx, after)
 	if err != nil {
 		return got, err

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -45,6 +46,8 @@ func collector() config.DataCollector {
 type Options struct {
 	// Off are kinds that do not happen.
 	Off []Kind
+	// On are kinds that happen although they are pending, see [Pending].
+	On []Kind
 	// Rule has rows go through a data collection rule, with tokens, instead of to the
 	// Data Collector API.
 	Rule bool
@@ -62,7 +65,9 @@ type Options struct {
 	BreakHTTP  func(http.RoundTripper) http.RoundTripper
 }
 
-func (o Options) off(k Kind) bool { return slices.Contains(o.Off, k) }
+func (o Options) off(k Kind) bool {
+	return slices.Contains(o.Off, k) || slices.Contains(pending(), k) && !slices.Contains(o.On, k)
+}
 
 // world is all that the instances share.
 type world struct {
@@ -89,10 +94,18 @@ type world struct {
 	stateOps  map[mem.Op]int
 	seen      ledgerOf // what was delivered, read, committed
 	batch     []arrived
+	running   int                  // runs that hold a lock
+	strangers map[string]time.Time // since when somebody else holds a stream
+	ahead     time.Duration        // of everybody else's clock that the connector's is
+	audited   time.Time            // up to then, as the last green run of the events says
+	cured     bool                 // the workspace takes what it used to refuse
 }
 
+// now is the time of everybody but the connector.
+func (w *world) now() time.Time { return time.Now().Add(-w.ahead) }
+
 // phase is the weather of this moment, nil in the calm.
-func (w *world) phase() *phase { return w.plan.phase(time.Now()) }
+func (w *world) phase() *phase { return w.plan.phase(w.now()) }
 
 // hits draws whether a fault of a kind strikes the n-th operation called name.
 func (w *world) hits(k Kind, ph *phase, name string, n int64) bool {
@@ -147,6 +160,16 @@ func (w *world) serveTenant(rw http.ResponseWriter, r *http.Request) {
 		}
 	}
 	w.mu.Unlock()
+	if most := w.plan.pageCap; most > 0 {
+		r = capped(r, most)
+	}
+	if w.plan.outside != nil && isSearch(r) {
+		list := &listWriter{ResponseWriter: rw}
+		list.limit, _ = strconv.Atoi(r.URL.Query().Get("limit"))
+		list.offset = r.URL.Query().Get("offset")
+		defer list.finish(w.plan.outside)
+		rw = list
+	}
 	if ph := w.phase(); ph != nil && ph.off != "" && w.plan.disabled == nil {
 		family, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 		if family == ph.off || ph.off == "v1" && strings.Contains("/"+rest, "/v1") {
@@ -164,6 +187,9 @@ func (w *world) serveWorkspace(inst *instance, rw http.ResponseWriter, r *http.R
 	w.batch = w.batch[:0]
 	answer := &statusRecorder{ResponseWriter: rw}
 	w.workspace.ServeHTTP(answer, r)
+	if w.plan.sinkTalks && answer.status == http.StatusOK && r.URL.Path == "/api/logs" {
+		_, _ = rw.Write([]byte(`{"status":"accepted"}`))
+	}
 	if !acknowledges(answer.status) {
 		return nil
 	}
@@ -203,7 +229,8 @@ func (w *world) countState(op mem.Op) {
 func (w *world) began(inst *instance, stream string) *run {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	r := &run{inst: inst, stream: stream, began: time.Now(), after: w.commits}
+	r := &run{inst: inst, stream: stream, began: time.Now(), after: w.commits, phase: w.phase()}
+	w.running++
 	inst.runs[stream] = r
 	inst.all = append(inst.all, r)
 	w.holders["acme/locks/"+stream] = r
