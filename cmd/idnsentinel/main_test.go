@@ -238,11 +238,11 @@ func TestScripts(t *testing.T) {
 					case "newer":
 						data = []byte("{\"version\":99}\n")
 					case "holes": // of a checkpoint: two windows of which the source counted more than it listed
-						holes := ""
+						var holes []string
 						for _, back := range []time.Duration{4 * time.Hour, 2 * time.Hour} {
-							holes += fmt.Sprintf(`{"from":%q,"source":288,"ledger":20},`, time.Now().UTC().Add(-back).Truncate(5*time.Minute).Format(time.RFC3339))
+							holes = append(holes, fmt.Sprintf(`{"from":%q,"source":288,"ledger":20}`, time.Now().UTC().Add(-back).Truncate(5*time.Minute).Format(time.RFC3339)))
 						}
-						data = bytes.Replace(data, []byte(`"audit":{`), []byte(`"audit":{"unexplained":[`+strings.TrimSuffix(holes, ",")+`],`), 1)
+						data = bytes.Replace(data, []byte(`"audit":{`), []byte(`"audit":{"unexplained":[`+strings.Join(holes, ",")+`],`), 1)
 					case "cut-by-an-id": // of a window of the ledger, whose size then is one that it can have
 						data = data[:len(data)-16]
 					default:

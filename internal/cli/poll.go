@@ -211,7 +211,7 @@ func (c *poll) remarks(ctx context.Context, l loaded, runs []pipeline.Report) {
 		if r.Unexplained == 0 || l.look {
 			return nil
 		}
-		return []string{fmt.Sprintf("%s unexplained: SailPoint counts more there than it lists; idnsentinel audit accept lists them", windows(int(r.Unexplained)))}
+		return []string{windows(int(r.Unexplained)) + " unexplained: SailPoint counts more there than it lists; idnsentinel audit accept lists them"}
 	})
 	tell("warning", func(r pipeline.Report) []string { return r.Warnings })
 	tell("error", func(r pipeline.Report) []string {

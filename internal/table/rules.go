@@ -86,6 +86,7 @@ func (r *Rules) Conform(raw jsontext.Value) (row jsontext.Value, changes []strin
 
 // The limits in force.
 func (r *Rules) maxName() int { return atLeast(r.MaxName, 22) }
+
 func (r *Rules) shortName() int {
 	return min(atLeast(r.ShortName, 22), r.maxName())
 }
