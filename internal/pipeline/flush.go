@@ -172,7 +172,13 @@ func (t *run) conclude(ctx context.Context, batch []Record, err error, halved bo
 		t.report.Sent += int64(len(batch))
 		t.report.Batches++
 		t.refused = 0
-		return settled(ctx, batch)
+		if err := settled(ctx, batch); err != nil {
+			// Only of what the sink has: spool and quarantine answer for the rest, and are
+			// gone where the state is.
+			t.Uncommitted.add(batch)
+			return err
+		}
+		return nil
 	}
 	var rejected *Rejected
 	if !errors.As(err, &rejected) || rejected.Ambiguous && halved {
@@ -256,11 +262,7 @@ func (t *run) remember(ctx context.Context, delivered []Record) error {
 	}
 	ctx, cancel := t.detached(ctx)
 	defer cancel()
-	err := t.ledger.Commit(ctx, delivered)
-	if err != nil {
-		t.Uncommitted.add(delivered)
-	}
-	return err
+	return t.ledger.Commit(ctx, delivered)
 }
 
 // moveCheckpoint stores the place behind everything that is delivered.

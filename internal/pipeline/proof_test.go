@@ -350,3 +350,34 @@ func TestUncommittedIsBounded(t *testing.T) {
 		}
 	})
 }
+
+// What went into the spool is not remembered as delivered by the process: if the state
+// is deleted, the spool is gone with it, and the source brings it again.
+func TestSpooledThenStateDeleted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 3)
+		s := &spool{world: w}
+		w.spool = s
+		carried := new(pipeline.Uncommitted)
+		run := func() pipeline.Report {
+			ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+			defer cancel()
+			r := w.runner()
+			r.Uncommitted = carried
+			return r.Run(ctx)
+		}
+		w.onWrite = func(int, []pipeline.Record) (bool, error) { return false, again }
+		w.onCommit = func(int) error { return errors.New("disk full") }
+		if rep := run(); rep.State != pipeline.Failed || rep.Spooled != 3 {
+			t.Fatalf("%+v", rep)
+		}
+		// All of the state is deleted, and everything works again.
+		clear(w.ledger)
+		clear(w.spooled)
+		s.batches, w.checkpoint, w.onWrite, w.onCommit = nil, pipeline.Checkpoint{}, nil, nil
+		if rep := run(); rep.State != pipeline.Drained || rep.Sent != 3 {
+			t.Errorf("%+v", rep)
+		}
+		w.complete()
+	})
+}
