@@ -18,7 +18,7 @@ RUNS     ?= 3
 export CGO_ENABLED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-sdks race cover fuzz bench bench-sinks lint fmt vuln tidy-check solution package rehome soak clean
+.PHONY: help build demo test mutants test-sdks race cover fuzz bench bench-sinks lint fmt vuln tidy-check solution package rehome soak clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ test: ## all tests; starts what it needs by itself (Azurite through npm)
 # Not part of test: it fetches 72 packages from npm when it runs first.
 test-sdks: ## the stand-ins, tried with the SDKs of SailPoint (JavaScript) and Microsoft (JavaScript, Go)
 	cd $(SDKS) && $(GO) test -count=1 -v ./...
+
+mutants: ## seeded defects on the way from source to sink: each must be noticed by a test; RUN=regexp selects
+	$(GO) run ./internal/mutants -run '$(RUN)'
 
 # Not again under the race detector: tests of content and templates, which run one
 # node or one process after the other, and those of the built binary.

@@ -78,6 +78,9 @@ func (t *run) audit(ctx context.Context) error {
 	var f *auditError
 	switch {
 	case errors.Is(err, errNoTime):
+		if t.report.Mismatches > 0 { // what was found out need not be found out again
+			return t.moveCheckpoint(ctx)
+		}
 		return nil
 	case errors.As(err, &f):
 		t.warn("audit was not possible: " + f.Error())

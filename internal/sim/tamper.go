@@ -140,7 +140,9 @@ func (w *world) lose(prefix string, kind Kind) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.count[kind]++
-	w.audited = time.Time{}
+	if !strings.HasSuffix(prefix, triggersStream+".json") {
+		w.audited = time.Time{}
+	}
 	for stream := range w.strangers { // the note of since when it is held is void
 		w.strangers[stream] = time.Now()
 	}
