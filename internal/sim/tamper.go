@@ -183,7 +183,7 @@ func (w *world) checkBeginning(r *run, rep pipeline.Report) {
 // began, of the time up to which it has just compared, is settled or counted as
 // unexplained. The caller holds the lock.
 func (w *world) checkAudited(r *run, rep pipeline.Report) {
-	if r == nil || rep.Stream != eventsStream || rep.State != pipeline.Drained || !rep.AuditedThrough.After(w.audited) {
+	if r == nil || rep.Stream != eventsStream || rep.State != pipeline.Drained || rep.WindowsChecked == 0 || !rep.AuditedThrough.After(w.audited) {
 		return
 	}
 	w.audited = rep.AuditedThrough
