@@ -128,7 +128,7 @@ func (a *App) held(ctx context.Context, entries []quarantine.Entry, tell func(Fa
 			}
 			h := pipeline.Held{Key: e.Key, Record: pipeline.Record{ID: item.ID, Time: item.Time, Raw: item.Raw}}
 			if item.Reason == pipeline.Unreadable {
-				h.Record.Flaw = "it came from the source like this and is no row that could be sent: look at it (idnsentinel quarantine show), and discard it; " + item.Detail
+				h.Record.Flaw = "it came from the source like this and is not a row that could be sent: look at it (idnsentinel quarantine show), and discard it; " + item.Detail
 			}
 			if !yield(h, nil) {
 				return

@@ -109,7 +109,7 @@ func TestUnreadableOriginal(t *testing.T) {
 	}{
 		{[]string{"list", "--reason", "unreadable"}, 0, "unreadable:1  it is cut\n"},
 		{[]string{"show", "--raw", "unreadable:1"}, 0, "nul\x00"},
-		{[]string{"resend", "--dry-run", "unreadable:1"}, 1, "would keep unreadable:1: unreadable: it came from the source like this and is no row that could be sent"},
+		{[]string{"resend", "--dry-run", "unreadable:1"}, 1, "would keep unreadable:1: unreadable: it came from the source like this and is not a row that could be sent"},
 		{[]string{"discard", "--yes", "unreadable:1"}, 0, ""},
 		{[]string{"list", "--reason", "unreadable"}, 0, ""},
 	} {

@@ -185,7 +185,7 @@ func (f *settingsFlags) hint(cmd *cobra.Command) string {
 	if f.file == "" {
 		return "settings were taken from the environment only; " + cmd.CommandPath() + " --settings local.settings.json reads a file, too"
 	}
-	return "mend them in " + f.file + " or in the environment, which wins over the file"
+	return "correct them in " + f.file + " or in the environment, which wins over the file"
 }
 
 // options are what the settings can't say.

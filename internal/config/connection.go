@@ -25,7 +25,7 @@ func splitConnection(text string) (map[string]string, error) {
 		_, twice := parts[key]
 		switch {
 		case !ok || name == "":
-			return nil, errors.New("is no connection string: " + connectionRemedy)
+			return nil, errors.New("is not a connection string: " + connectionRemedy)
 		case !connectionName(name):
 			return nil, errors.New("has a part whose name is not one of a connection string: " + connectionRemedy)
 		case twice:

@@ -31,7 +31,7 @@ func (v *validator) legacy(s *Settings) {
 		return
 	case u.Path != "" && strings.Contains(u.Hostname(), ".table."):
 		// The service's 404 for it could be taken for "no checkpoint".
-		v.add(setting, "has a path behind the host: use the address of the table service alone, https://NAME.table.core.windows.net")
+		v.add(setting, "has a path after the host: use the address of the table service alone, https://NAME.table.core.windows.net")
 		return
 	}
 	s.Legacy = Legacy{TableEndpoint: u, Named: true, Auth: ManagedIdentity, ClientID: v.raw.AzureClientID}

@@ -68,7 +68,7 @@ func (v *validator) basePath(u *url.URL) {
 		v.add(setting, "has a host with letters other than a to z: write it as name servers know it, beginning with xn--")
 	case u.Path == "":
 	case strings.Contains(host, ".api."):
-		v.addf(setting, "has a path behind the host: use https://%s alone, the versions are added to it", u.Host)
+		v.addf(setting, "has a path after the host: use https://%s alone, the versions are added to it", u.Host)
 	case apiPath.MatchString(u.Path):
 		v.add(setting, "ends with the path of a call or a version: leave that out, it is added")
 	}

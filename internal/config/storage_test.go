@@ -120,7 +120,7 @@ func TestStorageProblems(t *testing.T) {
 		{"Azurite without account", env{"AZURE_STORAGE_ACCOUNT_NAME": "devstoreaccount1", "AZURE_STORAGE_ACCESS_KEY": canaryKey, "AZURE_STORAGE_BLOB_ENDPOINT": "http://127.0.0.1:10000"}, "AZURE_STORAGE_BLOB_ENDPOINT", "lacks the account's name"},
 		{"identity over http", env{"AZURE_STORAGE_ACCOUNT_NAME": "acme", "AZURE_STORAGE_BLOB_ENDPOINT": "http://127.0.0.1:10000/acme"}, "AZURE_STORAGE_ACCESS_KEY", "over http"},
 		{"identity that is a name", env{"AZURE_STORAGE_ACCOUNT_NAME": "acme", "AZURE_CLIENT_ID": "my-identity"}, "AZURE_CLIENT_ID", "no GUID"},
-		{"no connection string", env{"AzureWebJobsStorage": canaryKey[:10]}, "AzureWebJobsStorage", "no connection string"},
+		{"no connection string", env{"AzureWebJobsStorage": canaryKey[:10]}, "AzureWebJobsStorage", "not a connection string"},
 		{"connection string without key", env{"AzureWebJobsStorage": "AccountName=acme"}, "AzureWebJobsStorage", "neither AccountName with AccountKey"},
 		{"connection string without account", env{"AzureWebJobsStorage": "AccountKey=" + canaryKey}, "AzureWebJobsStorage", "neither AccountName nor BlobEndpoint"},
 		{"connection string with damaged key", env{"AzureWebJobsStorage": "AccountName=acme;AccountKey=" + canaryKey[1:]}, "AzureWebJobsStorage", "base64"},

@@ -146,7 +146,7 @@ func (a *answer) judge(records, size int) error {
 	case a.status >= 300:
 		return fmt.Errorf("%v is a redirect, and redirects are not followed: check logAnalyticsUri, and whether a proxy asks for a sign-in", a)
 	}
-	return fmt.Errorf("%v is no acknowledgement that the service documents: the batch counts as not delivered; check logAnalyticsUri, and what is in between", a)
+	return fmt.Errorf("%v is not an acknowledgement that the service documents: the batch counts as not delivered; check logAnalyticsUri, and what is in between", a)
 }
 
 // saysNo reports whether the body of a 200 can't be an acknowledgement: a page, half

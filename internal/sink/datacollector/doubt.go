@@ -21,7 +21,7 @@ import (
 type doubt struct{ *answer }
 
 func (d *doubt) Error() string {
-	return fmt.Sprintf("%v is no acknowledgement that the service is known to send", d.answer)
+	return fmt.Sprintf("%v is not an acknowledgement that the service is known to send", d.answer)
 }
 
 const remedy = "let *.ods.opinsights.azure.com pass the proxy or gateway in between, and check logAnalyticsUri"

@@ -164,7 +164,7 @@ func parseURI(uri, id string) (*url.URL, error) {
 	u, err := url.Parse(uri)
 	switch {
 	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "":
-		return nil, errors.New(form + ", with nothing before or behind the host")
+		return nil, errors.New(form + ", with nothing before or after the host")
 	case loopback(u.Hostname()) && (u.Scheme == "http" || u.Scheme == "https"):
 	case u.Scheme != "https":
 		return nil, errors.New(form + "; plain http is for this machine only")

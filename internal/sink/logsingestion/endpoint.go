@@ -28,7 +28,7 @@ func ParseEndpoint(text string) (*url.URL, error) {
 	case text == "":
 		return nil, errors.New("LOGS_INGESTION_ENDPOINT is not set: it is the logs ingestion URI of the data collection rule")
 	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Path != "":
-		return nil, errors.New(endpointForm + ", with nothing before or behind the host")
+		return nil, errors.New(endpointForm + ", with nothing before or after the host")
 	case loopback(u.Hostname()) && (u.Scheme == "http" || u.Scheme == "https"):
 	case u.Scheme != "https":
 		return nil, errors.New(endpointForm + "; plain http is for this machine only")

@@ -283,7 +283,7 @@ func TestConfig(t *testing.T) {
 		"nothing":       {func(c *logsingestion.Config) { *c = logsingestion.Config{} }, []string{"LOGS_INGESTION_ENDPOINT is not set", "DCR_IMMUTABLE_ID is not set", "credential"}},
 		"http":          {func(c *logsingestion.Config) { c.Endpoint = "http://x.ingest.monitor.azure.com" }, []string{"plain http"}},
 		"elsewhere":     {func(c *logsingestion.Config) { c.Endpoint = "https://ingest.monitor.azure.com.evil.example" }, []string{"LOGS_INGESTION_ENDPOINT"}},
-		"path":          {func(c *logsingestion.Config) { c.Endpoint = endpoint + "/dataCollectionRules/x" }, []string{"nothing before or behind"}},
+		"path":          {func(c *logsingestion.Config) { c.Endpoint = endpoint + "/dataCollectionRules/x" }, []string{"nothing before or after"}},
 		"query":         {func(c *logsingestion.Config) { c.Endpoint = endpoint + "?x" }, []string{"LOGS_INGESTION_ENDPOINT"}},
 		"user":          {func(c *logsingestion.Config) { c.Endpoint = "https://user:password@localhost" }, []string{"LOGS_INGESTION_ENDPOINT"}},
 		"name_for_id":   {func(c *logsingestion.Config) { c.RuleID = "dcr-sailpoint" }, []string{"DCR_IMMUTABLE_ID", "not its name"}},
