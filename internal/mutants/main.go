@@ -14,6 +14,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -24,23 +25,26 @@ import (
 	"time"
 )
 
-func main() {
+func main() { os.Exit(status()) }
+
+func status() int {
 	pattern := flag.String("run", "", "only the defects whose words match this regular expression")
 	list := flag.Bool("list", false, "list them and run nothing")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	ok, err := run(ctx, *pattern, *list)
+	ok, err := run(ctx, os.Stdout, *pattern, *list)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "mutants:", err)
 	}
 	if err != nil || !ok {
-		os.Exit(1)
+		return 1
 	}
+	return 0
 }
 
 // run plays the defects that match and reports whether all ended as they should.
-func run(ctx context.Context, pattern string, list bool) (bool, error) {
+func run(ctx context.Context, w io.Writer, pattern string, list bool) (bool, error) {
 	want, err := regexp.Compile(pattern)
 	if err != nil {
 		return false, err
@@ -59,7 +63,7 @@ func run(ctx context.Context, pattern string, list bool) (bool, error) {
 	good := true
 	for i, m := range chosen {
 		if list {
-			fmt.Printf("%-40s %s\n", m.File, m.Breaks)
+			fmt.Fprintf(w, "%-40s %s\n", m.File, m.Breaks)
 			continue
 		}
 		begin := time.Now()
@@ -69,10 +73,10 @@ func run(ctx context.Context, pattern string, list bool) (bool, error) {
 		}
 		counts[got]++
 		good = good && got != survived
-		fmt.Printf("%3d/%d %-22s %4.0f s  %s: %s%s\n", i+1, len(chosen), got, time.Since(begin).Seconds(), filepath.Base(m.File), m.Breaks, detail)
+		fmt.Fprintf(w, "%3d/%d %-22s %4.0f s  %s: %s%s\n", i+1, len(chosen), got, time.Since(begin).Seconds(), filepath.Base(m.File), m.Breaks, detail)
 	}
 	if !list {
-		fmt.Printf("%d killed by tests, %d by the simulation, %d survive as argued, %d survive\n", counts[killed], counts[killedBySim], counts[argued], counts[survived])
+		fmt.Fprintf(w, "%d killed by tests, %d by the simulation, %d survive as argued, %d survive\n", counts[killed], counts[killedBySim], counts[argued], counts[survived])
 	}
 	return good, nil
 }

@@ -385,3 +385,49 @@ func TestPruneKeepsWhatIsRepeated(t *testing.T) {
 		a.complete()
 	})
 }
+
+// An audit that runs out of time remembers what it has read again: with a slow source it
+// would otherwise begin anew with every run, and never come to an end.
+func TestAuditOutOfTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newArchive(t)
+		a.auditing.Ages = a.auditing.Ages[:1]
+		for i := range 8 {
+			a.add(a.begin.Add(time.Duration(5*i)*time.Minute), 0)
+			a.add(a.begin.Add(time.Duration(5*i)*time.Minute+time.Second), 0)
+			a.events[2*i+1].unlisted = true
+		}
+		<-time.After(time.Hour)
+		a.onReread = func() { <-time.After(20 * time.Second) }
+		for range 12 {
+			if rep := a.run(time.Minute); rep.State != pipeline.Drained {
+				t.Fatalf("%+v", rep)
+			}
+			if rep := a.checkpoint.Audit; len(rep.Through) > 0 {
+				return
+			}
+		}
+		t.Errorf("no audit has come to an end: %+v", a.checkpoint.Audit)
+	})
+}
+
+// A record that an audit finds and the sink refuses, with nothing to prove that it is at
+// fault, is a failure of the run.
+func TestAuditFindsARefusedRecord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newArchive(t)
+		a.add(a.begin.Add(time.Second), 0)
+		bad := a.add(a.begin.Add(2*time.Second), 10*time.Minute)
+		a.add(a.begin.Add(3*time.Second), 0) // which takes the tail past it
+		a.refuse(func(id string) bool { return id == bad })
+		failed := 0
+		for _, rep := range a.live(40 * time.Minute) {
+			if rep.State == pipeline.Failed {
+				failed++
+			}
+		}
+		if failed == 0 || len(a.kept) != 0 {
+			t.Errorf("%d runs failed, in quarantine %v", failed, a.kept)
+		}
+	})
+}

@@ -98,3 +98,31 @@ func TestQuarantineTakesLong(t *testing.T) {
 		}
 	})
 }
+
+// The ledger of a time that the tail has yet to pass stays: a backlog is older than
+// LEDGER_KEEP.
+func TestPruneStaysBehindTheTail(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newArchive(t)
+		a.auditing.Keep = 24 * time.Hour
+		a.add(a.begin, 0)
+		a.run(time.Minute)
+		through := a.checkpoint.Through
+		<-time.After(10 * 24 * time.Hour)
+		a.pruned, a.src = nil, stuck{a, through}
+		a.run(time.Minute)
+		if len(a.pruned) != 1 || a.pruned[0].After(through.Add(-24*time.Hour)) {
+			t.Errorf("pruned before %v, delivered through %v", a.pruned, through)
+		}
+	})
+}
+
+// stuck is a source that is not read any further than to some moment.
+type stuck struct {
+	*archive
+	through time.Time
+}
+
+func (s stuck) Fetch(_ context.Context, after pipeline.Cursor) (pipeline.Page, error) {
+	return pipeline.Page{Next: after, From: s.begin, Through: s.through}, nil
+}

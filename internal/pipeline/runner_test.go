@@ -430,3 +430,28 @@ func TestAnyFaults(t *testing.T) {
 		})
 	})
 }
+
+// A source that says that there is more and does not advance ends the run.
+func TestSourceDoesNotAdvance(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 0)
+		w.takes, w.src = time.Millisecond, standing{}
+		rep := w.run(time.Minute)
+		if rep.State != pipeline.Failed || !strings.Contains(rep.Error, "does not advance") {
+			t.Errorf("%+v", rep)
+		}
+	})
+}
+
+// standing is a source whose pages lead nowhere.
+type standing struct{}
+
+func (standing) Stream() string { return stream }
+
+func (standing) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.Page, error) {
+	select {
+	case <-time.After(10 * time.Millisecond):
+	case <-ctx.Done():
+	}
+	return pipeline.Page{Next: after, More: true}, ctx.Err()
+}

@@ -32,6 +32,16 @@
 // its locks stay until their lease runs out, and a new instance begins with
 // empty memory.
 //
+// # Lies
+//
+// Not everything that goes wrong fails. A store may read and not write, or refuse to change
+// what it holds; a proxy may acknowledge what it never passed on; a workspace may refuse
+// whatever it gets; a tenant may serve small pages, rows that were not asked for, and events
+// of a time to come; somebody may hold a lock, or delete a checkpoint or all of the state.
+// Once everything has arrived some plays go on for days: with a pause, after which the ledger
+// is pruned, or with a clock that is far ahead of all others for some runs. Virtual time does
+// not go back, so it is the others' clocks that stand still and then catch up.
+//
 // # What is checked
 //
 // While it runs:
@@ -42,6 +52,12 @@
 //   - nothing arrives again unless an acknowledgement was ambiguous, its process died, its
 //     lease was lost or the store failed before the ledger knew; each leaves one batch at most
 //   - a poll ends within its budget; at most 100 requests come in any 10 seconds
+//   - a run is not green after an audit while something that was visible, of the time that the
+//     audit covers, is neither acknowledged, in quarantine or the spool, nor unexplained
+//   - a run that begins when the state takes no writes sends nothing
+//   - nothing goes into quarantine because the workspace refuses everything
+//   - a lock that outlasts every run is a failure, and a stream that begins anew says so
+//   - no checkpoint is of a time to come; no window of the ledger goes that is still needed
 //   - no secret is in a log line, an error, a report or an object of the store
 //
 // At the end:

@@ -179,7 +179,7 @@ func (p *planner) tenant() {
 	}
 	most := pick(p.rng, []int{3, 10, 50})
 	// Pages of an order that changes, and that nothing decides, lack rows.
-	if p.odds(CappedPages, 0.25) && !(p.refuseIDSort && p.unstableTies) {
+	if p.odds(CappedPages, 0.25) && (!p.refuseIDSort || !p.unstableTies) {
 		p.pageCap = most
 	}
 	p.sinkTalks = !p.o.Rule && p.odds(TalkingSink, 0.1)

@@ -3,6 +3,7 @@ package sim_test
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"runtime"
 	"strconv"
@@ -39,7 +40,9 @@ func play(t *testing.T, seed int64, o sim.Options) (res sim.Result) {
 func TestSeed(t *testing.T) {
 	o := sim.Options{}
 	if *defectFlag != "" {
-		o = defects()[*defectFlag]()
+		all := defects()
+		maps.Copy(all, credulous())
+		o = all[*defectFlag]()
 	}
 	o.MaxEvents, o.Rule = *eventsFlag, *ruleFlag
 	o.Off, o.On = kinds(*offFlag), kinds(*onFlag)

@@ -187,8 +187,7 @@ func (w *world) checkAudited(r *run, rep pipeline.Report) {
 		return
 	}
 	w.audited = rep.AuditedThrough
-	// Another run may have compared, whose report nobody got.
-	if rep.Unexplained > 0 || rep.WindowsChecked == 0 {
+	if rep.Unexplained > 0 {
 		return
 	}
 	for _, e := range w.seen.events {
