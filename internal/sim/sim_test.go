@@ -131,6 +131,9 @@ func playMany(t *testing.T, n int, o sim.Options) {
 		}
 	})
 	t.Logf("%v in %v\n%s", total, time.Since(begin).Truncate(time.Second), total.Table())
+	if n >= 1000 {
+		t.Logf("for docs/measurements.md:\n%s", total.Markdown())
+	}
 }
 
 // report shrinks a seed that failed and says how to play it again.
