@@ -95,7 +95,7 @@ func (t *run) deliverRows(ctx context.Context) error {
 			p := flying[0]
 			flying = flying[1:]
 			// Halves of what was refused are cut, too.
-			err := t.settle(writing, p.batch, <-p.outcome)
+			err := t.settle(writing, p.batch, t.fresh(writing, p, <-p.outcome))
 			if err != nil && failed == nil {
 				// No further one is begun. Those on their way get a moment: an answer that comes
 				// is a batch that need not be repeated.
@@ -120,11 +120,23 @@ func (t *run) deliverRows(ctx context.Context) error {
 type posted struct {
 	batch   []Record
 	outcome <-chan error
+	proven  bool // the sink had taken another record before
+}
+
+// fresh is the outcome of a batch, asked for again if it is the refusal of a single
+// record from before the first acknowledgement: the workspace may have been set right
+// meanwhile, and then the acknowledgement proves nothing about that record.
+func (t *run) fresh(ctx context.Context, p posted, outcome error) error {
+	var rejected *Rejected
+	if len(p.batch) == 1 && !p.proven && t.takesOthers() && errors.As(outcome, &rejected) {
+		return t.write(ctx, p.batch)
+	}
+	return outcome
 }
 
 // post begins to write a batch.
 func (t *run) post(ctx context.Context, batch []Record) posted {
-	outcome := make(chan error, 1)
+	outcome, proven := make(chan error, 1), t.takesOthers()
 	go func() {
 		defer func() {
 			if p := recover(); p != nil {
@@ -133,7 +145,7 @@ func (t *run) post(ctx context.Context, batch []Record) posted {
 		}()
 		outcome <- t.write(ctx, batch)
 	}()
-	return posted{batch, outcome}
+	return posted{batch, outcome, proven}
 }
 
 // cut makes batches of the queued rows.

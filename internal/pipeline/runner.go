@@ -140,7 +140,7 @@ func reassurance(s State, err error) string {
 	switch {
 	case s != Failed || !errors.As(err, &passing):
 		return ""
-	case passing.After > 0:
+	case passing.After >= time.Second:
 		return fmt.Sprintf(". Nothing is lost: the next run goes on here; the service asks for a pause of %v", passing.After.Round(time.Second))
 	}
 	return ". Nothing is lost: the next run goes on here"

@@ -32,6 +32,9 @@ type waiter interface {
 	RetryAfter() time.Duration
 }
 
+// ErrNoTime is wrapped by an error that says only that there was no time for an attempt.
+var ErrNoTime = fmt.Errorf("no time left: %w", context.DeadlineExceeded)
+
 // Exhausted is returned when the next wait would pass the deadline of ctx, or
 // the attempts are used up. It wraps the last error.
 type Exhausted struct {
@@ -59,7 +62,7 @@ func (p Policy) Do(ctx context.Context, before func(err error, wait time.Duratio
 		switch {
 		case err == nil:
 			return nil
-		case last != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()):
+		case last != nil && (errors.Is(err, ErrNoTime) || ctx.Err() != nil && errors.Is(err, ctx.Err())):
 			// Cut in the middle of one more attempt: what was wrong before says more.
 			return &Exhausted{last, attempt}
 		case !errors.As(err, &w):

@@ -3,6 +3,7 @@ package retry_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -99,6 +100,24 @@ func TestDoCutInAttempt(t *testing.T) {
 		})
 		if !errors.Is(err, temporary{}) || errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("err = %v, want what the earlier attempts said", err)
+		}
+	})
+}
+
+// Nor does one that there was no time for.
+func TestDoNoTimeForAnAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		attempts := 0
+		err := retry.Policy{}.Do(ctx, nil, func(context.Context) error {
+			if attempts++; attempts == 1 {
+				return temporary{}
+			}
+			return fmt.Errorf("rate limit: %w", retry.ErrNoTime)
+		})
+		if !errors.Is(err, temporary{}) || errors.Is(err, retry.ErrNoTime) || attempts != 2 {
+			t.Errorf("err = %v after %d attempts, want what the first one said", err, attempts)
 		}
 	})
 }

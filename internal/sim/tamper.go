@@ -105,6 +105,9 @@ func (w *world) lease(stream string, long time.Duration) {
 // caller holds the lock.
 func (w *world) checkLocked(rep pipeline.Report) {
 	since, held := w.strangers[rep.Stream]
+	if held && rep.State == pipeline.Failed { // which is said, for whatever reason
+		w.strangers[rep.Stream] = time.Now()
+	}
 	// The longest run, with the lease that it leaves behind, and then two ticks that are
 	// skipped or late; the stream has to be found locked first.
 	most := w.budget + pipeline.Overtime + leaseFor + 4*w.plan.tick + time.Minute
@@ -184,6 +187,12 @@ func (w *world) checkBeginning(r *run, rep pipeline.Report) {
 // unexplained. The caller holds the lock.
 func (w *world) checkAudited(r *run, rep pipeline.Report) {
 	if r == nil || rep.Stream != eventsStream || rep.State != pipeline.Drained || rep.WindowsChecked == 0 || !rep.AuditedThrough.After(w.audited) {
+		return
+	}
+	if slices.ContainsFunc(rep.Warnings, func(text string) bool { return strings.Contains(text, "audit was not possible") }) {
+		return
+	}
+	if rep.Mismatches > 0 { // what shows up while an audit narrows down may hide as much until the next one
 		return
 	}
 	w.audited = rep.AuditedThrough

@@ -38,10 +38,11 @@ type answer struct {
 }
 
 func newAnswer(resp *http.Response, body []byte, sent time.Time, peer transport.Peer, masked ...secret.String) *answer {
+	empty := len(body) == 0                                          // white space is a body, too
 	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\uFEFF"))) // some Windows servers begin with a mark
 	a := &answer{
 		status: resp.StatusCode, header: resp.Header, sent: sent,
-		empty: len(body) == 0,
+		empty: empty,
 		html:  len(body) > 0 && (strings.Contains(resp.Header.Get("Content-Type"), "html") || body[0] == '<'),
 
 		gateway: transport.Gateway(resp.StatusCode, resp.Header, body, peer, masked...),

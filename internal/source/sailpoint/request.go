@@ -41,7 +41,7 @@ func (c *Client) admit(ctx context.Context, what string) error {
 		}
 		if deadline, ok := ctx.Deadline(); ok {
 			return &pipeline.Retryable{
-				Err:   fmt.Errorf("%s: the rate limit lets no request through before the deadline: %w", what, context.DeadlineExceeded),
+				Err:   fmt.Errorf("%s: the rate limit lets no request through before the deadline: %w", what, retry.ErrNoTime),
 				After: time.Until(deadline),
 			}
 		}

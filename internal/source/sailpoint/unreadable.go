@@ -11,6 +11,7 @@ import (
 
 	"github.com/idn-sentinel/idn-sentinel/internal/jsonwalk"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/retry"
 	"github.com/idn-sentinel/idn-sentinel/internal/transport"
 )
 
@@ -129,6 +130,7 @@ func (f *flaws) believe() error {
 
 // trouble is a place in the stream after which pages can't be read.
 type trouble struct {
+	cause *unreadable // the last answer that could not be read, nil once one could
 	after pipeline.Cursor
 	times int
 	limit int // the size of page to go on with, on the way past a row; 0 means as usual
@@ -164,13 +166,14 @@ func (e *Events) fetch(ctx context.Context, start, to time.Time, after pipeline.
 		var bad *unreadable
 		switch {
 		case err == nil:
-			e.trouble.times = 0
+			e.trouble.times, e.trouble.cause = 0, nil
 			return page, nil
 		case !errors.As(err, &bad):
-			return page, err
+			return page, e.trouble.explain(err)
 		case bad.large && e.c.size.get() < size:
 			continue // there is no need to wait with smaller pages
 		}
+		e.trouble.cause = bad
 		at, _, parsed := begin(after, start)
 		if parsed != nil || at.Skip != nil || e.trouble.again(after) < sightings {
 			return page, err
@@ -180,6 +183,15 @@ func (e *Events) fetch(ctx context.Context, start, to time.Time, after pipeline.
 		next := place{Created: at.Created, Skip: &skip{}}
 		return pipeline.Page{Next: encode(next), More: true}, nil
 	}
+}
+
+// explain prefers what could not be read to the news that there was no time to read it
+// once more.
+func (t *trouble) explain(err error) error {
+	if t.cause == nil || !errors.Is(err, retry.ErrNoTime) {
+		return err
+	}
+	return &pipeline.Retryable{Err: t.cause}
 }
 
 // fetchSkip reads rows by their number from at.Created on. A page that can't be read is halved
@@ -204,7 +216,8 @@ func (e *Events) fetchSkip(ctx context.Context, at place, from, to time.Time) (p
 			return e.skipped(at, &q, r), nil
 		case !errors.As(err, &bad):
 			return pipeline.Page{}, err
-		case limit == 1:
+		}
+		if e.trouble.cause = bad; limit == 1 {
 			q.order = e.order()
 			return e.stepOver(ctx, at, q, bad)
 		}
