@@ -401,7 +401,8 @@ func connectProxy(t *testing.T, status int, to string) string {
 				if status != http.StatusOK {
 					return
 				}
-				behind, err := net.Dial("tcp4", to)
+				// With a resolver of its own: a case of the table replaces the default one.
+				behind, err := (&net.Dialer{Resolver: new(net.Resolver)}).DialContext(t.Context(), "tcp4", to)
 				if err != nil {
 					return
 				}
