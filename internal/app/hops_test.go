@@ -22,6 +22,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -401,8 +402,7 @@ func connectProxy(t *testing.T, status int, to string) string {
 				if status != http.StatusOK {
 					return
 				}
-				// With a resolver of its own: a case of the table replaces the default one.
-				behind, err := (&net.Dialer{Resolver: new(net.Resolver)}).DialContext(t.Context(), "tcp4", to)
+				behind, err := net.Dial("tcp4", to)
 				if err != nil {
 					return
 				}
@@ -485,11 +485,25 @@ func nameServer(t *testing.T, code dnsmessage.RCode) {
 			}
 		}
 	}()
-	old := net.DefaultResolver
-	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "udp4", conn.LocalAddr().String())
+	address := conn.LocalAddr().String()
+	nameServers.Store(&address)
+	t.Cleanup(func() { nameServers.Store(nil); _ = conn.Close() })
+}
+
+// nameServers is the address of the name server that the process asks, nil for those of
+// the machine.
+var nameServers atomic.Pointer[string]
+
+// TestMain replaces the resolver before anything can use it; a test that did so would race
+// with what earlier ones have left dialling.
+func TestMain(m *testing.M) {
+	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+		if own := nameServers.Load(); own != nil {
+			network, address = "udp4", *own
+		}
+		return new(net.Dialer).DialContext(ctx, network, address)
 	}}
-	t.Cleanup(func() { net.DefaultResolver = old; _ = conn.Close() })
+	os.Exit(m.Run())
 }
 
 // TestIdentityHops: who signs in is told whether the sign-in service was reached, and
