@@ -35,7 +35,7 @@ test: ## all tests; starts what it needs by itself (Azurite through npm)
 	$(GO) vet $(PKGS)
 	cd $(SINKS) && $(GO) vet ./...
 	cd $(SDKS) && $(GO) vet ./...
-	$(GO) test $(PKGS)
+	$(GO) test -timeout 30m $(PKGS)
 
 # Not part of test: it fetches 72 packages from npm when it runs first.
 test-sdks: ## the stand-ins, tried with the SDKs of SailPoint (JavaScript) and Microsoft (JavaScript, Go)
@@ -49,7 +49,7 @@ mutants: ## seeded defects on the way from source to sink: each must be noticed 
 NO_RACE := /internal/(sentinel|deploy|packager|rehome|solution|e2e)
 
 race: ## the tests under the race detector
-	$(GO) test -race $$($(GO) list $(PKGS) | grep -Ev '$(NO_RACE)')
+	$(GO) test -race -timeout 30m $$($(GO) list $(PKGS) | grep -Ev '$(NO_RACE)')
 
 cover: ## test coverage by function, and coverage.html
 	$(GO) test -coverpkg=./internal/... -coverprofile=coverage.out $(PKGS)
