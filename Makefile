@@ -1,10 +1,10 @@
 # Everything that developers and CI run. `make` alone prints this list.
 
 GO       ?= go
-TOOLS    := internal/tools
+TOOLS    := dev/tools
 BIN      := $(TOOLS)/bin
-SINKS    := internal/benchsinks
-SDKS     := internal/sdks
+SINKS    := dev/benchsinks
+SDKS     := dev/sdks
 FUZZTIME ?= 20s
 BENCH    ?= .
 PKGS     ?= ./...
@@ -42,11 +42,11 @@ test-sdks: ## the stand-ins, tried with the SDKs of SailPoint (JavaScript) and M
 	cd $(SDKS) && $(GO) test -count=1 -v ./...
 
 mutants: ## seeded defects on the way from source to sink: each must be noticed by a test; RUN=regexp selects
-	$(GO) run ./internal/mutants -run '$(RUN)'
+	$(GO) run ./dev/mutants -run '$(RUN)'
 
 # Not again under the race detector: tests of content and templates, which run one
 # node or one process after the other, and those of the built binary.
-NO_RACE := /internal/(sentinel|deploy|packager|rehome|solution|e2e)
+NO_RACE := /dev/(sentinel|deploy|packager|rehome|solution|e2e)
 
 race: ## the tests under the race detector
 	$(GO) test -race -timeout 30m $$($(GO) list $(PKGS) | grep -Ev '$(NO_RACE)')
@@ -70,9 +70,9 @@ bench-sinks: ## our Logs Ingestion sink beside azlogs and @azure/monitor-ingesti
 	cd $(SINKS) && $(GO) test ./... && $(GO) run . -events $(EVENTS) -runs $(RUNS)
 
 soak: ## the long runs: SEEDS of the fault simulation (default 10000), a day at 50 events/s, a backlog of 1,000,000 events, many kills
-	GOGC=400 $(GO) test -count=1 -timeout 6h -v -run 'TestSeeds$$' ./internal/sim -first=$(FIRST) -seeds=$(SEEDS)
-	IDN_SOAK=1 $(GO) test -count=1 -timeout 60m -v -run 'TestSteadyDay|TestLateEvents' ./internal/sim
-	IDN_SOAK=1 $(GO) test -count=1 -timeout 60m -v -run 'Soak|Memory|Kill' ./internal/e2e
+	GOGC=400 $(GO) test -count=1 -timeout 6h -v -run 'TestSeeds$$' ./dev/sim -first=$(FIRST) -seeds=$(SEEDS)
+	IDN_SOAK=1 $(GO) test -count=1 -timeout 60m -v -run 'TestSteadyDay|TestLateEvents' ./dev/sim
+	IDN_SOAK=1 $(GO) test -count=1 -timeout 60m -v -run 'Soak|Memory|Kill' ./dev/e2e
 
 lint: $(BIN)/golangci-lint ## golangci-lint, which holds the layers and the format
 	$(BIN)/golangci-lint run $(PKGS)
@@ -96,13 +96,13 @@ tidy-check: ## fails when go.mod or go.sum are not tidy
 	$(GO) mod verify
 
 solution: ## the Sentinel content's template, lists and docs/detections.md, from sentinel/
-	$(GO) run ./internal/solution
+	$(GO) run ./dev/solution
 
 package: ## dist/: the zip that a function app is deployed from, checksums, parts list; ARCHS=amd64,arm64
-	GOTOOLCHAIN=$(PINNED) $(GO) run ./internal/packager -o dist -arch $(ARCHS)
+	GOTOOLCHAIN=$(PINNED) $(GO) run ./dev/packager -o dist -arch $(ARCHS)
 
 rehome: ## make a fork its own, REPO=owner/name: module path, buttons, address of the package
-	$(GO) run ./internal/rehome -repo "$(REPO)"
+	$(GO) run ./dev/rehome -repo "$(REPO)"
 
 clean: ## remove what the other targets made
 	rm -rf handler idnsentinel sandbox dist coverage.out coverage.html $(BIN)

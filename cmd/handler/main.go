@@ -18,8 +18,8 @@ import (
 
 	"github.com/idn-sentinel/idn-sentinel/internal/app"
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
-	"github.com/idn-sentinel/idn-sentinel/internal/customhandler"
-	"github.com/idn-sentinel/idn-sentinel/internal/version"
+	"github.com/idn-sentinel/idn-sentinel/internal/functions"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/version"
 )
 
 func main() {
@@ -34,7 +34,7 @@ func run(ctx context.Context) error {
 	ctx, release := signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
 	defer release()
 	context.AfterFunc(ctx, release) // the second signal ends the process at once
-	ln, err := customhandler.Listen(ctx)
+	ln, err := functions.Listen(ctx)
 	if err != nil {
 		return err
 	}
@@ -47,10 +47,10 @@ func run(ctx context.Context) error {
 		log.Warn("setting looks odd", "setting", hint.Setting, "hint", hint.Message)
 	}
 	log.Info("listening", "address", ln.Addr().String(), "version", version.String())
-	return customhandler.Serve(ctx, ln, &customhandler.Handler{
+	return functions.Serve(ctx, ln, &functions.Handler{
 		Budget: settings.RunBudget,
 		Log:    log,
-		Open: func() (customhandler.Poller, error) {
+		Open: func() (functions.Poller, error) {
 			if invalid != nil {
 				return nil, invalid
 			}

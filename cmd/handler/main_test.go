@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/host"
+	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/host"
 )
 
 // asHandler makes this test binary the handler itself.

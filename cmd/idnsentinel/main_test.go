@@ -21,9 +21,9 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/synth"
-	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/tenant"
-	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/workspace"
+	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/synth"
+	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/tenant"
+	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/workspace"
 )
 
 func TestMain(m *testing.M) {

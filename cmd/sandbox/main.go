@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/demo"
+	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/demo"
 )
 
 func main() {

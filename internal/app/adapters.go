@@ -8,10 +8,11 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
-	"github.com/idn-sentinel/idn-sentinel/internal/azsdk"
+	"github.com/idn-sentinel/idn-sentinel/internal/app/health"
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
-	"github.com/idn-sentinel/idn-sentinel/internal/health"
-	"github.com/idn-sentinel/idn-sentinel/internal/legacy"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/azsdk"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/version"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/sink/datacollector"
 	"github.com/idn-sentinel/idn-sentinel/internal/sink/logsingestion"
@@ -20,8 +21,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/azblob"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/file"
-	"github.com/idn-sentinel/idn-sentinel/internal/transport"
-	"github.com/idn-sentinel/idn-sentinel/internal/version"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/pythonfn"
 )
 
 func newSource(s config.Settings, o Options) *sailpoint.Client {
@@ -88,8 +88,8 @@ func newStore(s config.State, o Options) (state.Store, error) {
 }
 
 // newLegacy opens the checkpoint of an older connector, which the settings name.
-func newLegacy(s config.Legacy, o Options) (*legacy.Table, error) {
-	cfg := legacy.Config{ServiceURL: s.TableEndpoint.String(), AccountName: s.Name, AccountKey: s.Key, KeySetting: s.KeySetting, Expected: s.Named}
+func newLegacy(s config.Legacy, o Options) (*pythonfn.Table, error) {
+	cfg := pythonfn.Config{ServiceURL: s.TableEndpoint.String(), AccountName: s.Name, AccountKey: s.Key, KeySetting: s.KeySetting, Expected: s.Named}
 	if s.Auth == config.ManagedIdentity {
 		if cfg.Credential = o.Credential; cfg.Credential == nil {
 			var err error
@@ -98,7 +98,7 @@ func newLegacy(s config.Legacy, o Options) (*legacy.Table, error) {
 			}
 		}
 	}
-	return legacy.New(cfg)
+	return pythonfn.New(cfg)
 }
 
 // identity signs in as the function app's managed identity, or, outside

@@ -18,17 +18,17 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"golang.org/x/time/rate"
 
-	"github.com/idn-sentinel/idn-sentinel/internal/checkpoint"
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
-	"github.com/idn-sentinel/idn-sentinel/internal/ledger"
-	"github.com/idn-sentinel/idn-sentinel/internal/legacy"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/retry"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
-	"github.com/idn-sentinel/idn-sentinel/internal/retry"
 	"github.com/idn-sentinel/idn-sentinel/internal/source/sailpoint"
-	"github.com/idn-sentinel/idn-sentinel/internal/spool"
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
-	"github.com/idn-sentinel/idn-sentinel/internal/streamlock"
-	"github.com/idn-sentinel/idn-sentinel/internal/transport"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/checkpoint"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/ledger"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/pythonfn"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/spool"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/streamlock"
 )
 
 // App is the connector of one tenant. It lives as long as the process, so that
@@ -39,7 +39,7 @@ type App struct {
 	source   *sailpoint.Client
 	sink     pipeline.Sink
 	store    state.Store
-	legacy   *legacy.Table // nil if no older connector is to be followed
+	legacy   *pythonfn.Table // nil if no older connector is to be followed
 	streams  []stream
 	// uncommitted is what runs have sent and could not remember, by stream.
 	uncommitted map[string]*pipeline.Uncommitted
@@ -204,7 +204,7 @@ func (a *App) checkpoints(s stream) pipeline.Checkpoints {
 	if a.legacy == nil || s.startAt == nil {
 		return own
 	}
-	return &legacy.Checkpoints{Checkpoints: own, CreatedTime: a.legacy.CreatedTime, Cursor: s.startAt, Log: a.options.Log}
+	return &pythonfn.Checkpoints{Checkpoints: own, CreatedTime: a.legacy.CreatedTime, Cursor: s.startAt, Log: a.options.Log}
 }
 
 // opening wraps an error of building an adapter in the setting that led to it.

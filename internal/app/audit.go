@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
-	"github.com/idn-sentinel/idn-sentinel/internal/quarantine"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/quarantine"
 )
 
 // youngest is how old a window must be, behind SETTLE_DELAY, before an audit can

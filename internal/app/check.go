@@ -9,17 +9,17 @@ import (
 	"strings"
 	"time"
 
-	"github.com/idn-sentinel/idn-sentinel/internal/checkpoint"
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
-	"github.com/idn-sentinel/idn-sentinel/internal/legacy"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/retry"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
-	"github.com/idn-sentinel/idn-sentinel/internal/readback"
-	"github.com/idn-sentinel/idn-sentinel/internal/retry"
 	"github.com/idn-sentinel/idn-sentinel/internal/sink/datacollector"
 	"github.com/idn-sentinel/idn-sentinel/internal/sink/logsingestion"
+	"github.com/idn-sentinel/idn-sentinel/internal/sink/readback"
 	"github.com/idn-sentinel/idn-sentinel/internal/source/sailpoint"
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
-	"github.com/idn-sentinel/idn-sentinel/internal/transport"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/checkpoint"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/pythonfn"
 )
 
 // Verdict is how a check ended.
@@ -236,7 +236,7 @@ func (c *checkup) beginning(ctx context.Context) (string, error) {
 		return c.progress(pipeline.Checkpoint{}) + "; no older connector left a checkpoint at " + old.Host(), nil
 	}
 	return fmt.Sprintf("none yet: the first run begins at %s, since the old connector stopped at %s (LEGACY_CHECKPOINT)",
-		legacy.Begin(at).Format(time.RFC3339), at.Format(time.RFC3339)), nil
+		pythonfn.Begin(at).Format(time.RFC3339), at.Format(time.RFC3339)), nil
 }
 
 // probeStore uses a store as a run does, with an object and a lock of its own.

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/idn-sentinel/idn-sentinel/internal/checkpoint"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
-	"github.com/idn-sentinel/idn-sentinel/internal/streamlock"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/checkpoint"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/streamlock"
 )
 
 // lock tries the lock of a stream itself: the probe of the store says nothing about a lease

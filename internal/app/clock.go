@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/version"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
-	"github.com/idn-sentinel/idn-sentinel/internal/transport"
-	"github.com/idn-sentinel/idn-sentinel/internal/version"
 )
 
 const (

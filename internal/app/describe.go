@@ -8,7 +8,7 @@ import (
 	"unicode"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
-	"github.com/idn-sentinel/idn-sentinel/internal/transport"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 )
 
 // Describe says what the settings come to, in a few lines without secrets. The

@@ -6,10 +6,10 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/idn-sentinel/idn-sentinel/internal/health"
+	"github.com/idn-sentinel/idn-sentinel/internal/app/health"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/version"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
-	"github.com/idn-sentinel/idn-sentinel/internal/quarantine"
-	"github.com/idn-sentinel/idn-sentinel/internal/version"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/quarantine"
 )
 
 // countTimeout bounds the listing of the quarantine: a state store that is down

@@ -32,17 +32,17 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/app"
-	"github.com/idn-sentinel/idn-sentinel/internal/azsdk"
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
-	"github.com/idn-sentinel/idn-sentinel/internal/legacy"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/azsdk"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/retry"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
-	"github.com/idn-sentinel/idn-sentinel/internal/readback"
-	"github.com/idn-sentinel/idn-sentinel/internal/retry"
-	"github.com/idn-sentinel/idn-sentinel/internal/secret"
 	"github.com/idn-sentinel/idn-sentinel/internal/sink/datacollector"
 	"github.com/idn-sentinel/idn-sentinel/internal/sink/logsingestion"
+	"github.com/idn-sentinel/idn-sentinel/internal/sink/readback"
 	"github.com/idn-sentinel/idn-sentinel/internal/source/sailpoint"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/azblob"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/pythonfn"
 )
 
 // The hops that the connector talks to. Each fault below is played to the real client
@@ -144,7 +144,7 @@ func hops(t *testing.T) []hop {
 			name: "storage, tables", public: "https://acme.table.core.windows.net", settings: "LEGACY_CHECKPOINT and the account's network rules",
 			blames: []string{"AZURE_STORAGE_ACCESS_KEY is wrong"},
 			call: func(ctx context.Context, address string) error {
-				s, err := legacy.New(legacy.Config{ServiceURL: address, AccountName: hopAccount, AccountKey: hopKey(), KeySetting: "AZURE_STORAGE_ACCESS_KEY", ClientOptions: once()})
+				s, err := pythonfn.New(pythonfn.Config{ServiceURL: address, AccountName: hopAccount, AccountKey: hopKey(), KeySetting: "AZURE_STORAGE_ACCESS_KEY", ClientOptions: once()})
 				if err != nil {
 					t.Fatal(err)
 				}

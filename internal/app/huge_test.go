@@ -9,10 +9,10 @@ import (
 	"testing"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/app"
-	"github.com/idn-sentinel/idn-sentinel/internal/ledger"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/file"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/ledger"
 )
 
 // An object of a GB where one of the state belongs fails whoever needs it, with its name and what to

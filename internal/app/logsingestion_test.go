@@ -11,11 +11,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/synth"
+	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/workspace"
 	"github.com/idn-sentinel/idn-sentinel/internal/app"
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
-	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/synth"
-	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/workspace"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/mem"
 )
 

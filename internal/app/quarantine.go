@@ -8,9 +8,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/retry"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
-	"github.com/idn-sentinel/idn-sentinel/internal/quarantine"
-	"github.com/idn-sentinel/idn-sentinel/internal/retry"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/quarantine"
 )
 
 // Quarantine is where the originals of the tenant's records are kept.

@@ -12,8 +12,8 @@ import (
 
 	"github.com/idn-sentinel/idn-sentinel/internal/app"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
-	"github.com/idn-sentinel/idn-sentinel/internal/quarantine"
-	"github.com/idn-sentinel/idn-sentinel/internal/streamlock"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/quarantine"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/streamlock"
 )
 
 const events = "SailPointIDN_Events"

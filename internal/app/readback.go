@@ -10,11 +10,11 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
-	"github.com/idn-sentinel/idn-sentinel/internal/ledger"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/retry"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/version"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
-	"github.com/idn-sentinel/idn-sentinel/internal/readback"
-	"github.com/idn-sentinel/idn-sentinel/internal/retry"
-	"github.com/idn-sentinel/idn-sentinel/internal/version"
+	"github.com/idn-sentinel/idn-sentinel/internal/sink/readback"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/ledger"
 )
 
 // DefaultSettle is how long a workspace may take to show what it has acknowledged.

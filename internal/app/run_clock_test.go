@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/app"
-	"github.com/idn-sentinel/idn-sentinel/internal/checkpoint"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/checkpoint"
 )
 
 // By a clock that is off for one run the ledger is not pruned and nothing is audited, whichever

@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/idn-sentinel/idn-sentinel/internal/checkpoint"
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
-	"github.com/idn-sentinel/idn-sentinel/internal/readback"
+	"github.com/idn-sentinel/idn-sentinel/internal/sink/readback"
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/checkpoint"
 )
 
 const (

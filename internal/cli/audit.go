@@ -238,6 +238,12 @@ func (j *judged) judge(done app.Audit, err error, c *audit) {
 	if slices.ContainsFunc(j.Windows, func(w pipeline.Compared) bool { return missing(w) && w.To.After(done.Through) }) {
 		j.Notes = append(j.Notes, fmt.Sprintf("the stream is delivered through %s: the next runs bring what is behind", stamp(done.Through)))
 	}
+	j.decide(done, err, c, left, missing)
+}
+
+// decide sets the verdict and its reason. left is how many records are missing
+// after the repair, missing whether a window has such records.
+func (j *judged) decide(done app.Audit, err error, c *audit, left int64, missing func(pipeline.Compared) bool) {
 	switch {
 	case left > 0 && done.Error != "":
 		j.Verdict, j.Why = verdictIncomplete, fmt.Sprintf("%d records or more are missing, and the audit ended early: %s", left, done.Error)

@@ -12,7 +12,7 @@ import (
 
 	"github.com/idn-sentinel/idn-sentinel/internal/app"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
-	"github.com/idn-sentinel/idn-sentinel/internal/quarantine"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/quarantine"
 )
 
 // originals is a quarantine command under way.
@@ -125,6 +125,7 @@ func (o *originals) exact() bool {
 	switch pipeline.Reason(o.reason) {
 	case pipeline.RejectedBySink, pipeline.Unfit, pipeline.Unreadable:
 		return true
+	case pipeline.Conformed:
 	}
 	return false
 }

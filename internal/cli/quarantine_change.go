@@ -11,7 +11,7 @@ import (
 
 	"github.com/idn-sentinel/idn-sentinel/internal/app"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
-	"github.com/idn-sentinel/idn-sentinel/internal/quarantine"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/quarantine"
 )
 
 func resendCommand(p Process) *cobra.Command {

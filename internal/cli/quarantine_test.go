@@ -8,11 +8,11 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/workspace"
 	"github.com/idn-sentinel/idn-sentinel/internal/cli"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
-	"github.com/idn-sentinel/idn-sentinel/internal/quarantine"
-	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/workspace"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/file"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/quarantine"
 )
 
 // shelve makes settings for a state with one refused record, whose texts are as

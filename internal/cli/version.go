@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/idn-sentinel/idn-sentinel/internal/version"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/version"
 )
 
 func versionCommand() *cobra.Command {

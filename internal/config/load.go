@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/idn-sentinel/idn-sentinel/internal/transport"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 )
 
 // maxBudget leaves a minute of the host's functionTimeout (10 minutes in

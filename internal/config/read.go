@@ -10,7 +10,7 @@ import (
 
 	"github.com/kelseyhightower/envconfig"
 
-	"github.com/idn-sentinel/idn-sentinel/internal/secret"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 )
 
 // raw is the environment as text. All fields are strings of either kind, so that

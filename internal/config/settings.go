@@ -5,7 +5,7 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/idn-sentinel/idn-sentinel/internal/secret"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 )
 
 // Settings are the validated settings. Printing them shows no secret.

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/idn-sentinel/idn-sentinel/internal/secret"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 )
 
 var (

@@ -12,13 +12,13 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/idn-sentinel/idn-sentinel/internal/checkpoint"
-	ids "github.com/idn-sentinel/idn-sentinel/internal/ledger"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
-	originals "github.com/idn-sentinel/idn-sentinel/internal/quarantine"
-	batches "github.com/idn-sentinel/idn-sentinel/internal/spool"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/checkpoint"
+	ids "github.com/idn-sentinel/idn-sentinel/internal/state/ledger"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/mem"
-	"github.com/idn-sentinel/idn-sentinel/internal/streamlock"
+	originals "github.com/idn-sentinel/idn-sentinel/internal/state/quarantine"
+	batches "github.com/idn-sentinel/idn-sentinel/internal/state/spool"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/streamlock"
 )
 
 const acme = "acme"

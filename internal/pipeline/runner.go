@@ -8,7 +8,7 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/idn-sentinel/idn-sentinel/internal/retry"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/retry"
 )
 
 // Runner runs one stream. The adapters are required, the rest has useful zero values.

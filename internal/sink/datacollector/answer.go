@@ -12,10 +12,9 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
-	"github.com/idn-sentinel/idn-sentinel/internal/retry"
-	"github.com/idn-sentinel/idn-sentinel/internal/secret"
-	"github.com/idn-sentinel/idn-sentinel/internal/transport"
 )
 
 // answer is what the service, or something in between, said to a post.
@@ -171,7 +170,7 @@ func (a *answer) retryable() error {
 	if a.gateway != nil {
 		err = a.gateway
 	}
-	return &pipeline.Retryable{Err: err, After: retry.After(a.header, now)}
+	return &pipeline.Retryable{Err: err, After: transport.RetryAfter(a.header, now)}
 }
 
 // judgeBadRequest follows the table of return codes on Microsoft's page.

@@ -8,9 +8,9 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
-	"github.com/idn-sentinel/idn-sentinel/internal/secret"
-	"github.com/idn-sentinel/idn-sentinel/internal/transport"
 )
 
 // maxAnswer is how much of an answer's body is read. The service's own are

@@ -12,10 +12,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
-	"github.com/idn-sentinel/idn-sentinel/internal/secret"
 	"github.com/idn-sentinel/idn-sentinel/internal/table"
-	"github.com/idn-sentinel/idn-sentinel/internal/transport"
 )
 
 const (

@@ -11,10 +11,9 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
-	"github.com/idn-sentinel/idn-sentinel/internal/retry"
-	"github.com/idn-sentinel/idn-sentinel/internal/secret"
-	"github.com/idn-sentinel/idn-sentinel/internal/transport"
 )
 
 // roleWait is how long to wait before asking again whether a role has spread.
@@ -158,7 +157,7 @@ func (a *answer) retryable() error {
 	if a.gateway != nil {
 		err = a.gateway
 	}
-	return &pipeline.Retryable{Err: err, After: retry.After(a.header, now)}
+	return &pipeline.Retryable{Err: err, After: transport.RetryAfter(a.header, now)}
 }
 
 // judgeBadRequest tells what is wrong with a record from what is wrong with the

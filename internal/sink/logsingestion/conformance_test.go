@@ -11,10 +11,10 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/fault"
+	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/synth"
+	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/workspace"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
-	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/fault"
-	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/synth"
-	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/workspace"
 	"github.com/idn-sentinel/idn-sentinel/internal/sink/logsingestion"
 	"github.com/idn-sentinel/idn-sentinel/internal/sink/sinktest"
 	"github.com/idn-sentinel/idn-sentinel/internal/table/schema"

@@ -12,10 +12,10 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"golang.org/x/time/rate"
 
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/table"
 	"github.com/idn-sentinel/idn-sentinel/internal/table/schema"
-	"github.com/idn-sentinel/idn-sentinel/internal/transport"
 )
 
 // Limits of the service, from Microsoft's page "Azure Monitor service limits",
@@ -142,6 +142,7 @@ func kindOf(t schema.Type) table.Kind {
 		return table.Number
 	case schema.Bool:
 		return table.Truth
+	case schema.Dynamic:
 	}
 	return table.Any
 }

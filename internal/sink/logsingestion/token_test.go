@@ -17,8 +17,8 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/fault"
-	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/workspace"
+	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/fault"
+	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/workspace"
 	"github.com/idn-sentinel/idn-sentinel/internal/sink/logsingestion"
 )
 

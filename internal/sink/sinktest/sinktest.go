@@ -21,8 +21,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/fault"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
-	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/fault"
 )
 
 // Subject is the sink under test.

@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/synth"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
-	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/synth"
 	"github.com/idn-sentinel/idn-sentinel/internal/source/sailpoint"
 )
 

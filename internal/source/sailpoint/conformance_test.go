@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/fault"
+	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/synth"
+	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/tenant"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
-	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/fault"
-	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/synth"
-	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/tenant"
 	"github.com/idn-sentinel/idn-sentinel/internal/source/sailpoint"
 	"github.com/idn-sentinel/idn-sentinel/internal/source/sourcetest"
 )

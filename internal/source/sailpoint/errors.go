@@ -12,11 +12,10 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
-	"github.com/idn-sentinel/idn-sentinel/internal/jsonwalk"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/jsonwalk"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
-	"github.com/idn-sentinel/idn-sentinel/internal/retry"
-	"github.com/idn-sentinel/idn-sentinel/internal/secret"
-	"github.com/idn-sentinel/idn-sentinel/internal/transport"
 )
 
 // refusal is an answer with an error status.
@@ -37,7 +36,7 @@ func (c *Client) refused(ep *endpoint, resp *http.Response) error {
 	err := &refusal{resp.StatusCode, fmt.Sprintf("%s: status %d", ep.name, resp.StatusCode) + c.details(body)}
 	switch s := resp.StatusCode; {
 	case s == http.StatusTooManyRequests, s == http.StatusRequestTimeout, s >= 500:
-		return &pipeline.Retryable{Err: err, After: retry.After(resp.Header, time.Now())}
+		return &pipeline.Retryable{Err: err, After: transport.RetryAfter(resp.Header, time.Now())}
 	case s == http.StatusForbidden:
 		err.text += ": the token of CLIENT_ID needs the scope " + ep.scope + ", and its user a level that may use it (ORG_ADMIN)"
 	case s == http.StatusUnauthorized:

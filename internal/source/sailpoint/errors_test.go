@@ -17,9 +17,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/time/rate"
 
-	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/fault"
+	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/fault"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 	"github.com/idn-sentinel/idn-sentinel/internal/source/sailpoint"
-	"github.com/idn-sentinel/idn-sentinel/internal/transport"
 )
 
 func TestAPIErrors(t *testing.T) {

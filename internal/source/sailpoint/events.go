@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/idn-sentinel/idn-sentinel/internal/jsonwalk"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/jsonwalk"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
 

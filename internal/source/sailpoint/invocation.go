@@ -8,7 +8,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
-	"github.com/idn-sentinel/idn-sentinel/internal/jsonwalk"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/jsonwalk"
 )
 
 // invocation is what is picked from a record of the status endpoint.

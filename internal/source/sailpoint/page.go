@@ -10,7 +10,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
-	"github.com/idn-sentinel/idn-sentinel/internal/jsonwalk"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/jsonwalk"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
 

@@ -10,9 +10,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/retry"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
-	"github.com/idn-sentinel/idn-sentinel/internal/retry"
-	"github.com/idn-sentinel/idn-sentinel/internal/transport"
 )
 
 // maxHold is the longest pause that a 429 can impose on the whole client. It is
@@ -154,7 +154,7 @@ func (c *Client) send(ctx context.Context, what string, req *http.Request) (*htt
 		return nil, c.networkFailure(ctx, what, err)
 	}
 	if resp.StatusCode == http.StatusTooManyRequests {
-		c.noteThrottling(resp.StatusCode, retry.After(resp.Header, time.Now()))
+		c.noteThrottling(resp.StatusCode, transport.RetryAfter(resp.Header, time.Now()))
 	}
 	return resp, nil
 }

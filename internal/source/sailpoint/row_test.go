@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
-	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/synth"
+	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/synth"
 	"github.com/idn-sentinel/idn-sentinel/internal/source/sailpoint"
 )
 

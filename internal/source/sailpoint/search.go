@@ -9,8 +9,8 @@ import (
 	"runtime/debug"
 	"strconv"
 
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
-	"github.com/idn-sentinel/idn-sentinel/internal/transport"
 )
 
 const (

@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/synth"
+	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/synth"
 	"github.com/idn-sentinel/idn-sentinel/internal/source/sailpoint"
 )
 

@@ -19,10 +19,9 @@ import (
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
 
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
-	"github.com/idn-sentinel/idn-sentinel/internal/retry"
-	"github.com/idn-sentinel/idn-sentinel/internal/secret"
-	"github.com/idn-sentinel/idn-sentinel/internal/transport"
 )
 
 const (
@@ -211,7 +210,7 @@ func (c *Client) tokenFailure(ctx context.Context, what string, err error) error
 	}
 	switch {
 	case status == http.StatusTooManyRequests, status == http.StatusRequestTimeout, status >= 500:
-		after := retry.After(refused.Response.Header, time.Now())
+		after := transport.RetryAfter(refused.Response.Header, time.Now())
 		c.noteThrottling(status, after)
 		return &pipeline.Retryable{Err: errors.New(answer), After: after}
 	case status == http.StatusNotFound, status == http.StatusMethodNotAllowed:

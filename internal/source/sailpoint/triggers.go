@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/idn-sentinel/idn-sentinel/internal/jsonwalk"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/jsonwalk"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
 

@@ -13,9 +13,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/synth"
+	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/tenant"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
-	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/synth"
-	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/tenant"
 	"github.com/idn-sentinel/idn-sentinel/internal/source/sailpoint"
 )
 

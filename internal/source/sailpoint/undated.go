@@ -56,11 +56,15 @@ func (e *Events) FetchUndated(ctx context.Context, after pipeline.Cursor) (pipel
 	case !r.newest.IsZero():
 		return pipeline.Page{}, fmt.Errorf("%w: search for events without created: others came", pipeline.ErrUnsupported)
 	}
+	return e.undatedPage(q, at, r), nil
+}
+
+// undatedPage is the page of an answer to q, asked at a place, and where it goes on.
+func (e *Events) undatedPage(q query, at undatedPlace, r *rows) pipeline.Page {
 	page := pipeline.Page{Records: r.records, Next: encode(at), Warnings: e.warnings(r)}
 	read := at.Offset + len(r.records)
 	switch {
 	case len(r.records) == 0, at == undatedPlace{} && r.total == int64(read) && r.total < maxPage:
-		return page, nil
 	case q.order == byID && at.Offset == 0 && r.lastID != "" && r.lastID != at.ID:
 		page.Next, page.More = encode(undatedPlace{ID: r.lastID}), true
 	case q.after != nil: // rows without id, sorted to the end: from the beginning, by offset
@@ -70,5 +74,5 @@ func (e *Events) FetchUndated(ctx context.Context, after pipeline.Cursor) (pipel
 	default:
 		page.Warnings = append(page.Warnings, "there are more events without created and id than search can page through")
 	}
-	return page, nil
+	return page
 }

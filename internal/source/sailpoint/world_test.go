@@ -16,11 +16,11 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/fault"
+	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/synth"
+	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/tenant"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
-	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/fault"
-	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/synth"
-	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/tenant"
-	"github.com/idn-sentinel/idn-sentinel/internal/secret"
 	"github.com/idn-sentinel/idn-sentinel/internal/source/sailpoint"
 )
 

@@ -11,7 +11,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 
-	"github.com/idn-sentinel/idn-sentinel/internal/azsdk"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/azsdk"
 )
 
 const (

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/idn-sentinel/idn-sentinel/internal/sandbox/azurite"
-	"github.com/idn-sentinel/idn-sentinel/internal/secret"
+	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/azurite"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/azblob"
 )
 

@@ -35,10 +35,10 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 
-	"github.com/idn-sentinel/idn-sentinel/internal/azsdk"
-	"github.com/idn-sentinel/idn-sentinel/internal/secret"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/azsdk"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
-	"github.com/idn-sentinel/idn-sentinel/internal/transport"
 )
 
 var _ state.Store = (*Store)(nil)

@@ -10,7 +10,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/lease"
 
-	"github.com/idn-sentinel/idn-sentinel/internal/azsdk"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/azsdk"
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
 )
 

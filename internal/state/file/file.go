@@ -33,7 +33,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/idn-sentinel/idn-sentinel/internal/flock"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/flock"
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
 )
 

@@ -119,6 +119,7 @@ func armType(t Type, moment string) string {
 		return moment
 	case Bool:
 		return "boolean"
+	case String, Real, Dynamic:
 	}
 	return string(t)
 }

@@ -48,6 +48,7 @@ func (f Field) about() string {
 		return from + ", if it is a number"
 	case Truth:
 		return from + ", if it is true or false"
+	case AsIs, Text:
 	}
 	switch {
 	case f.From == Extra:

@@ -55,6 +55,7 @@ func (t Table) value(f Field) string {
 		return fmt.Sprintf("iff(isnull(%s) or %s < ago(2d) or %s > now() + 1d, now(), %s)", f.From, f.From, f.From, f.From)
 	case Fixed:
 		return "'" + f.Constant + "'"
+	case Text, NotGUID:
 	}
 	return text
 }

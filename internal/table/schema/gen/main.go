@@ -7,7 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/idn-sentinel/idn-sentinel/internal/nodetools"
+	"github.com/idn-sentinel/idn-sentinel/dev/nodetools"
 	"github.com/idn-sentinel/idn-sentinel/internal/table/schema"
 )
 

@@ -1,0 +1,362 @@
+package deploy_test
+
+import (
+	"flag"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/idn-sentinel/idn-sentinel/dev/deploy"
+	"github.com/idn-sentinel/idn-sentinel/internal/config"
+)
+
+// notInTemplate are the settings that a deployment leaves out, with the reason.
+var notInTemplate = map[string]string{
+	"GRANT_TYPE":                       "has one value only",
+	"NDJSON_PATH":                      "is for looking, on one's own machine",
+	"LOG_ANALYTICS_QUERY_URL":          "is for the operator's command",
+	"READ_BACK":                        "needs the role Log Analytics Reader, which the template does not grant: set it by hand with the role",
+	"AZURE_STORAGE_ACCOUNT_NAME":       "the account of the host is used",
+	"AZURE_STORAGE_ACCESS_KEY":         "the account takes no keys",
+	"AZURE_STORAGE_BLOB_ENDPOINT":      "the account of the host is used",
+	"AzureWebJobsStorage":              "is a connection string with a key",
+	"AzureWebJobsStorage__accountName": "means the public cloud; the address of the service is set instead",
+}
+
+// derived are the settings whose value the template finds by itself.
+var derived = map[string]string{
+	"CLIENT_SECRET":                       "reference to `client-secret` in Key Vault, which holds the parameter `clientSecret`",
+	"SHARED_KEY":                          "reference to `workspace-key` in Key Vault, which holds the workspace's primary key, looked up; with `DataCollector` only",
+	"INGESTION_API":                       "parameter `ingestionApi`",
+	"CUSTOMER_ID":                         "looked up from the workspace",
+	"logAnalyticsUri":                     "made from the workspace and the cloud",
+	"LOGS_INGESTION_ENDPOINT":             "the data collection rule that the template makes, with `LogsIngestion`",
+	"DCR_IMMUTABLE_ID":                    "the data collection rule that the template makes, with `LogsIngestion`",
+	"STATE_URL":                           "the container that the template makes",
+	"AZURE_CLIENT_ID":                     "the identity that the template makes",
+	"LEGACY_CHECKPOINT":                   "the table service of the account of parameter `legacyStorageAccountId`, or `auto`",
+	"AzureWebJobsStorage__blobServiceUri": "the account that the template makes",
+	"AzureWebJobsStorage__credential":     "`managedidentity`",
+	"AzureWebJobsStorage__clientId":       "the identity that the template makes",
+}
+
+// hostSettings are those that the Functions host or the platform reads.
+var hostSettings = map[string]string{
+	"AzureWebJobsStorage__queueServiceUri":      "host's storage",
+	"AzureWebJobsStorage__tableServiceUri":      "host's storage, diagnostic events",
+	"APPLICATIONINSIGHTS_CONNECTION_STRING":     "where the host logs to",
+	"APPLICATIONINSIGHTS_AUTHENTICATION_STRING": "with which identity",
+}
+
+// classicSettings are those of every plan but Flex Consumption, where they make
+// a deployment fail.
+var classicSettings = map[string]string{
+	"FUNCTIONS_EXTENSION_VERSION": "~4", "FUNCTIONS_WORKER_RUNTIME": "custom",
+	"SCM_DO_BUILD_DURING_DEPLOYMENT": "false", "WEBSITE_RUN_FROM_PACKAGE": packageURL,
+}
+
+const packageURL = "https://github.com/idn-sentinel/idn-sentinel/releases/download/v0.1.0/released-package.zip"
+
+func appSettings(t *testing.T, d deploy.Deployment) map[string]string {
+	t.Helper()
+	got := map[string]string{}
+	for _, s := range dig(only(t, d, "Microsoft.Web/sites").Body, "properties", "siteConfig", "appSettings").([]any) {
+		name, value := dig(s, "name").(string), dig(s, "value").(string)
+		if _, twice := got[name]; twice {
+			t.Errorf("%s is set twice", name)
+		}
+		got[name] = value
+	}
+	return got
+}
+
+// TestLegacyAccount: the address of the old account is put together for each cloud, and
+// the program takes it with the identity.
+func TestLegacyAccount(t *testing.T) {
+	for cloud, suffix := range map[string]string{"AzureCloud": "core.windows.net", "AzureUSGovernment": "core.usgovcloudapi.net", "AzureChinaCloud": "core.chinacloudapi.cn"} {
+		d := deployed(t, cloud, map[string]any{"legacyStorageAccountId": legacyAccount, "ingestionApi": "LogsIngestion"})
+		setEnv(t, appSettings(t, d))
+		t.Setenv("CLIENT_SECRET", canaryClient)
+		s, err := config.Load()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if l := s.Legacy; l.TableEndpoint.String() != "https://oldaccount.table."+suffix || l.Auth != config.ManagedIdentity || l.ClientID != deploy.ClientID {
+			t.Errorf("%s: %+v", cloud, l)
+		}
+		for _, r := range ofType(d, "Microsoft.Authorization/roleAssignments") {
+			if scope := r.Body["scope"].(string); strings.Contains(scope, "oldaccount") && scope != legacyAccount {
+				t.Errorf("role on %s, want it on the account", scope)
+			}
+		}
+	}
+}
+
+// TestEverySetting: no setting of the program is forgotten, and none is made up.
+func TestEverySetting(t *testing.T) {
+	known := map[string]bool{}
+	elsewhere := map[string][]string{"DataCollector": {"LOGS_INGESTION_ENDPOINT", "DCR_IMMUTABLE_ID"}, "LogsIngestion": {"SHARED_KEY"}}
+	for plan, extra := range map[string]map[string]string{"FlexConsumption": nil, "ElasticPremium": classicSettings} {
+		for api, others := range elsewhere {
+			got := appSettings(t, deployed(t, "", map[string]any{"hostingPlan": plan, "ingestionApi": api}))
+			want := slices.Collect(maps.Keys(hostSettings))
+			for name := range extra {
+				want = append(want, name)
+			}
+			for _, s := range config.Table() {
+				known[s.Name] = true
+				if notInTemplate[s.Name] == "" && !slices.Contains(others, s.Name) {
+					want = append(want, s.Name)
+				}
+			}
+			slices.Sort(want)
+			if diff := cmp.Diff(want, slices.Sorted(maps.Keys(got))); diff != "" {
+				t.Errorf("%s, %s: app settings (-want +got):\n%s", plan, api, diff)
+			}
+		}
+	}
+	for name := range notInTemplate {
+		if !known[name] {
+			t.Errorf("%s is no setting any more", name)
+		}
+	}
+}
+
+var update = flag.Bool("update", false, "write the table into docs/settings.md")
+
+// TestSettingsPage: docs/settings.md tells of every setting where it comes from.
+func TestSettingsPage(t *testing.T) {
+	from := map[string]string{}
+	for _, a := range adjustable {
+		from[a.setting] = "parameter `" + a.parameter + "`"
+	}
+	for name, how := range derived {
+		from[name] = how
+	}
+	for name, reason := range notInTemplate {
+		from[name] = "not set: " + reason
+	}
+	var b strings.Builder
+	b.WriteString("| Setting | Secret | Set by the template |\n|---|---|---|\n")
+	for _, s := range config.Table() {
+		if from[s.Name] == "" {
+			t.Errorf("nothing says how %s is set", s.Name)
+		}
+		secret := ""
+		if s.Secret {
+			secret = "yes"
+		}
+		b.WriteString("| `" + s.Name + "` | " + secret + " | " + from[s.Name] + " |\n")
+	}
+	const begin, end = "<!-- generated: go test ./dev/deploy -run SettingsPage -update -->\n", "<!-- /generated -->"
+	path := filepath.Join(root, "docs", "settings.md")
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, rest, ok1 := strings.Cut(string(data), begin)
+	shown, tail, ok2 := strings.Cut(rest, end)
+	if !ok1 || !ok2 {
+		t.Fatal("the markers are gone")
+	}
+	if *update {
+		if err := os.WriteFile(path, []byte(head+begin+b.String()+end+tail), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if diff := cmp.Diff(b.String(), shown); diff != "" {
+		t.Errorf("run go test ./dev/deploy -run SettingsPage -update (-program +page):\n%s", diff)
+	}
+}
+
+// TestDefaults: left alone, the template sets what the program would take anyway.
+func TestDefaults(t *testing.T) {
+	got := appSettings(t, deployed(t, "", nil))
+	for _, s := range config.Table() {
+		if value, set := got[s.Name]; set && s.Default != "" && value != s.Default {
+			t.Errorf("%s is %q by the template and %q by the program", s.Name, value, s.Default)
+		}
+		if reference := strings.HasPrefix(got[s.Name], "@Microsoft.KeyVault("); reference != (s.Secret && got[s.Name] != "") {
+			t.Errorf("%s: a Key Vault reference %v, a secret %v", s.Name, reference, s.Secret)
+		}
+	}
+}
+
+// adjustable are the settings that a parameter sets, with a value to try.
+var adjustable = []struct {
+	parameter string
+	value     any
+	setting   string
+}{
+	{"tenantId", "other", "TENANT_ID"},
+	{"clientId", "other", "CLIENT_ID"},
+	{"sailPointBaseUrl", "https://acme.api.saas.sailpointfedramp.com", "SAILPOINT_BASE_URL"},
+	{"sailPointApiVersion", "v2025", "SAILPOINT_API_VERSION"},
+	{"limit", 250.0, "LIMIT"},
+	{"pollSchedule", "0 */5 * * * *", "POLL_SCHEDULE"},
+	{"initialLookback", "72h", "INITIAL_LOOKBACK"},
+	{"settleDelay", "90s", "SETTLE_DELAY"},
+	{"runBudget", "8m", "RUN_BUDGET"},
+	{"batchBytes", "1048576", "BATCH_BYTES"},
+	{"auditAges", "off", "AUDIT_AGES"},
+	{"ledgerKeep", "200h", "LEDGER_KEEP"},
+	{"quarantineKeep", "300h", "QUARANTINE_KEEP"},
+	{"healthTable", false, "HEALTH_TABLE"},
+	{"logLevel", "debug", "LOG_LEVEL"},
+}
+
+// TestParameters changes one parameter at a time: it changes the setting of that
+// name and nothing else.
+func TestParameters(t *testing.T) {
+	usual := appSettings(t, deployed(t, "", nil))
+	for _, tc := range adjustable {
+		want := maps.Clone(usual)
+		switch v := tc.value.(type) {
+		case string:
+			want[tc.setting] = v
+		case float64:
+			want[tc.setting] = strconv.FormatFloat(v, 'f', -1, 64)
+		case bool:
+			want[tc.setting] = strconv.FormatBool(v)
+		}
+		got := appSettings(t, deployed(t, "", map[string]any{tc.parameter: tc.value}))
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tc.parameter, diff)
+		}
+	}
+}
+
+var vaultReference = regexp.MustCompile(`^@Microsoft\.KeyVault\(VaultName=([\w-]+);SecretName=([\w-]+)\)$`)
+
+// TestSettingsLoad gives the program what it would find in Azure: every
+// reference resolved by the vault of the same deployment.
+func TestSettingsLoad(t *testing.T) {
+	for _, cloud := range []string{"AzureCloud", "AzureUSGovernment", "AzureChinaCloud"} {
+		for _, plan := range plans {
+			t.Run(cloud+" "+plan, func(t *testing.T) {
+				d := deployed(t, cloud, map[string]any{"hostingPlan": plan})
+				secrets := map[string]string{}
+				for _, r := range ofType(d, "Microsoft.KeyVault/vaults/secrets") {
+					secrets[r.Name] = dig(r.Body, "properties", "value").(string)
+				}
+				env := appSettings(t, d)
+				for name, value := range env {
+					if m := vaultReference.FindStringSubmatch(value); m != nil {
+						env[name] = secrets[m[1]+"/"+m[2]]
+					}
+				}
+				setEnv(t, env)
+				s, err := config.Load()
+				if err != nil {
+					t.Fatal(err)
+				}
+				storage := only(t, d, "Microsoft.Storage/storageAccounts").Name
+				type outcome struct {
+					Tenant, Secret, Key, Identity string
+					Auth                          config.StorageAuth
+					API                           config.IngestionAPI
+					Account                       bool
+				}
+				want := outcome{"acme", canaryClient, canaryKey, deploy.ClientID, config.ManagedIdentity, config.UseDataCollector, true}
+				got := outcome{
+					s.Tenant, s.ClientSecret.Reveal(), s.DataCollector.SharedKey.Reveal(), s.State.Account.ClientID, s.State.Account.Auth,
+					s.IngestionAPI, strings.HasPrefix(s.State.Account.BlobEndpoint.Host, storage+".blob."),
+				}
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("(-want +got):\n%s", diff)
+				}
+				made := false
+				for _, r := range ofType(d, "Microsoft.Storage/storageAccounts/blobServices/containers") {
+					made = made || strings.HasSuffix(r.Name, "/"+s.State.Container)
+				}
+				if !made {
+					t.Errorf("the template does not make the container %s", s.State.Container)
+				}
+			})
+		}
+	}
+}
+
+// setEnv makes env the whole of the settings, as in a function app.
+func setEnv(t *testing.T, env map[string]string) {
+	t.Helper()
+	for _, s := range config.Table() {
+		if _, ok := os.LookupEnv(s.Name); ok {
+			t.Setenv(s.Name, "") // restores it at the end
+			if err := os.Unsetenv(s.Name); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	t.Setenv("WEBSITE_SITE_NAME", "acme")
+	for name, value := range env {
+		t.Setenv(name, value)
+	}
+}
+
+// TestPlans: what differs between the plans.
+func TestPlans(t *testing.T) {
+	type outcome struct {
+		SKU, Runtime    string
+		AlwaysOn        any
+		Onedeploy       bool
+		Linux, PlanKind any
+	}
+	got := map[string]outcome{}
+	for _, plan := range plans {
+		d := deployed(t, "", map[string]any{"hostingPlan": plan})
+		site := only(t, d, "Microsoft.Web/sites").Body
+		farm := only(t, d, "Microsoft.Web/serverfarms").Body
+		o := outcome{
+			SKU: dig(farm, "sku", "name").(string), PlanKind: farm["kind"],
+			AlwaysOn: dig(site, "properties", "siteConfig", "alwaysOn"), Linux: dig(site, "properties", "siteConfig", "linuxFxVersion"),
+			Onedeploy: len(ofType(d, "Microsoft.Web/sites/extensions")) == 1,
+		}
+		if runtime := dig(site, "properties", "functionAppConfig", "runtime"); runtime != nil {
+			o.Runtime = text(t, runtime)
+		}
+		got[plan] = o
+		settings := appSettings(t, d)
+		for name, want := range classicSettings {
+			if o.Runtime == "" && settings[name] != want {
+				t.Errorf("%s: %s is %q, want %q", plan, name, settings[name], want)
+			}
+		}
+	}
+	want := map[string]outcome{
+		"FlexConsumption": {SKU: "FC1", PlanKind: "functionapp", Runtime: `{"name":"custom","version":"1.0"}`, Onedeploy: true},
+		"ElasticPremium":  {SKU: "EP1", PlanKind: "elastic", Linux: ""},
+		"Dedicated":       {SKU: "B1", PlanKind: "linux", Linux: "", AlwaysOn: true},
+		"Consumption":     {SKU: "Y1", PlanKind: "functionapp", Linux: ""},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for _, plan := range plans {
+		d := deployed(t, "", map[string]any{"hostingPlan": plan, "deployPackage": false})
+		if len(ofType(d, "Microsoft.Web/sites/extensions")) != 0 || strings.Contains(text(t, only(t, d, "Microsoft.Web/sites").Body), packageURL) {
+			t.Errorf("%s: a package is deployed although none was wanted", plan)
+		}
+	}
+}
+
+// The package lies in the container that the template makes.
+func TestPackageContainer(t *testing.T) {
+	d := deployed(t, "", nil)
+	value := dig(only(t, d, "Microsoft.Web/sites").Body, "properties", "functionAppConfig", "deployment", "storage", "value")
+	account := only(t, d, "Microsoft.Storage/storageAccounts").Name
+	if want := "https://" + account + ".blob.core.windows.net/app-package"; value != want {
+		t.Errorf("package container is %v, want %s", value, want)
+	}
+	if got := dig(ofType(d, "Microsoft.Web/sites/extensions")[0].Body, "properties", "packageUri"); got != packageURL {
+		t.Errorf("package address is %v, want %s", got, packageURL)
+	}
+}

@@ -1,0 +1,122 @@
+package main
+
+// Mutant is one defect: in File, Old becomes New. Old occurs there once.
+type Mutant struct {
+	// Breaks says in a few words what no longer holds.
+	Breaks string
+	File   string
+	Old    string
+	New    string
+	// Tests are the packages whose tests should notice. Empty means that of the file.
+	Tests []string
+	// Sim is how many seeds of the simulation are played should they not.
+	Sim int
+	// Survives argues why no test can notice, for a defect that makes no difference. "" for
+	// all others.
+	Survives string
+}
+
+// mutants are defects of the way from the source to the sink that somebody could make.
+func mutants() []Mutant {
+	return append(append(pipelineMutants(), storeMutants()...), edgeMutants()...)
+}
+
+const (
+	pipelineDir = "internal/pipeline/"
+	sailpoint   = "internal/source/sailpoint/"
+	collector   = "internal/sink/datacollector/"
+	ingestion   = "internal/sink/logsingestion/"
+	azblob      = "internal/state/azblob/"
+	file        = "internal/state/file/"
+)
+
+func pipelineMutants() []Mutant {
+	return []Mutant{
+		{Breaks: "refusals in a row go on counting after an acknowledgement", File: pipelineDir + "flush.go", Old: "\t\tt.refused = 0\n", New: ""},
+		{Breaks: "a spool that could not take a batch is no failure", File: pipelineDir + "run.go", Old: "if err == nil && t.unsafe != nil {", New: "if false {"},
+		{Breaks: "a run that was asked to stop spools", File: pipelineDir + "spool.go", Old: "if err == nil || stopped || forgot != nil {", New: "if _ = stopped; err == nil || forgot != nil {"},
+		{Breaks: "a ledger that fails is taken for a sink that is down", File: pipelineDir + "spool.go", Old: "if err == nil || stopped || forgot != nil {", New: "if err == nil || stopped {"},
+		{Breaks: "the end of the run cuts the spool", File: pipelineDir + "spool.go", Old: "\tput, cancel := t.detached(ctx)\n", New: "\tput, cancel := context.WithCancel(ctx)\n"},
+		{Breaks: "what is spooled is not remembered", File: pipelineDir + "spool.go", Old: "return t.remember(context.WithoutCancel(ctx), batch)", New: "return nil"},
+		{Breaks: "a sink that is down is no failure", File: pipelineDir + "run.go", Old: "if err == nil && t.down != nil {", New: "if false {"},
+		{Breaks: "a failure to keep originals is dropped", File: pipelineDir + "flush.go", Old: "if err := t.keepOriginals(ctx); err != nil {\n\t\treturn err\n\t}", New: "_ = t.keepOriginals(ctx)"},
+		{Breaks: "rows are sent before the state has proved that it can be written", File: pipelineDir + "flush.go", Old: "if err := t.prove(ctx, t.rows); err != nil {\n\t\treturn err\n\t}", New: "_ = t.prove"},
+		{Breaks: "rows that are in quarantine instead are not remembered", File: pipelineDir + "flush.go", Old: "if err := t.remember(ctx, t.settled); err != nil {\n\t\treturn err\n\t}", New: ""},
+		{Breaks: "a failed delivery moves the checkpoint", File: pipelineDir + "flush.go", Old: "if err := t.deliverRows(ctx); err != nil {\n\t\treturn err\n\t}", New: "_ = t.deliverRows(ctx)"},
+		{Breaks: "the checkpoint moves past pending refusals", File: pipelineDir + "flush.go", Old: "if len(t.pending) > 0 { // the checkpoint stays in front of them", New: "if false {"},
+		{Breaks: "the checkpoint is not moved", File: pipelineDir + "flush.go", Old: "\tif err := t.moveCheckpoint(ctx); err != nil {\n\t\treturn err\n\t}\n\tt.dirty = false", New: "\tt.dirty = false"},
+		{Breaks: "a refused batch is not delivered in halves", File: pipelineDir + "flush.go", Old: "mid := len(batch) / 2", New: "mid := len(batch) - 1"},
+		{Breaks: "the end of the run cuts the ledger's commit", File: pipelineDir + "flush.go", Old: "\tctx, cancel := t.detached(ctx)\n\tdefer cancel()\n\tsaved, err", New: "\tvar cancel context.CancelFunc = func() {}\n\tdefer cancel()\n\tsaved, err"},
+		{Breaks: "one failed delivery lets the next batches be begun", File: pipelineDir + "flush.go", Old: "failed, waiting = err, nil", New: "failed = err"},
+		{Breaks: "a spool is not drained", File: pipelineDir + "run.go", Old: "\tif err := t.drainSpool(ctx); err != nil {\n\t\treturn t.outcome(ctx, err)\n\t}\n", New: ""},
+		{Breaks: "what could not be committed is not committed by the next run", File: pipelineDir + "run.go", Old: "\tif err := t.recommit(ctx); err != nil {\n\t\treturn t.outcome(ctx, err)\n\t}\n", New: ""},
+		{Breaks: "a clock that is off lets the run audit and prune", File: pipelineDir + "run.go", Old: "if off := t.clockOff(); err == nil && off != nil {", New: "if off := t.clockOff(); false {"},
+		{Breaks: "through moves by a clock that is off", File: pipelineDir + "run.go", Old: "if t.clockOff() == nil {", New: "if true {"},
+		{Breaks: "a checkpoint in the future is no failure", File: pipelineDir + "run.go", Old: "if err == nil && ahead != nil {", New: "if false {"},
+		{Breaks: "undecided refusals of an audit are no failure", File: pipelineDir + "run.go", Old: "if err == nil && t.undecided != nil {", New: "if false {"},
+		{Breaks: "pages of a source that does not advance are read for ever", File: pipelineDir + "run.go", Old: "if page.More && page.Next == after && len(page.Records) == 0 {", New: "if false {"},
+		{Breaks: "the last page counts as one with more to come", File: pipelineDir + "run.go", Old: "after, more = page.Next, page.More", New: "after, more = page.Next, true", Survives: "the run ends at the last page all the same; what is fetched ahead is dropped"},
+		{Breaks: "known records are sent again", File: pipelineDir + "run.go", Old: "case !fresh[i]:", New: "case false && !fresh[i]:"},
+		{Breaks: "a record whose bytes are no row is sent", File: pipelineDir + "run.go", Old: "\tif rec.Flaw != \"\" {\n\t\tt.reject(rec, Unreadable, rec.Flaw)\n\t\treturn\n\t}\n", New: ""},
+		{Breaks: "refusals count as poison without proof", File: pipelineDir + "refusal.go", Old: "return t.expected || t.report.Batches > 0", New: "return true"},
+		{Breaks: "what was refused before the proof is not sent once more", File: pipelineDir + "refusal.go", Old: "if err := t.tryAgain(ctx, t.pending[0]); err != nil {", New: "if _ = t.tryAgain; t.quarantineRefused(ctx, t.pending[0]) != nil {\n\t\t\terr := ctx.Err()"},
+		{Breaks: "through goes back", File: pipelineDir + "future.go", Old: "\treturn saved\n}", New: "\treturn page\n}"},
+		{Breaks: "the ledger is pruned where the tail has yet to pass", File: pipelineDir + "prune.go", Old: "limit.Before(before)", New: "false && limit.Before(before)"},
+		{Breaks: "the ledger is pruned of what the source still repeats", File: pipelineDir + "prune.go", Old: "if !t.oldest.IsZero() && t.oldest.Before(before) {", New: "if false {"},
+		{Breaks: "the audit begins one window early at the border of LEDGER_KEEP", File: pipelineDir + "audit.go", Old: "start = now.Add(-a.Keep).Truncate(a.Window).Add(a.Window)", New: "start = now.Add(-a.Keep).Truncate(a.Window)"},
+		{Breaks: "the audit leaves out the period before", File: pipelineDir + "audit.go", Old: "if from = from.Add(-a.Ages[0]).Truncate(a.Window); from.Before(start) {", New: "if from.Before(start) {", Sim: 300},
+		{Breaks: "an audit that ran out of time forgets what it has read again", File: pipelineDir + "audit.go", Old: "if t.report.Mismatches > 0 { // what was found out need not be found out again", New: "if false {"},
+		{Breaks: "an audit of younger windows counts for older ones", File: pipelineDir + "audit.go", Old: "if age >= int64(t.Auditing.Ages[i]/time.Second) &&", New: "if age > 0 &&", Sim: 300},
+		{Breaks: "a lock that is held for ever is no failure", File: pipelineDir + "locked.go", Old: "held > t.Longest", New: "false && held > t.Longest"},
+		{Breaks: "a resend without room for the deletion sends", File: pipelineDir + "resend.go", Old: "if err := s.proveChunk(ctx); err != nil {\n\t\treturn err\n\t}", New: "_ = s.proveChunk"},
+	}
+}
+
+func storeMutants() []Mutant {
+	return []Mutant{
+		{Breaks: "a claimed record is fresh again in the same run", File: "internal/state/ledger/ledger.go", Old: "if _, ok := l.claimed[it.hash]; ok || w.ids.has(&it.hash) {", New: "if w.ids.has(&it.hash) {"},
+		{Breaks: "the ledger knows nothing of earlier runs", File: "internal/state/ledger/ledger.go", Old: "if _, ok := l.claimed[it.hash]; ok || w.ids.has(&it.hash) {", New: "if _, ok := l.claimed[it.hash]; ok {"},
+		{Breaks: "claims of a failed call stay", File: "internal/state/ledger/ledger.go", Old: "\t\t\t\tdelete(l.claimed, l.work[i].hash)\n\t\t\t}\n\t\t}\n\t\treturn nil, fmt", New: "\t\t\t}\n\t\t}\n\t\treturn nil, fmt"},
+		{Breaks: "a window before 1970 is another one", File: "internal/state/ledger/ledger.go", Old: "\tif r < 0 {\n\t\tr += width\n\t}\n", New: ""},
+		{Breaks: "the ids of a window are not in order", File: "internal/state/ledger/ledger.go", Old: "slices.SortFunc(l.hashes, func(a, b hash) int { return bytes.Compare(a[:], b[:]) })", New: "_ = bytes.Compare"},
+		{Breaks: "a newer checkpoint is read as one of today", File: "internal/state/checkpoint/codec.go", Old: "version = 1\n", New: "version = 2\n"},
+		{Breaks: "a checkpoint forgets how far it reached", File: "internal/state/checkpoint/codec.go", Old: "tail{utc(c.Since), utc(c.Through),", New: "tail{utc(c.Since), utc(c.Since),"},
+		{Breaks: "a damaged spool object is delivered", File: "internal/state/spool/spool.go", Old: "hex.EncodeToString(sum[:]) != h.SHA256", New: "hex.EncodeToString(sum[:]) == \"\""},
+		{Breaks: "a batch leaves the spool although it was not delivered", File: "internal/state/spool/spool.go", Old: "if err := write(ctx, batch); err != nil {\n\t\t\t\treturn err\n\t\t\t}", New: "_ = write(ctx, batch)"},
+		{Breaks: "a spooled batch replaces another", File: "internal/state/spool/spool.go", Old: "next = n + 1", New: "next = n"},
+		{Breaks: "a spool that can't be removed from is drained", File: "internal/state/spool/spool.go", Old: "if !proven {", New: "if !proven && false {"},
+		{Breaks: "a damaged original is left", File: "internal/state/quarantine/quarantine.go", Old: "prev = o.ETag // damaged: this one is better", New: "return nil"},
+		{Breaks: "an original is replaced by another one", File: "internal/state/quarantine/quarantine.go", Old: "\tprev := state.Absent\n\tfor {", New: "\tprev := state.Any\n\tfor {"},
+		{Breaks: "the note of a lock lives on", File: "internal/state/streamlock/streamlock.go", Old: "\t\tl.tidy(held, stream)\n", New: ""},
+		{Breaks: "progress of the holder does not count", File: "internal/state/streamlock/note.go", Old: "last.Progress == progress &&", New: ""},
+		{Breaks: "a folder's versions are not compared", File: file + "file.go", Old: "\tif now != prev {\n\t\treturn state.ErrConflict\n\t}", New: "\t_ = now"},
+		{Breaks: "a folder's new object replaces one that is there", File: file + "file.go", Old: "case err == nil && !info.IsDir():", New: "case false && err == nil && !info.IsDir():"},
+		{Breaks: "two processes write to a folder at once", File: file + "file.go", Old: "if err == nil && !ok {", New: "if false && !ok {"},
+		{Breaks: "a blob shorter than announced is taken", File: "internal/state/size.go", Old: "case errors.Is(err, io.EOF) && int64(len(data)) < size:", New: "case false && int64(len(data)) < size && io.ErrUnexpectedEOF != nil:", Tests: []string{"./internal/state/..."}},
+		{Breaks: "a damaged blob is taken", File: azblob + "azblob.go", Old: "len(resp.ContentMD5) > 0 && !bytes.Equal(resp.ContentMD5, sum[:])", New: "false && !bytes.Equal(resp.ContentMD5, sum[:])"},
+		{Breaks: "a blob is replaced whatever its version", File: azblob + "azblob.go", Old: "\t\tconditions.IfMatch = to.Ptr(azcore.ETag(prev))\n", New: ""},
+		{Breaks: "a new blob replaces one that is there", File: azblob + "azblob.go", Old: "\t\tconditions.IfNoneMatch = to.Ptr(azcore.ETagAny)\n", New: ""},
+	}
+}
+
+func edgeMutants() []Mutant {
+	return []Mutant{
+		{Breaks: "a short page is the end of the events", File: sailpoint + "events.go", Old: "case len(r.records) == 0, !full && e.end.proves(at, r):", New: "case len(r.records) == 0, !full:"},
+		{Breaks: "a cursor moves by its id only", File: sailpoint + "events.go", Old: "return r.last.ID != at.ID || r.last.Created != at.Created", New: "return r.last.ID != at.ID"},
+		{Breaks: "an order that no id decides moves the cursor into a millisecond", File: sailpoint + "events.go", Old: "r.lastAt.Truncate(time.Millisecond).After(from)", New: "!r.lastAt.Before(from)"},
+		{Breaks: "a cursor in the future is followed", File: sailpoint + "events.go", Old: "!from.After(now.Add(clockSlack))", New: "true || !from.After(now.Add(clockSlack))"},
+		{Breaks: "the range of a search leaves out its begin", File: sailpoint + "query.go", Old: "{\"gte\":\"", New: "{\"gt\":\""},
+		{Breaks: "a short page is the end of the invocations", File: sailpoint + "triggers.go", Old: "reach > at.seen() && int64(reach) != total &&", New: "len(records) == triggersPage && int64(reach) != total &&"},
+		{Breaks: "pages of the invocations do not overlap", File: sailpoint + "triggers.go", Old: "reach - min(triggersOverlap, len(records)/2)", New: "reach"},
+		{Breaks: "a sweep that was begun long ago is gone on with", File: sailpoint + "triggers.go", Old: "|| now.Sub(begun).Abs() > sweepAge {", New: "{"},
+		{Breaks: "a 200 that came before the whole batch acknowledges", File: collector + "answer.go", Old: "case !a.whole:", New: "case false && !a.whole:"},
+		{Breaks: "a 200 with a page acknowledges", File: collector + "answer.go", Old: "case a.saysNo():", New: "case false && a.saysNo():"},
+		{Breaks: "a 200 with a body acknowledges", File: collector + "answer.go", Old: "case !a.empty:\n\t\t\treturn &doubt{a}", New: "case !a.empty:"},
+		{Breaks: "a record far below the limit is refused for a 413", File: collector + "answer.go", Old: "if records == 1 && size <= MaxBody/2 {", New: "if false {"},
+		{Breaks: "a 404 puts single records into quarantine", File: collector + "answer.go", Old: "Ambiguous: true,", New: "Ambiguous: false,"},
+		{Breaks: "a 204 that came before the whole batch acknowledges", File: ingestion + "answer.go", Old: "if !a.whole {", New: "if false {"},
+		{Breaks: "a 200 of something in between acknowledges", File: ingestion + "answer.go", Old: "case http.StatusNoContent:\n", New: "case http.StatusNoContent, http.StatusOK:\n"},
+		{Breaks: "a failed run is answered with 200", File: "internal/functions/handler.go", Old: "failed = failed || run.State == pipeline.Failed", New: "_ = run.State == pipeline.Failed"},
+		{Breaks: "the host's log does not name the error", File: "internal/functions/answer.go", Old: "\tif r.Error != \"\" {\n\t\tb.WriteString(\": \" + r.Error)\n\t}\n", New: ""},
+	}
+}

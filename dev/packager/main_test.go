@@ -1,0 +1,235 @@
+package main
+
+import (
+	"archive/zip"
+	"bytes"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/host"
+)
+
+const root = "../.."
+
+// small is an app whose handler builds in no time.
+func small(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "app")
+	for name, text := range map[string]string{
+		"go.mod":                  "module example.com/small\n\ngo 1.26\n",
+		"cmd/handler/main.go":     "package main\n\nfunc main() { println(\"here\") }\n",
+		"host.json":               `{"version":"2.0"}`,
+		"function/function.json":  `{"bindings":[]}`,
+		"README.md":               "does not ship",
+		"docs/deep/function.json": "no function",
+	} {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func folder(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{}
+	for _, e := range entries {
+		data, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[e.Name()] = string(data)
+	}
+	return files
+}
+
+// A release is the same, byte for byte, when it is built in another folder, and
+// its checksums are those that sha256sum takes.
+func TestRun(t *testing.T) {
+	var built []map[string]string
+	out := t.TempDir()
+	for range 2 {
+		out = t.TempDir()
+		if err := run(small(t), out, []string{"amd64", "arm64"}); err != nil {
+			t.Fatal(err)
+		}
+		built = append(built, folder(t, out))
+	}
+	if len(built[0]) != 6 {
+		t.Errorf("%d files, want 6", len(built[0]))
+	}
+	for name, first := range built[0] {
+		if first != built[1][name] {
+			t.Errorf("%s differs between two folders", name)
+		}
+	}
+	if built[0]["released-package.zip"] != built[0]["idn-sentinel-linux-amd64.zip"] || built[0]["idn-sentinel-linux-arm64.zip"] == built[0]["idn-sentinel-linux-amd64.zip"] {
+		t.Error("released-package.zip is not the amd64 zip")
+	}
+	if _, err := exec.LookPath("sha256sum"); err == nil {
+		cmd := exec.CommandContext(t.Context(), "sha256sum", "-c", "--strict", "SHA256SUMS")
+		cmd.Dir = out
+		if msg, err := cmd.CombinedOutput(); err != nil || strings.Count(string(msg), ": OK") != 5 {
+			t.Errorf("sha256sum: %v\n%s", err, msg)
+		}
+	}
+}
+
+type entry struct {
+	Name    string
+	Mode    os.FileMode
+	Creator uint16
+	Time    time.Time
+}
+
+func entries(t *testing.T, archive []byte) (got []entry, handler []byte) {
+	t.Helper()
+	r, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range r.File {
+		got = append(got, entry{f.Name, f.Mode(), f.CreatorVersion >> 8, f.Modified.UTC()})
+		if f.Name != "handler" {
+			continue
+		}
+		in, err := f.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if handler, err = io.ReadAll(in); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return got, handler
+}
+
+// The product's own package, entry by entry; its handler, taken out of the zip,
+// opens the port that the host gives it.
+func TestProduct(t *testing.T) {
+	out := t.TempDir()
+	if err := run(root, out, []string{runtime.GOARCH}); err != nil {
+		t.Fatal(err)
+	}
+	files := folder(t, out)
+	got, handler := entries(t, []byte(files["idn-sentinel-linux-"+runtime.GOARCH+".zip"]))
+	const unix = 3
+	fixed := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
+	want := []entry{
+		{"function/function.json", 0o644, unix, fixed},
+		{"handler", 0o755, unix, fixed},
+		{"host.json", 0o644, unix, fixed},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("entries (-want +got):\n%s", diff)
+	}
+	checkBill(t, files["idn-sentinel-linux-"+runtime.GOARCH+".cdx.json"])
+	if bytes.Contains(handler, []byte(here(t))) {
+		t.Error("the handler holds a path of this machine")
+	}
+	if runtime.GOOS == "linux" {
+		const promised = 100 * time.Millisecond
+		least := opens(t, handler, promised)
+		t.Logf("%v of processor time from the start of the process to its first answer", least)
+		if least > promised {
+			t.Errorf("the handler takes %v of processor time to open its port", least)
+		}
+	}
+}
+
+// opens starts the handler until it answers in time, at most 20 times. It returns
+// the least processor time from the start to the first answer: time on the clock
+// depends on what else the machine does, and is for the benchmark.
+func opens(t *testing.T, handler []byte, inTime time.Duration) time.Duration {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "handler")
+	if err := os.WriteFile(path, handler, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	least := time.Hour
+	for range 20 {
+		h, err := host.Start(t.Context(), host.Config{Path: path})
+		if err != nil {
+			t.Fatal(err)
+		}
+		least = min(least, h.Kill().CPU)
+		h.Close()
+		if least <= inTime {
+			break
+		}
+	}
+	return least
+}
+
+// checkBill compares the list of parts with what go.sum pins.
+func checkBill(t *testing.T, text string) {
+	t.Helper()
+	var b document
+	if err := json.Unmarshal([]byte(text), &b, json.RejectUnknownMembers(true)); err != nil {
+		t.Fatal(err)
+	}
+	if b.BOMFormat != "CycloneDX" || !regexp.MustCompile(`^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`).MatchString(b.SerialNumber) {
+		t.Errorf("head is %q, %q", b.BOMFormat, b.SerialNumber)
+	}
+	if b.Metadata.Component.Name != "github.com/idn-sentinel/idn-sentinel" || b.Metadata.Component.Version == "" {
+		t.Errorf("the bill is of %+v", b.Metadata.Component)
+	}
+	pinned, err := os.ReadFile(filepath.Join(root, "go.sum"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(b.Components) < 10 || len(b.Dependencies) != 1 || len(b.Dependencies[0].On) != len(b.Components) {
+		t.Fatalf("%d components, dependencies %v", len(b.Components), b.Dependencies)
+	}
+	for _, c := range b.Components {
+		if c.Name == "std" {
+			continue
+		}
+		if len(c.Properties) != 1 || !strings.Contains(string(pinned), c.Name+" "+c.Version+" "+c.Properties[0].Value+"\n") {
+			t.Errorf("%s %s is not what go.sum pins: %v", c.Name, c.Version, c.Properties)
+		}
+		if c.PURL != "pkg:golang/"+c.Name+"@"+strings.ReplaceAll(c.Version, "+", "%2B") || c.Ref != c.PURL {
+			t.Errorf("%s has the package URL %s", c.Name, c.PURL)
+		}
+	}
+}
+
+func here(t *testing.T) string {
+	t.Helper()
+	dir, err := filepath.Abs(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func TestMissing(t *testing.T) {
+	if err := write(&bytes.Buffer{}, t.TempDir(), "nowhere"); err == nil {
+		t.Error("an app without its files makes a zip")
+	}
+	broken := small(t)
+	if err := os.WriteFile(filepath.Join(broken, "cmd/handler/main.go"), []byte("package main\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := run(broken, t.TempDir(), []string{"amd64"}); err == nil || !strings.Contains(err.Error(), "linux/amd64") {
+		t.Errorf("a handler that does not build gives %v", err)
+	}
+}

@@ -1,0 +1,56 @@
+package demo_test
+
+import (
+	"context"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/demo"
+	"github.com/idn-sentinel/idn-sentinel/internal/app"
+	"github.com/idn-sentinel/idn-sentinel/internal/config"
+)
+
+// With the settings that a stage prints every check passes, and a run delivers.
+func TestStageSettings(t *testing.T) {
+	for name, rule := range map[string]bool{"key": false, "rule": true} {
+		t.Run(name, func(t *testing.T) {
+			stage, err := demo.NewStage(t.Context(), demo.StageConfig{Seed: 1, Past: 10 * time.Minute, Rate: 1, Rule: rule})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer stage.Close()
+			for _, s := range config.Table() {
+				if _, ok := os.LookupEnv(s.Name); ok {
+					t.Setenv(s.Name, "")
+				}
+			}
+			for _, line := range stage.Settings(t.TempDir()) {
+				setting, value, _ := strings.Cut(line, "=")
+				t.Setenv(setting, value)
+			}
+			settings, err := config.Load()
+			if err != nil {
+				t.Fatal(err)
+			}
+			app.Check(t.Context(), settings, app.Options{}, func(f app.Finding) {
+				if f.State != app.Passed {
+					t.Errorf("%+v", f)
+				}
+			})
+			a, err := app.Open(settings, app.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			if _, err := a.Poll(ctx); err != nil {
+				t.Fatal(err)
+			}
+			if expected, missing, twice := stage.Audit(); expected < 500 || missing+twice > 0 {
+				t.Errorf("%d events expected, %d missing, %d twice", expected, missing, twice)
+			}
+		})
+	}
+}

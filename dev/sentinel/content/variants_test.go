@@ -1,0 +1,68 @@
+package content_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/idn-sentinel/idn-sentinel/dev/sentinel/content"
+	"github.com/idn-sentinel/idn-sentinel/dev/sentinel/kqltest"
+)
+
+// variants change the events of an example that fires so that it must not.
+// Which apply to a rule is seen by a word in its query.
+var variants = []struct {
+	name   string
+	word   string
+	change func(*content.Event)
+}{
+	{"what failed does not count", "Status != 'FAILED'", func(e *content.Event) { e.Status = "FAILED" }},
+	{"what passed is no failure", "status_in = dynamic(['FAILED'])", func(e *content.Event) { e.Status = "PASSED" }},
+	{"nobody acted", "isnotempty(ActorName)", func(e *content.Event) { e.Actor = "" }},
+	{"it came from nowhere", "isnotempty(IpAddress)", func(e *content.Event) {
+		if ago(e) > -2*time.Hour { // what is known of earlier stays known
+			e.IP = ""
+		}
+	}},
+	{"it happened to nobody", "isnotempty(TargetName)", func(e *content.Event) { e.Target = "" }},
+	{"no user", "isnotempty(User)", func(e *content.Event) { e.Actor, e.Target = "", "" }},
+	{"history that a first backfill brings", "SailPointIDNEvents", func(e *content.Event) {
+		if e.Arrived == "" {
+			e.Arrived = (ago(e) + 2*time.Minute).String()
+		}
+		e.At = (ago(e) - 20*24*time.Hour).String()
+	}},
+}
+
+// ago is when an event was, as a negative duration.
+func ago(e *content.Event) time.Duration {
+	d, err := content.Duration(e.At)
+	if err != nil {
+		panic(err) // reading the example as it is tells of it
+	}
+	return d
+}
+
+// TestVariantsOfExamples changes every event of the examples that fire.
+func TestVariantsOfExamples(t *testing.T) {
+	examples := load(t, content.Examples)
+	for _, r := range load(t, content.Rules) {
+		for _, v := range variants {
+			if !strings.Contains(r.Query, v.word) {
+				continue
+			}
+			t.Run(r.File+"/"+v.name, func(t *testing.T) {
+				for _, c := range examples[r.File].Fires {
+					c.Events = slices.Clone(c.Events)
+					for i := range c.Events {
+						v.change(&c.Events[i])
+					}
+					if out := scene(t, c, kqltest.ISCTable).Run(t, r.Query); len(out.Rows) > 0 {
+						t.Errorf("%s: alerts all the same: %v", c.Says, out.Rows)
+					}
+				}
+			})
+		}
+	}
+}

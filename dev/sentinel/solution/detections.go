@@ -1,0 +1,109 @@
+package solution
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/idn-sentinel/idn-sentinel/dev/sentinel/content"
+)
+
+// severities from what is urgent to what is worth knowing.
+var severities = []string{"High", "Medium", "Low", "Informational"} //nolint:gochecknoglobals // a constant
+
+// detections makes the page about rules and hunting queries.
+func (s *Solution) detections() (map[string][]byte, error) {
+	var b strings.Builder
+	fmt.Fprintf(&b, `<!-- Generated from the folder sentinel by make solution. DO NOT EDIT. -->
+# Detections
+
+%d analytic rules and %d hunting queries. The rules are in [sentinel/Analytic Rules](../sentinel/Analytic%%20Rules), the queries in
+[sentinel/Hunting Queries](../sentinel/Hunting%%20Queries); the folder [sentinel/Examples](../sentinel/Examples) has, for each,
+rows that make it fire and rows that don't. The tests execute every one on them.
+
+All read the functions SailPointIDNEvents, SailPointIDNTriggers and SailPointIDNHealth, so it does not matter which
+tables exist. Rules tell new rows by when they came (their ingestion time), and look back two days or more: late events are seen, and
+nothing is told twice. Events older than fourteen days, as a first backfill brings them, are not alerted on.
+
+## Rules
+
+| Rule | Severity | Tactics | Techniques | Reads | Runs | Looks back |
+|---|---|---|---|---|---|---|
+`, len(s.Rules), len(s.Hunts))
+	rules := slices.SortedStableFunc(slices.Values(s.Rules), func(a, b content.Rule) int {
+		return cmp.Or(cmp.Compare(slices.Index(severities, a.Severity), slices.Index(severities, b.Severity)), cmp.Compare(a.Name, b.Name))
+	})
+	for _, r := range rules {
+		fmt.Fprintf(&b, "| [%s](#%s) | %s | %s | %s | %s | every %s | %s |\n", r.Name, strings.ToLower(r.File), r.Severity,
+			strings.Join(r.Tactics, ", "), strings.Join(r.RelevantTechniques, ", "), reads(r.RequiredDataConnectors), r.QueryFrequency, r.QueryPeriod)
+	}
+	b.WriteString("\n## What fires them\n")
+	for _, r := range rules {
+		fmt.Fprintf(&b, "\n### %s\n\n*%s*, %s. %s\n\n", r.File, r.Name, strings.ToLower(r.Severity), oneLine(r.Description))
+		e := s.Examples[r.File]
+		for _, c := range e.Fires {
+			fmt.Fprintf(&b, "- fires: %s\n", c.Says)
+		}
+		for _, c := range e.Quiet {
+			fmt.Fprintf(&b, "- does not: %s\n", c.Says)
+		}
+	}
+	s.hunting(&b)
+	s.coverage(&b)
+	return map[string][]byte{"docs/detections.md": []byte(b.String())}, nil
+}
+
+func (s *Solution) hunting(b *strings.Builder) {
+	b.WriteString("\n## Hunting queries\n\n| Query | What it finds | Tactics | Techniques | Reads |\n|---|---|---|---|---|\n")
+	for _, h := range s.Hunts {
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s |\n", h.Name, oneLine(h.Description), strings.Join(h.Tactics, ", "), strings.Join(h.RelevantTechniques, ", "), reads(h.RequiredDataConnectors))
+	}
+}
+
+// coverage writes which techniques are covered under which tactic. A technique
+// counts for those of its tactics that the rule or query names.
+func (s *Solution) coverage(b *strings.Builder) {
+	type cell struct{ rules, hunts int }
+	count := map[[2]string]*cell{}
+	add := func(tactics, techniques []string, f func(*cell)) {
+		for _, id := range techniques {
+			technique, _ := content.TechniqueOf(id)
+			for _, tactic := range technique.Tactics {
+				if slices.Contains(tactics, tactic) {
+					key := [2]string{tactic, id}
+					if count[key] == nil {
+						count[key] = &cell{}
+					}
+					f(count[key])
+				}
+			}
+		}
+	}
+	for _, r := range s.Rules {
+		add(r.Tactics, r.RelevantTechniques, func(c *cell) { c.rules++ })
+	}
+	for _, h := range s.Hunts {
+		add(h.Tactics, h.RelevantTechniques, func(c *cell) { c.hunts++ })
+	}
+	b.WriteString("\n## MITRE ATT&CK\n\n| Tactic | Technique | Rules | Hunting queries |\n|---|---|---|---|\n")
+	for _, tactic := range content.Tactics() {
+		for _, t := range content.Techniques() {
+			if c := count[[2]string{tactic, t.ID}]; c != nil {
+				fmt.Fprintf(b, "| %s | [%s](https://attack.mitre.org/techniques/%s/) %s | %d | %d |\n", tactic, t.ID, t.ID, t.Name, c.rules, c.hunts)
+			}
+		}
+	}
+}
+
+// reads names the tables of the first connector, in short.
+func reads(required []content.RequiredConnector) string {
+	if len(required) == 0 {
+		return ""
+	}
+	var short []string
+	for _, t := range required[0].DataTypes {
+		short = append(short, strings.ToLower(strings.TrimSuffix(t[strings.Index(t, "_")+1:], "_CL")))
+	}
+	return strings.Join(slices.Compact(short), ", ")
+}

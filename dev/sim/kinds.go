@@ -1,0 +1,126 @@
+package sim
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/fault"
+)
+
+// Kind names something that can go wrong, or be odd.
+type Kind string
+
+// The kinds. Each is counted, and can be switched off by its name.
+const (
+	// Of the data.
+	Ties         Kind = "ties"         // many events in one millisecond
+	Burst        Kind = "burst"        // many events in one second
+	LateSeconds  Kind = "late-seconds" // indexed up to 20 s late
+	LateMinutes  Kind = "late-minutes" // indexed minutes late
+	LateLongest  Kind = "late-longest" // indexed almost as late as the oldest audit looks
+	DoubleRow    Kind = "double-row"   // the index has an event twice
+	Odd          Kind = "odd-event"    // a row that has to be changed to fit the table
+	Poison       Kind = "poison"       // a row that the sink refuses
+	NoID         Kind = "no-id"        // an event without id
+	Undated      Kind = "undated"      // an event without created
+	TenantClock  Kind = "tenant-clock" // the tenant's clock is off, and jumps
+	SinkClock    Kind = "sink-clock"   // the workspace's clock is off
+	RefuseIDSort Kind = "refuse-id-sort"
+	UnstableTies Kind = "unstable-ties"
+	FamilyOff    Kind = "family-off" // a family of paths answers 404
+	Deprecated   Kind = "deprecated"
+	CappedPages  Kind = "capped-pages" // a page never holds more than some, whatever was asked
+	OutsideRow   Kind = "outside-row"  // a search answers with a row of the year 9999 besides
+	FutureEvent  Kind = "future-event" // dated minutes ahead of when it can be found
+	TalkingSink  Kind = "talking-sink" // the workspace's acknowledgements have a body
+
+	// Of the process.
+	KillBefore     Kind = "kill-before" // ahead of the effect of an operation
+	KillAfter      Kind = "kill-after"  // behind it
+	Stop           Kind = "stop"        // asked to end
+	Restart        Kind = "restart"     // with other settings
+	SecondInstance Kind = "second-instance"
+	LostLease      Kind = "lost-lease"
+	DeafLease      Kind = "deaf-lease" // lost, and noticed only later
+	TickSkipped    Kind = "tick-skipped"
+	TickLate       Kind = "tick-late"
+	TickDouble     Kind = "tick-double"
+	ClockJump      Kind = "clock-jump" // its clock is far ahead for some runs
+	Resend         Kind = "resend"     // a person sends what is in quarantine again
+
+	// Of the store.
+	StoreBefore   Kind = "store-before" // fails, nothing happened
+	StoreAfter    Kind = "store-after"  // fails, although it happened
+	StoreConflict Kind = "store-conflict"
+	StoreSlow     Kind = "store-slow"
+	StrangerLease Kind = "stranger-lease" // somebody who is not a run holds a stream's lock
+	LostMark      Kind = "lost-mark"      // a checkpoint is deleted
+	LostState     Kind = "lost-state"     // everything is deleted
+	LedgerPruned  Kind = "ledger-pruned"  // a window of the ledger is let go of; counted, not drawn
+	LongPause     Kind = "long-pause"     // a day or two without a run, after which the ledger is pruned
+
+	// Outages: everything of one side fails.
+	TenantOutage Kind = "tenant-outage"
+	SinkOutage   Kind = "sink-outage"
+	StoreOutage  Kind = "store-outage"
+	// These do not fail, and lie: a store that reads and does not write, a workspace that
+	// refuses whatever it gets, and something in between that answers in its place.
+	StoreFull   Kind = "store-full"
+	SinkRefusal Kind = "sink-refusal"
+	SinkForeign Kind = "sink-foreign"
+
+	// Single requests that something else than the service answers.
+	SinkEarly     Kind = "sink-early" // acknowledged before the body was sent
+	SinkPage      Kind = "sink-page"
+	TenantForeign Kind = "tenant-page"
+)
+
+// onTenant and onSink are the kinds of single requests that fail.
+func onTenant(k fault.Kind) Kind { return "tenant-" + Kind(k) }
+func onSink(k fault.Kind) Kind   { return "sink-" + Kind(k) }
+
+// requestFaults are what may happen to a request. At the sink, [fault.ResetAfter]
+// and [fault.Cut] are the ambiguous acknowledgements.
+func requestFaults() []fault.Kind {
+	return []fault.Kind{
+		fault.TooManyRequests, fault.ServerError, fault.BadGateway, fault.Unavailable, fault.Unauthorized, fault.Reset,
+		fault.Cut, fault.Malformed, fault.WrongShape, fault.ResetAfter, fault.Slow,
+	}
+}
+
+// Kinds returns all kinds.
+func Kinds() []Kind {
+	all := []Kind{
+		Ties, Burst, LateSeconds, LateMinutes, LateLongest, DoubleRow, Odd, Poison, NoID, Undated, TenantClock, SinkClock,
+		RefuseIDSort, UnstableTies, FamilyOff, Deprecated, CappedPages, OutsideRow, FutureEvent, TalkingSink,
+		KillBefore, KillAfter, Stop, Restart, SecondInstance, LostLease, DeafLease, TickSkipped, TickLate, TickDouble, ClockJump, Resend,
+		StoreBefore, StoreAfter, StoreConflict, StoreSlow, StrangerLease, LostMark, LostState, LongPause,
+		TenantOutage, SinkOutage, StoreOutage, StoreFull, SinkRefusal, SinkForeign, SinkEarly, SinkPage, TenantForeign,
+	}
+	for _, k := range requestFaults() {
+		all = append(all, onTenant(k))
+		if k != fault.Unauthorized { // the workspace knows no tokens
+			all = append(all, onSink(k))
+		}
+	}
+	return all
+}
+
+// pending are kinds that today's connector does not stand yet. They do not happen
+// unless [Options.On] names them.
+func pending() []Kind {
+	return nil
+}
+
+// Counts is how often each kind happened.
+type Counts map[Kind]int
+
+// Add adds others.
+func (c Counts) Add(others Counts) {
+	for k, n := range others {
+		c[k] += n
+	}
+}
+
+// Sorted returns the kinds that happened, by name.
+func (c Counts) Sorted() []Kind { return slices.Sorted(maps.Keys(c)) }

@@ -1,0 +1,161 @@
+package sim_test
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/idn-sentinel/idn-sentinel/dev/sim"
+)
+
+var (
+	seedFlag   = flag.Int64("seed", 1, "TestSeed: the seed to play")
+	firstFlag  = flag.Int64("first", 1, "TestSeeds: the first seed")
+	seedsFlag  = flag.Int("seeds", 0, "TestSeeds: how many seeds; 0 means a few hundred")
+	offFlag    = flag.String("off", "", "TestSeed: kinds that do not happen, with commas")
+	onFlag     = flag.String("on", "", "kinds that happen although they are pending, with commas")
+	eventsFlag = flag.Int("events", 0, "TestSeed: how many events at the most")
+	ruleFlag   = flag.Bool("rule", false, "TestSeed, TestSeeds: through a data collection rule")
+)
+
+// play plays a seed in a bubble of its own.
+func play(t *testing.T, seed int64, o sim.Options) (res sim.Result) {
+	t.Helper()
+	synctest.Test(t, func(*testing.T) { res = sim.Run(seed, o) })
+	return res
+}
+
+// TestSeed plays one seed, with its steps if -v is given.
+func TestSeed(t *testing.T) {
+	o := sim.Options{}
+	if *defectFlag != "" {
+		all := defects()
+		maps.Copy(all, credulous())
+		o = all[*defectFlag]()
+	}
+	o.MaxEvents, o.Rule = *eventsFlag, *ruleFlag
+	o.Off, o.On = kinds(*offFlag), kinds(*onFlag)
+	if testing.Verbose() {
+		o.Trace = func(line string) { fmt.Fprintln(os.Stdout, line) }
+	}
+	begin := time.Now()
+	res := play(t, *seedFlag, o)
+	t.Logf("%d polls, %d rows, %d again, %d requests, %d state operations, %v of virtual time in %v", res.Polls, res.Rows, res.Twice, res.Requests, res.StateOps, res.Virtual, time.Since(begin))
+	for _, b := range res.Broken {
+		t.Error(b)
+	}
+}
+
+// kinds reads a list of kinds.
+func kinds(list string) (all []sim.Kind) {
+	if list == "" {
+		return nil
+	}
+	for k := range strings.SplitSeq(list, ",") {
+		all = append(all, sim.Kind(k))
+	}
+	return all
+}
+
+// enough is how many seeds may fail before the others are left.
+const enough = 5
+
+// few is how many seeds an ordinary test run plays.
+const few = 200
+
+// TestSeeds plays many seeds and says what happened in them. The first seed that fails is
+// shrunk, and named with the command that plays it again.
+func TestSeeds(t *testing.T) {
+	n := *seedsFlag
+	if n == 0 {
+		n = few
+		if raceEnabled {
+			n = few / 10
+		}
+	}
+	playMany(t, n, sim.Options{Rule: *ruleFlag, Off: kinds(*offFlag), On: kinds(*onFlag)})
+}
+
+// The same through a data collection rule, with tokens and compressed batches.
+func TestSeedsWithRule(t *testing.T) {
+	n := few / 4
+	if raceEnabled {
+		n = few / 20
+	}
+	playMany(t, n, sim.Options{Rule: true})
+}
+
+// playMany plays n seeds and reports the first ones that fail.
+func playMany(t *testing.T, n int, o sim.Options) {
+	t.Helper()
+	begin := time.Now()
+	var (
+		next, failures atomic.Int64
+		mu             sync.Mutex
+		total          = sim.Totals{}
+	)
+	next.Store(*firstFlag)
+	t.Run("workers", func(t *testing.T) {
+		for i := range runtime.GOMAXPROCS(0) {
+			t.Run(strconv.Itoa(i), func(t *testing.T) {
+				t.Parallel()
+				for failures.Load() < enough {
+					seed := next.Add(1) - 1
+					if seed >= *firstFlag+int64(n) {
+						return
+					}
+					res := play(t, seed, o)
+					mu.Lock()
+					total.Add(res)
+					if total.Seeds%1000 == 0 {
+						t.Logf("so far: %v", total)
+					}
+					mu.Unlock()
+					if len(res.Broken) > 0 {
+						failures.Add(1)
+						report(t, res, o)
+					}
+				}
+			})
+		}
+	})
+	t.Logf("%v in %v\n%s", total, time.Since(begin).Truncate(time.Second), total.Table())
+	if n >= 1000 {
+		t.Logf("for docs/measurements.md:\n%s", total.Markdown())
+	}
+}
+
+// report shrinks a seed that failed and says how to play it again.
+func report(t *testing.T, res sim.Result, played sim.Options) {
+	t.Helper()
+	small := sim.Shrink(func(o sim.Options) sim.Result {
+		o.Rule, o.On = played.Rule, played.On
+		return play(t, res.Seed, o)
+	})
+	small.Options.Rule, small.Options.On = played.Rule, played.On
+	t.Errorf("seed %d breaks:\n  %s\nplay it again with\n  %s\nshrunk to %v, at most %d events, which breaks:\n  %s\n  %s",
+		res.Seed, strings.Join(res.Broken, "\n  "), played.Command(res.Seed),
+		small.Left, small.Options.MaxEvents, strings.Join(small.Result.Broken, "\n  "), small.Options.Command(res.Seed))
+}
+
+// The course of a play depends on its seed alone.
+func TestSameSeedSameCourse(t *testing.T) {
+	for seed := *firstFlag; seed < *firstFlag+12; seed++ {
+		o := sim.Options{Rule: seed%4 == 0}
+		a, b := play(t, seed, o), play(t, seed, o)
+		if diff := cmp.Diff(a.Print, b.Print); diff != "" {
+			t.Errorf("seed %d (-first +second):\n%s", seed, diff)
+		}
+	}
+}

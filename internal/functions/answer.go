@@ -1,0 +1,106 @@
+package functions
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+)
+
+// answer is the body of a response. The names are the host's. Outputs and
+// ReturnValue are objects, because the host decodes a text that happens to be
+// base64.
+type answer struct {
+	Outputs     struct{}    `json:"Outputs"`
+	Logs        []string    `json:"Logs"`
+	ReturnValue returnValue `json:"ReturnValue"`
+}
+
+type returnValue struct {
+	Runs []pipeline.Report `json:"runs"`
+	// Error is a failure of the whole; that of a stream is in its report.
+	Error string `json:"error,omitempty"`
+}
+
+func newAnswer(runs []pipeline.Report, err error) answer {
+	a := answer{ReturnValue: returnValue{Runs: runs}}
+	for _, run := range runs {
+		a.Logs = append(a.Logs, line(run))
+	}
+	if err != nil {
+		a.ReturnValue.Error = err.Error()
+		// The host shows one trace for each element.
+		a.Logs = append(a.Logs, strings.Split(err.Error(), "\n")...)
+	}
+	return a
+}
+
+func failure(err error) answer { return newAnswer(nil, err) }
+
+// line is a report in the host's log, where people look first.
+func line(r pipeline.Report) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s, %d fetched, %d sent, %d duplicates, %d quarantined, lag %.0f s",
+		r.Stream, r.State, r.Fetched, r.Sent, r.Duplicates, r.Quarantined, r.LagSeconds)
+	if r.Spooled > 0 {
+		fmt.Fprintf(&b, ", %d spooled", r.Spooled)
+	}
+	if r.Mismatches > 0 {
+		fmt.Fprintf(&b, ", %d windows incomplete, %d records repaired", r.Mismatches, r.Repaired)
+	}
+	if r.Unexplained > 0 {
+		fmt.Fprintf(&b, ", %d windows unexplained", r.Unexplained)
+	}
+	if r.Error != "" {
+		b.WriteString(": " + r.Error)
+	}
+	return b.String()
+}
+
+// write never leaves the body empty: the host would wait for its timeout.
+func write(w http.ResponseWriter, status int, a answer) {
+	// Errors quote what a service sent, which need not be UTF-8.
+	body, err := json.Marshal(a, jsontext.AllowInvalidUTF8(true))
+	if err != nil { // a number that JSON does not know
+		body = []byte(`{"Outputs":{},"Logs":["the report could not be encoded"],"ReturnValue":{"runs":[]}}`)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	// A client that is gone leaves nobody to tell; the run is logged.
+	_, _ = w.Write(body)
+}
+
+// logRun writes the one line of a stream's run.
+func logRun(log *slog.Logger, r pipeline.Report) {
+	log = log.With(
+		"stream", r.Stream, "state", string(r.State), "fetched", r.Fetched, "sent", r.Sent, "duplicates", r.Duplicates,
+		"conformed", r.Conformed, "quarantined", r.Quarantined, "spooled", r.Spooled, "batches", r.Batches, "retries", r.Retries,
+		"lag_seconds", r.LagSeconds, "seconds", r.Seconds,
+		"windows_checked", r.WindowsChecked, "mismatches", r.Mismatches, "repaired", r.Repaired, "unexplained", r.Unexplained,
+	)
+	if !r.AuditedThrough.IsZero() {
+		log = log.With("audited_through", r.AuditedThrough)
+	}
+	switch {
+	case r.State == pipeline.Failed:
+		log.Error("stream run failed", "error", r.Error, "warnings", r.Warnings)
+	case len(r.Warnings) > 0:
+		log.Warn("stream run finished with warnings", "warnings", r.Warnings)
+	default:
+		log.Info("stream run finished")
+	}
+}
+
+func logFailure(log *slog.Logger, err error) {
+	var p *panicError
+	if errors.As(err, &p) {
+		log = log.With("stack", string(p.stack))
+	}
+	log.Error("invocation failed", "error", err)
+}

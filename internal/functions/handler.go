@@ -1,0 +1,195 @@
+package functions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+)
+
+// FunctionPath is where the host posts invocations: the name of the folder that
+// holds function.json.
+const FunctionPath = "/function"
+
+const (
+	defaultBudget = 4 * time.Minute // the default of RUN_BUDGET
+	defaultGrace  = 5 * time.Second // the platform gives little time between SIGTERM and SIGKILL
+	maxEnvelope   = 1 << 20         // bytes; real ones have less than a thousand
+)
+
+// Poller runs every stream once. Reports say how each one went; the error is
+// for a failure of the whole.
+type Poller interface {
+	Poll(ctx context.Context) ([]pipeline.Report, error)
+}
+
+// Handler answers the Functions host. Its fields must not change once it serves.
+type Handler struct {
+	// Open makes the Poller at the first invocation. When it fails, with wrong
+	// settings for instance, the invocation fails with its error and the next one
+	// tries again.
+	Open func() (Poller, error)
+	// Budget is how long one run may take. 0 means 4 minutes. It must stay clear of
+	// functionTimeout in host.json, at which the host kills the process.
+	Budget time.Duration
+	// Grace is how long [Serve] waits for running polls when it is told to stop.
+	// 0 means 5 seconds.
+	Grace time.Duration
+	// Log may be nil.
+	Log *slog.Logger
+
+	opening sync.Mutex // guards poller, and may be held for as long as Open takes
+	poller  Poller
+
+	mu      sync.Mutex // guards what follows
+	stopped error
+	running map[int]context.CancelCauseFunc
+	started int
+}
+
+var _ http.Handler = (*Handler)(nil)
+
+// ServeHTTP implements [http.Handler]. It compares paths itself, because
+// [http.ServeMux] answers an unclean one with a redirect.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case r.URL.Path == "/":
+		write(w, http.StatusOK, answer{Logs: []string{"ready"}})
+	case r.URL.Path != FunctionPath:
+		write(w, http.StatusNotFound, failure(errors.New("there is no such function, only "+FunctionPath)))
+	case r.Method != http.MethodPost:
+		w.Header().Set("Allow", http.MethodPost)
+		write(w, http.StatusMethodNotAllowed, failure(errors.New("invocations are posted")))
+	default:
+		if why := stranger(r); why != "" {
+			h.logger().Warn("request refused", "reason", why)
+			w.Header().Set("Connection", "close") // its body is of no interest
+			write(w, http.StatusForbidden, failure(errors.New("only the Functions host may start a run, and this request is not its own: "+why)))
+			return
+		}
+		h.invoke(w, r)
+	}
+}
+
+// invoke runs one firing of the timer.
+func (h *Handler) invoke(w http.ResponseWriter, r *http.Request) {
+	log := h.logger().With("invocation_id", r.Header.Get(invocationID))
+	timer, err := DecodeTimer(readBody(w, r))
+	if err != nil {
+		log.Debug("timer was not understood", "error", err)
+	}
+	log.Debug("invocation started", "past_due", timer.PastDue, "due", timer.Next)
+
+	runs, err := h.run(r.Context())
+	failed := err != nil
+	for _, run := range runs {
+		failed = failed || run.State == pipeline.Failed
+		logRun(log, run)
+	}
+	if err != nil {
+		logFailure(log, err)
+	}
+	status := http.StatusOK
+	if failed {
+		status = http.StatusInternalServerError
+	}
+	write(w, status, newAnswer(runs, err))
+}
+
+// run polls under a context that neither the host nor the client can end: only
+// the budget and Stop do.
+func (h *Handler) run(request context.Context) (runs []pipeline.Report, err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			runs, err = nil, &panicError{value, debug.Stack()}
+		}
+	}()
+	ctx, done, err := h.begin(request)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	poller, err := h.open()
+	if err != nil {
+		return nil, err
+	}
+	return poller.Poll(ctx)
+}
+
+func (h *Handler) open() (Poller, error) {
+	h.opening.Lock()
+	defer h.opening.Unlock()
+	if h.poller == nil {
+		poller, err := h.Open()
+		if err != nil {
+			return nil, err
+		}
+		h.poller = poller
+	}
+	return h.poller, nil
+}
+
+// begin registers a run with Stop, unless that was called before.
+func (h *Handler) begin(request context.Context) (context.Context, func(), error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.stopped != nil {
+		return nil, nil, fmt.Errorf("the process is stopping: %w", h.stopped)
+	}
+	budget := h.Budget
+	if budget == 0 {
+		budget = defaultBudget
+	}
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(request))
+	ctx, expire := context.WithTimeout(ctx, budget)
+	if h.running == nil {
+		h.running = map[int]context.CancelCauseFunc{}
+	}
+	h.started++
+	number := h.started
+	h.running[number] = cancel
+	return ctx, func() {
+		expire()
+		cancel(nil)
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		delete(h.running, number)
+	}, nil
+}
+
+// Stop ends the running polls softly, by cancelling their contexts with cause,
+// and refuses new invocations.
+func (h *Handler) Stop(cause error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.stopped != nil {
+		return
+	}
+	h.stopped = cause
+	for _, cancel := range h.running {
+		cancel(cause)
+	}
+}
+
+func (h *Handler) logger() *slog.Logger {
+	if h.Log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return h.Log
+}
+
+// panicError is a panic of a run, which fails the invocation and not the process.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string {
+	return fmt.Sprintf("internal error, please report it with the log of this invocation: %v", e.value)
+}

@@ -1,0 +1,113 @@
+package transport
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
+)
+
+// IsPage reports whether an answer is a web page. No API answers with one: a
+// gateway, a firewall or a portal does.
+func IsPage(header http.Header, body []byte) bool {
+	if kind := strings.ToLower(header.Get("Content-Type")); strings.Contains(kind, "text/html") || strings.Contains(kind, "xhtml") {
+		return true
+	}
+	start := bytes.ToLower(bytes.TrimSpace(bytes.TrimPrefix(body[:min(len(body), 256)], []byte("\uFEFF"))))
+	for _, tag := range []string{"<!doctype html", "<html", "<head", "<body", "<!--", "<script", "<meta"} {
+		if bytes.HasPrefix(start, []byte(tag)) {
+			return true
+		}
+	}
+	return false
+}
+
+// Gateway returns what to say about an answer that something else gave in the place
+// of peer, and nil for one that may be the service's. hidden are secrets that a
+// page may repeat.
+func Gateway(status int, header http.Header, body []byte, peer Peer, hidden ...secret.String) *Failure {
+	f := &Failure{
+		Hop:     HopGateway,
+		After:   RetryAfter(header, time.Now()),
+		Passing: status < http.StatusMultipleChoices || status >= http.StatusInternalServerError || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout,
+	}
+	switch {
+	case status == http.StatusProxyAuthRequired:
+		f.Hop = HopProxy
+		f.text = fmt.Sprintf("status %d: a proxy in between wants a sign-in: let it pass %s, or write user and password into HTTPS_PROXY", status, peer.Host)
+	case status == http.StatusNetworkAuthenticationRequired:
+		f.Passing = false
+		f.text = fmt.Sprintf("status %d: this network wants a sign-in on a web page before it lets anything pass to %s", status, peer.Host)
+	case !IsPage(header, body):
+		return nil
+	case status >= http.StatusInternalServerError:
+		f.text = fmt.Sprintf("status %d with a web page%s: a gateway in front of %s or on the way to it has no answer of it: if that stays so, check %s and what is in between",
+			status, title(body, hidden), peer.Host, peer.Settings)
+	default:
+		f.text = fmt.Sprintf("status %d with a web page%s: that is not the answer of %s but of something in between (a firewall, a proxy, a portal): let requests of this machine pass there; check %s if nothing is in between",
+			status, title(body, hidden), peer.Host, peer.Settings)
+	}
+	return f
+}
+
+var pageTitle = regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title>`)
+
+// title tells people whose page it is.
+func title(body []byte, hidden []secret.String) string {
+	m := pageTitle.FindSubmatch(body)
+	if m == nil {
+		return ""
+	}
+	if text := Excerpt(string(m[1]), hidden...); text != "" {
+		return fmt.Sprintf(" (%q)", text)
+	}
+	return ""
+}
+
+// excerptLen is the length of an excerpt in bytes: enough to recognise a message,
+// too short to spill a record into a log.
+const excerptLen = 200
+
+// Excerpt makes a text that a service sent fit for one line of an error: short,
+// printable, and without the secrets that it may repeat, in whatever encoding.
+func Excerpt(text string, hidden ...secret.String) string {
+	text = secret.Mask(text, hidden...)
+	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '·'
+	}, strings.ToValidUTF8(text, "·"))
+	if len(text) > excerptLen {
+		text = strings.ToValidUTF8(text[:excerptLen], "") + "…"
+	}
+	return text
+}
+
+// Sent are the credentials that a request carries, which a page that answers it may
+// repeat.
+func Sent(req *http.Request) (out []secret.String) {
+	if req == nil {
+		return nil
+	}
+	for _, name := range []string{"Authorization", "X-Identity-Header", "Secret"} {
+		value := req.Header.Get(name)
+		if _, credentials, ok := strings.Cut(value, " "); ok {
+			value = credentials
+		}
+		out = append(out, secret.New(value))
+		if _, signature, ok := strings.Cut(value, ":"); ok {
+			out = append(out, secret.New(signature))
+		}
+	}
+	for _, name := range []string{"sig", "code", "client_secret", "access_token"} {
+		out = append(out, secret.New(req.URL.Query().Get(name)))
+	}
+	return out
+}

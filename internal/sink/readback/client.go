@@ -1,0 +1,265 @@
+// Package readback asks a Log Analytics workspace what has arrived in it.
+//
+// The services that take records acknowledge them before they are stored, and
+// lose some without a word: over a daily cap, over a volume limit, in a transform.
+// So what was acknowledged is not proven to be there. [Client] counts the records
+// of a table by window of event time, and lists their ids, with the Logs Query API
+// (POST {endpoint}/v1/workspaces/{id}/query). [Arrivals] makes a ledger of that,
+// so that an audit can compare the source with the workspace as it compares it
+// with what was acknowledged.
+//
+// The event time of a row is its column created_t, not TimeGenerated, which is
+// when the service received it. The id is in id_g (the service finds that it looks
+// like a GUID, and writes it with dashes) or in id_s.
+//
+// The caller's identity needs the role Log Analytics Reader on the workspace.
+// Against a stand-in, which is plain HTTP on this machine, no identity is asked.
+package readback
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/azsdk"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/retry"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+)
+
+const (
+	// maxAnswer is more than the API sends: it cuts a result at 500,000 rows or
+	// about 100 MB.
+	maxAnswer = 128 << 20
+	// serverWait is how long the service may work on a query; the most is 600 s.
+	serverWait = 300 * time.Second
+	// localToken is sent to a stand-in.
+	localToken = "stand-in"
+)
+
+// Config is how to reach a workspace.
+type Config struct {
+	// URL is the query endpoint without the version, for instance
+	// https://api.loganalytics.io.
+	URL *url.URL
+	// Audience is for what the token is asked, for instance https://api.loganalytics.io.
+	Audience    string
+	WorkspaceID string
+	// Credential signs in. It is not used for plain http.
+	Credential azcore.TokenCredential
+	// HTTP must wait for the head of an answer for longer than five minutes; nil
+	// makes such a client.
+	HTTP *http.Client
+	// Retry is how to repeat what may pass.
+	Retry retry.Policy
+	// Version of the program, for the User-Agent header.
+	Version string
+}
+
+// Client asks one workspace. It may be used by several goroutines.
+type Client struct{ cfg Config }
+
+// New returns a client. It does nothing by itself.
+func New(cfg Config) *Client {
+	if cfg.HTTP == nil {
+		cfg.HTTP = transport.NewClient(transport.Config{Version: cfg.Version, HeaderTimeout: serverWait + 30*time.Second})
+	}
+	return &Client{cfg}
+}
+
+// ErrNoTable says that the workspace does not have the table.
+var ErrNoTable = errors.New("the workspace has no such table")
+
+// result is the table that a query returns: each row has the columns that the
+// query names, in its order.
+type result [][]jsontext.Value
+
+// query runs a query over rows that the workspace received between two moments.
+func (c *Client) query(ctx context.Context, kql string, from, to time.Time) (rows result, err error) {
+	body, err := json.Marshal(struct {
+		Query    string `json:"query"`
+		Timespan string `json:"timespan"`
+	}{kql, stamp(from) + "/" + stamp(to)})
+	if err != nil {
+		return nil, err
+	}
+	err = c.cfg.Retry.Do(ctx, nil, func(ctx context.Context) (err error) {
+		rows, err = c.try(ctx, body)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ask the workspace what has arrived: %w", err)
+	}
+	return rows, nil
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+func (c *Client) try(ctx context.Context, body []byte) (result, error) {
+	address := c.cfg.URL.JoinPath("v1", "workspaces", c.cfg.WorkspaceID, "query").String()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
+	if err != nil {
+		return nil, transport.Redact(err)
+	}
+	token, err := c.token(ctx)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Prefer", fmt.Sprintf("wait=%d", int(serverWait.Seconds())))
+	resp, err := c.cfg.HTTP.Do(req) //nolint:bodyclose // ReadAll closes it
+	if err != nil {
+		return nil, c.unreachable(ctx, transport.Redact(err))
+	}
+	text, err := transport.ReadAll(resp, maxAnswer)
+	if err != nil {
+		return nil, c.unreachable(ctx, fmt.Errorf("read the answer: %w", transport.Redact(err)))
+	}
+	if f := transport.Gateway(resp.StatusCode, resp.Header, text, c.peer(), transport.Sent(req)...); f != nil {
+		return nil, classed(f)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return nil, c.refused(resp, text)
+	}
+	return decode(text)
+}
+
+// token asks for a token at the sign-in service, which keeps it until it is about to end.
+func (c *Client) token(ctx context.Context) (string, error) {
+	if c.cfg.URL.Scheme == "http" {
+		return localToken, nil
+	}
+	t, err := c.cfg.Credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{strings.TrimRight(c.cfg.Audience, "/") + "/.default"}})
+	const remedy = "switch the managed identity of the app on (AZURE_CLIENT_ID for a user-assigned one), or sign in with the Azure CLI"
+	var marked *azsdk.TokenError
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return "", fmt.Errorf("sign in for the workspace: %w", context.Cause(ctx))
+	case errors.As(err, &marked):
+		return "", fmt.Errorf("sign in for the workspace: %s", marked.Explain(remedy))
+	case err != nil:
+		return "", fmt.Errorf("sign in for the workspace: %s: %s", azsdk.Text(err), remedy)
+	}
+	return t.Token, nil
+}
+
+// unreachable classifies what kept an answer from coming.
+func (c *Client) unreachable(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return err
+	}
+	return classed(transport.Explain(err, c.peer()))
+}
+
+// peer names the query endpoint in error texts.
+func (c *Client) peer() transport.Peer {
+	return transport.Peer{Host: c.cfg.URL.Host, Settings: "LOG_ANALYTICS_QUERY_URL"}
+}
+
+// classed makes a failure one that is worth repeating if it may pass.
+func classed(f *transport.Failure) error {
+	if f.Passing || f.Hop == transport.HopNetwork {
+		return &pipeline.Retryable{Err: f, After: f.After}
+	}
+	return f
+}
+
+// problem is an error as the API writes it.
+type problem struct {
+	Code    string   `json:"code"`
+	Message string   `json:"message"`
+	Inner   *problem `json:"innererror"`
+	Details []struct {
+		Code    string   `json:"code"`
+		Message string   `json:"message"`
+		Inner   *problem `json:"innererror"`
+	} `json:"details"`
+}
+
+// text is what the API says, from the outer to the inner.
+func (p *problem) text() string {
+	var parts []string
+	add := func(code, message string) {
+		if code != "" {
+			parts = append(parts, strings.TrimSpace(code+" "+message))
+		}
+	}
+	for at := p; at != nil; at = at.Inner {
+		add(at.Code, at.Message)
+		for _, d := range at.Details {
+			add(d.Code, d.Message)
+			for in := d.Inner; in != nil; in = in.Inner {
+				add(in.Code, in.Message)
+			}
+		}
+	}
+	const most = 600
+	text := strings.Join(strings.FieldsFunc(strings.Join(parts, ": "), func(r rune) bool { return r < ' ' }), " ")
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "…"
+	}
+	return text
+}
+
+// refused classifies an answer other than 200.
+func (c *Client) refused(resp *http.Response, body []byte) error {
+	var answer struct {
+		Error problem `json:"error"`
+	}
+	_ = json.Unmarshal(body, &answer) // a proxy answers something else
+	said := answer.Error.text()
+	err := fmt.Errorf("status %d %s", resp.StatusCode, said)
+	if said == "" {
+		err = fmt.Errorf("status %d", resp.StatusCode)
+	}
+	switch {
+	case resp.StatusCode == http.StatusUnauthorized, strings.Contains(said, "InvalidAuthenticationToken"):
+		return fmt.Errorf("%w: the sign-in is not accepted: check that LOG_ANALYTICS_QUERY_URL and logAnalyticsUri are of the same cloud", err)
+	case resp.StatusCode == http.StatusForbidden:
+		return fmt.Errorf("%w: give the identity that asks the role Log Analytics Reader on the workspace; it takes some minutes to work", err)
+	case resp.StatusCode == http.StatusNotFound:
+		return fmt.Errorf("%w: there is no workspace %s: check CUSTOMER_ID and LOG_ANALYTICS_QUERY_URL", err, c.cfg.WorkspaceID)
+	case resp.StatusCode == http.StatusBadRequest && (strings.Contains(said, "SEM0100") || strings.Contains(said, "Failed to resolve table")):
+		return fmt.Errorf("%w: %w", ErrNoTable, err)
+	case resp.StatusCode == http.StatusTooManyRequests, resp.StatusCode == http.StatusRequestTimeout, resp.StatusCode >= http.StatusInternalServerError:
+		return &pipeline.Retryable{Err: err, After: transport.RetryAfter(resp.Header, time.Now())}
+	}
+	return err
+}
+
+// errPartial is a result that is not whole.
+var errPartial = errors.New("the workspace returned a part of the result only")
+
+// decode reads the answer to a query.
+func decode(body []byte) (result, error) {
+	var answer struct {
+		Tables []struct {
+			Name string `json:"name"`
+			Rows result `json:"rows"`
+		} `json:"tables"`
+		Error *problem `json:"error"`
+	}
+	if err := json.Unmarshal(body, &answer); err != nil {
+		return nil, fmt.Errorf("read the answer: it is no result of a query: %w", err)
+	}
+	if answer.Error != nil {
+		return nil, fmt.Errorf("%w: %s", errPartial, answer.Error.text())
+	}
+	for _, t := range answer.Tables {
+		if t.Name == "PrimaryResult" {
+			return t.Rows, nil
+		}
+	}
+	return nil, errors.New("read the answer: it has no table PrimaryResult")
+}

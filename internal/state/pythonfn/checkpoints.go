@@ -1,0 +1,52 @@
+package pythonfn
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+)
+
+// overlap is how far before the function's moment the stream begins, at least.
+// What was indexed later than that is found by comparing with the workspace,
+// see docs/migrate.md. It is also the width of the windows that are audited.
+const overlap = 5 * time.Minute
+
+// Begin is where the stream begins if the function stopped at that moment: five
+// to ten minutes before it, on the border of a window. Audits look at whole
+// windows, and would add the rest of one that was begun in its middle.
+func Begin(stopped time.Time) time.Time { return stopped.Add(-overlap).Truncate(overlap) }
+
+var _ pipeline.Checkpoints = (*Checkpoints)(nil)
+
+// Checkpoints adds the function's checkpoint to those of the connector: a
+// stream without one of its own begins where the function stopped.
+type Checkpoints struct {
+	pipeline.Checkpoints
+	// CreatedTime is that of a [Table].
+	CreatedTime func(context.Context) (time.Time, error)
+	// Cursor is the source's cursor in front of everything that happened at a moment or later.
+	Cursor func(time.Time) pipeline.Cursor
+	Log    *slog.Logger
+}
+
+// Load implements [pipeline.Checkpoints].
+func (c *Checkpoints) Load(ctx context.Context, stream string) (pipeline.Checkpoint, error) {
+	saved, err := c.Checkpoints.Load(ctx, stream)
+	if err != nil || saved.Tag != "" {
+		return saved, err
+	}
+	at, err := c.CreatedTime(ctx)
+	if err != nil {
+		return pipeline.Checkpoint{}, fmt.Errorf("begin where the old connector stopped: %w", err)
+	}
+	if at.IsZero() {
+		return saved, nil
+	}
+	begin := Begin(at)
+	saved.Cursor = c.Cursor(begin)
+	c.Log.Info("beginning where the old connector stopped", "stream", stream, "created_time", at, "from", begin)
+	return saved, nil
+}
