@@ -71,7 +71,7 @@ type preloaded struct {
 var _ pipeline.Source = preloaded{}
 
 // Stream implements [pipeline.Source].
-func (m preloaded) Stream() string { return m.stream }
+func (m preloaded) Stream() pipeline.Stream { return pipeline.Stream{ID: m.stream, Table: m.stream} }
 
 // Fetch implements [pipeline.Source]. The cursor is the number of the next record.
 func (m preloaded) Fetch(_ context.Context, after pipeline.Cursor) (pipeline.Page, error) {

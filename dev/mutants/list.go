@@ -57,7 +57,7 @@ func pipelineMutants() []Mutant {
 		{Breaks: "pages of a source that does not advance are read for ever", File: pipelineDir + "run.go", Old: "if page.More && page.Next == after && len(page.Records) == 0 {", New: "if false {"},
 		{Breaks: "the last page counts as one with more to come", File: pipelineDir + "run.go", Old: "after, more = page.Next, page.More", New: "after, more = page.Next, true", Survives: "the run ends at the last page all the same; what is fetched ahead is dropped"},
 		{Breaks: "known records are sent again", File: pipelineDir + "run.go", Old: "case !fresh[i]:", New: "case false && !fresh[i]:"},
-		{Breaks: "a record whose bytes are no row is sent", File: pipelineDir + "run.go", Old: "\tif rec.Flaw != \"\" {\n\t\tt.reject(rec, Unreadable, rec.Flaw)\n\t\treturn\n\t}\n", New: ""},
+		{Breaks: "a record whose bytes are no row is sent", File: pipelineDir + "fit.go", Old: "if rec.Flaw != \"\" {", New: "if false {"},
 		{Breaks: "refusals count as poison without proof", File: pipelineDir + "refusal.go", Old: "return t.expected || t.report.Batches > 0", New: "return true"},
 		{Breaks: "what was refused before the proof is not sent once more", File: pipelineDir + "refusal.go", Old: "if err := t.tryAgain(ctx, t.pending[0]); err != nil {", New: "if _ = t.tryAgain; t.quarantineRefused(ctx, t.pending[0]) != nil {\n\t\t\terr := ctx.Err()"},
 		{Breaks: "through goes back", File: pipelineDir + "future.go", Old: "\treturn saved\n}", New: "\treturn page\n}"},

@@ -113,7 +113,7 @@ func through(t *testing.T, at time.Time, stream string, raws []jsontext.Value) *
 	}
 	var batch []pipeline.Record
 	for i, raw := range raws {
-		row, _, err := sink.Limits().Conform(raw)
+		row, _, err := sink.Fit(stream, raw)
 		if err != nil {
 			t.Fatalf("record %d: %v", i, err)
 		}

@@ -222,7 +222,8 @@ func (c changed) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.Pag
 
 type (
 	auditable interface {
-		pipeline.Auditable
+		pipeline.Counter
+		pipeline.WindowReader
 		pipeline.Undated
 	}
 	full struct {
@@ -246,7 +247,7 @@ func sources(change func(*pipeline.Page, error)) func() sim.Options {
 }
 
 func oneState(r *pipeline.Runner) {
-	if r.Source.Stream() != triggers {
+	if r.Source.Stream().ID != triggers {
 		return
 	}
 	setSource(r, changed{r.Source, func(_ context.Context, p *pipeline.Page, _ error) {
@@ -274,7 +275,7 @@ func checkpointFirst() sim.Options {
 	return sim.Options{Break: func(r *pipeline.Runner) {
 		c := &eager{Checkpoints: r.Checkpoints}
 		r.Checkpoints = c
-		stream := r.Source.Stream()
+		stream := r.Source.Stream().ID
 		setSource(r, changed{r.Source, func(ctx context.Context, p *pipeline.Page, err error) {
 			if err == nil {
 				c.advance(ctx, stream, p.Next)

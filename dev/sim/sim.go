@@ -122,7 +122,7 @@ func (w *world) start() *instance {
 
 // wrap puts the watching source around the real one.
 func (w *world) wrap(inst *instance, r *pipeline.Runner) {
-	stream := r.Source.Stream()
+	stream := r.Source.Stream().ID
 	if r.Auditing.Window == 0 {
 		panic("sim: no audit")
 	}

@@ -17,7 +17,13 @@ type source struct {
 // auditable and undated are what the events can do besides.
 type auditable struct {
 	source
-	pipeline.Auditable
+	windows
+}
+
+// windows is what an audit asks of a source.
+type windows interface {
+	pipeline.Counter
+	pipeline.WindowReader
 }
 
 type undated struct {
@@ -28,7 +34,7 @@ type undated struct {
 // watch puts a watching source around one, which can do what that can.
 func watch(w *world, inst *instance, of pipeline.Source) pipeline.Source {
 	plain := source{of, w, inst}
-	a, ok := of.(pipeline.Auditable)
+	a, ok := of.(windows)
 	if !ok {
 		return plain
 	}
@@ -41,7 +47,7 @@ func watch(w *world, inst *instance, of pipeline.Source) pipeline.Source {
 
 // Fetch implements [pipeline.Source].
 func (s source) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.Page, error) {
-	if s.Stream() == triggersStream && s.inst.number("first fetch") == 1 {
+	if s.Stream().ID == triggersStream && s.inst.number("first fetch") == 1 {
 		// In a new process both streams would wait for the same token, wake up at the same instant
 		// and race for the only request that the rate limit lets through.
 		if err := s.inst.wait(ctx, s.w.dice.span("first fetch", s.inst.id, time.Second, 3*time.Second)); err != nil {
@@ -55,14 +61,14 @@ func (s source) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.Page
 	}
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
-	r := s.inst.runs[s.Stream()]
+	r := s.inst.runs[s.Stream().ID]
 	p := page{after: after, next: got.Next}
 	for _, rec := range got.Records {
 		p.keys = append(p.keys, rec.ID)
 	}
 	r.pages = append(r.pages, p)
 	s.w.tracef("%s fetches %d records from %s to %s, more: %v", r, len(got.Records), after, got.Next, got.More)
-	if s.Stream() == eventsStream {
+	if s.Stream().ID == eventsStream {
 		s.w.checkPage(r, after, &got, asked)
 	}
 	return got, nil

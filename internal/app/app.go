@@ -127,7 +127,7 @@ func Open(settings config.Settings, o Options) (*App, error) {
 	a.locks = streamlock.New(a.store, settings.Tenant)
 	a.uncommitted = map[string]*pipeline.Uncommitted{}
 	for _, s := range a.streams {
-		a.uncommitted[s.source.Stream()] = new(pipeline.Uncommitted)
+		a.uncommitted[s.source.Stream().ID] = new(pipeline.Uncommitted)
 	}
 	return a, nil
 }
@@ -159,7 +159,7 @@ func (a *App) Poll(ctx context.Context) ([]pipeline.Report, error) {
 }
 
 func (a *App) runner(s stream) *pipeline.Runner {
-	name, tenant := s.source.Stream(), a.settings.Tenant
+	name, tenant := s.source.Stream().ID, a.settings.Tenant
 	r := &pipeline.Runner{
 		Source:      s.source,
 		Sink:        a.sink,

@@ -17,8 +17,8 @@ const youngest = 5 * time.Minute
 // Audited are the names of the streams that can be audited.
 func (a *App) Audited() (names []string) {
 	for _, s := range a.streams {
-		if _, ok := s.source.(pipeline.Auditable); ok {
-			names = append(names, s.source.Stream())
+		if _, ok := s.source.(pipeline.WindowReader); ok {
+			names = append(names, s.source.Stream().ID)
 		}
 	}
 	return names

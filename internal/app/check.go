@@ -182,7 +182,7 @@ func (c *checkup) state(ctx context.Context) {
 		return "a probe was locked, written, protected, read and removed", probeStore(ctx, store, c.settings.Tenant)
 	})
 	for _, s := range newStreams(c.client, c.settings.InitialLookback) {
-		name := s.source.Stream()
+		name := s.source.Stream().ID
 		short := strings.TrimPrefix(name, "SailPointIDN_")
 		item, lock := "checkpoint "+short, "lock "+short
 		if !works {
@@ -315,7 +315,7 @@ func (c *checkup) readBack(ctx context.Context) (string, error) {
 		return "", err
 	}
 	now := time.Now().Truncate(5 * time.Minute)
-	_, err = reader.Count(ctx, c.client.Events().Stream(), now.Add(-5*time.Minute), now, 5*time.Minute)
+	_, err = reader.Count(ctx, c.client.Events().Stream().Table, now.Add(-5*time.Minute), now, 5*time.Minute)
 	if errors.Is(err, readback.ErrNoTable) {
 		return "the workspace may be asked what has arrived; it has no table of events yet", nil
 	}

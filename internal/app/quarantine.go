@@ -24,7 +24,7 @@ func (a *App) Quarantine() *quarantine.Store {
 func (a *App) Streams() []string {
 	names := make([]string, len(a.streams))
 	for i, s := range a.streams {
-		names[i] = s.source.Stream()
+		names[i] = s.source.Stream().ID
 	}
 	return names
 }
@@ -32,7 +32,7 @@ func (a *App) Streams() []string {
 // stream finds a stream by its name.
 func (a *App) stream(name string) (stream, error) {
 	for _, s := range a.streams {
-		if s.source.Stream() == name {
+		if s.source.Stream().ID == name {
 			return s, nil
 		}
 	}
@@ -57,7 +57,7 @@ type Fate struct {
 func (a *App) Resend(ctx context.Context, name string, entries []quarantine.Entry, tell func(Fate)) pipeline.Report {
 	s, err := a.stream(name)
 	if err != nil {
-		return pipeline.Report{Stream: name, State: pipeline.Failed, Error: err.Error()}
+		return pipeline.Report{Stream: name, State: pipeline.Failed, Err: err, Error: err.Error()}
 	}
 	r, q := a.byHand(s), a.Quarantine()
 	one := make(chan struct{}, 1) // held while tell is called
@@ -82,27 +82,19 @@ func (a *App) Resend(ctx context.Context, name string, entries []quarantine.Entr
 }
 
 // Rehearse says what [App.Resend] would try to send, and changes nothing.
-func (a *App) Rehearse(ctx context.Context, entries []quarantine.Entry, tell func(Fate)) error {
-	limits := a.sink.Limits()
+func (a *App) Rehearse(ctx context.Context, name string, entries []quarantine.Entry, tell func(Fate)) error {
+	s, err := a.stream(name)
+	if err != nil {
+		return err
+	}
 	for h, err := range a.held(ctx, entries, tell) {
 		if err != nil {
 			return err
 		}
-		f := Fate{Key: h.Key, ID: h.Record.ID, Sent: true}
-		row := h.Record.Raw
-		switch {
-		case h.Record.Flaw != "":
-			f.Sent, f.Kept = false, string(pipeline.Unreadable)+": "+h.Record.Flaw
-			row = nil
-		case limits.Conform != nil:
-			made, changes, err := limits.Conform(row)
-			if err != nil {
-				f.Sent, f.Kept = false, string(pipeline.Unfit)+": "+err.Error()
-			}
-			row, f.Changes = made, strings.Join(changes, "; ")
-		}
-		if limits.RecordBytes > 0 && len(row) > limits.RecordBytes {
-			f.Sent, f.Kept = false, fmt.Sprintf("%s: record of %d bytes is larger than the %d that the service takes", pipeline.Unfit, len(row), limits.RecordBytes)
+		fitted := pipeline.Fit(a.sink, s.source.Stream().Table, h.Record)
+		f := Fate{Key: h.Key, ID: h.Record.ID, Sent: fitted.Reason == "", Changes: fitted.Changes}
+		if !f.Sent {
+			f.Kept = string(fitted.Reason) + ": " + fitted.Detail
 		}
 		tell(f)
 	}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 
@@ -85,21 +86,23 @@ func (o *originals) resend(cmd *cobra.Command, names []string, dryRun bool) erro
 
 func (o *originals) rehearse(ctx context.Context, entries []quarantine.Entry) error {
 	send, stay := 0, 0
-	err := o.app.Rehearse(ctx, entries, func(f app.Fate) {
-		if f.Sent {
-			send++
-			note := ""
-			if f.Changes != "" {
-				note = ", changed to fit: " + oneLine(f.Changes)
+	for stream, own := range o.byStream(entries) {
+		err := o.app.Rehearse(ctx, stream, own, func(f app.Fate) {
+			if f.Sent {
+				send++
+				note := ""
+				if f.Changes != "" {
+					note = ", changed to fit: " + oneLine(f.Changes)
+				}
+				fmt.Fprintf(o.out, "would send %s%s\n", oneLine(f.ID), note)
+				return
 			}
-			fmt.Fprintf(o.out, "would send %s%s\n", oneLine(f.ID), note)
-			return
+			stay++
+			o.tellKept(f, "would keep")
+		})
+		if err != nil {
+			return o.broken(err)
 		}
-		stay++
-		o.tellKept(f, "would keep")
-	})
-	if err != nil {
-		return o.broken(err)
 	}
 	o.console.say("%d would be sent, %d would stay; nothing was done", send, stay)
 	if stay > 0 {
@@ -116,16 +119,24 @@ func (o *originals) tellKept(f app.Fate, verb string) {
 	fmt.Fprintf(o.out, "%s %s: %s\n", verb, oneLine(name), oneLine(f.Kept))
 }
 
+// byStream gives the entries of each stream that has any.
+func (o *originals) byStream(entries []quarantine.Entry) iter.Seq2[string, []quarantine.Entry] {
+	return func(yield func(string, []quarantine.Entry) bool) {
+		for _, stream := range o.app.Streams() {
+			own := slices.DeleteFunc(slices.Clone(entries), func(e quarantine.Entry) bool { return e.Stream != stream })
+			if len(own) > 0 && !yield(stream, own) {
+				return
+			}
+		}
+	}
+}
+
 // send sends stream by stream: each has its lock.
 func (o *originals) send(ctx context.Context, entries []quarantine.Entry) error {
 	sent, stay, failed := 0, 0, false
 	remove := o.console.show()
 	defer func() { remove() }()
-	for _, stream := range o.app.Streams() {
-		own := slices.DeleteFunc(slices.Clone(entries), func(e quarantine.Entry) bool { return e.Stream != stream })
-		if len(own) == 0 {
-			continue
-		}
+	for stream, own := range o.byStream(entries) {
 		rep := o.app.Resend(ctx, stream, own, func(f app.Fate) {
 			if f.Sent {
 				sent++

@@ -56,7 +56,7 @@ func (t *run) audit(ctx context.Context) error {
 	if err := t.auditUndated(ctx); err != nil {
 		return err
 	}
-	src, ok := t.Source.(Auditable)
+	src, ok := t.Source.(auditable)
 	if !ok {
 		return nil
 	}
@@ -176,9 +176,15 @@ func (t *run) forgotten(window time.Time) bool {
 	return t.Auditing.Keep > 0 && time.Since(window) > t.Auditing.Keep
 }
 
+// auditable is what is asked of a source whose windows are compared by their counts.
+type auditable interface {
+	Counter
+	WindowReader
+}
+
 // comparison is one comparison of source and ledger.
 type comparison struct {
-	src Auditable
+	src auditable
 	// known is the difference in a range that is known and needs no look.
 	known func(from, to time.Time) int64
 	// found is called for each window that differs by another number.
@@ -225,7 +231,7 @@ func (t *run) narrow(ctx context.Context, c comparison, from, to time.Time, have
 
 // repair reads a window again, delivers what is missing, and judges what then
 // still differs.
-func (t *run) repair(src Auditable) func(ctx context.Context, from, to time.Time, have, want int64) error {
+func (t *run) repair(src auditable) func(ctx context.Context, from, to time.Time, have, want int64) error {
 	return func(ctx context.Context, from, to time.Time, _, want int64) error {
 		for range rereads {
 			listed, err := t.reread(ctx, window(src, from, to))
@@ -259,7 +265,7 @@ func (t *run) repair(src Auditable) func(ctx context.Context, from, to time.Time
 const rereads = 3
 
 // window is FetchWindow as a walk.
-func window(src Auditable, from, to time.Time) func(context.Context, Cursor) (Page, error) {
+func window(src auditable, from, to time.Time) func(context.Context, Cursor) (Page, error) {
 	return func(ctx context.Context, after Cursor) (Page, error) { return src.FetchWindow(ctx, from, to, after) }
 }
 
@@ -267,7 +273,7 @@ func window(src Auditable, from, to time.Time) func(context.Context, Cursor) (Pa
 func (t *run) known(from, to time.Time) int64 { return t.next.Audit.known(from, to) }
 
 // counts asks the ledger and the source.
-func (t *run) counts(ctx context.Context, src Auditable, from, to time.Time) (have, want int64, err error) {
+func (t *run) counts(ctx context.Context, src auditable, from, to time.Time) (have, want int64, err error) {
 	if have, err = t.ledger.Count(ctx, from, to); err != nil {
 		return 0, 0, err
 	}

@@ -62,7 +62,7 @@ func (a *archive) add(at time.Time, late time.Duration) string {
 	return id
 }
 
-func (a *archive) Stream() string { return stream }
+func (a *archive) Stream() pipeline.Stream { return pipeline.Stream{ID: stream, Table: table} }
 
 func (a *archive) Fetch(_ context.Context, after pipeline.Cursor) (pipeline.Page, error) {
 	to := time.Now().Add(-settle)

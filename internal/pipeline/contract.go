@@ -49,23 +49,37 @@ type Page struct {
 	Warnings []string
 }
 
+// Stream names one stream of records.
+type Stream struct {
+	// ID names what is stored and said about the stream: its checkpoint, ledger, lock,
+	// quarantine, spool, report and log lines. It is unique within a connection, and never
+	// changes: what is stored under it would be forgotten.
+	ID string
+	// Table is where its records go, without "_CL". Several streams may share one.
+	Table string
+}
+
 // Source reads one stream. It classifies its errors (see [Retryable]) and
 // neither retries nor sleeps for long itself. It is used by one goroutine at a
 // time.
 type Source interface {
-	// Stream names the table without its "_CL", the checkpoint and the log field,
-	// for instance "SailPointIDN_Events".
-	Stream() string
+	Stream() Stream
 	// Fetch returns the records behind after. It never skips one that was
 	// visible when it asked; it may repeat some.
 	Fetch(ctx context.Context, after Cursor) (Page, error)
 }
 
-// Auditable is a [Source] that can count and re-read closed windows of event
-// time. from is inclusive, to exclusive; both are whole milliseconds.
-type Auditable interface {
+// Counter is a [Source] that can count the records of a closed window of event time.
+type Counter interface {
+	// Count is the number of records in [from, to), both whole milliseconds.
 	Count(ctx context.Context, from, to time.Time) (int64, error)
-	// FetchWindow is Fetch within the window.
+}
+
+// WindowReader is a [Source] that can read a closed window of event time again, and so one
+// that can be audited.
+type WindowReader interface {
+	// FetchWindow is Fetch within [from, to), both whole milliseconds. The empty cursor is
+	// where the window begins.
 	FetchWindow(ctx context.Context, from, to time.Time, after Cursor) (Page, error)
 }
 
@@ -80,19 +94,23 @@ type Undated interface {
 // Sink writes rows to a destination.
 type Sink interface {
 	Limits() Limits
-	// Write delivers batch to the table of stream. A nil error means that the
+	// Fit makes a record fit the column rules of a table and says in short phrases what it
+	// changed. With no changes it returns raw itself; so does a sink without such rules. An
+	// error means that no row can be made of it. It is used by several goroutines at a time.
+	Fit(table string, raw jsontext.Value) (row jsontext.Value, changes []string, err error)
+	// Write delivers batch to a table. A nil error means that the
 	// service acknowledged every record. Errors are [Retryable], [Rejected] or,
 	// anything else, permanent for this run; after any error the batch counts as
 	// not delivered. Write has no use of batch once it has returned, whatever it returned:
 	// a goroutine that may still be sending was stopped. It is used by several goroutines at a time.
-	Write(ctx context.Context, stream string, batch []Record) error
+	Write(ctx context.Context, table string, batch []Record) error
 }
 
 // Noticer is a [Sink] that may have something to say about writes that went well.
 type Noticer interface {
 	// Notices returns what there is to say since the last call about the writes to
-	// the table of stream. Each becomes a warning of the run.
-	Notices(stream string) []string
+	// a table. Each becomes a warning of the run.
+	Notices(table string) []string
 }
 
 // Parallel is for sinks whose answers take long: that many batches on their way
@@ -108,12 +126,8 @@ type Limits struct {
 	// Parallel is how many batches of a stream may be on their way at a time. 0 means one, and
 	// that they are written in order.
 	Parallel int
-	// RecordBytes is the size of a record that can't be sent at all. 0 means no limit.
+	// RecordBytes is the size of the largest record that can be sent. 0 means no limit.
 	RecordBytes int
-	// Conform makes a record fit the table's column rules and says in short
-	// phrases what it changed. With no changes it returns raw itself. An error
-	// means that no row can be made of it. Nil if the sink has no such rules.
-	Conform func(raw jsontext.Value) (row jsontext.Value, changes []string, err error)
 }
 
 // Checkpoint is how far a stream has been delivered and proven.

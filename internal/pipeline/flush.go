@@ -3,8 +3,6 @@ package pipeline
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -223,7 +221,7 @@ func (t *run) write(ctx context.Context, batch []Record) error {
 		policy.MaxAttempts = spoolAfter
 	}
 	return policy.Do(ctx, t.noteRetry("write"), func(ctx context.Context) error {
-		return t.Sink.Write(ctx, t.report.Stream, batch)
+		return t.Sink.Write(ctx, t.table, batch)
 	})
 }
 
@@ -287,13 +285,4 @@ func (t *run) moveCheckpoint(ctx context.Context) error {
 	}
 	t.saved, t.next, t.proven = saved, saved, true
 	return nil
-}
-
-// join lists phrases, and stays short when there are very many.
-func join(phrases []string) string {
-	const most = 20
-	if len(phrases) > most {
-		return fmt.Sprintf("%s; and %d more", strings.Join(phrases[:most], "; "), len(phrases)-most)
-	}
-	return strings.Join(phrases, "; ")
 }

@@ -20,7 +20,7 @@ type claims struct {
 	fetches int
 }
 
-func (*claims) Stream() string { return stream }
+func (*claims) Stream() pipeline.Stream { return pipeline.Stream{ID: stream, Table: table} }
 
 func (c *claims) Fetch(context.Context, pipeline.Cursor) (pipeline.Page, error) {
 	c.fetches++

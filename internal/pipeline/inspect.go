@@ -91,7 +91,7 @@ func (lockless) Since(context.Context, string, string) (time.Time, error) { retu
 type inspection struct {
 	*run
 	Inspection
-	src   Auditable
+	src   auditable
 	proof *Proof
 	known *asked // the ledger
 }
@@ -111,7 +111,7 @@ func (a *asked) Claim(ctx context.Context, records []Record) ([]bool, error) {
 
 func (i *inspection) all(ctx context.Context) (err error) {
 	var ok bool
-	if i.src, ok = i.Source.(Auditable); !ok {
+	if i.src, ok = i.Source.(auditable); !ok {
 		return fmt.Errorf("source %s can't count what it has", i.report.Stream)
 	}
 	if err := i.load(ctx); err != nil {

@@ -41,7 +41,7 @@ func TestOriginalsThatCantBeKept(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t, test.records)
-				w.limits.Conform, w.onWrite, w.keepErr = test.conform, test.onWrite, full
+				w.fit, w.onWrite, w.keepErr = test.conform, test.onWrite, full
 				rep := w.run(time.Minute)
 				if rep.State != pipeline.Failed || !strings.Contains(rep.Error, "disk full") || w.writes != test.writes || w.checkpoint.Tag != "" {
 					t.Errorf("%d writes, checkpoint %+v, %+v", w.writes, w.checkpoint, rep)

@@ -29,7 +29,7 @@ func TestPagesAreReleased(t *testing.T) {
 	}{
 		"all delivered":    {func(*world) {}, pipeline.Drained, 6}, // of which one is empty
 		"delivered before": {func(w *world) { w.deliveredBefore() }, pipeline.Drained, 6},
-		"one is changed":   {func(w *world) { w.limits.Conform = changes("e00007") }, pipeline.Drained, 1},
+		"one is changed":   {func(w *world) { w.fit = changes("e00007") }, pipeline.Drained, 1},
 		"one is refused":   {func(w *world) { w.onWrite = refuse("e00007") }, pipeline.Drained, 1},
 		"a write fails": {func(w *world) {
 			w.onWrite = func(int, []pipeline.Record) (bool, error) { return false, errors.New("broken") }

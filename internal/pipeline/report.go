@@ -42,6 +42,10 @@ type Report struct {
 	// or somebody acknowledges it.
 	Unexplained int64 `json:"unexplained,omitzero"`
 
-	Error    string   `json:"error,omitempty"`
+	Error string `json:"error,omitempty"`
+	// Err is the failure itself, so that a caller can ask for its class. Error is its text,
+	// with what comes next where that is known.
+	Err error `json:"-"`
+
 	Warnings []string `json:"warnings,omitempty"`
 }

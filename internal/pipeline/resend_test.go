@@ -81,7 +81,8 @@ func (w *ward) waiting() (keys []string) {
 
 func TestResend(t *testing.T) {
 	w := newWard(t, 25)
-	w.limits = pipeline.Limits{BatchBytes: 100, Conform: func(raw jsontext.Value) (jsontext.Value, []string, error) {
+	w.limits = pipeline.Limits{BatchBytes: 100}
+	w.fit = func(raw jsontext.Value) (jsontext.Value, []string, error) {
 		switch {
 		case strings.Contains(string(raw), "e00003"):
 			return nil, nil, errors.New("no row can be made of it")
@@ -89,7 +90,7 @@ func TestResend(t *testing.T) {
 			return jsontext.Value(`{"id":"changed"}`), []string{"changed"}, nil
 		}
 		return raw, nil, nil
-	}}
+	}
 	w.onWrite = func(_ int, batch []pipeline.Record) (bool, error) {
 		for _, r := range batch {
 			if r.ID == "e00007" || r.ID == "e00010" {

@@ -15,6 +15,7 @@ import (
 type run struct {
 	*Runner
 	log     *slog.Logger
+	table   string // of the stream
 	report  Report
 	limits  Limits
 	ledger  Ledger
@@ -322,28 +323,16 @@ func (t *run) take(ctx context.Context, records []Record) (known int, err error)
 
 // admit queues a new record for the sink, or for quarantine if no row can be made of it.
 func (t *run) admit(rec Record) {
-	if rec.Flaw != "" {
-		t.reject(rec, Unreadable, rec.Flaw)
+	f := Fit(t.Sink, t.table, rec)
+	if f.Reason != "" {
+		t.reject(rec, f.Reason, f.Detail)
 		return
 	}
-	row := rec
-	if t.limits.Conform != nil {
-		raw, changes, err := t.limits.Conform(rec.Raw)
-		if err != nil {
-			t.reject(rec, Unfit, err.Error())
-			return
-		}
-		if len(changes) > 0 {
-			row.Raw = raw
-			t.report.Conformed++
-			t.originals = append(t.originals, original{rec, Conformed, join(changes)})
-		}
+	if f.Changes != "" {
+		t.report.Conformed++
+		t.originals = append(t.originals, original{rec, Conformed, f.Changes})
 	}
-	if t.limits.RecordBytes > 0 && len(row.Raw) > t.limits.RecordBytes {
-		t.reject(rec, Unfit, fmt.Sprintf("record of %d bytes is larger than the %d that the service takes", len(row.Raw), t.limits.RecordBytes))
-		return
-	}
-	t.rows = append(t.rows, row)
+	t.rows = append(t.rows, f.Row)
 }
 
 // warnOfUnreadable says so once in a run; the log has each.

@@ -75,7 +75,8 @@ func (r *Runner) Run(ctx context.Context) Report {
 }
 
 func (r *Runner) newRun() *run {
-	t := &run{Runner: r, log: r.Log, report: Report{Stream: r.Source.Stream()}}
+	stream := r.Source.Stream()
+	t := &run{Runner: r, log: r.Log, table: stream.Table, report: Report{Stream: stream.ID}}
 	if t.log == nil {
 		t.log = slog.New(slog.DiscardHandler)
 	}
@@ -123,12 +124,12 @@ func (t *run) panicked(p any) error {
 func (t *run) end(s State, err error) {
 	t.report.State = s
 	if err != nil {
-		t.report.Error = err.Error() + reassurance(s, err)
+		t.report.Err, t.report.Error = err, err.Error()+reassurance(s, err)
 	}
 	t.report.LagSeconds = t.lag()
 	t.report.Unexplained = t.saved.Audit.Open()
 	if n, ok := t.Sink.(Noticer); ok {
-		for _, text := range n.Notices(t.report.Stream) {
+		for _, text := range n.Notices(t.table) {
 			t.warn(text)
 		}
 	}

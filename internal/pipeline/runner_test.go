@@ -28,7 +28,7 @@ func (w *world) run(budget time.Duration) pipeline.Report {
 func check(t *testing.T, got pipeline.Report, want pipeline.Report) {
 	t.Helper()
 	want.Stream = stream
-	ignore := cmpopts.IgnoreFields(pipeline.Report{}, "LagSeconds", "Seconds", "Retries", "Batches", "Error")
+	ignore := cmpopts.IgnoreFields(pipeline.Report{}, "LagSeconds", "Seconds", "Retries", "Batches", "Error", "Err")
 	if diff := cmp.Diff(want, got, ignore, cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("report (-want +got):\n%s\nerror: %s", diff, got.Error)
 	}
@@ -328,7 +328,7 @@ func TestConform(t *testing.T) {
 		w := newWorld(t, 6)
 		w.records[4].Raw = jsontext.Value(`{"id":"e00004","long":"0123456789012345678901234567890123456789"}`)
 		w.limits.RecordBytes = 60
-		w.limits.Conform = func(raw jsontext.Value) (jsontext.Value, []string, error) {
+		w.fit = func(raw jsontext.Value) (jsontext.Value, []string, error) {
 			switch string(raw) {
 			case `{"id":"e00001"}`:
 				return jsontext.Value(`{"id":"e00001","changed":true}`), []string{"a", "b"}, nil
@@ -446,7 +446,7 @@ func TestSourceDoesNotAdvance(t *testing.T) {
 // standing is a source whose pages lead nowhere.
 type standing struct{}
 
-func (standing) Stream() string { return stream }
+func (standing) Stream() pipeline.Stream { return pipeline.Stream{ID: stream, Table: table} }
 
 func (standing) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.Page, error) {
 	select {

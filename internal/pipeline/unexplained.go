@@ -179,7 +179,7 @@ func (t *run) judge(from time.Time, want, have, listed int64) {
 }
 
 // recheck reads unexplained windows again, those first that were left alone longest.
-func (t *run) recheck(ctx context.Context, src Auditable, now time.Time) error {
+func (t *run) recheck(ctx context.Context, src auditable, now time.Time) error {
 	var due []Difference
 	for _, d := range t.next.Audit.Unexplained {
 		pause := min(max(d.Checked.Sub(d.From), firstCheck), lastCheck)

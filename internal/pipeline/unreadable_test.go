@@ -17,7 +17,7 @@ func TestUnreadable(t *testing.T) {
 	for _, i := range []int{3, 11, 24} {
 		w.records[i].Raw, w.records[i].Flaw = jsontext.Value("nul\x00"), "it is not JSON"
 	}
-	w.limits.Conform = func(raw jsontext.Value) (jsontext.Value, []string, error) {
+	w.fit = func(raw jsontext.Value) (jsontext.Value, []string, error) {
 		if !raw.IsValid() {
 			t.Errorf("the column rules got %q", raw)
 		}

@@ -16,7 +16,11 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
 
-const stream = "SailPointIDN_Events"
+// The stream of most tests; its id and its table are kept apart.
+const (
+	stream = "events"
+	table  = "SailPointIDN_Events"
+)
 
 // world is everything around a Runner. It survives the runner, as a state
 // store and a workspace do, and checks on every step what must always hold.
@@ -45,7 +49,8 @@ type world struct {
 	onSave   func(n int) error
 	keepErr  error // of keeping an original
 	limits   pipeline.Limits
-	takes    time.Duration // of a fetch and of a write
+	fit      func(jsontext.Value) (jsontext.Value, []string, error) // column rules
+	takes    time.Duration                                          // of a fetch and of a write
 	loseLock chan struct{}
 	since    time.Time // of a lock that is held
 	sinceErr error
@@ -80,6 +85,13 @@ func (w *world) runner() *pipeline.Runner {
 	}
 }
 
+// named fails the test if what belongs to the stream is kept under another name than its id.
+func (w *world) named(name string) {
+	if name != stream {
+		w.t.Errorf("the state is asked for stream %q, want %q", name, stream)
+	}
+}
+
 // settled says whether a record needs no further work.
 func (w *world) settled(id string) bool {
 	return w.delivered[id] > 0 || w.spooled[id] || w.kept[id] == pipeline.RejectedBySink || w.kept[id] == pipeline.Unfit || w.kept[id] == pipeline.Unreadable
@@ -104,7 +116,7 @@ func (w *world) complete(quarantined ...string) {
 
 type source struct{ *world }
 
-func (s source) Stream() string { return stream }
+func (s source) Stream() pipeline.Stream { return pipeline.Stream{ID: stream, Table: table} }
 
 func (s source) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.Page, error) {
 	if err := pause(ctx, s.takes); err != nil {
@@ -170,6 +182,16 @@ type sink struct{ *world }
 
 func (s sink) Limits() pipeline.Limits { return s.limits }
 
+func (s sink) Fit(name string, raw jsontext.Value) (jsontext.Value, []string, error) {
+	if name != table {
+		s.t.Errorf("Fit(%q)", name)
+	}
+	if s.fit == nil {
+		return raw, nil, nil
+	}
+	return s.fit(raw)
+}
+
 func (s sink) Write(ctx context.Context, name string, batch []pipeline.Record) error {
 	if err := pause(ctx, s.takes+s.sinkTakes); err != nil {
 		return err
@@ -177,7 +199,7 @@ func (s sink) Write(ctx context.Context, name string, batch []pipeline.Record) e
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.writes++
-	if name != stream || len(batch) == 0 {
+	if name != table || len(batch) == 0 {
 		s.t.Errorf("Write(%q) of %d records", name, len(batch))
 	}
 	size := 0
@@ -261,13 +283,15 @@ func (l *ledger) Commit(ctx context.Context, delivered []pipeline.Record) error 
 
 type checkpoints struct{ *world }
 
-func (c checkpoints) Load(context.Context, string) (pipeline.Checkpoint, error) {
+func (c checkpoints) Load(_ context.Context, name string) (pipeline.Checkpoint, error) {
+	c.named(name)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.checkpoint, nil
 }
 
-func (c checkpoints) Save(ctx context.Context, _ string, next pipeline.Checkpoint) (pipeline.Checkpoint, error) {
+func (c checkpoints) Save(ctx context.Context, name string, next pipeline.Checkpoint) (pipeline.Checkpoint, error) {
+	c.named(name)
 	if err := ctx.Err(); err != nil {
 		return next, err
 	}
@@ -310,7 +334,8 @@ func (c checkpoints) behindDelivery(next pipeline.Checkpoint) {
 
 type quarantine struct{ *world }
 
-func (q quarantine) Put(_ context.Context, _ string, rec pipeline.Record, why pipeline.Reason, detail string) error {
+func (q quarantine) Put(_ context.Context, name string, rec pipeline.Record, why pipeline.Reason, detail string) error {
+	q.named(name)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if detail == "" {
@@ -331,7 +356,8 @@ func (q quarantine) Put(_ context.Context, _ string, rec pipeline.Record, why pi
 
 type locks struct{ *world }
 
-func (l locks) Lock(ctx context.Context, _ string) (context.Context, func(context.Context) error, error) {
+func (l locks) Lock(ctx context.Context, name string) (context.Context, func(context.Context) error, error) {
+	l.named(name)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.held {

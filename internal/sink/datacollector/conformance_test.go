@@ -40,6 +40,7 @@ func open(tb testing.TB, ws http.Handler, change func(*datacollector.Config)) *d
 func TestSink(t *testing.T) {
 	sinktest.Run(t, sinktest.Subject{
 		Service: true,
+		Rules:   true,
 		Open: func(tb testing.TB, setup sinktest.Setup) sinktest.Opened {
 			ws := &workspace.Workspace{Faults: setup.Faults, Poison: setup.Poison}
 			return sinktest.Opened{
@@ -62,11 +63,10 @@ func TestConformedEventsLoseNothing(t *testing.T) {
 	g := synth.New(synth.Options{Seed: 3})
 	ws := &workspace.Workspace{}
 	sink := open(t, ws, nil)
-	conform := sink.Limits().Conform
 	conformed := make(map[synth.Shape]bool)
 	for shape := synth.Shape(1); shape <= synth.Poison; shape <<= 1 {
 		raw := g.EventWith(1, shape)
-		row, changes, err := conform(raw)
+		row, changes, err := sink.Fit("SailPointIDN_Events", raw)
 		if err != nil {
 			t.Fatalf("shape %#x: %v", shape, err)
 		}

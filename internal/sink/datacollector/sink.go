@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
@@ -63,6 +65,7 @@ type Sink struct {
 	keyHint    string
 	http       *http.Client
 	limits     pipeline.Limits
+	rules      *table.Rules
 	timeFields map[string]string
 	timeout    time.Duration
 	doubts     *doubts
@@ -121,8 +124,8 @@ func New(cfg Config) (*Sink, error) {
 			// less and two brackets.
 			BatchBytes:  min(batch, MaxBody-1),
 			RecordBytes: MaxBody - len("[]"),
-			Conform:     table.Classic().Conform,
 		},
+		rules:      table.Classic(),
 		timeFields: cfg.TimeFields,
 		timeout:    cfg.Timeout,
 		doubts:     newDoubts(),
@@ -182,8 +185,13 @@ func loopback(host string) bool {
 	return err == nil && addr.IsLoopback()
 }
 
-// Limits implements [pipeline.Sink]. The column rules are those of [table.Classic].
+// Limits implements [pipeline.Sink].
 func (s *Sink) Limits() pipeline.Limits { return s.limits }
+
+// Fit implements [pipeline.Sink]. The column rules are those of [table.Classic], for every table.
+func (s *Sink) Fit(_ string, raw jsontext.Value) (row jsontext.Value, changes []string, err error) {
+	return s.rules.Conform(raw)
+}
 
 // Write implements [pipeline.Sink]: it posts the batch once.
 func (s *Sink) Write(ctx context.Context, stream string, batch []pipeline.Record) error {

@@ -69,6 +69,7 @@ func anyRule() *workspace.Rule {
 func TestSink(t *testing.T) {
 	sinktest.Run(t, sinktest.Subject{
 		Service: true,
+		Rules:   true,
 		Open: func(tb testing.TB, setup sinktest.Setup) sinktest.Opened {
 			ws := &workspace.Workspace{Faults: setup.Faults, Poison: setup.Poison, Rules: map[string]*workspace.Rule{workspace.DefaultRule: anyRule()}}
 			return sinktest.Opened{
@@ -90,11 +91,10 @@ func TestConformedEventsLoseNothing(t *testing.T) {
 	g := synth.New(synth.Options{Seed: 3, Start: time.Now().Add(-time.Hour)})
 	ws := newWorkspace()
 	sink := open(t, ws, nil)
-	conform := sink.Limits().Conform
 	conformed := make(map[synth.Shape]bool)
 	for shape := synth.Shape(1); shape <= synth.Poison; shape <<= 1 {
 		raw := g.EventWith(1, shape)
-		row, changes, err := conform(raw)
+		row, changes, err := sink.Fit(stream, raw)
 		if err != nil {
 			t.Fatalf("shape %#x: %v", shape, err)
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/go-json-experiment/json/jsontext"
 	"golang.org/x/time/rate"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
@@ -65,7 +66,6 @@ type Sink struct {
 	ruleID   string
 	endpoint *url.URL
 	streams  map[string]stream
-	conform  *table.Declared
 	tokens   *tokens
 	http     *http.Client
 	timeout  time.Duration
@@ -104,7 +104,6 @@ func New(cfg Config) (*Sink, error) {
 		ruleID:   cfg.RuleID,
 		endpoint: endpoint,
 		streams:  make(map[string]stream),
-		conform:  &table.Declared{Columns: make(map[string]table.Kind), Extra: schema.Extra, MaxValue: schema.MaxValue},
 		tokens:   newTokens(cfg.Credential, audience(endpoint)),
 		http:     client(cfg.HTTP),
 		timeout:  cfg.Timeout,
@@ -126,8 +125,6 @@ func (s *Sink) addStream(declared schema.Stream) {
 	rule := &table.Declared{Columns: make(map[string]table.Kind), Extra: schema.Extra, MaxValue: schema.MaxValue}
 	for _, c := range declared.Columns {
 		rule.Columns[c.Name] = kindOf(c.Type)
-		// Conform is not told the stream. No name is declared differently in two of them.
-		s.conform.Columns[c.Name] = kindOf(c.Type)
 	}
 	s.streams[declared.Name] = stream{url: address.String() + "?api-version=" + apiVersion, rule: rule}
 }
@@ -167,8 +164,17 @@ func (s *Sink) Limits() pipeline.Limits {
 		BatchBytes:  s.sizes.target(),
 		Parallel:    pipeline.Parallel,
 		RecordBytes: MaxRaw - len("[]"),
-		Conform:     s.conform.Conform,
 	}
+}
+
+// Fit implements [pipeline.Sink]: the rules are the columns that the rule declares for the
+// table's stream. A table without one is refused by Write.
+func (s *Sink) Fit(name string, raw jsontext.Value) (row jsontext.Value, changes []string, err error) {
+	st, ok := s.streams[name]
+	if !ok {
+		return raw, nil, nil
+	}
+	return st.rule.Conform(raw)
 }
 
 // Write implements [pipeline.Sink]: it posts the batch once, or twice if the

@@ -146,7 +146,7 @@ func TestTooManyExtras(t *testing.T) {
 	if err := sink.Write(t.Context(), stream, []pipeline.Record{{ID: "1", Raw: raw}}); kindOf(err) != "rejected" {
 		t.Errorf("as it came: %v", err)
 	}
-	row, changes, err := sink.Limits().Conform(raw)
+	row, changes, err := sink.Fit(stream, raw)
 	if err != nil || len(changes) != 1 {
 		t.Fatalf("%q, %v", changes, err)
 	}
@@ -209,7 +209,7 @@ func TestRowBytes(t *testing.T) {
 	mean := func(sink pipeline.Sink, ws *workspace.Workspace) (bytes int) {
 		var batch []pipeline.Record
 		for i := range n {
-			row, _, err := sink.Limits().Conform(g.Event(i))
+			row, _, err := sink.Fit(stream, g.Event(i))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -83,6 +83,11 @@ func (s *Sink) Close() error {
 // Limits implements [pipeline.Sink].
 func (s *Sink) Limits() pipeline.Limits { return pipeline.Limits{BatchBytes: batchBytes} }
 
+// Fit implements [pipeline.Sink]: every object is a row.
+func (s *Sink) Fit(_ string, raw jsontext.Value) (row jsontext.Value, changes []string, err error) {
+	return raw, nil, nil
+}
+
 // Write implements [pipeline.Sink]. The lines of a batch stand together, also
 // when several are written at a time.
 func (s *Sink) Write(ctx context.Context, stream string, batch []pipeline.Record) error {

@@ -32,6 +32,8 @@ type Subject struct {
 	// Service says that the destination is a service, which can fail and refuse.
 	// Without it Setup is always zero.
 	Service bool
+	// Rules says that the destination has column rules, which Fit makes records fit.
+	Rules bool
 }
 
 // Setup is how the destination shall behave.
@@ -72,7 +74,7 @@ func Run(t *testing.T, s Subject) {
 		{"any batches arrive once", testBatches},
 		{"a batch is the caller's again", testBatchIsGivenBack},
 		{"concurrent writes", testConcurrent},
-		{"conformed rows are taken", testConform},
+		{"fitted rows are taken", testFit},
 		{"ended context", testEndedContext},
 		{"a record too large is rejected", testTooLarge},
 	}

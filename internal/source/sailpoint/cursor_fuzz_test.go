@@ -33,8 +33,8 @@ func FuzzCursor(f *testing.F) {
 		c := sailpoint.NewClient(config(says(reply{body: `[]`})))
 		events, triggers := c.Events(), c.Triggers()
 		for stream, fetch := range map[string]func(pipeline.Cursor) (pipeline.Page, error){
-			events.Stream():   func(after pipeline.Cursor) (pipeline.Page, error) { return window(t, events, after) },
-			triggers.Stream(): func(after pipeline.Cursor) (pipeline.Page, error) { return triggers.Fetch(t.Context(), after) },
+			events.Stream().ID:   func(after pipeline.Cursor) (pipeline.Page, error) { return window(t, events, after) },
+			triggers.Stream().ID: func(after pipeline.Cursor) (pipeline.Page, error) { return triggers.Fetch(t.Context(), after) },
 		} {
 			page, err := fetch(cursor)
 			if err != nil {

@@ -30,13 +30,16 @@ type Events struct {
 }
 
 var (
-	_ pipeline.Source    = (*Events)(nil)
-	_ pipeline.Auditable = (*Events)(nil)
-	_ pipeline.Undated   = (*Events)(nil)
+	_ pipeline.Source       = (*Events)(nil)
+	_ pipeline.Counter      = (*Events)(nil)
+	_ pipeline.WindowReader = (*Events)(nil)
+	_ pipeline.Undated      = (*Events)(nil)
 )
 
 // Stream implements [pipeline.Source].
-func (e *Events) Stream() string { return "SailPointIDN_Events" }
+func (e *Events) Stream() pipeline.Stream {
+	return pipeline.Stream{ID: "SailPointIDN_Events", Table: "SailPointIDN_Events"}
+}
 
 // Fetch implements [pipeline.Source]. The page's records are the events behind
 // the cursor and before now − Settle, as many as fit a page, oldest first.
@@ -54,12 +57,12 @@ func (e *Events) StartAt(at time.Time) pipeline.Cursor {
 	return encode(place{Created: formatMilli(at.Truncate(time.Millisecond))})
 }
 
-// FetchWindow implements [pipeline.Auditable].
+// FetchWindow implements [pipeline.WindowReader].
 func (e *Events) FetchWindow(ctx context.Context, from, to time.Time, after pipeline.Cursor) (pipeline.Page, error) {
 	return e.fetch(ctx, from, to, after)
 }
 
-// Count implements [pipeline.Auditable].
+// Count implements [pipeline.Counter].
 func (e *Events) Count(ctx context.Context, from, to time.Time) (int64, error) {
 	return e.c.Count(ctx, from, to)
 }

@@ -66,7 +66,9 @@ func (s sweep) seen() int {
 }
 
 // Stream implements [pipeline.Source].
-func (t *Triggers) Stream() string { return "SailPointIDN_Triggers" }
+func (t *Triggers) Stream() pipeline.Stream {
+	return pipeline.Stream{ID: "SailPointIDN_Triggers", Table: "SailPointIDN_Triggers"}
+}
 
 // Fetch implements [pipeline.Source]. The page's records are one page of a
 // sweep, newest first; what was delivered before is among them.

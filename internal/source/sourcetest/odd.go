@@ -126,7 +126,7 @@ func oddPages(t *testing.T, w *World, o oddity) {
 // oddWindow: a record in the place of what can't be read lies in the window in which the service
 // counts it, so that an audit finds nothing to explain.
 func oddWindow(t *testing.T, w *World, o oddity) {
-	src, ok := w.Open().(pipeline.Auditable)
+	src, ok := w.Open().(pipeline.WindowReader)
 	if !ok {
 		t.Skip("the source can't be audited")
 	}
