@@ -19,32 +19,32 @@ import (
 
 // notInTemplate are the settings that a deployment leaves out, with the reason.
 var notInTemplate = map[string]string{
-	"GRANT_TYPE":                       "has one value only",
-	"NDJSON_PATH":                      "is for looking, on one's own machine",
-	"LOG_ANALYTICS_QUERY_URL":          "is for the operator's command",
-	"READ_BACK":                        "needs the role Log Analytics Reader, which the template does not grant: set it by hand with the role",
-	"AZURE_STORAGE_ACCOUNT_NAME":       "the account of the host is used",
-	"AZURE_STORAGE_ACCESS_KEY":         "the account takes no keys",
-	"AZURE_STORAGE_BLOB_ENDPOINT":      "the account of the host is used",
-	"AzureWebJobsStorage":              "is a connection string with a key",
-	"AzureWebJobsStorage__accountName": "means the public cloud; the address of the service is set instead",
+	"GRANT_TYPE":                       "only one value is valid",
+	"NDJSON_PATH":                      "only for previews on your own machine",
+	"LOG_ANALYTICS_QUERY_URL":          "only the operator's command uses it",
+	"READ_BACK":                        "needs the role Log Analytics Reader, which the template does not grant: set it and grant the role manually",
+	"AZURE_STORAGE_ACCOUNT_NAME":       "the host's account is used",
+	"AZURE_STORAGE_ACCESS_KEY":         "the account accepts no keys",
+	"AZURE_STORAGE_BLOB_ENDPOINT":      "the host's account is used",
+	"AzureWebJobsStorage":              "it is a connection string with a key",
+	"AzureWebJobsStorage__accountName": "it implies the public cloud; the address of the service is set instead",
 }
 
 // derived are the settings whose value the template finds by itself.
 var derived = map[string]string{
 	"CLIENT_SECRET":                       "reference to `client-secret` in Key Vault, which holds the parameter `clientSecret`",
-	"SHARED_KEY":                          "reference to `workspace-key` in Key Vault, which holds the workspace's primary key, looked up; with `DataCollector` only",
+	"SHARED_KEY":                          "reference to `workspace-key` in Key Vault, which holds the workspace's primary key (looked up); only with `DataCollector`",
 	"INGESTION_API":                       "parameter `ingestionApi`",
 	"CUSTOMER_ID":                         "looked up from the workspace",
-	"logAnalyticsUri":                     "made from the workspace and the cloud",
-	"LOGS_INGESTION_ENDPOINT":             "the data collection rule that the template makes, with `LogsIngestion`",
-	"DCR_IMMUTABLE_ID":                    "the data collection rule that the template makes, with `LogsIngestion`",
-	"STATE_URL":                           "the container that the template makes",
-	"AZURE_CLIENT_ID":                     "the identity that the template makes",
+	"logAnalyticsUri":                     "derived from the workspace and the cloud",
+	"LOGS_INGESTION_ENDPOINT":             "the data collection rule that the template creates, with `LogsIngestion`",
+	"DCR_IMMUTABLE_ID":                    "the data collection rule that the template creates, with `LogsIngestion`",
+	"STATE_URL":                           "the container that the template creates",
+	"AZURE_CLIENT_ID":                     "the identity that the template creates",
 	"LEGACY_CHECKPOINT":                   "the table service of the account of parameter `legacyStorageAccountId`, or `auto`",
-	"AzureWebJobsStorage__blobServiceUri": "the account that the template makes",
+	"AzureWebJobsStorage__blobServiceUri": "the account that the template creates",
 	"AzureWebJobsStorage__credential":     "`managedidentity`",
-	"AzureWebJobsStorage__clientId":       "the identity that the template makes",
+	"AzureWebJobsStorage__clientId":       "the identity that the template creates",
 }
 
 // hostSettings are those that the Functions host or the platform reads.
@@ -124,14 +124,14 @@ func TestEverySetting(t *testing.T) {
 	}
 	for name := range notInTemplate {
 		if !known[name] {
-			t.Errorf("%s is no setting any more", name)
+			t.Errorf("%s is not a setting any more", name)
 		}
 	}
 }
 
 var update = flag.Bool("update", false, "write the table into docs/settings.md")
 
-// TestSettingsPage: docs/settings.md tells of every setting where it comes from.
+// TestSettingsPage: docs/settings.md shows where every setting gets its value.
 func TestSettingsPage(t *testing.T) {
 	from := map[string]string{}
 	for _, a := range adjustable {
