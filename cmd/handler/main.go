@@ -54,7 +54,7 @@ func run(ctx context.Context) error {
 			if invalid != nil {
 				return nil, invalid
 			}
-			return app.New(settings, log)
+			return app.Open(settings, app.Options{Log: log})
 		},
 	})
 }

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/fault"
-	"github.com/idn-sentinel/idn-sentinel/internal/app/health"
 )
 
 // headerTimeout is how long the client waits for the head of an answer, as the
@@ -38,7 +37,7 @@ func (h *httpDoor) name(req *http.Request, sink bool) (string, error) {
 		return name, nil
 	}
 	name += "/" + streamOf(req)
-	if streamOf(req) == health.Stream { // its rows have random ids
+	if streamOf(req) == "SailPointIDN_Health" { // its rows have random ids
 		return name, nil
 	}
 	// Several batches start at the same moment: what happens to one depends on its

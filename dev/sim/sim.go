@@ -336,7 +336,7 @@ func (g *game) poll(inst *instance) []pipeline.Report {
 	inst.mu.Unlock()
 	begin := time.Now()
 	w.tracef("%s polls", inst)
-	reports, err := inst.app.Poll(ctx)
+	reports := inst.app.Poll(ctx)
 	took := time.Since(begin)
 
 	w.mu.Lock()
@@ -347,9 +347,6 @@ func (g *game) poll(inst *instance) []pipeline.Report {
 			r.killed = r.killed || !r.over
 		}
 		return nil // nobody hears what it says
-	}
-	if err != nil {
-		w.breaks("%s: poll: %v", inst, err)
 	}
 	if most := w.budget + grace; took > most {
 		w.breaks("%s: the poll took %v, its budget is %v", inst, took, w.budget)

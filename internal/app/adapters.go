@@ -8,7 +8,6 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
-	"github.com/idn-sentinel/idn-sentinel/internal/app/health"
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/azsdk"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
@@ -17,36 +16,33 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/sink/datacollector"
 	"github.com/idn-sentinel/idn-sentinel/internal/sink/logsingestion"
 	"github.com/idn-sentinel/idn-sentinel/internal/sink/ndjson"
-	"github.com/idn-sentinel/idn-sentinel/internal/source/sailpoint"
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/azblob"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/file"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/pythonfn"
+	"github.com/idn-sentinel/idn-sentinel/internal/table/schema"
 )
 
-func newSource(s config.Settings, o Options) *sailpoint.Client {
-	cfg := sailpoint.Config{
-		BaseURL: s.BaseURL, ClientID: s.ClientID, ClientSecret: s.ClientSecret, APIVersion: s.APIVersion,
-		PageSize: s.Limit, Settle: s.SettleDelay, Lookback: s.InitialLookback,
-		HTTP: o.client(), Limiter: o.Limiter, Log: o.Log,
+// newSink is the registry of sinks. It takes rows of the streams, and of the health table.
+func newSink(s config.Settings, streams []stream, o Options) (pipeline.Sink, error) {
+	declared := []schema.Stream{schema.Health().Stream}
+	for _, stream := range streams {
+		declared = append(declared, stream.Table.Stream)
 	}
-	return sailpoint.NewClient(cfg)
-}
-
-// newSink is the registry of sinks.
-func newSink(s config.Settings, o Options) (pipeline.Sink, error) {
 	switch s.IngestionAPI {
 	case config.UseDataCollector:
 		cfg := datacollector.Config{
 			WorkspaceID: s.DataCollector.WorkspaceID, Key: s.DataCollector.SharedKey, URI: s.DataCollector.URL.String(),
-			BatchBytes: s.BatchBytes, TimeFields: map[string]string{health.Stream: health.TimeField},
-			HTTP: o.client(),
+			BatchBytes: s.BatchBytes, TimeFields: map[string]string{}, HTTP: o.client(),
+		}
+		for _, stream := range declared {
+			cfg.TimeFields[stream.Name] = stream.Time
 		}
 		return datacollector.New(cfg)
 	case config.UseLogsIngestion:
 		l := s.LogsIngestion
 		cfg := logsingestion.Config{
-			Endpoint: l.Endpoint.String(), RuleID: l.RuleID, Credential: o.Credential, BatchBytes: s.BatchBytes, HTTP: o.client(),
+			Endpoint: l.Endpoint.String(), RuleID: l.RuleID, Credential: o.Credential, Streams: declared, BatchBytes: s.BatchBytes, HTTP: o.client(),
 		}
 		if cfg.Credential == nil {
 			var err error

@@ -1,8 +1,8 @@
 // Package app wires the connector: settings in, runs out. It is the only place
 // that knows which adapter serves which setting.
 //
-// A new source or sink is a package of its own and one line in [newStreams] or
-// newSink; nothing registers itself.
+// A new source is a package of its own and one case in registry.go, the only file here that
+// names one; a new sink is a package and one case in newSink. Nothing registers itself.
 package app
 
 import (
@@ -22,7 +22,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/retry"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
-	"github.com/idn-sentinel/idn-sentinel/internal/source/sailpoint"
+	"github.com/idn-sentinel/idn-sentinel/internal/source"
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/checkpoint"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/ledger"
@@ -36,7 +36,7 @@ import (
 type App struct {
 	settings config.Settings
 	options  Options
-	source   *sailpoint.Client
+	sources  []source.Connector
 	sink     pipeline.Sink
 	store    state.Store
 	legacy   *pythonfn.Table // nil if no older connector is to be followed
@@ -52,11 +52,11 @@ type App struct {
 // Options replace what settings can't name. The zero value is for production.
 type Options struct {
 	Log *slog.Logger
-	// HTTP serves all requests to SailPoint and the workspace; nil makes a client.
+	// HTTP serves all requests to the source and the workspace; nil makes a client.
 	HTTP *http.Client
 	// Store keeps the state; nil opens the one that the settings name.
 	Store state.Store
-	// Limiter bounds the requests to SailPoint; nil means its published limit.
+	// Limiter bounds the requests to the source; nil means its published limit.
 	Limiter *rate.Limiter
 	// Out is where NDJSON goes when no file is named; nil means stdout.
 	Out io.Writer
@@ -78,24 +78,10 @@ type Options struct {
 // range of time finds them, so it takes a search of its own.
 const undatedEvery = time.Hour
 
-// stream is one table's worth of work.
+// stream is one stream of a source.
 type stream struct {
-	source pipeline.Source
-	// window is the width of its ledger's windows: what one read of the source
-	// spans should touch few of them.
-	window time.Duration
-	// forgets is when the source drops its records, which may be before a sink that
-	// is down is back; 0 if it does not.
-	forgets time.Duration
-	// lookback is how far back the stream begins where it has no checkpoint.
-	lookback time.Duration
-	// startAt gives the cursor in front of a moment. Nil if the source has none.
-	startAt func(time.Time) pipeline.Cursor
-}
-
-// New is [Open] with a logger, as the custom handler calls it.
-func New(settings config.Settings, log *slog.Logger) (*App, error) {
-	return Open(settings, Options{Log: log})
+	source.Spec
+	of source.Connector
 }
 
 // Open builds the connector. It sends nothing yet.
@@ -114,7 +100,11 @@ func Open(settings config.Settings, o Options) (*App, error) {
 			return nil, err
 		}
 	}
-	if a.sink, err = newSink(settings, o); err != nil {
+	if a.sources, err = openSources(settings, o); err != nil {
+		return nil, err
+	}
+	a.streams = streamsOf(a.sources)
+	if a.sink, err = newSink(settings, a.streams, o); err != nil {
 		return nil, err
 	}
 	if settings.Legacy.TableEndpoint != nil {
@@ -122,29 +112,29 @@ func Open(settings config.Settings, o Options) (*App, error) {
 			return nil, err
 		}
 	}
-	a.source = newSource(settings, o)
-	a.streams = newStreams(a.source, settings.InitialLookback)
 	a.locks = streamlock.New(a.store, settings.Tenant)
 	a.uncommitted = map[string]*pipeline.Uncommitted{}
 	for _, s := range a.streams {
-		a.uncommitted[s.source.Stream().ID] = new(pipeline.Uncommitted)
+		a.uncommitted[s.Stream().ID] = new(pipeline.Uncommitted)
 	}
 	return a, nil
 }
 
-func newStreams(c *sailpoint.Client, lookback time.Duration) []stream {
-	events := c.Events()
-	return []stream{
-		{source: events, window: 5 * time.Minute, lookback: lookback, startAt: events.StartAt},
-		{source: c.Triggers(), window: 24 * time.Hour, lookback: sailpoint.TriggersRemembered, forgets: sailpoint.TriggersRemembered}, // each sweep spans two days
+// streamsOf lists the streams of several sources.
+func streamsOf(sources []source.Connector) (all []stream) {
+	for _, c := range sources {
+		for _, spec := range c.Streams() {
+			all = append(all, stream{spec, c})
+		}
 	}
+	return all
 }
 
 // Poll runs every stream once, side by side: one that fails does not stop the
 // other. The reports are in the order of the streams. ctx carries the run's
 // deadline; cancelling it is a soft stop.
-func (a *App) Poll(ctx context.Context) ([]pipeline.Report, error) {
-	throttled := a.source.Stats().Throttled
+func (a *App) Poll(ctx context.Context) []pipeline.Report {
+	before := a.throttled()
 	reports := make([]pipeline.Report, len(a.streams))
 	var wg sync.WaitGroup
 	for i, s := range a.streams {
@@ -153,37 +143,37 @@ func (a *App) Poll(ctx context.Context) ([]pipeline.Report, error) {
 	wg.Wait()
 	a.readBack(ctx, reports)
 	if a.settings.Health {
-		a.tellHealth(ctx, reports, a.source.Stats().Throttled-throttled)
+		a.tellHealth(ctx, reports, before)
 	}
-	return reports, nil
+	return reports
 }
 
 func (a *App) runner(s stream) *pipeline.Runner {
-	name, tenant := s.source.Stream().ID, a.settings.Tenant
+	name, tenant := s.Stream().ID, a.settings.Tenant
 	r := &pipeline.Runner{
-		Source:      s.source,
+		Source:      s.Source,
 		Sink:        a.sink,
 		Locks:       a.locks,
-		Clock:       runClock{a.options.clock, peers(a.settings), a.settings.BaseURL.Host},
+		Clock:       runClock{a.options.clock, peers(a.settings, a.sources), s.of.Host()},
 		Longest:     longest(a.settings.RunBudget),
 		Checkpoints: a.checkpoints(s),
 		OpenLedger: func() pipeline.Ledger {
-			return ledger.Open(ledger.Config{Store: a.store, Tenant: tenant, Stream: name, Window: s.window})
+			return ledger.Open(ledger.Config{Store: a.store, Tenant: tenant, Stream: name, Window: s.Window})
 		},
 		Uncommitted: a.uncommitted[name],
 		Quarantine:  a.Quarantine(),
 		Auditing: pipeline.Auditing{
-			Ages: a.settings.AuditAges, Window: s.window, Keep: a.settings.LedgerKeep, UndatedEvery: undatedEvery,
+			Ages: a.settings.AuditAges, Window: s.Window, Keep: a.settings.LedgerKeep, UndatedEvery: undatedEvery,
 		},
 		Retry:    retry.Policy{},
 		Log:      a.options.Log,
 		Progress: a.options.Progress,
 	}
 	if !a.options.Look {
-		r.Lookback = s.lookback
+		r.Lookback = s.Lookback
 	}
-	if s.forgets > 0 {
-		r.Spool, r.Remembers = spool.New(a.store, tenant), s.forgets
+	if s.Remembers > 0 {
+		r.Spool, r.Remembers = spool.New(a.store, tenant), s.Remembers
 	}
 	if a.options.Wrap != nil {
 		a.options.Wrap(r)
@@ -201,10 +191,10 @@ func longest(budget time.Duration) time.Duration { return budget + pipeline.Over
 // begins where an older connector stopped, if there was one.
 func (a *App) checkpoints(s stream) pipeline.Checkpoints {
 	own := checkpoint.New(a.store, a.settings.Tenant)
-	if a.legacy == nil || s.startAt == nil {
+	if a.legacy == nil || s.StartAt == nil {
 		return own
 	}
-	return &pythonfn.Checkpoints{Checkpoints: own, CreatedTime: a.legacy.CreatedTime, Cursor: s.startAt, Log: a.options.Log}
+	return &pythonfn.Checkpoints{Checkpoints: own, CreatedTime: a.legacy.CreatedTime, Cursor: s.StartAt, Log: a.options.Log}
 }
 
 // opening wraps an error of building an adapter in the setting that led to it.

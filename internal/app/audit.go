@@ -14,11 +14,17 @@ import (
 // tell a missing record from one that the next run will bring.
 const youngest = 5 * time.Minute
 
+// audited reports whether the windows of a stream can be compared with the source.
+func (s stream) audited() bool {
+	_, ok := s.Source.(pipeline.WindowReader)
+	return ok
+}
+
 // Audited are the names of the streams that can be audited.
 func (a *App) Audited() (names []string) {
 	for _, s := range a.streams {
-		if _, ok := s.source.(pipeline.WindowReader); ok {
-			names = append(names, s.source.Stream().ID)
+		if s.audited() {
+			names = append(names, s.Stream().ID)
 		}
 	}
 	return names
@@ -52,13 +58,13 @@ func (a *App) Span(name string, q Question) (Span, error) {
 	}
 	now := time.Now().UTC()
 	span := Span{
-		Window: s.window,
-		From:   now.Add(-a.settings.LedgerKeep).Truncate(s.window).Add(s.window),
-		To:     now.Add(-a.settings.SettleDelay - youngest).Truncate(s.window),
+		Window: s.Window,
+		From:   now.Add(-a.settings.LedgerKeep).Truncate(s.Window).Add(s.Window),
+		To:     now.Add(-a.settings.SettleDelay - youngest).Truncate(s.Window),
 	}
 	if q.Workspace {
 		span.From = time.Time{}
-		span.To = now.Add(-a.settings.SettleDelay - youngest - q.Settle).Truncate(s.window)
+		span.To = now.Add(-a.settings.SettleDelay - youngest - q.Settle).Truncate(s.Window)
 	}
 	return span, nil
 }

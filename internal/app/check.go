@@ -6,173 +6,60 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
-	"github.com/idn-sentinel/idn-sentinel/internal/lib/retry"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/check"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/sink/datacollector"
 	"github.com/idn-sentinel/idn-sentinel/internal/sink/logsingestion"
 	"github.com/idn-sentinel/idn-sentinel/internal/sink/readback"
-	"github.com/idn-sentinel/idn-sentinel/internal/source/sailpoint"
+	"github.com/idn-sentinel/idn-sentinel/internal/source"
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/checkpoint"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/pythonfn"
-)
-
-// Verdict is how a check ended.
-type Verdict string
-
-// The verdicts. Skipped: it could not be tried, because it needs something that failed.
-const (
-	Passed  Verdict = "ok"
-	Failed  Verdict = "failed"
-	Skipped Verdict = "skipped"
-)
-
-// Finding is the outcome of one check. The JSON names are what scripts rely on.
-type Finding struct {
-	// Item is a short name, for instance "token".
-	Item  string  `json:"item"`
-	State Verdict `json:"state"`
-	// Detail is one line: what was found, or what is wrong and what to do.
-	Detail string `json:"detail"`
-}
-
-const (
-	// probeTimeout bounds one check, its repetitions included.
-	probeTimeout = 30 * time.Second
-	// probeAttempts are made when an error may pass: a person is waiting.
-	probeAttempts = 3
 )
 
 // Check tries every part of the connector by itself, in the order in which they
 // depend on each other, and reports each as it goes. It reads little and ingests
 // nothing; what it writes is a probe object in the state, which it removes again. It holds
 // the lock of each stream for a moment.
-func Check(ctx context.Context, s config.Settings, o Options, report func(Finding)) {
+func Check(ctx context.Context, s config.Settings, o Options, report func(check.Finding)) {
 	o.clock = new(transport.Clock)
-	c := &checkup{settings: s, options: o, client: newSource(s, o), report: report}
-	for _, f := range Describe(s, o) {
-		report(f)
+	c := &checkup{settings: s, options: o, Report: report}
+	var err error
+	if c.sources, err = openSources(s, o); err != nil {
+		c.Fail("settings: source", err)
+		return
 	}
-	if c.tenant(ctx) {
-		c.probe(ctx, "search", c.search)
-		c.probe(ctx, "triggers", func(ctx context.Context) (string, error) {
-			return "trigger invocations can be read (scope sp:trigger-service-invocation-status:read)", c.client.CheckTriggers(ctx)
-		})
-	} else {
-		c.skip("search", "needs token")
-		c.skip("triggers", "needs token")
+	c.streams = streamsOf(c.sources)
+	describe(s, o, c.sources, c.Report)
+	for _, one := range c.sources {
+		one.Check(ctx, c.Report)
 	}
 	c.state(ctx)
 	c.destination(ctx)
 	if daily := s.ReadBack.Daily; daily == config.ReportReadBack || daily == config.RepairReadBack {
-		c.probe(ctx, "read-back", c.readBack)
+		c.Try(ctx, "read-back", c.readBack)
 	}
-	report(clockFinding(o.clock, peers(s)))
+	c.Report(clockFinding(o.clock, peers(s, c.sources)))
 }
 
 // checkup is a Check under way.
 type checkup struct {
+	check.Report
 	settings config.Settings
 	options  Options
-	client   *sailpoint.Client
-	report   func(Finding)
-}
-
-func (c *checkup) skip(item, why string) { c.report(Finding{item, Skipped, why}) }
-
-// probe tries one thing and reports whether it works.
-func (c *checkup) probe(ctx context.Context, item string, try func(context.Context) (string, error)) bool {
-	detail, err := c.attempt(ctx, probeAttempts, try)
-	switch {
-	case ctx.Err() != nil:
-		c.skip(item, "stopped")
-		return false
-	case err != nil:
-		c.report(Finding{item, Failed, err.Error()})
-		return false
-	}
-	c.report(Finding{item, Passed, detail})
-	return true
-}
-
-// attempt repeats what may pass, within a time that a person can wait.
-func (c *checkup) attempt(ctx context.Context, most int, try func(context.Context) (string, error)) (detail string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-	defer cancel()
-	policy := retry.Policy{MaxAttempts: most}
-	err = policy.Do(ctx, nil, func(ctx context.Context) (err error) {
-		detail, err = try(ctx)
-		return err
-	})
-	return detail, err
-}
-
-// tenant checks the host and the credentials. What a tenant says about itself
-// tells a wrong host from wrong credentials, but it is documented loosely: a host
-// that gives tokens is right even if it says nothing.
-func (c *checkup) tenant(ctx context.Context) bool {
-	const item, next = "tenant", "token"
-	host := c.settings.BaseURL.Host
-	detail, infoErr := c.attempt(ctx, probeAttempts, func(ctx context.Context) (string, error) {
-		info, err := c.client.Info(ctx)
-		switch {
-		case err != nil:
-			return "", err
-		case info.TenantName == "":
-			return host + " answers", nil
-		}
-		return fmt.Sprintf("%s answers for the tenant %s, pod %s", host, printable(info.TenantName), printable(info.Pod)), nil
-	})
-	attempts := probeAttempts
-	if infoErr != nil {
-		attempts = 1 // the host had its chances
-	}
-	_, tokenErr := c.attempt(ctx, attempts, func(ctx context.Context) (string, error) { return "", c.client.Token(ctx) })
-	switch {
-	case ctx.Err() != nil:
-		c.skip(item, "stopped")
-		c.skip(next, "stopped")
-		return false
-	case infoErr == nil:
-		c.report(Finding{item, Passed, detail})
-	case tokenErr == nil:
-		c.report(Finding{item, Passed, host + " gives tokens, but does not tell who it is: " + infoErr.Error()})
-	default:
-		c.report(Finding{item, Failed, infoErr.Error()})
-		c.skip(next, "needs tenant")
-		return false
-	}
-	if tokenErr != nil {
-		c.report(Finding{next, Failed, tokenErr.Error()})
-		return false
-	}
-	c.report(Finding{next, Passed, "CLIENT_ID and CLIENT_SECRET are accepted"})
-	return true
-}
-
-// search reads one event, and counts those of a day for the reader's sake.
-func (c *checkup) search(ctx context.Context) (string, error) {
-	if err := c.client.CheckSearch(ctx); err != nil {
-		return "", err
-	}
-	now := time.Now()
-	n, err := c.client.Count(ctx, now.Add(-24*time.Hour), now)
-	if err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("events can be read (scope sp:search:read); the last 24 hours have %d", n), nil
+	sources  []source.Connector
+	streams  []stream
 }
 
 // state checks that the store keeps what the promises rest on: durable objects,
 // conditional writes, locks; and that the checkpoints can be read.
 func (c *checkup) state(ctx context.Context) {
 	store := c.options.Store
-	works := c.probe(ctx, "state", func(ctx context.Context) (string, error) {
+	works := c.Try(ctx, "state", func(ctx context.Context) (string, error) {
 		if store == nil {
 			var err error
 			if store, err = newStore(c.settings.State, c.options); err != nil {
@@ -181,26 +68,25 @@ func (c *checkup) state(ctx context.Context) {
 		}
 		return "a probe was locked, written, protected, read and removed", probeStore(ctx, store, c.settings.Tenant)
 	})
-	for _, s := range newStreams(c.client, c.settings.InitialLookback) {
-		name := s.source.Stream().ID
-		short := strings.TrimPrefix(name, "SailPointIDN_")
-		item, lock := "checkpoint "+short, "lock "+short
+	for _, s := range c.streams {
+		name := s.Stream().ID
+		item, lock := "checkpoint "+s.Short, "lock "+s.Short
 		if !works {
-			c.skip(item, "needs state")
-			c.skip(lock, "needs state")
+			c.Skip(item, "needs state")
+			c.Skip(lock, "needs state")
 			continue
 		}
-		c.probe(ctx, item, func(ctx context.Context) (string, error) {
+		c.Try(ctx, item, func(ctx context.Context) (string, error) {
 			saved, err := checkpoint.New(store, c.settings.Tenant).Load(ctx, name)
 			switch {
 			case err != nil || saved.Tag != "":
 				return c.progress(saved), err
-			case s.startAt == nil:
-				return "none yet: the first run reads all that SailPoint still lists", nil
+			case s.StartAt == nil:
+				return "none yet: the first run reads all that " + s.of.Name() + " still lists", nil
 			}
 			return c.beginning(ctx)
 		})
-		c.probe(ctx, lock, func(ctx context.Context) (string, error) { return c.lock(ctx, store, name) })
+		c.Try(ctx, lock, func(ctx context.Context) (string, error) { return c.lock(ctx, store, name) })
 	}
 }
 
@@ -290,8 +176,8 @@ func (c *checkup) destination(ctx context.Context) {
 	if c.settings.IngestionAPI == config.UseNDJSON {
 		item = "output"
 	}
-	c.probe(ctx, item, func(ctx context.Context) (string, error) {
-		sink, err := newSink(c.settings, c.options)
+	c.Try(ctx, item, func(ctx context.Context) (string, error) {
+		sink, err := newSink(c.settings, c.streams, c.options)
 		if err != nil {
 			return "", err
 		}
@@ -315,9 +201,17 @@ func (c *checkup) readBack(ctx context.Context) (string, error) {
 		return "", err
 	}
 	now := time.Now().Truncate(5 * time.Minute)
-	_, err = reader.Count(ctx, c.client.Events().Stream().Table, now.Add(-5*time.Minute), now, 5*time.Minute)
-	if errors.Is(err, readback.ErrNoTable) {
-		return "the workspace may be asked what has arrived; it has no table of events yet", nil
+	for _, s := range c.streams {
+		if !s.audited() {
+			continue
+		}
+		_, err = reader.Count(ctx, s.Stream().Table, now.Add(-5*time.Minute), now, 5*time.Minute)
+		if errors.Is(err, readback.ErrNoTable) {
+			return "the workspace may be asked what has arrived; it has no table " + s.Table.Name + " yet", nil
+		}
+		if err != nil {
+			return "", err
+		}
 	}
-	return "the workspace may be asked what has arrived (role Log Analytics Reader)", err
+	return "the workspace may be asked what has arrived (role Log Analytics Reader)", nil
 }

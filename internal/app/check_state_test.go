@@ -12,6 +12,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/workspace"
 	"github.com/idn-sentinel/idn-sentinel/internal/app"
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/check"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/azblob"
@@ -25,7 +26,7 @@ func TestCheckOfLockedState(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, found := s.check(t)
-	if f := found["state"]; f.State != app.Failed || !strings.Contains(f.Detail, "another check is under way") || !strings.Contains(f.Detail, "try again") {
+	if f := found["state"]; f.State != check.Failed || !strings.Contains(f.Detail, "another check is under way") || !strings.Contains(f.Detail, "try again") {
 		t.Errorf("%+v", f)
 	}
 }
@@ -49,8 +50,8 @@ func TestCheckOfStores(t *testing.T) {
 			for range 2 {
 				s := newScene()
 				o := app.Options{HTTP: &http.Client{Transport: s}, Store: store}
-				app.Check(t.Context(), s.settings, o, func(f app.Finding) {
-					if f.State != app.Passed {
+				app.Check(t.Context(), s.settings, o, func(f check.Finding) {
+					if f.State != check.Passed {
 						t.Errorf("%+v", f)
 					}
 				})
@@ -81,13 +82,13 @@ func TestCheckAfterAnOldConnector(t *testing.T) {
 	}
 	for _, step := range []struct {
 		row     string
-		verdict app.Verdict
+		verdict check.Verdict
 		want    string
 	}{
-		{"named", app.Failed, "does not exist"}, // nothing is there yet
-		{"", app.Passed, "the first run begins 24h back (INITIAL_LOOKBACK); no older connector left a checkpoint at 127.0.0.1"},
-		{"2026-11-20T07:31:12.345678Z", app.Passed, "begins at 2026-11-20T07:25:00Z, since the old connector stopped at 2026-11-20T07:31:12Z (LEGACY_CHECKPOINT)"},
-		{"soon", app.Failed, "LEGACY_CHECKPOINT=off"},
+		{"named", check.Failed, "does not exist"}, // nothing is there yet
+		{"", check.Passed, "the first run begins 24h back (INITIAL_LOOKBACK); no older connector left a checkpoint at 127.0.0.1"},
+		{"2026-11-20T07:31:12.345678Z", check.Passed, "begins at 2026-11-20T07:25:00Z, since the old connector stopped at 2026-11-20T07:31:12Z (LEGACY_CHECKPOINT)"},
+		{"soon", check.Failed, "LEGACY_CHECKPOINT=off"},
 	} {
 		named := step.row == "named"
 		if step.row != "" && !named {
@@ -99,8 +100,8 @@ func TestCheckAfterAnOldConnector(t *testing.T) {
 		}
 		s := newScene()
 		s.settings.Legacy = config.Legacy{TableEndpoint: endpoint, Named: named, Auth: config.AccountKey, Name: emulator.AccountName, Key: secret.New(emulator.AccountKey)}
-		found := map[string]app.Finding{}
-		app.Check(t.Context(), s.settings, app.Options{HTTP: &http.Client{Transport: s}, Store: s.store}, func(f app.Finding) { found[f.Item] = f })
+		found := map[string]check.Finding{}
+		app.Check(t.Context(), s.settings, app.Options{HTTP: &http.Client{Transport: s}, Store: s.store}, func(f check.Finding) { found[f.Item] = f })
 		if f := found["checkpoint Events"]; f.State != step.verdict || !strings.Contains(f.Detail, step.want) {
 			t.Errorf("%+v, want %s and %q", f, step.verdict, step.want)
 		}
@@ -116,13 +117,13 @@ func TestCheckOfReadBack(t *testing.T) {
 	for name, c := range map[string]struct {
 		daily  config.DailyReadBack
 		reader bool
-		want   app.Verdict
+		want   check.Verdict
 		words  string
 	}{
 		"off":       {config.NoReadBack, false, "", ""},
-		"report":    {config.ReportReadBack, true, app.Passed, "no table of events yet"},
-		"repair":    {config.RepairReadBack, true, app.Passed, "may be asked"},
-		"no reader": {config.ReportReadBack, false, app.Failed, "Log Analytics Reader"},
+		"report":    {config.ReportReadBack, true, check.Passed, "no table of events yet"},
+		"repair":    {config.RepairReadBack, true, check.Passed, "may be asked"},
+		"no reader": {config.ReportReadBack, false, check.Failed, "Log Analytics Reader"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newScene()

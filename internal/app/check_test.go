@@ -23,6 +23,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/workspace"
 	"github.com/idn-sentinel/idn-sentinel/internal/app"
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/check"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/mem"
@@ -84,18 +85,18 @@ func dated(h http.Handler) http.Handler {
 }
 
 // check runs a check, in virtual time, and returns its findings by name.
-func (s *scene) check(t *testing.T) (order []string, found map[string]app.Finding) {
+func (s *scene) check(t *testing.T) (order []string, found map[string]check.Finding) {
 	t.Helper()
-	found = map[string]app.Finding{}
+	found = map[string]check.Finding{}
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		o := app.Options{HTTP: &http.Client{Transport: s}, Store: s.store, Credential: s.credential}
-		app.Check(ctx, s.settings, o, func(f app.Finding) {
+		app.Check(ctx, s.settings, o, func(f check.Finding) {
 			if strings.Contains(f.Detail, canary) || strings.Contains(f.Detail, workspace.DefaultKey) || strings.ContainsAny(f.Detail, "\n\r") {
 				t.Errorf("shows a secret, or is more than a line: %+v", f)
 			}
-			if f.State != app.Passed && f.State != app.Failed && f.State != app.Skipped || f.Detail == "" {
+			if f.State != check.Passed && f.State != check.Failed && f.State != check.Skipped || f.Detail == "" {
 				t.Errorf("not a finding: %+v", f)
 			}
 			order = append(order, f.Item)
@@ -153,12 +154,12 @@ func TestCheckPasses(t *testing.T) {
 		"checkpoint Triggers":   "none yet: the first run reads all that SailPoint still lists",
 		"clock":                 "this machine's clock is within 1s of the workspace and within 1s of SailPoint",
 	} {
-		if diff := cmp.Diff(app.Finding{Item: item, State: app.Passed, Detail: want}, found[item]); diff != "" {
+		if diff := cmp.Diff(check.Finding{Item: item, State: check.Passed, Detail: want}, found[item]); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	}
 	for _, f := range found {
-		if f.State != app.Passed {
+		if f.State != check.Passed {
 			t.Errorf("%+v", f)
 		}
 	}
@@ -295,7 +296,7 @@ func TestCheckFails(t *testing.T) {
 			test.arrange(s)
 			_, found := s.check(t)
 			f := found[test.item]
-			if f.State != app.Failed {
+			if f.State != check.Failed {
 				t.Errorf("%+v, want that it failed", f)
 			}
 			for _, text := range test.says {
@@ -303,12 +304,12 @@ func TestCheckFails(t *testing.T) {
 					t.Errorf("%s says %q, want %q in it", f.Item, f.Detail, text)
 				}
 			}
-			want := map[string]app.Verdict{test.item: app.Failed}
+			want := map[string]check.Verdict{test.item: check.Failed}
 			for _, item := range test.failing {
-				want[item] = app.Failed
+				want[item] = check.Failed
 			}
 			for _, item := range test.skipped {
-				want[item] = app.Skipped
+				want[item] = check.Skipped
 				if !strings.HasPrefix(found[item].Detail, "needs ") {
 					t.Errorf("%s is skipped with %q, want what it needs", item, found[item].Detail)
 				}
@@ -322,9 +323,9 @@ func TestCheckFails(t *testing.T) {
 	}
 }
 
-func orPassed(v app.Verdict) app.Verdict {
+func orPassed(v check.Verdict) check.Verdict {
 	if v == "" {
-		return app.Passed
+		return check.Passed
 	}
 	return v
 }
@@ -382,10 +383,10 @@ func TestCheckOfSilentTenant(t *testing.T) {
 		return on.RoundTrip(req)
 	}
 	_, found := s.check(t)
-	if f := found["tenant"]; f.State != app.Passed || !strings.Contains(f.Detail, "gives tokens, but does not tell who it is") {
+	if f := found["tenant"]; f.State != check.Passed || !strings.Contains(f.Detail, "gives tokens, but does not tell who it is") {
 		t.Errorf("%+v", f)
 	}
-	if f := found["search"]; f.State != app.Passed {
+	if f := found["search"]; f.State != check.Passed {
 		t.Errorf("%+v", f)
 	}
 }
@@ -399,7 +400,7 @@ func TestCheckRepeats(t *testing.T) {
 	}}
 	_, found := s.check(t)
 	for _, item := range []string{"tenant", "search"} {
-		if f := found[item]; f.State != app.Passed {
+		if f := found[item]; f.State != check.Passed {
 			t.Errorf("%+v", f)
 		}
 	}
@@ -421,12 +422,12 @@ func TestCheckStops(t *testing.T) {
 			s.enough = enough
 			_, found := s.check(t)
 			for _, item := range rest {
-				if f := found[item]; f.State != app.Skipped || f.Detail != "stopped" {
+				if f := found[item]; f.State != check.Skipped || f.Detail != "stopped" {
 					t.Errorf("%+v, want that it was skipped", f)
 				}
 			}
 			for _, f := range found {
-				if f.State == app.Failed {
+				if f.State == check.Failed {
 					t.Errorf("%+v", f)
 				}
 			}
@@ -440,16 +441,16 @@ func TestCheckOfOutput(t *testing.T) {
 	if err := os.WriteFile(path, []byte("{}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for file, verdict := range map[string]app.Verdict{path: app.Passed, filepath.Join(path, "below"): app.Failed} {
+	for file, verdict := range map[string]check.Verdict{path: check.Passed, filepath.Join(path, "below"): check.Failed} {
 		s := newScene()
 		s.settings.IngestionAPI, s.settings.NDJSONPath = config.UseNDJSON, file
-		found := map[string]app.Finding{}
+		found := map[string]check.Finding{}
 		synctest.Test(t, func(t *testing.T) {
 			o := app.Options{HTTP: &http.Client{Transport: s}, Store: s.store, Credential: s.credential}
-			app.Check(t.Context(), s.settings, o, func(f app.Finding) { found[f.Item] = f })
+			app.Check(t.Context(), s.settings, o, func(f check.Finding) { found[f.Item] = f })
 		})
 		f := found["output"]
-		if f.State != verdict || verdict == app.Failed && !strings.Contains(f.Detail, "NDJSON_PATH") {
+		if f.State != verdict || verdict == check.Failed && !strings.Contains(f.Detail, "NDJSON_PATH") {
 			t.Errorf("%s: %+v, want %s", file, f, verdict)
 		}
 	}

@@ -8,9 +8,11 @@ import (
 	"time"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/check"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/version"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/source"
 )
 
 const (
@@ -18,8 +20,8 @@ const (
 	// refuse signatures only at 15 minutes, but a search ends SETTLE_DELAY behind this clock, one
 	// minute by default: a clock that is ahead by more reads what has not settled.
 	clockLimit = time.Minute
-	// sourceLimit is how far it may be off SailPoint's before a run leaves out what can't be undone.
-	// SailPoint's clock dates the events, and 5 minutes is the width of the smallest window that
+	// sourceLimit is how far it may be off the source's before a run leaves out what can't be undone.
+	// The source's clock dates the events, and 5 minutes is the width of the smallest window that
 	// is compared: by less, a window is compared too early at most by one.
 	sourceLimit = 5 * time.Minute
 	// witnessLimit is that for all others, which date nothing that is compared. A service that
@@ -39,8 +41,11 @@ func (o Options) client() *http.Client {
 }
 
 // peers names the hosts whose clocks are seen.
-func peers(s config.Settings) map[string]string {
-	names := map[string]string{s.BaseURL.Host: "SailPoint"}
+func peers(s config.Settings, sources []source.Connector) map[string]string {
+	names := map[string]string{}
+	for _, c := range sources {
+		names[c.Host()] = c.Name()
+	}
 	if u := s.DataCollector.URL; u != nil {
 		names[u.Host] = "the workspace"
 	}
@@ -74,16 +79,16 @@ func compared(skews []transport.Skew, names map[string]string, limit func(host s
 }
 
 // clockFinding judges the clock for a check.
-func clockFinding(clock *transport.Clock, names map[string]string) Finding {
-	f := Finding{Item: "clock", State: Passed}
+func clockFinding(clock *transport.Clock, names map[string]string) check.Finding {
+	f := check.Finding{Item: "clock", State: check.Passed}
 	off, near := compared(clock.Skews(), names, func(string) time.Duration { return clockLimit })
 	if len(off)+len(near) == 0 {
-		f.State, f.Detail = Skipped, "needs an answer of SailPoint or the workspace to compare with"
+		f.State, f.Detail = check.Skipped, "needs an answer of the source or the workspace to compare with"
 		return f
 	}
 	f.Detail = "this machine's clock is " + strings.Join(append(off, near...), " and ")
 	if len(off) > 0 {
-		f.State = Failed
+		f.State = check.Failed
 		f.Detail += ": " + setClock + "; signatures are refused at 15 minutes, and searches end SETTLE_DELAY behind this clock"
 	}
 	return f
@@ -93,7 +98,7 @@ func clockFinding(clock *transport.Clock, names map[string]string) Finding {
 type runClock struct {
 	clock  *transport.Clock
 	names  map[string]string
-	source string // its host
+	source string // the host whose clock dates the records
 }
 
 var _ pipeline.Clock = runClock{}

@@ -5,30 +5,29 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/check"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
+	"github.com/idn-sentinel/idn-sentinel/internal/source"
 )
 
-// Describe says what the settings come to, in a few lines without secrets. The
-// ids of clients are left out too: they are easily swapped with their secrets.
-func Describe(s config.Settings, o Options) []Finding {
-	list := []Finding{
-		{"settings: source", Passed, fmt.Sprintf("tenant %s at %s, API version %s, pages of %d events", s.Tenant, s.BaseURL, s.APIVersion, s.Limit)},
-		{"settings: destination", Passed, destination(s)},
-		{"settings: state", Passed, Place(s, o)},
-		{"settings: run", Passed, fmt.Sprintf("a first run begins %s, the newest %s are left to settle, a run takes at most %s, log level %s",
-			begin(s), brief(s.SettleDelay), brief(s.RunBudget), strings.ToLower(s.LogLevel.String()))},
-		{"settings: proof", Passed, proof(s)},
+// describe reports what the settings come to, in a few lines without secrets.
+func describe(s config.Settings, o Options, sources []source.Connector, report check.Report) {
+	for _, c := range sources {
+		report.Pass("settings: source", c.Describe())
 	}
+	report.Pass("settings: destination", destination(s))
+	report.Pass("settings: state", Place(s, o))
+	report.Pass("settings: run", fmt.Sprintf("a first run begins %s, the newest %s are left to settle, a run takes at most %s, log level %s",
+		begin(s), brief(s.SettleDelay), brief(s.RunBudget), strings.ToLower(s.LogLevel.String())))
+	report.Pass("settings: proof", proof(s))
 	if host, setting := transport.ProxyHost(); host != "" {
-		list = append(list, Finding{"settings: proxy", Passed, fmt.Sprintf("requests leave through %s (%s), except to hosts of NO_PROXY and to the platform's own", host, setting)})
+		report.Pass("settings: proxy", fmt.Sprintf("requests leave through %s (%s), except to hosts of NO_PROXY and to the platform's own", host, setting))
 	}
 	for _, hint := range s.Hints {
-		list = append(list, Finding{"settings: hint", Passed, hint.Setting + " " + hint.Message})
+		report.Pass("settings: hint", hint.Setting+" "+hint.Message)
 	}
-	return list
 }
 
 // begin says where a first run begins.
@@ -103,21 +102,6 @@ func brief(d time.Duration) string {
 	}
 	if strings.HasSuffix(text, "h0m") {
 		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
-}
-
-// printable makes a text that a service sent fit for one line.
-func printable(text string) string {
-	const most = 60
-	text = strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return ' '
-	}, text)
-	if len(text) > most {
-		text = strings.ToValidUTF8(text[:most], "") + "…"
 	}
 	return text
 }

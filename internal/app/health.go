@@ -9,7 +9,9 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/app/health"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/version"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/source"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/quarantine"
+	"github.com/idn-sentinel/idn-sentinel/internal/table/schema"
 )
 
 // countTimeout bounds the listing of the quarantine: a state store that is down
@@ -22,18 +24,18 @@ const healthTimeout = 10 * time.Second
 
 // tellHealth writes a row for each stream of a run. A row that can't be written
 // is a warning in the log and no failure: its absence is what alerts look for.
-func (a *App) tellHealth(ctx context.Context, reports []pipeline.Report, throttled int64) {
+func (a *App) tellHealth(ctx context.Context, reports []pipeline.Report, before map[source.Connector]int64) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), healthTimeout)
 	defer cancel()
-	run := health.Run{
-		ID: uuid.NewString(), Org: a.settings.Tenant, Version: version.String(), Ended: time.Now(),
-		Throttled: throttled, Deprecated: a.source.Stats().Deprecated,
-	}
+	run := health.Run{ID: uuid.NewString(), Org: a.settings.Tenant, Version: version.String(), Ended: time.Now()}
 	rows := make([]pipeline.Record, 0, len(reports))
-	for _, rep := range reports {
+	for i, rep := range reports {
 		if rep.State == pipeline.Locked {
 			continue // the other run tells
 		}
+		of := a.streams[i].of
+		stats := of.Stats()
+		run.Throttled, run.Deprecated = stats.Throttled-before[of], stats.Deprecated
 		waiting, err := a.waiting(ctx, rep.Stream)
 		if err != nil {
 			a.options.Log.Warn("quarantine could not be counted", "stream", rep.Stream, "error", err.Error())
@@ -48,9 +50,18 @@ func (a *App) tellHealth(ctx context.Context, reports []pipeline.Report, throttl
 	if len(rows) == 0 {
 		return
 	}
-	if err := a.sink.Write(ctx, health.Stream, rows); err != nil {
+	if err := a.sink.Write(ctx, schema.Health().Stream.Name, rows); err != nil {
 		a.options.Log.Warn("health rows could not be written", "error", err.Error())
 	}
+}
+
+// throttled is how many requests each source has seen refused as too many.
+func (a *App) throttled() map[source.Connector]int64 {
+	counts := map[source.Connector]int64{}
+	for _, c := range a.sources {
+		counts[c] = c.Stats().Throttled
+	}
+	return counts
 }
 
 // waiting is the number of records of a stream that were not delivered; 0 if

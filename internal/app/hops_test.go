@@ -34,6 +34,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/app"
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/azsdk"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/check"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/retry"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
@@ -705,11 +706,14 @@ func TestDescribeSaysTheProxy(t *testing.T) {
 	for value, want := range map[string]string{"": "", "http://user:" + hopSecret + "@proxy.example:3128/": "requests leave through proxy.example:3128 (HTTPS_PROXY)"} {
 		t.Setenv("HTTPS_PROXY", value)
 		got := ""
-		for _, f := range app.Describe(config.Settings{BaseURL: parse(t, "https://acme.api.identitynow.com"), State: config.State{Dir: "x"}}, app.Options{}) {
+		stopped, stop := context.WithCancel(t.Context())
+		stop()
+		s := config.Settings{BaseURL: parse(t, "https://acme.api.identitynow.com"), State: config.State{Dir: t.TempDir()}}
+		app.Check(stopped, s, app.Options{}, func(f check.Finding) {
 			if f.Item == "settings: proxy" {
 				got = f.Detail
 			}
-		}
+		})
 		if !strings.HasPrefix(got, want) || (want == "") != (got == "") || strings.Contains(got, "canary") {
 			t.Errorf("%q is described as %q, want %q", value, got, want)
 		}

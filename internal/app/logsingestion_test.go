@@ -15,6 +15,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/workspace"
 	"github.com/idn-sentinel/idn-sentinel/internal/app"
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/check"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/mem"
 )
@@ -34,15 +35,15 @@ func withRule() *scene {
 func TestCheckOfARule(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*scene)
-		state  app.Verdict
+		state  check.Verdict
 		words  []string
 	}{
-		"right":     {func(*scene) {}, app.Passed, []string{"takes this identity and has every stream"}},
-		"no_role":   {func(s *scene) { s.workspace.Rules[workspace.DefaultRule].Granted = time.Now().Add(time.Hour) }, app.Failed, []string{"Monitoring Metrics Publisher", "30 minutes"}},
-		"no_rule":   {func(s *scene) { s.workspace.Rules = nil }, app.Failed, []string{"DCR_IMMUTABLE_ID", "LOGS_INGESTION_ENDPOINT"}},
-		"no_stream": {func(s *scene) { s.workspace.Rules[workspace.DefaultRule].Streams = nil }, app.Failed, []string{"no stream Custom-SailPointIDN_Events"}},
-		"setup":     {func(s *scene) { s.workspace.Rules[workspace.DefaultRule].Broken = "InvalidSomething" }, app.Failed, []string{"InvalidSomething"}},
-		"cloud":     {func(s *scene) { s.workspace.Rules[workspace.DefaultRule].Audience = "https://monitor.azure.us" }, app.Failed, []string{"AZURE_CLIENT_ID", "same cloud"}},
+		"right":     {func(*scene) {}, check.Passed, []string{"takes this identity and has every stream"}},
+		"no_role":   {func(s *scene) { s.workspace.Rules[workspace.DefaultRule].Granted = time.Now().Add(time.Hour) }, check.Failed, []string{"Monitoring Metrics Publisher", "30 minutes"}},
+		"no_rule":   {func(s *scene) { s.workspace.Rules = nil }, check.Failed, []string{"DCR_IMMUTABLE_ID", "LOGS_INGESTION_ENDPOINT"}},
+		"no_stream": {func(s *scene) { s.workspace.Rules[workspace.DefaultRule].Streams = nil }, check.Failed, []string{"no stream Custom-SailPointIDN_Events"}},
+		"setup":     {func(s *scene) { s.workspace.Rules[workspace.DefaultRule].Broken = "InvalidSomething" }, check.Failed, []string{"InvalidSomething"}},
+		"cloud":     {func(s *scene) { s.workspace.Rules[workspace.DefaultRule].Audience = "https://monitor.azure.us" }, check.Failed, []string{"AZURE_CLIENT_ID", "same cloud"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := withRule()
@@ -61,7 +62,7 @@ func TestCheckOfARule(t *testing.T) {
 			if diff := cmp.Diff(want, found["settings: destination"].Detail); diff != "" {
 				t.Errorf("destination (-want +got):\n%s", diff)
 			}
-			if f := found["clock"]; f.State != app.Passed || !strings.Contains(f.Detail, "the workspace") {
+			if f := found["clock"]; f.State != check.Passed || !strings.Contains(f.Detail, "the workspace") {
 				t.Errorf("%+v", f)
 			}
 		})
@@ -82,9 +83,9 @@ func TestBothWaysDeliverTheSame(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			reports, err := a.Poll(t.Context())
-			if err != nil || reports[0].State != pipeline.Drained || reports[1].State != pipeline.Drained {
-				t.Fatalf("%+v, %v", reports, err)
+			reports := a.Poll(t.Context())
+			if reports[0].State != pipeline.Drained || reports[1].State != pipeline.Drained {
+				t.Fatalf("%+v", reports)
 			}
 			table := s.workspace.Table("SailPointIDN_Events")
 			if losses := table.Losses(); losses != nil {
@@ -141,9 +142,9 @@ func TestChangeOfIngestionAPI(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			reports, err := a.Poll(t.Context())
-			if err != nil || reports[0].State != pipeline.Drained || reports[0].Sent == 0 {
-				t.Fatalf("%+v, %v", reports, err)
+			reports := a.Poll(t.Context())
+			if reports[0].State != pipeline.Drained || reports[0].Sent == 0 {
+				t.Fatalf("%+v", reports)
 			}
 			<-time.After(150 * time.Second)
 		}

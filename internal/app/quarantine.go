@@ -24,15 +24,33 @@ func (a *App) Quarantine() *quarantine.Store {
 func (a *App) Streams() []string {
 	names := make([]string, len(a.streams))
 	for i, s := range a.streams {
-		names[i] = s.source.Stream().ID
+		names[i] = s.Stream().ID
 	}
 	return names
+}
+
+// Named finds the stream that a person means, by its name or its short name.
+func (a *App) Named(text string) (name string, ok bool) {
+	for _, s := range a.streams {
+		if id := s.Stream().ID; strings.EqualFold(text, id) || strings.EqualFold(text, s.Short) {
+			return id, true
+		}
+	}
+	return "", false
+}
+
+// Short is the short name of a stream.
+func (a *App) Short(name string) string {
+	if s, err := a.stream(name); err == nil {
+		return s.Short
+	}
+	return name
 }
 
 // stream finds a stream by its name.
 func (a *App) stream(name string) (stream, error) {
 	for _, s := range a.streams {
-		if s.source.Stream().ID == name {
+		if s.Stream().ID == name {
 			return s, nil
 		}
 	}
@@ -91,7 +109,7 @@ func (a *App) Rehearse(ctx context.Context, name string, entries []quarantine.En
 		if err != nil {
 			return err
 		}
-		fitted := pipeline.Fit(a.sink, s.source.Stream().Table, h.Record)
+		fitted := pipeline.Fit(a.sink, s.Stream().Table, h.Record)
 		f := Fate{Key: h.Key, ID: h.Record.ID, Sent: fitted.Reason == "", Changes: fitted.Changes}
 		if !f.Sent {
 			f.Kept = string(fitted.Reason) + ": " + fitted.Detail

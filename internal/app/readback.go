@@ -31,7 +31,7 @@ func (a *App) lookInWorkspace(r *pipeline.Runner, s stream, q *Question) error {
 	}
 	open := r.OpenLedger
 	r.OpenLedger = func() pipeline.Ledger {
-		return &readback.Arrivals{Client: client, Stream: s.source.Stream().Table, From: q.From, To: q.To, Window: s.window, Delivered: open()}
+		return &readback.Arrivals{Client: client, Stream: s.Stream().Table, From: q.From, To: q.To, Window: s.Window, Delivered: open()}
 	}
 	var written map[time.Time]time.Time // by start of the window
 	q.Unsettled = func(ctx context.Context, from, _ time.Time) (bool, error) {
@@ -54,7 +54,7 @@ func (a *App) lookInWorkspace(r *pipeline.Runner, s stream, q *Question) error {
 // windows lists the windows of a stream's ledger, with the moments at which the
 // connector last wrote to them.
 func (a *App) windows(ctx context.Context, s stream) iter.Seq2[ledger.Window, error] {
-	return ledger.Open(ledger.Config{Store: a.store, Tenant: a.settings.Tenant, Stream: s.source.Stream().ID, Window: s.window}).Windows(ctx)
+	return ledger.Open(ledger.Config{Store: a.store, Tenant: a.settings.Tenant, Stream: s.Stream().ID, Window: s.Window}).Windows(ctx)
 }
 
 // writtenSince reports whether a window that begins in [from, to) was written to

@@ -40,14 +40,13 @@ func (a *App) readBack(ctx context.Context, reports []pipeline.Report) {
 	a.reading.Lock() // one at a time; a second invocation has nothing to add
 	defer a.reading.Unlock()
 	for i, s := range a.streams {
-		_, auditable := s.source.(pipeline.WindowReader)
-		if !auditable || reports[i].State != pipeline.Drained || ctx.Err() != nil {
+		if !s.audited() || reports[i].State != pipeline.Drained || ctx.Err() != nil {
 			continue
 		}
 		if a.daily == nil {
 			a.daily = map[string]*daily{}
 		}
-		name := s.source.Stream().ID
+		name := s.Stream().ID
 		if a.daily[name] == nil {
 			a.daily[name] = &daily{}
 		}

@@ -31,7 +31,7 @@ func acceptCommand(p Process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "accept [--all | --from TIME --to TIME] --why TEXT",
 		Short: "List unexplained windows, and acknowledge those that need no explanation",
-		Long: `Accept lists the windows of which SailPoint counts more events than it lists. All
+		Long: `Accept lists the windows of which the source counts more events than it lists. All
 that it lists was delivered; of the others nothing was seen. Such a window stays
 unexplained, in every report and in the alert, until a later audit finds the counts
 equal, or until somebody acknowledges it here.
@@ -175,7 +175,7 @@ func (c *acceptance) list(name string, open []pipeline.Difference) {
 		fmt.Fprintf(w, "%-20s\t%d\t%d\t%d\t%s\t\n", stamp(d.From), max(1, d.Windows), d.Source, d.Ledger, checked)
 	}
 	_ = w.Flush() // to memory
-	fmt.Fprintf(c.out, "%s%s: %s unexplained: SailPoint counts more there than it lists, and all it lists was delivered\n", b.String(), name, windows(int(count(open))))
+	fmt.Fprintf(c.out, "%s%s: %s unexplained: the source counts more there than it lists, and all it lists was delivered\n", b.String(), name, windows(int(count(open))))
 }
 
 func (c *acceptance) ask(name string, meant []pipeline.Difference) error {

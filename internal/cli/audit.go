@@ -32,7 +32,7 @@ func auditCommand(p Process) *cobra.Command {
 	c := &audit{console: newConsole(p), out: p.Out}
 	cmd := &cobra.Command{
 		Use:   "audit",
-		Short: "Prove that everything SailPoint shows of some time was delivered, or say what is missing",
+		Short: "Prove that everything the source shows of some time was delivered, or say what is missing",
 		Long: `Audit counts the events of some time at the source and compares with what was
 delivered, which the connector remembers for LEDGER_KEEP. It begins with the whole,
 and halves what differs, down to windows of 5 minutes; those are read again to find
@@ -50,12 +50,12 @@ show it yet. With --repair only what the workspace lacks is sent again.
 
 It prints a table of the windows that differ, and a verdict:
 
-  complete         everything that SailPoint shows was delivered
+  complete         everything that the source shows was delivered
   incomplete       some records are missing, or lie in quarantine undelivered
-  incomplete       also: SailPoint counts more than it lists (see audit accept)
-  could not tell   SailPoint or the state could not be asked, or has forgotten
+  incomplete       also: the source counts more than it lists (see audit accept)
+  could not tell   the source or the state could not be asked, or has forgotten
 
-A window where SailPoint shows less than was delivered is in the table, too: it has
+A window where the source shows less than was delivered is in the table, too: it has
 forgotten some. Such a difference can hide a missing record in another window, unless
 --each-window compares them one by one. Events without a time are in no window.
 
@@ -77,7 +77,7 @@ a wrong setting or flag.`,
 	flags := cmd.Flags()
 	flags.StringVar(&c.from, "from", "-24h", "begin of the `time` to audit")
 	flags.StringVar(&c.to, "to", "now", "end of the `time` to audit, not included")
-	flags.StringVar(&c.stream, "stream", "", "only this `stream`; only SailPointIDN_Events can be audited")
+	flags.StringVar(&c.stream, "stream", "", "only this `stream`, by its name or its short name, for instance Events")
 	flags.BoolVar(&c.each, "each-window", false, "compare every window by itself, which takes a request for each 5 minutes")
 	flags.BoolVar(&c.arrived, "workspace", false, "compare with what has arrived in the workspace")
 	flags.DurationVar(&c.settle, "settle", app.DefaultSettle, "with --workspace: how long it may take to show what it has")
@@ -134,6 +134,7 @@ func (c *audit) run(cmd *cobra.Command) error {
 	if c.arrived && l.ReadBack.WorkspaceID == "" {
 		return &failure{statusUnusable, "--workspace needs CUSTOMER_ID, the id of the workspace that is to be asked", c.hint(cmd)}
 	}
+	c.console.short = a.Short
 	names, err := c.names(cmd, a)
 	if err != nil {
 		return err
@@ -178,14 +179,12 @@ func (c *audit) names(cmd *cobra.Command, a *app.App) ([]string, error) {
 	if c.stream == "" {
 		return names, nil
 	}
-	same := func(name string) bool {
-		return strings.EqualFold(name, c.stream) || strings.EqualFold(short(name), c.stream)
+	name, known := a.Named(c.stream)
+	if slices.Contains(names, name) {
+		return []string{name}, nil
 	}
-	if i := slices.IndexFunc(names, same); i >= 0 {
-		return names[i : i+1], nil
-	}
-	if slices.ContainsFunc(a.Streams(), same) {
-		return nil, usage(cmd, fmt.Sprintf("--stream is %q, which SailPoint can't count: only %s can be audited", c.stream, strings.Join(names, " and ")))
+	if known {
+		return nil, usage(cmd, fmt.Sprintf("--stream is %q, which can't be counted at the source: only %s can be audited", c.stream, strings.Join(names, " and ")))
 	}
 	return nil, usage(cmd, fmt.Sprintf("--stream is %q: only %s can be audited", c.stream, strings.Join(names, " and ")))
 }
@@ -269,7 +268,7 @@ func (j *judged) decide(done app.Audit, err error, c *audit, left int64, missing
 		}
 	case j.Unexplained > 0:
 		j.Verdict = verdictIncomplete
-		j.Why = fmt.Sprintf("all that SailPoint lists was delivered, but it counts %d records more than it lists: nothing is known of them; "+
+		j.Why = fmt.Sprintf("all that the source lists was delivered, but it counts %d records more than it lists: nothing is known of them; "+
 			"idnsentinel audit accept acknowledges such windows", j.Unexplained)
 	case j.Waiting > 0:
 		j.Verdict = verdictIncomplete
@@ -282,9 +281,9 @@ func (j *judged) decide(done app.Audit, err error, c *audit, left int64, missing
 		j.Why = fmt.Sprintf("%d of %d records were missing and have been delivered now", j.Repaired, j.Source)
 	default:
 		j.Verdict = verdictComplete
-		j.Why = fmt.Sprintf("all %d records that SailPoint shows were delivered", j.Source)
+		j.Why = fmt.Sprintf("all %d records that the source shows were delivered", j.Source)
 		if c.arrived {
-			j.Why = fmt.Sprintf("all %d records that SailPoint shows are in the workspace", j.Source)
+			j.Why = fmt.Sprintf("all %d records that the source shows are in the workspace", j.Source)
 		}
 	}
 }

@@ -4,15 +4,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/app"
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/check"
+	"github.com/idn-sentinel/idn-sentinel/internal/source"
 )
 
-// check is a check command under way.
-type check struct {
+// checking is a check command under way.
+type checking struct {
 	settingsFlags
 	asJSON  bool
 	console *console
@@ -20,38 +23,27 @@ type check struct {
 }
 
 func checkCommand(p Process) *cobra.Command {
-	c := &check{console: newConsole(p), out: p.Out}
+	c := &checking{console: newConsole(p), out: p.Out}
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Try settings, token, scopes, state and workspace, each by itself; nothing is ingested",
 		Long: `Check tries every part of the connector by itself and prints a line for each: ok,
 FAIL with the remedy, or skipped where it needs something that failed.
 
-  settings     every setting is valid; what they come to, without secrets
-  tenant       the tenant's host answers
-  token        CLIENT_ID and CLIENT_SECRET give an access token
-  search       events can be read (scope sp:search:read)
-  triggers     trigger invocations can be read
-               (scope sp:trigger-service-invocation-status:read)
-  state        checkpoints can be kept: a probe is written, read and removed
-  checkpoint   the checkpoint of each stream can be read, and how far it is
-  workspace    CUSTOMER_ID and SHARED_KEY are accepted, or the data collection rule
-               takes this identity and has every stream
-  clock        this machine's clock agrees with theirs
-
+` + checkItems() + `
 Nothing is ingested and no checkpoint is changed.
 
 ` + settingsHelp + `
 
-Without a workspace or storage account add --ingestion-api ndjson: then only the side
-of SailPoint is checked.
+Without a workspace or storage account add --ingestion-api ndjson: then only the
+source is checked.
 
 The exit status is 0 if all is well, 1 if a check failed, and 2 if a setting is wrong
 or missing, in which case nothing else is tried.`,
 		Example: `  # the settings of a file
   idnsentinel check --settings local.settings.json
 
-  # only the side of SailPoint
+  # only the source
   idnsentinel check --settings local.settings.json --ingestion-api ndjson
 
   # for a script
@@ -63,7 +55,30 @@ or missing, in which case nothing else is tried.`,
 	return cmd
 }
 
-func (c *check) run(cmd *cobra.Command) error {
+// checkItems lists what a check tries, in its order.
+func checkItems() string {
+	items := []source.Check{{Item: "settings", Lines: []string{"every setting is valid; what they come to, without secrets"}}}
+	for _, kind := range app.Manuals() {
+		items = append(items, kind.Checks...)
+	}
+	items = append(items,
+		source.Check{Item: "state", Lines: []string{"checkpoints can be kept: a probe is written, read and removed"}},
+		source.Check{Item: "checkpoint", Lines: []string{"the checkpoint of each stream can be read, and how far it is"}},
+		source.Check{Item: "workspace", Lines: []string{"CUSTOMER_ID and SHARED_KEY are accepted, or the data collection rule", "takes this identity and has every stream"}},
+		source.Check{Item: "clock", Lines: []string{"this machine's clock agrees with theirs"}},
+	)
+	var b strings.Builder
+	for _, one := range items {
+		name := one.Item
+		for _, line := range one.Lines {
+			fmt.Fprintf(&b, "  %-13s%s\n", name, line)
+			name = ""
+		}
+	}
+	return b.String()
+}
+
+func (c *checking) run(cmd *cobra.Command) error {
 	l, err := c.load()
 	var problems *config.Problems
 	switch {
@@ -72,10 +87,10 @@ func (c *check) run(cmd *cobra.Command) error {
 	case err != nil:
 		return err
 	}
-	var all []app.Finding
+	var all []check.Finding
 	failed := false
-	app.Check(cmd.Context(), l.Settings, l.options(c.console), func(f app.Finding) {
-		failed = failed || f.State != app.Passed
+	app.Check(cmd.Context(), l.Settings, l.options(c.console), func(f check.Finding) {
+		failed = failed || f.State != check.Passed
 		all = append(all, f)
 		if !c.asJSON {
 			c.print(f)
@@ -93,7 +108,7 @@ func (c *check) run(cmd *cobra.Command) error {
 }
 
 // unusable tells the problems of the settings in the form of findings.
-func (c *check) unusable(cmd *cobra.Command, l loaded, problems *config.Problems) error {
+func (c *checking) unusable(cmd *cobra.Command, l loaded, problems *config.Problems) error {
 	findings := l.findings(problems)
 	if c.asJSON {
 		if err := printJSON(c.out, findings); err != nil {
@@ -103,14 +118,14 @@ func (c *check) unusable(cmd *cobra.Command, l loaded, problems *config.Problems
 		for _, f := range findings {
 			c.print(f)
 		}
-		c.print(app.Finding{Item: "everything else", State: app.Skipped, Detail: "needs settings"})
+		c.print(check.Finding{Item: "everything else", State: check.Skipped, Detail: "needs settings"})
 	}
 	return &failure{statusUnusable, "", c.hint(cmd)}
 }
 
-func (c *check) print(f app.Finding) {
+func (c *checking) print(f check.Finding) {
 	verdict := string(f.State)
-	if f.State == app.Failed {
+	if f.State == check.Failed {
 		verdict = "FAIL"
 	}
 	fmt.Fprintf(c.out, "%-8s %-22s %s\n", verdict, f.Item, f.Detail)

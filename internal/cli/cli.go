@@ -31,6 +31,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/app"
 )
 
 // The exit statuses.
@@ -115,8 +117,8 @@ func (f *failure) Error() string { return f.text }
 func rootCommand(p Process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "idnsentinel",
-		Short: "Check and run the connector from SailPoint IdentityNow to Microsoft Sentinel",
-		Long: `Idnsentinel brings audit data of SailPoint IdentityNow (Identity Security Cloud)
+		Short: "Check and run the connector from identity sources to Microsoft Sentinel",
+		Long: `Idnsentinel brings audit data of ` + services() + `
 into a Microsoft Sentinel workspace. In Azure a function does that every minute;
 this command does the same by hand, with the same settings, and finds out what is
 wrong when something is.
@@ -147,6 +149,15 @@ local.settings.json, fill in the values in <angle brackets>, then:
 	}
 	cmd.AddCommand(auditCommand(p), quarantineCommand(p))
 	return cmd
+}
+
+// services names all kinds of sources.
+func services() string {
+	var names []string
+	for _, kind := range app.Manuals() {
+		names = append(names, kind.Service)
+	}
+	return strings.Join(names, ", ")
 }
 
 func noSuchCommand(cmd *cobra.Command, args []string) error {

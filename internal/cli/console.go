@@ -20,7 +20,9 @@ const redrawEvery = 150 * time.Millisecond
 // shows the progress of a run. Lines may be written by several goroutines.
 type console struct {
 	out   io.Writer
-	width func() int // nil if out is no terminal
+	width func() int // nil if out is not a terminal
+	// short gives the short name of a stream; nil leaves the name as it is.
+	short func(stream string) string
 
 	mu      sync.Mutex
 	bar     *progressbar.ProgressBar // nil while there is no line of progress
@@ -123,7 +125,7 @@ func (c *console) line() string {
 	}
 	texts := make([]string, len(c.streams))
 	for i, s := range c.streams {
-		texts[i] = fmt.Sprintf("%s %d sent", short(s.Stream), s.Sent)
+		texts[i] = fmt.Sprintf("%s %d sent", c.name(s.Stream), s.Sent)
 		if s.Sent > 0 && s.after >= time.Second { // before, it says little
 			texts[i] += fmt.Sprintf(", %.0f/s", float64(s.Sent)/s.after.Seconds())
 		}
@@ -134,8 +136,13 @@ func (c *console) line() string {
 	return strings.Join(texts, " · ")
 }
 
-// short is the name of a stream without what all of them begin with.
-func short(stream string) string { return strings.TrimPrefix(stream, "SailPointIDN_") }
+// name is what a stream is called where there is little room.
+func (c *console) name(stream string) string {
+	if c.short == nil {
+		return stream
+	}
+	return c.short(stream)
+}
 
 // lag writes seconds as people say them: 45s, 12m, 3h20m, 5d4h. "-" is for none.
 func lag(seconds float64) string {

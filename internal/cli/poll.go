@@ -98,12 +98,9 @@ func (c *poll) run(cmd *cobra.Command) error {
 	if err != nil {
 		return &failure{statusUnusable, err.Error(), c.hint(cmd)}
 	}
+	c.console.short = a.Short
 	c.announce(l, o)
-	runs, err := c.poll(cmd.Context(), a, l.RunBudget)
-	if err != nil {
-		return &failure{statusFailed, err.Error(), c.again() + " tests every part by itself"}
-	}
-	return c.conclude(cmd.Context(), l, runs)
+	return c.conclude(cmd.Context(), l, c.poll(cmd.Context(), a, l.RunBudget))
 }
 
 func (c *poll) announce(l loaded, o app.Options) {
@@ -122,7 +119,7 @@ func orElse(text, fallback string) string {
 }
 
 // poll is the run with everything that is seen of it meanwhile.
-func (c *poll) poll(ctx context.Context, a *app.App, budget time.Duration) ([]pipeline.Report, error) {
+func (c *poll) poll(ctx context.Context, a *app.App, budget time.Duration) []pipeline.Report {
 	defer c.console.show()()
 	told := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
@@ -211,7 +208,7 @@ func (c *poll) remarks(ctx context.Context, l loaded, runs []pipeline.Report) {
 		if r.Unexplained == 0 || l.look {
 			return nil
 		}
-		return []string{windows(int(r.Unexplained)) + " unexplained: SailPoint counts more there than it lists; idnsentinel audit accept lists them"}
+		return []string{windows(int(r.Unexplained)) + " unexplained: the source counts more there than it lists; idnsentinel audit accept lists them"}
 	})
 	tell("warning", func(r pipeline.Report) []string { return r.Warnings })
 	tell("error", func(r pipeline.Report) []string {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -39,7 +38,7 @@ not be delivered as it was, with the reason:
 
   rejected    the workspace refused this single record
   unfit       no row that the workspace could take can be made of it
-  unreadable  what SailPoint sent breaks the rules of JSON or of the stream, or could not
+  unreadable  what the source sent breaks the rules of JSON or of the stream, or could not
               be had whole: the original is what came, as far as it came
   conformed   a row was delivered, but changed to fit the columns of the table
 
@@ -66,7 +65,7 @@ func newOriginals(p Process) *originals {
 }
 
 func (o *originals) addFilters(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&o.stream, "stream", "", "only those of this `stream`, for instance SailPointIDN_Events, or Events for short")
+	cmd.Flags().StringVar(&o.stream, "stream", "", "only those of this `stream`, by its name or its short name, for instance Events")
 	cmd.Flags().StringVar(&o.reason, "reason", "", "only those with this `reason`: rejected, unfit, unreadable, conformed, or undelivered for the first three")
 }
 
@@ -87,20 +86,18 @@ func (o *originals) open(cmd *cobra.Command) error {
 	if o.app, err = app.Open(l.Settings, options); err != nil {
 		return &failure{statusUnusable, err.Error(), o.hint(cmd)}
 	}
+	o.console.short = o.app.Short
 	o.store = o.app.Quarantine()
 	return o.checkFilters(cmd)
 }
 
 func (o *originals) checkFilters(cmd *cobra.Command) error {
 	if o.stream != "" {
-		streams := o.app.Streams()
-		i := slices.IndexFunc(streams, func(name string) bool {
-			return strings.EqualFold(name, o.stream) || strings.EqualFold(short(name), o.stream)
-		})
-		if i < 0 {
-			return usage(cmd, fmt.Sprintf("--stream is %q: use %s", o.stream, strings.Join(streams, " or ")))
+		name, ok := o.app.Named(o.stream)
+		if !ok {
+			return usage(cmd, fmt.Sprintf("--stream is %q: use %s", o.stream, strings.Join(o.app.Streams(), " or ")))
 		}
-		o.stream = streams[i]
+		o.stream = name
 	}
 	switch o.reason {
 	case "", "undelivered", string(pipeline.RejectedBySink), string(pipeline.Unfit), string(pipeline.Unreadable), string(pipeline.Conformed):

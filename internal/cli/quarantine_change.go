@@ -179,7 +179,7 @@ func discardCommand(p Process) *cobra.Command {
 		Use:   "discard ID|KEY... | --all",
 		Short: "Remove originals from quarantine for good",
 		Long: `Discard removes originals for good. A record that was not delivered will then
-never be in the workspace, and SailPoint may have forgotten it.
+never be in the workspace, and the source may have forgotten it.
 
 It asks before it does, unless --yes is given.
 

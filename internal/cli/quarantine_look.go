@@ -169,7 +169,7 @@ func showCommand(p Process) *cobra.Command {
 	var raw bool
 	cmd := &cobra.Command{
 		Use:   "show ID|KEY",
-		Short: "Show one original: what is known of it, then the record as SailPoint wrote it",
+		Short: "Show one original: what is known of it, then the record as the source wrote it",
 		Long: `Show prints what is known of an original, an empty line, and the record byte for
 byte as it came. With --raw it prints nothing but these bytes.
 

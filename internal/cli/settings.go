@@ -13,6 +13,7 @@ import (
 
 	"github.com/idn-sentinel/idn-sentinel/internal/app"
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/check"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/mem"
 )
 
@@ -150,14 +151,14 @@ func withoutState(err error) error {
 }
 
 // findings are the problems of the settings, each with where its value was found.
-func (l *loaded) findings(problems *config.Problems) []app.Finding {
-	list := make([]app.Finding, len(problems.List))
+func (l *loaded) findings(problems *config.Problems) []check.Finding {
+	list := make([]check.Finding, len(problems.List))
 	for i, p := range problems.List {
 		detail := p.Message
 		if from := l.from[p.Setting]; from != "" {
 			detail += " (in " + from + ")"
 		}
-		list[i] = app.Finding{Item: p.Setting, State: app.Failed, Detail: detail}
+		list[i] = check.Finding{Item: p.Setting, State: check.Failed, Detail: detail}
 	}
 	return list
 }

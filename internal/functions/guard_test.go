@@ -20,9 +20,9 @@ import (
 // counts returns a handler that counts its runs.
 func counts() (*functions.Handler, *atomic.Int64) {
 	var polls atomic.Int64
-	return &functions.Handler{Open: opens(func(context.Context) ([]pipeline.Report, error) {
+	return &functions.Handler{Open: opens(func(context.Context) []pipeline.Report {
 		polls.Add(1)
-		return []pipeline.Report{{Stream: "canary"}}, nil
+		return []pipeline.Report{{Stream: "canary"}}
 	})}, &polls
 }
 
@@ -179,13 +179,13 @@ func TestSlowRequests(t *testing.T) {
 func TestConnectionOutlivesRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ln := &pipes{make(chan net.Conn), make(chan struct{})}
-		h := &functions.Handler{Budget: 9 * time.Minute, Open: opens(func(ctx context.Context) ([]pipeline.Report, error) {
+		h := &functions.Handler{Budget: 9 * time.Minute, Open: opens(func(ctx context.Context) []pipeline.Report {
 			select {
 			case <-time.After(8 * time.Minute):
 			case <-ctx.Done():
-				return nil, context.Cause(ctx)
+				return []pipeline.Report{{Stream: "Events", State: pipeline.Failed, Error: context.Cause(ctx).Error()}}
 			}
-			return nil, nil
+			return nil
 		})}
 		ctx, stop := context.WithCancel(t.Context())
 		served := make(chan error, 1)

@@ -23,9 +23,9 @@ import (
 )
 
 // pollFunc is a Poller made of a function.
-type pollFunc func(ctx context.Context) ([]pipeline.Report, error)
+type pollFunc func(ctx context.Context) []pipeline.Report
 
-func (f pollFunc) Poll(ctx context.Context) ([]pipeline.Report, error) { return f(ctx) }
+func (f pollFunc) Poll(ctx context.Context) []pipeline.Report { return f(ctx) }
 
 // opens returns an Open for f.
 func opens(f pollFunc) func() (functions.Poller, error) {
@@ -34,7 +34,7 @@ func opens(f pollFunc) func() (functions.Poller, error) {
 
 // reports returns a poll that ends with these.
 func reports(runs ...pipeline.Report) pollFunc {
-	return func(context.Context) ([]pipeline.Report, error) { return runs, nil }
+	return func(context.Context) []pipeline.Report { return runs }
 }
 
 // body is an answer as the host reads it.
@@ -107,34 +107,34 @@ func TestInvocation(t *testing.T) {
 	const drainedLine = "Events: drained, 1000 fetched, 998 sent, 2 duplicates, 0 quarantined, lag 61 s"
 	for _, tc := range []struct {
 		name   string
-		poll   pollFunc
+		open   func() (functions.Poller, error)
 		status int
 		runs   []pipeline.Report
 		logs   []string
 		fault  string
 		levels string
 	}{
-		{"nothing to do", reports(), 200, []pipeline.Report{}, []string{}, "", ""},
+		{"nothing to do", opens(reports()), 200, []pipeline.Report{}, []string{}, "", ""},
 		{
-			"drained and locked", reports(drained, locked), 200,
+			"drained and locked", opens(reports(drained, locked)), 200,
 			[]pipeline.Report{drained, locked},
 			[]string{drainedLine, "Triggers: locked, 0 fetched, 0 sent, 0 duplicates, 0 quarantined, lag 0 s"},
 			"", "INFO INFO",
 		},
 		{
-			"budget with a warning", reports(budget), 200,
+			"budget with a warning", opens(reports(budget)), 200,
 			[]pipeline.Report{budget},
 			[]string{"Triggers: budget, 5 fetched, 4 sent, 0 duplicates, 1 quarantined, lag 0 s"},
 			"", "WARN",
 		},
 		{
-			"one of two fails", reports(drained, failed), 500,
+			"one of two fails", opens(reports(drained, failed)), 500,
 			[]pipeline.Report{drained, failed},
 			[]string{drainedLine, "Triggers: failed, 0 fetched, 0 sent, 0 duplicates, 0 quarantined, lag 0 s: write: workspace said 403"},
 			"", "INFO ERROR",
 		},
 		{
-			"spooled and repaired", reports(spooled, repaired), 500,
+			"spooled and repaired", opens(reports(spooled, repaired)), 500,
 			[]pipeline.Report{spooled, repaired},
 			[]string{
 				"Triggers: failed, 0 fetched, 0 sent, 0 duplicates, 0 quarantined, lag 0 s, 9 spooled: write: 503",
@@ -143,19 +143,19 @@ func TestInvocation(t *testing.T) {
 			"", "ERROR INFO",
 		},
 		{
-			"the whole fails", func(context.Context) ([]pipeline.Report, error) { return nil, errors.New("2 settings:\n  A: x") }, 500,
+			"the whole fails", func() (functions.Poller, error) { return nil, errors.New("2 settings:\n  A: x") }, 500,
 			[]pipeline.Report{},
 			[]string{"2 settings:", "  A: x"},
 			"2 settings:\n  A: x", "ERROR",
 		},
 		{
-			"panic", func(context.Context) ([]pipeline.Report, error) { panic("boom") }, 500,
+			"panic", opens(func(context.Context) []pipeline.Report { panic("boom") }), 500,
 			[]pipeline.Report{},
 			[]string{"internal error, please report it with the log of this invocation: boom"},
 			"internal error, please report it with the log of this invocation: boom", "ERROR",
 		},
 		{
-			"base64-looking and broken text", reports(pipeline.Report{Stream: "AAAA", State: pipeline.Failed, Error: "x\xff"}), 500,
+			"base64-looking and broken text", opens(reports(pipeline.Report{Stream: "AAAA", State: pipeline.Failed, Error: "x\xff"})), 500,
 			[]pipeline.Report{{Stream: "AAAA", State: pipeline.Failed, Error: "x\ufffd"}},
 			[]string{"AAAA: failed, 0 fetched, 0 sent, 0 duplicates, 0 quarantined, lag 0 s: x\ufffd"},
 			"", "ERROR",
@@ -163,7 +163,7 @@ func TestInvocation(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var out bytes.Buffer
-			h := &functions.Handler{Open: opens(tc.poll), Log: slog.New(slog.NewJSONHandler(&out, nil))}
+			h := &functions.Handler{Open: tc.open, Log: slog.New(slog.NewJSONHandler(&out, nil))}
 			status, got := post(t, h, strings.NewReader(`{"Data":{"timer":{}}}`))
 			if status != tc.status {
 				t.Errorf("status is %d, want %d", status, tc.status)
@@ -207,7 +207,7 @@ func TestLogLines(t *testing.T) {
 	}
 
 	out.Reset()
-	h = &functions.Handler{Open: opens(func(context.Context) ([]pipeline.Report, error) { panic("boom") }), Log: slog.New(slog.NewJSONHandler(&out, nil))}
+	h = &functions.Handler{Open: opens(func(context.Context) []pipeline.Report { panic("boom") }), Log: slog.New(slog.NewJSONHandler(&out, nil))}
 	post(t, h, nil)
 	if lines := logged(t, &out); len(lines) != 1 || !strings.Contains(lines[0]["stack"].(string), "handler_test.go") {
 		t.Errorf("log of a panic is %v", lines)
@@ -223,7 +223,7 @@ func TestAnyBodyRuns(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			polls := 0
-			h := &functions.Handler{Open: opens(func(context.Context) ([]pipeline.Report, error) { polls++; return nil, nil })}
+			h := &functions.Handler{Open: opens(func(context.Context) []pipeline.Report { polls++; return nil })}
 			if status, _ := post(t, h, envelope); status != http.StatusOK || polls != 1 {
 				t.Errorf("status %d after %d polls, want 200 after 1", status, polls)
 			}
@@ -317,10 +317,10 @@ func TestBudget(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				start := time.Now()
 				var ended time.Duration
-				h := &functions.Handler{Budget: tc.budget, Open: opens(func(ctx context.Context) ([]pipeline.Report, error) {
+				h := &functions.Handler{Budget: tc.budget, Open: opens(func(ctx context.Context) []pipeline.Report {
 					<-ctx.Done()
 					ended = time.Since(start)
-					return nil, nil
+					return nil
 				})}
 				gone, hangUp := context.WithCancel(t.Context())
 				hangUp()
@@ -341,10 +341,10 @@ func TestOverlap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var both sync.WaitGroup
 		both.Add(2)
-		h := &functions.Handler{Open: opens(func(context.Context) ([]pipeline.Report, error) {
+		h := &functions.Handler{Open: opens(func(context.Context) []pipeline.Report {
 			both.Done()
 			both.Wait()
-			return nil, nil
+			return nil
 		})}
 		codes := make(chan int, 2)
 		for range 2 {
@@ -363,10 +363,10 @@ func TestStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cause := errors.New("terminated signal")
 		var got error
-		h := &functions.Handler{Open: opens(func(ctx context.Context) ([]pipeline.Report, error) {
+		h := &functions.Handler{Open: opens(func(ctx context.Context) []pipeline.Report {
 			<-ctx.Done()
 			got = context.Cause(ctx)
-			return []pipeline.Report{{Stream: "Events", State: pipeline.Budget}}, nil
+			return []pipeline.Report{{Stream: "Events", State: pipeline.Budget}}
 		})}
 		code := make(chan int)
 		go func() {

@@ -73,10 +73,10 @@ func TestServeStops(t *testing.T) {
 	ln := listen(t)
 	ctx, stop := context.WithCancelCause(t.Context())
 	var out bytes.Buffer
-	h := &functions.Handler{Log: slog.New(slog.NewJSONHandler(&out, nil)), Open: opens(func(ctx context.Context) ([]pipeline.Report, error) {
+	h := &functions.Handler{Log: slog.New(slog.NewJSONHandler(&out, nil)), Open: opens(func(ctx context.Context) []pipeline.Report {
 		stop(errors.New("terminated"))
 		<-ctx.Done()
-		return []pipeline.Report{{Stream: "Events", State: pipeline.Budget, Error: context.Cause(ctx).Error()}}, nil
+		return []pipeline.Report{{Stream: "Events", State: pipeline.Budget, Error: context.Cause(ctx).Error()}}
 	})}
 	served := make(chan error, 1)
 	go func() { served <- functions.Serve(ctx, ln, h) }()
@@ -101,10 +101,10 @@ func TestServeDoesNotWaitForever(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	release := make(chan struct{})
 	defer close(release)
-	h := &functions.Handler{Grace: time.Millisecond, Open: opens(func(context.Context) ([]pipeline.Report, error) {
+	h := &functions.Handler{Grace: time.Millisecond, Open: opens(func(context.Context) []pipeline.Report {
 		stop()
 		<-release
-		return nil, nil
+		return nil
 	})}
 	served := make(chan error, 1)
 	go func() { served <- functions.Serve(ctx, ln, h) }()
@@ -120,11 +120,11 @@ func TestServeDoesNotWaitForever(t *testing.T) {
 func TestClientGoes(t *testing.T) {
 	hangUp, result := make(chan struct{}), make(chan error, 1)
 	requests := make(chan context.Context, 1)
-	h := &functions.Handler{Open: opens(func(ctx context.Context) ([]pipeline.Report, error) {
+	h := &functions.Handler{Open: opens(func(ctx context.Context) []pipeline.Report {
 		close(hangUp)
 		<-(<-requests).Done()
 		result <- ctx.Err()
-		return nil, nil
+		return nil
 	})}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		requests <- r.Context()

@@ -87,7 +87,7 @@ func first(name string) bool {
 // poller behaves as its name says.
 type poller string
 
-func (p poller) Poll(ctx context.Context) ([]pipeline.Report, error) {
+func (p poller) Poll(ctx context.Context) []pipeline.Report {
 	fmt.Fprintln(os.Stdout, "polling") // what tests wait for
 	run := pipeline.Report{Stream: "Events", State: pipeline.Drained, Fetched: 7, Sent: 7}
 	switch p {
@@ -105,7 +105,7 @@ func (p poller) Poll(ctx context.Context) ([]pipeline.Report, error) {
 	case "quit":
 		os.Exit(0)
 	}
-	return []pipeline.Report{run}, nil
+	return []pipeline.Report{run}
 }
 
 // badAnswer is an answer that the host can't take.

@@ -1,4 +1,4 @@
-// Package health makes the rows of SailPointIDN_Health_CL: one for each stream
+// Package health makes the rows of the health table: one for each stream
 // and run, so that silence, lag, faults and missing completeness can be
 // alerted on where the data is looked at.
 //
@@ -15,12 +15,6 @@ import (
 
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
-
-// Stream is the table of the rows, without its "_CL".
-const Stream = "SailPointIDN_Health"
-
-// TimeField is the field of a row that holds its time.
-const TimeField = "ended"
 
 // maxText bounds the error and the warnings, far below what a column takes.
 const maxText = 4000

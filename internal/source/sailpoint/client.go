@@ -16,6 +16,8 @@ import (
 
 // Config is how to reach a tenant and what to read from it.
 type Config struct {
+	// Tenant is the name of the tenant in texts.
+	Tenant string
 	// BaseURL is where the API and the token endpoint are, for instance
 	// https://acme.api.identitynow.com. Required.
 	BaseURL *url.URL

@@ -1,0 +1,158 @@
+package sailpoint
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/check"
+	"github.com/idn-sentinel/idn-sentinel/internal/source"
+	"github.com/idn-sentinel/idn-sentinel/internal/table/schema"
+)
+
+// Connector is the tenant of a [Client] as package app sees it.
+type Connector struct{ client *Client }
+
+var _ source.Connector = (*Connector)(nil)
+
+// Connect makes a client for a tenant. It sends nothing yet.
+func Connect(cfg Config) *Connector { return &Connector{NewClient(cfg)} }
+
+// Manual is what texts for people say of this kind of source.
+func Manual() source.Manual {
+	return source.Manual{
+		Service: "SailPoint IdentityNow (Identity Security Cloud)",
+		Checks: []source.Check{
+			{Item: itemTenant, Lines: []string{"the tenant's host answers"}},
+			{Item: itemToken, Lines: []string{"CLIENT_ID and CLIENT_SECRET give an access token"}},
+			{Item: itemSearch, Lines: []string{"events can be read (scope " + searchScope + ")"}},
+			{Item: itemTriggers, Lines: []string{"trigger invocations can be read", "(scope " + triggersScope + ")"}},
+		},
+	}
+}
+
+// Name implements [source.Connector].
+func (c *Connector) Name() string { return "SailPoint" }
+
+// Host implements [source.Connector].
+func (c *Connector) Host() string { return c.client.cfg.BaseURL.Host }
+
+// Describe implements [source.Connector]. The id of the client is left out: it is easily
+// swapped with its secret.
+func (c *Connector) Describe() string {
+	cfg := c.client.cfg
+	return fmt.Sprintf("tenant %s at %s, API version %s, pages of %d events", cfg.Tenant, cfg.BaseURL, cfg.APIVersion, cfg.PageSize)
+}
+
+// Streams implements [source.Connector].
+func (c *Connector) Streams() []source.Spec {
+	events := c.client.Events()
+	return []source.Spec{
+		{
+			Source: events, Short: "Events", Window: 5 * time.Minute, Lookback: c.client.cfg.Lookback, StartAt: events.StartAt,
+			Table: schema.Events(),
+		},
+		{
+			Source: c.client.Triggers(), Short: "Triggers", Window: 24 * time.Hour, // each sweep spans two days
+			Lookback: TriggersRemembered, Remembers: TriggersRemembered, Table: schema.Triggers(),
+		},
+	}
+}
+
+// Stats implements [source.Connector].
+func (c *Connector) Stats() source.Stats {
+	s := c.client.Stats()
+	return source.Stats{Throttled: s.Throttled, Deprecated: s.Deprecated}
+}
+
+const (
+	itemTenant   = "tenant"
+	itemToken    = "token"
+	itemSearch   = "search"
+	itemTriggers = "triggers"
+)
+
+// Check implements [source.Connector]: host, credentials, and the two scopes.
+func (c *Connector) Check(ctx context.Context, report check.Report) {
+	if !c.checkTenant(ctx, report) {
+		report.Skip(itemSearch, "needs token")
+		report.Skip(itemTriggers, "needs token")
+		return
+	}
+	report.Try(ctx, itemSearch, c.checkSearch)
+	report.Try(ctx, itemTriggers, func(ctx context.Context) (string, error) {
+		return "trigger invocations can be read (scope " + triggersScope + ")", c.client.CheckTriggers(ctx)
+	})
+}
+
+// checkTenant checks the host and the credentials. What a tenant says about itself
+// distinguishes a wrong host from wrong credentials, but it is documented loosely: a host
+// that gives tokens is right even if it says nothing.
+func (c *Connector) checkTenant(ctx context.Context, report check.Report) bool {
+	host := c.Host()
+	detail, infoErr := check.Attempt(ctx, check.Attempts, func(ctx context.Context) (string, error) {
+		info, err := c.client.Info(ctx)
+		switch {
+		case err != nil:
+			return "", err
+		case info.TenantName == "":
+			return host + " answers", nil
+		}
+		return fmt.Sprintf("%s answers for the tenant %s, pod %s", host, printable(info.TenantName), printable(info.Pod)), nil
+	})
+	attempts := check.Attempts
+	if infoErr != nil {
+		attempts = 1 // the host had its chances
+	}
+	_, tokenErr := check.Attempt(ctx, attempts, func(ctx context.Context) (string, error) { return "", c.client.Token(ctx) })
+	switch {
+	case ctx.Err() != nil:
+		report.Skip(itemTenant, "stopped")
+		report.Skip(itemToken, "stopped")
+		return false
+	case infoErr == nil:
+		report.Pass(itemTenant, detail)
+	case tokenErr == nil:
+		report.Pass(itemTenant, host+" gives tokens, but does not say who it is: "+infoErr.Error())
+	default:
+		report.Fail(itemTenant, infoErr)
+		report.Skip(itemToken, "needs tenant")
+		return false
+	}
+	if tokenErr != nil {
+		report.Fail(itemToken, tokenErr)
+		return false
+	}
+	report.Pass(itemToken, "CLIENT_ID and CLIENT_SECRET are accepted")
+	return true
+}
+
+// checkSearch reads one event, and counts those of a day for the reader's sake.
+func (c *Connector) checkSearch(ctx context.Context) (string, error) {
+	if err := c.client.CheckSearch(ctx); err != nil {
+		return "", err
+	}
+	now := time.Now()
+	n, err := c.client.Count(ctx, now.Add(-24*time.Hour), now)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("events can be read (scope "+searchScope+"); the last 24 hours have %d", n), nil
+}
+
+// printable makes a text that a service sent fit for one line.
+func printable(text string) string {
+	const most = 60
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, text)
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "…"
+	}
+	return text
+}
