@@ -121,7 +121,7 @@ func TestCheckOfReadBack(t *testing.T) {
 		words  string
 	}{
 		"off":       {config.NoReadBack, false, "", ""},
-		"report":    {config.ReportReadBack, true, check.Passed, "no table of events yet"},
+		"report":    {config.ReportReadBack, true, check.Passed, "no table SailPointIDN_Events_CL yet"},
 		"repair":    {config.RepairReadBack, true, check.Passed, "may be asked"},
 		"no reader": {config.ReportReadBack, false, check.Failed, "Log Analytics Reader"},
 	} {

@@ -383,7 +383,7 @@ func TestCheckOfSilentTenant(t *testing.T) {
 		return on.RoundTrip(req)
 	}
 	_, found := s.check(t)
-	if f := found["tenant"]; f.State != check.Passed || !strings.Contains(f.Detail, "gives tokens, but does not tell who it is") {
+	if f := found["tenant"]; f.State != check.Passed || !strings.Contains(f.Detail, "gives tokens, but does not say who it is") {
 		t.Errorf("%+v", f)
 	}
 	if f := found["search"]; f.State != check.Passed {

@@ -38,8 +38,8 @@ not be delivered as it was, with the reason:
 
   rejected    the workspace refused this single record
   unfit       no row that the workspace could take can be made of it
-  unreadable  what the source sent breaks the rules of JSON or of the stream, or could not
-              be had whole: the original is what came, as far as it came
+  unreadable  what the source sent breaks the rules of JSON or of the stream, or could
+              not be had whole: the original is what came, as far as it came
   conformed   a row was delivered, but changed to fit the columns of the table
 
 Rejected, unfit and unreadable records are missing in the workspace ("undelivered"):
