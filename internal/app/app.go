@@ -100,9 +100,7 @@ func Open(settings config.Settings, o Options) (*App, error) {
 			return nil, err
 		}
 	}
-	if a.sources, err = openSources(settings, o); err != nil {
-		return nil, err
-	}
+	a.sources = openSources(settings, o)
 	a.streams = streamsOf(a.sources)
 	if a.sink, err = newSink(settings, a.streams, o); err != nil {
 		return nil, err

@@ -28,11 +28,7 @@ import (
 func Check(ctx context.Context, s config.Settings, o Options, report func(check.Finding)) {
 	o.clock = new(transport.Clock)
 	c := &checkup{settings: s, options: o, Report: report}
-	var err error
-	if c.sources, err = openSources(s, o); err != nil {
-		c.Fail("settings: source", err)
-		return
-	}
+	c.sources = openSources(s, o)
 	c.streams = streamsOf(c.sources)
 	describe(s, o, c.sources, c.Report)
 	for _, one := range c.sources {

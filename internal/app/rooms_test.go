@@ -1,7 +1,6 @@
 package app_test
 
 import (
-	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -111,7 +110,7 @@ func mentions(t *testing.T, file, text string, name *regexp.Regexp) (found []str
 		switch n := n.(type) {
 		case *ast.ImportSpec:
 			if of := strings.TrimPrefix(strings.Trim(n.Path.Value, `"`), module); strings.HasPrefix(of, "internal/source/") {
-				found = append(found, fmt.Sprintf("import %s", of))
+				found = append(found, "import "+of)
 			}
 			return false
 		case *ast.BasicLit:
