@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/jsonwalk"
 )
 
 // Record is one row on its way from a source to a sink.
@@ -22,6 +24,8 @@ type Record struct {
 	// what came in its place, as far as it came, and need not be JSON. Such a record goes into
 	// quarantine; to the ledger it is one like any other.
 	Flaw string
+	// Outline is what the source knows of Raw without another look at it; the zero value says nothing.
+	Outline jsonwalk.Outline
 }
 
 // Cursor is a place in a stream, as JSON text that only its source understands.
@@ -104,6 +108,13 @@ type Sink interface {
 	// not delivered. Write has no use of batch once it has returned, whatever it returned:
 	// a goroutine that may still be sending was stopped. It is used by several goroutines at a time.
 	Write(ctx context.Context, table string, batch []Record) error
+}
+
+// Outlined is a [Sink] that can tell by an outline that a record fits a table.
+type Outlined interface {
+	// FitsOutline reports whether Fit would return a record with that outline itself. A no says
+	// nothing. It is used by several goroutines at a time.
+	FitsOutline(table string, o jsonwalk.Outline) bool
 }
 
 // Noticer is a [Sink] that may have something to say about writes that went well.

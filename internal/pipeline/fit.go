@@ -3,6 +3,8 @@ package pipeline
 import (
 	"fmt"
 	"strings"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/jsonwalk"
 )
 
 // Fitted is what a sink can take of a record: a row, or the reason why there is none.
@@ -21,13 +23,15 @@ func Fit(sink Sink, table string, rec Record) Fitted {
 	if rec.Flaw != "" {
 		return Fitted{Reason: Unreadable, Detail: rec.Flaw}
 	}
-	raw, changes, err := sink.Fit(table, rec.Raw)
-	if err != nil {
-		return Fitted{Reason: Unfit, Detail: err.Error()}
-	}
 	f := Fitted{Row: rec}
-	if len(changes) > 0 {
-		f.Row.Raw, f.Changes = raw, join(changes)
+	if o, ok := sink.(Outlined); !ok || !o.FitsOutline(table, rec.Outline) {
+		raw, changes, err := sink.Fit(table, rec.Raw)
+		if err != nil {
+			return Fitted{Reason: Unfit, Detail: err.Error()}
+		}
+		if len(changes) > 0 {
+			f.Row.Raw, f.Row.Outline, f.Changes = raw, jsonwalk.Outline{}, join(changes)
+		}
 	}
 	if limit := sink.Limits().RecordBytes; limit > 0 && len(f.Row.Raw) > limit {
 		f.Reason = Unfit

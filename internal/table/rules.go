@@ -1,6 +1,10 @@
 package table
 
-import "github.com/go-json-experiment/json/jsontext"
+import (
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/jsonwalk"
+)
 
 // Columns that [Rules.Conform] adds to a row it had to change.
 const (
@@ -82,6 +86,12 @@ func (r *Rules) Conform(raw jsontext.Value) (row jsontext.Value, changes []strin
 		return raw, nil, nil
 	}
 	return r.repair(raw)
+}
+
+// FitsOutline reports whether a record with that outline is known to fit, so that Conform
+// would return it itself. A no says nothing.
+func (r *Rules) FitsOutline(o jsonwalk.Outline) bool {
+	return o.Shape != nil && o.Longest <= r.maxValue() && o.Shape.Verdict(r, r.fits)
 }
 
 // The limits in force.

@@ -31,14 +31,19 @@ func page(n int) []byte {
 	return b.Bytes()
 }
 
-func BenchmarkWalk(b *testing.B) {
+func BenchmarkWalk(b *testing.B) { benchmark(b, jsonwalk.Walk) }
+
+func BenchmarkShapes(b *testing.B) { benchmark(b, new(jsonwalk.Shapes).Walk) }
+
+func benchmark(b *testing.B, walk func([]byte, []string, func(jsonwalk.Element) error) error) {
+	b.Helper()
 	body := page(1000)
 	names := []string{"id", "created"}
 	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()
 	seen := 0
 	for b.Loop() {
-		if err := jsonwalk.Walk(body, names, func(e jsonwalk.Element) error {
+		if err := walk(body, names, func(e jsonwalk.Element) error {
 			seen += len(e.Picks[0].Text)
 			return nil
 		}); err != nil {

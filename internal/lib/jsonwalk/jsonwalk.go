@@ -64,6 +64,8 @@ type Element struct {
 	// Flaw says why the element is no object by the rules of JSON; "" if it is one.
 	// [Walk] has none such: it ends with an error there.
 	Flaw string
+	// Outline is set by [Shapes.Walk].
+	Outline Outline
 }
 
 // Walk calls visit for each element of the array in page, in order. names are
@@ -72,7 +74,10 @@ type Element struct {
 // that one is [io.ErrUnexpectedEOF]. The elements before the fault have been
 // visited by then.
 func Walk(page []byte, names []string, visit func(Element) error) error {
-	w := newWalker(withoutBOM(page), names)
+	return newWalker(withoutBOM(page), names).walk(visit)
+}
+
+func (w *walker) walk(visit func(Element) error) error {
 	visited, done, err := w.quick(visit)
 	if done {
 		return err
@@ -121,6 +126,11 @@ type walker struct {
 	quoted  []string // names as they are usually written
 	picks   []Pick
 	scratch []byte // the picks of the current element that had escapes
+
+	shapes  *Shapes // nil if no outlines are asked for
+	outline Outline // of the current element
+	longest int     // and what is known of it so far
+	plain   bool
 }
 
 func newWalker(page []byte, names []string) *walker {

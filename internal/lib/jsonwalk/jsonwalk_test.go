@@ -271,9 +271,9 @@ func FuzzWalk(f *testing.F) {
 	})
 }
 
-// Walk finds in a page what the decoder alone finds, and ends with the same error.
-func FuzzQuick(f *testing.F) {
-	for _, seed := range []string{
+// quickSeeds are pages that the quick walk leaves to the decoder in every way.
+func quickSeeds() []string {
+	return []string{
 		`[]`, ` [ { } ] `, `[{"id":"a"},{"id":null},{"id":-1.5e+7},{}]`, `[{"a":[[],{},[{"id":"x"}],true,false,null,0]}]`,
 		`[{"id":"\ud83d\ude00\/\u00e9"}]`, "[{\"id\":\"\xff\"}]", `[{"id":"\ud800"}]`, `[{"i\u0064":"a"}]`, `[{"id":"a"}`, `[{"id":"a"},`,
 		`[{"id":"a"} {`, `[{"id":"a"},7]`, `[{"id":"a"}]x`, `[{"id":01}]`, `[{"id":1.}]`, `[{"id":-}]`, `[{"id":1e}]`, `[{"id":"\x"}]`,
@@ -281,7 +281,21 @@ func FuzzQuick(f *testing.F) {
 		`[{"id":"` + strings.Repeat("x", 30) + `\"` + strings.Repeat("é", 9) + `"}]`,
 		`[{"a":` + strings.Repeat("[", 70) + strings.Repeat("]", 70) + `,"id":"deep"},{"id":"b"}]`,
 		`[{"a":` + strings.Repeat(`{"b":`, 70) + `1` + strings.Repeat("}", 70) + `}]`,
-	} {
+	}
+}
+
+// collect is what a walk hands out, and its error.
+func collect(body []byte, name string, walk func([]byte, []string, func(jsonwalk.Element) error) error) (got []element, message string) {
+	err := walk(body, []string{name}, func(e jsonwalk.Element) error {
+		got = append(got, element{e.Index, string(e.Raw), []pick{{e.Picks[0].Kind, string(e.Picks[0].Text)}}})
+		return nil
+	})
+	return got, fmt.Sprint(err)
+}
+
+// Walk finds in a page what the decoder alone finds, and ends with the same error.
+func FuzzQuick(f *testing.F) {
+	for _, seed := range quickSeeds() {
 		f.Add([]byte(seed), "id")
 	}
 	f.Add(page(2), "created")
@@ -289,15 +303,8 @@ func FuzzQuick(f *testing.F) {
 		if !utf8.ValidString(name) {
 			return // names are written by programmers
 		}
-		collect := func(walk func([]byte, []string, func(jsonwalk.Element) error) error) (got []element, message string) {
-			err := walk(body, []string{name}, func(e jsonwalk.Element) error {
-				got = append(got, element{e.Index, string(e.Raw), []pick{{e.Picks[0].Kind, string(e.Picks[0].Text)}}})
-				return nil
-			})
-			return got, fmt.Sprint(err)
-		}
-		got, err := collect(jsonwalk.Walk)
-		want, wantErr := collect(jsonwalk.WalkSlowly)
+		got, err := collect(body, name, jsonwalk.Walk)
+		want, wantErr := collect(body, name, jsonwalk.WalkSlowly)
 		if diff := cmp.Diff(want, got); diff != "" || err != wantErr {
 			t.Fatalf("error %q, want %q; elements (-want +got):\n%s", err, wantErr, diff)
 		}

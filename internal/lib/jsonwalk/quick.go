@@ -24,7 +24,7 @@ func (w *walker) quick(visit func(Element) error) (n int, done bool, err error) 
 		return 0, skipSpace(b, i+1) == len(b), nil
 	}
 	for i < len(b) && b[i] == '{' {
-		end := w.quickObject(i)
+		end := w.element(i)
 		if end < 0 {
 			return n, false, nil
 		}
@@ -33,7 +33,7 @@ func (w *walker) quick(visit func(Element) error) (n int, done bool, err error) 
 		if next == len(b) {
 			return n, false, nil
 		}
-		if err := visit(Element{Index: n, Raw: b[i:end:end], Picks: w.picks}); err != nil {
+		if err := visit(Element{Index: n, Raw: b[i:end:end], Picks: w.picks, Outline: w.outline}); err != nil {
 			return n, true, err
 		}
 		n++
@@ -47,6 +47,13 @@ func (w *walker) quick(visit func(Element) error) (n int, done bool, err error) 
 		}
 	}
 	return n, false, nil
+}
+
+func (w *walker) element(i int) (end int) {
+	if w.shapes != nil {
+		return w.outlined(i)
+	}
+	return w.quickObject(i)
 }
 
 // quickObject reads the element that begins at i, fills the picks and returns

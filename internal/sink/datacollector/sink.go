@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/jsonwalk"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
@@ -192,6 +193,9 @@ func (s *Sink) Limits() pipeline.Limits { return s.limits }
 func (s *Sink) Fit(_ string, raw jsontext.Value) (row jsontext.Value, changes []string, err error) {
 	return s.rules.Conform(raw)
 }
+
+// FitsOutline implements [pipeline.Outlined].
+func (s *Sink) FitsOutline(_ string, o jsonwalk.Outline) bool { return s.rules.FitsOutline(o) }
 
 // Write implements [pipeline.Sink]: it posts the batch once.
 func (s *Sink) Write(ctx context.Context, stream string, batch []pipeline.Record) error {

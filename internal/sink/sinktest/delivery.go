@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/jsonwalk"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
 
@@ -129,6 +130,7 @@ func testFit(t *testing.T, s Subject) {
 	if !s.Rules {
 		return // every object is a row: testBytes is all there is to ask
 	}
+	testOutlines(t, o)
 	var batch []pipeline.Record
 	for _, raw := range []string{
 		`{"RawData":1,"tenant":null,"a b":{"c":[]},"n":12345678901234567890,"n":2}`,
@@ -147,6 +149,36 @@ func testFit(t *testing.T, s Subject) {
 	}
 	if _, _, err := o.Sink.Fit(stream, jsontext.Value(`[1]`)); err == nil {
 		t.Error("an array was made a row")
+	}
+}
+
+// testOutlines: what fits by its outline is what Fit returns itself.
+func testOutlines(t *testing.T, o Opened) {
+	t.Helper()
+	outlined, ok := o.Sink.(pipeline.Outlined)
+	if !ok {
+		return
+	}
+	var shapes jsonwalk.Shapes
+	fit := 0
+	for _, text := range []string{"x", strings.Repeat("x", 40_000), `\ud800`, "\xff", "é"} {
+		for _, form := range []string{`[{"a":"%s","b":{"c":1}}]`, `[{"a":1,"b":{"c":["%s"]}}]`, `[{"a":1,"RawData":"%s"}]`, `[{"a":1,"a":"%s"}]`} {
+			if err := shapes.Walk(fmt.Appendf(nil, form, text), nil, func(e jsonwalk.Element) error {
+				if !outlined.FitsOutline(stream, e.Outline) {
+					return nil
+				}
+				fit++
+				if row, changes, err := o.Sink.Fit(stream, e.Raw); err != nil || changes != nil || string(row) != string(e.Raw) {
+					t.Errorf("fits by its outline, but: %.50s, %q, %v", row, changes, err)
+				}
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if fit == 0 || outlined.FitsOutline(stream, jsonwalk.Outline{}) {
+		t.Errorf("%d fit by their outline; one of which nothing is known: %v", fit, outlined.FitsOutline(stream, jsonwalk.Outline{}))
 	}
 }
 

@@ -25,6 +25,8 @@ type Events struct {
 	// flaws and trouble are what could not be read lately.
 	flaws   flaws
 	trouble trouble
+	// shapes are those of the events so far.
+	shapes jsonwalk.Shapes
 	// undated are the same documents on pages of FetchUndated that are read by offset.
 	undated *twins
 }
@@ -219,7 +221,11 @@ func (e *Events) run(ctx context.Context, q query, wantTypes bool) (*rows, error
 	if err != nil {
 		return nil, err
 	}
-	r, err := readRows(page, &q, wantTypes, jsonwalk.Walk)
+	walk := walker(e.shapes.Walk)
+	if wantTypes { // rare, and other names than the shapes have
+		walk = jsonwalk.Walk
+	}
+	r, err := readRows(page, &q, wantTypes, walk)
 	if err == nil {
 		e.c.passed(&q, page)
 		r.release = func() { e.c.pages.put(page.body) }

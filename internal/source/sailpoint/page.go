@@ -54,7 +54,7 @@ func readRows(page answer, q *query, wantTypes bool, walk walker) (*rows, error)
 	var createdAt time.Time
 	err := walk(body, names, func(e jsonwalk.Element) error {
 		at, ok := pickTime(e.Picks[pickCreated])
-		r.records = append(r.records, pipeline.Record{Time: at, Raw: e.Raw, Flaw: e.Flaw})
+		r.records = append(r.records, pipeline.Record{Time: at, Raw: e.Raw, Flaw: e.Flaw, Outline: e.Outline})
 		if e.Flaw != "" {
 			r.flawed++
 		}
@@ -100,7 +100,7 @@ func readRows(page answer, q *query, wantTypes bool, walk walker) (*rows, error)
 	return r, nil
 }
 
-// walker is [jsonwalk.Walk], or one that takes what it refuses.
+// walker is [jsonwalk.Walk], one that notes outlines, or one that takes what it refuses.
 type walker func(page []byte, names []string, visit func(jsonwalk.Element) error) error
 
 // dateFlawed gives rows that break the rules, and tell no time, that of the row before them, or

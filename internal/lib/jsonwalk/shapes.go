@@ -1,0 +1,145 @@
+package jsonwalk
+
+import (
+	"slices"
+	"sync/atomic"
+)
+
+// Bounds of what is remembered, some 100 bytes for each name.
+const (
+	// maxNodes is room for about a hundred kinds of events.
+	maxNodes = 4096
+	// maxBranches is how many names may come at one place; an object with more is a table
+	// whose keys are data.
+	maxBranches = 64
+	// maxToken is the longest name that is remembered.
+	maxToken = 256
+)
+
+// Shapes remembers the structures of the elements that it has walked: most events of a kind
+// have the same members in the same order. A name that comes where it came before is
+// recognised without being read, and what follows from the names alone is known for all
+// elements of a [Shape]. The zero value is ready for use, by one goroutine at a time.
+type Shapes struct {
+	names []string // that are picked
+	root  Shape    // in front of the first member
+	size  int
+}
+
+// Walk is [Walk], and sets the elements' Outline. Only the first names that it is called
+// with have outlines.
+func (s *Shapes) Walk(page []byte, names []string, visit func(Element) error) error {
+	if s.names == nil {
+		s.names = append([]string{}, names...)
+	}
+	w := newWalker(withoutBOM(page), names)
+	if slices.Equal(names, s.names) {
+		w.shapes = s
+	}
+	return w.walk(visit)
+}
+
+// Outline is what is known of an element without another look at it.
+type Outline struct {
+	// Shape is nil if nothing is known. Otherwise each of the element's texts is valid
+	// Unicode, none of its numbers has an exponent or more than 15 digits, and its arrays
+	// hold neither objects nor arrays.
+	Shape *Shape
+	// Longest bounds the length in bytes of the element's texts and of its arrays as they are written.
+	Longest int
+}
+
+// Shape is the structure of an element: the names of its members, in their order, and which
+// of them are objects. It never changes, and may be used by several goroutines at a time.
+type Shape struct {
+	token   string // a name with its quotes, or a brace
+	pick    int    // which of the names to pick this is, or −1
+	parent  *Shape
+	child   *Shape // the first token that came after this one
+	sibling *Shape // the next that came in this one's place
+	verdict atomic.Pointer[verdict]
+}
+
+// verdict is what somebody has decided about a shape.
+type verdict struct {
+	by any
+	ok bool
+}
+
+// Verdict is what decide says about the skeleton of the shape: an element of this structure
+// with 0 for each value that is not an object. It is remembered for by, the last that asked.
+func (s *Shape) Verdict(by any, decide func(skeleton []byte) bool) bool {
+	if v := s.verdict.Load(); v != nil && v.by == by {
+		return v.ok
+	}
+	ok := decide(s.skeleton())
+	s.verdict.Store(&verdict{by, ok})
+	return ok
+}
+
+// Equal reports whether both are the same structure.
+func (s *Shape) Equal(other *Shape) bool {
+	return s == other || s != nil && other != nil && string(s.skeleton()) == string(other.skeleton())
+}
+
+func (s *Shape) skeleton() []byte {
+	var tokens []string
+	for ; s.parent != nil; s = s.parent {
+		tokens = append(tokens, s.token)
+	}
+	slices.Reverse(tokens)
+	text, last := []byte{'{'}, byte('{')
+	for _, token := range tokens {
+		if last == '"' && token != "{" {
+			text = append(text, '0')
+		}
+		if last != '{' && token[0] == '"' {
+			text = append(text, ',')
+		}
+		text = append(text, token...)
+		if last = token[0]; last == '"' {
+			text = append(text, ':')
+		}
+	}
+	return text
+}
+
+// step goes from the shape at to the one after the token b[i:], a brace or a quoted name, and
+// returns the end of the token, or −1. It goes nowhere if the shape is unknown and can't be learned.
+func (w *walker) step(at *Shape, i int, top bool) (next *Shape, end int) {
+	if at == nil {
+		end, _ = quickToken(w.page, i)
+		return nil, end
+	}
+	branches := 0
+	for c := at.child; c != nil; c = c.sibling {
+		if t := c.token; len(w.page)-i > len(t) && string(w.page[i:i+len(t)]) == t {
+			return c, i + len(t)
+		}
+		branches++
+	}
+	end, escaped := quickToken(w.page, i)
+	if end < 0 || end == len(w.page) || end-i > maxToken || branches == maxBranches || w.shapes.size == maxNodes {
+		return nil, end
+	}
+	next = &Shape{token: string(w.page[i:end]), pick: -1, parent: at}
+	if top && next.token[0] == '"' {
+		next.pick = w.quickWanted(w.page[i:end], escaped)
+	}
+	w.shapes.size++
+	last := &at.child
+	for *last != nil {
+		last = &(*last).sibling
+	}
+	*last = next
+	return next, end
+}
+
+// quickToken returns the end of a brace or of a quoted name, or −1, and whether there are
+// escapes in it.
+func quickToken(b []byte, i int) (end int, escaped bool) {
+	if b[i] == '"' {
+		return quickString(b, i)
+	}
+	return i + 1, false
+}
