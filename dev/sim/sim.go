@@ -203,6 +203,9 @@ func (g *game) checkEnd(calmRequests, calmPolls int) {
 	}
 	// A search, a page or two of the invocations, a count, a token; nine audits' worth at the most.
 	most := 8*calmPolls + 30
+	if w.o.Uncounted { // what has come to each age is read, and after a pause more of it
+		most += len(w.plan.ages) * 3 * calmPolls
+	}
 	if w.plan.pageCap > 0 {
 		most += calmPolls * (4 + 2*len(w.plan.invocations)/w.plan.pageCap)
 	}

@@ -159,3 +159,16 @@ func TestSameSeedSameCourse(t *testing.T) {
 		}
 	}
 }
+
+// TestUncounted plays seeds with a source of events that can't count: what comes late is found by
+// reading its window again.
+func TestUncounted(t *testing.T) {
+	for seed := int64(1); seed <= 25; seed++ {
+		t.Run(strconv.FormatInt(seed, 10), func(t *testing.T) {
+			t.Parallel()
+			for _, b := range play(t, seed, sim.Options{Uncounted: true}).Broken {
+				t.Error(b)
+			}
+		})
+	}
+}

@@ -186,7 +186,8 @@ func (w *world) checkBeginning(r *run, rep pipeline.Report) {
 // began, of the time up to which it has just compared, is settled or counted as
 // unexplained. The caller holds the lock.
 func (w *world) checkAudited(r *run, rep pipeline.Report) {
-	if r == nil || rep.Stream != eventsStream || rep.State != pipeline.Drained || rep.WindowsChecked == 0 || !rep.AuditedThrough.After(w.audited) {
+	// What is read again and not counted is found when its window comes to the next age.
+	if r == nil || w.o.Uncounted || rep.Stream != eventsStream || rep.State != pipeline.Drained || rep.WindowsChecked == 0 || !rep.AuditedThrough.After(w.audited) {
 		return
 	}
 	if slices.ContainsFunc(rep.Warnings, func(text string) bool { return strings.Contains(text, "audit was not possible") }) {

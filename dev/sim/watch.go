@@ -31,6 +31,13 @@ type undated struct {
 	pipeline.Undated
 }
 
+// uncounted can do all of that but count.
+type uncounted struct {
+	source
+	pipeline.WindowReader
+	pipeline.Undated
+}
+
 // watch puts a watching source around one, which can do what that can.
 func watch(w *world, inst *instance, of pipeline.Source) pipeline.Source {
 	plain := source{of, w, inst}
@@ -41,6 +48,9 @@ func watch(w *world, inst *instance, of pipeline.Source) pipeline.Source {
 	u, ok := of.(pipeline.Undated)
 	if !ok {
 		return auditable{plain, a}
+	}
+	if w.o.Uncounted {
+		return uncounted{plain, a, u}
 	}
 	return undated{auditable{plain, a}, u}
 }

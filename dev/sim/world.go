@@ -51,6 +51,8 @@ type Options struct {
 	// Rule has rows go through a data collection rule, with tokens, instead of to the
 	// Data Collector API.
 	Rule bool
+	// Uncounted has a source of events that can read a window again and can't count it.
+	Uncounted bool
 	// MaxEvents bounds the number of events, and of invocations; 0 means as many as the seed says.
 	MaxEvents int
 	// Trace gets the steps, as lines that a person can read. Nil means none.

@@ -46,9 +46,10 @@ type Audit struct {
 // errNoTime ends an audit that goes on in a later run.
 var errNoTime = errors.New("no time left in this run")
 
-// audit compares the whole range between the oldest age and the youngest in one
-// request, as often as the youngest age says. An audit that can't be done is a warning;
-// only failing to deliver what it found fails the run.
+// audit looks at closed windows, as often as the youngest age says. Where the source can
+// count, the whole range between the oldest age and the youngest is one request; where it
+// can't, what has come to an age is read again and the ledger decides. An audit that can't
+// be done is a warning; only failing to deliver what it found fails the run.
 func (t *run) audit(ctx context.Context) error {
 	if len(t.Auditing.Ages) == 0 {
 		return nil
@@ -56,7 +57,7 @@ func (t *run) audit(ctx context.Context) error {
 	if err := t.auditUndated(ctx); err != nil {
 		return err
 	}
-	src, ok := t.Source.(auditable)
+	src, ok := t.Source.(WindowReader)
 	if !ok {
 		return nil
 	}
@@ -65,6 +66,14 @@ func (t *run) audit(ctx context.Context) error {
 			t.report.AuditedThrough = t.saved.Audit.Through[0]
 		}
 	}()
+	if counts, ok := t.Source.(auditable); ok {
+		return t.auditByCount(ctx, counts)
+	}
+	return t.auditByReading(ctx, src)
+}
+
+// auditByCount compares the counts of source and ledger.
+func (t *run) auditByCount(ctx context.Context, src auditable) error {
 	now := time.Now()
 	from, to, through := t.due(now)
 	if through == nil {
@@ -111,16 +120,37 @@ func (e *auditError) Unwrap() error { return e.error }
 // due returns the range to compare, and for each age the moment up to which it is
 // audited then. through is nil if nothing is due.
 func (t *run) due(now time.Time) (from, to time.Time, through []time.Time) {
-	a := t.Auditing
-	if t.saved.Since.IsZero() {
+	spans, start := t.spans(now)
+	if spans == nil {
 		return from, to, nil
 	}
-	start := t.saved.Since.Truncate(a.Window)
+	from, to = spans[0].from, spans[0].to
+	for _, s := range spans {
+		through = append(through, s.to)
+		if s.from.Before(from) {
+			from = s.from
+		}
+	}
+	// One period further back: what shows up in the moment of an audit is in the next.
+	if from = from.Add(-t.Auditing.Ages[0]).Truncate(t.Auditing.Window); from.Before(start) {
+		from = start
+	}
+	return from, to, through
+}
+
+// span is what has come to an age since the last audit; nothing, if its ends are the same.
+type span struct{ from, to time.Time }
+
+// spans are those of the ages, nil if no audit is due. start is where audits begin.
+func (t *run) spans(now time.Time) (spans []span, start time.Time) {
+	a := t.Auditing
+	if t.saved.Since.IsZero() {
+		return nil, start
+	}
+	start = t.saved.Since.Truncate(a.Window)
 	if t.forgotten(start) {
 		start = now.Add(-a.Keep).Truncate(a.Window).Add(a.Window)
 	}
-	through = make([]time.Time, len(a.Ages))
-	due := false
 	for i, age := range a.Ages {
 		last := t.audited(i)
 		if last.Before(start) || last.After(now.Add(-age)) { // too young: the clock was ahead
@@ -130,26 +160,16 @@ func (t *run) due(now time.Time) (from, to time.Time, through []time.Time) {
 		if t.saved.Through.Before(until) {
 			until = t.saved.Through
 		}
-		until = until.Truncate(a.Window)
-		switch {
-		case i == 0:
-			from, to = last, until
-			due = until.Sub(last) >= max(age.Truncate(a.Window), a.Window)
-		case last.Before(from):
-			from = last
+		s := span{last, last}
+		if until = until.Truncate(a.Window); until.After(last) {
+			s.to = until
 		}
-		if through[i] = last; until.After(last) {
-			through[i] = until
+		if i == 0 && s.to.Sub(s.from) < max(age.Truncate(a.Window), a.Window) {
+			return nil, start
 		}
+		spans = append(spans, s)
 	}
-	if !due {
-		return from, to, nil
-	}
-	// One period further back: what shows up in the moment of an audit is in the next.
-	if from = from.Add(-a.Ages[0]).Truncate(a.Window); from.Before(start) {
-		from = start
-	}
-	return from, to, through
+	return spans, start
 }
 
 // audited is the moment up to which windows were compared when they were as old
@@ -234,7 +254,8 @@ func (t *run) narrow(ctx context.Context, c comparison, from, to time.Time, have
 func (t *run) repair(src auditable) func(ctx context.Context, from, to time.Time, have, want int64) error {
 	return func(ctx context.Context, from, to time.Time, _, want int64) error {
 		for range rereads {
-			listed, err := t.reread(ctx, window(src, from, to))
+			var l listing
+			err := t.reread(ctx, window(src, from, to), l.add)
 			var refused *unproven
 			switch {
 			case errors.As(err, &refused): // the other windows need not wait for it
@@ -249,7 +270,7 @@ func (t *run) repair(src auditable) func(ctx context.Context, from, to time.Time
 				return err
 			}
 			if want == have || want == before {
-				t.judge(from, want, have, listed)
+				t.judge(from, want, have, l.rows)
 				return nil
 			}
 			// Something came while the pages were read, and may not be on them:
@@ -265,7 +286,7 @@ func (t *run) repair(src auditable) func(ctx context.Context, from, to time.Time
 const rereads = 3
 
 // window is FetchWindow as a walk.
-func window(src auditable, from, to time.Time) func(context.Context, Cursor) (Page, error) {
+func window(src WindowReader, from, to time.Time) func(context.Context, Cursor) (Page, error) {
 	return func(ctx context.Context, after Cursor) (Page, error) { return src.FetchWindow(ctx, from, to, after) }
 }
 
@@ -287,24 +308,24 @@ func (t *run) counts(ctx context.Context, src auditable, from, to time.Time) (ha
 	return have, want, nil
 }
 
-// reread delivers what the ledger lacks of the pages that fetch gives. listed is how many
-// records the source shows, see [listing].
-func (t *run) reread(ctx context.Context, fetch func(context.Context, Cursor) (Page, error)) (listed int64, err error) {
+// reread delivers what the ledger lacks of the pages that fetch gives. note is called with
+// the records of each, and which of them the ledger lacked.
+func (t *run) reread(ctx context.Context, fetch func(context.Context, Cursor) (Page, error), note func(records []Record, missing []bool)) error {
 	sent := t.report.Sent + t.report.Quarantined
 	defer func() { t.report.Repaired += t.report.Sent + t.report.Quarantined - sent }()
-	var l listing
-	err = t.walk(ctx, fetch, func(ctx context.Context, records []Record) error {
-		l.add(records)
-		if _, err := t.take(ctx, records); err != nil {
+	err := t.walk(ctx, fetch, func(ctx context.Context, records []Record) error {
+		missing, err := t.take(ctx, records)
+		if err != nil {
 			return err
 		}
+		note(records, missing)
 		return t.deliverAll(ctx)
 	})
 	if err == nil {
 		err = t.decide(ctx)
 	}
 	t.pending = nil
-	return l.rows, err
+	return err
 }
 
 // walk hands over the records of all pages that fetch gives.
@@ -340,7 +361,7 @@ func (t *run) auditUndated(ctx context.Context) error {
 	if last := time.Since(t.saved.Audit.Undated); !ok || every == 0 || 0 <= last && last < every {
 		return nil
 	}
-	_, err := t.reread(ctx, src.FetchUndated)
+	err := t.reread(ctx, src.FetchUndated, func([]Record, []bool) {})
 	var refused *unproven
 	var f *auditError
 	switch {

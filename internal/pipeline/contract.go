@@ -87,6 +87,14 @@ type WindowReader interface {
 	FetchWindow(ctx context.Context, from, to time.Time, after Cursor) (Page, error)
 }
 
+// Acker is a [Source] that wants to know what is delivered, because it keeps records until then.
+type Acker interface {
+	// Ack says that everything up to through is delivered and that the checkpoint there is
+	// stored. It may be repeated, and a place may be left out: a process that dies after the
+	// commit leaves it to the next run. It may come while a Fetch is under way.
+	Ack(ctx context.Context, through Cursor) error
+}
+
 // Undated is a [Source] that may hold records without an event time, which no
 // window finds.
 type Undated interface {

@@ -29,11 +29,28 @@ func (t *run) flush(ctx context.Context) error {
 		return err
 	}
 	t.dirty = false
+	t.ack(ctx)
 	if t.Progress != nil {
 		t.report.LagSeconds = t.lag()
 		t.Progress(t.report)
 	}
 	return nil
+}
+
+// ack tells a source that wants to know it what is delivered. What it could not be told
+// the next commit tells, or the next run when it begins.
+func (t *run) ack(ctx context.Context) {
+	src, ok := t.Source.(Acker)
+	if !ok || t.saved.Tag == "" || t.saved.Cursor == "" {
+		return
+	}
+	err := t.Retry.Do(ctx, t.noteRetry("acknowledge"), func(ctx context.Context) error {
+		return src.Ack(ctx, t.saved.Cursor)
+	})
+	if err != nil && ctx.Err() != nil {
+		return // the end of the run is not the source's fault
+	}
+	t.unacked = err
 }
 
 // deliverAll delivers what is queued.

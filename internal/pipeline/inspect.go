@@ -14,7 +14,7 @@ type Inspection struct {
 	From, To time.Time
 	// Each compares every window by itself. Otherwise the whole is compared first,
 	// and halved where it differs: cheap, but a record that the source has forgotten
-	// can hide one that is missing.
+	// can hide one that is missing. Of a source that can't count each window is read.
 	Each bool
 	// Repair delivers what is missing, behind the stream's lock. Otherwise nothing
 	// is changed, and no lock is needed.
@@ -91,7 +91,7 @@ func (lockless) Since(context.Context, string, string) (time.Time, error) { retu
 type inspection struct {
 	*run
 	Inspection
-	src   auditable
+	src   WindowReader
 	proof *Proof
 	known *asked // the ledger
 }
@@ -111,8 +111,8 @@ func (a *asked) Claim(ctx context.Context, records []Record) ([]bool, error) {
 
 func (i *inspection) all(ctx context.Context) (err error) {
 	var ok bool
-	if i.src, ok = i.Source.(auditable); !ok {
-		return fmt.Errorf("source %s can't count what it has", i.report.Stream)
+	if i.src, ok = i.Source.(WindowReader); !ok {
+		return fmt.Errorf("the source of %s can't read its past again, so there is nothing to compare", i.report.Stream)
 	}
 	if err := i.load(ctx); err != nil {
 		return err
@@ -124,12 +124,19 @@ func (i *inspection) all(ctx context.Context) (err error) {
 	i.next, i.limits, i.ledger = i.saved, i.Sink.Limits(), i.known
 	i.proven = true // the checkpoint stays where it is
 	i.proof.Since, i.proof.Through = i.saved.Since, i.saved.Through
-	width := i.To.Sub(i.From)
+	width, compare := i.To.Sub(i.From), i.readWindow
+	if src, ok := i.Source.(auditable); ok {
+		compare = func(ctx context.Context, from, to time.Time) (have, want int64, err error) {
+			return i.compare(ctx, comparison{src, i.explained, i.differs}, from, to)
+		}
+	} else {
+		width = i.Auditing.Window
+	}
 	if i.Each {
 		width = i.Auditing.Window
 	}
 	for from := i.From; from.Before(i.To); from = from.Add(width) {
-		have, want, err := i.compare(ctx, comparison{i.src, i.explained, i.differs}, from, from.Add(width))
+		have, want, err := compare(ctx, from, from.Add(width))
 		i.proof.Delivered += have
 		i.proof.Source += want
 		if err != nil {
@@ -180,15 +187,10 @@ func (i *inspection) differs(ctx context.Context, from, to time.Time, have, want
 	}
 	switch {
 	case c.Unsettled:
-	case i.Repair:
-		sent, refused := i.report.Sent, i.report.Quarantined
-		listed, err = i.reread(ctx, window(i.src, from, to))
-		c.Repaired, c.Refused = i.report.Sent-sent, i.report.Quarantined-refused
-		c.Missing = c.Repaired + c.Refused
-	case have == 0:
+	case !i.Repair && have == 0:
 		c.Missing = want
 	default:
-		c.Missing, listed, err = i.unknown(ctx, from, to)
+		listed, err = i.look(ctx, &c)
 	}
 	if err != nil && !i.known.failed {
 		// What could not be read or delivered is missing, as far as anybody knows.
@@ -197,6 +199,56 @@ func (i *inspection) differs(ctx context.Context, from, to time.Time, have, want
 	if err == nil {
 		c.Unexplained = max(0, min(want-listed, want-have-c.Missing))
 	}
+	i.add(c)
+	return err
+}
+
+// look finds out what is missing in a window by the ids, and delivers it if asked to.
+func (i *inspection) look(ctx context.Context, c *Compared) (listed int64, err error) {
+	if !i.Repair {
+		c.Missing, listed, err = i.unknown(ctx, c.From, c.To)
+		return listed, err
+	}
+	var l listing
+	sent, refused := i.report.Sent, i.report.Quarantined
+	err = i.reread(ctx, window(i.src, c.From, c.To), l.add)
+	c.Repaired, c.Refused = i.report.Sent-sent, i.report.Quarantined-refused
+	c.Missing = c.Repaired + c.Refused
+	return l.rows, err
+}
+
+// readWindow compares a window of a source that can't count. What it lists is what it has.
+func (i *inspection) readWindow(ctx context.Context, from, to time.Time) (have, want int64, err error) {
+	if !i.timeLeft(ctx) {
+		return 0, 0, errNoTime
+	}
+	if have, err = i.ledger.Count(ctx, from, to); err != nil {
+		return 0, 0, err
+	}
+	i.report.WindowsChecked++
+	c := Compared{From: from, To: to, Delivered: have}
+	early := false
+	if i.Unsettled != nil {
+		if early, err = i.Unsettled(ctx, from, to); err != nil {
+			return have, 0, err
+		}
+	}
+	if early {
+		var missing int64
+		missing, c.Source, err = i.unknown(ctx, from, to)
+		c.Unsettled = missing > 0
+	} else {
+		c.Source, err = i.look(ctx, &c)
+	}
+	if c.Missing > 0 || c.Unsettled {
+		i.report.Mismatches++
+		i.add(c)
+	}
+	return have, c.Source, err
+}
+
+// add adds a window that differs to the proof.
+func (i *inspection) add(c Compared) {
 	i.proof.Missing += c.Missing
 	i.proof.Unexplained += c.Unexplained
 	i.proof.Refused += c.Refused
@@ -204,7 +256,6 @@ func (i *inspection) differs(ctx context.Context, from, to time.Time, have, want
 		i.proof.Unsettled++
 	}
 	i.tell(c)
-	return err
 }
 
 // explained is the difference in [from, to) that is known and needs no look.
@@ -217,7 +268,7 @@ func (i *inspection) explained(from, to time.Time) int64 {
 func (i *inspection) unknown(ctx context.Context, from, to time.Time) (n, listed int64, err error) {
 	var l listing
 	err = i.walk(ctx, window(i.src, from, to), func(ctx context.Context, records []Record) error {
-		l.add(records)
+		l.add(records, nil)
 		fresh, err := i.ledger.Claim(ctx, records)
 		for _, is := range fresh {
 			if is {

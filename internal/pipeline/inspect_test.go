@@ -184,7 +184,7 @@ func TestInspectFails(t *testing.T) {
 	}{
 		{"the source can't be asked", func(a *archive) { a.countErr = errors.New("403 no scope") }, false, pipeline.Failed, "403 no scope"},
 		{"no checkpoint", func(a *archive) { a.checkpoint = pipeline.Checkpoint{} }, false, pipeline.Failed, "STATE_URL names another place"},
-		{"no such source", func(a *archive) { a.src = source{a.world} }, false, pipeline.Failed, "can't count"},
+		{"no such source", func(a *archive) { a.src = source{a.world} }, false, pipeline.Failed, "can't read its past again"},
 		{"another run is at work", func(a *archive) { a.held = true }, true, pipeline.Locked, ""},
 		{"the sink is down", func(a *archive) {
 			a.onWrite = func(int, []pipeline.Record) (bool, error) { return false, errors.New("workspace gone") }

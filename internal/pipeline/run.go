@@ -44,6 +44,7 @@ type run struct {
 	refused      int       // records refused in a row, with no acknowledgement between
 	pending      []refusal // of records that nothing has proved to be at fault yet, see refusal
 	undecided    error     // of an audit: a record that was refused alone
+	unacked      error     // why the source does not know what is delivered, see Acker
 	expected     bool      // refusals say nothing new, see resend
 }
 
@@ -75,6 +76,7 @@ func (t *run) all(ctx context.Context) (State, error) {
 	if err := t.recommit(ctx); err != nil {
 		return t.outcome(ctx, err)
 	}
+	t.ack(ctx) // the last run may have been killed between the commit and this
 	if err := t.drainSpool(ctx); err != nil {
 		return t.outcome(ctx, err)
 	}
@@ -103,6 +105,9 @@ func (t *run) all(ctx context.Context) (State, error) {
 	}
 	if err == nil && t.undecided != nil {
 		return Failed, t.undecided
+	}
+	if err == nil && t.unacked != nil {
+		return Failed, fmt.Errorf("everything up to the checkpoint is delivered, but the source could not be told so and keeps it; the next run tells it again: %w", t.unacked)
 	}
 	if err == nil && ahead != nil {
 		return Failed, ahead
@@ -248,9 +253,15 @@ func (t *run) gather(ctx context.Context, page Page) error {
 	if !t.dirty {
 		t.since = time.Now()
 	}
-	known, err := t.take(ctx, page.Records)
+	fresh, err := t.take(ctx, page.Records)
 	if err != nil {
 		return err
+	}
+	known := 0
+	for _, is := range fresh {
+		if !is {
+			known++
+		}
 	}
 	t.lastPage = 0
 	for _, r := range page.Records {
@@ -299,10 +310,9 @@ func (t *run) releasePages() {
 }
 
 // take drops what the ledger knows, makes the rest fit the table and queues it.
-func (t *run) take(ctx context.Context, records []Record) (known int, err error) {
-	fresh, err := t.ledger.Claim(ctx, records)
-	if err != nil {
-		return 0, err
+func (t *run) take(ctx context.Context, records []Record) (fresh []bool, err error) {
+	if fresh, err = t.ledger.Claim(ctx, records); err != nil {
+		return nil, err
 	}
 	for i, rec := range records {
 		if !rec.Time.IsZero() && (t.oldest.IsZero() || rec.Time.Before(t.oldest)) {
@@ -310,7 +320,6 @@ func (t *run) take(ctx context.Context, records []Record) (known int, err error)
 		}
 		switch {
 		case !fresh[i]:
-			known++
 		case rec.Flaw != "":
 			t.warnOfUnreadable(rec)
 			fallthrough
@@ -318,7 +327,7 @@ func (t *run) take(ctx context.Context, records []Record) (known int, err error)
 			t.admit(rec)
 		}
 	}
-	return known, nil
+	return fresh, nil
 }
 
 // admit queues a new record for the sink, or for quarantine if no row can be made of it.

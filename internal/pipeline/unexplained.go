@@ -207,7 +207,7 @@ type listing struct {
 	seen map[uint64]int // how often on one page, at most
 }
 
-func (l *listing) add(page []Record) {
+func (l *listing) add(page []Record, _ []bool) {
 	if l.seen == nil {
 		l.seed, l.seen = maphash.MakeSeed(), make(map[uint64]int)
 	}

@@ -74,6 +74,8 @@ func Run(t *testing.T, build func(t *testing.T) *World) {
 		"CancelledDuring":      cancelledDuring,
 		"DeadlineIsKept":       deadlineIsKept,
 		"ForeignCursorRefused": foreignCursorRefused,
+		"WindowsHoldTheStream": windowsHoldTheStream,
+		"AckMayBeRepeated":     ackMayBeRepeated,
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { test(t, build(t)) })
