@@ -38,9 +38,9 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	settings, invalid := config.Load()
+	settings, invalid := config.Load(config.Kinds(), config.Environment())
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(app.MemoryLimit(settings.Limit))
+		debug.SetMemoryLimit(app.MemoryLimit(settings))
 	}
 	log := slog.New(slog.NewJSONHandler(os.Stdout, &slog.HandlerOptions{Level: settings.LogLevel}))
 	for _, hint := range settings.Hints {

@@ -72,10 +72,13 @@ func TestLogsIngestionLoads(t *testing.T) {
 					settings[name] = canaryClient
 				}
 			}
-			setEnv(t, settings)
-			loaded, err := config.Load()
-			if err != nil || loaded.IngestionAPI != config.UseLogsIngestion || loaded.LogsIngestion.ClientID != deploy.ClientID {
-				t.Fatalf("the program takes it for %s: %v", loaded.IngestionAPI, err)
+			all, err := load(settings)
+			if err != nil {
+				t.Fatal(err)
+			}
+			loaded := all.Connections[0]
+			if loaded.IngestionAPI != config.UseLogsIngestion || loaded.LogsIngestion.ClientID != deploy.ClientID {
+				t.Fatalf("the program takes it for %s", loaded.IngestionAPI)
 			}
 			if got := logsingestion.Cloud(loaded.LogsIngestion.Endpoint); got.ActiveDirectoryAuthorityHost != want.ActiveDirectoryAuthorityHost {
 				t.Errorf("signs in at %s, want %s", got.ActiveDirectoryAuthorityHost, want.ActiveDirectoryAuthorityHost)

@@ -19,6 +19,7 @@ import (
 
 // notInTemplate are the settings that a deployment leaves out, with the reason.
 var notInTemplate = map[string]string{
+	"CONNECTIONS":                      "only for several tenants in one app: set it manually, with the settings of each",
 	"GRANT_TYPE":                       "only one value is valid",
 	"NDJSON_PATH":                      "only for previews on your own machine",
 	"LOG_ANALYTICS_QUERY_URL":          "only the operator's command uses it",
@@ -82,13 +83,13 @@ func appSettings(t *testing.T, d deploy.Deployment) map[string]string {
 func TestLegacyAccount(t *testing.T) {
 	for cloud, suffix := range map[string]string{"AzureCloud": "core.windows.net", "AzureUSGovernment": "core.usgovcloudapi.net", "AzureChinaCloud": "core.chinacloudapi.cn"} {
 		d := deployed(t, cloud, map[string]any{"legacyStorageAccountId": legacyAccount, "ingestionApi": "LogsIngestion"})
-		setEnv(t, appSettings(t, d))
-		t.Setenv("CLIENT_SECRET", canaryClient)
-		s, err := config.Load()
+		env := appSettings(t, d)
+		env["CLIENT_SECRET"] = canaryClient
+		s, err := load(env)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if l := s.Legacy; l.TableEndpoint.String() != "https://oldaccount.table."+suffix || l.Auth != config.ManagedIdentity || l.ClientID != deploy.ClientID {
+		if l := s.Connections[0].Legacy; l.TableEndpoint.String() != "https://oldaccount.table."+suffix || l.Auth != config.ManagedIdentity || l.ClientID != deploy.ClientID {
 			t.Errorf("%s: %+v", cloud, l)
 		}
 		for _, r := range ofType(d, "Microsoft.Authorization/roleAssignments") {
@@ -110,7 +111,7 @@ func TestEverySetting(t *testing.T) {
 			for name := range extra {
 				want = append(want, name)
 			}
-			for _, s := range config.Table() {
+			for _, s := range config.Table(config.Kinds()) {
 				known[s.Name] = true
 				if notInTemplate[s.Name] == "" && !slices.Contains(others, s.Name) {
 					want = append(want, s.Name)
@@ -145,7 +146,7 @@ func TestSettingsPage(t *testing.T) {
 	}
 	var b strings.Builder
 	b.WriteString("| Setting | Secret | Set by the template |\n|---|---|---|\n")
-	for _, s := range config.Table() {
+	for _, s := range config.Table(config.Kinds()) {
 		if from[s.Name] == "" {
 			t.Errorf("nothing says how %s is set", s.Name)
 		}
@@ -180,7 +181,7 @@ func TestSettingsPage(t *testing.T) {
 // TestDefaults: left alone, the template sets what the program would take anyway.
 func TestDefaults(t *testing.T) {
 	got := appSettings(t, deployed(t, "", nil))
-	for _, s := range config.Table() {
+	for _, s := range config.Table(config.Kinds()) {
 		if value, set := got[s.Name]; set && s.Default != "" && value != s.Default {
 			t.Errorf("%s is %q by the template and %q by the program", s.Name, value, s.Default)
 		}
@@ -253,8 +254,7 @@ func TestSettingsLoad(t *testing.T) {
 						env[name] = secrets[m[1]+"/"+m[2]]
 					}
 				}
-				setEnv(t, env)
-				s, err := config.Load()
+				s, err := load(env)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -266,9 +266,10 @@ func TestSettingsLoad(t *testing.T) {
 					Account                       bool
 				}
 				want := outcome{"acme", canaryClient, canaryKey, deploy.ClientID, config.ManagedIdentity, config.UseDataCollector, true}
+				c := s.Connections[0]
 				got := outcome{
-					s.Tenant, s.ClientSecret.Reveal(), s.DataCollector.SharedKey.Reveal(), s.State.Account.ClientID, s.State.Account.Auth,
-					s.IngestionAPI, strings.HasPrefix(s.State.Account.BlobEndpoint.Host, storage+".blob."),
+					c.Tenant, c.Sources[0].(*config.SailPoint).ClientSecret.Reveal(), c.DataCollector.SharedKey.Reveal(), s.State.Account.ClientID, s.State.Account.Auth,
+					c.IngestionAPI, strings.HasPrefix(s.State.Account.BlobEndpoint.Host, storage+".blob."),
 				}
 				if diff := cmp.Diff(want, got); diff != "" {
 					t.Errorf("(-want +got):\n%s", diff)
@@ -285,21 +286,9 @@ func TestSettingsLoad(t *testing.T) {
 	}
 }
 
-// setEnv makes env the whole of the settings, as in a function app.
-func setEnv(t *testing.T, env map[string]string) {
-	t.Helper()
-	for _, s := range config.Table() {
-		if _, ok := os.LookupEnv(s.Name); ok {
-			t.Setenv(s.Name, "") // restores it at the end
-			if err := os.Unsetenv(s.Name); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	t.Setenv("WEBSITE_SITE_NAME", "acme")
-	for name, value := range env {
-		t.Setenv(name, value)
-	}
+// load reads settings as a function app has them.
+func load(env map[string]string) (config.Settings, error) {
+	return config.Load(config.Kinds(), config.Values("app settings", env), config.Values("platform", map[string]string{"WEBSITE_SITE_NAME": "acme"}))
 }
 
 // TestPlans: what differs between the plans.

@@ -60,6 +60,11 @@ func standIns(b *testing.B) (tenantURL, workspaceURL string) {
 	return tenantURL, lines.Text()
 }
 
+// pages are settings as far as memory depends on them.
+func pages(limit int) config.Settings {
+	return config.Settings{Connections: []config.Connection{{Sources: []config.Source{&config.SailPoint{Limit: limit}}}}}
+}
+
 // BenchmarkRun copies 100,000 events of 1 KB from one stand-in to the other: the
 // whole connector with state in a folder, and in turn with it a bare loop that
 // does no more than fetch a page, sign it and post it. The figures are medians.
@@ -68,7 +73,7 @@ func BenchmarkRun(b *testing.B) {
 	for _, limit := range []int{1000, 10_000} {
 		b.Run(fmt.Sprintf("LIMIT=%d", limit), func(b *testing.B) {
 			// As the handler does.
-			defer debug.SetMemoryLimit(debug.SetMemoryLimit(app.MemoryLimit(limit)))
+			defer debug.SetMemoryLimit(debug.SetMemoryLimit(app.MemoryLimit(pages(limit))))
 			var ours, bares spent
 			var ratios []float64
 			for b.Loop() {
@@ -132,11 +137,18 @@ func connector(b *testing.B, tenantURL, workspaceURL string, limit int) {
 		b.Fatal(err)
 	}
 	a, err := app.Open(config.Settings{
-		Tenant: "bench", BaseURL: base, APIVersion: "v1", ClientID: clientID, ClientSecret: secret.New(secretCanary), Limit: limit,
-		IngestionAPI: config.UseDataCollector, BatchBytes: 4_000_000,
-		DataCollector:   config.DataCollector{WorkspaceID: workspace.DefaultID, SharedKey: secret.New(workspace.DefaultKey), URL: ws},
-		State:           config.State{Dir: b.TempDir()},
-		InitialLookback: 8760 * time.Hour, SettleDelay: time.Second,
+		State: config.State{Dir: b.TempDir()},
+		Connections: []config.Connection{{
+			Tenant: "bench",
+			Sources: []config.Source{&config.SailPoint{
+				BaseURL: base, APIVersion: "v1", ClientID: clientID, ClientSecret: secret.New(secretCanary), Limit: limit,
+			}},
+			Sink: config.Sink{
+				IngestionAPI: config.UseDataCollector, BatchBytes: 4_000_000,
+				DataCollector: config.DataCollector{WorkspaceID: workspace.DefaultID, SharedKey: secret.New(workspace.DefaultKey), URL: ws},
+			},
+			InitialLookback: 8760 * time.Hour, SettleDelay: time.Second,
+		}},
 	}, app.Options{Limiter: rate.NewLimiter(rate.Inf, 0)})
 	if err != nil {
 		b.Fatal(err)

@@ -68,14 +68,23 @@ func newDay(t *testing.T, tn *tenant.Tenant) *day {
 		return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Header: http.Header{}, Request: r}, nil
 	})}
 	settings := config.Settings{
-		Tenant: "acme", BaseURL: &url.URL{Scheme: "https", Host: host}, APIVersion: "v1", ClientID: tn.ClientID, ClientSecret: secret.New(tn.ClientSecret),
-		Limit: 1000, IngestionAPI: config.UseDataCollector, BatchBytes: 4 << 20,
-		DataCollector: config.DataCollector{
-			WorkspaceID: workspace.DefaultID, SharedKey: secret.New(workspace.DefaultKey),
-			URL: &url.URL{Scheme: "https", Host: workspace.DefaultID + ".ods.opinsights.azure.com"},
-		},
-		InitialLookback: time.Hour, SettleDelay: time.Minute, RunBudget: 4 * time.Minute, LedgerKeep: 7 * 24 * time.Hour,
-		AuditAges: []time.Duration{5 * time.Minute, 15 * time.Minute, time.Hour, 6 * time.Hour, 24 * time.Hour},
+		RunBudget: 4 * time.Minute,
+		Connections: []config.Connection{{
+			Tenant: "acme",
+			Sources: []config.Source{&config.SailPoint{
+				BaseURL: &url.URL{Scheme: "https", Host: host}, APIVersion: "v1", ClientID: tn.ClientID, ClientSecret: secret.New(tn.ClientSecret),
+				Limit: 1000,
+			}},
+			Sink: config.Sink{
+				IngestionAPI: config.UseDataCollector, BatchBytes: 4 << 20,
+				DataCollector: config.DataCollector{
+					WorkspaceID: workspace.DefaultID, SharedKey: secret.New(workspace.DefaultKey),
+					URL: &url.URL{Scheme: "https", Host: workspace.DefaultID + ".ods.opinsights.azure.com"},
+				},
+			},
+			InitialLookback: time.Hour, SettleDelay: time.Minute, LedgerKeep: 7 * 24 * time.Hour,
+			AuditAges: []time.Duration{5 * time.Minute, 15 * time.Minute, time.Hour, 6 * time.Hour, 24 * time.Hour},
+		}},
 	}
 	var err error
 	if d.app, err = app.Open(settings, app.Options{HTTP: client, Store: measured{d.store, d}, Wrap: d.wrap}); err != nil {

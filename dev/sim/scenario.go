@@ -333,26 +333,30 @@ func (p *planner) triggers() {
 // settings are those that the n-th start of an instance finds.
 func (w *world) settings(n int64) config.Settings {
 	d := w.dice
-	s := config.Settings{
-		Tenant: "acme", BaseURL: tenantURL(), APIVersion: "v1", ClientID: clientID, ClientSecret: clientSecret(),
-		Limit: 100, IngestionAPI: config.UseDataCollector, BatchBytes: 64 << 10,
-		DataCollector:   collector(),
-		InitialLookback: 6 * time.Hour, SettleDelay: 30 * time.Second, RunBudget: w.budget,
-		AuditAges: w.plan.ages, LedgerKeep: ledgerKeep, Health: w.health,
+	tenant := &config.SailPoint{
+		BaseURL: tenantURL(), APIVersion: "v1", ClientID: clientID, ClientSecret: clientSecret(), Limit: 100,
+	}
+	s := config.Connection{
+		Tenant: "acme", Sources: []config.Source{tenant},
+		Sink:            config.Sink{IngestionAPI: config.UseDataCollector, BatchBytes: 64 << 10, DataCollector: collector()},
+		InitialLookback: 6 * time.Hour, SettleDelay: 30 * time.Second, AuditAges: w.plan.ages, LedgerKeep: ledgerKeep, Health: w.health,
+	}
+	app := func() config.Settings {
+		return config.Settings{RunBudget: w.budget, Connections: []config.Connection{s}}
 	}
 	if w.o.Rule {
 		s.IngestionAPI = config.UseLogsIngestion
 		s.LogsIngestion = config.LogsIngestion{Endpoint: &url.URL{Scheme: "https", Host: ruleHost}, RuleID: workspace.DefaultRule}
 	}
 	if w.o.off(Restart) {
-		return s
+		return app()
 	}
-	s.Limit = []int{7, 25, 100, 1000}[d.pick("limit", n, 4)]
+	tenant.Limit = []int{7, 25, 100, 1000}[d.pick("limit", n, 4)]
 	s.BatchBytes = []int{4 << 10, 32 << 10, 256 << 10, 4 << 20}[d.pick("batch", n, 4)]
 	s.SettleDelay = []time.Duration{0, 5 * time.Second, 30 * time.Second, time.Minute, 3 * time.Minute}[d.pick("settle", n, 5)]
-	s.APIVersion = []string{"v1", "v2026", "v2025", "v2024", "v3", "beta"}[d.pick("version", n, 6)]
+	tenant.APIVersion = []string{"v1", "v2026", "v2025", "v2024", "v3", "beta"}[d.pick("version", n, 6)]
 	s.AuditAges = w.plan.ages[d.pick("ages", n, len(w.plan.ages)):] // the oldest stays: the calm is made for it
-	return s
+	return app()
 }
 
 // phase returns the weather at a moment; nil in the calm.

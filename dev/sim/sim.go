@@ -11,6 +11,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/tenant"
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/workspace"
 	"github.com/idn-sentinel/idn-sentinel/internal/app"
+	"github.com/idn-sentinel/idn-sentinel/internal/config"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/mem"
@@ -116,7 +117,9 @@ func (w *world) start() *instance {
 		return nil
 	}
 	inst.app = a
-	w.tracef("%s starts: LIMIT=%d BATCH_BYTES=%d SETTLE_DELAY=%v %s", inst, settings.Limit, settings.BatchBytes, settings.SettleDelay, settings.APIVersion)
+	c := settings.Connections[0]
+	source := c.Sources[0].(*config.SailPoint)
+	w.tracef("%s starts: LIMIT=%d BATCH_BYTES=%d SETTLE_DELAY=%v %s", inst, source.Limit, c.BatchBytes, c.SettleDelay, source.APIVersion)
 	return inst
 }
 

@@ -24,7 +24,7 @@ import (
 )
 
 // newSink is the registry of sinks. It takes rows of the streams, and of the health table.
-func newSink(s config.Settings, streams []stream, o Options) (pipeline.Sink, error) {
+func newSink(s config.Connection, streams []stream, o Options) (pipeline.Sink, error) {
 	declared := []schema.Stream{schema.Health().Stream}
 	for _, stream := range streams {
 		declared = append(declared, stream.Table.Stream)

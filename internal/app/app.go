@@ -34,13 +34,14 @@ import (
 // App is the connector of one tenant. It lives as long as the process, so that
 // tokens and connections last from run to run.
 type App struct {
-	settings config.Settings
-	options  Options
-	sources  []source.Connector
-	sink     pipeline.Sink
-	store    state.Store
-	legacy   *pythonfn.Table // nil if no older connector is to be followed
-	streams  []stream
+	settings   config.Settings
+	connection config.Connection
+	options    Options
+	sources    []source.Connector
+	sink       pipeline.Sink
+	store      state.Store
+	legacy     *pythonfn.Table // nil if no older connector is to be followed
+	streams    []stream
 	// uncommitted is what runs have sent and could not remember, by stream.
 	uncommitted map[string]*pipeline.Uncommitted
 	locks       *streamlock.Locks
@@ -93,24 +94,27 @@ func Open(settings config.Settings, o Options) (*App, error) {
 		o.Out = os.Stdout
 	}
 	o.clock = new(transport.Clock)
-	a := &App{settings: settings, options: o, store: o.Store}
+	if n := len(settings.Connections); n != 1 {
+		return nil, fmt.Errorf("CONNECTIONS has %d names: this version polls one connection", n)
+	}
+	a := &App{settings: settings, connection: settings.Connections[0], options: o, store: o.Store}
 	var err error
 	if a.store == nil {
 		if a.store, err = newStore(settings.State, o); err != nil {
 			return nil, err
 		}
 	}
-	a.sources = openSources(settings, o)
+	a.sources = openSources(a.connection, o)
 	a.streams = streamsOf(a.sources)
-	if a.sink, err = newSink(settings, a.streams, o); err != nil {
+	if a.sink, err = newSink(a.connection, a.streams, o); err != nil {
 		return nil, err
 	}
-	if settings.Legacy.TableEndpoint != nil {
-		if a.legacy, err = newLegacy(settings.Legacy, o); err != nil {
+	if a.connection.Legacy.TableEndpoint != nil {
+		if a.legacy, err = newLegacy(a.connection.Legacy, o); err != nil {
 			return nil, err
 		}
 	}
-	a.locks = streamlock.New(a.store, settings.Tenant)
+	a.locks = streamlock.New(a.store, a.connection.Tenant)
 	a.uncommitted = map[string]*pipeline.Uncommitted{}
 	for _, s := range a.streams {
 		a.uncommitted[s.Stream().ID] = new(pipeline.Uncommitted)
@@ -140,19 +144,19 @@ func (a *App) Poll(ctx context.Context) []pipeline.Report {
 	}
 	wg.Wait()
 	a.readBack(ctx, reports)
-	if a.settings.Health {
+	if a.connection.Health {
 		a.tellHealth(ctx, reports, before)
 	}
 	return reports
 }
 
 func (a *App) runner(s stream) *pipeline.Runner {
-	name, tenant := s.Stream().ID, a.settings.Tenant
+	name, tenant := s.Stream().ID, a.connection.Tenant
 	r := &pipeline.Runner{
 		Source:      s.Source,
 		Sink:        a.sink,
 		Locks:       a.locks,
-		Clock:       runClock{a.options.clock, peers(a.settings, a.sources), s.of.Host()},
+		Clock:       runClock{a.options.clock, peers(a.settings, a.connection, a.sources), s.of.Host()},
 		Longest:     longest(a.settings.RunBudget),
 		Checkpoints: a.checkpoints(s),
 		OpenLedger: func() pipeline.Ledger {
@@ -161,7 +165,7 @@ func (a *App) runner(s stream) *pipeline.Runner {
 		Uncommitted: a.uncommitted[name],
 		Quarantine:  a.Quarantine(),
 		Auditing: pipeline.Auditing{
-			Ages: a.settings.AuditAges, Window: s.Window, Keep: a.settings.LedgerKeep, UndatedEvery: undatedEvery,
+			Ages: a.connection.AuditAges, Window: s.Window, Keep: a.connection.LedgerKeep, UndatedEvery: undatedEvery,
 		},
 		Retry:    retry.Policy{},
 		Log:      a.options.Log,
@@ -188,7 +192,7 @@ func longest(budget time.Duration) time.Duration { return budget + pipeline.Over
 // checkpoints are those of a stream. A stream that can begin at a given moment
 // begins where an older connector stopped, if there was one.
 func (a *App) checkpoints(s stream) pipeline.Checkpoints {
-	own := checkpoint.New(a.store, a.settings.Tenant)
+	own := checkpoint.New(a.store, a.connection.Tenant)
 	if a.legacy == nil || s.StartAt == nil {
 		return own
 	}

@@ -59,12 +59,12 @@ func (a *App) Span(name string, q Question) (Span, error) {
 	now := time.Now().UTC()
 	span := Span{
 		Window: s.Window,
-		From:   now.Add(-a.settings.LedgerKeep).Truncate(s.Window).Add(s.Window),
-		To:     now.Add(-a.settings.SettleDelay - youngest).Truncate(s.Window),
+		From:   now.Add(-a.connection.LedgerKeep).Truncate(s.Window).Add(s.Window),
+		To:     now.Add(-a.connection.SettleDelay - youngest).Truncate(s.Window),
 	}
 	if q.Workspace {
 		span.From = time.Time{}
-		span.To = now.Add(-a.settings.SettleDelay - youngest - q.Settle).Truncate(s.Window)
+		span.To = now.Add(-a.connection.SettleDelay - youngest - q.Settle).Truncate(s.Window)
 	}
 	return span, nil
 }

@@ -26,29 +26,35 @@ import (
 // nothing; what it writes is a probe object in the state, which it removes again. It holds
 // the lock of each stream for a moment.
 func Check(ctx context.Context, s config.Settings, o Options, report func(check.Finding)) {
+	if n := len(s.Connections); n != 1 {
+		check.Report(report).Fail("settings", fmt.Errorf("CONNECTIONS has %d names: this version polls one connection", n))
+		return
+	}
 	o.clock = new(transport.Clock)
-	c := &checkup{settings: s, options: o, Report: report}
-	c.sources = openSources(s, o)
+	connection := s.Connections[0]
+	c := &checkup{settings: s, connection: connection, options: o, Report: report}
+	c.sources = openSources(connection, o)
 	c.streams = streamsOf(c.sources)
-	describe(s, o, c.sources, c.Report)
+	describe(s, connection, o, c.sources, c.Report)
 	for _, one := range c.sources {
 		one.Check(ctx, c.Report)
 	}
 	c.state(ctx)
 	c.destination(ctx)
-	if daily := s.ReadBack.Daily; daily == config.ReportReadBack || daily == config.RepairReadBack {
+	if daily := connection.ReadBack.Daily; daily == config.ReportReadBack || daily == config.RepairReadBack {
 		c.Try(ctx, "read-back", c.readBack)
 	}
-	c.Report(clockFinding(o.clock, peers(s, c.sources)))
+	c.Report(clockFinding(o.clock, peers(s, connection, c.sources)))
 }
 
 // checkup is a Check under way.
 type checkup struct {
 	check.Report
-	settings config.Settings
-	options  Options
-	sources  []source.Connector
-	streams  []stream
+	settings   config.Settings
+	connection config.Connection
+	options    Options
+	sources    []source.Connector
+	streams    []stream
 }
 
 // state checks that the store keeps what the promises rest on: durable objects,
@@ -62,7 +68,7 @@ func (c *checkup) state(ctx context.Context) {
 				return "", err
 			}
 		}
-		return "a probe was locked, written, protected, read and removed", probeStore(ctx, store, c.settings.Tenant)
+		return "a probe was locked, written, protected, read and removed", probeStore(ctx, store, c.connection.Tenant)
 	})
 	for _, s := range c.streams {
 		name := s.Stream().ID
@@ -73,7 +79,7 @@ func (c *checkup) state(ctx context.Context) {
 			continue
 		}
 		c.Try(ctx, item, func(ctx context.Context) (string, error) {
-			saved, err := checkpoint.New(store, c.settings.Tenant).Load(ctx, name)
+			saved, err := checkpoint.New(store, c.connection.Tenant).Load(ctx, name)
 			switch {
 			case err != nil || saved.Tag != "":
 				return c.progress(saved), err
@@ -90,7 +96,7 @@ func (c *checkup) state(ctx context.Context) {
 func (c *checkup) progress(saved pipeline.Checkpoint) string {
 	switch {
 	case saved.Tag == "":
-		return "none yet: the first run begins " + brief(c.settings.InitialLookback) + " back (INITIAL_LOOKBACK)"
+		return "none yet: the first run begins " + brief(c.connection.InitialLookback) + " back (INITIAL_LOOKBACK)"
 	case saved.Through.IsZero():
 		return "can be read"
 	}
@@ -103,10 +109,10 @@ func (c *checkup) progress(saved pipeline.Checkpoint) string {
 
 // beginning says where a stream without a checkpoint begins.
 func (c *checkup) beginning(ctx context.Context) (string, error) {
-	if c.settings.Legacy.TableEndpoint == nil {
+	if c.connection.Legacy.TableEndpoint == nil {
 		return c.progress(pipeline.Checkpoint{}), nil
 	}
-	old, err := newLegacy(c.settings.Legacy, c.options)
+	old, err := newLegacy(c.connection.Legacy, c.options)
 	if err != nil {
 		return "", err
 	}
@@ -169,11 +175,11 @@ func errOr(err error) error {
 // destination checks the sink without writing to it.
 func (c *checkup) destination(ctx context.Context) {
 	item := "workspace"
-	if c.settings.IngestionAPI == config.UseNDJSON {
+	if c.connection.IngestionAPI == config.UseNDJSON {
 		item = "output"
 	}
 	c.Try(ctx, item, func(ctx context.Context) (string, error) {
-		sink, err := newSink(c.settings, c.streams, c.options)
+		sink, err := newSink(c.connection, c.streams, c.options)
 		if err != nil {
 			return "", err
 		}
@@ -192,7 +198,7 @@ func (c *checkup) destination(ctx context.Context) {
 
 // readBack asks the workspace what the last minutes have brought.
 func (c *checkup) readBack(ctx context.Context) (string, error) {
-	reader, err := newReader(c.settings, c.options)
+	reader, err := newReader(c.connection, c.options)
 	if err != nil {
 		return "", err
 	}

@@ -15,8 +15,8 @@ import (
 // lock tries the lock of a stream itself: the probe of the store says nothing about a lease
 // that somebody else took on this very blob.
 func (c *checkup) lock(ctx context.Context, store state.Store, stream string) (string, error) {
-	locks := streamlock.New(store, c.settings.Tenant)
-	own := checkpoint.New(store, c.settings.Tenant)
+	locks := streamlock.New(store, c.connection.Tenant)
+	own := checkpoint.New(store, c.connection.Tenant)
 	saved, unreadable := own.Load(ctx, stream) // which is another check's business
 	_, release, err := locks.Lock(ctx, stream)
 	switch {
@@ -29,7 +29,7 @@ func (c *checkup) lock(ctx context.Context, store state.Store, stream string) (s
 		return "", err
 	}
 	if saved.Tag == "" && unreadable == nil { // a place that nothing ran in stays as it was
-		if err := store.Delete(ctx, c.settings.Tenant+"/locks/"+stream); err != nil {
+		if err := store.Delete(ctx, c.connection.Tenant+"/locks/"+stream); err != nil {
 			return "", err
 		}
 	}

@@ -99,7 +99,7 @@ func TestCheckAfterAnOldConnector(t *testing.T) {
 			}
 		}
 		s := newScene()
-		s.settings.Legacy = config.Legacy{TableEndpoint: endpoint, Named: named, Auth: config.AccountKey, Name: emulator.AccountName, Key: secret.New(emulator.AccountKey)}
+		s.connection().Legacy = config.Legacy{TableEndpoint: endpoint, Named: named, Auth: config.AccountKey, Name: emulator.AccountName, Key: secret.New(emulator.AccountKey)}
 		found := map[string]check.Finding{}
 		app.Check(t.Context(), s.settings, app.Options{HTTP: &http.Client{Transport: s}, Store: s.store}, func(f check.Finding) { found[f.Item] = f })
 		if f := found["checkpoint Events"]; f.State != step.verdict || !strings.Contains(f.Detail, step.want) {
@@ -127,7 +127,7 @@ func TestCheckOfReadBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newScene()
-			s.settings.ReadBack = config.ReadBack{WorkspaceID: workspace.DefaultID, URL: &url.URL{Scheme: "http", Host: "127.0.0.1"}, Daily: c.daily}
+			s.connection().ReadBack = config.ReadBack{WorkspaceID: workspace.DefaultID, URL: &url.URL{Scheme: "http", Host: "127.0.0.1"}, Daily: c.daily}
 			s.workspace.Queries.NoReader = !c.reader
 			_, found := s.check(t)
 			if f := found["read-back"]; f.State != c.want || !strings.Contains(f.Detail, c.words) {

@@ -50,24 +50,35 @@ func newScene() *scene {
 		tenant:    &tenant.Tenant{Name: "acme", ClientID: "id", ClientSecret: canary},
 		workspace: &workspace.Workspace{},
 		store:     &mem.Store{},
-		settings: config.Settings{
-			Tenant: "acme", BaseURL: &url.URL{Scheme: "https", Host: "acme.api.identitynow.example"}, APIVersion: "v1",
-			ClientID: "id", ClientSecret: secret.New(canary), Limit: 1000,
-			IngestionAPI: config.UseDataCollector,
-			DataCollector: config.DataCollector{
-				WorkspaceID: workspace.DefaultID, SharedKey: secret.New(workspace.DefaultKey),
-				URL: &url.URL{Scheme: "https", Host: workspace.DefaultID + ".ods.opinsights.azure.com"},
+		settings: config.Settings{RunBudget: 4 * time.Minute, Connections: []config.Connection{{
+			Tenant: "acme",
+			Sources: []config.Source{&config.SailPoint{
+				BaseURL: &url.URL{Scheme: "https", Host: "acme.api.identitynow.example"}, APIVersion: "v1",
+				ClientID: "id", ClientSecret: secret.New(canary), Limit: 1000,
+			}},
+			Sink: config.Sink{
+				IngestionAPI: config.UseDataCollector,
+				DataCollector: config.DataCollector{
+					WorkspaceID: workspace.DefaultID, SharedKey: secret.New(workspace.DefaultKey),
+					URL: &url.URL{Scheme: "https", Host: workspace.DefaultID + ".ods.opinsights.azure.com"},
+				},
 			},
-			InitialLookback: 24 * time.Hour, SettleDelay: time.Minute, RunBudget: 4 * time.Minute,
+			InitialLookback: 24 * time.Hour, SettleDelay: time.Minute,
 			AuditAges: []time.Duration{5 * time.Minute, time.Hour}, LedgerKeep: 168 * time.Hour, Health: true,
-		},
+		}}},
 	}
 }
+
+// connection is the only one.
+func (s *scene) connection() *config.Connection { return &s.settings.Connections[0] }
+
+// source is what it reads from.
+func (s *scene) source() *config.SailPoint { return s.connection().Sources[0].(*config.SailPoint) }
 
 // RoundTrip calls the service that the host belongs to.
 func (s *scene) RoundTrip(req *http.Request) (*http.Response, error) {
 	service := fault.Transport(s.workspace)
-	if req.URL.Host == s.settings.BaseURL.Host {
+	if req.URL.Host == s.source().BaseURL.Host {
 		service = fault.Transport(dated(s.tenant))
 	}
 	if s.pass != nil {
@@ -114,7 +125,7 @@ func (s *scene) check(t *testing.T) (order []string, found map[string]check.Find
 		}
 	}
 	want := everything()
-	if daily := s.settings.ReadBack.Daily; daily != "" && daily != config.NoReadBack {
+	if daily := s.connection().ReadBack.Daily; daily != "" && daily != config.NoReadBack {
 		want = slices.Insert(want, len(want)-1, "read-back")
 	}
 	if diff := cmp.Diff(want, order); diff != "" {
@@ -207,7 +218,7 @@ func TestCheckFails(t *testing.T) {
 			append([]string{"token"}, behind...), nil,
 		},
 		{
-			"wrong secret", func(s *scene) { s.settings.ClientSecret = secret.New("canary-other") },
+			"wrong secret", func(s *scene) { s.source().ClientSecret = secret.New("canary-other") },
 			"token",
 			[]string{"401 invalid_client", "CLIENT_SECRET is wrong", "create a personal access token"},
 			behind, nil,
@@ -225,7 +236,7 @@ func TestCheckFails(t *testing.T) {
 			nil, nil,
 		},
 		{
-			"wrong workspace key", func(s *scene) { s.settings.DataCollector.SharedKey = secret.New("b3RoZXI=") },
+			"wrong workspace key", func(s *scene) { s.connection().DataCollector.SharedKey = secret.New("b3RoZXI=") },
 			"workspace",
 			[]string{"403", "SHARED_KEY does not belong to CUSTOMER_ID", "copy both again"},
 			nil, nil,
@@ -333,7 +344,7 @@ func orPassed(v check.Verdict) check.Verdict {
 // toTenant makes every request to the tenant fail before it is sent.
 func toTenant(s *scene, err error) func(*http.Request, http.RoundTripper) (*http.Response, error) {
 	return func(req *http.Request, on http.RoundTripper) (*http.Response, error) {
-		if req.URL.Host == s.settings.BaseURL.Host {
+		if req.URL.Host == s.source().BaseURL.Host {
 			return nil, err
 		}
 		return on.RoundTrip(req)
@@ -443,7 +454,7 @@ func TestCheckOfOutput(t *testing.T) {
 	}
 	for file, verdict := range map[string]check.Verdict{path: check.Passed, filepath.Join(path, "below"): check.Failed} {
 		s := newScene()
-		s.settings.IngestionAPI, s.settings.NDJSONPath = config.UseNDJSON, file
+		s.connection().IngestionAPI, s.connection().NDJSONPath = config.UseNDJSON, file
 		found := map[string]check.Finding{}
 		synctest.Test(t, func(t *testing.T) {
 			o := app.Options{HTTP: &http.Client{Transport: s}, Store: s.store, Credential: s.credential}

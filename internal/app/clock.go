@@ -41,15 +41,15 @@ func (o Options) client() *http.Client {
 }
 
 // peers names the hosts whose clocks are seen.
-func peers(s config.Settings, sources []source.Connector) map[string]string {
+func peers(s config.Settings, c config.Connection, sources []source.Connector) map[string]string {
 	names := map[string]string{}
-	for _, c := range sources {
-		names[c.Host()] = c.Name()
+	for _, from := range sources {
+		names[from.Host()] = from.Name()
 	}
-	if u := s.DataCollector.URL; u != nil {
+	if u := c.DataCollector.URL; u != nil {
 		names[u.Host] = "the workspace"
 	}
-	if u := s.LogsIngestion.Endpoint; u != nil {
+	if u := c.LogsIngestion.Endpoint; u != nil {
 		names[u.Host] = "the workspace"
 	}
 	if u := s.State.Account.BlobEndpoint; u != nil {

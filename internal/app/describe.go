@@ -13,15 +13,15 @@ import (
 )
 
 // describe reports what the settings come to, in a few lines without secrets.
-func describe(s config.Settings, o Options, sources []source.Connector, report check.Report) {
-	for _, c := range sources {
-		report.Pass("settings: source", c.Describe())
+func describe(s config.Settings, c config.Connection, o Options, sources []source.Connector, report check.Report) {
+	for _, from := range sources {
+		report.Pass("settings: source", from.Describe())
 	}
-	report.Pass("settings: destination", destination(s))
+	report.Pass("settings: destination", destination(c))
 	report.Pass("settings: state", Place(s, o))
 	report.Pass("settings: run", fmt.Sprintf("a first run begins %s, the newest %s are left to settle, a run takes at most %s, log level %s",
-		begin(s), brief(s.SettleDelay), brief(s.RunBudget), strings.ToLower(s.LogLevel.String())))
-	report.Pass("settings: proof", proof(s))
+		begin(c), brief(c.SettleDelay), brief(s.RunBudget), strings.ToLower(s.LogLevel.String())))
+	report.Pass("settings: proof", proof(c))
 	if host, setting := transport.ProxyHost(); host != "" {
 		report.Pass("settings: proxy", fmt.Sprintf("requests leave through %s (%s), except to hosts of NO_PROXY and to the platform's own", host, setting))
 	}
@@ -31,7 +31,7 @@ func describe(s config.Settings, o Options, sources []source.Connector, report c
 }
 
 // begin says where a first run begins.
-func begin(s config.Settings) string {
+func begin(s config.Connection) string {
 	back := brief(s.InitialLookback) + " back"
 	if s.Legacy.TableEndpoint == nil {
 		return back
@@ -44,7 +44,7 @@ func begin(s config.Settings) string {
 }
 
 // proof says how completeness is looked after.
-func proof(s config.Settings) string {
+func proof(s config.Connection) string {
 	audits := "no audits"
 	if len(s.AuditAges) > 0 {
 		ages := make([]string, len(s.AuditAges))
@@ -60,7 +60,7 @@ func proof(s config.Settings) string {
 	return fmt.Sprintf("%s; delivered ids are kept %s; %s", audits, brief(s.LedgerKeep), rows)
 }
 
-func destination(s config.Settings) string {
+func destination(s config.Connection) string {
 	switch {
 	case s.IngestionAPI == config.UseDataCollector:
 		return fmt.Sprintf("DataCollector, workspace %s at %s", s.DataCollector.WorkspaceID, s.DataCollector.URL)

@@ -27,7 +27,7 @@ const healthTimeout = 10 * time.Second
 func (a *App) tellHealth(ctx context.Context, reports []pipeline.Report, before map[source.Connector]int64) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), healthTimeout)
 	defer cancel()
-	run := health.Run{ID: uuid.NewString(), Org: a.settings.Tenant, Version: version.String(), Ended: time.Now()}
+	run := health.Run{ID: uuid.NewString(), Org: a.connection.Tenant, Version: version.String(), Ended: time.Now()}
 	rows := make([]pipeline.Record, 0, len(reports))
 	for i, rep := range reports {
 		if rep.State == pipeline.Locked {

@@ -708,7 +708,10 @@ func TestDescribeSaysTheProxy(t *testing.T) {
 		got := ""
 		stopped, stop := context.WithCancel(t.Context())
 		stop()
-		s := config.Settings{BaseURL: parse(t, "https://acme.api.identitynow.com"), State: config.State{Dir: t.TempDir()}}
+		s := config.Settings{
+			State:       config.State{Dir: t.TempDir()},
+			Connections: []config.Connection{{Sources: []config.Source{&config.SailPoint{BaseURL: parse(t, "https://acme.api.identitynow.com")}}}},
+		}
 		app.Check(stopped, s, app.Options{}, func(f check.Finding) {
 			if f.Item == "settings: proxy" {
 				got = f.Detail

@@ -25,8 +25,8 @@ func withRule() *scene {
 	s := newScene()
 	s.workspace.Rules = map[string]*workspace.Rule{workspace.DefaultRule: workspace.NewRule()}
 	s.credential = workspace.Credential{}
-	s.settings.IngestionAPI, s.settings.DataCollector = config.UseLogsIngestion, config.DataCollector{}
-	s.settings.LogsIngestion = config.LogsIngestion{
+	s.connection().IngestionAPI, s.connection().DataCollector = config.UseLogsIngestion, config.DataCollector{}
+	s.connection().LogsIngestion = config.LogsIngestion{
 		Endpoint: &url.URL{Scheme: "https", Host: "rule.westeurope-1.ingest.monitor.azure.com"}, RuleID: workspace.DefaultRule,
 	}
 	return s
@@ -89,15 +89,15 @@ func TestBothWaysDeliverTheSame(t *testing.T) {
 			}
 			table := s.workspace.Table("SailPointIDN_Events")
 			if losses := table.Losses(); losses != nil {
-				t.Errorf("%s: losses %q", s.settings.IngestionAPI, losses[:min(len(losses), 5)])
+				t.Errorf("%s: losses %q", s.connection().IngestionAPI, losses[:min(len(losses), 5)])
 			}
 			if health := s.workspace.Table("SailPointIDN_Health"); health.Count() != 2 || health.Losses() != nil || health.Rows()[0]["state_s"] != "drained" {
-				t.Errorf("%s: health %v, losses %q", s.settings.IngestionAPI, health.Rows(), health.Losses())
+				t.Errorf("%s: health %v, losses %q", s.connection().IngestionAPI, health.Rows(), health.Losses())
 			}
-			raw[s.settings.IngestionAPI] = table.Raw()
-			rows[s.settings.IngestionAPI] = map[string]workspace.Row{}
+			raw[s.connection().IngestionAPI] = table.Raw()
+			rows[s.connection().IngestionAPI] = map[string]workspace.Row{}
 			for i, row := range table.Rows() {
-				rows[s.settings.IngestionAPI][string(table.Raw()[i])] = row
+				rows[s.connection().IngestionAPI][string(table.Raw()[i])] = row
 			}
 		})
 	}

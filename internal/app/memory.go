@@ -1,5 +1,7 @@
 package app
 
+import "github.com/idn-sentinel/idn-sentinel/internal/config"
+
 const (
 	// baseMemory is what the Go runtime aims to stay under at a LIMIT of up to 1000: the
 	// 64 MiB that are promised for the whole process, less what the runtime does not
@@ -10,8 +12,13 @@ const (
 	eventMemory = 10 << 10
 )
 
-// MemoryLimit is a soft limit of memory in bytes for pages of limit events. One that is
-// below what the pages take makes the runtime collect garbage without end.
-func MemoryLimit(limit int) int64 {
+// MemoryLimit is a soft limit of memory in bytes for the largest pages that the settings
+// ask for. One that is below what the pages take makes the runtime collect garbage without
+// end.
+func MemoryLimit(s config.Settings) int64 {
+	limit := 0
+	for _, c := range s.Connections {
+		limit = max(limit, largestPage(c))
+	}
 	return baseMemory + int64(max(limit-1000, 0))*eventMemory
 }

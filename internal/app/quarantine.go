@@ -15,8 +15,8 @@ import (
 
 // Quarantine is where the originals of the tenant's records are kept.
 func (a *App) Quarantine() *quarantine.Store {
-	q := quarantine.New(a.store, a.settings.Tenant)
-	q.Keep = a.settings.QuarantineKeep
+	q := quarantine.New(a.store, a.connection.Tenant)
+	q.Keep = a.connection.QuarantineKeep
 	return q
 }
 

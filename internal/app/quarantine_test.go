@@ -38,7 +38,7 @@ func TestResendWaits(t *testing.T) {
 				if err := a.Quarantine().Put(t.Context(), events, rec, pipeline.Unfit, "why"); err != nil {
 					t.Fatal(err)
 				}
-				_, release, err := streamlock.New(s.store, s.settings.Tenant).Lock(t.Context(), events)
+				_, release, err := streamlock.New(s.store, s.connection().Tenant).Lock(t.Context(), events)
 				if err != nil {
 					t.Fatal(err)
 				}

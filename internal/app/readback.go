@@ -54,7 +54,7 @@ func (a *App) lookInWorkspace(r *pipeline.Runner, s stream, q *Question) error {
 // windows lists the windows of a stream's ledger, with the moments at which the
 // connector last wrote to them.
 func (a *App) windows(ctx context.Context, s stream) iter.Seq2[ledger.Window, error] {
-	return ledger.Open(ledger.Config{Store: a.store, Tenant: a.settings.Tenant, Stream: s.Stream().ID, Window: s.Window}).Windows(ctx)
+	return ledger.Open(ledger.Config{Store: a.store, Tenant: a.connection.Tenant, Stream: s.Stream().ID, Window: s.Window}).Windows(ctx)
 }
 
 // writtenSince reports whether a window that begins in [from, to) was written to
@@ -76,9 +76,9 @@ func (a *App) writtenSince(ctx context.Context, name string, from, to, moment ti
 }
 
 // reader is the client that asks the workspace.
-func (a *App) reader() (*readback.Client, error) { return newReader(a.settings, a.options) }
+func (a *App) reader() (*readback.Client, error) { return newReader(a.connection, a.options) }
 
-func newReader(s config.Settings, o Options) (*readback.Client, error) {
+func newReader(s config.Connection, o Options) (*readback.Client, error) {
 	where := s.ReadBack
 	if where.WorkspaceID == "" {
 		return nil, errors.New("CUSTOMER_ID is missing: set it to the id of the workspace that is to be asked")

@@ -25,7 +25,7 @@ var refusing = map[string]struct {
 	"the workspace": {func(s *scene) { s.workspace.Poison = func([]byte) bool { return true } }, "setup may be at fault"},
 	"a proxy with a small limit": {func(s *scene) {
 		s.pass = func(req *http.Request, service http.RoundTripper) (*http.Response, error) {
-			if req.URL.Host == s.settings.BaseURL.Host || req.ContentLength < 100 {
+			if req.URL.Host == s.source().BaseURL.Host || req.ContentLength < 100 {
 				return service.RoundTrip(req)
 			}
 			_, _ = io.Copy(io.Discard, req.Body)
@@ -137,7 +137,7 @@ func TestForeignAcknowledgement(t *testing.T) {
 						s.addEvent(fmt.Sprintf("e%05d", i))
 					}
 					s.pass = func(req *http.Request, service http.RoundTripper) (*http.Response, error) {
-						if req.URL.Host == s.settings.BaseURL.Host {
+						if req.URL.Host == s.source().BaseURL.Host {
 							return service.RoundTrip(req)
 						}
 						_, _ = io.Copy(io.Discard, req.Body)

@@ -8,12 +8,29 @@ import (
 
 // openSources is the registry of sources. Nothing else of this package, the command line or
 // the Functions entry names one.
-func openSources(s config.Settings, o Options) []source.Connector {
-	return []source.Connector{sailpoint.Connect(sailpoint.Config{
-		Tenant: s.Tenant, BaseURL: s.BaseURL, ClientID: s.ClientID, ClientSecret: s.ClientSecret, APIVersion: s.APIVersion,
-		PageSize: s.Limit, Settle: s.SettleDelay, Lookback: s.InitialLookback,
-		HTTP: o.client(), Limiter: o.Limiter, Log: o.Log,
-	})}
+func openSources(c config.Connection, o Options) (list []source.Connector) {
+	for _, settings := range c.Sources {
+		switch s := settings.(type) {
+		case *config.SailPoint:
+			list = append(list, sailpoint.Connect(sailpoint.Config{
+				Tenant: c.Tenant, BaseURL: s.BaseURL, ClientID: s.ClientID, ClientSecret: s.ClientSecret, APIVersion: s.APIVersion,
+				PageSize: s.Limit, Settle: c.SettleDelay, Lookback: c.InitialLookback,
+				HTTP: o.client(), Limiter: o.Limiter, Log: o.Log,
+			}))
+		}
+	}
+	return list
+}
+
+// largestPage is how many records the largest page of the sources has.
+func largestPage(c config.Connection) (most int) {
+	for _, settings := range c.Sources {
+		switch s := settings.(type) {
+		case *config.SailPoint:
+			most = max(most, s.Limit)
+		}
+	}
+	return most
 }
 
 // Manuals are what the kinds of sources add to texts for people.

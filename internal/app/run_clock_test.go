@@ -30,13 +30,13 @@ func TestOneRunByAWrongClock(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newScene()
-			s.settings.Health = true // so that the workspace answers in each run
+			s.connection().Health = true // so that the workspace answers in each run
 			off := false
 			s.pass = func(req *http.Request, service http.RoundTripper) (*http.Response, error) {
 				resp, err := service.RoundTrip(req)
 				if err == nil {
 					behind := test.workspace
-					if req.URL.Host == s.settings.BaseURL.Host {
+					if req.URL.Host == s.source().BaseURL.Host {
 						behind = test.tenant
 					}
 					if !off {

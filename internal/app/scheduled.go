@@ -34,7 +34,7 @@ type daily struct {
 // of the day before has arrived, and tells it as warnings of that run. A failure
 // to ask is a warning, too.
 func (a *App) readBack(ctx context.Context, reports []pipeline.Report) {
-	if a.settings.ReadBack.Daily == config.NoReadBack || a.settings.ReadBack.Daily == "" {
+	if a.connection.ReadBack.Daily == config.NoReadBack || a.connection.ReadBack.Daily == "" {
 		return
 	}
 	a.reading.Lock() // one at a time; a second invocation has nothing to add
@@ -67,7 +67,7 @@ func (a *App) readBack(ctx context.Context, reports []pipeline.Report) {
 
 // readBackOf does the read-back of one stream if it is due, and moves the mark.
 func (a *App) readBackOf(ctx context.Context, name string, d *daily) (warning string, err error) {
-	key := a.settings.Tenant + "/readback/" + name + ".json"
+	key := a.connection.Tenant + "/readback/" + name + ".json"
 	to := time.Now().Add(-readBackAge).UTC().Truncate(readBackBorder)
 	if d.through.IsZero() {
 		if err := a.loadMark(ctx, name, key, d); err != nil {
@@ -85,7 +85,7 @@ func (a *App) readBackOf(ctx context.Context, name string, d *daily) (warning st
 		d.next = time.Now().Add(DefaultSettle)
 		return "", err
 	}
-	repair := a.settings.ReadBack.Daily == config.RepairReadBack
+	repair := a.connection.ReadBack.Daily == config.RepairReadBack
 	done, err := a.Audit(ctx, name, Question{
 		Inspection: pipeline.Inspection{From: d.through, To: to, Repair: repair},
 		Workspace:  true, Settle: DefaultSettle,
@@ -119,7 +119,7 @@ func (a *App) readBackOf(ctx context.Context, name string, d *daily) (warning st
 func (a *App) loadMark(ctx context.Context, name, key string, d *daily) error {
 	o, err := a.store.Get(ctx, key)
 	if errors.Is(err, state.ErrNotFound) {
-		cp, err := checkpoint.New(a.store, a.settings.Tenant).Load(ctx, name)
+		cp, err := checkpoint.New(a.store, a.connection.Tenant).Load(ctx, name)
 		if err != nil {
 			return err
 		}

@@ -63,7 +63,7 @@ func TestDailyReadBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newScene()
-				s.settings.ReadBack = config.ReadBack{WorkspaceID: workspace.DefaultID, URL: &url.URL{Scheme: "http", Host: "127.0.0.1"}, Daily: test.daily}
+				s.connection().ReadBack = config.ReadBack{WorkspaceID: workspace.DefaultID, URL: &url.URL{Scheme: "http", Host: "127.0.0.1"}, Daily: test.daily}
 				begin := time.Now()
 				// Before the first run's lookback: never delivered, and not missing.
 				s.tenant.AddEvent(fmt.Appendf(nil, `{"id":"old","created":%q}`, begin.Add(-30*time.Hour).Format(time.RFC3339)), time.Time{})
@@ -98,7 +98,7 @@ func TestReadBackBehindAPause(t *testing.T) {
 		t.Run(string(daily), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newScene()
-				s.settings.ReadBack = config.ReadBack{WorkspaceID: workspace.DefaultID, URL: &url.URL{Scheme: "http", Host: "127.0.0.1"}, Daily: daily}
+				s.connection().ReadBack = config.ReadBack{WorkspaceID: workspace.DefaultID, URL: &url.URL{Scheme: "http", Host: "127.0.0.1"}, Daily: daily}
 				begin := time.Now()
 				for i := range 300 {
 					s.tenant.AddEvent(fmt.Appendf(nil, `{"id":"e%d","created":%q}`, i, begin.Add(time.Duration(i)*10*time.Minute).Format(time.RFC3339)), time.Time{})
@@ -129,7 +129,7 @@ func TestReadBackMarkIsDamaged(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newScene()
-				s.settings.ReadBack = config.ReadBack{WorkspaceID: workspace.DefaultID, URL: &url.URL{Scheme: "http", Host: "127.0.0.1"}, Daily: config.RepairReadBack}
+				s.connection().ReadBack = config.ReadBack{WorkspaceID: workspace.DefaultID, URL: &url.URL{Scheme: "http", Host: "127.0.0.1"}, Daily: config.RepairReadBack}
 				key := "acme/readback/" + events + ".json"
 				if _, err := s.store.Put(t.Context(), key, []byte(test.data), state.Absent); err != nil {
 					t.Fatal(err)

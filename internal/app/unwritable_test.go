@@ -22,7 +22,7 @@ import (
 // events of one window, and demands that they send nothing and say what is wrong.
 func (s *scene) tenRuns(t *testing.T, spoil func() (restore func()), says ...string) {
 	t.Helper()
-	s.settings.SettleDelay, s.settings.Health, s.settings.AuditAges = time.Second, false, nil
+	s.connection().SettleDelay, s.connection().Health, s.connection().AuditAges = time.Second, false, nil
 	at := time.Now().Add(-10 * time.Minute).Truncate(5 * time.Minute)
 	add := func(from, to int) {
 		for i := from; i < to; i++ {

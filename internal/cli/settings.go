@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -41,46 +40,39 @@ func (f *settingsFlags) add(cmd *cobra.Command) {
 // loaded are settings and what to do with them.
 type loaded struct {
 	config.Settings
-	// from is where settings were found, as far as it is not evident.
-	from map[string]string
+	*config.Connection // the one that the command is about; nil if there is none
 	// look is set when the run is only for looking: its state is forgotten.
 	look bool
+	// plain is set when settings can come from one place only.
+	plain bool
 }
 
 // load puts the settings together and reads them. It returns a *config.Problems
 // for what is wrong in them, and a *failure for anything else.
 func (f *settingsFlags) load() (loaded, error) {
-	l := loaded{from: map[string]string{}}
+	own := []config.Origin{config.Environment()}
 	if f.file != "" {
-		for _, s := range config.Table() {
-			if os.Getenv(s.Name) != "" {
-				l.from[s.Name] = "the environment"
-			}
+		file, err := config.ReadFile(f.file)
+		if err != nil {
+			return loaded{}, &failure{statusUnusable, err.Error(), "settings may also be environment variables; idnsentinel poll --help says more"}
 		}
-		if err := l.readFile(f.file); err != nil {
-			return l, err
-		}
+		own = append(own, file)
 	}
-	own := config.IngestionAPI(os.Getenv("INGESTION_API"))
-	ownState := stateURL()
-	for name, flag := range map[string]struct{ name, value string }{
-		"INGESTION_API": {"--ingestion-api", f.ingestionAPI}, "STATE_URL": {"--state", f.state},
-	} {
-		if flag.value != "" {
-			if err := l.set(name, flag.value, flag.name); err != nil {
-				return l, err
-			}
-		}
-	}
+	l := loaded{plain: f.file == ""}
 	var err error
-	l.Settings, err = config.Load()
+	l.Settings, err = config.Load(config.Kinds(), append(f.origins(), own...)...)
 	if f.verbose {
 		l.LogLevel = slog.LevelDebug
 	}
+	if len(l.Connections) == 0 {
+		return l, err
+	}
+	l.Connection = &l.Connections[0]
 	if l.IngestionAPI == config.UseNDJSON {
-		l.Health = false // its rows are no records of the tenant
+		l.Health = false // its rows are not records of the tenant
 		l.look = f.state == ""
-		if f.state != "" && stateURL() == ownState && !strings.EqualFold(string(own), string(config.UseNDJSON)) {
+		api, _, _ := config.Lookup("INGESTION_API", own...)
+		if f.state != "" && strings.TrimRight(strings.TrimSpace(f.state), "/") == stateURL(own) && !strings.EqualFold(strings.TrimSpace(api), string(config.UseNDJSON)) {
 			return l, &failure{
 				statusUnusable, "--state names the place of the real checkpoints (STATE_URL): what is only printed would count as delivered, and never reach the workspace",
 				"use another place, for instance --state file:///tmp/look, or leave --state out to look without checkpoints",
@@ -95,43 +87,29 @@ func (f *settingsFlags) load() (loaded, error) {
 	return l, err
 }
 
-// stateURL is where the settings as they are now keep the state.
-func stateURL() string {
-	if url := strings.TrimSpace(os.Getenv("STATE_URL")); url != "" {
-		return strings.TrimRight(url, "/")
+// origins are what the flags set.
+func (f *settingsFlags) origins() (list []config.Origin) {
+	for _, flag := range []struct{ name, setting, value string }{
+		{"--ingestion-api", "INGESTION_API", f.ingestionAPI}, {"--state", "STATE_URL", f.state},
+	} {
+		o := config.Values(flag.name, map[string]string{flag.setting: flag.value})
+		o.Overrides = true
+		list = append(list, o)
 	}
-	for _, s := range config.Table() {
+	return list
+}
+
+// stateURL is where the state is without the flags.
+func stateURL(origins []config.Origin) string {
+	if url, _, ok := config.Lookup("STATE_URL", origins...); ok {
+		return strings.TrimRight(strings.TrimSpace(url), "/")
+	}
+	for _, s := range config.Table(nil) {
 		if s.Name == "STATE_URL" {
 			return s.Default
 		}
 	}
 	return ""
-}
-
-func (l *loaded) readFile(path string) error {
-	values, err := config.ReadFile(path)
-	if err != nil {
-		return &failure{statusUnusable, err.Error(), "settings may also be environment variables; idnsentinel poll --help says more"}
-	}
-	for _, v := range values {
-		if os.Getenv(v.Name) != "" || v.Text == "" {
-			continue
-		}
-		if err := l.set(v.Name, v.Text, path); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// set puts a setting into the environment. The error of the system is not shown:
-// nobody knows whether it quotes the value.
-func (l *loaded) set(name, value, from string) error {
-	if os.Setenv(name, value) != nil {
-		return &failure{statusUnusable, fmt.Sprintf("setting %q of %s can't be an environment variable: it has a character that is not allowed there", name, from), ""}
-	}
-	l.from[name] = from
-	return nil
 }
 
 // withoutState drops the problems of settings that only state in memory does without.
@@ -141,8 +119,8 @@ func withoutState(err error) error {
 		return err
 	}
 	rest := slices.DeleteFunc(slices.Clone(problems.List), func(p config.Problem) bool {
-		return p.Setting == "STATE_URL" || p.Setting == "AZURE_CLIENT_ID" || p.Setting == "LEGACY_CHECKPOINT" ||
-			strings.HasPrefix(p.Setting, "AZURE_STORAGE_") || strings.HasPrefix(p.Setting, "AzureWebJobsStorage")
+		return p.Row == "STATE_URL" || p.Row == "AZURE_CLIENT_ID" || p.Row == "LEGACY_CHECKPOINT" ||
+			strings.HasPrefix(p.Row, "AZURE_STORAGE_") || strings.HasPrefix(p.Row, "AzureWebJobsStorage")
 	})
 	if len(rest) == 0 {
 		return nil
@@ -155,8 +133,8 @@ func (l *loaded) findings(problems *config.Problems) []check.Finding {
 	list := make([]check.Finding, len(problems.List))
 	for i, p := range problems.List {
 		detail := p.Message
-		if from := l.from[p.Setting]; from != "" {
-			detail += " (in " + from + ")"
+		if p.Origin != "" && (!l.plain || strings.HasPrefix(p.Origin, "--")) {
+			detail += " (in " + p.Origin + ")"
 		}
 		list[i] = check.Finding{Item: p.Setting, State: check.Failed, Detail: detail}
 	}

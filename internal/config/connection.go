@@ -1,48 +1,165 @@
 package config
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
-	"unicode"
+	"time"
 )
 
-// connectionRemedy is what to do about a connection string that is not one.
-const connectionRemedy = "copy the connection string from the storage account's Access keys again, or use UseDevelopmentStorage=true for Azurite"
-
-// splitConnection takes a connection string apart, into values by lower-case name. As
-// the tools do, it takes empty parts and white space around names and values. Its
-// errors show no value.
-func splitConnection(text string) (map[string]string, error) {
-	parts := map[string]string{}
-	for part := range strings.SplitSeq(text, ";") {
-		if strings.TrimSpace(part) == "" {
+// connectionNames reads CONNECTIONS: names in lower case, or the one empty name.
+func connectionNames(r *Reader, table []Setting, text string) (names []string) {
+	const setting = "CONNECTIONS"
+	switch {
+	case r.Reported(setting):
+		return nil
+	case text == "":
+		return []string{""}
+	}
+	for name := range strings.SplitSeq(text, ",") {
+		name = strings.ToLower(strings.TrimSpace(name))
+		if complaint := checkName(r, table, name, names); complaint != "" {
+			r.Problem(setting, complaint)
 			continue
 		}
-		name, value, ok := strings.Cut(part, "=")
-		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
-		key := strings.ToLower(name)
-		_, twice := parts[key]
-		switch {
-		case !ok || name == "":
-			return nil, errors.New("is not a connection string: " + connectionRemedy)
-		case !connectionName(name):
-			return nil, errors.New("has a part whose name is not one of a connection string: " + connectionRemedy)
-		case twice:
-			return nil, fmt.Errorf("names %s twice: keep one of them", name)
-		case strings.ContainsFunc(value, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }):
-			return nil, fmt.Errorf("has a line break or a blank inside %s: %s", name, connectionRemedy)
-		case quoted(value):
-			return nil, fmt.Errorf("has quotation marks around %s: remove them", name)
-		}
-		parts[key] = value
+		names = append(names, name)
 	}
-	return parts, nil
+	return names
 }
 
-// connectionName says whether a name can be shown: nothing but letters.
-func connectionName(name string) bool {
-	return len(name) <= 40 && !strings.ContainsFunc(name, func(r rune) bool {
-		return (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
-	})
+// connection reads the settings of one.
+func connection(r *Reader, name string, kinds []Kind, keyed func() Account, several bool) Connection {
+	var text struct {
+		InitialLookback string `envconfig:"INITIAL_LOOKBACK"`
+		SettleDelay     string `envconfig:"SETTLE_DELAY"`
+		AuditAges       string `envconfig:"AUDIT_AGES"`
+		LedgerKeep      string `envconfig:"LEDGER_KEEP"`
+		QuarantineKeep  string `envconfig:"QUARANTINE_KEEP"`
+		HealthTable     string `envconfig:"HEALTH_TABLE"`
+	}
+	r.Fill(&text)
+	c := Connection{
+		Name:            name,
+		InitialLookback: r.Duration("INITIAL_LOOKBACK", text.InitialLookback, 0, 10*365*24*time.Hour),
+		SettleDelay:     r.Duration("SETTLE_DELAY", text.SettleDelay, 0, time.Hour),
+		LedgerKeep:      r.Duration("LEDGER_KEEP", text.LedgerKeep, 24*time.Hour, 90*24*time.Hour),
+		QuarantineKeep:  r.Duration("QUARANTINE_KEEP", text.QuarantineKeep, 8*24*time.Hour, 10*365*24*time.Hour),
+		Health:          r.Boolean("HEALTH_TABLE", text.HealthTable),
+	}
+	c.AuditAges = auditAges(r, text.AuditAges, c.LedgerKeep)
+	c.Sources, c.Tenant = sources(r, kinds)
+	sink := sinkReader{Reader: r}
+	r.Fill(&sink.text)
+	sink.sink(&c.Sink)
+	c.ReadBack = sink.readBack(c.Sink)
+	legacy := legacyReader{Reader: r, keyed: keyed, several: several}
+	r.Fill(&legacy.text)
+	c.Legacy = legacy.legacy()
+	return c
+}
+
+// sources reads those that are turned on. If none is, what the first kind lacks is
+// reported. The tenant is that of the first.
+func sources(r *Reader, kinds []Kind) (list []Source, tenant string) {
+	on := slices.DeleteFunc(slices.Clone(kinds), func(k Kind) bool { return !slices.ContainsFunc(k.On, r.isSet) })
+	if len(on) == 0 {
+		on = kinds[:min(1, len(kinds))]
+	}
+	for _, k := range on {
+		source, name := k.Read(r)
+		list, tenant = append(list, source), cmp.Or(tenant, name)
+	}
+	return list, tenant
+}
+
+// auditAges reads a list of ages; "off" is the empty one.
+func auditAges(r *Reader, text string, keep time.Duration) (ages []time.Duration) {
+	const setting = "AUDIT_AGES"
+	if strings.EqualFold(text, "off") || r.Reported(setting) {
+		return nil
+	}
+	for text := range strings.SplitSeq(text, ",") {
+		age := r.Duration(setting, strings.TrimSpace(text), 5*time.Minute, 144*time.Hour)
+		if r.Reported(setting) {
+			return nil
+		}
+		ages = append(ages, age)
+	}
+	slices.Sort(ages)
+	ages = slices.Compact(ages)
+	if oldest := ages[len(ages)-1]; oldest >= keep && !r.Reported("LEDGER_KEEP") {
+		r.Problemf("LEDGER_KEEP", "is %s, but windows are audited when they are %s old (%s): remember ids for longer than that", brief(keep), brief(oldest), setting)
+	}
+	return ages
+}
+
+// oneStateEach reports connections that would share one state.
+func oneStateEach(kinds []Kind, readers []*Reader, connections []Connection) {
+	first := map[string]string{}
+	for i, c := range connections {
+		r := readers[i]
+		other, twice := first[c.Tenant]
+		switch {
+		case c.Tenant == "":
+		case !twice:
+			first[c.Tenant] = c.Name
+		default:
+			setting := tenantSetting(kinds, r)
+			r.Problemf(setting, "leads the connections %s and %s to one tenant (%s), and so to one state: set %s_%s to the tenant of %s, or remove one of the two from CONNECTIONS",
+				other, c.Name, c.Tenant, r.prefix, setting, c.Name)
+		}
+	}
+}
+
+// tenantSetting is the setting that named the tenant of a connection.
+func tenantSetting(kinds []Kind, r *Reader) string {
+	for _, k := range kinds {
+		if i := slices.IndexFunc(k.On, r.isSet); i >= 0 {
+			return k.On[i]
+		}
+	}
+	return "CONNECTIONS"
+}
+
+// hookPaths are taken below /api/hooks/, where the name of a connection comes first.
+func hookPaths() []string { return []string{"sailpoint", "saas"} }
+
+// futureKinds are prefixes that settings of other kinds of sources begin with.
+func futureKinds() []string { return []string{"iiq", "okta", "webhook", "workflow"} }
+
+var connectionName = regexp.MustCompile(`^[a-z0-9]+$`)
+
+// checkName says what is wrong with the name of a connection, "" if nothing. It is in
+// lower case.
+func checkName(r *Reader, table []Setting, name string, before []string) string {
+	prefix := strings.ToUpper(name) + "_"
+	switch {
+	case name == "":
+		return "has a comma too many: write names with one comma between two of them, like acme,globex"
+	case !connectionName.MatchString(name):
+		return fmt.Sprintf("has the name %s: use letters a to z and digits only", shown(name))
+	case slices.Contains(before, name):
+		return fmt.Sprintf("has the name %s twice (upper and lower case do not matter): remove one", name)
+	case slices.Contains(hookPaths(), name):
+		return fmt.Sprintf("has the name %s, which is also the path of a webhook, /api/hooks/%s: choose another name", name, name)
+	case slices.Contains(futureKinds(), name):
+		return fmt.Sprintf("has the name %s, which is reserved for settings that begin with %s: choose another name", name, prefix)
+	}
+	own := false
+	of := newReader(name, nil, r.origins)
+	for _, s := range table {
+		switch {
+		case slices.ContainsFunc(table, func(other Setting) bool { return other.Name == prefix+s.Name }):
+			return fmt.Sprintf("has the name %s, with which %s%s would be a setting of the connection and of the app: choose another name", name, prefix, s.Name)
+		case !s.App:
+			at, _, _, found := of.find(of.names(s.Name))
+			own = own || found && at != s.Name
+		}
+	}
+	if !own {
+		return fmt.Sprintf("has the name %s, but no setting of it is set: set at least the tenant of %s (%sTENANT_ID), or remove the name", name, name, prefix)
+	}
+	return ""
 }

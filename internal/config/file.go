@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -15,30 +14,26 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Value is one app setting of a settings file. The text may be a secret.
-type Value struct {
-	Name, Text string
-}
-
 // ReadFile reads the app settings from a local.settings.json as Azure Functions
-// Core Tools keep it, sorted by name. The caller puts those into the environment
-// that are not there yet, as Core Tools do. Errors name the place, not the content.
+// Core Tools keep it. Errors name the place, not the content.
 //
 // It takes what those tools take: comments, commas at the end of a list, a byte
 // order mark, UTF-16 with one, numbers and booleans as values.
-func ReadFile(path string) ([]Value, error) {
+func ReadFile(path string) (Origin, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("read settings file: %w (copy local.settings.example.json and fill it in)", err)
+		return Origin{}, fmt.Errorf("read settings file: %w (copy local.settings.example.json and fill it in)", err)
 	}
 	values, err := parseFile(data)
 	if err != nil {
-		return nil, fmt.Errorf("read settings file %s: %w", path, err)
+		return Origin{}, fmt.Errorf("read settings file %s: %w", path, err)
 	}
-	return values, nil
+	o := Values(path, values)
+	o.Closed = true
+	return o, nil
 }
 
-func parseFile(data []byte) ([]Value, error) {
+func parseFile(data []byte) (map[string]string, error) {
 	data, err := decodeText(data)
 	if err != nil {
 		return nil, err
@@ -64,18 +59,17 @@ func parseFile(data []byte) ([]Value, error) {
 	switch {
 	case file.IsEncrypted:
 		return nil, errors.New("it is encrypted: run func settings decrypt")
-	case file.Values == nil && slices.ContainsFunc(Table(), func(s Setting) bool { return file.Rest[s.Name] != nil }):
-		return nil, errors.New(`it has no "Values": the settings belong into an object of that name`)
+	case file.Values == nil && slices.ContainsFunc(Table(Kinds()), func(s Setting) bool { return file.Rest[s.Name] != nil }):
+		return nil, errors.New(`it has no "Values": the settings belong in an object of that name`)
 	}
-	values := make([]Value, 0, len(file.Values))
+	values := make(map[string]string, len(file.Values))
 	for name, raw := range file.Values {
 		text, ok := scalar(raw)
 		if !ok {
 			return nil, fmt.Errorf("the value of %q must be a text in quotation marks", name)
 		}
-		values = append(values, Value{name, text})
+		values[name] = text
 	}
-	slices.SortFunc(values, func(a, b Value) int { return strings.Compare(a.Name, b.Name) })
 	return values, nil
 }
 
@@ -137,7 +131,7 @@ func fromUTF16(data []byte, order binary.ByteOrder) ([]byte, error) {
 // blanks, so that lines keep their numbers.
 func withoutComments(data []byte) ([]byte, error) {
 	out := bytes.Clone(data)
-	comma := -1       // the last token, if it is a comma behind a value
+	comma := -1       // the last token, if it is a comma after a value
 	last := byte('{') // the last token, of strings and the like any byte of it
 	for i := 0; i < len(out); {
 		switch {

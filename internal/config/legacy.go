@@ -5,48 +5,76 @@ import (
 	"strings"
 )
 
-// legacy resolves LEGACY_CHECKPOINT. It comes after the state, whose account may be the one.
-func (v *validator) legacy(s *Settings) {
-	const setting = "LEGACY_CHECKPOINT"
-	switch {
-	case v.reported(setting), strings.EqualFold(v.raw.Legacy, "off"):
-		return
-	case strings.EqualFold(v.raw.Legacy, "auto"):
-		// Only where it can be told that looking is allowed: a key opens the tables too.
-		// Elsewhere a refusal would say nothing about an old checkpoint.
-		if a := v.keyed(s); a.TableEndpoint != nil {
-			s.Legacy = Legacy{TableEndpoint: a.TableEndpoint, Auth: AccountKey, Name: a.Name, Key: a.Key, KeySetting: a.Setting}
-		}
-		return
-	case !strings.Contains(v.raw.Legacy, "://"):
-		v.addf(setting, "is %s: use auto, off or the address of the table service, https://NAME.table.core.windows.net", shown(v.raw.Legacy))
-		return
+// legacyReader finds the checkpoint of an older connector.
+type legacyReader struct {
+	*Reader
+	text struct {
+		Legacy        string `envconfig:"LEGACY_CHECKPOINT"`
+		AzureClientID string `envconfig:"AZURE_CLIENT_ID"`
 	}
-	u := v.address(setting, v.raw.Legacy)
+	// keyed is the account that a key is known of; its name is empty if there is none.
+	keyed func() Account
+	// several connections must not all begin where the one of the old connector stopped.
+	several bool
+}
+
+// legacy resolves LEGACY_CHECKPOINT.
+func (v *legacyReader) legacy() Legacy {
+	const setting = "LEGACY_CHECKPOINT"
+	own := !v.several || v.own(setting)
+	switch {
+	case v.Reported(setting), strings.EqualFold(v.text.Legacy, "off"):
+		return Legacy{}
+	case strings.EqualFold(v.text.Legacy, "auto"):
+		// Only where it is certain that looking is allowed: a key opens the tables too.
+		// Elsewhere a refusal would say nothing about an old checkpoint.
+		if a := v.keyed(); a.TableEndpoint != nil && own {
+			return Legacy{TableEndpoint: a.TableEndpoint, Auth: AccountKey, Name: a.Name, Key: a.Key, KeySetting: a.Setting}
+		}
+		return Legacy{}
+	case !own:
+		v.Problem(setting, "holds for every connection, but the old connector read one tenant only: set it with the prefix of that connection")
+		return Legacy{}
+	}
+	u := v.tables(setting)
+	if u == nil {
+		return Legacy{}
+	}
+	if a := v.keyed(); a.Name != "" && a.Name == accountOf(u) {
+		return Legacy{TableEndpoint: u, Named: true, Auth: AccountKey, Name: a.Name, Key: a.Key, KeySetting: a.Setting}
+	}
+	if u.Scheme == "http" {
+		v.Problem(setting, "uses http, over which a managed identity does not work: use https, or set AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCESS_KEY of that account")
+	}
+	return Legacy{TableEndpoint: u, Named: true, Auth: ManagedIdentity, ClientID: v.text.AzureClientID}
+}
+
+// tables reads the address of a table service. It returns nil after reporting a problem.
+func (v *legacyReader) tables(setting string) *url.URL {
+	if !strings.Contains(v.text.Legacy, "://") {
+		v.Problemf(setting, "is %s: use auto, off or the address of the table service, https://NAME.table.core.windows.net", shown(v.text.Legacy))
+		return nil
+	}
+	u := v.Address(setting, v.text.Legacy)
 	switch {
 	case u == nil:
-		return
+		return nil
 	case strings.Contains(u.Hostname(), ".blob."):
-		v.add(setting, "is the address of the blob service: use that of the table service, https://NAME.table.core.windows.net")
-		return
+		v.Problem(setting, "is the address of the blob service: use that of the table service, https://NAME.table.core.windows.net")
+		return nil
 	case u.Path != "" && strings.Contains(u.Hostname(), ".table."):
 		// The service's 404 for it could be taken for "no checkpoint".
-		v.add(setting, "has a path after the host: use the address of the table service alone, https://NAME.table.core.windows.net")
-		return
+		v.Problem(setting, "has a path after the host: use the address of the table service alone, https://NAME.table.core.windows.net")
+		return nil
 	}
-	s.Legacy = Legacy{TableEndpoint: u, Named: true, Auth: ManagedIdentity, ClientID: v.raw.AzureClientID}
-	if a := v.keyed(s); a.Name != "" && a.Name == accountOf(u) {
-		s.Legacy = Legacy{TableEndpoint: u, Named: true, Auth: AccountKey, Name: a.Name, Key: a.Key, KeySetting: a.Setting}
-	} else if u.Scheme == "http" {
-		v.add(setting, "uses http, over which a managed identity does not work: use https, or set AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCESS_KEY of that account")
-	}
+	return u
 }
 
 // keyed is the account that a key is known of: that of the state or, beside state in
 // a directory, the one that the old settings name. Its name is empty if there is none.
-func (v *validator) keyed(s *Settings) Account {
-	a := s.State.Account
-	if s.State.Dir != "" && v.raw.AccountName != "" && !v.raw.AccountKey.IsZero() {
+func (v *stateReader) keyed(s State) Account {
+	a := s.Account
+	if s.Dir != "" && v.text.AccountName != "" && !v.text.AccountKey.IsZero() {
 		a = v.namedAccount()
 	}
 	if a.Auth != AccountKey {

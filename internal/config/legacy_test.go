@@ -64,8 +64,7 @@ func TestLegacyCheckpoint(t *testing.T) {
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			setEnv(t, tc.env)
-			s, err := config.Load()
+			s, err := load(tc.env)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -93,8 +92,7 @@ func TestLegacyCheckpointProblems(t *testing.T) {
 		"@Microsoft.KeyVault(SecretUri=https://a/b)":                "unresolved Key Vault reference",
 	} {
 		t.Run(value, func(t *testing.T) {
-			setEnv(t, with(map[string]string{"LEGACY_CHECKPOINT": value}))
-			_, err := config.Load()
+			_, err := load(with(map[string]string{"LEGACY_CHECKPOINT": value}))
 			if err == nil || !strings.Contains(err.Error(), "LEGACY_CHECKPOINT: ") || !strings.Contains(err.Error(), want) {
 				t.Errorf("Load: %v, want LEGACY_CHECKPOINT and %q", err, want)
 			}

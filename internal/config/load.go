@@ -4,11 +4,9 @@ import (
 	"cmp"
 	"errors"
 	"log/slog"
-	"net/netip"
-	"net/url"
 	"slices"
-	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
@@ -18,56 +16,92 @@ import (
 // host.json), after which the host kills the process.
 const maxBudget = 9 * time.Minute
 
-// Load reads and validates the settings in the environment of the process. The
-// error is a [*Problems]. Settings are complete only without one, but their
-// LogLevel is valid in any case.
-func Load() (Settings, error) {
-	var v validator
-	v.read()
+// Load reads and validates the settings. An earlier origin wins over a later one; what is
+// empty counts as absent. The error is a [*Problems]. Settings are complete only without
+// one, but their LogLevel is valid in any case.
+func Load(kinds []Kind, origins ...Origin) (Settings, error) {
+	table := Table(kinds)
+	app := newReader("", table, origins)
+	var text struct {
+		Connections  string `envconfig:"CONNECTIONS"`
+		PollSchedule string `envconfig:"POLL_SCHEDULE"`
+		RunBudget    string `envconfig:"RUN_BUDGET"`
+		LogLevel     string `envconfig:"LOG_LEVEL"`
+	}
+	app.Fill(&text)
 	s := Settings{
-		LogLevel:        v.logLevel(),
-		PollSchedule:    v.raw.PollSchedule,
-		Limit:           v.integer("LIMIT", v.raw.Limit, 1, 10000),
-		InitialLookback: v.duration("INITIAL_LOOKBACK", v.raw.InitialLookback, 0, 10*365*24*time.Hour),
-		SettleDelay:     v.duration("SETTLE_DELAY", v.raw.SettleDelay, 0, time.Hour),
-		RunBudget:       v.duration("RUN_BUDGET", v.raw.RunBudget, time.Second, maxBudget),
-		LedgerKeep:      v.duration("LEDGER_KEEP", v.raw.LedgerKeep, 24*time.Hour, 90*24*time.Hour),
-		QuarantineKeep:  v.duration("QUARANTINE_KEEP", v.raw.QuarantineKeep, 8*24*time.Hour, 10*365*24*time.Hour),
-		Health:          v.boolean("HEALTH_TABLE", v.raw.HealthTable),
+		LogLevel:     logLevel(app, text.LogLevel),
+		PollSchedule: text.PollSchedule,
+		RunBudget:    app.Duration("RUN_BUDGET", text.RunBudget, time.Second, maxBudget),
 	}
-	s.AuditAges = v.auditAges(s.LedgerKeep)
-	if complaint := checkSchedule(v.raw.PollSchedule); complaint != "" && !v.reported("POLL_SCHEDULE") {
-		v.add("POLL_SCHEDULE", complaint)
+	if complaint := checkSchedule(text.PollSchedule); complaint != "" && !app.Reported("POLL_SCHEDULE") {
+		app.Problem("POLL_SCHEDULE", complaint)
 	}
-	v.sailpoint(&s)
-	v.sink(&s)
-	v.readBack(&s)
-	v.state(&s)
-	v.legacy(&s)
-	v.proxy()
-	if len(v.problems) == 0 {
+	state := stateReader{Reader: app, inAzure: app.platform("WEBSITE_SITE_NAME")}
+	app.Fill(&state.text)
+	s.State = state.state()
+	keyed := sync.OnceValue(func() Account { return state.keyed(s.State) })
+
+	names := connectionNames(app, table, text.Connections)
+	readers := []*Reader{app}
+	for _, name := range names {
+		r := newReader(name, table, origins)
+		s.Connections = append(s.Connections, connection(r, name, kinds, keyed, len(names) > 1))
+		readers = append(readers, r)
+	}
+	oneStateEach(kinds, readers[1:], s.Connections)
+	proxy(app)
+	var problems []Problem
+	for _, r := range readers {
+		problems = append(problems, r.problems...)
+		s.Hints = append(s.Hints, r.hints...)
+	}
+	s.Hints = once(s.Hints)
+	if len(problems) == 0 {
 		return s, nil
 	}
+	return s, &Problems{sorted(once(problems), table)}
+}
+
+// once drops what several connections have in common.
+func once(list []Problem) []Problem {
+	var out []Problem
+	for _, p := range list {
+		if !slices.Contains(out, p) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// sorted puts problems in the order of the table; those of the platform come last.
+func sorted(list []Problem, table []Setting) []Problem {
 	order := map[string]int{}
-	for i, one := range Table() {
+	for i, one := range table {
 		order[one.Name] = i + 1
 	}
-	place := func(p Problem) int { return cmp.Or(order[p.Setting], len(order)+1) } // those of the platform come last
-	slices.SortStableFunc(v.problems, func(a, b Problem) int { return place(a) - place(b) })
-	return s, &Problems{v.problems}
+	place := func(p Problem) int { return cmp.Or(order[p.Row], len(order)+1) }
+	slices.SortStableFunc(list, func(a, b Problem) int { return place(a) - place(b) })
+	return list
 }
 
-// proxy reports a proxy that can't be used. It is no setting of this program, but
+// platform says whether the platform has set one of its own variables.
+func (r *Reader) platform(name string) bool {
+	_, _, ok := Lookup(name, r.origins...)
+	return ok
+}
+
+// proxy reports a proxy that can't be used. It is not a setting of this program, but
 // every request depends on it.
-func (v *validator) proxy() {
+func proxy(r *Reader) {
 	var problem *transport.ProxyError
 	if errors.As(transport.CheckProxy(), &problem) {
-		v.add(problem.Setting, problem.Problem)
+		r.Problem(problem.Setting, problem.Problem)
 	}
 }
 
-func (v *validator) logLevel() slog.Level {
-	switch strings.ToLower(v.raw.LogLevel) {
+func logLevel(r *Reader, text string) slog.Level {
+	switch strings.ToLower(text) {
 	case "debug":
 		return slog.LevelDebug
 	case "warn", "warning":
@@ -76,107 +110,7 @@ func (v *validator) logLevel() slog.Level {
 		return slog.LevelError
 	case "info", "":
 	default:
-		v.addf("LOG_LEVEL", "is %s: use debug, info, warn or error", shown(v.raw.LogLevel))
+		r.Problemf("LOG_LEVEL", "is %s: use debug, info, warn or error", shown(text))
 	}
 	return slog.LevelInfo
-}
-
-func (v *validator) integer(setting, text string, lo, hi int) int {
-	if v.reported(setting) {
-		return 0
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < lo || n > hi {
-		v.addf(setting, "is %s: use a whole number from %d to %d", shown(text), lo, hi)
-	}
-	return n
-}
-
-func (v *validator) boolean(setting, text string) bool {
-	if v.reported(setting) {
-		return false
-	}
-	b, err := strconv.ParseBool(strings.ToLower(text))
-	if err != nil {
-		v.addf(setting, "is %s: use true or false", shown(text))
-	}
-	return b
-}
-
-// auditAges reads a list of ages; "off" is the empty one.
-func (v *validator) auditAges(keep time.Duration) (ages []time.Duration) {
-	const setting = "AUDIT_AGES"
-	if strings.EqualFold(v.raw.AuditAges, "off") || v.reported(setting) {
-		return nil
-	}
-	for text := range strings.SplitSeq(v.raw.AuditAges, ",") {
-		age := v.duration(setting, strings.TrimSpace(text), 5*time.Minute, 144*time.Hour)
-		if v.reported(setting) {
-			return nil
-		}
-		ages = append(ages, age)
-	}
-	slices.Sort(ages)
-	ages = slices.Compact(ages)
-	if oldest := ages[len(ages)-1]; oldest >= keep && !v.reported("LEDGER_KEEP") {
-		v.addf("LEDGER_KEEP", "is %s, but windows are audited when they are %s old (%s): remember ids for longer than that", brief(keep), brief(oldest), setting)
-	}
-	return ages
-}
-
-func (v *validator) duration(setting, text string, lo, hi time.Duration) time.Duration {
-	if v.reported(setting) {
-		return 0
-	}
-	d, err := time.ParseDuration(text)
-	switch {
-	case err != nil:
-		v.addf(setting, "is %s: write a number and a unit, like 90s, 4m or 24h (a day is 24h)", shown(text))
-	case d < lo || d > hi:
-		v.addf(setting, "is %s: use %s to %s", shown(text), brief(lo), brief(hi))
-	}
-	return d
-}
-
-// brief writes a duration without zero parts: 9m, not 9m0s.
-func brief(d time.Duration) string {
-	text := d.String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
-}
-
-// address parses the URL of a service. It returns nil after reporting a problem.
-// Messages don't show the text: it may carry a signature or a password.
-func (v *validator) address(setting, text string) *url.URL {
-	u, err := url.Parse(text)
-	switch {
-	case err != nil || u.Hostname() == "":
-		v.add(setting, "is no absolute URL: write it like https://host")
-	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		v.add(setting, "must not carry a user name, a query or a fragment: keep only https://host and the path")
-	case u.Scheme == "http" && !loopback(u.Hostname()):
-		v.add(setting, "uses http to a host that is not this machine: use https")
-	case u.Scheme != "https" && u.Scheme != "http":
-		v.add(setting, "must begin with https://")
-	default:
-		u.Path = strings.TrimRight(u.Path, "/")
-		u.RawPath = ""
-		return u
-	}
-	return nil
-}
-
-// loopback says whether host is this machine, the only place for plain http.
-func loopback(host string) bool {
-	host = strings.ToLower(host)
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.IsLoopback()
 }

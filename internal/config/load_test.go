@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -38,28 +38,26 @@ func valid() map[string]string {
 	}
 }
 
-// setEnv makes env the whole of the settings in the environment.
-func setEnv(t *testing.T, env map[string]string) {
-	t.Helper()
-	names := []string{"WEBSITE_SITE_NAME"}
-	for _, s := range config.Table() {
-		names = append(names, s.Name)
+// loaded is the outcome where there is one connection with one source.
+type loaded struct {
+	config.Settings
+	config.Connection
+	*config.SailPoint
+}
+
+// load reads settings from a map.
+func load(env map[string]string) (loaded, error) {
+	return loadFrom(config.Values("the environment", env))
+}
+
+func loadFrom(origins ...config.Origin) (loaded, error) {
+	s, err := config.Load(config.Kinds(), origins...)
+	l := loaded{Settings: s, SailPoint: &config.SailPoint{}}
+	if len(s.Connections) > 0 {
+		l.Connection = s.Connections[0]
+		l.SailPoint = l.Sources[0].(*config.SailPoint)
 	}
-	for name := range env {
-		names = append(names, name)
-	}
-	for _, name := range names {
-		if _, ok := os.LookupEnv(name); !ok {
-			continue
-		}
-		t.Setenv(name, "") // restores it at the end
-		if err := os.Unsetenv(name); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for name, value := range env {
-		t.Setenv(name, value)
-	}
+	return l, err
 }
 
 // with returns the valid environment with changes; "-" removes a setting.
@@ -86,8 +84,7 @@ func problems(t *testing.T, err error) []config.Problem {
 }
 
 func TestLoadValid(t *testing.T) {
-	setEnv(t, valid())
-	s, err := config.Load()
+	s, err := load(valid())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,8 +136,7 @@ func TestTenantAndBaseURL(t *testing.T) {
 		{"loopback of IPv6", "-", "http://[::1]:8080", "1--8080", "http://[::1]:8080"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			setEnv(t, with(map[string]string{"TENANT_ID": tc.tenant, "SAILPOINT_BASE_URL": tc.base}))
-			s, err := config.Load()
+			s, err := load(with(map[string]string{"TENANT_ID": tc.tenant, "SAILPOINT_BASE_URL": tc.base}))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -155,38 +151,37 @@ func TestAcceptedSpellings(t *testing.T) {
 	for _, tc := range []struct {
 		name string
 		env  map[string]string
-		got  func(config.Settings) any
+		got  func(loaded) any
 		want any
 	}{
-		{"grant type in capitals", map[string]string{"GRANT_TYPE": "CLIENT_CREDENTIALS"}, func(s config.Settings) any { return s.Tenant }, "acme"},
-		{"version in capitals", map[string]string{"SAILPOINT_API_VERSION": "V2025"}, func(s config.Settings) any { return s.APIVersion }, "v2025"},
-		{"id of a personal access token", map[string]string{"CLIENT_ID": strings.ReplaceAll(clientID, "-", "")}, func(s config.Settings) any { return len(s.ClientID) }, 32},
-		{"any id on loopback", map[string]string{"CLIENT_ID": "x", "SAILPOINT_BASE_URL": "http://localhost:1"}, func(s config.Settings) any { return s.ClientID }, "x"},
-		{"largest limit", map[string]string{"LIMIT": "10000"}, func(s config.Settings) any { return s.Limit }, 10000},
-		{"empty limit", map[string]string{"LIMIT": " "}, func(s config.Settings) any { return s.Limit }, 1000},
-		{"no settling", map[string]string{"SETTLE_DELAY": "0"}, func(s config.Settings) any { return s.SettleDelay }, time.Duration(0)},
-		{"longest budget", map[string]string{"RUN_BUDGET": "9m"}, func(s config.Settings) any { return s.RunBudget }, 9 * time.Minute},
-		{"no audit", map[string]string{"AUDIT_AGES": "OFF"}, func(s config.Settings) any { return len(s.AuditAges) }, 0},
-		{"audit ages in any order", map[string]string{"AUDIT_AGES": "1h, 5m,1h"}, func(s config.Settings) any { return s.AuditAges }, []time.Duration{5 * time.Minute, time.Hour}},
-		{"no health table", map[string]string{"HEALTH_TABLE": "False"}, func(s config.Settings) any { return s.Health }, false},
-		{"debug", map[string]string{"LOG_LEVEL": "DEBUG"}, func(s config.Settings) any { return s.LogLevel }, slog.LevelDebug},
-		{"schedule with names and steps", map[string]string{"POLL_SCHEDULE": "30 */5 8-18/2,20 1 JAN-march Mon-Fri"}, func(s config.Settings) any { return s.PollSchedule }, "30 */5 8-18/2,20 1 JAN-march Mon-Fri"},
-		{"ndjson in small letters", map[string]string{"INGESTION_API": "ndjson", "CUSTOMER_ID": "-", "SHARED_KEY": "-"}, func(s config.Settings) any { return s.IngestionAPI }, config.UseNDJSON},
-		{"ndjson beside a workspace with a wrong key", map[string]string{"INGESTION_API": "NDJSON", "SHARED_KEY": "%%", "NDJSON_PATH": "a.ndjson"}, func(s config.Settings) any { return s.NDJSONPath }, "a.ndjson"},
-		{"workspace in Azure Government", map[string]string{"logAnalyticsUri": "https://" + workspace + ".ods.opinsights.azure.us/"}, func(s config.Settings) any { return s.DataCollector.URL.Host }, workspace + ".ods.opinsights.azure.us"},
-		{"workspace in Azure China", map[string]string{"logAnalyticsUri": "https://" + workspace + ".ods.opinsights.azure.cn"}, func(s config.Settings) any { return s.DataCollector.URL.Host }, workspace + ".ods.opinsights.azure.cn"},
-		{"stand-in workspace", map[string]string{"logAnalyticsUri": "http://127.0.0.1:9/", "CUSTOMER_ID": "any"}, func(s config.Settings) any { return s.DataCollector.URL.String() }, "http://127.0.0.1:9"},
-		{"Logs Ingestion by name", map[string]string{"INGESTION_API": "logsingestion", "LOGS_INGESTION_ENDPOINT": logsEndpoint + "/", "DCR_IMMUTABLE_ID": ruleID, "SHARED_KEY": "%%"}, func(s config.Settings) any { return s.LogsIngestion.Endpoint.String() }, logsEndpoint},
-		{"Logs Ingestion by what is set", map[string]string{"CUSTOMER_ID": "-", "SHARED_KEY": "-", "LOGS_INGESTION_ENDPOINT": logsEndpoint, "DCR_IMMUTABLE_ID": ruleID}, func(s config.Settings) any { return s.IngestionAPI }, config.UseLogsIngestion},
-		{"larger batches there", map[string]string{"CUSTOMER_ID": "-", "SHARED_KEY": "-", "LOGS_INGESTION_ENDPOINT": logsEndpoint, "DCR_IMMUTABLE_ID": ruleID}, func(s config.Settings) any { return s.BatchBytes }, 8_000_000},
-		{"Logs Ingestion in Azure Government, as somebody", map[string]string{"INGESTION_API": "LogsIngestion", "LOGS_INGESTION_ENDPOINT": "https://x.usgovvirginia-1.ingest.monitor.azure.us", "DCR_IMMUTABLE_ID": ruleID, "AZURE_CLIENT_ID": clientID}, func(s config.Settings) any { return s.LogsIngestion.ClientID }, clientID},
-		{"stand-in of the rule", map[string]string{"INGESTION_API": "LogsIngestion", "LOGS_INGESTION_ENDPOINT": "http://127.0.0.1:9", "DCR_IMMUTABLE_ID": ruleID}, func(s config.Settings) any { return s.LogsIngestion.RuleID }, ruleID},
-		{"both APIs", map[string]string{"LOGS_INGESTION_ENDPOINT": logsEndpoint, "DCR_IMMUTABLE_ID": ruleID}, func(s config.Settings) any { return s.IngestionAPI }, config.UseDataCollector},
-		{"collector wins over half of the other API", map[string]string{"DCR_IMMUTABLE_ID": "dcr-1"}, func(s config.Settings) any { return s.IngestionAPI }, config.UseDataCollector},
+		{"grant type in capitals", map[string]string{"GRANT_TYPE": "CLIENT_CREDENTIALS"}, func(s loaded) any { return s.Tenant }, "acme"},
+		{"version in capitals", map[string]string{"SAILPOINT_API_VERSION": "V2025"}, func(s loaded) any { return s.APIVersion }, "v2025"},
+		{"id of a personal access token", map[string]string{"CLIENT_ID": strings.ReplaceAll(clientID, "-", "")}, func(s loaded) any { return len(s.ClientID) }, 32},
+		{"any id on loopback", map[string]string{"CLIENT_ID": "x", "SAILPOINT_BASE_URL": "http://localhost:1"}, func(s loaded) any { return s.ClientID }, "x"},
+		{"largest limit", map[string]string{"LIMIT": "10000"}, func(s loaded) any { return s.Limit }, 10000},
+		{"empty limit", map[string]string{"LIMIT": " "}, func(s loaded) any { return s.Limit }, 1000},
+		{"no settling", map[string]string{"SETTLE_DELAY": "0"}, func(s loaded) any { return s.SettleDelay }, time.Duration(0)},
+		{"longest budget", map[string]string{"RUN_BUDGET": "9m"}, func(s loaded) any { return s.RunBudget }, 9 * time.Minute},
+		{"no audit", map[string]string{"AUDIT_AGES": "OFF"}, func(s loaded) any { return len(s.AuditAges) }, 0},
+		{"audit ages in any order", map[string]string{"AUDIT_AGES": "1h, 5m,1h"}, func(s loaded) any { return s.AuditAges }, []time.Duration{5 * time.Minute, time.Hour}},
+		{"no health table", map[string]string{"HEALTH_TABLE": "False"}, func(s loaded) any { return s.Health }, false},
+		{"debug", map[string]string{"LOG_LEVEL": "DEBUG"}, func(s loaded) any { return s.LogLevel }, slog.LevelDebug},
+		{"schedule with names and steps", map[string]string{"POLL_SCHEDULE": "30 */5 8-18/2,20 1 JAN-march Mon-Fri"}, func(s loaded) any { return s.PollSchedule }, "30 */5 8-18/2,20 1 JAN-march Mon-Fri"},
+		{"ndjson in small letters", map[string]string{"INGESTION_API": "ndjson", "CUSTOMER_ID": "-", "SHARED_KEY": "-"}, func(s loaded) any { return s.IngestionAPI }, config.UseNDJSON},
+		{"ndjson beside a workspace with a wrong key", map[string]string{"INGESTION_API": "NDJSON", "SHARED_KEY": "%%", "NDJSON_PATH": "a.ndjson"}, func(s loaded) any { return s.NDJSONPath }, "a.ndjson"},
+		{"workspace in Azure Government", map[string]string{"logAnalyticsUri": "https://" + workspace + ".ods.opinsights.azure.us/"}, func(s loaded) any { return s.DataCollector.URL.Host }, workspace + ".ods.opinsights.azure.us"},
+		{"workspace in Azure China", map[string]string{"logAnalyticsUri": "https://" + workspace + ".ods.opinsights.azure.cn"}, func(s loaded) any { return s.DataCollector.URL.Host }, workspace + ".ods.opinsights.azure.cn"},
+		{"stand-in workspace", map[string]string{"logAnalyticsUri": "http://127.0.0.1:9/", "CUSTOMER_ID": "any"}, func(s loaded) any { return s.DataCollector.URL.String() }, "http://127.0.0.1:9"},
+		{"Logs Ingestion by name", map[string]string{"INGESTION_API": "logsingestion", "LOGS_INGESTION_ENDPOINT": logsEndpoint + "/", "DCR_IMMUTABLE_ID": ruleID, "SHARED_KEY": "%%"}, func(s loaded) any { return s.LogsIngestion.Endpoint.String() }, logsEndpoint},
+		{"Logs Ingestion by what is set", map[string]string{"CUSTOMER_ID": "-", "SHARED_KEY": "-", "LOGS_INGESTION_ENDPOINT": logsEndpoint, "DCR_IMMUTABLE_ID": ruleID}, func(s loaded) any { return s.IngestionAPI }, config.UseLogsIngestion},
+		{"larger batches there", map[string]string{"CUSTOMER_ID": "-", "SHARED_KEY": "-", "LOGS_INGESTION_ENDPOINT": logsEndpoint, "DCR_IMMUTABLE_ID": ruleID}, func(s loaded) any { return s.BatchBytes }, 8_000_000},
+		{"Logs Ingestion in Azure Government, as somebody", map[string]string{"INGESTION_API": "LogsIngestion", "LOGS_INGESTION_ENDPOINT": "https://x.usgovvirginia-1.ingest.monitor.azure.us", "DCR_IMMUTABLE_ID": ruleID, "AZURE_CLIENT_ID": clientID}, func(s loaded) any { return s.LogsIngestion.ClientID }, clientID},
+		{"stand-in of the rule", map[string]string{"INGESTION_API": "LogsIngestion", "LOGS_INGESTION_ENDPOINT": "http://127.0.0.1:9", "DCR_IMMUTABLE_ID": ruleID}, func(s loaded) any { return s.LogsIngestion.RuleID }, ruleID},
+		{"both APIs", map[string]string{"LOGS_INGESTION_ENDPOINT": logsEndpoint, "DCR_IMMUTABLE_ID": ruleID}, func(s loaded) any { return s.IngestionAPI }, config.UseDataCollector},
+		{"collector wins over half of the other API", map[string]string{"DCR_IMMUTABLE_ID": "dcr-1"}, func(s loaded) any { return s.IngestionAPI }, config.UseDataCollector},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			setEnv(t, with(tc.env))
-			s, err := config.Load()
+			s, err := load(with(tc.env))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -280,8 +275,7 @@ func TestProblems(t *testing.T) {
 		{"line break inside", env{"CLIENT_SECRET": "canary\nclient"}, "CLIENT_SECRET", "line break"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			setEnv(t, with(tc.env))
-			_, err := config.Load()
+			_, err := load(with(tc.env))
 			got := problems(t, err)
 			if len(got) != 1 || got[0].Setting != tc.setting || !strings.Contains(got[0].Message, tc.says) {
 				t.Errorf("got %q, want one problem of %s with %q", got, tc.setting, tc.says)
@@ -291,12 +285,11 @@ func TestProblems(t *testing.T) {
 }
 
 func TestAllProblemsAtOnce(t *testing.T) {
-	setEnv(t, map[string]string{
+	_, err := load(map[string]string{
 		"TENANT_ID": "ac me", "CLIENT_ID": "short", "GRANT_TYPE": "password", "LIMIT": "0",
 		"CUSTOMER_ID": "name", "SHARED_KEY": "%" + canarySecret, "POLL_SCHEDULE": "*",
 		"RUN_BUDGET": "1h", "LOG_LEVEL": "x",
 	})
-	_, err := config.Load()
 	var names []string
 	for _, p := range problems(t, err) {
 		names = append(names, p.Setting)
@@ -330,13 +323,13 @@ func TestNoSecretIsShown(t *testing.T) {
 	bases := map[string]map[string]string{
 		"full": valid(), "bare": {}, "host account": with(map[string]string{"AZURE_STORAGE_ACCOUNT_NAME": "-", "AZURE_STORAGE_ACCESS_KEY": "-"}),
 	}
-	for _, setting := range config.Table() {
+	for _, setting := range config.Table(config.Kinds()) {
 		for damage, value := range damages {
 			for base, env := range bases {
 				t.Run(setting.Name+"/"+damage+"/"+base, func(t *testing.T) {
-					setEnv(t, env)
-					t.Setenv(setting.Name, value)
-					s, err := config.Load()
+					changed := maps.Clone(env)
+					changed[setting.Name] = value
+					s, err := load(changed)
 					text := fmt.Sprintf("%v %+v %q", err, err, err)
 					if setting.Secret {
 						// Settings that are no secrets are there in plain text.

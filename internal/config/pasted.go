@@ -26,17 +26,6 @@ func wrapping() [][2]string {
 	return [][2]string{{`"`, `"`}, {`'`, `'`}, {"`", "`"}, {"“", "”"}, {"„", "“"}, {"‘", "’"}, {"«", "»"}}
 }
 
-// clean trims white space and what can't be seen, and reports and empties a value
-// that can't be meant as it stands, whatever the setting.
-func (v *validator) clean(name, value string) string {
-	value = strings.TrimFunc(value, func(r rune) bool { return unicode.IsSpace(r) || invisible(r) })
-	if problem := pasted(name, value); problem != "" {
-		v.add(name, problem)
-		return ""
-	}
-	return value
-}
-
 // pasted says what went wrong when a value was put into a setting, "" if nothing.
 func pasted(name, value string) string {
 	switch {

@@ -8,10 +8,14 @@ import (
 
 // Problem is one thing that is wrong with one setting.
 type Problem struct {
-	// Setting is the name of the environment variable.
+	// Setting is the name of the setting, with the prefix of its connection.
 	Setting string
 	// Message says what is wrong and what to do. It holds no secret.
 	Message string
+	// Origin is the name of the [Origin] that the value comes from; "" if there is none.
+	Origin string
+	// Row is the name of the setting in the table, without a prefix.
+	Row string
 }
 
 // Problems is the error of [Load]: everything that is wrong, in the order of [Table].
@@ -33,7 +37,7 @@ func (p *Problems) Error() string {
 }
 
 // shown renders a value inside a message. Something long was probably meant for
-// another setting, and may be a secret; then only its length is told.
+// another setting, and may be a secret; then only its length is shown.
 func shown(value string) string {
 	const longest = 24
 	if n := utf8.RuneCountInString(value); n > longest {

@@ -3,6 +3,8 @@ package config
 import (
 	"net/url"
 	"strings"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/address"
 )
 
 // ReadBack is where the workspace can be asked what has arrived.
@@ -31,29 +33,29 @@ const (
 )
 
 // daily reads READ_BACK.
-func (v *validator) daily(s *Settings) DailyReadBack {
+func (v *sinkReader) daily(s Sink) DailyReadBack {
 	const setting = "READ_BACK"
-	choice := DailyReadBack(strings.ToLower(v.raw.ReadBack))
+	choice := DailyReadBack(strings.ToLower(v.text.ReadBack))
 	switch choice {
 	case NoReadBack:
 	case ReportReadBack, RepairReadBack:
 		if s.IngestionAPI == UseNDJSON {
-			v.add(setting, "asks a workspace, but INGESTION_API is NDJSON: use off")
-		} else if v.raw.CustomerID == "" && !v.reported("CUSTOMER_ID") {
-			v.add(setting, "needs CUSTOMER_ID, the id of the workspace to ask")
+			v.Problem(setting, "asks a workspace, but INGESTION_API is NDJSON: use off")
+		} else if v.text.CustomerID == "" && !v.Reported("CUSTOMER_ID") {
+			v.Problem(setting, "needs CUSTOMER_ID, the id of the workspace to ask")
 		}
 	default:
-		if !v.reported(setting) {
-			v.addf(setting, "is %s: use off, report or repair", shown(v.raw.ReadBack))
+		if !v.Reported(setting) {
+			v.Problemf(setting, "is %s: use off, report or repair", shown(v.text.ReadBack))
 		}
 	}
 	return choice
 }
 
 // readBack finds the cloud by the addresses that records are sent to.
-func (v *validator) readBack(s *Settings) {
-	r := ReadBack{WorkspaceID: v.raw.CustomerID, ClientID: v.raw.AzureClientID, Audience: "https://api.loganalytics.io"}
-	for _, text := range []string{v.raw.LogAnalyticsURI, v.raw.LogsEndpoint} {
+func (v *sinkReader) readBack(s Sink) ReadBack {
+	r := ReadBack{WorkspaceID: v.text.CustomerID, ClientID: v.text.AzureClientID, Audience: "https://api.loganalytics.io"}
+	for _, text := range []string{v.text.LogAnalyticsURI, v.text.LogsEndpoint} {
 		host := ""
 		if u, err := url.Parse(text); err == nil {
 			host = strings.ToLower(u.Hostname())
@@ -66,15 +68,15 @@ func (v *validator) readBack(s *Settings) {
 		}
 	}
 	switch u := s.DataCollector.URL; {
-	case v.raw.QueryURL != "":
-		r.URL = v.address("LOG_ANALYTICS_QUERY_URL", strings.TrimSuffix(strings.TrimRight(v.raw.QueryURL, "/"), "/v1"))
-	case u != nil && loopback(u.Hostname()):
+	case v.text.QueryURL != "":
+		r.URL = v.Address("LOG_ANALYTICS_QUERY_URL", strings.TrimSuffix(strings.TrimRight(v.text.QueryURL, "/"), "/v1"))
+	case u != nil && address.Loopback(u.Hostname()):
 		r.URL = u // a stand-in is both
-	case s.LogsIngestion.Endpoint != nil && loopback(s.LogsIngestion.Endpoint.Hostname()):
+	case s.LogsIngestion.Endpoint != nil && address.Loopback(s.LogsIngestion.Endpoint.Hostname()):
 		r.URL = s.LogsIngestion.Endpoint
 	default:
 		r.URL, _ = url.Parse(r.Audience) // a constant
 	}
 	r.Daily = v.daily(s)
-	s.ReadBack = r
+	return r
 }

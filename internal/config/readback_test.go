@@ -4,8 +4,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/idn-sentinel/idn-sentinel/internal/config"
 )
 
 // readBack is what TestReadBack compares.
@@ -47,8 +45,7 @@ func TestReadBack(t *testing.T) {
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			setEnv(t, with(tc.env))
-			s, err := config.Load()
+			s, err := load(with(tc.env))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -7,6 +7,9 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/address"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 )
 
 var (
@@ -23,36 +26,96 @@ var (
 // commercial is what follows the short name in the API host of most tenants.
 const commercial = ".api.identitynow.com"
 
-func (v *validator) sailpoint(s *Settings) {
-	if v.raw.BaseURL != "" {
-		s.BaseURL = v.address("SAILPOINT_BASE_URL", v.raw.BaseURL)
-		if s.BaseURL != nil {
-			if m := uiHost.FindStringSubmatch(strings.ToLower(s.BaseURL.Hostname())); m != nil {
-				v.addf("SAILPOINT_BASE_URL", "is the address of the user interface: use https://%s.api.%s", m[1], m[2])
-			}
-			v.basePath(s.BaseURL)
-			s.Tenant = tenantKey(s.BaseURL.Host)
-		}
-	}
-	if tenant := v.tenantHost(); tenant != "" {
-		s.Tenant = tenantKey(tenant)
-		if v.raw.BaseURL == "" {
-			s.BaseURL = &url.URL{Scheme: "https", Host: tenant}
-		}
-	}
-	if s.BaseURL != nil && s.Tenant == "" && !v.reported("TENANT_ID") {
-		v.add("SAILPOINT_BASE_URL", "has a host without a letter or digit, from which no name for the state can be made: set TENANT_ID, too")
-	}
-	v.client(s)
+// SailPoint is one IdentityNow tenant (Identity Security Cloud).
+type SailPoint struct {
+	// BaseURL is where the API and its token endpoint are. Without a trailing slash.
+	BaseURL *url.URL
+	// APIVersion is "v1" (one path for each service) or the legacy prefix to begin with.
+	APIVersion   string
+	ClientID     string
+	ClientSecret secret.String
+	// Limit is the page size of search, 1 to 10000. It does not cap a run.
+	Limit int
+}
 
-	if g := v.raw.GrantType; g != "" && !strings.EqualFold(g, "client_credentials") {
-		v.addf("GRANT_TYPE", "is %s: only client_credentials is supported, remove the setting", shown(g))
+// Kind implements [Source].
+func (s *SailPoint) Kind() string { return sailPoint().Name }
+
+func sailPoint() Kind {
+	return Kind{
+		Name: "sailpoint",
+		On:   []string{"TENANT_ID", "SAILPOINT_BASE_URL"},
+		Read: func(r *Reader) (Source, string) {
+			v := sailPointReader{Reader: r}
+			r.Fill(&v.text)
+			return v.read()
+		},
+		Table: []Setting{
+			{Name: "TENANT_ID", Required: true, Meaning: "Short name of the IdentityNow tenant (`acme`), or its API host (`acme.api.identitynow.com`). May stay empty when `SAILPOINT_BASE_URL` is set."},
+			{Name: "CLIENT_ID", Required: true, Meaning: "Id of the API client or personal access token."},
+			{Name: "CLIENT_SECRET", Required: true, Secret: true, Meaning: "Its secret. In Azure use a Key Vault reference."},
+			{Name: "GRANT_TYPE", Default: "client_credentials", Meaning: "Accepted for the sake of old deployments; no other value works."},
+			{Name: "SAILPOINT_BASE_URL", Otherwise: "`https://{TENANT_ID}.api.identitynow.com`", Meaning: "Address of the API: demo tenants, FedRAMP, a proxy."},
+			{Name: "SAILPOINT_API_VERSION", Default: "v1", Meaning: "`v1` for the per-service paths, or a legacy prefix to begin with: `v2026`, `v2025`, `v2024`, `v3`, `beta`."},
+			{Name: "LIMIT", Default: "1000", Meaning: "Search page size, 1 to 10000. It does not cap a run."},
+		},
 	}
-	s.APIVersion = strings.ToLower(v.raw.APIVersion)
+}
+
+type sailPointReader struct {
+	*Reader
+	text struct {
+		TenantID   string        `envconfig:"TENANT_ID"`
+		ClientID   string        `envconfig:"CLIENT_ID"`
+		Secret     secret.String `envconfig:"CLIENT_SECRET"`
+		GrantType  string        `envconfig:"GRANT_TYPE"`
+		BaseURL    string        `envconfig:"SAILPOINT_BASE_URL"`
+		APIVersion string        `envconfig:"SAILPOINT_API_VERSION"`
+		Limit      string        `envconfig:"LIMIT"`
+	}
+}
+
+func (v *sailPointReader) read() (source *SailPoint, tenant string) {
+	s := &SailPoint{
+		ClientID:     v.text.ClientID,
+		ClientSecret: v.text.Secret,
+		APIVersion:   strings.ToLower(v.text.APIVersion),
+		Limit:        v.Integer("LIMIT", v.text.Limit, 1, 10000),
+	}
+	s.BaseURL, tenant = v.where()
+	v.client(s)
+	if g := v.text.GrantType; g != "" && !strings.EqualFold(g, "client_credentials") {
+		v.Problemf("GRANT_TYPE", "is %s: only client_credentials is supported, remove the setting", shown(g))
+	}
 	known := []string{"v1", "v2026", "v2025", "v2024", "v3", "beta"}
-	if !slices.Contains(known, s.APIVersion) && !v.reported("SAILPOINT_API_VERSION") {
-		v.addf("SAILPOINT_API_VERSION", "is %s: use one of %s", shown(v.raw.APIVersion), strings.Join(known, ", "))
+	if !slices.Contains(known, s.APIVersion) && !v.Reported("SAILPOINT_API_VERSION") {
+		v.Problemf("SAILPOINT_API_VERSION", "is %s: use one of %s", shown(v.text.APIVersion), strings.Join(known, ", "))
 	}
+	return s, tenant
+}
+
+// where resolves the address of the API, and the name of the tenant in the state.
+func (v *sailPointReader) where() (base *url.URL, tenant string) {
+	const setting = "SAILPOINT_BASE_URL"
+	if v.text.BaseURL != "" {
+		if base = v.Address(setting, v.text.BaseURL); base != nil {
+			if m := uiHost.FindStringSubmatch(strings.ToLower(base.Hostname())); m != nil {
+				v.Problemf(setting, "is the address of the user interface: use https://%s.api.%s", m[1], m[2])
+			}
+			v.basePath(base)
+			tenant = tenantKey(base.Host)
+		}
+	}
+	if host := v.tenantHost(); host != "" {
+		tenant = tenantKey(host)
+		if v.text.BaseURL == "" {
+			base = &url.URL{Scheme: "https", Host: host}
+		}
+	}
+	if base != nil && tenant == "" && !v.Reported("TENANT_ID") {
+		v.Problem(setting, "has a host without a letter or digit, from which no name for the state can be made: set TENANT_ID, too")
+	}
+	return base, tenant
 }
 
 // apiPath is what people copy along with the address: a version, or a call.
@@ -60,28 +123,28 @@ var apiPath = regexp.MustCompile(`(?i)/(v\d+|beta|oauth/(token|info)|(v\d+|beta)
 
 // basePath reports a path that the address of the API does not have. In front of
 // another host, a proxy, it may have one.
-func (v *validator) basePath(u *url.URL) {
+func (v *sailPointReader) basePath(u *url.URL) {
 	const setting = "SAILPOINT_BASE_URL"
 	switch host := strings.ToLower(u.Hostname()); {
-	case v.reported(setting):
+	case v.Reported(setting):
 	case strings.ContainsFunc(host, func(r rune) bool { return r > unicode.MaxASCII }):
-		v.add(setting, "has a host with letters other than a to z: write it as name servers know it, beginning with xn--")
+		v.Problem(setting, "has a host with letters other than a to z: write it as name servers know it, beginning with xn--")
 	case u.Path == "":
 	case strings.Contains(host, ".api."):
-		v.addf(setting, "has a path after the host: use https://%s alone, the versions are added to it", u.Host)
+		v.Problemf(setting, "has a path after the host: use https://%s alone, the versions are added to it", u.Host)
 	case apiPath.MatchString(u.Path):
-		v.add(setting, "ends with the path of a call or a version: leave that out, it is added")
+		v.Problem(setting, "ends with the path of a call or a version: leave that out, it is added")
 	}
 }
 
 // tenantHost returns the API host that TENANT_ID stands for, or "" when it is
 // absent or wrong. It accepts the address as people copy it: with https://, or
 // of the user interface.
-func (v *validator) tenantHost() string {
-	text := strings.ToLower(v.raw.TenantID)
+func (v *sailPointReader) tenantHost() string {
+	text := strings.ToLower(v.text.TenantID)
 	if text == "" {
-		if v.raw.BaseURL == "" && !v.reported("SAILPOINT_BASE_URL") {
-			v.require("TENANT_ID", "", "set it to the short name of your tenant, the part before .identitynow.com in its address")
+		if v.text.BaseURL == "" && !v.Reported("SAILPOINT_BASE_URL") {
+			v.Require("TENANT_ID", "", "set it to the short name of your tenant, the part before .identitynow.com in its address")
 		}
 		return ""
 	}
@@ -97,9 +160,9 @@ func (v *validator) tenantHost() string {
 	case shortName.MatchString(text):
 		return text + commercial
 	case !hostName.MatchString(text):
-		v.add("TENANT_ID", "is neither a tenant's short name nor a host name: use the part before .identitynow.com in its address")
+		v.Problem("TENANT_ID", "is neither a tenant's short name nor a host name: use the part before .identitynow.com in its address")
 	case !strings.Contains(text, ".api."):
-		v.add("TENANT_ID", "is a host name, but not that of an API (…"+commercial+"): use the short name, or SAILPOINT_BASE_URL for another host")
+		v.Problem("TENANT_ID", "is a host name, but not that of an API (…"+commercial+"): use the short name, or SAILPOINT_BASE_URL for another host")
 	default:
 		return text
 	}
@@ -125,22 +188,21 @@ func tenantKey(host string) string {
 
 // client checks the credentials. Their values are not shown: the two are easily
 // swapped, and then the id is the secret.
-func (v *validator) client(s *Settings) {
-	s.ClientID, s.ClientSecret = v.raw.ClientID, v.raw.Secret
-	v.require("CLIENT_SECRET", s.ClientSecret.Reveal(), "create a personal access token or an API client in IdentityNow and copy its secret")
-	if !v.require("CLIENT_ID", s.ClientID, "create a personal access token or an API client in IdentityNow and copy its id") {
+func (v *sailPointReader) client(s *SailPoint) {
+	v.Require("CLIENT_SECRET", s.ClientSecret.Reveal(), "create a personal access token or an API client in IdentityNow and copy its secret")
+	if !v.Require("CLIENT_ID", s.ClientID, "create a personal access token or an API client in IdentityNow and copy its id") {
 		return
 	}
-	if s.BaseURL != nil && loopback(s.BaseURL.Hostname()) {
+	if s.BaseURL != nil && address.Loopback(s.BaseURL.Hostname()) {
 		return // a stand-in takes what it likes
 	}
 	switch {
 	case clientID.MatchString(s.ClientID):
 	case legacyID.MatchString(s.ClientID):
-		v.add("CLIENT_ID", "has 16 characters and no dashes, the legacy form that no longer works: create a new API client or personal access token")
+		v.Problem("CLIENT_ID", "has 16 characters and no dashes, the legacy form that no longer works: create a new API client or personal access token")
 	case hex64.MatchString(s.ClientID):
-		v.add("CLIENT_ID", "looks like a secret: CLIENT_ID and CLIENT_SECRET may be swapped")
+		v.Problem("CLIENT_ID", "looks like a secret: CLIENT_ID and CLIENT_SECRET may be swapped")
 	default:
-		v.addf("CLIENT_ID", "is no UUID (it has %d characters): copy the id of the API client or personal access token again", len(s.ClientID))
+		v.Problemf("CLIENT_ID", "is no UUID (it has %d characters): copy the id of the API client or personal access token again", len(s.ClientID))
 	}
 }

@@ -5,8 +5,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-
-	"github.com/idn-sentinel/idn-sentinel/internal/config"
 )
 
 // cronItem is how an item of a field's list begins: with *, a number or a name.
@@ -26,8 +24,7 @@ func FuzzSchedule(f *testing.F) {
 		if strings.ContainsRune(text, 0) {
 			return // the environment holds none
 		}
-		setEnv(t, with(map[string]string{"POLL_SCHEDULE": text}))
-		s, err := config.Load()
+		s, err := load(with(map[string]string{"POLL_SCHEDULE": text}))
 		if err != nil {
 			for line := range strings.SplitSeq(err.Error(), "\n") {
 				if strings.Contains(line, "POLL_SCHEDULE") {

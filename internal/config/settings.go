@@ -8,50 +8,59 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 )
 
-// Settings are the validated settings. Printing them shows no secret.
+// Settings are the validated settings of the app. Printing them shows no secret.
 type Settings struct {
+	// Connections are in the order of CONNECTIONS; there is at least one.
+	Connections []Connection
+
+	// State is one store for all connections. [Connection.Tenant] keeps them apart.
+	State State
+	// PollSchedule is the timer's NCRONTAB text. Only the host acts on it.
+	PollSchedule string
+	RunBudget    time.Duration
+	LogLevel     slog.Level
+
+	// Hints are what looks odd and need not be wrong. They stop nothing.
+	Hints []Problem
+}
+
+// Connection is what one customer tenant or org means.
+type Connection struct {
+	// Name is lower case, letters and digits; "" if CONNECTIONS is not set.
+	Name string
 	// Tenant is the first element of every state key: the short name of the
 	// tenant, or a host when there is none. Lower case; letters, digits, ".", "-".
+	// No two connections have the same.
 	Tenant string
-	// BaseURL is where the SailPoint API and its token endpoint are. Without a trailing slash.
-	BaseURL *url.URL
-	// APIVersion is "v1" (one path for each service) or the legacy prefix to begin with.
-	APIVersion   string
-	ClientID     string
-	ClientSecret secret.String
-	// Limit is the page size of search, 1 to 10000. It is no cap on a run.
-	Limit int
+	// Sources is what the connection reads from, at least one.
+	Sources []Source
 
-	IngestionAPI IngestionAPI
-	// BatchBytes is the size of a batch to aim at.
-	BatchBytes    int
-	DataCollector DataCollector // set when IngestionAPI says so
-	LogsIngestion LogsIngestion // likewise
-	NDJSONPath    string        // "" is stdout
-	ReadBack      ReadBack
-
-	State State
+	Sink
+	ReadBack ReadBack
 	// Legacy is where the Python function that this connector replaces left its checkpoint.
 	Legacy Legacy
 
-	// PollSchedule is the timer's NCRONTAB text. Only the host acts on it.
-	PollSchedule    string
 	InitialLookback time.Duration
-	SettleDelay     time.Duration
-	RunBudget       time.Duration
-
+	// SettleDelay is how far the newest window stays behind now.
+	SettleDelay time.Duration
 	// AuditAges are ascending; none means no audit.
 	AuditAges []time.Duration
 	// LedgerKeep is longer than any of them.
 	LedgerKeep time.Duration
 	// QuarantineKeep is more than a week.
 	QuarantineKeep time.Duration
-	// Health says whether runs are told in a table of their own.
-	Health   bool
-	LogLevel slog.Level
+	// Health enables the health table: one row for each stream and run.
+	Health bool
+}
 
-	// Hints are what looks odd and need not be wrong. They stop nothing.
-	Hints []Problem
+// Sink is where a connection writes to.
+type Sink struct {
+	IngestionAPI IngestionAPI
+	// BatchBytes is the size of a batch to aim at.
+	BatchBytes    int
+	DataCollector DataCollector // set when IngestionAPI says so
+	LogsIngestion LogsIngestion // likewise
+	NDJSONPath    string        // "" is stdout
 }
 
 // IngestionAPI selects the sink.

@@ -6,6 +6,9 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/address"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 )
 
 var (
@@ -16,10 +19,28 @@ var (
 	ruleID        = regexp.MustCompile(`^dcr-[0-9a-f]{32}$`)
 )
 
+// sinkReader reads where a connection writes to, and where it can ask what has arrived.
+type sinkReader struct {
+	*Reader
+	text struct {
+		IngestionAPI    string        `envconfig:"INGESTION_API"`
+		CustomerID      string        `envconfig:"CUSTOMER_ID"`
+		SharedKey       secret.String `envconfig:"SHARED_KEY"`
+		LogAnalyticsURI string        `envconfig:"logAnalyticsUri"`
+		QueryURL        string        `envconfig:"LOG_ANALYTICS_QUERY_URL"`
+		LogsEndpoint    string        `envconfig:"LOGS_INGESTION_ENDPOINT"`
+		DCRImmutableID  string        `envconfig:"DCR_IMMUTABLE_ID"`
+		BatchBytes      string        `envconfig:"BATCH_BYTES"`
+		NDJSONPath      string        `envconfig:"NDJSON_PATH"`
+		AzureClientID   string        `envconfig:"AZURE_CLIENT_ID"`
+		ReadBack        string        `envconfig:"READ_BACK"`
+	}
+}
+
 // sink chooses the ingestion API and checks the settings of the chosen one only.
-func (v *validator) sink(s *Settings) {
+func (v *sinkReader) sink(s *Sink) {
 	s.IngestionAPI = v.ingestionAPI()
-	s.NDJSONPath = v.raw.NDJSONPath
+	s.NDJSONPath = v.text.NDJSONPath
 	switch s.IngestionAPI {
 	case UseDataCollector:
 		v.dataCollector(s)
@@ -31,26 +52,26 @@ func (v *validator) sink(s *Settings) {
 	if s.IngestionAPI == UseLogsIngestion {
 		s.BatchBytes = 8_000_000 // they are compressed
 	}
-	if v.raw.BatchBytes != "" || v.reported("BATCH_BYTES") {
-		s.BatchBytes = v.integer("BATCH_BYTES", v.raw.BatchBytes, 1024, 30_000_000)
+	if v.text.BatchBytes != "" || v.Reported("BATCH_BYTES") {
+		s.BatchBytes = v.Integer("BATCH_BYTES", v.text.BatchBytes, 1024, 30_000_000)
 	}
 }
 
 // ingestionAPI returns "" after reporting a problem.
-func (v *validator) ingestionAPI() IngestionAPI {
+func (v *sinkReader) ingestionAPI() IngestionAPI {
 	for _, known := range []IngestionAPI{UseDataCollector, UseLogsIngestion, UseNDJSON} {
-		if strings.EqualFold(v.raw.IngestionAPI, string(known)) {
+		if strings.EqualFold(v.text.IngestionAPI, string(known)) {
 			return known
 		}
 	}
-	collector := v.raw.CustomerID != "" || !v.raw.SharedKey.IsZero() || v.reported("CUSTOMER_ID") || v.reported("SHARED_KEY")
-	one := v.raw.LogsEndpoint != "" || v.reported("LOGS_INGESTION_ENDPOINT")
-	other := v.raw.DCRImmutableID != "" || v.reported("DCR_IMMUTABLE_ID")
+	collector := v.text.CustomerID != "" || !v.text.SharedKey.IsZero() || v.Reported("CUSTOMER_ID") || v.Reported("SHARED_KEY")
+	one := v.text.LogsEndpoint != "" || v.Reported("LOGS_INGESTION_ENDPOINT")
+	other := v.text.DCRImmutableID != "" || v.Reported("DCR_IMMUTABLE_ID")
 	switch {
-	case v.reported("INGESTION_API"):
-	case v.raw.IngestionAPI != "":
-		v.addf("INGESTION_API", "is %s: use DataCollector, LogsIngestion or NDJSON", shown(v.raw.IngestionAPI))
-	case v.raw.CustomerID != "" && !v.raw.SharedKey.IsZero():
+	case v.Reported("INGESTION_API"):
+	case v.text.IngestionAPI != "":
+		v.Problemf("INGESTION_API", "is %s: use DataCollector, LogsIngestion or NDJSON", shown(v.text.IngestionAPI))
+	case v.text.CustomerID != "" && !v.text.SharedKey.IsZero():
 		return UseDataCollector
 	case one && other:
 		return UseLogsIngestion
@@ -59,40 +80,40 @@ func (v *validator) ingestionAPI() IngestionAPI {
 	case one || other:
 		return UseLogsIngestion
 	default:
-		v.add("INGESTION_API", "there is no destination: set CUSTOMER_ID and SHARED_KEY of the workspace, or LOGS_INGESTION_ENDPOINT and DCR_IMMUTABLE_ID of a data collection rule, or INGESTION_API=NDJSON to look at the data first")
+		v.Problem("INGESTION_API", "there is no destination: set CUSTOMER_ID and SHARED_KEY of the workspace, or LOGS_INGESTION_ENDPOINT and DCR_IMMUTABLE_ID of a data collection rule, or INGESTION_API=NDJSON to look at the data first")
 	}
 	return ""
 }
 
-func (v *validator) dataCollector(s *Settings) {
+func (v *sinkReader) dataCollector(s *Sink) {
 	const where = "it is in the Azure portal under the workspace's Agents"
-	d := DataCollector{WorkspaceID: v.raw.CustomerID, SharedKey: v.raw.SharedKey}
+	d := DataCollector{WorkspaceID: v.text.CustomerID, SharedKey: v.text.SharedKey}
 	keyBytes := keySize
-	if v.require("SHARED_KEY", d.SharedKey.Reveal(), "set it to the primary key of the workspace; "+where) {
+	if v.Require("SHARED_KEY", d.SharedKey.Reveal(), "set it to the primary key of the workspace; "+where) {
 		key, err := base64.StdEncoding.DecodeString(d.SharedKey.Reveal())
 		if err != nil {
-			v.add("SHARED_KEY", "is not base64, so it is cut or damaged: copy the primary key of the workspace again")
+			v.Problem("SHARED_KEY", "is not base64, so it is cut or damaged: copy the primary key of the workspace again")
 		}
 		keyBytes = len(key)
 	}
 	local := false
-	if text := strings.TrimRight(v.raw.LogAnalyticsURI, "/"); text != "" {
-		d.URL = v.address("logAnalyticsUri", text)
-		local = d.URL != nil && loopback(d.URL.Hostname())
+	if text := strings.TrimRight(v.text.LogAnalyticsURI, "/"); text != "" {
+		d.URL = v.Address("logAnalyticsUri", text)
+		local = d.URL != nil && address.Loopback(d.URL.Hostname())
 		if d.URL != nil && !local {
 			v.workspaceAddress(text, d.WorkspaceID)
 		}
 	}
-	if v.require("CUSTOMER_ID", d.WorkspaceID, "set it to the id of the workspace; "+where) {
+	if v.Require("CUSTOMER_ID", d.WorkspaceID, "set it to the id of the workspace; "+where) {
 		if !local && !guid.MatchString(d.WorkspaceID) {
-			v.add("CUSTOMER_ID", "is no GUID: use the workspace id, not its name; "+where)
+			v.Problem("CUSTOMER_ID", "is no GUID: use the workspace id, not its name; "+where)
 		}
 		if d.URL == nil {
 			d.URL = &url.URL{Scheme: "https", Host: d.WorkspaceID + ".ods.opinsights.azure.com"}
 		}
 	}
-	if keyBytes != keySize && !local && !v.reported("SHARED_KEY") {
-		s.Hints = append(s.Hints, Problem{"SHARED_KEY", fmt.Sprintf("has %d bytes where the keys of workspaces have %d: if it is refused, copy the whole primary key again; %s", keyBytes, keySize, where)})
+	if keyBytes != keySize && !local && !v.Reported("SHARED_KEY") {
+		v.Hint("SHARED_KEY", fmt.Sprintf("has %d bytes where the keys of workspaces have %d: if it is refused, copy the whole primary key again; %s", keyBytes, keySize, where))
 	}
 	s.DataCollector = d
 }
@@ -101,28 +122,28 @@ func (v *validator) dataCollector(s *Settings) {
 // Microsoft's promises it.
 const keySize = 64
 
-func (v *validator) logsIngestion(s *Settings) {
+func (v *sinkReader) logsIngestion(s *Sink) {
 	const where = "it is in the JSON view of the data collection rule, under properties"
-	l := LogsIngestion{RuleID: v.raw.DCRImmutableID, ClientID: v.raw.AzureClientID}
-	text := strings.TrimRight(v.raw.LogsEndpoint, "/")
-	if v.require("LOGS_INGESTION_ENDPOINT", text, "set it to endpoints.logsIngestion of the data collection rule; "+where+" (or to the logs ingestion URI of a data collection endpoint)") {
-		l.Endpoint = v.address("LOGS_INGESTION_ENDPOINT", text)
-		if u := l.Endpoint; u != nil && (u.Path != "" || !loopback(u.Hostname()) && !ingestionHost.MatchString(u.Host)) {
-			v.add("LOGS_INGESTION_ENDPOINT", "must be like https://NAME.REGION-1.ingest.monitor.azure.com, or .us or .cn at its end, without a path")
+	l := LogsIngestion{RuleID: v.text.DCRImmutableID, ClientID: v.text.AzureClientID}
+	text := strings.TrimRight(v.text.LogsEndpoint, "/")
+	if v.Require("LOGS_INGESTION_ENDPOINT", text, "set it to endpoints.logsIngestion of the data collection rule; "+where+" (or to the logs ingestion URI of a data collection endpoint)") {
+		l.Endpoint = v.Address("LOGS_INGESTION_ENDPOINT", text)
+		if u := l.Endpoint; u != nil && (u.Path != "" || !address.Loopback(u.Hostname()) && !ingestionHost.MatchString(u.Host)) {
+			v.Problem("LOGS_INGESTION_ENDPOINT", "must be like https://NAME.REGION-1.ingest.monitor.azure.com, or .us or .cn at its end, without a path")
 		}
 	}
-	if v.require("DCR_IMMUTABLE_ID", l.RuleID, "set it to immutableId of the data collection rule; "+where) && !ruleID.MatchString(l.RuleID) {
-		v.add("DCR_IMMUTABLE_ID", "is no immutable id: it is dcr- and 32 hexadecimal digits, not the rule's name; "+where)
+	if v.Require("DCR_IMMUTABLE_ID", l.RuleID, "set it to immutableId of the data collection rule; "+where) && !ruleID.MatchString(l.RuleID) {
+		v.Problem("DCR_IMMUTABLE_ID", "is no immutable id: it is dcr- and 32 hexadecimal digits, not the rule's name; "+where)
 	}
 	s.LogsIngestion = l
 }
 
-func (v *validator) workspaceAddress(text, workspace string) {
+func (v *sinkReader) workspaceAddress(text, workspace string) {
 	m := workspaceURI.FindStringSubmatch(text)
 	switch {
 	case m == nil:
-		v.add("logAnalyticsUri", "must be https://{CUSTOMER_ID}.ods.opinsights.azure.com, or .us or .cn at its end, without a path")
+		v.Problem("logAnalyticsUri", "must be https://{CUSTOMER_ID}.ods.opinsights.azure.com, or .us or .cn at its end, without a path")
 	case workspace != "" && !strings.EqualFold(m[1], workspace):
-		v.add("logAnalyticsUri", "names another workspace than CUSTOMER_ID: make both the same")
+		v.Problem("logAnalyticsUri", "names another workspace than CUSTOMER_ID: make both the same")
 	}
 }

@@ -3,7 +3,6 @@ package config
 import (
 	"encoding/base64"
 	"net/url"
-	"os"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -19,37 +18,56 @@ var (
 	driveLetter   = regexp.MustCompile(`^/[A-Za-z]:`)
 )
 
-// state resolves STATE_URL and, for blob state, the storage account.
-func (v *validator) state(s *Settings) {
-	if v.reported("STATE_URL") {
-		return
+// stateReader reads where the state lives. All connections share that.
+type stateReader struct {
+	*Reader
+	text struct {
+		StateURL       string        `envconfig:"STATE_URL"`
+		AccountName    string        `envconfig:"AZURE_STORAGE_ACCOUNT_NAME"`
+		AccountKey     secret.String `envconfig:"AZURE_STORAGE_ACCESS_KEY"`
+		BlobEndpoint   string        `envconfig:"AZURE_STORAGE_BLOB_ENDPOINT"`
+		AzureClientID  string        `envconfig:"AZURE_CLIENT_ID"`
+		WebJobs        secret.String `envconfig:"AzureWebJobsStorage"`
+		WebJobsBlobURI string        `envconfig:"AzureWebJobsStorage__blobServiceUri"`
+		WebJobsAccount string        `envconfig:"AzureWebJobsStorage__accountName"`
+		WebJobsCred    string        `envconfig:"AzureWebJobsStorage__credential"`
+		WebJobsClient  string        `envconfig:"AzureWebJobsStorage__clientId"`
 	}
-	u, err := url.Parse(v.raw.StateURL)
-	switch {
-	case err == nil && u.Scheme == "azblob":
-		s.State.Container = v.container(u)
-		s.State.Account = v.account()
-	case err == nil && u.Scheme == "file":
-		s.State.Dir = v.directory(u)
-	default:
-		v.add("STATE_URL", "must be azblob://container or file:///dir")
-	}
+	inAzure bool
 }
 
-func (v *validator) container(u *url.URL) string {
+// state resolves STATE_URL and, for blob state, the storage account.
+func (v *stateReader) state() (s State) {
+	if v.Reported("STATE_URL") {
+		return s
+	}
+	u, err := url.Parse(v.text.StateURL)
+	switch {
+	case err == nil && u.Scheme == "azblob":
+		s.Container = v.container(u)
+		s.Account = v.account()
+	case err == nil && u.Scheme == "file":
+		s.Dir = v.directory(u)
+	default:
+		v.Problem("STATE_URL", "must be azblob://container or file:///dir")
+	}
+	return s
+}
+
+func (v *stateReader) container(u *url.URL) string {
 	name := u.Host
 	if !containerName.MatchString(name) || len(name) > 63 || strings.Trim(u.Path, "/") != "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		v.add("STATE_URL", "must be azblob:// and the name of a container, nothing else: 3 to 63 lower-case letters, digits and single dashes")
+		v.Problem("STATE_URL", "must be azblob:// and the name of a container, nothing else: 3 to 63 lower-case letters, digits and single dashes")
 	}
 	return name
 }
 
 // directory accepts file:///absolute/dir and file:relative/dir.
-func (v *validator) directory(u *url.URL) string {
+func (v *stateReader) directory(u *url.URL) string {
 	// Azure sets WEBSITE_SITE_NAME on every plan. The disk of an instance goes with
 	// it, and with the checkpoints everything older than INITIAL_LOOKBACK would go.
-	if os.Getenv("WEBSITE_SITE_NAME") != "" {
-		v.add("STATE_URL", "is a directory, which an app in Azure loses when it moves to another instance: use azblob://sailpoint-connector")
+	if v.inAzure {
+		v.Problem("STATE_URL", "is a directory, which an app in Azure loses when it moves to another instance: use azblob://sailpoint-connector")
 		return ""
 	}
 	place := u.Path
@@ -57,8 +75,8 @@ func (v *validator) directory(u *url.URL) string {
 		place, _ = url.PathUnescape(u.Opaque)
 	}
 	// A "#" or "?" at the very end leaves nothing in the parsed URL.
-	if place == "" || path.Clean(place) == "/" || u.Host != "" && u.Host != "localhost" || strings.ContainsAny(v.raw.StateURL, "#?") || strings.ContainsFunc(place, unicode.IsControl) {
-		v.add("STATE_URL", "must be file:///absolute/dir (three slashes) or file:relative/dir, with # and ? written as %23 and %3F")
+	if place == "" || path.Clean(place) == "/" || u.Host != "" && u.Host != "localhost" || strings.ContainsAny(v.text.StateURL, "#?") || strings.ContainsFunc(place, unicode.IsControl) {
+		v.Problem("STATE_URL", "must be file:///absolute/dir (three slashes) or file:relative/dir, with # and ? written as %23 and %3F")
 		return ""
 	}
 	if driveLetter.MatchString(place) {
@@ -69,45 +87,45 @@ func (v *validator) directory(u *url.URL) string {
 
 // account finds the storage account: by name and key, by name and managed
 // identity, or the account of the Functions host.
-func (v *validator) account() Account {
-	if v.raw.AzureClientID != "" && !guid.MatchString(v.raw.AzureClientID) {
-		v.add("AZURE_CLIENT_ID", "is no GUID: use the client id of the user-assigned identity, or remove the setting")
+func (v *stateReader) account() Account {
+	if v.text.AzureClientID != "" && !guid.MatchString(v.text.AzureClientID) {
+		v.Problem("AZURE_CLIENT_ID", "is no GUID: use the client id of the user-assigned identity, or remove the setting")
 	}
-	if v.raw.AccountName == "" && !v.reported("AZURE_STORAGE_ACCOUNT_NAME") {
+	if v.text.AccountName == "" && !v.Reported("AZURE_STORAGE_ACCOUNT_NAME") {
 		for setting, set := range map[string]bool{
-			"AZURE_STORAGE_ACCESS_KEY":    !v.raw.AccountKey.IsZero(),
-			"AZURE_STORAGE_BLOB_ENDPOINT": v.raw.BlobEndpoint != "",
+			"AZURE_STORAGE_ACCESS_KEY":    !v.text.AccountKey.IsZero(),
+			"AZURE_STORAGE_BLOB_ENDPOINT": v.text.BlobEndpoint != "",
 		} {
 			if set {
-				v.add(setting, "is set without AZURE_STORAGE_ACCOUNT_NAME: set that too, or remove this one")
+				v.Problem(setting, "is set without AZURE_STORAGE_ACCOUNT_NAME: set that too, or remove this one")
 			}
 		}
 	}
-	hostAccount := v.raw.WebJobsBlobURI != "" || v.raw.WebJobsAccount != ""
+	hostAccount := v.text.WebJobsBlobURI != "" || v.text.WebJobsAccount != ""
 	switch {
-	case v.raw.AccountName != "":
+	case v.text.AccountName != "":
 		return v.namedAccount()
-	case v.reported("AZURE_STORAGE_ACCOUNT_NAME") || v.reported("AZURE_STORAGE_ACCESS_KEY") || v.reported("AZURE_STORAGE_BLOB_ENDPOINT"):
+	case v.Reported("AZURE_STORAGE_ACCOUNT_NAME") || v.Reported("AZURE_STORAGE_ACCESS_KEY") || v.Reported("AZURE_STORAGE_BLOB_ENDPOINT"):
 		return Account{}
-	case !v.raw.WebJobs.IsZero():
-		return v.connectionString(v.raw.WebJobs.Reveal())
+	case !v.text.WebJobs.IsZero():
+		return v.connectionString(v.text.WebJobs.Reveal())
 	case hostAccount:
 		return v.hostIdentity()
-	case !v.reported("AzureWebJobsStorage"):
-		v.add("STATE_URL", "names a container, but there is no storage account: set AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCESS_KEY, "+
+	case !v.Reported("AzureWebJobsStorage"):
+		v.Problem("STATE_URL", "names a container, but there is no storage account: set AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCESS_KEY, "+
 			"or AZURE_STORAGE_ACCOUNT_NAME alone to use a managed identity, or AzureWebJobsStorage; "+
 			"on your own machine also STATE_URL=file:///dir")
 	}
 	return Account{}
 }
 
-func (v *validator) namedAccount() Account {
-	a := Account{Auth: AccountKey, Setting: "AZURE_STORAGE_ACCESS_KEY", Name: v.raw.AccountName, Key: v.raw.AccountKey}
+func (v *stateReader) namedAccount() Account {
+	a := Account{Auth: AccountKey, Setting: "AZURE_STORAGE_ACCESS_KEY", Name: v.text.AccountName, Key: v.text.AccountKey}
 	if !accountName.MatchString(a.Name) {
-		v.add("AZURE_STORAGE_ACCOUNT_NAME", "must be 3 to 24 lower-case letters and digits: use the name alone, without .blob.core.windows.net")
+		v.Problem("AZURE_STORAGE_ACCOUNT_NAME", "must be 3 to 24 lower-case letters and digits: use the name alone, without .blob.core.windows.net")
 	}
-	if v.raw.BlobEndpoint != "" {
-		a.BlobEndpoint = v.blobEndpoint("AZURE_STORAGE_BLOB_ENDPOINT", v.raw.BlobEndpoint)
+	if v.text.BlobEndpoint != "" {
+		a.BlobEndpoint = v.blobEndpoint("AZURE_STORAGE_BLOB_ENDPOINT", v.text.BlobEndpoint)
 	} else {
 		a.BlobEndpoint = publicEndpoint(a.Name)
 	}
@@ -115,38 +133,38 @@ func (v *validator) namedAccount() Account {
 	switch {
 	case !a.Key.IsZero():
 		v.checkKey("AZURE_STORAGE_ACCESS_KEY", a.Key.Reveal())
-	case !v.reported("AZURE_STORAGE_ACCESS_KEY"):
-		a.Auth, a.Setting, a.ClientID = ManagedIdentity, "AZURE_STORAGE_ACCOUNT_NAME", v.raw.AzureClientID
+	case !v.Reported("AZURE_STORAGE_ACCESS_KEY"):
+		a.Auth, a.Setting, a.ClientID = ManagedIdentity, "AZURE_STORAGE_ACCOUNT_NAME", v.text.AzureClientID
 		if a.BlobEndpoint != nil && a.BlobEndpoint.Scheme == "http" {
-			v.require("AZURE_STORAGE_ACCESS_KEY", "", "a managed identity does not work over http")
+			v.Require("AZURE_STORAGE_ACCESS_KEY", "", "a managed identity does not work over http")
 		}
 	}
 	return a
 }
 
 // hostIdentity is the AzureWebJobsStorage__… form of the host's own account.
-func (v *validator) hostIdentity() Account {
-	a := Account{Auth: ManagedIdentity, Setting: "AzureWebJobsStorage__blobServiceUri", ClientID: v.raw.WebJobsClient}
-	if c := v.raw.WebJobsCred; c != "" && !strings.EqualFold(c, "managedidentity") {
-		v.addf("AzureWebJobsStorage__credential", "is %s: use managedidentity", shown(c))
+func (v *stateReader) hostIdentity() Account {
+	a := Account{Auth: ManagedIdentity, Setting: "AzureWebJobsStorage__blobServiceUri", ClientID: v.text.WebJobsClient}
+	if c := v.text.WebJobsCred; c != "" && !strings.EqualFold(c, "managedidentity") {
+		v.Problemf("AzureWebJobsStorage__credential", "is %s: use managedidentity", shown(c))
 	}
 	if a.ClientID == "" {
-		a.ClientID = v.raw.AzureClientID
+		a.ClientID = v.text.AzureClientID
 	} else if !guid.MatchString(a.ClientID) {
-		v.add("AzureWebJobsStorage__clientId", "is no GUID: use the client id of the user-assigned identity")
+		v.Problem("AzureWebJobsStorage__clientId", "is no GUID: use the client id of the user-assigned identity")
 	}
-	if v.raw.WebJobsBlobURI != "" {
-		a.BlobEndpoint = v.blobEndpoint(a.Setting, v.raw.WebJobsBlobURI)
+	if v.text.WebJobsBlobURI != "" {
+		a.BlobEndpoint = v.blobEndpoint(a.Setting, v.text.WebJobsBlobURI)
 		if a.BlobEndpoint != nil && a.BlobEndpoint.Scheme == "http" {
-			v.add(a.Setting, "uses http, over which a managed identity does not work: use https, or AzureWebJobsStorage=UseDevelopmentStorage=true for Azurite")
+			v.Problem(a.Setting, "uses http, over which a managed identity does not work: use https, or AzureWebJobsStorage=UseDevelopmentStorage=true for Azurite")
 		}
 		return a
 	}
 	a.Setting = "AzureWebJobsStorage__accountName"
-	if !accountName.MatchString(v.raw.WebJobsAccount) {
-		v.add(a.Setting, "must be 3 to 24 lower-case letters and digits: use the name alone, without .blob.core.windows.net")
+	if !accountName.MatchString(v.text.WebJobsAccount) {
+		v.Problem(a.Setting, "must be 3 to 24 lower-case letters and digits: use the name alone, without .blob.core.windows.net")
 	}
-	a.BlobEndpoint = publicEndpoint(v.raw.WebJobsAccount)
+	a.BlobEndpoint = publicEndpoint(v.text.WebJobsAccount)
 	return a
 }
 
@@ -159,17 +177,17 @@ const (
 
 // connectionString takes the forms that the Functions host takes: the emulator,
 // an account with its key, or an endpoint with a shared access signature.
-func (v *validator) connectionString(text string) Account {
+func (v *stateReader) connectionString(text string) Account {
 	const setting = "AzureWebJobsStorage"
 	const remedy = connectionRemedy
 	parts, err := splitConnection(text)
 	if err != nil {
-		v.add(setting, err.Error())
+		v.Problem(setting, err.Error())
 		return Account{}
 	}
 	if strings.EqualFold(parts["usedevelopmentstorage"], "true") {
 		if parts["developmentstorageproxyuri"] != "" {
-			v.add(setting, "has a DevelopmentStorageProxyUri: for Azurite on another port set AZURE_STORAGE_ACCOUNT_NAME, AZURE_STORAGE_ACCESS_KEY and AZURE_STORAGE_BLOB_ENDPOINT")
+			v.Problem(setting, "has a DevelopmentStorageProxyUri: for Azurite on another port set AZURE_STORAGE_ACCOUNT_NAME, AZURE_STORAGE_ACCESS_KEY and AZURE_STORAGE_BLOB_ENDPOINT")
 		}
 		parts = map[string]string{"accountname": devAccount, "accountkey": devKey, "blobendpoint": devEndpoint}
 	}
@@ -190,16 +208,16 @@ func (v *validator) connectionString(text string) Account {
 	}
 	switch {
 	case endpoint == "":
-		v.add(setting, "names neither AccountName nor BlobEndpoint: "+remedy)
+		v.Problem(setting, "names neither AccountName nor BlobEndpoint: "+remedy)
 	case parts["blobendpoint"] == "" && !accountName.MatchString(a.Name):
-		v.add(setting, "has an AccountName that is not 3 to 24 lower-case letters and digits: "+remedy)
+		v.Problem(setting, "has an AccountName that is not 3 to 24 lower-case letters and digits: "+remedy)
 	case a.Auth == AccountKey && (a.Key.IsZero() || a.Name == ""):
-		v.add(setting, "holds neither AccountName with AccountKey nor a SharedAccessSignature: "+remedy)
+		v.Problem(setting, "holds neither AccountName with AccountKey nor a SharedAccessSignature: "+remedy)
 	default:
 		a.BlobEndpoint = v.blobEndpoint(setting, endpoint)
 		a.TableEndpoint = tableBeside(a.BlobEndpoint)
 		if table := parts["tableendpoint"]; table != "" {
-			a.TableEndpoint = v.address(setting, table)
+			a.TableEndpoint = v.Address(setting, table)
 		}
 		if a.Auth == AccountKey {
 			v.checkKey(setting, a.Key.Reveal())
@@ -208,18 +226,18 @@ func (v *validator) connectionString(text string) Account {
 	return a
 }
 
-func (v *validator) checkKey(setting, key string) {
+func (v *stateReader) checkKey(setting, key string) {
 	if raw, err := base64.StdEncoding.DecodeString(key); err != nil || len(raw) == 0 {
-		v.add(setting, "holds an account key that is not base64, so it is cut or damaged: copy it from the storage account's Access keys again")
+		v.Problem(setting, "holds an account key that is not base64, so it is cut or damaged: copy it from the storage account's Access keys again")
 	}
 }
 
 // blobEndpoint also catches Azurite's address without the account, which it
 // answers with an unhelpful 400.
-func (v *validator) blobEndpoint(setting, text string) *url.URL {
-	u := v.address(setting, text)
+func (v *stateReader) blobEndpoint(setting, text string) *url.URL {
+	u := v.Address(setting, text)
 	if u != nil && u.Scheme == "http" && u.Path == "" && !strings.Contains(u.Hostname(), ".blob.") {
-		v.addf(setting, "lacks the account's name: for Azurite write it like %s", devEndpoint)
+		v.Problemf(setting, "lacks the account's name: for Azurite write it like %s", devEndpoint)
 		return nil
 	}
 	return u

@@ -87,8 +87,7 @@ func TestStorageAccount(t *testing.T) {
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			setEnv(t, withStorage(tc.env))
-			s, err := config.Load()
+			s, err := load(withStorage(tc.env))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -144,8 +143,7 @@ func TestStorageProblems(t *testing.T) {
 		{"directory in Azure", env{"STATE_URL": "file:///x", "WEBSITE_SITE_NAME": "app"}, "STATE_URL", "loses"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			setEnv(t, withStorage(tc.env))
-			_, err := config.Load()
+			_, err := load(withStorage(tc.env))
 			got := problems(t, err)
 			if len(got) != 1 || got[0].Setting != tc.setting || !strings.Contains(got[0].Message, tc.says) {
 				t.Errorf("got %q, want one problem of %s with %q", got, tc.setting, tc.says)
@@ -165,8 +163,7 @@ func TestStateDirectory(t *testing.T) {
 		"file:///C:/state":          "C:/state",
 	} {
 		t.Run(url, func(t *testing.T) {
-			setEnv(t, withStorage(map[string]string{"STATE_URL": url}))
-			s, err := config.Load()
+			s, err := load(withStorage(map[string]string{"STATE_URL": url}))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -190,8 +187,7 @@ func FuzzConnectionString(f *testing.F) {
 		if strings.ContainsRune(text, 0) {
 			return // no environment variable can hold it
 		}
-		setEnv(t, withStorage(map[string]string{"AzureWebJobsStorage": text}))
-		s, err := config.Load()
+		s, err := load(withStorage(map[string]string{"AzureWebJobsStorage": text}))
 		if err != nil {
 			if secret := strings.TrimSpace(text); len(secret) > 40 && strings.Contains(err.Error(), secret) {
 				t.Errorf("error shows the text: %v", err)

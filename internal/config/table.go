@@ -16,18 +16,24 @@ type Setting struct {
 	Secret bool
 	// Required settings have no default that works. TENANT_ID gives way to SAILPOINT_BASE_URL.
 	Required bool
+	// App settings hold for the whole app; a connection can't have its own.
+	App bool
 }
 
-// Table returns every setting, in the order in which people read them.
-func Table() []Setting {
+// Table returns every setting, in the order in which people read them: those of the
+// sources first.
+func Table(kinds []Kind) []Setting {
+	var list []Setting
+	for _, k := range kinds {
+		list = append(list, k.Table...)
+	}
+	return append(list, shared()...)
+}
+
+// shared are the settings that do not belong to a source.
+func shared() []Setting {
 	return []Setting{
-		{Name: "TENANT_ID", Required: true, Meaning: "Short name of the IdentityNow tenant (`acme`), or its API host (`acme.api.identitynow.com`). May stay empty when `SAILPOINT_BASE_URL` is set."},
-		{Name: "CLIENT_ID", Required: true, Meaning: "Id of the API client or personal access token."},
-		{Name: "CLIENT_SECRET", Required: true, Secret: true, Meaning: "Its secret. In Azure use a Key Vault reference."},
-		{Name: "GRANT_TYPE", Default: "client_credentials", Meaning: "Accepted for the sake of old deployments; no other value works."},
-		{Name: "SAILPOINT_BASE_URL", Otherwise: "`https://{TENANT_ID}.api.identitynow.com`", Meaning: "Address of the API: demo tenants, FedRAMP, a proxy."},
-		{Name: "SAILPOINT_API_VERSION", Default: "v1", Meaning: "`v1` for the per-service paths, or a legacy prefix to begin with: `v2026`, `v2025`, `v2024`, `v3`, `beta`."},
-		{Name: "LIMIT", Default: "1000", Meaning: "Search page size, 1 to 10000. It does not cap a run."},
+		{Name: "CONNECTIONS", App: true, Meaning: "Names of several connections in one app, for instance `acme,globex`: letters and digits. Each setting of a connection is looked up as `ACME_TENANT_ID` and then as `TENANT_ID`. Without it there is one connection without a name. See [docs/settings.md](docs/settings.md)."},
 
 		{Name: "INGESTION_API", Otherwise: "by what is set", Meaning: "`DataCollector` (needs `CUSTOMER_ID` and `SHARED_KEY`), `LogsIngestion` (needs `LOGS_INGESTION_ENDPOINT` and `DCR_IMMUTABLE_ID`, and no key) or `NDJSON` (stdout or a file, for looking)."},
 		{Name: "CUSTOMER_ID", Meaning: "Workspace id, for `DataCollector`."},
@@ -39,37 +45,37 @@ func Table() []Setting {
 		{Name: "BATCH_BYTES", Otherwise: "`4000000`, or `8000000` for `LogsIngestion`", Meaning: "Size of a batch to aim at, in bytes of its records, 1024 to 30000000. For `LogsIngestion` it is the most: there batches are filled to 1 MB after compression."},
 		{Name: "NDJSON_PATH", Otherwise: "stdout", Meaning: "File that `NDJSON` appends to."},
 
-		{Name: "STATE_URL", Default: "azblob://sailpoint-connector", Meaning: "Where checkpoints live: `azblob://container` in the storage account below, or, on your own machine, `file:///absolute/dir` or `file:relative/dir`."},
-		{Name: "AZURE_STORAGE_ACCOUNT_NAME", Otherwise: "the account of `AzureWebJobsStorage`", Meaning: "Storage account for `azblob://`."},
-		{Name: "AZURE_STORAGE_ACCESS_KEY", Otherwise: "managed identity", Secret: true, Meaning: "Key of that account."},
-		{Name: "AZURE_STORAGE_BLOB_ENDPOINT", Otherwise: "`https://{account}.blob.core.windows.net`", Meaning: "Sovereign clouds, private endpoints, Azurite."},
+		{Name: "STATE_URL", App: true, Default: "azblob://sailpoint-connector", Meaning: "Where checkpoints live: `azblob://container` in the storage account below, or, on your own machine, `file:///absolute/dir` or `file:relative/dir`."},
+		{Name: "AZURE_STORAGE_ACCOUNT_NAME", App: true, Otherwise: "the account of `AzureWebJobsStorage`", Meaning: "Storage account for `azblob://`."},
+		{Name: "AZURE_STORAGE_ACCESS_KEY", App: true, Otherwise: "managed identity", Secret: true, Meaning: "Key of that account."},
+		{Name: "AZURE_STORAGE_BLOB_ENDPOINT", App: true, Otherwise: "`https://{account}.blob.core.windows.net`", Meaning: "Sovereign clouds, private endpoints, Azurite."},
 		{Name: "AZURE_CLIENT_ID", Otherwise: "the system-assigned identity", Meaning: "Client id of a user-assigned managed identity, for the storage account and for `LogsIngestion`."},
-		{Name: "AzureWebJobsStorage", Secret: true, Meaning: "The Functions host's own connection string; also `UseDevelopmentStorage=true`. Used for `azblob://` when no account is named above."},
-		{Name: "AzureWebJobsStorage__blobServiceUri", Meaning: "The same with a managed identity: address of the blob service."},
-		{Name: "AzureWebJobsStorage__accountName", Meaning: "The same by name, for the public cloud."},
-		{Name: "AzureWebJobsStorage__credential", Meaning: "`managedidentity` or empty."},
-		{Name: "AzureWebJobsStorage__clientId", Otherwise: "`AZURE_CLIENT_ID`", Meaning: "Client id of the identity for this account."},
+		{Name: "AzureWebJobsStorage", App: true, Secret: true, Meaning: "The Functions host's own connection string; also `UseDevelopmentStorage=true`. Used for `azblob://` when no account is named above."},
+		{Name: "AzureWebJobsStorage__blobServiceUri", App: true, Meaning: "The same with a managed identity: address of the blob service."},
+		{Name: "AzureWebJobsStorage__accountName", App: true, Meaning: "The same by name, for the public cloud."},
+		{Name: "AzureWebJobsStorage__credential", App: true, Meaning: "`managedidentity` or empty."},
+		{Name: "AzureWebJobsStorage__clientId", App: true, Otherwise: "`AZURE_CLIENT_ID`", Meaning: "Client id of the identity for this account."},
 
 		{Name: "LEGACY_CHECKPOINT", Default: "auto", Meaning: "Where the Python function that this connector replaces left its checkpoint, for the very first run: address of the table service of its storage account (`https://NAME.table.core.windows.net`; the identity needs the role Storage Table Data Reader there), or `off`. `auto` looks into the account of the state, if that is opened with a key. See [docs/migrate.md](docs/migrate.md)."},
 
-		{Name: "POLL_SCHEDULE", Default: "0 * * * * *", Meaning: "Timer in NCRONTAB, six fields: second, minute, hour, day, month, day of week. The host disables the function if it is missing."},
+		{Name: "POLL_SCHEDULE", App: true, Default: "0 * * * * *", Meaning: "Timer in NCRONTAB, six fields: second, minute, hour, day, month, day of week. The host disables the function if it is missing."},
 		{Name: "INITIAL_LOOKBACK", Default: "24h", Meaning: "How far back the very first run begins, unless there is a `LEGACY_CHECKPOINT`. Durations look like `90s`, `4m`, `24h`."},
 		{Name: "SETTLE_DELAY", Default: "60s", Meaning: "How far the newest search window stays behind now, 0 to 1h, so that events have been indexed."},
-		{Name: "RUN_BUDGET", Default: "4m", Meaning: "A run stops starting work before this is spent, 1s to 9m; the next one goes on."},
+		{Name: "RUN_BUDGET", App: true, Default: "4m", Meaning: "A run stops starting work before this is spent, 1s to 9m; the next one goes on."},
 		{Name: "AUDIT_AGES", Default: "5m,15m,1h,6h,24h", Meaning: "How old closed windows of events are when their count at the source is compared with what was delivered, each from 5m to 144h; `off` for no audit. The youngest is also how often; the oldest is how late an event may show up and still be found by itself."},
 		{Name: "LEDGER_KEEP", Default: "168h", Meaning: "How long delivered ids are remembered, 24h to 2160h; longer than the largest of `AUDIT_AGES`."},
 		{Name: "READ_BACK", Default: "off", Meaning: "Once a day, ask the workspace which of the events of a day ago have arrived: `report` warns about missing ones, `repair` sends them again, `off` does neither. Needs the role Log Analytics Reader."},
 		{Name: "QUARANTINE_KEEP", Default: "2160h", Meaning: "How long the untouched originals in quarantine are kept, 192h to 87600h. Those of records that were not delivered are warned about for the last 7 days."},
 		{Name: "HEALTH_TABLE", Default: "true", Meaning: "Write one row for each stream and run to `SailPointIDN_Health_CL`, so that silence and lag can be alerted on: `true` or `false`."},
-		{Name: "LOG_LEVEL", Default: "info", Meaning: "`debug`, `info`, `warn` or `error`."},
+		{Name: "LOG_LEVEL", App: true, Default: "info", Meaning: "`debug`, `info`, `warn` or `error`."},
 	}
 }
 
 // Markdown renders [Table] for the README.
-func Markdown() string {
+func Markdown(kinds []Kind) string {
 	var b strings.Builder
 	b.WriteString("| Setting | Default | Meaning |\n|---|---|---|\n")
-	for _, s := range Table() {
+	for _, s := range Table(kinds) {
 		fallback := s.Otherwise
 		switch {
 		case s.Required:

@@ -21,10 +21,9 @@ const example = "../../local.settings.example.json"
 // changes the outcome: what Load does not read would show no effect.
 func TestTableIsComplete(t *testing.T) {
 	const reference = "@Microsoft.KeyVault(x)" // reported for any setting that is read
-	for _, s := range config.Table() {
+	for _, s := range config.Table(config.Kinds()) {
 		t.Run(s.Name, func(t *testing.T) {
-			setEnv(t, with(map[string]string{s.Name: reference}))
-			_, err := config.Load()
+			_, err := load(with(map[string]string{s.Name: reference}))
 			if got := problems(t, err); len(got) == 0 || got[0].Setting != s.Name {
 				t.Errorf("setting is not read: %q", got)
 			}
@@ -38,18 +37,16 @@ func TestTableIsComplete(t *testing.T) {
 // TestDefaults: the defaults in the table are what an empty environment comes to.
 func TestDefaults(t *testing.T) {
 	env := valid()
-	for _, s := range config.Table() {
+	for _, s := range config.Table(config.Kinds()) {
 		if s.Default != "" {
 			env[s.Name] = s.Default
 		}
 	}
-	setEnv(t, valid())
-	implicit, err := config.Load()
+	implicit, err := load(valid())
 	if err != nil {
 		t.Fatal(err)
 	}
-	setEnv(t, env)
-	explicit, err := config.Load()
+	explicit, err := load(env)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +57,7 @@ func TestDefaults(t *testing.T) {
 }
 
 func TestExampleFile(t *testing.T) {
-	values, err := config.ReadFile(example)
+	file, err := config.ReadFile(example)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,14 +73,15 @@ func TestExampleFile(t *testing.T) {
 	}
 	want := map[string]string{"FUNCTIONS_WORKER_RUNTIME": "custom"}
 	got, env, placeholders := map[string]string{}, map[string]string{}, []string{}
-	for _, v := range values {
-		got[v.Name], env[v.Name] = v.Text, v.Text
-		if strings.HasPrefix(v.Text, "<") {
-			got[v.Name] = "<>"
-			placeholders = append(placeholders, v.Name)
+	for name, text := range content(file) {
+		got[name], env[name] = text, text
+		if strings.HasPrefix(text, "<") {
+			got[name] = "<>"
+			placeholders = append(placeholders, name)
 		}
 	}
-	for _, s := range config.Table() {
+	slices.Sort(placeholders)
+	for _, s := range config.Table(config.Kinds()) {
 		switch {
 		case slices.Contains(absent, s.Name):
 		case local[s.Name] != "":
@@ -98,8 +96,7 @@ func TestExampleFile(t *testing.T) {
 		t.Errorf("example file (-want +got):\n%s", diff)
 	}
 
-	setEnv(t, env)
-	_, err = config.Load()
+	_, err = load(env)
 	var reported []string
 	for _, p := range problems(t, err) {
 		reported = append(reported, p.Setting)
@@ -111,15 +108,14 @@ func TestExampleFile(t *testing.T) {
 	for _, name := range placeholders {
 		env[name] = valid()[name]
 	}
-	setEnv(t, env)
-	if _, err := config.Load(); err != nil {
+	if _, err := load(env); err != nil {
 		t.Errorf("example with the placeholders filled in: %v", err)
 	}
 }
 
 func TestMarkdown(t *testing.T) {
-	lines := strings.Split(strings.TrimSpace(config.Markdown()), "\n")
-	if got, want := len(lines), 2+len(config.Table()); got != want {
+	lines := strings.Split(strings.TrimSpace(config.Markdown(config.Kinds())), "\n")
+	if got, want := len(lines), 2+len(config.Table(config.Kinds())); got != want {
 		t.Fatalf("%d lines, want %d", got, want)
 	}
 	for _, want := range []string{
@@ -148,31 +144,40 @@ func wide(text string, order binary.AppendByteOrder) string {
 	return string(out)
 }
 
+// content is what a file holds.
+func content(file config.Origin) map[string]string {
+	values := map[string]string{}
+	for _, name := range file.Names() {
+		values[name], _ = file.Lookup(name)
+	}
+	return values
+}
+
 func TestReadFile(t *testing.T) {
-	type values = []config.Value
+	type values = map[string]string
 	for _, tc := range []struct {
 		name, content string
 		want          values
 		says          string
 	}{
-		{"sorted", `{"Values":{"B":"2","A":"1"},"Host":{"CORS":"*"}}`, values{{"A", "1"}, {"B", "2"}}, ""},
-		{"byte order mark", "\xef\xbb\xbf" + `{"Values":{"A":"1"}}`, values{{"A", "1"}}, ""},
+		{"sorted", `{"Values":{"B":"2","A":"1"},"Host":{"CORS":"*"}}`, values{"A": "1", "B": "2"}, ""},
+		{"byte order mark", "\xef\xbb\xbf" + `{"Values":{"A":"1"}}`, values{"A": "1"}, ""},
 		{"no values", `{}`, values{}, ""},
 		{"encrypted", `{"IsEncrypted":true,"Values":{"A":"` + canarySecret + `"}}`, nil, "func settings decrypt"},
-		{"numbers and booleans, as Core Tools", `{"Values":{"LIMIT":1000,"HEALTH_TABLE":false,"X":null}}`, values{{"HEALTH_TABLE", "false"}, {"LIMIT", "1000"}, {"X", ""}}, ""},
+		{"numbers and booleans, as Core Tools", `{"Values":{"LIMIT":1000,"HEALTH_TABLE":false,"X":null}}`, values{"HEALTH_TABLE": "false", "LIMIT": "1000", "X": ""}, ""},
 		{"object as a value", `{"Values":{"LIMIT":{"a":"` + canarySecret + `"}}}`, nil, `"LIMIT" must be a text`},
-		{"values in small letters", `{"values":{"A":"1"}}`, values{{"A", "1"}}, ""},
+		{"values in small letters", `{"values":{"A":"1"}}`, values{"A": "1"}, ""},
 		{"without Values", `{"TENANT_ID":"` + canarySecret + `"}`, nil, `no "Values"`},
-		{"comments", "// " + canarySecret + "\n{\"Values\":{ // one\n/* two\n\" */ \"A\":\"1//2\", /**/ \"B\":\"/*3*/\" //}\n}}\n//", values{{"A", "1//2"}, {"B", "/*3*/"}}, ""},
-		{"commas at the end", "{\"Values\":{\"A\":\"1,}\",\n},\n\"Host\":{\"L\":[1,2 , ] , // x\n},}", values{{"A", "1,}"}}, ""},
-		{"escaped quotation mark", `{"Values":{"A":"\"//",}}`, values{{"A", `"//`}}, ""},
+		{"comments", "// " + canarySecret + "\n{\"Values\":{ // one\n/* two\n\" */ \"A\":\"1//2\", /**/ \"B\":\"/*3*/\" //}\n}}\n//", values{"A": "1//2", "B": "/*3*/"}, ""},
+		{"commas at the end", "{\"Values\":{\"A\":\"1,}\",\n},\n\"Host\":{\"L\":[1,2 , ] , // x\n},}", values{"A": "1,}"}, ""},
+		{"escaped quotation mark", `{"Values":{"A":"\"//",}}`, values{"A": `"//`}, ""},
 		{"two commas", "{\"Values\":{\n\"A\":\"1\",,}}", nil, "line 2 is not valid JSON"},
 		{"nothing but a comma", `{"Values":{,}}`, nil, "not valid JSON"},
 		{"endless comment", "{\n/* " + canarySecret, nil, "line 2 begins a comment that does not end"},
 		{"syntax behind a comment", "{ // one\n/* two\n three */\n\"Values\": {\n\"A\" \"" + canarySecret + "\"}}", nil, "line 5"},
 		{"single quotation marks", "{\n'Values':{'A':'" + canarySecret + "'}}", nil, "line 2 is not valid JSON (a missing comma or quotation mark, a single quotation mark?)"},
-		{"UTF-16, little endian", "\xff\xfe" + wide(`{"Values":{"A":"ä1"}}`, binary.LittleEndian), values{{"A", "ä1"}}, ""},
-		{"UTF-16, big endian", "\xfe\xff" + wide(`{"Values":{"A":"ä1"}}`, binary.BigEndian), values{{"A", "ä1"}}, ""},
+		{"UTF-16, little endian", "\xff\xfe" + wide(`{"Values":{"A":"ä1"}}`, binary.LittleEndian), values{"A": "ä1"}, ""},
+		{"UTF-16, big endian", "\xfe\xff" + wide(`{"Values":{"A":"ä1"}}`, binary.BigEndian), values{"A": "ä1"}, ""},
 		{"UTF-16 without a mark", wide(`{"Values":{"A":"`+canarySecret+`"}}`, binary.LittleEndian), nil, "UTF-16, but without its mark"},
 		{"UTF-16 cut", "\xff\xfe" + wide(`{"Values":{"A":"`+canarySecret+`"}}`, binary.LittleEndian) + "\x00", nil, "breaks off"},
 		{"UTF-32", "\xff\xfe\x00\x00{", nil, "UTF-32"},
@@ -188,7 +193,11 @@ func TestReadFile(t *testing.T) {
 			if err := os.WriteFile(path, []byte(tc.content), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			got, err := config.ReadFile(path)
+			file, err := config.ReadFile(path)
+			var got values
+			if err == nil {
+				got = content(file)
+			}
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("values (-want +got):\n%s", diff)
 			}
@@ -223,12 +232,12 @@ func TestREADME(t *testing.T) {
 		t.Fatalf("the markers are gone: %q … %q", begin, end)
 	}
 	if *update {
-		if err := os.WriteFile(name, []byte(head+begin+config.Markdown()+end+tail), 0o600); err != nil {
+		if err := os.WriteFile(name, []byte(head+begin+config.Markdown(config.Kinds())+end+tail), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		return
 	}
-	if diff := cmp.Diff(config.Markdown(), shown); diff != "" {
+	if diff := cmp.Diff(config.Markdown(config.Kinds()), shown); diff != "" {
 		t.Errorf("run go test ./internal/config -update (-program +README):\n%s", diff)
 	}
 }

@@ -2,7 +2,6 @@ package demo_test
 
 import (
 	"context"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -22,16 +21,13 @@ func TestStageSettings(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer stage.Close()
-			for _, s := range config.Table() {
-				if _, ok := os.LookupEnv(s.Name); ok {
-					t.Setenv(s.Name, "")
-				}
-			}
+			values := map[string]string{}
 			for _, line := range stage.Settings(t.TempDir()) {
 				setting, value, _ := strings.Cut(line, "=")
-				t.Setenv(setting, value)
+				values[setting] = value
+				t.Setenv(setting, value) // some are for the SDK
 			}
-			settings, err := config.Load()
+			settings, err := config.Load(config.Kinds(), config.Values("stage", values))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,0 +1,177 @@
+package config_test
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/config"
+)
+
+// several is an environment with two connections that share what they can.
+func several(changes map[string]string) map[string]string {
+	env := with(map[string]string{
+		"TENANT_ID": "-", "CLIENT_ID": "-", "CLIENT_SECRET": "-", "CONNECTIONS": "acme,globex",
+		"ACME_TENANT_ID": "acme", "ACME_CLIENT_ID": clientID, "ACME_CLIENT_SECRET": canarySecret,
+		"GLOBEX_TENANT_ID": "globex-inc", "GLOBEX_CLIENT_ID": clientID, "GLOBEX_CLIENT_SECRET": canarySecret + "-2",
+	})
+	for name, value := range changes {
+		if env[name] = value; value == "-" {
+			delete(env, name)
+		}
+	}
+	return env
+}
+
+func loadSeveral(env map[string]string) (config.Settings, error) {
+	return config.Load(config.Kinds(), config.Values("the environment", env))
+}
+
+// Each setting of a connection is looked up with its prefix and then without.
+func TestConnections(t *testing.T) {
+	const other = "https://" + identity + ".ods.opinsights.azure.us"
+	s, err := loadSeveral(several(map[string]string{
+		"CONNECTIONS": " Acme, GLOBEX", "LIMIT": "500", "GLOBEX_LIMIT": "250", "GLOBEX_INITIAL_LOOKBACK": "1h", "ACME_LIMIT": " ",
+		"GLOBEX_CUSTOMER_ID": identity, "GLOBEX_LOGANALYTICSURI": other, "ACME_logAnalyticsUri": "https://" + workspace + ".ods.opinsights.azure.cn",
+		"GLOBEX_AZURE_CLIENT_ID": identity,
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	type one struct {
+		Name, Tenant, Base, Secret, Workspace, URI, ID string
+		Limit                                          int
+		Lookback                                       time.Duration
+	}
+	var got []one
+	for _, c := range s.Connections {
+		source := c.Sources[0].(*config.SailPoint)
+		got = append(got, one{
+			c.Name, c.Tenant, source.BaseURL.String(), source.ClientSecret.Reveal(), c.DataCollector.WorkspaceID, c.DataCollector.URL.String(), c.ReadBack.ClientID,
+			source.Limit, c.InitialLookback,
+		})
+	}
+	want := []one{
+		{"acme", "acme", "https://acme.api.identitynow.com", canarySecret, workspace, "https://" + workspace + ".ods.opinsights.azure.cn", "", 500, 24 * time.Hour},
+		{"globex", "globex-inc", "https://globex-inc.api.identitynow.com", canarySecret + "-2", identity, other, identity, 250, time.Hour},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestConnectionProblems(t *testing.T) {
+	type env = map[string]string
+	for _, tc := range []struct {
+		name    string
+		env     env
+		setting string // the only one that is reported
+		says    string
+	}{
+		{"a name twice", env{"CONNECTIONS": "acme,globex,acme"}, "CONNECTIONS", `acme twice`},
+		{"a name twice in other case", env{"CONNECTIONS": "acme,globex,ACME"}, "CONNECTIONS", `acme twice (upper and lower case do not matter)`},
+		{"a hyphen", env{"CONNECTIONS": "acme,globex,big-co"}, "CONNECTIONS", `"big-co": use letters a to z and digits only`},
+		{"an underscore", env{"CONNECTIONS": "acme,globex,big_co"}, "CONNECTIONS", "digits only"},
+		{"an umlaut", env{"CONNECTIONS": "acme,globex,bücher"}, "CONNECTIONS", "digits only"},
+		{"semicolons", env{"CONNECTIONS": "acme;globex"}, "CONNECTIONS", "digits only"},
+		{"the path of a hook", env{"CONNECTIONS": "acme,globex,SaaS"}, "CONNECTIONS", "/api/hooks/saas"},
+		{"the path of the other hook", env{"CONNECTIONS": "acme,globex,sailpoint"}, "CONNECTIONS", "/api/hooks/sailpoint"},
+		{"the name of another kind of source", env{"CONNECTIONS": "acme,globex,okta"}, "CONNECTIONS", "OKTA_"},
+		{"a name that makes a setting of the app", env{"CONNECTIONS": "acme,globex,azure"}, "CONNECTIONS", "AZURE_CLIENT_ID would be"},
+		{"two commas", env{"CONNECTIONS": "acme,,globex"}, "CONNECTIONS", "a comma too many"},
+		{"without a setting of its own", env{"CONNECTIONS": "acme,globex,initech"}, "CONNECTIONS", "INITECH_TENANT_ID"},
+		{"a placeholder", env{"CONNECTIONS": "<names>"}, "CONNECTIONS", "placeholder"},
+		{"one tenant twice", env{"GLOBEX_TENANT_ID": "ACME"}, "GLOBEX_TENANT_ID", "acme and globex to one tenant (acme)"},
+		{"one tenant by name and by address", env{"GLOBEX_TENANT_ID": "-", "GLOBEX_SAILPOINT_BASE_URL": "https://acme.api.identitynow.com"}, "GLOBEX_SAILPOINT_BASE_URL", "one state"},
+		{"one tenant for both", env{"GLOBEX_TENANT_ID": "-", "ACME_TENANT_ID": "-", "TENANT_ID": "acme"}, "TENANT_ID", "set GLOBEX_TENANT_ID"},
+		{"one lacks its secret", env{"GLOBEX_CLIENT_SECRET": "-"}, "GLOBEX_CLIENT_SECRET", "is missing"},
+		{"one has a wrong limit", env{"GLOBEX_LIMIT": "0"}, "GLOBEX_LIMIT", "1 to 10000"},
+		{"both have a wrong limit", env{"LIMIT": "0"}, "LIMIT", "1 to 10000"},
+		{"an old checkpoint for all", env{"LEGACY_CHECKPOINT": "https://old.table.core.windows.net"}, "LEGACY_CHECKPOINT", "with the prefix of that connection"},
+		{"a mixed-case name in other case", env{"GLOBEX_LogAnalyticsUri": "https://" + workspace + ".ods.opinsights.azure.com"}, "GLOBEX_logAnalyticsUri", "rename it"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			_, err := loadSeveral(several(tc.env))
+			got := problems(t, err)
+			if len(got) != 1 || got[0].Setting != tc.setting || !strings.Contains(got[0].Message, tc.says) {
+				t.Errorf("got %q, want one problem of %s with %q", got, tc.setting, tc.says)
+			}
+			if err != nil && strings.Contains(err.Error(), "canary") {
+				t.Errorf("a secret is shown: %v", err)
+			}
+		})
+	}
+}
+
+// The old connector's checkpoint is of one tenant: only a connection that names it begins there.
+func TestLegacyCheckpointOfOneConnection(t *testing.T) {
+	for name, c := range map[string]struct {
+		env  map[string]string
+		want []bool
+	}{
+		"auto by default":  {nil, []bool{false, false}},
+		"auto for all":     {map[string]string{"LEGACY_CHECKPOINT": "auto"}, []bool{false, false}},
+		"auto for one":     {map[string]string{"GLOBEX_LEGACY_CHECKPOINT": "auto"}, []bool{false, true}},
+		"address for one":  {map[string]string{"ACME_LEGACY_CHECKPOINT": "https://old.table.core.windows.net"}, []bool{true, false}},
+		"one connection":   {map[string]string{"CONNECTIONS": "acme", "GLOBEX_TENANT_ID": "-", "GLOBEX_CLIENT_ID": "-", "GLOBEX_CLIENT_SECRET": "-"}, []bool{true}},
+		"off for the only": {map[string]string{"CONNECTIONS": "acme", "ACME_LEGACY_CHECKPOINT": "off", "GLOBEX_TENANT_ID": "-", "GLOBEX_CLIENT_ID": "-", "GLOBEX_CLIENT_SECRET": "-"}, []bool{false}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := loadSeveral(several(c.env))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []bool
+			for _, c := range s.Connections {
+				got = append(got, c.Legacy.TableEndpoint != nil)
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// An earlier origin wins, an empty value counts as absent, and what overrides holds for
+// every connection.
+func TestOrigins(t *testing.T) {
+	flag := config.Values("--ingestion-api", map[string]string{"INGESTION_API": "NDJSON"})
+	flag.Overrides = true
+	file := several(map[string]string{"ACME_INGESTION_API": "DataCollector", "LIMIT": "0"})
+	s, err := config.Load(config.Kinds(), flag, config.Values("the environment", map[string]string{"LIMIT": "7", "ACME_CLIENT_ID": " "}), config.Values("a file", file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range s.Connections {
+		if source := c.Sources[0].(*config.SailPoint); c.IngestionAPI != config.UseNDJSON || source.Limit != 7 || source.ClientID != clientID {
+			t.Errorf("%+v", c)
+		}
+	}
+	_, err = config.Load(config.Kinds(), config.Values("the environment", map[string]string{"LIMIT": "x"}), config.Values("a file", file))
+	want := []config.Problem{{Setting: "LIMIT", Message: `is "x": use a whole number from 1 to 10000`, Origin: "the environment", Row: "LIMIT"}}
+	if diff := cmp.Diff(want, problems(t, err)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// Load reads the environment where it is given, and leaves it as it is.
+func TestEnvironment(t *testing.T) {
+	for _, s := range config.Table(config.Kinds()) {
+		t.Setenv(s.Name, "")
+	}
+	for name, value := range valid() {
+		t.Setenv(name, value)
+	}
+	before := os.Environ()
+	s, err := loadFrom(config.Environment(), config.Values("a file", map[string]string{"LIMIT": "7", "TENANT_ID": "other"}))
+	if err != nil || s.Tenant != "acme" || s.Limit != 7 {
+		t.Errorf("tenant %s, limit %d: %v", s.Tenant, s.Limit, err)
+	}
+	if after := os.Environ(); !slices.Equal(before, after) {
+		t.Error("the environment has changed")
+	}
+}

@@ -1,0 +1,46 @@
+package address_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/address"
+)
+
+func TestParse(t *testing.T) {
+	for text, want := range map[string]string{
+		"https://host":                "https://host",
+		"https://host/":               "https://host",
+		"https://host:8443/a/b//":     "https://host:8443/a/b",
+		"http://localhost:7802":       "http://localhost:7802",
+		"http://LOCALHOST":            "http://LOCALHOST",
+		"http://127.8.8.8":            "http://127.8.8.8",
+		"http://[::1]:8080/":          "http://[::1]:8080",
+		"http://ws.localhost:7802":    "a name server may answer for",
+		"https://ws.localhost:7802":   "https://ws.localhost:7802",
+		"http://localhost.example":    "not this machine",
+		"http://10.0.0.1":             "not this machine",
+		"http://128.0.0.1":            "not this machine",
+		"host":                        "not an absolute URL",
+		"https://":                    "not an absolute URL",
+		"https://%zz":                 "not an absolute URL",
+		"ftp://host":                  "begin with https://",
+		"https://me:canary@host":      "user name",
+		"https://host?sig=canary":     "a query",
+		"https://host?":               "a query",
+		"https://host#canary":         "a fragment",
+		"http://169.254.169.254/meta": "not this machine",
+	} {
+		t.Run(text, func(t *testing.T) {
+			u, err := address.Parse(text)
+			switch {
+			case strings.HasPrefix(want, "http"):
+				if err != nil || u.String() != want {
+					t.Errorf("%v, %v, want %s", u, err, want)
+				}
+			case err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "canary"):
+				t.Errorf("%v, want an error with %q", err, want)
+			}
+		})
+	}
+}
