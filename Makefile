@@ -9,6 +9,7 @@ FUZZTIME ?= 20s
 BENCH    ?= .
 PKGS     ?= ./...
 ARCHS    ?= amd64
+CLI      ?=
 # A release is built by exactly this Go, so that everybody gets the same bytes.
 PINNED   := $(shell sed -n 's/^toolchain //p' go.mod)
 SEEDS    ?= 10000
@@ -18,7 +19,7 @@ RUNS     ?= 3
 export CGO_ENABLED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test mutants test-sdks race cover fuzz bench bench-sinks lint fmt vuln tidy-check solution package rehome soak clean
+.PHONY: help build demo test mutants test-sdks race cover fuzz bench bench-sinks lint fmt vuln tidy-check solution package release release-check rehome soak clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -98,8 +99,16 @@ tidy-check: ## fails when go.mod or go.sum are not tidy
 solution: ## the Sentinel content's template, lists and docs/detections.md, from sentinel/
 	$(GO) run ./dev/solution
 
-package: ## dist/: the zip that a function app is deployed from, checksums, parts list; ARCHS=amd64,arm64
-	GOTOOLCHAIN=$(PINNED) $(GO) run ./dev/packager -o dist -arch $(ARCHS)
+package: ## dist/: the zip that a function app is deployed from, checksums, parts list; ARCHS=amd64,arm64 CLI=linux/amd64 (or all)
+	GOTOOLCHAIN=$(PINNED) $(GO) run ./dev/packager -o dist -arch $(ARCHS) -cli '$(CLI)'
+
+release: ## dist/: everything that a release publishes, for all systems
+	rm -rf dist
+	$(MAKE) package ARCHS=amd64,arm64 CLI=all
+	cp azuredeploy.json createUiDefinition.json dist/
+
+release-check: ## what the release workflow does, here: HEAD built twice in two other folders must give the same bytes
+	@./dev/packager/release-check.sh
 
 rehome: ## make a fork its own, REPO=owner/name: module path, buttons, address of the package
 	$(GO) run ./dev/rehome -repo "$(REPO)"

@@ -5,6 +5,11 @@
 //	idn-sentinel-linux-<arch>.zip       what a function app is deployed from
 //	idn-sentinel-linux-<arch>.cdx.json  what the handler is made of (CycloneDX)
 //
+// for each system of -cli
+//
+//	idnsentinel-<os>-<arch>.tar.gz      the operator's command (.zip for Windows)
+//	idnsentinel-<os>-<arch>.cdx.json    what it is made of
+//
 // and beside them
 //
 //	released-package.zip                the amd64 zip under the name that Flex Consumption keeps it by
@@ -40,7 +45,6 @@ import (
 	"runtime"
 	"sort"
 	"strings"
-	"time"
 
 	"github.com/go-json-experiment/json"
 )
@@ -48,10 +52,15 @@ import (
 func main() {
 	out := flag.String("o", "dist", "the folder to write to")
 	arch := flag.String("arch", "amd64", "architectures of the handler, with commas: amd64, arm64")
+	cli := flag.String("cli", "", "systems of the operator's command, with commas: linux/amd64, darwin/arm64, windows/amd64; all for every one")
 	flag.Parse()
 	err := sameToolchain(".", runtime.Version())
+	var systems []system
 	if err == nil {
-		err = run(".", *out, strings.Split(*arch, ","))
+		systems, err = parseSystems(*cli)
+	}
+	if err == nil {
+		err = run(".", *out, strings.Split(*arch, ","), systems)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "packager:", err)
@@ -59,8 +68,8 @@ func main() {
 	}
 }
 
-// run packs the app in root into the folder out.
-func run(root, out string, archs []string) error {
+// run packs the app in root, and the command for the systems, into the folder out.
+func run(root, out string, archs []string, systems []system) error {
 	tmp, err := os.MkdirTemp("", "packager")
 	if err != nil {
 		return err
@@ -72,14 +81,14 @@ func run(root, out string, archs []string) error {
 	files := map[string][]byte{}
 	for _, arch := range archs {
 		handler := filepath.Join(tmp, "handler-"+arch)
-		if err := build(root, handler, arch); err != nil {
+		if err := build(root, handler, "./cmd/handler", system{"linux", arch}); err != nil {
 			return err
 		}
 		var archive strings.Builder
 		if err := write(&archive, root, handler); err != nil {
 			return err
 		}
-		parts, err := bill(handler, arch)
+		parts, err := bill(handler, system{"linux", arch})
 		if err != nil {
 			return err
 		}
@@ -87,6 +96,11 @@ func run(root, out string, archs []string) error {
 		files[name+".zip"], files[name+".cdx.json"] = []byte(archive.String()), parts
 		if arch == "amd64" {
 			files["released-package.zip"] = files[name+".zip"]
+		}
+	}
+	for _, s := range systems {
+		if err := command(files, root, tmp, s); err != nil {
+			return err
 		}
 	}
 	files["SHA256SUMS"] = sums(files)
@@ -122,21 +136,22 @@ func toolchain(root string) (string, error) {
 	return mod.Toolchain, nil
 }
 
-func build(root, to, arch string) error {
+// build compiles the program pkg of root for a system.
+func build(root, to, pkg string, s system) error {
 	pinned, err := toolchain(root)
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=auto", "-ldflags", "-s -w -buildid=", "-o", to, "./cmd/handler") //nolint:noctx // ends by itself
+	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=auto", "-ldflags", "-s -w -buildid=", "-o", to, pkg) //nolint:noctx // ends by itself
 	cmd.Dir = root
 	// The second half are settings of a developer that would change the bytes.
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch,
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+s.OS, "GOARCH="+s.Arch,
 		"GOFLAGS=", "GOWORK=off", "GOEXPERIMENT=", "GOAMD64=v1", "GOARM64=v8.0", "GOFIPS140=off")
 	if pinned != "" {
 		cmd.Env = append(cmd.Env, "GOTOOLCHAIN="+pinned)
 	}
 	if msg, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build handler for linux/%s: %w\n%s", arch, err, msg)
+		return fmt.Errorf("build %s for %s: %w\n%s", pkg, s, err, msg)
 	}
 	return nil
 }
@@ -172,9 +187,9 @@ func add(z *zip.Writer, name, path string) error {
 	if err != nil {
 		return err
 	}
-	h := &zip.FileHeader{Name: name, Method: zip.Deflate, Modified: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)}
+	h := &zip.FileHeader{Name: name, Method: zip.Deflate, Modified: modified()}
 	h.SetMode(0o644)
-	if name == "handler" {
+	if executable(name) {
 		h.SetMode(0o755)
 	}
 	w, err := z.CreateHeader(h)

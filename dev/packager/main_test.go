@@ -28,6 +28,8 @@ func small(t *testing.T) string {
 	for name, text := range map[string]string{
 		"go.mod":                  "module example.com/small\n\ngo 1.26\n",
 		"cmd/handler/main.go":     "package main\n\nfunc main() { println(\"here\") }\n",
+		"cmd/idnsentinel/main.go": "package main\n\nfunc main() { println(\"command\") }\n",
+		"LICENSE":                 "as you like",
 		"host.json":               `{"version":"2.0"}`,
 		"function/function.json":  `{"bindings":[]}`,
 		"README.md":               "does not ship",
@@ -68,13 +70,13 @@ func TestRun(t *testing.T) {
 	out := t.TempDir()
 	for range 2 {
 		out = t.TempDir()
-		if err := run(small(t), out, []string{"amd64", "arm64"}); err != nil {
+		if err := run(small(t), out, []string{"amd64", "arm64"}, []system{{"linux", "amd64"}, {"darwin", "arm64"}, {"windows", "amd64"}}); err != nil {
 			t.Fatal(err)
 		}
 		built = append(built, folder(t, out))
 	}
-	if len(built[0]) != 6 {
-		t.Errorf("%d files, want 6", len(built[0]))
+	if len(built[0]) != 12 {
+		t.Errorf("%d files, want 12", len(built[0]))
 	}
 	for name, first := range built[0] {
 		if first != built[1][name] {
@@ -87,7 +89,7 @@ func TestRun(t *testing.T) {
 	if _, err := exec.LookPath("sha256sum"); err == nil {
 		cmd := exec.CommandContext(t.Context(), "sha256sum", "-c", "--strict", "SHA256SUMS")
 		cmd.Dir = out
-		if msg, err := cmd.CombinedOutput(); err != nil || strings.Count(string(msg), ": OK") != 5 {
+		if msg, err := cmd.CombinedOutput(); err != nil || strings.Count(string(msg), ": OK") != 11 {
 			t.Errorf("sha256sum: %v\n%s", err, msg)
 		}
 	}
@@ -126,7 +128,7 @@ func entries(t *testing.T, archive []byte) (got []entry, handler []byte) {
 // opens the port that the host gives it.
 func TestProduct(t *testing.T) {
 	out := t.TempDir()
-	if err := run(root, out, []string{runtime.GOARCH}); err != nil {
+	if err := run(root, out, []string{runtime.GOARCH}, []system{{runtime.GOOS, runtime.GOARCH}}); err != nil {
 		t.Fatal(err)
 	}
 	files := folder(t, out)
@@ -142,6 +144,9 @@ func TestProduct(t *testing.T) {
 		t.Errorf("entries (-want +got):\n%s", diff)
 	}
 	checkBill(t, files["idn-sentinel-linux-"+runtime.GOARCH+".cdx.json"])
+	name := "idnsentinel-" + runtime.GOOS + "-" + runtime.GOARCH
+	checkBill(t, files[name+".cdx.json"])
+	checkCommand(t, files[name+".tar.gz"])
 	if bytes.Contains(handler, []byte(here(t))) {
 		t.Error("the handler holds a path of this machine")
 	}
@@ -152,6 +157,42 @@ func TestProduct(t *testing.T) {
 		if least > promised {
 			t.Errorf("the handler takes %v of processor time to open its port", least)
 		}
+	}
+}
+
+// checkCommand unpacks the archive of the operator's command as a person would, and runs it.
+func checkCommand(t *testing.T, archive string) {
+	t.Helper()
+	if runtime.GOOS == "windows" {
+		return // a zip there, written by the code that TestRun covers
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "a.tar.gz"), []byte(archive), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	unpack := exec.CommandContext(t.Context(), "tar", "-xzf", "a.tar.gz")
+	unpack.Dir = dir
+	if msg, err := unpack.CombinedOutput(); err != nil {
+		t.Fatalf("tar: %v\n%s", err, msg)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "LICENSE")); err != nil {
+		t.Error(err)
+	}
+	msg, err := exec.CommandContext(t.Context(), filepath.Join(dir, "idnsentinel"), "version").CombinedOutput()
+	if err != nil || !strings.Contains(string(msg), "idnsentinel") {
+		t.Errorf("idnsentinel version: %v\n%s", err, msg)
+	}
+}
+
+func TestSystems(t *testing.T) {
+	if got, err := parseSystems("all"); err != nil || len(got) != 6 {
+		t.Errorf("all: %v, %v", got, err)
+	}
+	if got, err := parseSystems(""); err != nil || got != nil {
+		t.Errorf("none: %v, %v", got, err)
+	}
+	if _, err := parseSystems("linux/amd64,plan9/mips"); err == nil || !strings.Contains(err.Error(), "plan9/mips") {
+		t.Errorf("an unknown system: %v", err)
 	}
 }
 
@@ -229,7 +270,7 @@ func TestMissing(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(broken, "cmd/handler/main.go"), []byte("package main\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := run(broken, t.TempDir(), []string{"amd64"}); err == nil || !strings.Contains(err.Error(), "linux/amd64") {
+	if err := run(broken, t.TempDir(), []string{"amd64"}, nil); err == nil || !strings.Contains(err.Error(), "linux/amd64") {
 		t.Errorf("a handler that does not build gives %v", err)
 	}
 }

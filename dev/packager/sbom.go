@@ -57,22 +57,22 @@ type dependency struct {
 	On  []string `json:"dependsOn"`
 }
 
-// bill lists what a handler is made of, from what the toolchain wrote into it.
+// bill lists what a program is made of, from what the toolchain wrote into it.
 // The same binary gives the same bytes: there is no time in it, and the serial
 // number is made of the binary.
-func bill(handler, arch string) ([]byte, error) {
-	info, err := buildinfo.ReadFile(handler)
+func bill(program string, s system) ([]byte, error) {
+	info, err := buildinfo.ReadFile(program)
 	if err != nil {
 		return nil, fmt.Errorf("read build info: %w", err)
 	}
-	binary, err := os.ReadFile(handler)
+	binary, err := os.ReadFile(program)
 	if err != nil {
 		return nil, err
 	}
 	sum := sha256.Sum256(binary)
 	self := component{
 		Type: "application", Name: info.Main.Path, Version: version.Of(info),
-		PURL:   "pkg:golang/" + info.Main.Path + "@" + escape(version.Of(info)) + "?goarch=" + arch + "&goos=linux",
+		PURL:   "pkg:golang/" + info.Main.Path + "@" + escape(version.Of(info)) + "?goarch=" + s.Arch + "&goos=" + s.OS,
 		Hashes: []hash{{"SHA-256", hex.EncodeToString(sum[:])}},
 	}
 	self.Ref = self.PURL

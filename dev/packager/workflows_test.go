@@ -131,13 +131,13 @@ func TestToolchainIsPinned(t *testing.T) {
 // A developer's settings don't change the package.
 func TestEnvironmentDoesNotMatter(t *testing.T) {
 	plain, odd := t.TempDir(), t.TempDir()
-	if err := run(small(t), plain, []string{"amd64"}); err != nil {
+	if err := run(small(t), plain, []string{"amd64"}, nil); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("GOFLAGS", "-tags=mine -gcflags=-N")
 	t.Setenv("GOAMD64", "v3")
 	t.Setenv("CGO_ENABLED", "1")
-	if err := run(small(t), odd, []string{"amd64"}); err != nil {
+	if err := run(small(t), odd, []string{"amd64"}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if folder(t, plain)["SHA256SUMS"] != folder(t, odd)["SHA256SUMS"] {
