@@ -79,11 +79,12 @@ func pipelineMutants() []Mutant {
 
 func storeMutants() []Mutant {
 	return []Mutant{
-		{Breaks: "a claimed record is fresh again in the same run", File: "internal/state/ledger/ledger.go", Old: "if _, ok := l.claimed[it.hash]; ok || w.ids.has(&it.hash) {", New: "if w.ids.has(&it.hash) {"},
-		{Breaks: "the ledger knows nothing of earlier runs", File: "internal/state/ledger/ledger.go", Old: "if _, ok := l.claimed[it.hash]; ok || w.ids.has(&it.hash) {", New: "if _, ok := l.claimed[it.hash]; ok {"},
-		{Breaks: "claims of a failed call stay", File: "internal/state/ledger/ledger.go", Old: "\t\t\t\tdelete(l.claimed, l.work[i].hash)\n\t\t\t}\n\t\t}\n\t\treturn nil, fmt", New: "\t\t\t}\n\t\t}\n\t\treturn nil, fmt"},
+		{Breaks: "a claimed record is fresh again in the same run", File: "internal/state/ledger/ledger.go", Old: "fresh[it.index] = !w.ids.has(&it.hash) && l.claimed.add(&it.hash)", New: "fresh[it.index] = !w.ids.has(&it.hash)\n\t\t\tl.claimed.add(&it.hash)"},
+		{Breaks: "the ledger knows nothing of earlier runs", File: "internal/state/ledger/ledger.go", Old: "fresh[it.index] = !w.ids.has(&it.hash) && l.claimed.add(&it.hash)", New: "fresh[it.index] = l.claimed.add(&it.hash)"},
+		{Breaks: "claims of a failed call stay", File: "internal/state/ledger/ledger.go", Old: "\t\t\t\tl.claimed.remove(&l.work[i].hash)\n\t\t\t}\n\t\t}\n\t\treturn nil, fmt", New: "\t\t\t}\n\t\t}\n\t\treturn nil, fmt"},
 		{Breaks: "a window before 1970 is another one", File: "internal/state/ledger/ledger.go", Old: "\tif r < 0 {\n\t\tr += width\n\t}\n", New: ""},
-		{Breaks: "the ids of a window are not in order", File: "internal/state/ledger/ledger.go", Old: "slices.SortFunc(l.hashes, func(a, b hash) int { return bytes.Compare(a[:], b[:]) })", New: "_ = bytes.Compare"},
+		{Breaks: "the ids of a window are not in order", File: "internal/state/ledger/ledger.go", Old: "slices.SortFunc(l.hashes, hash.compare)", New: "_ = hash.compare"},
+		{Breaks: "a commit takes the hash of another claim", File: "internal/state/ledger/claims.go", Old: "if l.recent[at].id == id {", New: "if l.recent[at].id != \"\" {"},
 		{Breaks: "a newer checkpoint is read as one of today", File: "internal/state/checkpoint/codec.go", Old: "version = 1\n", New: "version = 2\n"},
 		{Breaks: "a checkpoint forgets how far it reached", File: "internal/state/checkpoint/codec.go", Old: "tail{utc(c.Since), utc(c.Through),", New: "tail{utc(c.Since), utc(c.Since),"},
 		{Breaks: "a damaged spool object is delivered", File: "internal/state/spool/spool.go", Old: "hex.EncodeToString(sum[:]) != h.SHA256", New: "hex.EncodeToString(sum[:]) == \"\""},

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -36,6 +37,14 @@ func hashOf(id string, buf []byte) (hash, []byte) {
 	buf = append(buf[:0], id...)
 	sum := sha256.Sum256(buf)
 	return hash(sum[:idSize]), buf
+}
+
+// compare is [bytes.Compare], in two steps.
+func (h hash) compare(other hash) int {
+	if c := cmp.Compare(binary.BigEndian.Uint64(h[:8]), binary.BigEndian.Uint64(other[:8])); c != 0 {
+		return c
+	}
+	return cmp.Compare(binary.BigEndian.Uint64(h[8:]), binary.BigEndian.Uint64(other[8:]))
 }
 
 // ids is a sorted set of hashes, one behind the other, as in an object.

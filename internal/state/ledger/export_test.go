@@ -54,3 +54,12 @@ func Merge(base, more [][16]byte) [][16]byte {
 	}
 	return out
 }
+
+// Set is a set of hashes.
+type Set struct{ s set }
+
+func (s *Set) Add(h [16]byte) bool { return s.s.add((*hash)(&h)) }
+
+func (s *Set) Remove(h [16]byte) { s.s.remove((*hash)(&h)) }
+
+func (s *Set) Len() int { return s.s.used }

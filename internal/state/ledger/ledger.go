@@ -51,8 +51,11 @@ type Ledger struct {
 	width  int64  // seconds
 	cache  cache
 	days   days
-	// claimed are records of this run that are not committed.
-	claimed map[hash]struct{}
+	// claimed are records of this run that are not committed, and recent the last of them in
+	// their order: a Commit nearly always takes them in the same, and need not hash them again.
+	claimed set
+	recent  []claim
+	at      int // in recent, behind the last that was committed
 	// writable are windows that this run has written or proven, or that did not exist.
 	writable map[int64]struct{}
 	// roomy: new windows find room.
@@ -90,7 +93,6 @@ func Open(cfg Config) *Ledger {
 		width:    int64(cfg.Window / time.Second),
 		cache:    cache{max: cfg.CacheBytes, windows: make(map[int64]*window)},
 		days:     make(days),
-		claimed:  make(map[hash]struct{}),
 		writable: make(map[int64]struct{}),
 	}
 }
@@ -99,24 +101,21 @@ func Open(cfg Config) *Ledger {
 // claimed or, on an error, none.
 func (l *Ledger) Claim(ctx context.Context, records []pipeline.Record) ([]bool, error) {
 	fresh := make([]bool, len(records))
-	err := l.byWindow(ctx, records, func(w *window, items []item) {
+	err := l.byWindow(ctx, l.items(records, l.hash), func(w *window, items []item) {
 		for i := range items {
 			it := &items[i]
-			if _, ok := l.claimed[it.hash]; ok || w.ids.has(&it.hash) {
-				continue
-			}
-			l.claimed[it.hash] = struct{}{}
-			fresh[it.index] = true
+			fresh[it.index] = !w.ids.has(&it.hash) && l.claimed.add(&it.hash)
 		}
 	}, nil)
 	if err != nil {
 		for i := range l.work {
 			if fresh[l.work[i].index] {
-				delete(l.claimed, l.work[i].hash)
+				l.claimed.remove(&l.work[i].hash)
 			}
 		}
 		return nil, fmt.Errorf("look up %d records in the ledger: %w", len(records), err)
 	}
+	l.keep(records, fresh)
 	return fresh, nil
 }
 
@@ -124,7 +123,7 @@ func (l *Ledger) Claim(ctx context.Context, records []pipeline.Record) ([]bool, 
 // be written: the same Commit, tried again, writes the others.
 func (l *Ledger) Commit(ctx context.Context, delivered []pipeline.Record) error {
 	var writes []*write
-	err := l.byWindow(ctx, delivered, func(w *window, items []item) {
+	err := l.byWindow(ctx, l.items(delivered, l.recall), func(w *window, items []item) {
 		object := encode(l.takeSpare(), w.start, l.widthOf(w.start), w.ids, l.sorted(items))
 		if len(object) == overhead+len(w.ids) { // all known
 			l.spare = object
@@ -139,7 +138,7 @@ func (l *Ledger) Commit(ctx context.Context, delivered []pipeline.Record) error 
 		return fmt.Errorf("store %d delivered records in the ledger: %w", len(delivered), err)
 	}
 	for i := range l.work {
-		delete(l.claimed, l.work[i].hash)
+		l.claimed.remove(&l.work[i].hash)
 	}
 	return nil
 }
@@ -150,7 +149,7 @@ func (l *Ledger) sorted(items []item) []hash {
 	for i := range items {
 		l.hashes = append(l.hashes, items[i].hash)
 	}
-	slices.SortFunc(l.hashes, func(a, b hash) int { return bytes.Compare(a[:], b[:]) })
+	slices.SortFunc(l.hashes, hash.compare)
 	return slices.Compact(l.hashes)
 }
 
@@ -160,11 +159,10 @@ func (l *Ledger) takeSpare() []byte {
 	return spare
 }
 
-// byWindow calls do for each window that the records touch, with the records
+// byWindow calls do for each window that the items touch, with the items
 // in it in their order, and then, if not nil, after a group of windows.
-func (l *Ledger) byWindow(ctx context.Context, records []pipeline.Record, do func(*window, []item), after func() error) error {
-	l.sortIn(records)
-	for rest := l.work; len(rest) > 0; {
+func (l *Ledger) byWindow(ctx context.Context, items []item, do func(*window, []item), after func() error) error {
+	for rest := items; len(rest) > 0; {
 		// The next windows: loaded together, worked on, and then subject to eviction.
 		starts, n := l.starts[:0], 0
 		for ; n < len(rest); n++ {
@@ -198,14 +196,13 @@ func (l *Ledger) byWindow(ctx context.Context, records []pipeline.Record, do fun
 	return nil
 }
 
-// sortIn makes the records the work, by window. Records of a page usually are
+// items makes the records the work, by window. Records of a page usually are
 // in the order of time already.
-func (l *Ledger) sortIn(records []pipeline.Record) {
+func (l *Ledger) items(records []pipeline.Record, hashOf func(id string) hash) []item {
 	l.work = l.work[:0]
 	sorted := true
 	for i := range records {
-		it := item{start: l.startOf(records[i].Time), index: i}
-		it.hash, l.buf = hashOf(records[i].ID, l.buf)
+		it := item{start: l.startOf(records[i].Time), index: i, hash: hashOf(records[i].ID)}
 		sorted = sorted && (i == 0 || l.work[i-1].start <= it.start)
 		l.work = append(l.work, it)
 	}
@@ -220,6 +217,7 @@ func (l *Ledger) sortIn(records []pipeline.Record) {
 			return 0
 		})
 	}
+	return l.work
 }
 
 // startOf is the start of the window of t. The year of the zero time, and one
