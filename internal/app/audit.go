@@ -75,6 +75,8 @@ type Audit struct {
 	// Waiting are records of the time that was audited that could not be delivered
 	// and lie in quarantine.
 	Waiting int
+	// Unproven are records that have no id in the workspace, and so may be there or not.
+	Unproven int64
 }
 
 // Audit compares the source of a stream with what was delivered. With Repair
@@ -85,12 +87,14 @@ func (a *App) Audit(ctx context.Context, name string, q Question) (Audit, error)
 		return Audit{}, err
 	}
 	r := a.byHand(s)
+	unproven := func() int64 { return 0 }
 	if q.Workspace {
-		if err := a.lookInWorkspace(r, s, &q); err != nil {
+		if unproven, err = a.lookInWorkspace(r, s, &q); err != nil {
 			return Audit{}, err
 		}
 	}
 	done := Audit{Proof: r.Audit(ctx, q.Inspection)}
+	done.Unproven = unproven()
 	if done.State == pipeline.Drained {
 		done.Waiting, err = a.undelivered(ctx, name, q.From, q.To)
 	}

@@ -202,12 +202,11 @@ func (c *checkup) readBack(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	now := time.Now().Truncate(5 * time.Minute)
 	for _, s := range c.streams {
 		if !s.audited() {
 			continue
 		}
-		_, err = reader.Count(ctx, s.Stream().Table, now.Add(-5*time.Minute), now, 5*time.Minute)
+		err = reader.MayAsk(ctx, s.Stream().Table)
 		if errors.Is(err, readback.ErrNoTable) {
 			return "the workspace may be asked what has arrived; it has no table " + s.Table.Name + " yet", nil
 		}

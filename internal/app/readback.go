@@ -23,16 +23,28 @@ const DefaultSettle = 15 * time.Minute
 
 // lookInWorkspace makes r compare with what has arrived in the workspace. A window
 // that the connector wrote to a short while ago is left for later: the workspace may
-// not show yet what it has.
-func (a *App) lookInWorkspace(r *pipeline.Runner, s stream, q *Question) error {
+// not show yet what it has. unproven is to be asked when r has done its audit.
+func (a *App) lookInWorkspace(r *pipeline.Runner, s stream, q *Question) (unproven func() int64, err error) {
 	client, err := a.reader()
 	if err != nil {
-		return err
+		return nil, err
+	}
+	arrivals := &readback.Arrivals{Client: client, Table: s.Stream().Table, From: q.From, To: q.To, Window: s.Window}
+	if reader, ok := s.Source.(pipeline.WindowReader); ok {
+		arrivals.Sample = func(ctx context.Context) (page pipeline.Page, err error) {
+			err = r.Retry.Do(ctx, nil, func(ctx context.Context) (err error) {
+				page, err = reader.FetchWindow(ctx, q.From, q.To, "")
+				return err
+			})
+			return page, err
+		}
 	}
 	open := r.OpenLedger
 	r.OpenLedger = func() pipeline.Ledger {
-		return &readback.Arrivals{Client: client, Stream: s.Stream().Table, From: q.From, To: q.To, Window: s.Window, Delivered: open()}
+		arrivals.Delivered = open()
+		return arrivals
 	}
+	q.Floor = true
 	var written map[time.Time]time.Time // by start of the window
 	q.Unsettled = func(ctx context.Context, from, _ time.Time) (bool, error) {
 		if written == nil {
@@ -48,7 +60,7 @@ func (a *App) lookInWorkspace(r *pipeline.Runner, s stream, q *Question) error {
 		at, ok := written[from.UTC()]
 		return ok && time.Since(at) < q.Settle, nil
 	}
-	return nil
+	return arrivals.Unproven, nil
 }
 
 // windows lists the windows of a stream's ledger, with the moments at which the

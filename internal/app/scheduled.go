@@ -102,6 +102,16 @@ func (a *App) readBackOf(ctx context.Context, name string, d *daily) (warning st
 		}
 	case done.Missing > 0:
 		warning = fmt.Sprintf("the workspace lacks %d of %d events of the day from %s: idnsentinel audit --workspace --repair sends them again, READ_BACK=repair does so every day", done.Missing, done.Source, d.through.Format(time.RFC3339))
+	case done.Unproven > 0:
+		warning = fmt.Sprintf("%d of %d events of the day from %s have no id, so whether the workspace has them can't be proven", done.Unproven, done.Source, d.through.Format(time.RFC3339))
+	}
+	if done.Unsettled > 0 {
+		// Another process has sent something meanwhile that the workspace may not show yet.
+		d.next = time.Now().Add(DefaultSettle)
+		if !repair { // it is reported then
+			warning = ""
+		}
+		return warning, nil
 	}
 	data, err := readback.EncodeMark(readback.Mark{Through: to})
 	if err != nil {

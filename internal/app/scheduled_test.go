@@ -25,7 +25,7 @@ func (s *scene) live(t *testing.T, d time.Duration) (warnings []string) {
 	for i, end := 0, time.Now().Add(d); time.Now().Before(end); i++ {
 		if i%50 == 0 {
 			var err error
-			if a, err = app.Open(s.settings, app.Options{HTTP: &http.Client{Transport: s}, Store: s.store}); err != nil {
+			if a, err = app.Open(s.settings, app.Options{HTTP: &http.Client{Transport: s}, Store: s.store, Credential: s.credential}); err != nil {
 				t.Fatal(err)
 			}
 		}

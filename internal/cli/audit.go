@@ -28,12 +28,7 @@ type audit struct {
 	out      io.Writer
 }
 
-func auditCommand(p Process) *cobra.Command {
-	c := &audit{console: newConsole(p), out: p.Out}
-	cmd := &cobra.Command{
-		Use:   "audit",
-		Short: "Prove that everything the source shows of some time was delivered, or say what is missing",
-		Long: `Audit counts the events of some time at the source and compares with what was
+const auditHelp = `Audit counts the events of some time at the source and compares with what was
 delivered, which the connector remembers for LEDGER_KEEP. It begins with the whole,
 and halves what differs, down to windows of 5 minutes; those are read again to find
 out what is missing. With --repair that is delivered.
@@ -47,20 +42,34 @@ asks with the Logs Query API: records can be lost after they were acknowledged, 
 a daily cap for instance. The identity that asks needs the role Log Analytics Reader.
 What was sent in the last 15 minutes (--settle) is left alone: the workspace may not
 show it yet. With --repair only what the workspace lacks is sent again.
+Several tenants may write to one workspace: only rows that are provably those of this
+tenant count, by the org that they name, and each id once; where that count differs, and
+where records name no org, they are compared by their ids.
 
 It prints a table of the windows that differ, and a verdict:
 
   complete         everything that the source shows was delivered
   incomplete       some records are missing, or lie in quarantine undelivered
   incomplete       also: the source counts more than it lists (see audit accept)
-  could not tell   the source or the state could not be asked, or has forgotten
+  could not tell   the source or the state could not be asked, or has forgotten; or
+                   records have no id by which to find them in the workspace
+
+A complete audit says what was compared: "proof: own count" is the number of
+different ids, "proof: ids" is each id by itself.
 
 A window where the source shows less than was delivered is in the table, too: it has
 forgotten some. Such a difference can hide a missing record in another window, unless
 --each-window compares them one by one. Events without a time are in no window.
 
 The exit status is 0 for complete, 1 for incomplete, and 2 for could not tell and for
-a wrong setting or flag.`,
+a wrong setting or flag.`
+
+func auditCommand(p Process) *cobra.Command {
+	c := &audit{console: newConsole(p), out: p.Out}
+	cmd := &cobra.Command{
+		Use:   "audit",
+		Short: "Prove that everything the source shows of some time was delivered, or say what is missing",
+		Long:  auditHelp,
 		Example: `  # the last 24 hours
   idnsentinel audit --settings local.settings.json
 
@@ -93,17 +102,28 @@ const (
 	verdictUnknown    = "could not tell"
 )
 
+// What a complete audit has compared.
+const (
+	// proofIDs: each record that the source lists, by its id.
+	proofIDs = "ids"
+	// proofCount: the number of different ids that are provably of this connection, and ids
+	// where that differs.
+	proofCount = "own count"
+)
+
 // judged is the outcome for one stream. The JSON names are what scripts rely on.
 type judged struct {
-	Stream    string    `json:"stream"`
-	From      time.Time `json:"from"`
-	To        time.Time `json:"to"`
-	Verdict   string    `json:"verdict"`
-	Why       string    `json:"why"`
-	Source    int64     `json:"source"`
-	Delivered int64     `json:"delivered"`
-	Missing   int64     `json:"missing"`
-	Repaired  int64     `json:"repaired"`
+	Stream  string    `json:"stream"`
+	From    time.Time `json:"from"`
+	To      time.Time `json:"to"`
+	Verdict string    `json:"verdict"`
+	Why     string    `json:"why"`
+	// Proof is what the verdict rests on, if it is complete.
+	Proof     string `json:"proof,omitzero"`
+	Source    int64  `json:"source"`
+	Delivered int64  `json:"delivered"`
+	Missing   int64  `json:"missing"`
+	Repaired  int64  `json:"repaired"`
 	// Unexplained is how many more the source counts than it lists.
 	Unexplained int64               `json:"unexplained,omitzero"`
 	Waiting     int                 `json:"undelivered_in_quarantine"`
@@ -238,6 +258,13 @@ func (j *judged) judge(done app.Audit, err error, c *audit) {
 		j.Notes = append(j.Notes, fmt.Sprintf("the stream is delivered through %s: the next runs bring what is behind", stamp(done.Through)))
 	}
 	j.decide(done, err, c, left, missing)
+	switch {
+	case j.Verdict != verdictComplete:
+	case done.Identified == done.Source && done.Source > 0:
+		j.Proof = proofIDs
+	default:
+		j.Proof = proofCount
+	}
 }
 
 // decide sets the verdict and its reason. left is how many records are missing
@@ -276,6 +303,9 @@ func (j *judged) decide(done app.Audit, err error, c *audit, left int64, missing
 	case done.Unsettled > 0:
 		j.Verdict = verdictUnknown
 		j.Why = fmt.Sprintf("counts differ in %s that records were sent to less than %s ago: the workspace may not show them yet; ask again later", windows(done.Unsettled), lag(c.settle.Seconds()))
+	case done.Unproven > 0:
+		j.Verdict = verdictUnknown
+		j.Why = fmt.Sprintf("%d of %d records have no id, so it can't be proven which rows of the workspace are theirs; all others are there", done.Unproven, j.Source)
 	case j.Repaired > 0:
 		j.Verdict = verdictComplete
 		j.Why = fmt.Sprintf("%d of %d records were missing and have been delivered now", j.Repaired, j.Source)
@@ -307,6 +337,9 @@ func (c *audit) print(j judged) {
 		c.console.say("note: %s: %s", j.Stream, note)
 	}
 	fmt.Fprintf(c.out, "%s: %s from %s to %s: %s\n", j.Verdict, j.Stream, stamp(j.From), stamp(j.To), oneLine(j.Why))
+	if j.Proof != "" {
+		fmt.Fprintln(c.out, "proof: "+j.Proof)
+	}
 }
 
 // windowTable is a line for each window that differs, and the sums of all.

@@ -19,6 +19,9 @@ type Inspection struct {
 	// Repair delivers what is missing, behind the stream's lock. Otherwise nothing
 	// is changed, and no lock is needed.
 	Repair bool
+	// Floor says that what the ledger counts is the least that it has: a window whose counts
+	// differ is compared by ids before anything of it is called missing.
+	Floor bool
 	// Unsettled, if set, says that a window that differs can't be judged yet.
 	Unsettled func(ctx context.Context, from, to time.Time) (bool, error)
 	// Found, if set, is called for each window whose counts differ.
@@ -51,6 +54,7 @@ type Proof struct {
 	Refused           int64
 	Unexplained       int64 // records that the source counts and does not list
 	Unsettled         int   // windows
+	Identified        int64 // of Source: in windows that were compared by ids; the rest by count
 	Windows           []Compared
 	// Since and Through are those of the checkpoint.
 	Since, Through time.Time
@@ -101,11 +105,17 @@ type inspection struct {
 type asked struct {
 	Ledger
 	failed bool
+	fresh  int64 // records that it did not know
 }
 
 func (a *asked) Claim(ctx context.Context, records []Record) ([]bool, error) {
 	fresh, err := a.Ledger.Claim(ctx, records)
 	a.failed = a.failed || err != nil
+	for _, is := range fresh {
+		if is {
+			a.fresh++
+		}
+	}
 	return fresh, err
 }
 
@@ -178,29 +188,54 @@ func (i *inspection) tell(c Compared) {
 // differs finds out what is missing in a window, and delivers it if asked to.
 func (i *inspection) differs(ctx context.Context, from, to time.Time, have, want int64) error {
 	c := Compared{From: from, To: to, Source: want, Delivered: have}
-	var err error
 	listed := want
-	if i.Unsettled != nil {
-		if c.Unsettled, err = i.Unsettled(ctx, from, to); err != nil {
-			return err
-		}
+	var err error
+	if c.Unsettled, err = i.early(ctx, from, to); err != nil {
+		return err
 	}
+	fresh, byID := i.known.fresh, true
 	switch {
+	case c.Unsettled && !i.Floor:
+		byID = false
 	case c.Unsettled:
-	case !i.Repair && have == 0:
-		c.Missing = want
+		c.Missing, listed, err = i.unknown(ctx, from, to)
+	case !i.Repair && have == 0 && !i.Floor:
+		c.Missing, byID = want, false
 	default:
 		listed, err = i.look(ctx, &c)
 	}
-	if err != nil && !i.known.failed {
-		// What could not be read or delivered is missing, as far as anybody knows.
+	switch {
+	case err != nil && c.Unsettled:
+		c.Missing = 0
+	case err == nil && i.Floor:
+		c.identified(listed)
+	case i.Floor:
+		c.Missing = i.known.fresh - fresh
+	case err != nil && !i.known.failed:
+		// What could not be read or delivered is presumed missing.
 		c.Missing = max(c.Missing, want-have)
 	}
 	if err == nil {
-		c.Unexplained = max(0, min(want-listed, want-have-c.Missing))
+		c.Unexplained = max(0, min(want-listed, want-c.Delivered-c.Missing))
+	}
+	i.proof.Delivered += c.Delivered - have
+	if err == nil && byID && !c.Unsettled {
+		i.proof.Identified += want
+	}
+	if err == nil && i.Floor && c.same() {
+		i.report.Mismatches--
+		return nil
 	}
 	i.add(c)
 	return err
+}
+
+// early reports whether a window can't be judged yet.
+func (i *inspection) early(ctx context.Context, from, to time.Time) (bool, error) {
+	if i.Unsettled == nil {
+		return false, nil
+	}
+	return i.Unsettled(ctx, from, to)
 }
 
 // look finds out what is missing in a window by the ids, and delivers it if asked to.
@@ -227,11 +262,9 @@ func (i *inspection) readWindow(ctx context.Context, from, to time.Time) (have, 
 	}
 	i.report.WindowsChecked++
 	c := Compared{From: from, To: to, Delivered: have}
-	early := false
-	if i.Unsettled != nil {
-		if early, err = i.Unsettled(ctx, from, to); err != nil {
-			return have, 0, err
-		}
+	early, err := i.early(ctx, from, to)
+	if err != nil {
+		return have, 0, err
 	}
 	if early {
 		var missing int64
@@ -240,11 +273,17 @@ func (i *inspection) readWindow(ctx context.Context, from, to time.Time) (have, 
 	} else {
 		c.Source, err = i.look(ctx, &c)
 	}
+	if i.Floor && err == nil && !c.Unsettled {
+		c.Delivered = max(have, c.Source-c.Missing)
+	}
+	if err == nil && !c.Unsettled {
+		i.proof.Identified += c.Source
+	}
 	if c.Missing > 0 || c.Unsettled {
 		i.report.Mismatches++
 		i.add(c)
 	}
-	return have, c.Source, err
+	return c.Delivered, c.Source, err
 }
 
 // add adds a window that differs to the proof.
@@ -256,6 +295,20 @@ func (i *inspection) add(c Compared) {
 		i.proof.Unsettled++
 	}
 	i.tell(c)
+}
+
+// identified notes what the comparison of the ids of a window has shown, of which the source
+// lists so many. Where nothing is missing it does not matter that it may be too early.
+func (c *Compared) identified(listed int64) {
+	c.Delivered = max(c.Delivered, listed-c.Missing)
+	if c.Unsettled = c.Unsettled && c.Missing > 0; c.Unsettled {
+		c.Missing = 0
+	}
+}
+
+// same reports whether the window does not differ after all.
+func (c Compared) same() bool {
+	return c.Source == c.Delivered && c.Missing == 0 && c.Unexplained == 0 && !c.Unsettled
 }
 
 // explained is the difference in [from, to) that is known and needs no look.

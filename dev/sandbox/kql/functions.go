@@ -108,6 +108,12 @@ func functions(now time.Time) map[string]function {
 		"coalesce":   {2, 99, "", coalesce},
 		"strcat":     {1, 64, String, strcat},
 		"strlen":     one(Long, func(v any) any { return int64(len([]rune(str(v)))) }),
+		"replace_string": {3, 3, String, func(a []any) any {
+			if str(a[1]) == "" {
+				return str(a[0])
+			}
+			return strings.ReplaceAll(str(a[0]), str(a[1]), str(a[2]))
+		}},
 		"tolower":    one(String, func(v any) any { return strings.ToLower(str(v)) }),
 		"toupper":    one(String, func(v any) any { return strings.ToUpper(str(v)) }),
 		"trim":       {2, 2, String, func(a []any) any { return strings.Trim(str(a[1]), str(a[0])) }},

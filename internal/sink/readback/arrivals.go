@@ -3,8 +3,13 @@ package readback
 import (
 	"context"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
@@ -17,23 +22,38 @@ const derivedID = "sha256:"
 
 // Arrivals is a ledger of what has arrived in the workspace, for an audit of
 // [From, To). Like a ledger it is used by one goroutine, for one run.
+//
+// Several connectors may write to one table, so that not every row is this one's. Which
+// rows are, their column org says: it names the tenant, and the records of the source name
+// it, too. Count counts no other rows, and nothing that can't be told apart, so it may be
+// less than what has arrived; it is never more. Claim compares ids.
 type Arrivals struct {
 	Client   *Client
-	Stream   string
+	Table    string // without "_CL"
 	From, To time.Time
 	// Window is the width of the windows, on whose borders From and To are.
 	Window time.Duration
+	// Sample returns a page of the source's records of this time, which shows what org they
+	// name. Nil if they name none.
+	Sample func(context.Context) (pipeline.Page, error)
 	// Delivered is the ledger of what was acknowledged. What is sent again is
 	// noted there; it is asked nothing.
 	Delivered pipeline.Ledger
 
-	counts map[time.Time]int64
-	again  map[time.Time]int64 // sent again in this run: not to be seen for a while
+	orgs     []string // that the source's records name
+	all      bool     // one of them can't be put into a query
+	counts   map[time.Time]counted
+	again    map[time.Time]int64 // sent again in this run: not to be seen for a while
+	unproven int64
 	// The ids of the window that was asked for last: an audit reads one after the other.
 	at      time.Time
 	set     idSet
 	claimed map[string]struct{}
 }
+
+// Unproven is how many records count as arrived without proof: they have no id, and there
+// is a row of the same time without one.
+func (a *Arrivals) Unproven() int64 { return a.unproven }
 
 // Count implements [pipeline.Ledger]. Everything is counted at the first call.
 func (a *Arrivals) Count(ctx context.Context, from, to time.Time) (n int64, err error) {
@@ -41,19 +61,61 @@ func (a *Arrivals) Count(ctx context.Context, from, to time.Time) (n int64, err 
 		return 0, fmt.Errorf("count what has arrived: %s to %s is not within the audit", stamp(from), stamp(to))
 	}
 	if a.counts == nil {
-		if a.counts, err = a.Client.Count(ctx, a.Stream, a.From, a.To, a.Window); err != nil {
+		if err := a.count(ctx); err != nil {
 			return 0, err
 		}
-		a.again, a.claimed = map[time.Time]int64{}, map[string]struct{}{}
 	}
 	for at := from.UTC(); at.Before(to); at = at.Add(a.Window) {
-		n += a.counts[at] + a.again[at]
+		n += a.counts[at].own + a.again[at]
 	}
 	return n, nil
 }
 
+// count counts everything.
+func (a *Arrivals) count(ctx context.Context) (err error) {
+	if a.Sample != nil {
+		page, err := a.Sample(ctx)
+		if err != nil {
+			return fmt.Errorf("find out which rows of the workspace are those of this source: %w", err)
+		}
+		a.learn(page.Records)
+		if page.Release != nil {
+			page.Release()
+		}
+	}
+	a.again, a.claimed = map[time.Time]int64{}, map[string]struct{}{}
+	a.counts, err = a.Client.count(ctx, a.Table, a.orgs, a.From, a.To, a.Window)
+	return err
+}
+
+// plain is a name that a query can hold as it is.
+var plain = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,100}$`)
+
+// learn notes the orgs that records name. One that is new makes the list of ids one of
+// too few rows.
+func (a *Arrivals) learn(records []pipeline.Record) {
+	for _, rec := range records {
+		var named struct {
+			Org string `json:"org"`
+		}
+		if rec.Flaw != "" || json.Unmarshal(rec.Raw, &named, jsontext.AllowDuplicateNames(true)) != nil || named.Org == "" {
+			continue
+		}
+		switch {
+		case slices.Contains(a.orgs, named.Org):
+		case plain.MatchString(named.Org):
+			a.orgs = append(a.orgs, named.Org)
+			a.set.ids = nil
+		case !a.all:
+			a.all = true
+			a.set.ids = nil
+		}
+	}
+}
+
 // Claim implements [pipeline.Ledger]: what the workspace has is not new.
 func (a *Arrivals) Claim(ctx context.Context, records []pipeline.Record) ([]bool, error) {
+	a.learn(records)
 	fresh := make([]bool, len(records))
 	for i, rec := range records {
 		at := rec.Time.UTC().Truncate(a.Window)
@@ -64,15 +126,16 @@ func (a *Arrivals) Claim(ctx context.Context, records []pipeline.Record) ([]bool
 		if _, ok := a.claimed[id]; ok {
 			continue
 		}
-		if strings.HasPrefix(rec.ID, derivedID) && a.set.without > 0 {
-			a.set.without-- // one of them is it, as far as anybody can tell
-			a.claimed[id] = struct{}{}
+		if _, ok := a.set.ids[id]; ok {
 			continue
 		}
-		if _, ok := a.set.ids[id]; !ok {
-			a.claimed[id] = struct{}{}
-			fresh[i] = true
+		a.claimed[id] = struct{}{}
+		if when := moment(rec.Time); strings.HasPrefix(rec.ID, derivedID) && a.set.without[when] > 0 {
+			a.set.without[when]-- // perhaps one of them is it
+			a.unproven++
+			continue
 		}
+		fresh[i] = true
 	}
 	return fresh, nil
 }
@@ -82,10 +145,10 @@ func (a *Arrivals) load(ctx context.Context, at time.Time) error {
 	if a.at.Equal(at) && a.set.ids != nil {
 		return nil
 	}
-	if _, err := a.Count(ctx, a.From, a.From); err != nil { // so that the number is known
+	if _, err := a.Count(ctx, a.From, a.From); err != nil { // so that the number of rows is known
 		return err
 	}
-	set, err := a.Client.list(ctx, a.Stream, at, at.Add(a.Window), a.counts[at])
+	set, err := a.Client.list(ctx, a.Table, a.orgs, a.all, at, at.Add(a.Window), a.counts[at].rows)
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,6 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/azsdk"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/retry"
@@ -82,10 +81,10 @@ var ErrNoTable = errors.New("the workspace has no such table")
 
 // result is the table that a query returns: each row has the columns that the
 // query names, in its order.
-type result [][]jsontext.Value
+type result []row
 
-// query runs a query over rows that the workspace received between two moments.
-func (c *Client) query(ctx context.Context, kql string, from, to time.Time) (rows result, err error) {
+// query runs a query about a table over rows that the workspace received between two moments.
+func (c *Client) query(ctx context.Context, table, kql string, from, to time.Time) (rows result, err error) {
 	body, err := json.Marshal(struct {
 		Query    string `json:"query"`
 		Timespan string `json:"timespan"`
@@ -97,6 +96,14 @@ func (c *Client) query(ctx context.Context, kql string, from, to time.Time) (row
 		rows, err = c.try(ctx, body)
 		return err
 	})
+	if missingTable(err, table) {
+		return nil, fmt.Errorf("workspace %s has no table %s_CL: nothing was ever stored there, or for the first time less than a quarter of an hour ago, "+
+			"or CUSTOMER_ID names another workspace: %w: %w", c.cfg.WorkspaceID, table, ErrNoTable, err)
+	}
+	var column *unresolvedError
+	if errors.As(err, &column) {
+		return nil, fmt.Errorf("table %s_CL of the workspace lacks a column that the rows of this connector have, so they can't be compared: %w", table, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("ask the workspace what has arrived: %w", err)
 	}
@@ -230,12 +237,28 @@ func (c *Client) refused(resp *http.Response, body []byte) error {
 		return fmt.Errorf("%w: give the identity that asks the role Log Analytics Reader on the workspace; it takes some minutes to work", err)
 	case resp.StatusCode == http.StatusNotFound:
 		return fmt.Errorf("%w: there is no workspace %s: check CUSTOMER_ID and LOG_ANALYTICS_QUERY_URL", err, c.cfg.WorkspaceID)
-	case resp.StatusCode == http.StatusBadRequest && (strings.Contains(said, "SEM0100") || strings.Contains(said, "Failed to resolve table")):
-		return fmt.Errorf("%w: %w", ErrNoTable, err)
+	case resp.StatusCode == http.StatusBadRequest && strings.Contains(said, unresolved):
+		return &unresolvedError{err, said}
 	case resp.StatusCode == http.StatusTooManyRequests, resp.StatusCode == http.StatusRequestTimeout, resp.StatusCode >= http.StatusInternalServerError:
 		return &pipeline.Retryable{Err: err, After: transport.RetryAfter(resp.Header, time.Now())}
 	}
 	return err
+}
+
+// unresolved is the code of a query that names a table, or a column, that does not exist.
+const unresolved = "SEM0100"
+
+// unresolvedError is what a query names and the workspace does not have.
+type unresolvedError struct {
+	error
+	said string
+}
+
+// missingTable reports whether what the workspace does not have is this table. A column
+// that is missing is another matter: then rows may be there.
+func missingTable(err error, table string) bool {
+	var e *unresolvedError
+	return errors.As(err, &e) && strings.Contains(e.said, "resolve table") && strings.Contains(e.said, table+"_CL")
 }
 
 // errPartial is a result that is not whole.

@@ -1,8 +1,18 @@
 package readback
 
+import (
+	"context"
+	"time"
+)
+
 // What the tests look at from outside.
 var (
 	Normal  = normal
 	PerList = perList
 	Decode  = decode
 )
+
+// Count is a query, with no org.
+func (c *Client) Count(ctx context.Context, table string, from, to time.Time, window time.Duration) (map[time.Time]counted, error) {
+	return c.count(ctx, table, nil, from, to, window)
+}

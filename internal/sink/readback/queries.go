@@ -3,12 +3,12 @@ package readback
 import (
 	"context"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 const (
@@ -23,101 +23,139 @@ const (
 )
 
 // rows are the records of a table with an event time in [from, to).
-func rows(stream string, from, to time.Time) string {
-	return stream + "_CL\n" +
-		"| extend Created = column_ifexists('created_t', datetime(null)), IdG = column_ifexists('id_g', ''), IdS = column_ifexists('id_s', '')\n" +
-		"| where Created >= datetime(" + stamp(from) + ") and Created < datetime(" + stamp(to) + ")\n"
+func rows(table string, from, to time.Time) string {
+	return table + "_CL\n" +
+		"| extend IdG = column_ifexists('id_g', ''), IdS = column_ifexists('id_s', ''), Org = column_ifexists('org_s', '')\n" +
+		"| where created_t >= datetime(" + stamp(from) + ") and created_t < datetime(" + stamp(to) + ")\n"
 }
 
-// CountQuery is the KQL that counts the different records of a stream by window.
-// Records without an id count as they come.
-func CountQuery(stream string, from, to time.Time, window time.Duration) string {
-	return rows(stream, from, to) +
-		fmt.Sprintf("| summarize Rows = count() by IdG, IdS, Window = bin(Created, %ds)\n", int64(window/time.Second)) +
-		"| summarize Records = sum(iff(isempty(IdG) and isempty(IdS), Rows, 1)) by Window"
+// among is the condition that a row names one of these orgs.
+func among(orgs []string) string {
+	if len(orgs) == 0 {
+		return "false"
+	}
+	return "Org in ('" + strings.Join(orgs, "', '") + "')"
 }
 
-// IDQuery is the KQL that lists the ids of a stream's records, or one of several
-// parts of them.
-func IDQuery(stream string, from, to time.Time, part, parts int) string {
-	kql := rows(stream, from, to)
+// CountQuery is the KQL that counts by window the different ids of rows that name one of
+// these orgs, and all rows. An id counts once, whatever its spelling and however often it
+// arrived: duplicates must not make up for what is missing. Rows without an id, which can't
+// be told apart, and those that name no org or another one count as nothing.
+func CountQuery(table string, orgs []string, from, to time.Time, window time.Duration) string {
+	return rows(table, from, to) +
+		"| extend Id = tolower(replace_string(strcat(IdG, IdS), '-', ''))\n" +
+		"| where isnotempty(Id)\n" +
+		fmt.Sprintf("| summarize Own = countif(%s), Rows = count(), Window = min(bin(created_t, %ds)) by Id\n", among(orgs), int64(window/time.Second)) +
+		"| summarize Own = countif(Own > 0), Rows = sum(Rows) by Window"
+}
+
+// IDQuery is the KQL that lists the ids of a table's rows, or one of several parts of
+// them, without the rows that name an org other than these. Rows without an id are listed
+// by their time. Every row is listed if all is set.
+func IDQuery(table string, orgs []string, all bool, from, to time.Time, part, parts int) string {
+	kql := rows(table, from, to)
+	if !all {
+		kql += "| where isempty(Org) or " + among(orgs) + "\n"
+	}
 	if parts > 1 {
 		kql += fmt.Sprintf("| where hash(strcat(IdG, IdS), %d) == %d\n", parts, part)
 	}
-	return kql + "| summarize Rows = count() by IdG, IdS"
+	return kql + "| summarize Rows = count() by IdG, IdS, At = iff(isempty(IdG) and isempty(IdS), created_t, datetime(null))"
 }
 
-// Count returns the number of different records by the start of their window.
-func (c *Client) Count(ctx context.Context, stream string, from, to time.Time, window time.Duration) (map[time.Time]int64, error) {
-	counts := map[time.Time]int64{}
+// counted is what a window holds.
+type counted struct {
+	own  int64 // different ids of rows that are provably this tenant's
+	rows int64 // of everyone, with duplicates
+}
+
+// count returns what each window holds, by its start.
+func (c *Client) count(ctx context.Context, table string, orgs []string, from, to time.Time, window time.Duration) (map[time.Time]counted, error) {
+	counts := map[time.Time]counted{}
 	for begin := from; begin.Before(to); begin = begin.Add(perQuery) {
 		end := begin.Add(perQuery)
 		if to.Before(end) {
 			end = to
 		}
-		got, err := c.query(ctx, CountQuery(stream, begin, end, window), from.Add(-slack), time.Now().Add(slack))
+		got, err := c.query(ctx, table, CountQuery(table, orgs, begin, end, window), from.Add(-slack), time.Now().Add(slack))
 		if err != nil {
-			return nil, c.explain(stream, err)
+			return nil, err
 		}
 		for _, row := range got {
 			var at time.Time
-			var n int64
-			if len(row) != 2 {
-				return nil, fmt.Errorf("read the answer: a row has %d columns, not 2", len(row))
+			var n counted
+			if err := row.read(&at, &n.own, &n.rows); err != nil {
+				return nil, err
 			}
-			if err := errors.Join(json.Unmarshal(row[0], &at), json.Unmarshal(row[1], &n)); err != nil {
-				return nil, fmt.Errorf("read the answer: %w", err)
-			}
-			counts[at.UTC()] += n
+			sum := counts[at.UTC()]
+			counts[at.UTC()] = counted{sum.own + n.own, sum.rows + n.rows}
 		}
 	}
 	return counts, nil
 }
 
-// explain names the table that is missing.
-func (c *Client) explain(stream string, err error) error {
-	if errors.Is(err, ErrNoTable) {
-		return fmt.Errorf("workspace %s has no table %s_CL: nothing was ever stored there, or for the first time less than a quarter of an hour ago, "+
-			"or CUSTOMER_ID names another workspace: %w", c.cfg.WorkspaceID, stream, err)
-	}
+// MayAsk asks the workspace the least that there is to ask about a table. The error wraps
+// [ErrNoTable] if there is no such table.
+func (c *Client) MayAsk(ctx context.Context, table string) error {
+	now := time.Now().UTC()
+	_, err := c.count(ctx, table, nil, now.Add(-time.Hour).Truncate(time.Hour), now.Truncate(time.Hour), time.Hour)
 	return err
 }
 
-// idSet holds the ids of a window in the form of [normal], and how many rows have none.
+// idSet holds the ids of a window in the form of [normal], and how many rows of which
+// time have none.
 type idSet struct {
 	ids     map[string]struct{}
-	without int64
+	without map[time.Time]int64
 }
 
-// list returns the ids of the records in [from, to), of which there are about n.
-func (c *Client) list(ctx context.Context, stream string, from, to time.Time, n int64) (idSet, error) {
-	set := idSet{ids: make(map[string]struct{}, n)}
+// list returns the ids of the rows in [from, to) that may be those of the orgs. n is how
+// many rows there are, about.
+func (c *Client) list(ctx context.Context, table string, orgs []string, all bool, from, to time.Time, n int64) (idSet, error) {
+	set := idSet{map[string]struct{}{}, map[time.Time]int64{}}
 	parts := int((n + perList - 1) / perList)
 	for part := range max(1, parts) {
-		got, err := c.query(ctx, IDQuery(stream, from, to, part, parts), from.Add(-slack), time.Now().Add(slack))
+		got, err := c.query(ctx, table, IDQuery(table, orgs, all, from, to, part, parts), from.Add(-slack), time.Now().Add(slack))
 		if err != nil {
-			return idSet{}, c.explain(stream, err)
+			return idSet{}, err
 		}
 		for _, row := range got {
 			var guid, text string
+			var at *time.Time
 			var n int64
-			if len(row) != 3 {
-				return idSet{}, fmt.Errorf("read the answer: a row has %d columns, not 3", len(row))
-			}
-			if err := errors.Join(json.Unmarshal(row[0], &guid), json.Unmarshal(row[1], &text), json.Unmarshal(row[2], &n)); err != nil {
-				return idSet{}, fmt.Errorf("read the answer: %w", err)
+			if err := row.read(&guid, &text, &at, &n); err != nil {
+				return idSet{}, err
 			}
 			switch {
 			case guid != "":
 				set.ids[normal(guid)] = struct{}{}
 			case text != "":
 				set.ids[normal(text)] = struct{}{}
-			default:
-				set.without += n
+			case at != nil:
+				set.without[moment(*at)] += n
 			}
 		}
 	}
 	return set, nil
+}
+
+// moment is a time as exact as an event time is.
+func moment(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
+
+// row is a row of a result.
+type row []jsontext.Value
+
+// read reads the columns of the row.
+func (r row) read(columns ...any) error {
+	if len(r) != len(columns) {
+		return fmt.Errorf("read the answer: a row has %d columns, not %d", len(r), len(columns))
+	}
+	for i, column := range columns {
+		if err := json.Unmarshal(r[i], column); err != nil {
+			return fmt.Errorf("read the answer: %w", err)
+		}
+	}
+	return nil
 }
 
 // normal is the form in which an id of the source and one of the workspace are the
