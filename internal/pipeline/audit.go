@@ -3,7 +3,6 @@ package pipeline
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 )
 
@@ -88,7 +87,7 @@ func (t *run) auditByCount(ctx context.Context, src auditable) error {
 	switch {
 	case errors.Is(err, errNoTime):
 		if t.report.Mismatches > 0 { // what was found out need not be found out again
-			return t.moveCheckpoint(ctx)
+			return t.saveCheckpoint(ctx)
 		}
 		return nil
 	case errors.As(err, &f):
@@ -98,10 +97,10 @@ func (t *run) auditByCount(ctx context.Context, src auditable) error {
 		return err
 	}
 	if t.undecided != nil { // to be looked at again by the next run
-		return t.moveCheckpoint(ctx)
+		return t.saveCheckpoint(ctx)
 	}
 	t.next.Audit.Through, t.next.Audit.AgeSeconds = through, seconds(t.Auditing.Ages)
-	return t.moveCheckpoint(ctx)
+	return t.saveCheckpoint(ctx)
 }
 
 func seconds(ages []time.Duration) []int64 {
@@ -214,7 +213,7 @@ type comparison struct {
 // compare compares [from, to), and narrows it down where it differs. It returns the counts
 // of the whole.
 func (t *run) compare(ctx context.Context, c comparison, from, to time.Time) (have, want int64, err error) {
-	if !t.timeLeft(ctx) {
+	if !t.pace.timeLeft(ctx) {
 		return 0, 0, errNoTime
 	}
 	if have, want, err = t.counts(ctx, c.src, from, to); err != nil {
@@ -235,7 +234,7 @@ func (t *run) narrow(ctx context.Context, c comparison, from, to time.Time, have
 		t.report.WindowsChecked++
 		t.report.Mismatches++
 		return c.found(ctx, from, to, have, want)
-	case !t.timeLeft(ctx):
+	case !t.pace.timeLeft(ctx):
 		return errNoTime
 	}
 	mid := from.Add(time.Duration(pieces/2) * t.Auditing.Window)
@@ -298,7 +297,7 @@ func (t *run) counts(ctx context.Context, src auditable, from, to time.Time) (ha
 	if have, err = t.ledger.Count(ctx, from, to); err != nil {
 		return 0, 0, err
 	}
-	err = t.Retry.Do(ctx, t.noteRetry("count"), func(ctx context.Context) (err error) {
+	err = t.Retry.Do(ctx, t.countRetry("count"), func(ctx context.Context) (err error) {
 		want, err = src.Count(ctx, from, to)
 		return err
 	})
@@ -332,11 +331,11 @@ func (t *run) reread(ctx context.Context, fetch func(context.Context, Cursor) (P
 func (t *run) walk(ctx context.Context, fetch func(context.Context, Cursor) (Page, error), take func(context.Context, []Record) error) error {
 	var after Cursor
 	for more := true; more; {
-		if !t.timeLeft(ctx) {
+		if !t.pace.timeLeft(ctx) {
 			return errNoTime
 		}
 		var page Page
-		err := t.Retry.Do(ctx, t.noteRetry("fetch window"), func(ctx context.Context) (err error) {
+		err := t.Retry.Do(ctx, t.countRetry("fetch window"), func(ctx context.Context) (err error) {
 			page, err = fetch(ctx, after)
 			return err
 		})
@@ -347,7 +346,7 @@ func (t *run) walk(ctx context.Context, fetch func(context.Context, Cursor) (Pag
 			return err
 		}
 		if page.More && page.Next == after {
-			return &auditError{fmt.Errorf("source %s says that there is more but does not advance", t.report.Stream)}
+			return &auditError{t.standsStill()}
 		}
 		after, more = page.Next, page.More
 	}
@@ -379,5 +378,5 @@ func (t *run) auditUndated(ctx context.Context) error {
 		return err
 	}
 	t.next.Audit.Undated = time.Now()
-	return t.moveCheckpoint(ctx)
+	return t.saveCheckpoint(ctx)
 }

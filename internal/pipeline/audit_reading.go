@@ -33,7 +33,7 @@ func (t *run) auditByReading(ctx context.Context, src WindowReader) error {
 		return err
 	}
 	t.next.Audit.Through, t.next.Audit.AgeSeconds = through, seconds(t.Auditing.Ages)
-	return t.moveCheckpoint(ctx)
+	return t.saveCheckpoint(ctx)
 }
 
 // readSpans reads the spans, each moment of them once, and notes in through how far each is

@@ -25,7 +25,7 @@ func (t *run) flush(ctx context.Context) error {
 		t.since = time.Now()
 		return nil
 	}
-	if err := t.moveCheckpoint(ctx); err != nil {
+	if err := t.saveCheckpoint(ctx); err != nil {
 		return err
 	}
 	t.dirty = false
@@ -44,7 +44,7 @@ func (t *run) ack(ctx context.Context) {
 	if !ok || t.saved.Tag == "" || t.saved.Cursor == "" {
 		return
 	}
-	err := t.Retry.Do(ctx, t.noteRetry("acknowledge"), func(ctx context.Context) error {
+	err := t.Retry.Do(ctx, t.countRetry("acknowledge"), func(ctx context.Context) error {
 		return src.Ack(ctx, t.saved.Cursor)
 	})
 	if err != nil && ctx.Err() != nil {
@@ -60,7 +60,7 @@ func (t *run) ack(ctx context.Context) {
 // caller, the checkpoint. A step that fails leaves all later ones undone.
 func (t *run) deliverAll(ctx context.Context) error {
 	begin := time.Now()
-	defer func() { t.noteCycle(time.Since(begin)) }()
+	defer func() { t.pace.step(time.Since(begin)) }()
 	ctx, cancel := graceful(ctx)
 	defer cancel()
 
@@ -237,36 +237,9 @@ func (t *run) write(ctx context.Context, batch []Record) error {
 	if t.Spool != nil && policy.MaxAttempts == 0 {
 		policy.MaxAttempts = spoolAfter
 	}
-	return policy.Do(ctx, t.noteRetry("write"), func(ctx context.Context) error {
+	return policy.Do(ctx, t.countRetry("write"), func(ctx context.Context) error {
 		return t.Sink.Write(ctx, t.table, batch)
 	})
-}
-
-// graceful is ctx with its deadline, but cancelled only writeGrace after ctx is,
-// so that a delivery under way can end well. It ends at once when ctx ends for
-// another reason than a plain cancel: then the lock is lost, and somebody else
-// may be delivering already.
-func graceful(ctx context.Context) (context.Context, context.CancelFunc) {
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		deadline = time.Now().Add(24 * time.Hour) // as good as none
-	}
-	wctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline)
-	stop := context.AfterFunc(ctx, func() {
-		switch cause := context.Cause(ctx); {
-		case errors.Is(cause, context.DeadlineExceeded):
-			return // wctx has the same deadline, and says so when it ends
-		case errors.Is(cause, context.Canceled):
-			timer := time.NewTimer(writeGrace)
-			defer timer.Stop()
-			select {
-			case <-timer.C:
-			case <-wctx.Done():
-			}
-		}
-		cancel()
-	})
-	return wctx, func() { stop(); cancel() }
 }
 
 // keepOriginals stores the untouched originals of this flush.
@@ -287,19 +260,7 @@ func (t *run) remember(ctx context.Context, delivered []Record) error {
 	if len(delivered) == 0 {
 		return nil
 	}
-	ctx, cancel := t.detached(ctx)
+	ctx, cancel := t.pace.detached(ctx)
 	defer cancel()
 	return t.ledger.Commit(ctx, delivered)
-}
-
-// moveCheckpoint stores the place behind everything that is delivered.
-func (t *run) moveCheckpoint(ctx context.Context) error {
-	ctx, cancel := t.detached(ctx)
-	defer cancel()
-	saved, err := t.Checkpoints.Save(ctx, t.report.Stream, t.next)
-	if err != nil {
-		return err
-	}
-	t.saved, t.next, t.proven = saved, saved, true
-	return nil
 }

@@ -11,8 +11,8 @@ const clockSlack = 5 * time.Minute
 
 // future is the error for a checkpoint that was covered up to a moment that has not come yet. The
 // tail puts it right, because what the source shows now counts.
-func (t *run) future(now time.Time) error {
-	through := t.saved.Through
+func (s *session) future(now time.Time) error {
+	through := s.saved.Through
 	if !through.After(now.Add(clockSlack)) {
 		return nil
 	}
@@ -24,8 +24,8 @@ func (t *run) future(now time.Time) error {
 
 // through is up to where the stream is covered after a page that says so. That never goes
 // back, nor ahead of now.
-func (t *run) through(page time.Time) time.Time {
-	now, saved := time.Now(), t.next.Through
+func (s *session) through(page time.Time) time.Time {
+	now, saved := time.Now(), s.next.Through
 	if page.After(now) {
 		page = now
 	}
@@ -37,16 +37,16 @@ func (t *run) through(page time.Time) time.Time {
 
 // warnOfFirst says that a stream begins from nothing: that is right once, and after that
 // its state is gone.
-func (t *run) warnOfFirst() {
-	if t.saved.Tag != "" || t.Lookback == 0 {
+func (s *session) warnOfFirst() {
+	if s.saved.Tag != "" || s.Lookback == 0 {
 		return
 	}
 	text := "no checkpoint: begins "
-	if t.begins.IsZero() {
+	if s.begins.IsZero() {
 		text += "where the old connector stopped"
 	} else {
-		text += "at " + t.begins.UTC().Format(time.RFC3339)
+		text += "at " + s.begins.UTC().Format(time.RFC3339)
 	}
-	t.warn(text + ". On a first run that is right; on a later one the state is gone or another one is used " +
+	s.warn(text + ". On a first run that is right; on a later one the state is gone or another one is used " +
 		"(STATE_URL, AZURE_STORAGE_ACCOUNT_NAME): restore the checkpoint, or use idnsentinel audit --workspace to see what is missing")
 }

@@ -68,10 +68,10 @@ func (r *Runner) Audit(ctx context.Context, ask Inspection) Proof {
 	if !ask.Repair {
 		runner.Locks = lockless{}
 	}
-	proof.Report = runner.locked(ctx, func(ctx context.Context, t *run) (State, error) {
-		i := &inspection{run: t, Inspection: ask, proof: &proof}
+	proof.Report = runner.locked(ctx, func(ctx context.Context, s *session) (State, error) {
+		i := &inspection{run: &run{session: s}, Inspection: ask, proof: &proof}
 		err := i.all(ctx)
-		t.report.Retries = t.retries.Load()
+		s.report.Retries = s.retries.Load()
 		switch {
 		case err == nil:
 			return Drained, nil
@@ -254,7 +254,7 @@ func (i *inspection) look(ctx context.Context, c *Compared) (listed int64, err e
 
 // readWindow compares a window of a source that can't count. What it lists is what it has.
 func (i *inspection) readWindow(ctx context.Context, from, to time.Time) (have, want int64, err error) {
-	if !i.timeLeft(ctx) {
+	if !i.pace.timeLeft(ctx) {
 		return 0, 0, errNoTime
 	}
 	if have, err = i.ledger.Count(ctx, from, to); err != nil {

@@ -10,22 +10,22 @@ import (
 // lockedOut is the end of a run that found its stream locked. Usually another run is at work,
 // and that is as good. A lock that outlasts every run is a failure: nothing is delivered
 // until somebody sets it free.
-func (t *run) lockedOut(ctx context.Context, locked error) (State, error) {
-	if err := t.load(ctx); err != nil {
-		return t.outcome(ctx, err)
+func (s *session) lockedOut(ctx context.Context, locked error) (State, error) {
+	if err := s.load(ctx); err != nil {
+		return s.outcome(ctx, err, 0)
 	}
-	if t.Longest == 0 {
+	if s.Longest == 0 {
 		return Locked, nil
 	}
-	if off := t.clockOff(); off != nil { // by which any lock may seem to be an old one
+	if off := s.clockOff(); off != nil { // by which any lock may seem to be an old one
 		return Failed, off
 	}
-	since, err := t.Locks.Since(ctx, t.report.Stream, t.saved.Tag)
+	since, err := s.Locks.Since(ctx, s.report.Stream, s.saved.Tag)
 	if err != nil {
-		return t.outcome(ctx, err)
+		return s.outcome(ctx, err, 0)
 	}
-	if held := time.Since(since); held > t.Longest {
-		return Failed, Stuck(locked, held, t.Longest)
+	if held := time.Since(since); held > s.Longest {
+		return Failed, Stuck(locked, held, s.Longest)
 	}
 	return Locked, nil
 }

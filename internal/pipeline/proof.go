@@ -27,20 +27,6 @@ func (t *run) prove(ctx context.Context, rows []Record) error {
 	return nil
 }
 
-// proveCheckpoint saves the checkpoint as it was loaded. A stream that has none yet gets
-// none by this: that new objects can be stored is what the ledger proves.
-func (t *run) proveCheckpoint(ctx context.Context) error {
-	if t.proven || t.saved.Tag == "" {
-		return nil
-	}
-	saved, err := t.Checkpoints.Save(ctx, t.report.Stream, t.saved)
-	if err != nil {
-		return err
-	}
-	t.saved.Tag, t.next.Tag, t.proven = saved.Tag, saved.Tag, true
-	return nil
-}
-
 // maxUncommitted bounds what is kept in memory, at some 100 bytes for each.
 const maxUncommitted = 100_000
 
@@ -141,7 +127,7 @@ func (t *run) recommit(ctx context.Context) error {
 	// One that another process has sent and committed meanwhile is known, which is as good.
 	_, err := t.ledger.Claim(ctx, records)
 	if err == nil {
-		commit, cancel := t.detached(ctx)
+		commit, cancel := t.pace.detached(ctx)
 		defer cancel()
 		err = t.ledger.Commit(commit, records)
 	}

@@ -27,7 +27,7 @@ const pruneEvery = 24 * time.Hour
 
 // prune lets ledger and quarantine forget, once a day.
 func (t *run) prune(ctx context.Context) error {
-	if last := time.Since(t.saved.Pruned); 0 <= last && last < pruneEvery || !t.timeLeft(ctx) {
+	if last := time.Since(t.saved.Pruned); 0 <= last && last < pruneEvery || !t.pace.timeLeft(ctx) {
 		return nil
 	}
 	p, prunes := t.ledger.(Pruner)
@@ -45,7 +45,7 @@ func (t *run) prune(ctx context.Context) error {
 		return nil // the next run goes on
 	}
 	t.next.Pruned = time.Now()
-	return t.moveCheckpoint(ctx)
+	return t.saveCheckpoint(ctx)
 }
 
 // pruneLedger never touches a window that the tail has yet to pass, because a

@@ -35,7 +35,8 @@ const resendChunk = 1000
 // column rules of today and behind the lock of the stream. Those that are refused
 // again stay. In the report "quarantined" are these.
 func (r *Runner) Resend(ctx context.Context, originals iter.Seq2[Held, error], with Resending) Report {
-	return r.locked(ctx, func(ctx context.Context, t *run) (State, error) {
+	return r.locked(ctx, func(ctx context.Context, session *session) (State, error) {
+		t := &run{session: session}
 		s := &resend{run: t, Resending: with}
 		t.expected = true // refusals are what put these into quarantine
 		t.limits, t.ledger = t.Sink.Limits(), t.OpenLedger()
@@ -120,11 +121,11 @@ func (s *resend) deliverChunk(ctx context.Context) error {
 	if len(s.chunk) == 0 {
 		return nil
 	}
-	if !s.timeLeft(ctx) {
+	if !s.pace.timeLeft(ctx) {
 		return errNoTime
 	}
 	begin := time.Now()
-	defer func() { s.noteCycle(time.Since(begin)) }()
+	defer func() { s.pace.step(time.Since(begin)) }()
 	ctx, cancel := graceful(ctx)
 	defer cancel()
 	records := make([]Record, len(s.chunk))
@@ -189,7 +190,7 @@ func (s *resend) proveChunk(ctx context.Context) error {
 // acknowledged remembers records in the ledger, should it not know them, and lets
 // their originals go.
 func (s *resend) acknowledged(ctx context.Context, done []Record) error {
-	ctx, cancel := s.detached(ctx)
+	ctx, cancel := s.pace.detached(ctx)
 	defer cancel()
 	var news []Record
 	for _, rec := range done {

@@ -2,31 +2,25 @@ package pipeline
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
-	"sync/atomic"
 	"time"
+)
 
-	"golang.org/x/sync/semaphore"
+const (
+	// gatherFor is how long pages are gathered at most before a batch that is
+	// not full is sent. It is less where the whole run has little time.
+	gatherFor = 10 * time.Second
+	// gatherBytes is how much is gathered at most to fill several batches.
+	gatherBytes = 14 << 20
 )
 
 // run is the state of one run of a [Runner].
 type run struct {
-	*Runner
-	log     *slog.Logger
-	table   string // of the stream
-	report  Report
-	limits  Limits
-	ledger  Ledger
-	saved   Checkpoint // as stored
-	next    Checkpoint // as it will be stored once everything gathered is delivered
-	dirty   bool       // next is ahead of saved
-	proven  bool       // the checkpoint can be saved, or need not be
-	begins  time.Time  // where a stream without a checkpoint begins
-	oldest  time.Time  // event time of the oldest record that the source has shown
-	retries atomic.Int64
-	cycle   atomic.Int64 // the longest fetch or flush so far, in nanoseconds
+	*session
+	limits Limits
+	ledger Ledger
+	dirty  bool      // next is ahead of saved
+	oldest time.Time // event time of the oldest record that the source has shown
 
 	rows      []Record   // conformed, in order, not yet sent
 	held      int        // bytes of the pages that they are part of
@@ -40,7 +34,6 @@ type run struct {
 	unsafe    error      // why the spool could not take something
 	// refusedSpool is why the spool was left: the sink refused a record of it before it took any.
 	refusedSpool error
-	ended        time.Time // when something was first finished behind the end
 	refused      int       // records refused in a row, with no acknowledgement between
 	pending      []refusal // of records that nothing has proved to be at fault yet, see refusal
 	undecided    error     // of an audit: a record that was refused alone
@@ -53,15 +46,6 @@ type original struct {
 	rec    Record
 	reason Reason
 	detail string
-}
-
-// fetched is what the fetching goroutine hands over: a page, an error, or the
-// news that no time is left to fetch another.
-type fetched struct {
-	page   Page
-	size   int64 // what it holds of the allowance for fetching ahead
-	err    error
-	budget bool
 }
 
 // all does everything a run has to do: the tail first, since it is what users wait for.
@@ -115,18 +99,6 @@ func (t *run) all(ctx context.Context) (State, error) {
 	return state, err
 }
 
-// load reads the checkpoint.
-func (t *run) load(ctx context.Context) (err error) {
-	if t.saved, err = t.Checkpoints.Load(ctx, t.report.Stream); err != nil {
-		return err
-	}
-	t.saved.Audit = t.saved.Audit.modern()
-	if t.saved.Tag == "" && t.saved.Cursor == "" && t.Lookback > 0 {
-		t.begins = time.Now().Add(-t.Lookback)
-	}
-	return nil
-}
-
 // warnOfGap says that the source may have forgotten records that nobody has read.
 func (t *run) warnOfGap() {
 	last := t.saved.Through
@@ -141,111 +113,55 @@ func (t *run) warnOfGap() {
 // fetched while the last ones are delivered; everything else happens in order in
 // this goroutine.
 func (t *run) tail(ctx context.Context) (State, error) {
-	fetchCtx, stop := context.WithCancel(ctx)
 	gatherFor := gatherFor
 	if deadline, ok := ctx.Deadline(); ok {
 		gatherFor = min(gatherFor, time.Until(deadline)/4)
 	}
-	pages := make(chan fetched, 64)
-	ahead := semaphore.NewWeighted(int64(t.flushBytes()))
-	go t.fetchAll(fetchCtx, t.saved.Cursor, pages, ahead)
-	// The goroutine must be gone before the report is read, whatever way the run ends.
+	r := t.read(ctx, t.saved.Cursor, t.flushBytes())
 	defer func() {
-		stop()
-		for f := range pages { // nothing of it was gathered, so nothing of it is lost
-			ahead.Release(f.size)
-			t.log.Debug("page fetched ahead is dropped", "stream", t.report.Stream, "records", len(f.page.Records))
-		}
+		r.close()
 		t.report.Retries = t.retries.Load()
 	}()
-
-	for f := range pages {
-		ahead.Release(f.size)
-		if f.budget || f.err != nil {
-			// What was fetched before is good; it is delivered first.
-			end := t.flush
-			if f.budget {
-				end = t.finish
-			}
-			if err := end(ctx); err != nil {
+	for {
+		f, ok := r.next()
+		switch {
+		case !ok: // ctx has ended
+			if err := t.flush(ctx); err != nil {
 				return t.outcome(ctx, err)
 			}
-			if f.budget {
-				return Budget, nil
+			return t.outcome(ctx, context.Cause(ctx))
+		case f.err != nil: // what was fetched before is good; it is delivered first
+			if err := t.flush(ctx); err != nil {
+				return t.outcome(ctx, err)
 			}
 			return t.outcome(ctx, f.err)
+		case f.budget:
+			if err := t.finish(ctx); err != nil {
+				return t.outcome(ctx, err)
+			}
+			return Budget, nil
 		}
 		if err := t.gather(ctx, f.page); err != nil {
 			return t.outcome(ctx, err)
 		}
-		if f.page.More && t.room() && time.Since(t.since) < gatherFor {
-			continue
-		}
-		if f.page.More {
+		switch {
+		case f.page.More && t.room() && time.Since(t.since) < gatherFor:
+		case f.page.More:
 			if err := t.flush(ctx); err != nil {
 				return t.outcome(ctx, err)
 			}
-			continue
+		default:
+			if err := t.finish(ctx); err != nil {
+				return t.outcome(ctx, err)
+			}
+			return Drained, nil
 		}
-		if err := t.finish(ctx); err != nil {
-			return t.outcome(ctx, err)
-		}
-		return Drained, nil
 	}
-	// The fetching goroutine left without a word: ctx has ended.
-	if err := t.flush(ctx); err != nil {
-		return t.outcome(ctx, err)
-	}
-	return t.outcome(ctx, context.Cause(ctx))
 }
 
-// fetchAll sends page after page, and closes the channel behind the last one. It
-// fetches ahead of the delivery by as much as a flush holds, so that source and
-// sink are both kept busy and memory stays bounded.
-func (t *run) fetchAll(ctx context.Context, after Cursor, out chan<- fetched, ahead *semaphore.Weighted) {
-	defer close(out)
-	defer func() {
-		if p := recover(); p != nil {
-			out <- fetched{err: t.panicked(p)}
-		}
-	}()
-	send := func(f fetched) bool {
-		for _, r := range f.page.Records {
-			f.size += int64(len(r.Raw))
-		}
-		f.size = min(f.size, int64(t.flushBytes()))
-		if ahead.Acquire(ctx, f.size) != nil {
-			return false
-		}
-		select {
-		case out <- f:
-			return f.err == nil && !f.budget
-		case <-ctx.Done():
-			return false
-		}
-	}
-	for more := true; more; {
-		if !t.timeLeft(ctx) {
-			send(fetched{budget: true})
-			return
-		}
-		var page Page
-		begin := time.Now()
-		err := t.Retry.Do(ctx, t.noteRetry("fetch"), func(ctx context.Context) (err error) {
-			begin = time.Now()
-			page, err = t.Source.Fetch(ctx, after)
-			return err
-		})
-		t.noteCycle(time.Since(begin))
-		if !send(fetched{page: page, err: err}) {
-			return
-		}
-		if page.More && page.Next == after && len(page.Records) == 0 {
-			send(fetched{err: fmt.Errorf("source %s says that there is more but does not advance", t.report.Stream)})
-			return
-		}
-		after, more = page.Next, page.More
-	}
+// outcome tells a run that was asked to end from one that failed.
+func (t *run) outcome(ctx context.Context, err error) (State, error) {
+	return t.session.outcome(ctx, err, len(t.rows))
 }
 
 // gather takes a page of the tail in.
@@ -388,73 +304,4 @@ func (t *run) firstBatch() int {
 		return t.limits.BatchBytes
 	}
 	return 4 << 20
-}
-
-// timeLeft reports whether another fetch, with the delivery that follows it,
-// can be expected to end before the deadline.
-func (t *run) timeLeft(ctx context.Context) bool {
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		return ctx.Err() == nil
-	}
-	left := time.Until(deadline)
-	// Twice the slowest step so far: one fetch and one flush. The floor is for
-	// the first page, when nothing is known yet.
-	return ctx.Err() == nil && left > max(2*time.Duration(t.cycle.Load()), 100*time.Millisecond)
-}
-
-func (t *run) noteCycle(d time.Duration) {
-	for {
-		old := t.cycle.Load()
-		if int64(d) <= old || t.cycle.CompareAndSwap(old, int64(d)) {
-			return
-		}
-	}
-}
-
-// noteRetry counts a repetition, and logs it at debug level: an outage of an
-// hour should not fill the log.
-func (t *run) noteRetry(op string) func(error, time.Duration) {
-	return func(err error, wait time.Duration) {
-		t.retries.Add(1)
-		t.log.Debug("will try again", "stream", t.report.Stream, "op", op, "wait_seconds", wait.Seconds(), "error", err.Error())
-	}
-}
-
-func (t *run) warn(text string) {
-	for _, w := range t.report.Warnings {
-		if w == text {
-			return
-		}
-	}
-	t.report.Warnings = append(t.report.Warnings, text)
-}
-
-// clockOff says why this machine's clock can't be relied on. Neither then is anything audited,
-// accepted or pruned, nor does Through move: a moment that has not come yet would be
-// taken for covered.
-func (t *run) clockOff() error {
-	if t.Clock == nil {
-		return nil
-	}
-	return t.Clock.Off()
-}
-
-// outcome tells a run that was asked to end from one that failed.
-func (t *run) outcome(ctx context.Context, err error) (State, error) {
-	if ctx.Err() == nil {
-		return Failed, err
-	}
-	cause := context.Cause(ctx)
-	switch {
-	case errors.Is(cause, context.Canceled):
-		return Budget, nil // asked to stop
-	case errors.Is(cause, context.DeadlineExceeded):
-		if t.report.Sent > 0 || t.report.Fetched > 0 && len(t.rows) == 0 && t.retries.Load() == 0 {
-			return Budget, nil
-		}
-		return Failed, fmt.Errorf("nothing was delivered within the time of the run (a longer RUN_BUDGET or smaller BATCH_BYTES gives a slow line more of it): %w", err)
-	default: // the lock was lost
-		return Failed, fmt.Errorf("run ended early: %w", cause)
-	}
 }

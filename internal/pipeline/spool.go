@@ -57,7 +57,7 @@ func (t *run) spool(ctx context.Context, batch []Record) error {
 		return nil
 	}
 	t.kept = true
-	put, cancel := t.detached(ctx)
+	put, cancel := t.pace.detached(ctx)
 	defer cancel()
 	if err := t.Spool.Put(put, t.report.Stream, batch); err != nil {
 		t.unsafe = fmt.Errorf("%w (and the spool could not take it: %w)", t.down, err)
@@ -108,7 +108,7 @@ func (t *run) drainSpool(ctx context.Context) error {
 		t.Uncommitted.spoolIsEmpty()
 	}
 	if outer.Err() == nil {
-		t.ended = time.Time{} // that was the end of the drain, not of the run
+		t.pace.ended = time.Time{} // that was the end of the drain, not of the run
 	}
 	var refused *unproven
 	if errors.As(err, &refused) && outer.Err() == nil && t.refusedSpool == nil {

@@ -189,7 +189,7 @@ func (t *run) recheck(ctx context.Context, src auditable, now time.Time) error {
 	}
 	slices.SortStableFunc(due, func(x, y Difference) int { return x.Checked.Compare(y.Checked) })
 	for _, d := range due[:min(len(due), checksAtOnce)] {
-		if !t.timeLeft(ctx) {
+		if !t.pace.timeLeft(ctx) {
 			return errNoTime
 		}
 		if err := t.repair(src)(ctx, d.From, d.From.Add(t.Auditing.Window), d.Ledger, d.Source); err != nil {
@@ -223,26 +223,26 @@ func (l *listing) add(page []Record, _ []bool) {
 
 // Unexplained are the unexplained windows of the stored checkpoint. It needs no lock.
 func (r *Runner) Unexplained(ctx context.Context) ([]Difference, error) {
-	t := r.newRun()
-	err := t.load(ctx)
-	return t.saved.Audit.Unexplained, err
+	s := r.newSession()
+	err := s.load(ctx)
+	return s.saved.Audit.Unexplained, err
 }
 
 // Acknowledge takes these windows off the unexplained ones, as far as they are as they were
 // when somebody looked at them, and returns what it took off. It needs the stream's lock.
 func (r *Runner) Acknowledge(ctx context.Context, windows []Difference, word Acknowledgement) (done []Difference, rep Report) {
-	rep = r.locked(ctx, func(ctx context.Context, t *run) (State, error) {
-		if err := t.load(ctx); err != nil {
-			return t.outcome(ctx, err)
+	rep = r.locked(ctx, func(ctx context.Context, s *session) (State, error) {
+		if err := s.load(ctx); err != nil {
+			return s.outcome(ctx, err, 0)
 		}
-		t.next = t.saved
-		done = t.next.Audit.acknowledge(windows, word, t.Auditing.Window)
+		s.next = s.saved
+		done = s.next.Audit.acknowledge(windows, word, s.Auditing.Window)
 		if len(done) == 0 {
 			return Drained, nil
 		}
-		if err := t.moveCheckpoint(ctx); err != nil {
+		if err := s.saveCheckpoint(ctx); err != nil {
 			done = nil
-			return t.outcome(ctx, err)
+			return s.outcome(ctx, err, 0)
 		}
 		return Drained, nil
 	})

@@ -1,0 +1,108 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+)
+
+// reader fetches the pages of the tail ahead of the delivery, by as much as a flush holds, so
+// that source and sink are both kept busy and memory stays bounded.
+type reader struct {
+	*session
+	pages     chan fetched
+	allowance int64 // of bytes fetched ahead
+	ahead     *semaphore.Weighted
+	stop      context.CancelFunc
+}
+
+// fetched is what the reader hands over: a page, an error, or the news that no time is left
+// to fetch another.
+type fetched struct {
+	page   Page
+	size   int64 // its share of the allowance
+	err    error
+	budget bool
+}
+
+// read begins to fetch after the cursor. The reader must be closed.
+func (s *session) read(ctx context.Context, after Cursor, allowance int) *reader {
+	ctx, stop := context.WithCancel(ctx)
+	r := &reader{session: s, pages: make(chan fetched, 64), allowance: int64(allowance), ahead: semaphore.NewWeighted(int64(allowance)), stop: stop}
+	go r.fetchAll(ctx, after)
+	return r
+}
+
+// next waits for the next page. It is false if the reader left without a last word, because
+// its context has ended.
+func (r *reader) next() (f fetched, ok bool) {
+	f, ok = <-r.pages
+	r.ahead.Release(f.size)
+	return f, ok
+}
+
+// close stops the reader and waits until its goroutine is gone: it must be before the report
+// is read, whatever way the run ends.
+func (r *reader) close() {
+	r.stop()
+	for f := range r.pages { // nothing of it was gathered, so nothing of it is lost
+		r.ahead.Release(f.size)
+		r.log.Debug("page fetched ahead is dropped", "stream", r.report.Stream, "records", len(f.page.Records))
+	}
+}
+
+// fetchAll sends page after page, and closes the channel after the last one.
+func (r *reader) fetchAll(ctx context.Context, after Cursor) {
+	defer close(r.pages)
+	defer func() {
+		if p := recover(); p != nil {
+			r.pages <- fetched{err: r.panicked(p)}
+		}
+	}()
+	for more := true; more; {
+		if !r.pace.timeLeft(ctx) {
+			r.send(ctx, fetched{budget: true})
+			return
+		}
+		var page Page
+		begin := time.Now()
+		err := r.Retry.Do(ctx, r.countRetry("fetch"), func(ctx context.Context) (err error) {
+			begin = time.Now()
+			page, err = r.Source.Fetch(ctx, after)
+			return err
+		})
+		r.pace.step(time.Since(begin))
+		if !r.send(ctx, fetched{page: page, err: err}) {
+			return
+		}
+		if page.More && page.Next == after && len(page.Records) == 0 {
+			r.send(ctx, fetched{err: r.standsStill()})
+			return
+		}
+		after, more = page.Next, page.More
+	}
+}
+
+// send hands something over, and reports whether more shall follow.
+func (r *reader) send(ctx context.Context, f fetched) bool {
+	for _, rec := range f.page.Records {
+		f.size += int64(len(rec.Raw))
+	}
+	f.size = min(f.size, r.allowance)
+	if r.ahead.Acquire(ctx, f.size) != nil {
+		return false
+	}
+	select {
+	case r.pages <- f:
+		return f.err == nil && !f.budget
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// standsStill is the error for a source whose pages lead nowhere.
+func (s *session) standsStill() error {
+	return fmt.Errorf("source %s says that there is more but does not advance", s.report.Stream)
+}
