@@ -23,6 +23,8 @@ type reader struct {
 type fetched struct {
 	page   Page
 	size   int64 // its share of the allowance
+	held   int64 // its share of Memory
+	alone  bool  // Memory has no room for it: deliver it before another one is fetched
 	err    error
 	budget bool
 }
@@ -36,12 +38,17 @@ func (s *session) read(ctx context.Context, after Cursor, allowance int) *reader
 }
 
 // next waits for the next page. It is false if the reader left without a last word, because
-// its context has ended.
+// its context has ended. A page that is alone must be passed to [reader.delivered].
 func (r *reader) next() (f fetched, ok bool) {
 	f, ok = <-r.pages
-	r.ahead.Release(f.size)
+	if !f.alone {
+		r.ahead.Release(f.size)
+	}
 	return f, ok
 }
+
+// delivered lets the reader go on after a page that was alone.
+func (r *reader) delivered(f fetched) { r.ahead.Release(f.size) }
 
 // close stops the reader and waits until its goroutine is gone: it must be before the report
 // is read, whatever way the run ends.
@@ -49,6 +56,7 @@ func (r *reader) close() {
 	r.stop()
 	for f := range r.pages { // nothing of it was gathered, so nothing of it is lost
 		r.ahead.Release(f.size)
+		r.Memory.give(f.held)
 		r.log.Debug("page fetched ahead is dropped", "stream", r.report.Stream, "records", len(f.page.Records))
 	}
 }
@@ -90,16 +98,20 @@ func (r *reader) send(ctx context.Context, f fetched) bool {
 	for _, rec := range f.page.Records {
 		f.size += int64(len(rec.Raw))
 	}
-	f.size = min(f.size, r.allowance)
-	if r.ahead.Acquire(ctx, f.size) != nil {
-		return false
+	if f.alone = !r.Memory.take(f.size); f.alone {
+		f.size = r.allowance
+	} else {
+		f.held, f.size = f.size, min(f.size, r.allowance)
 	}
-	select {
-	case r.pages <- f:
-		return f.err == nil && !f.budget
-	case <-ctx.Done():
-		return false
+	if r.ahead.Acquire(ctx, f.size) == nil {
+		select {
+		case r.pages <- f:
+			return f.err == nil && !f.budget
+		case <-ctx.Done():
+		}
 	}
+	r.Memory.give(f.held)
+	return false
 }
 
 // standsStill is the error for a source whose pages lead nowhere.

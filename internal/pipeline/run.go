@@ -27,6 +27,7 @@ type run struct {
 	lastPage  int        // bytes of the last page
 	originals []original // of rows that were changed
 	settled   []Record   // not to be sent: in quarantine instead
+	memory    int64      // what the pages gathered have of Memory
 	releases  []func()   // of the pages that rows are part of
 	kept      bool       // something of these pages stays, so none of them is released
 	since     time.Time  // when the oldest of them was gathered
@@ -120,6 +121,7 @@ func (t *run) tail(ctx context.Context) (State, error) {
 	r := t.read(ctx, t.saved.Cursor, t.flushBytes())
 	defer func() {
 		r.close()
+		t.forgetPages()
 		t.report.Retries = t.retries.Load()
 	}()
 	for {
@@ -141,10 +143,15 @@ func (t *run) tail(ctx context.Context) (State, error) {
 			}
 			return Budget, nil
 		}
-		if err := t.gather(ctx, f.page); err != nil {
+		if err := t.gather(ctx, f); err != nil {
 			return t.outcome(ctx, err)
 		}
 		switch {
+		case f.page.More && f.alone:
+			if err := t.flush(ctx); err != nil {
+				return t.outcome(ctx, err)
+			}
+			r.delivered(f)
 		case f.page.More && t.room() && time.Since(t.since) < gatherFor:
 		case f.page.More:
 			if err := t.flush(ctx); err != nil {
@@ -165,7 +172,9 @@ func (t *run) outcome(ctx context.Context, err error) (State, error) {
 }
 
 // gather takes a page of the tail in.
-func (t *run) gather(ctx context.Context, page Page) error {
+func (t *run) gather(ctx context.Context, f fetched) error {
+	page := f.page
+	t.memory += f.held
 	if !t.dirty {
 		t.since = time.Now()
 	}
@@ -210,6 +219,15 @@ func (t *run) hold(page Page, known int) {
 	case page.Release != nil:
 		page.Release()
 	}
+	if t.held == 0 {
+		t.forgetPages()
+	}
+}
+
+// forgetPages gives back what the pages gathered so far have of the process's memory.
+func (t *run) forgetPages() {
+	t.Memory.give(t.memory)
+	t.memory = 0
 }
 
 // releasePages gives the memory of pages back once all of it is settled. What is in
@@ -221,6 +239,7 @@ func (t *run) releasePages() {
 			release()
 		}
 	}
+	t.forgetPages()
 	clear(t.releases)
 	t.releases, t.kept = t.releases[:0], false
 }

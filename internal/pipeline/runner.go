@@ -23,6 +23,8 @@ type Runner struct {
 	// Uncommitted, if set, carries from run to run what was acknowledged and could not be
 	// committed.
 	Uncommitted *Uncommitted
+	// Memory, if set, is shared by the runners of a process.
+	Memory *Memory
 	// Remembers is how long the source keeps a record; 0 means for ever. A run that
 	// comes later than that after the last that read to the end warns of what may be lost.
 	Remembers time.Duration
