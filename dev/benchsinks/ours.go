@@ -9,6 +9,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/address"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/version"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
@@ -37,8 +38,12 @@ func (t staticToken) GetToken(context.Context, policy.TokenRequestOptions) (azco
 // comparison should rather be unkind to oneself.
 func ours(ctx context.Context, j job, records []pipeline.Record) error {
 	const tenant = "bench"
+	endpoint, err := address.Parse(j.Endpoint)
+	if err != nil {
+		return err
+	}
 	sink, err := logsingestion.New(logsingestion.Config{
-		Endpoint: j.Endpoint, RuleID: j.Rule, Credential: staticToken(j.Token),
+		Endpoint: endpoint, RuleID: j.Rule, Credential: staticToken(j.Token),
 		HTTP: transport.NewClient(transport.Config{Version: version.String()}),
 	})
 	if err != nil {

@@ -2,6 +2,7 @@ package sentinel_test
 
 import (
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"strconv"
@@ -103,7 +104,7 @@ func through(t *testing.T, at time.Time, stream string, raws []jsontext.Value) *
 	clock := func() time.Time { return at }
 	ws := &workspace.Workspace{Now: clock, Rules: map[string]*workspace.Rule{workspace.DefaultRule: workspace.NewRule(schema.ISC())}}
 	sink, err := logsingestion.New(logsingestion.Config{
-		Endpoint: "https://127.0.0.1", RuleID: workspace.DefaultRule,
+		Endpoint: &url.URL{Scheme: "https", Host: "127.0.0.1"}, RuleID: workspace.DefaultRule,
 		// The token must be good in the time of the service and in ours.
 		Credential: workspace.Credential{Now: clock, Life: max(time.Until(at), 0) + time.Hour},
 		HTTP:       &http.Client{Transport: fault.Transport(ws)},

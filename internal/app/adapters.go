@@ -32,7 +32,7 @@ func newSink(s config.Connection, streams []stream, o Options) (pipeline.Sink, e
 	switch s.IngestionAPI {
 	case config.UseDataCollector:
 		cfg := datacollector.Config{
-			WorkspaceID: s.DataCollector.WorkspaceID, Key: s.DataCollector.SharedKey, URI: s.DataCollector.URL.String(),
+			WorkspaceID: s.DataCollector.WorkspaceID, Key: s.DataCollector.SharedKey, URL: s.DataCollector.URL,
 			BatchBytes: s.BatchBytes, TimeFields: map[string]string{}, HTTP: o.client(),
 		}
 		for _, stream := range declared {
@@ -42,7 +42,7 @@ func newSink(s config.Connection, streams []stream, o Options) (pipeline.Sink, e
 	case config.UseLogsIngestion:
 		l := s.LogsIngestion
 		cfg := logsingestion.Config{
-			Endpoint: l.Endpoint.String(), RuleID: l.RuleID, Credential: o.Credential, Streams: declared, BatchBytes: s.BatchBytes, HTTP: o.client(),
+			Endpoint: l.Endpoint, RuleID: l.RuleID, Credential: o.Credential, Streams: declared, BatchBytes: s.BatchBytes, HTTP: o.client(),
 		}
 		if cfg.Credential == nil {
 			var err error
@@ -67,7 +67,7 @@ func newStore(s config.State, o Options) (state.Store, error) {
 		return file.Open(s.Dir)
 	}
 	a := s.Account
-	cfg := azblob.Config{ServiceURL: a.BlobEndpoint.String(), Container: s.Container, AccountName: a.Name}
+	cfg := azblob.Config{ServiceURL: a.BlobEndpoint, Container: s.Container, AccountName: a.Name}
 	cfg.ClientOptions.Transport = o.clock.Watch(transport.NewClient(transport.Config{Version: version.String()}))
 	switch a.Auth {
 	case config.AccountKey:
@@ -85,7 +85,7 @@ func newStore(s config.State, o Options) (state.Store, error) {
 
 // newLegacy opens the checkpoint of an older connector, which the settings name.
 func newLegacy(s config.Legacy, o Options) (*pythonfn.Table, error) {
-	cfg := pythonfn.Config{ServiceURL: s.TableEndpoint.String(), AccountName: s.Name, AccountKey: s.Key, KeySetting: s.KeySetting, Expected: s.Named}
+	cfg := pythonfn.Config{ServiceURL: s.TableEndpoint, AccountName: s.Name, AccountKey: s.Key, KeySetting: s.KeySetting, Expected: s.Named}
 	if s.Auth == config.ManagedIdentity {
 		if cfg.Credential = o.Credential; cfg.Credential == nil {
 			var err error

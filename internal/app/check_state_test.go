@@ -36,7 +36,7 @@ func TestCheckOfLockedState(t *testing.T) {
 func TestCheckOfStores(t *testing.T) {
 	emulator := azurite.Start(t)
 	blobs, err := azblob.New(azblob.Config{
-		ServiceURL: emulator.ServiceURL, Container: "check", AccountName: emulator.AccountName, AccountKey: secret.New(emulator.AccountKey),
+		ServiceURL: parse(t, emulator.ServiceURL), Container: "check", AccountName: emulator.AccountName, AccountKey: secret.New(emulator.AccountKey),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -98,10 +98,10 @@ func hops(t *testing.T) []hop {
 			},
 		},
 		{
-			name: "workspace, Data Collector", public: "", settings: "CUSTOMER_ID and logAnalyticsUri",
+			name: "workspace, Data Collector", public: "https://" + workspaceID + ".ods.opinsights.azure.com", settings: "CUSTOMER_ID and logAnalyticsUri",
 			blames: []string{"SHARED_KEY does not belong", "InvalidDataFormat"},
 			call: func(ctx context.Context, address string) error {
-				s, err := datacollector.New(datacollector.Config{WorkspaceID: workspaceID, Key: hopKey(), URI: address})
+				s, err := datacollector.New(datacollector.Config{WorkspaceID: workspaceID, Key: hopKey(), URL: parse(t, address)})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -112,7 +112,7 @@ func hops(t *testing.T) []hop {
 			name: "workspace, Logs Ingestion", public: "https://rule.westeurope-1.ingest.monitor.azure.com", settings: "LOGS_INGESTION_ENDPOINT",
 			blames: []string{"Monitoring Metrics Publisher", "AZURE_CLIENT_ID must name"},
 			call: func(ctx context.Context, address string) error {
-				s, err := logsingestion.New(logsingestion.Config{Endpoint: address, RuleID: hopRule, Credential: fixedToken{}})
+				s, err := logsingestion.New(logsingestion.Config{Endpoint: parse(t, address), RuleID: hopRule, Credential: fixedToken{}})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -131,7 +131,7 @@ func hops(t *testing.T) []hop {
 			name: "storage, blobs", public: "https://acme.blob.core.windows.net", settings: "AZURE_STORAGE_BLOB_ENDPOINT and AZURE_STORAGE_ACCOUNT_NAME",
 			blames: []string{"AZURE_STORAGE_ACCESS_KEY is wrong"},
 			call: func(ctx context.Context, address string) error {
-				s, err := azblob.New(azblob.Config{ServiceURL: address, Container: "state", AccountName: hopAccount, AccountKey: hopKey(), ClientOptions: once()})
+				s, err := azblob.New(azblob.Config{ServiceURL: parse(t, address), Container: "state", AccountName: hopAccount, AccountKey: hopKey(), ClientOptions: once()})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -143,7 +143,7 @@ func hops(t *testing.T) []hop {
 			name: "storage, tables", public: "https://acme.table.core.windows.net", settings: "LEGACY_CHECKPOINT and the account's network rules",
 			blames: []string{"AZURE_STORAGE_ACCESS_KEY is wrong"},
 			call: func(ctx context.Context, address string) error {
-				s, err := pythonfn.New(pythonfn.Config{ServiceURL: address, AccountName: hopAccount, AccountKey: hopKey(), KeySetting: "AZURE_STORAGE_ACCESS_KEY", ClientOptions: once()})
+				s, err := pythonfn.New(pythonfn.Config{ServiceURL: parse(t, address), AccountName: hopAccount, AccountKey: hopKey(), KeySetting: "AZURE_STORAGE_ACCESS_KEY", ClientOptions: once()})
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -131,7 +131,7 @@ func (s *scene) waiting(t *testing.T) {
 func TestLeaseOfAStranger(t *testing.T) {
 	emulator := azurite.Start(t)
 	blobs, err := azblob.New(azblob.Config{
-		ServiceURL: emulator.ServiceURL, Container: "state", AccountName: emulator.AccountName, AccountKey: secret.New(emulator.AccountKey),
+		ServiceURL: parse(t, emulator.ServiceURL), Container: "state", AccountName: emulator.AccountName, AccountKey: secret.New(emulator.AccountKey),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -67,7 +67,7 @@ func TestLeasedState(t *testing.T) {
 	for _, kind := range []string{"ledger", "checkpoints"} {
 		t.Run(kind, func(t *testing.T) {
 			s := newScene()
-			s.store, err = azblob.New(azblob.Config{ServiceURL: emulator.ServiceURL, Container: kind, AccountName: emulator.AccountName, AccountKey: secret.New(emulator.AccountKey)})
+			s.store, err = azblob.New(azblob.Config{ServiceURL: parse(t, emulator.ServiceURL), Container: kind, AccountName: emulator.AccountName, AccountKey: secret.New(emulator.AccountKey)})
 			if err != nil {
 				t.Fatal(err)
 			}

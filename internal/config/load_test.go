@@ -212,6 +212,9 @@ func TestProblems(t *testing.T) {
 		{"base URL with a password", env{"SAILPOINT_BASE_URL": "https://u:" + canarySecret + "@host"}, "SAILPOINT_BASE_URL", "user name"},
 		{"base URL of the user interface", env{"SAILPOINT_BASE_URL": "https://acme.identitynow.com"}, "SAILPOINT_BASE_URL", "https://acme.api.identitynow.com"},
 		{"unknown version", env{"SAILPOINT_API_VERSION": "v9"}, "SAILPOINT_API_VERSION", `"v9"`},
+		{"stand-in's workspace with a colon", env{"logAnalyticsUri": "http://localhost:8080", "CUSTOMER_ID": "a:b"}, "CUSTOMER_ID", "a colon"},
+		{"rule by its name", env{"INGESTION_API": "LogsIngestion", "LOGS_INGESTION_ENDPOINT": logsEndpoint, "DCR_IMMUTABLE_ID": "dcr-sailpoint"}, "DCR_IMMUTABLE_ID", "not the rule's name"},
+		{"rule by its resource", env{"INGESTION_API": "LogsIngestion", "LOGS_INGESTION_ENDPOINT": logsEndpoint, "DCR_IMMUTABLE_ID": "/subscriptions/x"}, "DCR_IMMUTABLE_ID", "hexadecimal"},
 		{"no client id", env{"CLIENT_ID": "-"}, "CLIENT_ID", "is missing"},
 		{"no client secret", env{"CLIENT_SECRET": " "}, "CLIENT_SECRET", "is missing"},
 		{"legacy client id", env{"CLIENT_ID": "a1B2c3D4e5F6g7H8"}, "CLIENT_ID", "legacy"},
@@ -342,6 +345,70 @@ func TestNoSecretIsShown(t *testing.T) {
 					}
 				})
 			}
+		}
+	}
+}
+
+// One address gets one verdict, whatever the setting.
+func TestAddresses(t *testing.T) {
+	type env = map[string]string
+	ruled := env{"INGESTION_API": "LogsIngestion", "DCR_IMMUTABLE_ID": ruleID}
+	for setting, beside := range map[string]env{
+		"SAILPOINT_BASE_URL": nil, "logAnalyticsUri": nil, "LOG_ANALYTICS_QUERY_URL": nil, "LOGS_INGESTION_ENDPOINT": ruled,
+		"AZURE_STORAGE_BLOB_ENDPOINT": nil, "LEGACY_CHECKPOINT": nil,
+	} {
+		for address, says := range map[string]string{
+			"http://ws.localhost:7802":       "write localhost or 127.0.0.1, or use https",
+			"http://localhost.example":       "not this machine",
+			"http://127.0.0.1.example":       "not this machine",
+			"http://10.0.0.1":                "not this machine",
+			"ftp://localhost/acmestate":      "begin with https://",
+			"https://me:password@localhost":  "user name",
+			"https://localhost/?sig=canary":  "a query",
+			"https://localhost/#canary":      "a fragment",
+			"http://[::1:80/":                "not an absolute URL",
+			"https:///acmestate/localhost":   "not an absolute URL",
+			"http://LOCALHOST.:80/acmestate": "not this machine",
+		} {
+			t.Run(setting+"/"+address, func(t *testing.T) {
+				env := with(beside)
+				env[setting] = address
+				_, err := load(env)
+				got := problems(t, err)
+				if len(got) != 1 || got[0].Setting != setting || !strings.Contains(got[0].Message, says) || strings.Contains(err.Error(), "canary") {
+					t.Errorf("got %q, want one problem of %s with %q", got, setting, says)
+				}
+			})
+		}
+	}
+	for setting, c := range map[string]struct {
+		beside   env
+		accepted []string
+		refused  []string
+	}{
+		"logAnalyticsUri": {
+			accepted: []string{"https://" + workspace + ".ods.opinsights.azure.us", "https://" + workspace + ".ods.opinsights.azure.cn/", "http://[::1]:8080/", "https://127.0.0.1"},
+			refused: []string{
+				"https://ods.opinsights.azure.com.evil.example", "https://" + workspace + ".ods.opinsights.azure.de",
+				"https://" + workspace + ".ods.opinsights.azure.com/api/logs", "https://" + workspace + ".ods.opinsights.azure.com:8443",
+			},
+		},
+		"LOGS_INGESTION_ENDPOINT": {
+			beside:   ruled,
+			accepted: []string{logsEndpoint, "https://a-b.usgovvirginia-1.ingest.monitor.azure.us/", "https://x.chinanorth3-1.ingest.monitor.azure.cn", "http://127.0.0.1:8080"},
+			refused:  []string{"https://ingest.monitor.azure.com.evil.example", logsEndpoint + "/dataCollectionRules/x", "https://ingest.monitor.azure.com"},
+		},
+	} {
+		for i, address := range append(c.accepted, c.refused...) {
+			t.Run(setting+"/"+address, func(t *testing.T) {
+				env := with(c.beside)
+				env[setting] = address
+				_, err := load(env)
+				got := problems(t, err)
+				if want := i >= len(c.accepted); want != (len(got) == 1) || want && got[0].Setting != setting {
+					t.Errorf("got %q, refused: %v", got, want)
+				}
+			})
 		}
 	}
 }

@@ -4,19 +4,10 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/url"
-	"regexp"
 	"strings"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/address"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
-)
-
-var (
-	guid         = regexp.MustCompile(`(?i)^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
-	workspaceURI = regexp.MustCompile(`(?i)^https://([\w-]+)\.ods\.opinsights\.azure\.(com|us|cn)$`)
-
-	ingestionHost = regexp.MustCompile(`(?i)^([\w-]+\.)+ingest\.monitor\.azure\.(com|us|cn)$`)
-	ruleID        = regexp.MustCompile(`^dcr-[0-9a-f]{32}$`)
 )
 
 // sinkReader reads where a connection writes to, and where it can ask what has arrived.
@@ -101,15 +92,18 @@ func (v *sinkReader) dataCollector(s *Sink) {
 		d.URL = v.Address("logAnalyticsUri", text)
 		local = d.URL != nil && address.Loopback(d.URL.Hostname())
 		if d.URL != nil && !local {
-			v.workspaceAddress(text, d.WorkspaceID)
+			v.workspaceAddress(d.URL, d.WorkspaceID)
 		}
 	}
 	if v.Require("CUSTOMER_ID", d.WorkspaceID, "set it to the id of the workspace; "+where) {
-		if !local && !guid.MatchString(d.WorkspaceID) {
+		switch {
+		case !local && !address.GUID(d.WorkspaceID):
 			v.Problem("CUSTOMER_ID", "is no GUID: use the workspace id, not its name; "+where)
+		case strings.ContainsAny(d.WorkspaceID, ": "): // it goes into a header
+			v.Problem("CUSTOMER_ID", "has a colon or a blank in it: a stand-in takes any other text")
 		}
 		if d.URL == nil {
-			d.URL = &url.URL{Scheme: "https", Host: d.WorkspaceID + ".ods.opinsights.azure.com"}
+			d.URL = address.OfWorkspace(d.WorkspaceID)
 		}
 	}
 	if keyBytes != keySize && !local && !v.Reported("SHARED_KEY") {
@@ -128,22 +122,22 @@ func (v *sinkReader) logsIngestion(s *Sink) {
 	text := strings.TrimRight(v.text.LogsEndpoint, "/")
 	if v.Require("LOGS_INGESTION_ENDPOINT", text, "set it to endpoints.logsIngestion of the data collection rule; "+where+" (or to the logs ingestion URI of a data collection endpoint)") {
 		l.Endpoint = v.Address("LOGS_INGESTION_ENDPOINT", text)
-		if u := l.Endpoint; u != nil && (u.Path != "" || !address.Loopback(u.Hostname()) && !ingestionHost.MatchString(u.Host)) {
+		if u := l.Endpoint; u != nil && (u.Path != "" || !address.Loopback(u.Hostname()) && !address.Ingestion(u)) {
 			v.Problem("LOGS_INGESTION_ENDPOINT", "must be like https://NAME.REGION-1.ingest.monitor.azure.com, or .us or .cn at its end, without a path")
 		}
 	}
-	if v.Require("DCR_IMMUTABLE_ID", l.RuleID, "set it to immutableId of the data collection rule; "+where) && !ruleID.MatchString(l.RuleID) {
+	if v.Require("DCR_IMMUTABLE_ID", l.RuleID, "set it to immutableId of the data collection rule; "+where) && !address.RuleID(l.RuleID) {
 		v.Problem("DCR_IMMUTABLE_ID", "is no immutable id: it is dcr- and 32 hexadecimal digits, not the rule's name; "+where)
 	}
 	s.LogsIngestion = l
 }
 
-func (v *sinkReader) workspaceAddress(text, workspace string) {
-	m := workspaceURI.FindStringSubmatch(text)
+func (v *sinkReader) workspaceAddress(u *url.URL, workspace string) {
+	id, ok := address.Workspace(u)
 	switch {
-	case m == nil:
+	case !ok:
 		v.Problem("logAnalyticsUri", "must be https://{CUSTOMER_ID}.ods.opinsights.azure.com, or .us or .cn at its end, without a path")
-	case workspace != "" && !strings.EqualFold(m[1], workspace):
+	case workspace != "" && !strings.EqualFold(id, workspace):
 		v.Problem("logAnalyticsUri", "names another workspace than CUSTOMER_ID: make both the same")
 	}
 }

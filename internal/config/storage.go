@@ -9,14 +9,11 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/address"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 )
 
-var (
-	accountName   = regexp.MustCompile(`^[a-z0-9]{3,24}$`)
-	containerName = regexp.MustCompile(`^[a-z0-9](-?[a-z0-9]){2,62}$`)
-	driveLetter   = regexp.MustCompile(`^/[A-Za-z]:`)
-)
+var driveLetter = regexp.MustCompile(`^/[A-Za-z]:`)
 
 // stateReader reads where the state lives. All connections share that.
 type stateReader struct {
@@ -56,7 +53,7 @@ func (v *stateReader) state() (s State) {
 
 func (v *stateReader) container(u *url.URL) string {
 	name := u.Host
-	if !containerName.MatchString(name) || len(name) > 63 || strings.Trim(u.Path, "/") != "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+	if !address.Container(name) || strings.Trim(u.Path, "/") != "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		v.Problem("STATE_URL", "must be azblob:// and the name of a container, nothing else: 3 to 63 lower-case letters, digits and single dashes")
 	}
 	return name
@@ -88,7 +85,7 @@ func (v *stateReader) directory(u *url.URL) string {
 // account finds the storage account: by name and key, by name and managed
 // identity, or the account of the Functions host.
 func (v *stateReader) account() Account {
-	if v.text.AzureClientID != "" && !guid.MatchString(v.text.AzureClientID) {
+	if v.text.AzureClientID != "" && !address.GUID(v.text.AzureClientID) {
 		v.Problem("AZURE_CLIENT_ID", "is no GUID: use the client id of the user-assigned identity, or remove the setting")
 	}
 	if v.text.AccountName == "" && !v.Reported("AZURE_STORAGE_ACCOUNT_NAME") {
@@ -121,7 +118,7 @@ func (v *stateReader) account() Account {
 
 func (v *stateReader) namedAccount() Account {
 	a := Account{Auth: AccountKey, Setting: "AZURE_STORAGE_ACCESS_KEY", Name: v.text.AccountName, Key: v.text.AccountKey}
-	if !accountName.MatchString(a.Name) {
+	if !address.Account(a.Name) {
 		v.Problem("AZURE_STORAGE_ACCOUNT_NAME", "must be 3 to 24 lower-case letters and digits: use the name alone, without .blob.core.windows.net")
 	}
 	if v.text.BlobEndpoint != "" {
@@ -150,7 +147,7 @@ func (v *stateReader) hostIdentity() Account {
 	}
 	if a.ClientID == "" {
 		a.ClientID = v.text.AzureClientID
-	} else if !guid.MatchString(a.ClientID) {
+	} else if !address.GUID(a.ClientID) {
 		v.Problem("AzureWebJobsStorage__clientId", "is no GUID: use the client id of the user-assigned identity")
 	}
 	if v.text.WebJobsBlobURI != "" {
@@ -161,7 +158,7 @@ func (v *stateReader) hostIdentity() Account {
 		return a
 	}
 	a.Setting = "AzureWebJobsStorage__accountName"
-	if !accountName.MatchString(v.text.WebJobsAccount) {
+	if !address.Account(v.text.WebJobsAccount) {
 		v.Problem(a.Setting, "must be 3 to 24 lower-case letters and digits: use the name alone, without .blob.core.windows.net")
 	}
 	a.BlobEndpoint = publicEndpoint(v.text.WebJobsAccount)
@@ -209,7 +206,7 @@ func (v *stateReader) connectionString(text string) Account {
 	switch {
 	case endpoint == "":
 		v.Problem(setting, "names neither AccountName nor BlobEndpoint: "+remedy)
-	case parts["blobendpoint"] == "" && !accountName.MatchString(a.Name):
+	case parts["blobendpoint"] == "" && !address.Account(a.Name):
 		v.Problem(setting, "has an AccountName that is not 3 to 24 lower-case letters and digits: "+remedy)
 	case a.Auth == AccountKey && (a.Key.IsZero() || a.Name == ""):
 		v.Problem(setting, "holds neither AccountName with AccountKey nor a SharedAccessSignature: "+remedy)

@@ -139,6 +139,9 @@ func TestStorageProblems(t *testing.T) {
 		{"container with a fragment", env{"STATE_URL": "azblob://box#c", "AzureWebJobsStorage": "UseDevelopmentStorage=true"}, "STATE_URL", "nothing else"},
 		{"root directory", env{"STATE_URL": "file:///"}, "STATE_URL", "three slashes"},
 		{"container in capitals", env{"STATE_URL": "azblob://State", "AzureWebJobsStorage": "UseDevelopmentStorage=true"}, "STATE_URL", "lower-case"},
+		{"container too short", env{"STATE_URL": "azblob://bx", "AzureWebJobsStorage": "UseDevelopmentStorage=true"}, "STATE_URL", "3 to 63"},
+		{"container too long", env{"STATE_URL": "azblob://" + strings.Repeat("a", 64), "AzureWebJobsStorage": "UseDevelopmentStorage=true"}, "STATE_URL", "3 to 63"},
+		{"container with two hyphens", env{"STATE_URL": "azblob://a--b", "AzureWebJobsStorage": "UseDevelopmentStorage=true"}, "STATE_URL", "single dashes"},
 		{"container with a path", env{"STATE_URL": "azblob://state/a", "AzureWebJobsStorage": "UseDevelopmentStorage=true"}, "STATE_URL", "nothing else"},
 		{"directory in Azure", env{"STATE_URL": "file:///x", "WEBSITE_SITE_NAME": "app"}, "STATE_URL", "loses"},
 	} {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"strings"
 )
 
@@ -40,3 +41,44 @@ func Loopback(host string) bool {
 	addr, err := netip.ParseAddr(host)
 	return err == nil && addr.IsLoopback()
 }
+
+var (
+	workspaceHost = regexp.MustCompile(`(?i)^([\w-]+)\.ods\.opinsights\.azure\.(com|us|cn)$`)
+	ingestionHost = regexp.MustCompile(`(?i)^([\w-]+\.)+ingest\.monitor\.azure\.(com|us|cn)$`)
+	guid          = regexp.MustCompile(`(?i)^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+	ruleID        = regexp.MustCompile(`^dcr-[0-9a-f]{32}$`)
+	accountName   = regexp.MustCompile(`^[a-z0-9]{3,24}$`)
+	containerName = regexp.MustCompile(`^[a-z0-9](-?[a-z0-9]){2,62}$`)
+)
+
+// Workspace returns the id in the address of a workspace's Data Collector API, in the
+// public cloud, US Government or China.
+func Workspace(u *url.URL) (id string, ok bool) {
+	m := workspaceHost.FindStringSubmatch(u.Host)
+	if m == nil || u.Scheme != "https" || u.Path != "" {
+		return "", false
+	}
+	return m[1], true
+}
+
+// OfWorkspace is that address for a workspace in the public cloud.
+func OfWorkspace(id string) *url.URL {
+	return &url.URL{Scheme: "https", Host: id + ".ods.opinsights.azure.com"}
+}
+
+// Ingestion says whether an address belongs to a data collection rule or endpoint.
+func Ingestion(u *url.URL) bool {
+	return u.Scheme == "https" && u.Path == "" && ingestionHost.MatchString(u.Host)
+}
+
+// GUID says whether a text has the form of a GUID: ids of workspaces and identities do.
+func GUID(text string) bool { return guid.MatchString(text) }
+
+// RuleID says whether a text is the immutable id of a data collection rule.
+func RuleID(text string) bool { return ruleID.MatchString(text) }
+
+// Account says whether a storage account can have that name.
+func Account(name string) bool { return accountName.MatchString(name) }
+
+// Container says whether a blob container can have that name.
+func Container(name string) bool { return len(name) <= 63 && containerName.MatchString(name) }

@@ -100,7 +100,7 @@ func TestOverSockets(t *testing.T) {
 	}
 	server.Start()
 	defer server.Close()
-	sink := open(t, nil, func(c *datacollector.Config) { c.HTTP, c.URI = nil, server.URL })
+	sink := open(t, nil, func(c *datacollector.Config) { c.HTTP, c.URL = nil, at(server.URL) })
 	records, _ := big()
 	failed := 0
 	for i := range 10 {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"regexp"
 	"strings"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/address"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/jsonwalk"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
@@ -40,10 +40,9 @@ type Config struct {
 	WorkspaceID string
 	// Key is the primary or secondary key of the workspace in base64 (setting SHARED_KEY).
 	Key secret.String
-	// URI is the workspace's address without a path (setting logAnalyticsUri); ""
-	// means https://{WorkspaceID}.ods.opinsights.azure.com. Plain http is for
-	// this machine only.
-	URI string
+	// URL is the workspace's address without a path (setting logAnalyticsUri), as
+	// package address has checked it; nil means that in the public cloud.
+	URL *url.URL
 	// BatchBytes is the size of a batch to aim at; 0 means 4 MiB. It is never more than MaxBody.
 	BatchBytes int
 	// TimeFields names, for each stream, the top-level property that becomes
@@ -77,35 +76,19 @@ var (
 	_ pipeline.Noticer = (*Sink)(nil)
 )
 
-var (
-	workspaceID = regexp.MustCompile(`(?i)^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
-	// An address in the public cloud, US Government or China.
-	publicHost = regexp.MustCompile(`(?i)^[\w-]+\.ods\.opinsights\.azure\.(com|us|cn)$`)
-	// Log-Type: letters, digits and "_", a letter first, at most 100 characters.
-	logType = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,99}$`)
-)
+// Log-Type: letters, digits and "_", a letter first, at most 100 characters.
+var logType = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,99}$`)
 
-// New checks the configuration without asking the service; [Sink.Check] asks.
+// New returns the sink of a workspace. It sends nothing; [Sink.Check] does.
 func New(cfg Config) (*Sink, error) {
-	address, errURI := parseURI(cfg.URI, cfg.WorkspaceID)
-	var errID, errKey error
-	local := errURI == nil && loopback(address.Hostname())
-	switch {
-	case cfg.WorkspaceID == "":
-		errID = errors.New("CUSTOMER_ID is not set: it is the id of the Log Analytics workspace")
-	case !local && !workspaceID.MatchString(cfg.WorkspaceID), strings.ContainsAny(cfg.WorkspaceID, ": \t\r\n"):
-		errID = errors.New("CUSTOMER_ID is not the id of a workspace: it must be a GUID")
-	}
 	keyText := secret.New(strings.TrimSpace(cfg.Key.Reveal()))
 	key, err := base64.StdEncoding.DecodeString(keyText.Reveal())
-	switch {
-	case keyText.IsZero():
-		errKey = errors.New("SHARED_KEY is not set: it is the primary or secondary key of the workspace")
-	case err != nil || len(key) == 0: // the decoder's own error shows nothing useful and must not show the key
-		errKey = errors.New("SHARED_KEY is not base64: copy the primary or secondary key of the workspace again, the whole of it")
+	if err != nil || len(key) == 0 { // the decoder's own error shows nothing useful and must not show the key
+		return nil, errors.New("data collector sink: SHARED_KEY is not base64: copy the primary or secondary key of the workspace again, the whole of it")
 	}
-	if err := errors.Join(errID, errKey, errURI); err != nil {
-		return nil, fmt.Errorf("data collector sink: %w", err)
+	where := cfg.URL
+	if where == nil {
+		where = address.OfWorkspace(cfg.WorkspaceID)
 	}
 	batch := cfg.BatchBytes
 	if batch <= 0 {
@@ -115,8 +98,8 @@ func New(cfg Config) (*Sink, error) {
 		id:      cfg.WorkspaceID,
 		key:     secret.New(string(key)),
 		keyText: keyText,
-		url:     address.JoinPath("/api/logs").String() + "?api-version=" + apiVersion,
-		host:    address.Host,
+		url:     where.JoinPath("/api/logs").String() + "?api-version=" + apiVersion,
+		host:    where.Host,
 		keyHint: keyHint(len(key)),
 		http:    client(cfg.HTTP),
 		limits: pipeline.Limits{
@@ -158,32 +141,6 @@ func client(c *http.Client) *http.Client {
 		return &own
 	}
 	return c
-}
-
-func parseURI(uri, id string) (*url.URL, error) {
-	if uri == "" {
-		return &url.URL{Scheme: "https", Host: id + ".ods.opinsights.azure.com"}, nil
-	}
-	const form = "logAnalyticsUri must be https://{CUSTOMER_ID}.ods.opinsights.azure.com, or .us or .cn at its end"
-	u, err := url.Parse(uri)
-	switch {
-	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "":
-		return nil, errors.New(form + ", with nothing before or after the host")
-	case loopback(u.Hostname()) && (u.Scheme == "http" || u.Scheme == "https"):
-	case u.Scheme != "https":
-		return nil, errors.New(form + "; plain http is for this machine only")
-	case !publicHost.MatchString(u.Host):
-		return nil, errors.New(form)
-	}
-	return &url.URL{Scheme: u.Scheme, Host: u.Host}, nil
-}
-
-func loopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.IsLoopback()
 }
 
 // Limits implements [pipeline.Sink].

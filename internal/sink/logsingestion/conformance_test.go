@@ -26,7 +26,7 @@ const endpoint = "https://rule.westeurope-1.ingest.monitor.azure.com"
 func open(tb testing.TB, service http.Handler, change func(*logsingestion.Config)) *logsingestion.Sink {
 	tb.Helper()
 	cfg := logsingestion.Config{
-		Endpoint: endpoint, RuleID: workspace.DefaultRule, Credential: workspace.Credential{},
+		Endpoint: at(endpoint), RuleID: workspace.DefaultRule, Credential: workspace.Credential{},
 		HTTP: &http.Client{Transport: fault.Transport(service)},
 	}
 	if change != nil {
@@ -129,7 +129,7 @@ func TestOverSockets(t *testing.T) {
 	}
 	server.Start()
 	defer server.Close()
-	sink := open(t, nil, func(c *logsingestion.Config) { c.HTTP, c.Endpoint = nil, server.URL })
+	sink := open(t, nil, func(c *logsingestion.Config) { c.HTTP, c.Endpoint = nil, at(server.URL) })
 	records := events(1000)
 	failed := 0
 	for i := range 10 {

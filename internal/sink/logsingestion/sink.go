@@ -44,9 +44,9 @@ const (
 // Config says where to write and as whom.
 type Config struct {
 	// Endpoint is the logs ingestion URI of the rule, or a data collection endpoint
-	// (setting LOGS_INGESTION_ENDPOINT).
-	Endpoint string
-	// RuleID is the immutable id of the rule (setting DCR_IMMUTABLE_ID).
+	// (setting LOGS_INGESTION_ENDPOINT), as package address has checked it.
+	Endpoint *url.URL
+	// RuleID is the immutable id of the rule (setting DCR_IMMUTABLE_ID), likewise.
 	RuleID string
 	// Credential gives tokens for the audience of the endpoint's cloud.
 	Credential azcore.TokenCredential
@@ -83,15 +83,10 @@ type stream struct {
 
 var _ pipeline.Sink = (*Sink)(nil)
 
-// New checks the configuration without asking the service; [Sink.Check] asks.
+// New returns the sink of a rule. It sends nothing; [Sink.Check] does.
 func New(cfg Config) (*Sink, error) {
-	endpoint, errEndpoint := ParseEndpoint(cfg.Endpoint)
-	var errCredential error
 	if cfg.Credential == nil {
-		errCredential = errors.New("there is no credential to get tokens with")
-	}
-	if err := errors.Join(errEndpoint, CheckRuleID(cfg.RuleID), errCredential); err != nil {
-		return nil, fmt.Errorf("logs ingestion sink: %w", err)
+		return nil, errors.New("logs ingestion sink: there is no credential to get tokens with")
 	}
 	if cfg.Streams == nil {
 		cfg.Streams = schema.Streams()
@@ -102,9 +97,9 @@ func New(cfg Config) (*Sink, error) {
 	}
 	s := &Sink{
 		ruleID:   cfg.RuleID,
-		endpoint: endpoint,
+		endpoint: cfg.Endpoint,
 		streams:  make(map[string]stream),
-		tokens:   newTokens(cfg.Credential, audience(endpoint)),
+		tokens:   newTokens(cfg.Credential, audience(cfg.Endpoint)),
 		http:     client(cfg.HTTP),
 		timeout:  cfg.Timeout,
 		sizes:    newSizes(min(batch, MaxRaw-1)),

@@ -196,7 +196,7 @@ func TestRowBytes(t *testing.T) {
 	g := synth.New(synth.Options{Seed: 1, Start: time.Now().Add(-time.Hour), Rate: 1})
 	ruled, classic := newWorkspace(), &workspace.Workspace{}
 	collector, err := datacollector.New(datacollector.Config{
-		WorkspaceID: workspace.DefaultID, Key: secret.New(workspace.DefaultKey), URI: "http://127.0.0.1",
+		WorkspaceID: workspace.DefaultID, Key: secret.New(workspace.DefaultKey), URL: at("http://127.0.0.1"),
 		HTTP: &http.Client{Transport: fault.Transport(classic)},
 	})
 	if err != nil {

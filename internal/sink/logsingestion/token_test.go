@@ -133,7 +133,7 @@ func TestAudiences(t *testing.T) {
 			c := &scripted{}
 			ws := newWorkspace()
 			ws.Rules[workspace.DefaultRule].Audience = audience
-			sink := open(t, ws, func(cfg *logsingestion.Config) { cfg.Endpoint, cfg.Credential = "https://"+host, c })
+			sink := open(t, ws, func(cfg *logsingestion.Config) { cfg.Endpoint, cfg.Credential = at("https://"+host), c })
 			if err := sink.Write(t.Context(), stream, batch(1)); err != nil {
 				t.Error(err)
 			}

@@ -3,9 +3,7 @@ package azblob
 import (
 	"encoding/base64"
 	"fmt"
-	"net"
 	"net/url"
-	"regexp"
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -20,8 +18,6 @@ const (
 	settingEndpoint         = "AZURE_STORAGE_BLOB_ENDPOINT"
 	settingConnectionString = "AzureWebJobsStorage"
 )
-
-var containerName = regexp.MustCompile(`^[a-z0-9](-?[a-z0-9]){2,62}$`)
 
 // where is what errors say about the place and the way in.
 type where struct {
@@ -43,11 +39,8 @@ type account struct {
 	credential   azcore.TokenCredential
 }
 
-// resolve checks cfg and finds out the account. Its errors show no value of a secret.
+// resolve finds out the account. Its errors show no value of a secret.
 func resolve(cfg Config) (account, error) {
-	if !containerName.MatchString(cfg.Container) || len(cfg.Container) > 63 {
-		return account{}, fmt.Errorf("STATE_URL: %q can't be the name of a container: use 3 to 63 lower-case letters, digits and single hyphens", cfg.Container)
-	}
 	a := account{name: cfg.AccountName, key: cfg.AccountKey.Reveal(), sas: strings.TrimPrefix(cfg.SAS.Reveal(), "?"), credential: cfg.Credential}
 	a.container, a.by, a.place = cfg.Container, settingKey, settingEndpoint+" and "+settingName
 	service := cfg.ServiceURL
@@ -67,45 +60,22 @@ func resolve(cfg Config) (account, error) {
 	case a.sas != "":
 		a.by, a.place = settingConnectionString, settingConnectionString
 	}
-	if service == "" {
+	if service == nil {
 		if a.name == "" {
 			return account{}, fmt.Errorf("storage account: set %s or %s", settingName, settingEndpoint)
 		}
-		service = "https://" + a.name + ".blob.core.windows.net"
-	}
-	return a, a.locate(service)
-}
-
-// locate checks the blob endpoint and adds the container to it.
-func (a *account) locate(service string) error {
-	u, err := url.Parse(service)
-	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return fmt.Errorf("%s: the blob endpoint must look like https://account.blob.core.windows.net", a.place)
-	}
-	switch u.Scheme {
-	case "https":
-	case "http":
-		if !isLoopback(u.Hostname()) {
-			return fmt.Errorf("%s: http:// to %s would send state unencrypted: use https (http is for loopback only)", a.place, u.Hostname())
-		}
-	default:
-		return fmt.Errorf("%s: the blob endpoint must begin with https://", a.place)
+		service = &url.URL{Scheme: "https", Host: a.name + ".blob.core.windows.net"}
 	}
 	if a.key != "" && a.name == "" {
-		return fmt.Errorf("%s is needed with a key", settingName)
+		return account{}, fmt.Errorf("%s is needed with a key", settingName)
 	}
-	a.host = u.Host
+	a.host = service.Host
 	if a.account = a.name; a.account == "" {
-		a.account, _, _ = strings.Cut(u.Hostname(), ".")
+		a.account, _, _ = strings.Cut(service.Hostname(), ".")
 	}
-	a.containerURL = u.JoinPath(a.container)
+	a.containerURL = service.JoinPath(a.container)
 	a.containerURL.RawQuery = a.sas
-	return nil
-}
-
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+	return a, nil
 }
 
 // client makes the SDK's client.

@@ -2,10 +2,12 @@ package azblob_test
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/azurite"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/address"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/azblob"
 )
@@ -22,17 +24,8 @@ func TestNewRefuses(t *testing.T) {
 		{"nothing to get in with", azblob.Config{Container: "box", AccountName: "acme"}, "exactly one of AZURE_STORAGE_ACCESS_KEY"},
 		{"two ways", azblob.Config{Container: "box", AccountName: "acme", AccountKey: key, Credential: azurite.Credential{}}, "not 2 of them"},
 		{"no account", azblob.Config{Container: "box", Credential: azurite.Credential{}}, "AZURE_STORAGE_ACCOUNT_NAME"},
-		{"key without name", azblob.Config{Container: "box", ServiceURL: "https://acme.blob.core.windows.net", AccountKey: key}, "AZURE_STORAGE_ACCOUNT_NAME"},
+		{"key without name", azblob.Config{Container: "box", ServiceURL: at("https://acme.blob.core.windows.net"), AccountKey: key}, "AZURE_STORAGE_ACCOUNT_NAME"},
 		{"key is no base64", azblob.Config{Container: "box", AccountName: "acme", AccountKey: secret.New("canary!")}, "AZURE_STORAGE_ACCESS_KEY holds no"},
-		{"http", azblob.Config{Container: "box", ServiceURL: "http://acme.example", AccountName: "acme", AccountKey: key}, "use https"},
-		{"http that looks like loopback", azblob.Config{Container: "box", ServiceURL: "http://127.0.0.1.example", AccountName: "acme", AccountKey: key}, "use https"},
-		{"another scheme", azblob.Config{Container: "box", ServiceURL: "ftp://acme.example", AccountName: "acme", AccountKey: key}, "https://"},
-		{"no URL", azblob.Config{Container: "box", ServiceURL: "acme", AccountName: "acme", AccountKey: key}, "AZURE_STORAGE_BLOB_ENDPOINT"},
-		{"signature in the URL", azblob.Config{Container: "box", ServiceURL: "https://acme.example/?sig=canary", AccountName: "acme", AccountKey: key}, "AZURE_STORAGE_BLOB_ENDPOINT"},
-		{"container in capitals", azblob.Config{Container: "Box", AccountName: "acme", AccountKey: key}, "STATE_URL"},
-		{"container too short", azblob.Config{Container: "bx", AccountName: "acme", AccountKey: key}, "STATE_URL"},
-		{"container too long", azblob.Config{Container: strings.Repeat("a", 64), AccountName: "acme", AccountKey: key}, "STATE_URL"},
-		{"container with two hyphens", azblob.Config{Container: "a--b", AccountName: "acme", AccountKey: key}, "STATE_URL"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			_, err := azblob.New(test.cfg)
@@ -55,11 +48,11 @@ func TestWhereRequestsGo(t *testing.T) {
 		want string
 	}{
 		{"account name and key", azblob.Config{Container: "box", AccountName: "acme", AccountKey: key}, "https://acme.blob.core.windows.net/box/t%2Fx"},
-		{"endpoint of a sovereign cloud", azblob.Config{Container: "box", ServiceURL: "https://acme.blob.core.usgovcloudapi.net/", AccountName: "acme", AccountKey: key}, "https://acme.blob.core.usgovcloudapi.net/box/t%2Fx"},
+		{"endpoint of a sovereign cloud", azblob.Config{Container: "box", ServiceURL: at("https://acme.blob.core.usgovcloudapi.net/"), AccountName: "acme", AccountKey: key}, "https://acme.blob.core.usgovcloudapi.net/box/t%2Fx"},
 		{"managed identity", azblob.Config{Container: "box", AccountName: "acme", Credential: azurite.Credential{}}, "https://acme.blob.core.windows.net/box/t%2Fx"},
 		{
 			"shared access signature",
-			azblob.Config{Container: "box", ServiceURL: "https://acme.example/", SAS: secret.New("?sv=1&sig=s%3D")},
+			azblob.Config{Container: "box", ServiceURL: at("https://acme.example/"), SAS: secret.New("?sv=1&sig=s%3D")},
 			"https://acme.example/box/t%2Fx?sig=s%3D&sv=1",
 		},
 	} {
@@ -74,4 +67,13 @@ func TestWhereRequestsGo(t *testing.T) {
 			}
 		})
 	}
+}
+
+// at is an address as settings have it.
+func at(text string) *url.URL {
+	u, err := address.Parse(text)
+	if err != nil {
+		panic(err)
+	}
+	return u
 }

@@ -25,6 +25,7 @@ import (
 	"errors"
 	"iter"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -46,10 +47,10 @@ var _ state.Store = (*Store)(nil)
 // Config says where the container is and how to get in. Exactly one of
 // AccountKey, Credential and SAS is set.
 type Config struct {
-	// ServiceURL is the blob endpoint of the account. Empty means that of
-	// AccountName in the public cloud.
-	ServiceURL string
-	// Container is its name: 3 to 63 lower-case letters, digits and hyphens.
+	// ServiceURL is the blob endpoint of the account, as package address has checked
+	// it. Nil means that of AccountName in the public cloud.
+	ServiceURL *url.URL
+	// Container is its name, likewise.
 	Container   string
 	AccountName string
 	AccountKey  secret.String

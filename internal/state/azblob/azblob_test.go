@@ -48,14 +48,14 @@ type account func(container string) azblob.Config
 
 func withKey(s *azurite.Server) account {
 	return func(container string) azblob.Config {
-		return azblob.Config{ServiceURL: s.ServiceURL, Container: container, AccountName: s.AccountName, AccountKey: secret.New(s.AccountKey)}
+		return azblob.Config{ServiceURL: at(s.ServiceURL), Container: container, AccountName: s.AccountName, AccountKey: secret.New(s.AccountKey)}
 	}
 }
 
 func withToken(s *azurite.Server, cred azurite.Credential) account {
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: s.Roots, MinVersion: tls.VersionTLS12}}
 	return func(container string) azblob.Config {
-		cfg := azblob.Config{ServiceURL: s.ServiceURL, Container: container, Credential: cred}
+		cfg := azblob.Config{ServiceURL: at(s.ServiceURL), Container: container, Credential: cred}
 		cfg.ClientOptions.Transport = &http.Client{Transport: transport}
 		return cfg
 	}
@@ -140,7 +140,7 @@ func openWithSAS(t *testing.T) *azblob.Store {
 		t.Fatal(err)
 	}
 	_, query, _ := strings.Cut(signed, "?")
-	return open(t, azblob.Config{Container: "box", ServiceURL: plain.ServiceURL, SAS: secret.New(query)})
+	return open(t, azblob.Config{Container: "box", ServiceURL: at(plain.ServiceURL), SAS: secret.New(query)})
 }
 
 // TestContainerIsCreatedOnce has many stores meet a missing container at the same time.

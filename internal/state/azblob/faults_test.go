@@ -181,9 +181,9 @@ func TestErrors(t *testing.T) {
 	}
 	closed.Close()
 	unreachable := withKey(plain)("errors")
-	unreachable.ServiceURL, unreachable.AccountKey = "http://"+closed.Addr().String()+"/account", secret.New(canary)
+	unreachable.ServiceURL, unreachable.AccountKey = at("http://"+closed.Addr().String()+"/account"), secret.New(canary)
 
-	sas := azblob.Config{Container: "errors", ServiceURL: "http://" + closed.Addr().String() + "/account", SAS: secret.New("sv=2024&sig=" + canary)}
+	sas := azblob.Config{Container: "errors", ServiceURL: at("http://" + closed.Addr().String() + "/account"), SAS: secret.New("sv=2024&sig=" + canary)}
 
 	answer := func(status int, code string) azblob.Config {
 		return quick(withKey(plain)("errors"), func(req *http.Request) (*http.Response, error) {

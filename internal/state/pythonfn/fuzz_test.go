@@ -21,7 +21,7 @@ func FuzzRow(f *testing.F) {
 	}
 	f.Add([]byte(`{"createdTime":"2026-09-24T13:08:00Z","createdTime":"x"}`))
 	f.Add([]byte("\xff{"))
-	table, err := pythonfn.New(pythonfn.Config{ServiceURL: "https://old.table.core.windows.net", AccountName: "old", AccountKey: secret.New("a2V5"), KeySetting: "K"})
+	table, err := pythonfn.New(pythonfn.Config{ServiceURL: at("https://old.table.core.windows.net"), AccountName: "old", AccountKey: secret.New("a2V5"), KeySetting: "K"})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -40,8 +40,9 @@ const maxAnswer = 2 << 20
 // Config says where the table is and how to get in: with AccountName and
 // AccountKey, or with Credential.
 type Config struct {
-	// ServiceURL is the table endpoint of the account, https://NAME.table.core.windows.net.
-	ServiceURL  string
+	// ServiceURL is the table endpoint of the account, https://NAME.table.core.windows.net,
+	// as package address has checked it.
+	ServiceURL  *url.URL
 	AccountName string
 	AccountKey  secret.String
 	// KeySetting is the setting that the key came from, to be named in messages.
@@ -64,21 +65,18 @@ type Table struct {
 
 // New returns the checkpoint in the account that cfg names. It sends nothing.
 func New(cfg Config) (*Table, error) {
-	u, err := url.Parse(cfg.ServiceURL)
-	if err != nil || u.Host == "" {
-		return nil, fmt.Errorf("%s: the address must be like https://NAME.table.core.windows.net", setting)
-	}
-	t := &Table{host: u.Host, expected: cfg.Expected}
+	t := &Table{host: cfg.ServiceURL.Host, expected: cfg.Expected}
 	o := &aztables.ClientOptions{ClientOptions: azsdk.ClientOptions(cfg.ClientOptions)}
 	o.Transport = azsdk.Bounded{Transporter: o.Transport, Max: maxAnswer}
 	var service *aztables.ServiceClient
+	var err error
 	if cfg.Credential != nil {
-		service, err = aztables.NewServiceClient(cfg.ServiceURL, azsdk.Marked{TokenCredential: cfg.Credential}, o)
+		service, err = aztables.NewServiceClient(cfg.ServiceURL.String(), azsdk.Marked{TokenCredential: cfg.Credential}, o)
 	} else {
 		t.keySetting = cfg.KeySetting
 		var cred *aztables.SharedKeyCredential
 		if cred, err = aztables.NewSharedKeyCredential(cfg.AccountName, cfg.AccountKey.Reveal()); err == nil {
-			service, err = aztables.NewServiceClientWithSharedKey(cfg.ServiceURL, cred, o)
+			service, err = aztables.NewServiceClientWithSharedKey(cfg.ServiceURL.String(), cred, o)
 		}
 	}
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/azurite"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/address"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/pythonfn"
 )
@@ -62,11 +64,11 @@ func trusting(s *azurite.Server) *http.Client {
 
 // withKey and withToken are the two ways in.
 func withKey(s *azurite.Server) pythonfn.Config {
-	return pythonfn.Config{ServiceURL: s.TableURL, AccountName: s.AccountName, AccountKey: secret.New(s.AccountKey), KeySetting: "AZURE_STORAGE_ACCESS_KEY"}
+	return pythonfn.Config{ServiceURL: at(s.TableURL), AccountName: s.AccountName, AccountKey: secret.New(s.AccountKey), KeySetting: "AZURE_STORAGE_ACCESS_KEY"}
 }
 
 func withToken(s *azurite.Server, cred azurite.Credential) pythonfn.Config {
-	return pythonfn.Config{ServiceURL: s.TableURL, Credential: cred, ClientOptions: policy.ClientOptions{Transport: trusting(s)}}
+	return pythonfn.Config{ServiceURL: at(s.TableURL), Credential: cred, ClientOptions: policy.ClientOptions{Transport: trusting(s)}}
 }
 
 func open(t *testing.T, cfg pythonfn.Config) *pythonfn.Table {
@@ -222,9 +224,9 @@ func (a answer) Do(r *http.Request) (*http.Response, error) {
 // never with a secret.
 func TestFailures(t *testing.T) {
 	const key = "Y2FuYXJ5LW9mLXRoZS1rZXk="
-	byKey := pythonfn.Config{ServiceURL: "https://old.table.core.windows.net", AccountName: "old", AccountKey: secret.New(key), KeySetting: "AzureWebJobsStorage"}
-	byToken := pythonfn.Config{ServiceURL: "https://old.table.core.windows.net", Credential: azurite.Credential{}}
-	noToken := pythonfn.Config{ServiceURL: "https://old.table.core.windows.net", Credential: azurite.Credential{Err: errors.New("no identity here at http://127.0.0.1:1/msi?resource=canary-of-the-query\nsecond line")}}
+	byKey := pythonfn.Config{ServiceURL: at("https://old.table.core.windows.net"), AccountName: "old", AccountKey: secret.New(key), KeySetting: "AzureWebJobsStorage"}
+	byToken := pythonfn.Config{ServiceURL: at("https://old.table.core.windows.net"), Credential: azurite.Credential{}}
+	noToken := pythonfn.Config{ServiceURL: at("https://old.table.core.windows.net"), Credential: azurite.Credential{Err: errors.New("no identity here at http://127.0.0.1:1/msi?resource=canary-of-the-query\nsecond line")}}
 	for _, tc := range []struct {
 		name string
 		cfg  pythonfn.Config
@@ -290,4 +292,13 @@ func TestRefused(t *testing.T) {
 			t.Errorf("%s: %v, %v, want a refusal", name, at, err)
 		}
 	}
+}
+
+// at is an address as settings have it.
+func at(text string) *url.URL {
+	u, err := address.Parse(text)
+	if err != nil {
+		panic(err)
+	}
+	return u
 }
