@@ -59,6 +59,19 @@ func Lines(page string) []Finding {
 	return found
 }
 
+// Sentences splits a text without code or links, for a page that is generated.
+func Sentences(text string) []string {
+	var all []string
+	for {
+		at := second(text)
+		if at == 0 {
+			return append(all, text)
+		}
+		head := strings.TrimRight(text[:at], "([\"'*_")
+		all, text = append(all, strings.TrimSpace(head)), text[len(head):]
+	}
+}
+
 // second is where the second sentence of a line begins, or 0.
 func second(text string) int {
 	for _, at := range boundary.FindAllStringIndex(text, -1) {

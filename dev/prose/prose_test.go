@@ -214,6 +214,13 @@ func TestLines(t *testing.T) {
 	}
 }
 
+func TestSentences(t *testing.T) {
+	got := prose.Sentences("It stops (see e.g. Go). \"Why?\" Because 1.2 is out. End")
+	if diff := cmp.Diff([]string{"It stops (see e.g. Go).", "\"Why?\"", "Because 1.2 is out.", "End"}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestUnreleased(t *testing.T) {
 	const page = "# Changelog\n\n## Unreleased\n\nnew\n\n## 1.0.0\n\nold\n"
 	if got := strings.TrimSpace(prose.Unreleased(page)); got != "new" {

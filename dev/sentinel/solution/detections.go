@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/idn-sentinel/idn-sentinel/dev/prose"
 	"github.com/idn-sentinel/idn-sentinel/dev/sentinel/content"
 )
 
@@ -18,13 +19,13 @@ func (s *Solution) detections() (map[string][]byte, error) {
 	fmt.Fprintf(&b, `<!-- Generated from the folder sentinel by make solution. DO NOT EDIT. -->
 # Detections
 
-%d analytic rules and %d hunting queries. The rules are in [sentinel/Analytic Rules](../sentinel/Analytic%%20Rules), the queries in
-[sentinel/Hunting Queries](../sentinel/Hunting%%20Queries); the folder [sentinel/Examples](../sentinel/Examples) has, for each,
-rows that make it fire and rows that don't. The tests execute every one on them.
+This page lists %d analytic rules and %d hunting queries.
+The rules are in [sentinel/Analytic Rules](../sentinel/Analytic%%20Rules), the queries in [sentinel/Hunting Queries](../sentinel/Hunting%%20Queries).
+For each of them, the folder [sentinel/Examples](../sentinel/Examples) has rows that make it fire and rows that don't, and the tests execute it on both.
 
-All read the functions SailPointIDNEvents, SailPointIDNTriggers and SailPointIDNHealth, so it does not matter which
-tables exist. Rules tell new rows by when they came (their ingestion time), and look back two days or more: late events are seen, and
-nothing is told twice. Events older than fourteen days, as a first backfill brings them, are not alerted on.
+All of them read the functions SailPointIDNEvents, SailPointIDNTriggers and SailPointIDNHealth, so they work with whichever tables exist.
+Rules find new rows by their ingestion time, and look back two days or more: they see late events, and alert once.
+Events older than fourteen days, for instance from a first backfill, do not alert.
 
 ## Rules
 
@@ -38,15 +39,15 @@ nothing is told twice. Events older than fourteen days, as a first backfill brin
 		fmt.Fprintf(&b, "| [%s](#%s) | %s | %s | %s | %s | every %s | %s |\n", r.Name, strings.ToLower(r.File), r.Severity,
 			strings.Join(r.Tactics, ", "), strings.Join(r.RelevantTechniques, ", "), reads(r.RequiredDataConnectors), r.QueryFrequency, r.QueryPeriod)
 	}
-	b.WriteString("\n## What fires them\n")
+	b.WriteString("\n## What makes them fire\n")
 	for _, r := range rules {
-		fmt.Fprintf(&b, "\n### %s\n\n*%s*, %s. %s\n\n", r.File, r.Name, strings.ToLower(r.Severity), oneLine(r.Description))
+		fmt.Fprintf(&b, "\n### %s\n\n*%s*, %s.\n%s\n\n", r.File, r.Name, strings.ToLower(r.Severity), strings.Join(prose.Sentences(oneLine(r.Description)), "\n"))
 		e := s.Examples[r.File]
 		for _, c := range e.Fires {
-			fmt.Fprintf(&b, "- fires: %s\n", c.Says)
+			fmt.Fprintf(&b, "- Fires: %s\n", c.Says)
 		}
 		for _, c := range e.Quiet {
-			fmt.Fprintf(&b, "- does not: %s\n", c.Says)
+			fmt.Fprintf(&b, "- Does not fire: %s\n", c.Says)
 		}
 	}
 	s.hunting(&b)
