@@ -15,6 +15,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/app"
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
@@ -54,7 +55,7 @@ func run(ctx context.Context) error {
 			if invalid != nil {
 				return nil, invalid
 			}
-			return app.Open(settings, app.Options{Log: log})
+			return app.Open(settings, app.Options{Log: log, Again: time.Minute})
 		},
 	})
 }

@@ -264,14 +264,14 @@ func (g *game) resend(inst *instance) (reports []pipeline.Report) {
 	defer cancel()
 	for _, stream := range []string{eventsStream, triggersStream} {
 		var entries []quarantine.Entry
-		for e, err := range inst.app.Quarantine().List(ctx, stream, quarantine.Undelivered) {
+		for e, err := range inst.app.Connections()[0].Quarantine().List(ctx, stream, quarantine.Undelivered) {
 			if err != nil {
 				w.tracef("%s: list quarantine: %v", inst, err)
 				return reports
 			}
 			entries = append(entries, e)
 		}
-		rep := inst.app.Resend(ctx, stream, entries, func(f app.Fate) { w.tracef("%s: resend: %+v", inst, f) })
+		rep := inst.app.Connections()[0].Resend(ctx, stream, entries, func(f app.Fate) { w.tracef("%s: resend: %+v", inst, f) })
 		w.tracef("%s: resend: %+v", inst, rep)
 		reports = append(reports, rep)
 	}

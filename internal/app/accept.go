@@ -7,21 +7,21 @@ import (
 )
 
 // Unexplained are the windows of a stream of which the source counts more than it lists.
-func (a *App) Unexplained(ctx context.Context, name string) ([]pipeline.Difference, error) {
-	s, err := a.stream(name)
+func (c *Connection) Unexplained(ctx context.Context, name string) ([]pipeline.Difference, error) {
+	s, err := c.stream(name)
 	if err != nil {
 		return nil, err
 	}
-	return a.byHand(s).Unexplained(ctx)
+	return c.byHand(s).Unexplained(ctx)
 }
 
 // Acknowledge takes windows off the unexplained ones and returns what it took off. It waits
 // for a run that is at work on the stream.
-func (a *App) Acknowledge(ctx context.Context, name string, windows []pipeline.Difference, word pipeline.Acknowledgement) ([]pipeline.Difference, pipeline.Report, error) {
-	s, err := a.stream(name)
+func (c *Connection) Acknowledge(ctx context.Context, name string, windows []pipeline.Difference, word pipeline.Acknowledgement) ([]pipeline.Difference, pipeline.Report, error) {
+	s, err := c.stream(name)
 	if err != nil {
 		return nil, pipeline.Report{}, err
 	}
-	done, rep := a.byHand(s).Acknowledge(ctx, windows, word)
+	done, rep := c.byHand(s).Acknowledge(ctx, windows, word)
 	return done, rep, nil
 }

@@ -23,26 +23,22 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/table/schema"
 )
 
-// newSink is the registry of sinks. It takes rows of the streams, and of the health table.
-func newSink(s config.Connection, streams []stream, o Options) (pipeline.Sink, error) {
-	declared := []schema.Stream{schema.Health().Stream}
-	for _, stream := range streams {
-		declared = append(declared, stream.Table.Stream)
-	}
+// newSink is the registry of sinks. It takes rows of the tables.
+func newSink(s config.Sink, tables []schema.Stream, o Options) (pipeline.Sink, error) {
 	switch s.IngestionAPI {
 	case config.UseDataCollector:
 		cfg := datacollector.Config{
 			WorkspaceID: s.DataCollector.WorkspaceID, Key: s.DataCollector.SharedKey, URL: s.DataCollector.URL,
 			BatchBytes: s.BatchBytes, TimeFields: map[string]string{}, HTTP: o.client(),
 		}
-		for _, stream := range declared {
+		for _, stream := range tables {
 			cfg.TimeFields[stream.Name] = stream.Time
 		}
 		return datacollector.New(cfg)
 	case config.UseLogsIngestion:
 		l := s.LogsIngestion
 		cfg := logsingestion.Config{
-			Endpoint: l.Endpoint, RuleID: l.RuleID, Credential: o.Credential, Streams: declared, BatchBytes: s.BatchBytes, HTTP: o.client(),
+			Endpoint: l.Endpoint, RuleID: l.RuleID, Credential: o.Credential, Streams: tables, BatchBytes: s.BatchBytes, HTTP: o.client(),
 		}
 		if cfg.Credential == nil {
 			var err error

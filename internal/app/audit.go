@@ -21,8 +21,8 @@ func (s stream) audited() bool {
 }
 
 // Audited are the names of the streams that can be audited.
-func (a *App) Audited() (names []string) {
-	for _, s := range a.streams {
+func (c *Connection) Audited() (names []string) {
+	for _, s := range c.streams {
 		if s.audited() {
 			names = append(names, s.Stream().ID)
 		}
@@ -51,20 +51,20 @@ type Question struct {
 // Span is what can be audited now: the ledger has forgotten what is before, and
 // what is behind has not settled. The workspace forgets nothing, as far as
 // anybody knows here.
-func (a *App) Span(name string, q Question) (Span, error) {
-	s, err := a.stream(name)
+func (c *Connection) Span(name string, q Question) (Span, error) {
+	s, err := c.stream(name)
 	if err != nil {
 		return Span{}, err
 	}
 	now := time.Now().UTC()
 	span := Span{
 		Window: s.Window,
-		From:   now.Add(-a.connection.LedgerKeep).Truncate(s.Window).Add(s.Window),
-		To:     now.Add(-a.connection.SettleDelay - youngest).Truncate(s.Window),
+		From:   now.Add(-c.settings.LedgerKeep).Truncate(s.Window).Add(s.Window),
+		To:     now.Add(-c.settings.SettleDelay - youngest).Truncate(s.Window),
 	}
 	if q.Workspace {
 		span.From = time.Time{}
-		span.To = now.Add(-a.connection.SettleDelay - youngest - q.Settle).Truncate(s.Window)
+		span.To = now.Add(-c.settings.SettleDelay - youngest - q.Settle).Truncate(s.Window)
 	}
 	return span, nil
 }
@@ -81,30 +81,30 @@ type Audit struct {
 
 // Audit compares the source of a stream with what was delivered. With Repair
 // it waits for a run that is at work on the stream.
-func (a *App) Audit(ctx context.Context, name string, q Question) (Audit, error) {
-	s, err := a.stream(name)
+func (c *Connection) Audit(ctx context.Context, name string, q Question) (Audit, error) {
+	s, err := c.stream(name)
 	if err != nil {
 		return Audit{}, err
 	}
-	r := a.byHand(s)
+	r := c.byHand(s)
 	unproven := func() int64 { return 0 }
 	if q.Workspace {
-		if unproven, err = a.lookInWorkspace(r, s, &q); err != nil {
+		if unproven, err = c.lookInWorkspace(r, s, &q); err != nil {
 			return Audit{}, err
 		}
 	}
 	done := Audit{Proof: r.Audit(ctx, q.Inspection)}
 	done.Unproven = unproven()
 	if done.State == pipeline.Drained {
-		done.Waiting, err = a.undelivered(ctx, name, q.From, q.To)
+		done.Waiting, err = c.undelivered(ctx, name, q.From, q.To)
 	}
 	return done, err
 }
 
 // undelivered is how many records of a time lie in quarantine. One whose original
 // can't be read counts by its day.
-func (a *App) undelivered(ctx context.Context, name string, from, to time.Time) (n int, err error) {
-	q := a.Quarantine()
+func (c *Connection) undelivered(ctx context.Context, name string, from, to time.Time) (n int, err error) {
+	q := c.Quarantine()
 	for e, err := range q.List(ctx, name, quarantine.Undelivered) {
 		if err != nil {
 			return 0, err

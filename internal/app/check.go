@@ -10,7 +10,6 @@ import (
 
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/check"
-	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/sink/datacollector"
 	"github.com/idn-sentinel/idn-sentinel/internal/sink/logsingestion"
@@ -25,26 +24,35 @@ import (
 // depend on each other, and reports each as it goes. It reads little and ingests
 // nothing; what it writes is a probe object in the state, which it removes again. It holds
 // the lock of each stream for a moment.
+//
+// With several connections each is checked by itself, and its findings bear its name.
 func Check(ctx context.Context, s config.Settings, o Options, report func(check.Finding)) {
-	if n := len(s.Connections); n != 1 {
-		check.Report(report).Fail("settings", fmt.Errorf("CONNECTIONS has %d names: this version polls one connection", n))
-		return
+	for i, connection := range s.Connections {
+		c := &checkup{settings: s, connection: connection, options: o.prepared(), Report: func(f check.Finding) {
+			f.Connection = connection.Name
+			report(f)
+		}}
+		c.sources = openSources(connection, c.options)
+		c.streams = streamsOf(c.sources)
+		c.describe()
+		if i == 0 {
+			describeProcess(s, report)
+		}
+		c.run(ctx)
 	}
-	o.clock = new(transport.Clock)
-	connection := s.Connections[0]
-	c := &checkup{settings: s, connection: connection, options: o, Report: report}
-	c.sources = openSources(connection, o)
-	c.streams = streamsOf(c.sources)
-	describe(s, connection, o, c.sources, c.Report)
+}
+
+// run is everything behind the description of the settings.
+func (c *checkup) run(ctx context.Context) {
 	for _, one := range c.sources {
 		one.Check(ctx, c.Report)
 	}
 	c.state(ctx)
 	c.destination(ctx)
-	if daily := connection.ReadBack.Daily; daily == config.ReportReadBack || daily == config.RepairReadBack {
+	if daily := c.connection.ReadBack.Daily; daily == config.ReportReadBack || daily == config.RepairReadBack {
 		c.Try(ctx, "read-back", c.readBack)
 	}
-	c.Report(clockFinding(o.clock, peers(s, connection, c.sources)))
+	c.Report(clockFinding(c.options.clock, peers(c.settings.State, c.connection, c.sources)))
 }
 
 // checkup is a Check under way.
@@ -179,7 +187,7 @@ func (c *checkup) destination(ctx context.Context) {
 		item = "output"
 	}
 	c.Try(ctx, item, func(ctx context.Context) (string, error) {
-		sink, err := newSink(c.connection, c.streams, c.options)
+		sink, err := newSink(c.connection.Sink, tablesOf([]config.Connection{c.connection}, c.options), c.options)
 		if err != nil {
 			return "", err
 		}

@@ -1,9 +1,11 @@
 package app
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,19 +42,19 @@ func (o Options) client() *http.Client {
 	return o.clock.Watch(client)
 }
 
-// peers names the hosts whose clocks are seen.
-func peers(s config.Settings, c config.Connection, sources []source.Connector) map[string]string {
+// peers names the hosts whose clocks a connection sees.
+func peers(state config.State, connection config.Connection, sources []source.Connector) map[string]string {
 	names := map[string]string{}
-	for _, from := range sources {
-		names[from.Host()] = from.Name()
+	for _, c := range sources {
+		names[c.Host()] = c.Name()
 	}
-	if u := c.DataCollector.URL; u != nil {
+	if u := connection.DataCollector.URL; u != nil {
 		names[u.Host] = "the workspace"
 	}
-	if u := c.LogsIngestion.Endpoint; u != nil {
+	if u := connection.LogsIngestion.Endpoint; u != nil {
 		names[u.Host] = "the workspace"
 	}
-	if u := s.State.Account.BlobEndpoint; u != nil {
+	if u := state.Account.BlobEndpoint; u != nil {
 		names[u.Host] = "the storage account"
 	}
 	return names
@@ -94,9 +96,28 @@ func clockFinding(clock *transport.Clock, names map[string]string) check.Finding
 	return f
 }
 
+// runClock judges it for the runs of a stream.
+func (c *Connection) runClock(s stream) runClock {
+	return runClock{skews: c.skews, names: peers(c.state, c.settings, c.sources), source: s.of.Host()}
+}
+
+// skews are those against the services of this connection. A workspace and the storage account
+// may serve others too; whatever is wrong with those of others is not its business.
+func (c *Connection) skews() []transport.Skew {
+	names := peers(c.state, c.settings, c.sources)
+	all := c.clock.Skews()
+	for _, s := range c.options.clock.Skews() {
+		if names[s.Host] != "" {
+			all = append(all, s)
+		}
+	}
+	slices.SortFunc(all, func(a, b transport.Skew) int { return cmp.Compare(a.Host, b.Host) })
+	return all
+}
+
 // runClock judges it for a run.
 type runClock struct {
-	clock  *transport.Clock
+	skews  func() []transport.Skew
 	names  map[string]string
 	source string // the host whose clock dates the records
 }
@@ -106,7 +127,7 @@ var _ pipeline.Clock = runClock{}
 // Off implements [pipeline.Clock]. Where the services disagree with each other, one of them
 // disagrees with this machine, and that is enough.
 func (r runClock) Off() error {
-	off, near := compared(r.clock.Skews(), r.names, func(host string) time.Duration {
+	off, near := compared(r.skews(), r.names, func(host string) time.Duration {
 		if host == r.source {
 			return sourceLimit
 		}

@@ -9,19 +9,22 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/check"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
-	"github.com/idn-sentinel/idn-sentinel/internal/source"
 )
 
 // describe reports what the settings come to, in a few lines without secrets.
-func describe(s config.Settings, c config.Connection, o Options, sources []source.Connector, report check.Report) {
-	for _, from := range sources {
-		report.Pass("settings: source", from.Describe())
+func (c *checkup) describe() {
+	for _, one := range c.sources {
+		c.Pass("settings: source", one.Describe())
 	}
-	report.Pass("settings: destination", destination(c))
-	report.Pass("settings: state", Place(s, o))
-	report.Pass("settings: run", fmt.Sprintf("a first run begins %s, the newest %s are left to settle, a run takes at most %s, log level %s",
-		begin(c), brief(c.SettleDelay), brief(s.RunBudget), strings.ToLower(s.LogLevel.String())))
-	report.Pass("settings: proof", proof(c))
+	c.Pass("settings: destination", destination(c.connection))
+	c.Pass("settings: state", Place(c.settings, c.options))
+	c.Pass("settings: run", fmt.Sprintf("a first run begins %s, the newest %s are left to settle, a run takes at most %s, log level %s",
+		begin(c.connection), brief(c.connection.SettleDelay), brief(c.settings.RunBudget), strings.ToLower(c.settings.LogLevel.String())))
+	c.Pass("settings: proof", proof(c.connection))
+}
+
+// describeProcess reports what holds for all connections.
+func describeProcess(s config.Settings, report check.Report) {
 	if host, setting := transport.ProxyHost(); host != "" {
 		report.Pass("settings: proxy", fmt.Sprintf("requests leave through %s (%s), except to hosts of NO_PROXY and to the platform's own", host, setting))
 	}

@@ -24,25 +24,25 @@ const healthTimeout = 10 * time.Second
 
 // tellHealth writes a row for each stream of a run. A row that can't be written
 // is a warning in the log and no failure: its absence is what alerts look for.
-func (a *App) tellHealth(ctx context.Context, reports []pipeline.Report, before map[source.Connector]int64) {
+func (c *Connection) tellHealth(ctx context.Context, reports []pipeline.Report, before map[source.Connector]int64) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), healthTimeout)
 	defer cancel()
-	run := health.Run{ID: uuid.NewString(), Org: a.connection.Tenant, Version: version.String(), Ended: time.Now()}
+	run := health.Run{ID: uuid.NewString(), Org: c.settings.Tenant, Version: version.String(), Ended: time.Now()}
 	rows := make([]pipeline.Record, 0, len(reports))
 	for i, rep := range reports {
 		if rep.State == pipeline.Locked {
 			continue // the other run tells
 		}
-		of := a.streams[i].of
+		of := c.streams[i].of
 		stats := of.Stats()
 		run.Throttled, run.Deprecated = stats.Throttled-before[of], stats.Deprecated
-		waiting, err := a.waiting(ctx, rep.Stream)
+		waiting, err := c.waiting(ctx, rep.Stream)
 		if err != nil {
-			a.options.Log.Warn("quarantine could not be counted", "stream", rep.Stream, "error", err.Error())
+			c.log.Warn("quarantine could not be counted", "stream", rep.Stream, "error", err.Error())
 		}
 		row, err := health.Record(run, rep, waiting)
 		if err != nil {
-			a.options.Log.Warn("health row could not be made", "stream", rep.Stream, "error", err.Error())
+			c.log.Warn("health row could not be made", "stream", rep.Stream, "error", err.Error())
 			continue
 		}
 		rows = append(rows, row)
@@ -50,15 +50,15 @@ func (a *App) tellHealth(ctx context.Context, reports []pipeline.Report, before 
 	if len(rows) == 0 {
 		return
 	}
-	if err := a.sink.Write(ctx, schema.Health().Stream.Name, rows); err != nil {
-		a.options.Log.Warn("health rows could not be written", "error", err.Error())
+	if err := c.sink.Write(ctx, schema.Health().Stream.Name, rows); err != nil {
+		c.log.Warn("health rows could not be written", "error", err.Error())
 	}
 }
 
 // throttled is how many requests each source has seen refused as too many.
-func (a *App) throttled() map[source.Connector]int64 {
+func (c *Connection) throttled() map[source.Connector]int64 {
 	counts := map[source.Connector]int64{}
-	for _, c := range a.sources {
+	for _, c := range c.sources {
 		counts[c] = c.Stats().Throttled
 	}
 	return counts
@@ -66,10 +66,10 @@ func (a *App) throttled() map[source.Connector]int64 {
 
 // waiting is the number of records of a stream that were not delivered; 0 if
 // they can't be counted.
-func (a *App) waiting(ctx context.Context, stream string) (int64, error) {
+func (c *Connection) waiting(ctx context.Context, stream string) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, countTimeout)
 	defer cancel()
-	n, _, err := a.Quarantine().Count(ctx, stream, quarantine.Undelivered)
+	n, _, err := c.Quarantine().Count(ctx, stream, quarantine.Undelivered)
 	if err != nil {
 		return 0, err
 	}

@@ -14,24 +14,24 @@ import (
 )
 
 // Quarantine is where the originals of the tenant's records are kept.
-func (a *App) Quarantine() *quarantine.Store {
-	q := quarantine.New(a.store, a.connection.Tenant)
-	q.Keep = a.connection.QuarantineKeep
+func (c *Connection) Quarantine() *quarantine.Store {
+	q := quarantine.New(c.store, c.settings.Tenant)
+	q.Keep = c.settings.QuarantineKeep
 	return q
 }
 
 // Streams are the names of the streams.
-func (a *App) Streams() []string {
-	names := make([]string, len(a.streams))
-	for i, s := range a.streams {
+func (c *Connection) Streams() []string {
+	names := make([]string, len(c.streams))
+	for i, s := range c.streams {
 		names[i] = s.Stream().ID
 	}
 	return names
 }
 
 // Named finds the stream that a person means, by its name or its short name.
-func (a *App) Named(text string) (name string, ok bool) {
-	for _, s := range a.streams {
+func (c *Connection) Named(text string) (name string, ok bool) {
+	for _, s := range c.streams {
 		if id := s.Stream().ID; strings.EqualFold(text, id) || strings.EqualFold(text, s.Short) {
 			return id, true
 		}
@@ -39,22 +39,27 @@ func (a *App) Named(text string) (name string, ok bool) {
 	return "", false
 }
 
-// Short is the short name of a stream.
-func (a *App) Short(name string) string {
-	if s, err := a.stream(name); err == nil {
-		return s.Short
+// Short is the label of a report's stream, where there is little room.
+func (a *App) Short(r pipeline.Report) string {
+	for _, c := range a.connections {
+		if c.Name() != r.Connection {
+			continue
+		}
+		if s, err := c.stream(r.Stream); err == nil {
+			return c.Label(s.Short)
+		}
 	}
-	return name
+	return Label(r.Connection, r.Stream)
 }
 
 // stream finds a stream by its name.
-func (a *App) stream(name string) (stream, error) {
-	for _, s := range a.streams {
+func (c *Connection) stream(name string) (stream, error) {
+	for _, s := range c.streams {
 		if s.Stream().ID == name {
 			return s, nil
 		}
 	}
-	return stream{}, fmt.Errorf("there is no stream %q; there are %s", name, strings.Join(a.Streams(), " and "))
+	return stream{}, fmt.Errorf("there is no stream %q; there are %s", name, strings.Join(c.Streams(), " and "))
 }
 
 // Fate is what became of an original, or would become of it.
@@ -72,19 +77,19 @@ type Fate struct {
 // Resend sends records of a stream again whose originals are the entries. It waits
 // for a run that is at work on the stream. tell is called for each entry, by one
 // goroutine at a time.
-func (a *App) Resend(ctx context.Context, name string, entries []quarantine.Entry, tell func(Fate)) pipeline.Report {
-	s, err := a.stream(name)
+func (c *Connection) Resend(ctx context.Context, name string, entries []quarantine.Entry, tell func(Fate)) pipeline.Report {
+	s, err := c.stream(name)
 	if err != nil {
 		return pipeline.Report{Stream: name, State: pipeline.Failed, Err: err, Error: err.Error()}
 	}
-	r, q := a.byHand(s), a.Quarantine()
+	r, q := c.byHand(s), c.Quarantine()
 	one := make(chan struct{}, 1) // held while tell is called
 	told := func(f Fate) {
 		one <- struct{}{}
 		defer func() { <-one }()
 		tell(f)
 	}
-	return r.Resend(ctx, a.held(ctx, entries, told), pipeline.Resending{
+	return r.Resend(ctx, c.held(ctx, entries, told), pipeline.Resending{
 		Prove: func(ctx context.Context, h pipeline.Held) error { return q.ProveDelete(ctx, h.Key) },
 		Delivered: func(ctx context.Context, h pipeline.Held) error {
 			if err := q.Delete(ctx, h.Key); err != nil {
@@ -99,17 +104,17 @@ func (a *App) Resend(ctx context.Context, name string, entries []quarantine.Entr
 	})
 }
 
-// Rehearse says what [App.Resend] would try to send, and changes nothing.
-func (a *App) Rehearse(ctx context.Context, name string, entries []quarantine.Entry, tell func(Fate)) error {
-	s, err := a.stream(name)
+// Rehearse says what [Connection.Resend] would try to send, and changes nothing.
+func (c *Connection) Rehearse(ctx context.Context, name string, entries []quarantine.Entry, tell func(Fate)) error {
+	s, err := c.stream(name)
 	if err != nil {
 		return err
 	}
-	for h, err := range a.held(ctx, entries, tell) {
+	for h, err := range c.held(ctx, entries, tell) {
 		if err != nil {
 			return err
 		}
-		fitted := pipeline.Fit(a.sink, s.Stream().Table, h.Record)
+		fitted := pipeline.Fit(c.sink, s.Stream().Table, h.Record)
 		f := Fate{Key: h.Key, ID: h.Record.ID, Sent: fitted.Reason == "", Changes: fitted.Changes}
 		if !f.Sent {
 			f.Kept = string(fitted.Reason) + ": " + fitted.Detail
@@ -121,8 +126,8 @@ func (a *App) Rehearse(ctx context.Context, name string, entries []quarantine.En
 
 // held reads originals one after the other. One that is damaged is told as kept,
 // one that is gone is passed over.
-func (a *App) held(ctx context.Context, entries []quarantine.Entry, tell func(Fate)) iter.Seq2[pipeline.Held, error] {
-	q := a.Quarantine()
+func (c *Connection) held(ctx context.Context, entries []quarantine.Entry, tell func(Fate)) iter.Seq2[pipeline.Held, error] {
+	q := c.Quarantine()
 	return func(yield func(pipeline.Held, error) bool) {
 		for _, e := range entries {
 			item, err := q.Get(ctx, e.Key)
@@ -157,8 +162,8 @@ const (
 )
 
 // byHand is the runner of a stream for a person who waits.
-func (a *App) byHand(s stream) *pipeline.Runner {
-	r := a.runner(s)
+func (c *Connection) byHand(s stream) *pipeline.Runner {
+	r := c.runner(s)
 	r.Retry = retry.Policy{MaxAttempts: handAttempts}
 	r.Locks = patient{r.Locks}
 	return r

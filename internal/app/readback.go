@@ -24,8 +24,8 @@ const DefaultSettle = 15 * time.Minute
 // lookInWorkspace makes r compare with what has arrived in the workspace. A window
 // that the connector wrote to a short while ago is left for later: the workspace may
 // not show yet what it has. unproven is to be asked when r has done its audit.
-func (a *App) lookInWorkspace(r *pipeline.Runner, s stream, q *Question) (unproven func() int64, err error) {
-	client, err := a.reader()
+func (c *Connection) lookInWorkspace(r *pipeline.Runner, s stream, q *Question) (unproven func() int64, err error) {
+	client, err := c.reader()
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +49,7 @@ func (a *App) lookInWorkspace(r *pipeline.Runner, s stream, q *Question) (unprov
 	q.Unsettled = func(ctx context.Context, from, _ time.Time) (bool, error) {
 		if written == nil {
 			times := map[time.Time]time.Time{}
-			for w, err := range a.windows(ctx, s) {
+			for w, err := range c.windows(ctx, s) {
 				if err != nil {
 					return false, err
 				}
@@ -65,18 +65,18 @@ func (a *App) lookInWorkspace(r *pipeline.Runner, s stream, q *Question) (unprov
 
 // windows lists the windows of a stream's ledger, with the moments at which the
 // connector last wrote to them.
-func (a *App) windows(ctx context.Context, s stream) iter.Seq2[ledger.Window, error] {
-	return ledger.Open(ledger.Config{Store: a.store, Tenant: a.connection.Tenant, Stream: s.Stream().ID, Window: s.Window}).Windows(ctx)
+func (c *Connection) windows(ctx context.Context, s stream) iter.Seq2[ledger.Window, error] {
+	return ledger.Open(ledger.Config{Store: c.store, Tenant: c.settings.Tenant, Stream: s.Stream().ID, Window: s.Window}).Windows(ctx)
 }
 
 // writtenSince reports whether a window that begins in [from, to) was written to
 // after a moment.
-func (a *App) writtenSince(ctx context.Context, name string, from, to, moment time.Time) (bool, error) {
-	s, err := a.stream(name)
+func (c *Connection) writtenSince(ctx context.Context, name string, from, to, moment time.Time) (bool, error) {
+	s, err := c.stream(name)
 	if err != nil {
 		return false, err
 	}
-	for w, err := range a.windows(ctx, s) {
+	for w, err := range c.windows(ctx, s) {
 		if err != nil {
 			return false, err
 		}
@@ -88,7 +88,7 @@ func (a *App) writtenSince(ctx context.Context, name string, from, to, moment ti
 }
 
 // reader is the client that asks the workspace.
-func (a *App) reader() (*readback.Client, error) { return newReader(a.connection, a.options) }
+func (c *Connection) reader() (*readback.Client, error) { return newReader(c.settings, c.options) }
 
 func newReader(s config.Connection, o Options) (*readback.Client, error) {
 	where := s.ReadBack

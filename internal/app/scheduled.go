@@ -33,28 +33,28 @@ type daily struct {
 // readBack asks the workspace, once a day and behind a run that is drained, what
 // of the day before has arrived, and tells it as warnings of that run. A failure
 // to ask is a warning, too.
-func (a *App) readBack(ctx context.Context, reports []pipeline.Report) {
-	if a.connection.ReadBack.Daily == config.NoReadBack || a.connection.ReadBack.Daily == "" {
+func (c *Connection) readBack(ctx context.Context, reports []pipeline.Report) {
+	if c.settings.ReadBack.Daily == config.NoReadBack || c.settings.ReadBack.Daily == "" {
 		return
 	}
-	a.reading.Lock() // one at a time; a second invocation has nothing to add
-	defer a.reading.Unlock()
-	for i, s := range a.streams {
+	c.reading.Lock() // one at a time; a second invocation has nothing to add
+	defer c.reading.Unlock()
+	for i, s := range c.streams {
 		if !s.audited() || reports[i].State != pipeline.Drained || ctx.Err() != nil {
 			continue
 		}
-		if a.daily == nil {
-			a.daily = map[string]*daily{}
+		if c.daily == nil {
+			c.daily = map[string]*daily{}
 		}
 		name := s.Stream().ID
-		if a.daily[name] == nil {
-			a.daily[name] = &daily{}
+		if c.daily[name] == nil {
+			c.daily[name] = &daily{}
 		}
-		d := a.daily[name]
+		d := c.daily[name]
 		if time.Now().Before(d.next) {
 			continue
 		}
-		warning, err := a.readBackOf(ctx, name, d)
+		warning, err := c.readBackOf(ctx, name, d)
 		if err != nil {
 			d.next, d.through = time.Now().Add(readBackAgain), time.Time{}
 			warning = "read-back was not possible: " + err.Error()
@@ -66,11 +66,11 @@ func (a *App) readBack(ctx context.Context, reports []pipeline.Report) {
 }
 
 // readBackOf does the read-back of one stream if it is due, and moves the mark.
-func (a *App) readBackOf(ctx context.Context, name string, d *daily) (warning string, err error) {
-	key := a.connection.Tenant + "/readback/" + name + ".json"
+func (c *Connection) readBackOf(ctx context.Context, name string, d *daily) (warning string, err error) {
+	key := c.settings.Tenant + "/readback/" + name + ".json"
 	to := time.Now().Add(-readBackAge).UTC().Truncate(readBackBorder)
 	if d.through.IsZero() {
-		if err := a.loadMark(ctx, name, key, d); err != nil {
+		if err := c.loadMark(ctx, name, key, d); err != nil {
 			return "", err
 		}
 	}
@@ -79,14 +79,14 @@ func (a *App) readBackOf(ctx context.Context, name string, d *daily) (warning st
 		return "", nil
 	}
 	to = d.through.Add(readBackEvery) // after a pause: a day at a time
-	if fresh, err := a.writtenSince(ctx, name, d.through, to, time.Now().Add(-DefaultSettle)); err != nil || fresh {
+	if fresh, err := c.writtenSince(ctx, name, d.through, to, time.Now().Add(-DefaultSettle)); err != nil || fresh {
 		// What was sent just now, for instance behind a pause, the workspace may not show
 		// yet. Windows that can't be judged would be passed over.
 		d.next = time.Now().Add(DefaultSettle)
 		return "", err
 	}
-	repair := a.connection.ReadBack.Daily == config.RepairReadBack
-	done, err := a.Audit(ctx, name, Question{
+	repair := c.settings.ReadBack.Daily == config.RepairReadBack
+	done, err := c.Audit(ctx, name, Question{
 		Inspection: pipeline.Inspection{From: d.through, To: to, Repair: repair},
 		Workspace:  true, Settle: DefaultSettle,
 	})
@@ -117,7 +117,7 @@ func (a *App) readBackOf(ctx context.Context, name string, d *daily) (warning st
 	if err != nil {
 		return "", err
 	}
-	if d.etag, err = a.store.Put(ctx, key, data, d.etag); err != nil {
+	if d.etag, err = c.store.Put(ctx, key, data, d.etag); err != nil {
 		return "", err
 	}
 	d.through = to
@@ -126,10 +126,10 @@ func (a *App) readBackOf(ctx context.Context, name string, d *daily) (warning st
 
 // loadMark reads how far the stream was read back. The first day begins where
 // the stream does: what was before was never delivered, and is not missing.
-func (a *App) loadMark(ctx context.Context, name, key string, d *daily) error {
-	o, err := a.store.Get(ctx, key)
+func (c *Connection) loadMark(ctx context.Context, name, key string, d *daily) error {
+	o, err := c.store.Get(ctx, key)
 	if errors.Is(err, state.ErrNotFound) {
-		cp, err := checkpoint.New(a.store, a.connection.Tenant).Load(ctx, name)
+		cp, err := checkpoint.New(c.store, c.settings.Tenant).Load(ctx, name)
 		if err != nil {
 			return err
 		}

@@ -79,17 +79,22 @@ func (c *acceptance) run(cmd *cobra.Command) error {
 			"leave --ingestion-api out, or give --state",
 		}
 	}
-	a, err := app.Open(l.Settings, l.options(c.console))
+	if err := l.one(); change && err != nil {
+		return err
+	}
+	a, err := c.open(cmd, l, l.options(c.console))
 	if err != nil {
-		return &failure{statusUnusable, err.Error(), c.hint(cmd)}
+		return err
 	}
 	left := int64(0)
-	for _, name := range a.Audited() {
-		n, err := c.one(cmd, a, name, change)
-		if err != nil {
-			return err
+	for _, connection := range a.Connections() {
+		for _, name := range connection.Audited() {
+			n, err := c.one(cmd, connection, name, change)
+			if err != nil {
+				return err
+			}
+			left += n
 		}
-		left += n
 	}
 	if left > 0 {
 		return &failure{status: statusFailed}
@@ -99,24 +104,24 @@ func (c *acceptance) run(cmd *cobra.Command) error {
 
 // one lists the windows of a stream, acknowledges those that are meant, and returns how many
 // are left.
-func (c *acceptance) one(cmd *cobra.Command, a *app.App, name string, change bool) (left int64, err error) {
+func (c *acceptance) one(cmd *cobra.Command, a *app.Connection, name string, change bool) (left int64, err error) {
 	open, err := a.Unexplained(cmd.Context(), name)
 	if err != nil {
 		return 0, &failure{statusUnusable, oneLine(err.Error()), c.hint(cmd)}
 	}
 	if len(open) == 0 {
-		fmt.Fprintf(c.out, "%s: no window is unexplained\n", name)
+		fmt.Fprintf(c.out, "%s: no window is unexplained\n", a.Label(name))
 		return 0, nil
 	}
 	meant, err := c.meant(cmd, open, change, time.Now())
 	if err != nil {
 		return 0, err
 	}
-	c.list(name, open)
+	c.list(a.Label(name), open)
 	if !change || len(meant) == 0 {
 		return count(open), nil
 	}
-	if err := c.ask(name, meant); err != nil {
+	if err := c.ask(a.Label(name), meant); err != nil {
 		return 0, err
 	}
 	done, rep, err := a.Acknowledge(cmd.Context(), name, meant, pipeline.Acknowledgement{By: c.who(), At: time.Now(), Why: strings.ToValidUTF8(c.why, "?")})
@@ -124,11 +129,11 @@ func (c *acceptance) one(cmd *cobra.Command, a *app.App, name string, change boo
 	case err != nil:
 		return 0, &failure{statusUnusable, oneLine(err.Error()), c.hint(cmd)}
 	case rep.State == pipeline.Locked:
-		return 0, &failure{statusFailed, "another run is at work on " + name + " and does not end: try again later", ""}
+		return 0, &failure{statusFailed, "another run is at work on " + a.Label(name) + " and does not end: try again later", ""}
 	case rep.State != pipeline.Drained:
 		return 0, &failure{statusFailed, oneLine(rep.Error), ""}
 	}
-	fmt.Fprintf(c.out, "%s: acknowledged %s; %s\n", name, windows(int(count(done))), remaining(rep.Unexplained))
+	fmt.Fprintf(c.out, "%s: acknowledged %s; %s\n", a.Label(name), windows(int(count(done))), remaining(rep.Unexplained))
 	return rep.Unexplained, nil
 }
 

@@ -113,6 +113,7 @@ const (
 
 // judged is the outcome for one stream. The JSON names are what scripts rely on.
 type judged struct {
+	Connection string `json:"connection,omitzero"`
 	Stream  string    `json:"stream"`
 	From    time.Time `json:"from"`
 	To      time.Time `json:"to"`
@@ -139,6 +140,9 @@ func (c *audit) run(cmd *cobra.Command) error {
 	if err != nil {
 		return l.unusable(cmd, &c.settingsFlags, err)
 	}
+	if err := l.one(); c.repair && err != nil {
+		return err
+	}
 	if l.look {
 		return &failure{
 			statusUnusable, "with INGESTION_API=NDJSON there is nothing to compare with, unless --state says where the state is",
@@ -147,27 +151,29 @@ func (c *audit) run(cmd *cobra.Command) error {
 	}
 	o := l.options(c.console)
 	o.Out, o.Progress = c.out, c.console.progress
-	a, err := app.Open(l.Settings, o)
-	if err != nil {
-		return &failure{statusUnusable, err.Error(), c.hint(cmd)}
-	}
-	if c.arrived && l.ReadBack.WorkspaceID == "" {
-		return &failure{statusUnusable, "--workspace needs CUSTOMER_ID, the id of the workspace that is to be asked", c.hint(cmd)}
-	}
-	c.console.short = a.Short
-	names, err := c.names(cmd, a)
+	a, err := c.open(cmd, l, o)
 	if err != nil {
 		return err
 	}
+	c.console.short = a.Short
 	verdicts := []judged{}
 	worst := statusOK
-	for _, name := range names {
-		j, err := c.one(cmd, a, l, name)
+	for _, connection := range a.Connections() {
+		if c.arrived && connection.Settings().ReadBack.WorkspaceID == "" {
+			return &failure{statusUnusable, "--workspace needs CUSTOMER_ID, the id of the workspace that is to be asked", c.hint(cmd)}
+		}
+		names, err := c.names(cmd, connection)
 		if err != nil {
 			return err
 		}
-		verdicts = append(verdicts, j)
-		worst = max(worst, statusOf(j.Verdict))
+		for _, name := range names {
+			j, err := c.one(cmd, connection, name)
+			if err != nil {
+				return err
+			}
+			verdicts = append(verdicts, j)
+			worst = max(worst, statusOf(j.Verdict))
+		}
 	}
 	if c.asJSON {
 		if err := printJSON(c.out, verdicts); err != nil {
@@ -183,6 +189,9 @@ func (c *audit) run(cmd *cobra.Command) error {
 	return &failure{statusUnusable, "", c.again() + " tests every part by itself"}
 }
 
+// label is what the stream is called.
+func (j judged) label() string { return app.Label(j.Connection, j.Stream) }
+
 func statusOf(verdict string) int {
 	switch verdict {
 	case verdictComplete:
@@ -194,7 +203,7 @@ func statusOf(verdict string) int {
 }
 
 // names are the streams to audit.
-func (c *audit) names(cmd *cobra.Command, a *app.App) ([]string, error) {
+func (c *audit) names(cmd *cobra.Command, a *app.Connection) ([]string, error) {
 	names := a.Audited()
 	if c.stream == "" {
 		return names, nil
@@ -210,7 +219,7 @@ func (c *audit) names(cmd *cobra.Command, a *app.App) ([]string, error) {
 }
 
 // one audits a stream and tells the outcome, unless all of them are told as JSON.
-func (c *audit) one(cmd *cobra.Command, a *app.App, l loaded, name string) (judged, error) {
+func (c *audit) one(cmd *cobra.Command, a *app.Connection, name string) (judged, error) {
 	q := app.Question{Workspace: c.arrived, Settle: c.settle}
 	span, err := a.Span(name, q)
 	if err != nil {
@@ -220,10 +229,10 @@ func (c *audit) one(cmd *cobra.Command, a *app.App, l loaded, name string) (judg
 	if err != nil {
 		return judged{}, usage(cmd, err.Error())
 	}
-	j := judged{Stream: name, From: from, To: to, Windows: []pipeline.Compared{}}
+	j := judged{Connection: a.Name(), Stream: name, From: from, To: to, Windows: []pipeline.Compared{}}
 	if forgotten {
 		j.Verdict = verdictUnknown
-		j.Why = fmt.Sprintf("what was delivered is remembered for %s (LEDGER_KEEP), from %s on: use a later --from", lag(l.LedgerKeep.Seconds()), stamp(span.From))
+		j.Why = fmt.Sprintf("what was delivered is remembered for %s (LEDGER_KEEP), from %s on: use a later --from", lag(a.Settings().LedgerKeep.Seconds()), stamp(span.From))
 	} else {
 		remove := c.console.show()
 		q.Inspection = pipeline.Inspection{From: from, To: to, Each: c.each, Repair: c.repair}
@@ -334,9 +343,9 @@ func (c *audit) print(j judged) {
 		fmt.Fprint(c.out, windowTable(j, delivered))
 	}
 	for _, note := range j.Notes {
-		c.console.say("note: %s: %s", j.Stream, note)
+		c.console.say("note: %s: %s", j.label(), note)
 	}
-	fmt.Fprintf(c.out, "%s: %s from %s to %s: %s\n", j.Verdict, j.Stream, stamp(j.From), stamp(j.To), oneLine(j.Why))
+	fmt.Fprintf(c.out, "%s: %s from %s to %s: %s\n", j.Verdict, j.label(), stamp(j.From), stamp(j.To), oneLine(j.Why))
 	if j.Proof != "" {
 		fmt.Fprintln(c.out, "proof: "+j.Proof)
 	}

@@ -128,5 +128,5 @@ func (c *checking) print(f check.Finding) {
 	if f.State == check.Failed {
 		verdict = "FAIL"
 	}
-	fmt.Fprintf(c.out, "%-8s %-22s %s\n", verdict, f.Item, f.Detail)
+	fmt.Fprintf(c.out, "%-8s %-22s %s\n", verdict, app.Label(f.Connection, f.Item), f.Detail)
 }

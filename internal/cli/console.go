@@ -10,6 +10,7 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 
+	"github.com/idn-sentinel/idn-sentinel/internal/app"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
 
@@ -21,8 +22,8 @@ const redrawEvery = 150 * time.Millisecond
 type console struct {
 	out   io.Writer
 	width func() int // nil if out is not a terminal
-	// short gives the short name of a stream; nil leaves the name as it is.
-	short func(stream string) string
+	// short gives a stream its name where there is little room; nil takes the label.
+	short func(pipeline.Report) string
 
 	mu      sync.Mutex
 	bar     *progressbar.ProgressBar // nil while there is no line of progress
@@ -56,7 +57,7 @@ func (c *console) progress(r pipeline.Report) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := standing{r, time.Since(c.begin)}
-	i := slices.IndexFunc(c.streams, func(old standing) bool { return old.Stream == r.Stream })
+	i := slices.IndexFunc(c.streams, func(old standing) bool { return old.Connection == r.Connection && old.Stream == r.Stream })
 	if i < 0 {
 		c.streams = append(c.streams, now)
 		return
@@ -125,7 +126,7 @@ func (c *console) line() string {
 	}
 	texts := make([]string, len(c.streams))
 	for i, s := range c.streams {
-		texts[i] = fmt.Sprintf("%s %d sent", c.name(s.Stream), s.Sent)
+		texts[i] = fmt.Sprintf("%s %d sent", c.name(s.Report), s.Sent)
 		if s.Sent > 0 && s.after >= time.Second { // before, it says little
 			texts[i] += fmt.Sprintf(", %.0f/s", float64(s.Sent)/s.after.Seconds())
 		}
@@ -137,12 +138,15 @@ func (c *console) line() string {
 }
 
 // name is what a stream is called where there is little room.
-func (c *console) name(stream string) string {
+func (c *console) name(r pipeline.Report) string {
 	if c.short == nil {
-		return stream
+		return label(r)
 	}
-	return c.short(stream)
+	return c.short(r)
 }
+
+// label is what the stream of a report is called.
+func label(r pipeline.Report) string { return app.Label(r.Connection, r.Stream) }
 
 // lag writes seconds as people say them: 45s, 12m, 3h20m, 5d4h. "-" is for none.
 func lag(seconds float64) string {

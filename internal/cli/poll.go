@@ -85,8 +85,8 @@ func (c *poll) run(cmd *cobra.Command) error {
 	if c.budget > 0 {
 		l.RunBudget = c.budget
 	}
-	toStdout := l.IngestionAPI == config.UseNDJSON && l.NDJSONPath == ""
-	if toStdout && c.asJSON {
+	toStdout := func(c config.Connection) bool { return c.IngestionAPI == config.UseNDJSON && c.NDJSONPath == "" }
+	if c.asJSON && slices.ContainsFunc(l.Connections, toStdout) {
 		return &failure{
 			statusUnusable, "the records and the numbers of --json would both go to stdout",
 			"set NDJSON_PATH to a file for the records, or leave --json out",
@@ -94,9 +94,9 @@ func (c *poll) run(cmd *cobra.Command) error {
 	}
 	o := l.options(c.console)
 	o.Out, o.Progress = c.out, c.console.progress
-	a, err := app.Open(l.Settings, o)
+	a, err := c.open(cmd, l, o)
 	if err != nil {
-		return &failure{statusUnusable, err.Error(), c.hint(cmd)}
+		return err
 	}
 	c.console.short = a.Short
 	c.announce(l, o)
@@ -104,11 +104,15 @@ func (c *poll) run(cmd *cobra.Command) error {
 }
 
 func (c *poll) announce(l loaded, o app.Options) {
-	if l.look {
-		c.console.say("this run looks only: records go to %s, checkpoints are not touched", orElse(l.NDJSONPath, "stdout"))
-		return
+	first := l.Connections[0]
+	switch {
+	case l.look:
+		c.console.say("this run looks only: records go to %s, checkpoints are not touched", orElse(first.NDJSONPath, "stdout"))
+	case first.Name == "" || len(l.Connections) == 1:
+		c.console.say("polling tenant %s into %s; state: %s; budget %s", first.Tenant, first.IngestionAPI, app.Place(l.Settings, o), lag(l.RunBudget.Seconds()))
+	default:
+		c.console.say("polling %d connections (%s); state: %s; budget %s", len(l.Connections), l.names(), app.Place(l.Settings, o), lag(l.RunBudget.Seconds()))
 	}
-	c.console.say("polling tenant %s into %s; state: %s; budget %s", l.Tenant, l.IngestionAPI, app.Place(l.Settings, o), lag(l.RunBudget.Seconds()))
 }
 
 func orElse(text, fallback string) string {
@@ -158,13 +162,13 @@ func table(runs []pipeline.Report) string {
 	const title = "STREAM"
 	longest := len(title)
 	for _, r := range runs {
-		longest = max(longest, len(r.Stream))
+		longest = max(longest, len(label(r)))
 	}
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(w, "%-*s\tSTATE\tFETCHED\tSENT\tDUPLICATES\tCONFORMED\tQUARANTINED\tLAG\t\n", longest, title)
 	for _, r := range runs {
-		fmt.Fprintf(w, "%-*s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t\n", longest, r.Stream, r.State, r.Fetched, r.Sent, r.Duplicates, r.Conformed, r.Quarantined, lag(r.LagSeconds))
+		fmt.Fprintf(w, "%-*s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t\n", longest, label(r), r.State, r.Fetched, r.Sent, r.Duplicates, r.Conformed, r.Quarantined, lag(r.LagSeconds))
 	}
 	_ = w.Flush() // to memory
 	return b.String()
@@ -180,7 +184,7 @@ func (c *poll) remarks(ctx context.Context, l loaded, runs []pipeline.Report) {
 				if streams[text] == nil {
 					texts = append(texts, text)
 				}
-				streams[text] = append(streams[text], r.Stream)
+				streams[text] = append(streams[text], label(r))
 			}
 		}
 		for _, text := range texts {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,7 +26,9 @@ type originals struct {
 	out       io.Writer
 	in        io.Reader
 
-	app   *app.App
+	connections []*app.Connection
+	// app is the connection that is looked at, store its quarantine.
+	app   *app.Connection
 	store *quarantine.Store
 }
 
@@ -69,8 +72,9 @@ func (o *originals) addFilters(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&o.reason, "reason", "", "only those with this `reason`: rejected, unfit, unreadable, conformed, or undelivered for the first three")
 }
 
-// open reads the settings and builds the connector, whose state holds the originals.
-func (o *originals) open(cmd *cobra.Command) error {
+// open reads the settings and builds the connector, whose state holds the originals. A command
+// that changes something is about one connection.
+func (o *originals) open(cmd *cobra.Command, changes bool) error {
 	l, err := o.load()
 	if err != nil {
 		return l.unusable(cmd, &o.settingsFlags, err)
@@ -81,23 +85,39 @@ func (o *originals) open(cmd *cobra.Command) error {
 			"leave --ingestion-api out, or give --state",
 		}
 	}
+	if err := l.one(); changes && err != nil {
+		return err
+	}
 	options := l.options(o.console)
 	options.Out, options.Progress = o.out, o.console.progress
-	if o.app, err = app.Open(l.Settings, options); err != nil {
-		return &failure{statusUnusable, err.Error(), o.hint(cmd)}
+	a, err := o.settingsFlags.open(cmd, l, options)
+	if err != nil {
+		return err
 	}
-	o.console.short = o.app.Short
-	o.store = o.app.Quarantine()
+	o.console.short = a.Short
+	o.connections = a.Connections()
+	o.use(o.connections[0])
 	return o.checkFilters(cmd)
 }
 
+// use looks at one connection.
+func (o *originals) use(c *app.Connection) { o.app, o.store = c, c.Quarantine() }
+
 func (o *originals) checkFilters(cmd *cobra.Command) error {
 	if o.stream != "" {
-		name, ok := o.app.Named(o.stream)
-		if !ok {
-			return usage(cmd, fmt.Sprintf("--stream is %q: use %s", o.stream, strings.Join(o.app.Streams(), " or ")))
+		var known []string
+		found := ""
+		for _, c := range o.connections {
+			if name, ok := c.Named(o.stream); ok {
+				found = name
+			}
+			known = append(known, c.Streams()...)
 		}
-		o.stream = name
+		if found == "" {
+			slices.Sort(known)
+			return usage(cmd, fmt.Sprintf("--stream is %q: use %s", o.stream, strings.Join(slices.Compact(known), " or ")))
+		}
+		o.stream = found
 	}
 	switch o.reason {
 	case "", "undelivered", string(pipeline.RejectedBySink), string(pipeline.Unfit), string(pipeline.Unreadable), string(pipeline.Conformed):
@@ -177,11 +197,33 @@ func (o *originals) oneWay(cmd *cobra.Command, names []string) error {
 }
 
 // find returns the originals that are named by key or by the id of their record.
-func (o *originals) find(ctx context.Context, names []string) (found []quarantine.Entry, err error) {
-	matched := map[string]bool{}
+func (o *originals) find(ctx context.Context, names []string) ([]quarantine.Entry, error) {
+	found, matched, err := o.match(ctx, names)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		if !matched[name] {
+			return nil, o.unknown(name)
+		}
+	}
+	return found, nil
+}
+
+// unknown is the failure over a name that nothing has.
+func (o *originals) unknown(name string) error {
+	return &failure{
+		statusUnusable, fmt.Sprintf("there is no original of a record %q, and none with that key, in quarantine", name),
+		o.command("list") + " shows what is there",
+	}
+}
+
+// match is find without a word about names that nothing has.
+func (o *originals) match(ctx context.Context, names []string) (found []quarantine.Entry, matched map[string]bool, err error) {
+	matched = map[string]bool{}
 	for e, err := range o.store.List(ctx, "", "") {
 		if err != nil {
-			return nil, o.broken(err)
+			return nil, nil, o.broken(err)
 		}
 		taken := false
 		for _, name := range names {
@@ -193,15 +235,7 @@ func (o *originals) find(ctx context.Context, names []string) (found []quarantin
 			found = append(found, e)
 		}
 	}
-	for _, name := range names {
-		if !matched[name] {
-			return nil, &failure{
-				statusUnusable, fmt.Sprintf("there is no original of a record %q, and none with that key, in quarantine", name),
-				o.command("list") + " shows what is there",
-			}
-		}
-	}
-	return found, nil
+	return found, matched, nil
 }
 
 // command is another command with the same settings.

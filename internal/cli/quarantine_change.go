@@ -41,7 +41,7 @@ nothing was tried because a setting, a flag or a name is wrong.`,
 			if err := o.oneWay(cmd, args); err != nil {
 				return err
 			}
-			if err := o.open(cmd); err != nil {
+			if err := o.open(cmd, true); err != nil {
 				return err
 			}
 			if o.reason == string(pipeline.Conformed) {
@@ -195,7 +195,7 @@ The exit status is 0 if they are gone, 1 if something failed or the answer was n
 			if err := o.oneWay(cmd, args); err != nil {
 				return err
 			}
-			if err := o.open(cmd); err != nil {
+			if err := o.open(cmd, true); err != nil {
 				return err
 			}
 			return o.discard(cmd, args, yes)

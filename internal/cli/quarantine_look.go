@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/idn-sentinel/idn-sentinel/internal/app"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/quarantine"
 )
 
@@ -30,7 +31,7 @@ is wrong.`,
   idnsentinel quarantine list --settings local.settings.json --json`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := o.open(cmd); err != nil {
+			if err := o.open(cmd, false); err != nil {
 				return err
 			}
 			return o.list(cmd.Context(), asJSON)
@@ -44,42 +45,31 @@ is wrong.`,
 
 // listed is an original in the output of list. The JSON names are what scripts rely on.
 type listed struct {
-	Key       string    `json:"key"`
-	Stream    string    `json:"stream"`
-	Day       string    `json:"day"`
-	ID        string    `json:"id"`
-	Delivered bool      `json:"delivered"`
-	Reason    string    `json:"reason"`
-	Detail    string    `json:"detail"`
-	Size      int64     `json:"size"`
-	Stored    time.Time `json:"stored"`
+	Connection string    `json:"connection,omitzero"`
+	Key        string    `json:"key"`
+	Stream     string    `json:"stream"`
+	Day        string    `json:"day"`
+	ID         string    `json:"id"`
+	Delivered  bool      `json:"delivered"`
+	Reason     string    `json:"reason"`
+	Detail     string    `json:"detail"`
+	Size       int64     `json:"size"`
+	Stored     time.Time `json:"stored"`
 }
 
 func (o *originals) list(ctx context.Context, asJSON bool) error {
-	entries, err := o.everything(ctx)
-	if err != nil {
-		return err
-	}
 	rows := []listed{} // JSON shows none as []
 	var shown []quarantine.Entry
 	damaged := 0
-	err = o.read(ctx, entries, func(e quarantine.Entry, item quarantine.Item, damage error) {
-		row := listed{
-			Key: e.Key, Stream: e.Stream, Day: dayOf(e.Day), ID: item.ID, Delivered: e.Kind == quarantine.Conformed,
-			Reason: string(item.Reason), Detail: item.Detail, Size: int64(len(item.Raw)), Stored: e.Stored.UTC(),
+	for _, c := range o.connections {
+		o.use(c)
+		n, err := o.gather(ctx, &rows, &shown)
+		if err != nil {
+			return err
 		}
-		switch {
-		case damage != nil:
-			row.ID, row.Reason, row.Detail, row.Size = e.Key, "damaged", damage.Error(), e.Size
-			damaged++
-		case o.exact() && row.Reason != o.reason:
-			return
-		}
-		rows, shown = append(rows, row), append(shown, e)
-	})
+		damaged += n
+	}
 	switch {
-	case err != nil:
-		return err
 	case asJSON:
 		if err := printJSON(o.out, rows); err != nil {
 			return err
@@ -94,6 +84,30 @@ func (o *originals) list(ctx context.Context, asJSON bool) error {
 		return &failure{statusFailed, fmt.Sprintf("%d of them can't be read, see their details", damaged), ""}
 	}
 	return nil
+}
+
+// gather adds the originals of one connection that the filters leave, and returns how many of
+// them can't be read.
+func (o *originals) gather(ctx context.Context, rows *[]listed, shown *[]quarantine.Entry) (damaged int, err error) {
+	entries, err := o.everything(ctx)
+	if err != nil {
+		return 0, err
+	}
+	err = o.read(ctx, entries, func(e quarantine.Entry, item quarantine.Item, damage error) {
+		row := listed{
+			Connection: o.app.Name(), Key: e.Key, Stream: e.Stream, Day: dayOf(e.Day), ID: item.ID, Delivered: e.Kind == quarantine.Conformed,
+			Reason: string(item.Reason), Detail: item.Detail, Size: int64(len(item.Raw)), Stored: e.Stored.UTC(),
+		}
+		switch {
+		case damage != nil:
+			row.ID, row.Reason, row.Detail, row.Size = e.Key, "damaged", damage.Error(), e.Size
+			damaged++
+		case o.exact() && row.Reason != o.reason:
+			return
+		}
+		*rows, *shown = append(*rows, row), append(*shown, e)
+	})
+	return damaged, err
 }
 
 // within names the filters.
@@ -119,7 +133,7 @@ func (o *originals) table(rows []listed) {
 	w := tabwriter.NewWriter(o.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "STREAM\tDAY\tREASON\tBYTES\tID\tDETAIL")
 	for _, r := range rows {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\n", r.Stream, r.Day, r.Reason, r.Size, oneLine(r.ID), oneLine(r.Detail))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\n", app.Label(r.Connection, r.Stream), r.Day, r.Reason, r.Size, oneLine(r.ID), oneLine(r.Detail))
 	}
 	_ = w.Flush() // as good as the lines before
 }
@@ -184,7 +198,7 @@ a flag is wrong.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := o.open(cmd); err != nil {
+			if err := o.open(cmd, false); err != nil {
 				return err
 			}
 			return o.show(cmd.Context(), args[0], raw)
@@ -196,9 +210,19 @@ a flag is wrong.`,
 }
 
 func (o *originals) show(ctx context.Context, name string, raw bool) error {
-	found, err := o.find(ctx, []string{name})
-	if err != nil {
-		return err
+	var found []quarantine.Entry
+	for _, c := range o.connections {
+		o.use(c)
+		var err error
+		if found, _, err = o.match(ctx, []string{name}); err != nil {
+			return err
+		}
+		if len(found) > 0 {
+			break // ids are those of one source, and keys begin with the tenant
+		}
+	}
+	if len(found) == 0 {
+		return o.unknown(name)
 	}
 	if len(found) > 1 {
 		var b strings.Builder
@@ -219,7 +243,7 @@ func (o *originals) show(ctx context.Context, name string, raw bool) error {
 		}
 		for _, line := range [][2]string{
 			{"key", e.Key},
-			{"stream", item.Stream},
+			{"stream", o.app.Label(item.Stream)},
 			{"id", item.ID},
 			{"time", happened},
 			{"reason", string(item.Reason)},

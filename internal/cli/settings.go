@@ -22,6 +22,7 @@ type settingsFlags struct {
 	file         string
 	ingestionAPI string
 	state        string
+	connection   string
 	verbose      bool
 }
 
@@ -34,13 +35,13 @@ func (f *settingsFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.file, "settings", "", "read settings from this `file`, a local.settings.json; values in the environment win")
 	flags.StringVar(&f.ingestionAPI, "ingestion-api", "", "destination instead of INGESTION_API: `ndjson` (lines of JSON, to look first), DataCollector or LogsIngestion")
 	flags.StringVar(&f.state, "state", "", "where checkpoints are, instead of STATE_URL: file:///dir or azblob://container, as a `url`")
+	flags.StringVar(&f.connection, "connection", "", "only the connection of this `name`, one of CONNECTIONS")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "log what happens to stderr, as LOG_LEVEL=debug does")
 }
 
 // loaded are settings and what to do with them.
 type loaded struct {
 	config.Settings
-	*config.Connection // the one that the command is about; nil if there is none
 	// look is set when the run is only for looking: its state is forgotten.
 	look bool
 	// plain is set when settings can come from one place only.
@@ -67,9 +68,16 @@ func (f *settingsFlags) load() (loaded, error) {
 	if len(l.Connections) == 0 {
 		return l, err
 	}
-	l.Connection = &l.Connections[0]
-	if l.IngestionAPI == config.UseNDJSON {
-		l.Health = false // its rows are not records of the tenant
+	if wrong := app.Select(&l.Settings, f.connection); wrong != nil && err == nil {
+		return l, &failure{statusUnusable, wrong.Error(), "leave --connection out for all of them"}
+	}
+	if printing := l.printing(); printing > 0 {
+		if printing < len(l.Connections) {
+			return l, &failure{
+				statusUnusable, "some connections have INGESTION_API=NDJSON, which is for looking, and others not",
+				"name one with --connection, or choose one destination for all with --ingestion-api",
+			}
+		}
 		l.look = f.state == ""
 		api, _, _ := config.Lookup("INGESTION_API", own...)
 		if f.state != "" && strings.TrimRight(strings.TrimSpace(f.state), "/") == stateURL(own) && !strings.EqualFold(strings.TrimSpace(api), string(config.UseNDJSON)) {
@@ -80,11 +88,25 @@ func (f *settingsFlags) load() (loaded, error) {
 		}
 	}
 	if l.look {
-		l.AuditAges = nil          // there is no yesterday to compare
-		l.Legacy = config.Legacy{} // nor an older connector to follow
+		for i := range l.Connections {
+			l.Connections[i].AuditAges = nil          // there is no yesterday to compare
+			l.Connections[i].Legacy = config.Legacy{} // nor an older connector to follow
+		}
 		err = withoutState(err)
 	}
 	return l, err
+}
+
+// printing is how many connections only print their records. Those have no health table: its
+// rows are not records of a tenant.
+func (l *loaded) printing() (n int) {
+	for i := range l.Connections {
+		if c := &l.Connections[i]; c.IngestionAPI == config.UseNDJSON {
+			n++
+			c.Health = false
+		}
+	}
+	return n
 }
 
 // origins are what the flags set.
@@ -167,6 +189,35 @@ func (f *settingsFlags) hint(cmd *cobra.Command) string {
 	return "correct them in " + f.file + " or in the environment, which wins over the file"
 }
 
+// one is the failure of a command that changes something and does not say of which connection.
+func (l *loaded) one() error {
+	if len(l.Connections) == 1 {
+		return nil
+	}
+	return &failure{statusUnusable, "there are several connections: " + l.names(), "say with --connection which one is meant"}
+}
+
+// names are those of all connections.
+func (l *loaded) names() string {
+	names := make([]string, len(l.Connections))
+	for i, c := range l.Connections {
+		names[i] = c.Name
+	}
+	return strings.Join(names, ", ")
+}
+
+// open builds the connector. All of its connections can be used.
+func (f *settingsFlags) open(cmd *cobra.Command, l loaded, o app.Options) (*app.App, error) {
+	a, err := app.Open(l.Settings, o)
+	if err == nil {
+		err = a.Err()
+	}
+	if err != nil {
+		return nil, &failure{statusUnusable, err.Error(), f.hint(cmd)}
+	}
+	return a, nil
+}
+
 // options are what the settings can't say.
 func (l *loaded) options(c *console) app.Options {
 	o := app.Options{Log: slog.New(slog.NewTextHandler(c, &slog.HandlerOptions{Level: logLevel(l.LogLevel)}))}
@@ -187,7 +238,7 @@ func logLevel(level slog.Level) slog.Level {
 // again is the command that checks with the same settings.
 func (f *settingsFlags) again() string {
 	words := []string{"idnsentinel check"}
-	for _, flag := range []struct{ name, value string }{{"--settings", f.file}, {"--ingestion-api", f.ingestionAPI}, {"--state", f.state}} {
+	for _, flag := range []struct{ name, value string }{{"--settings", f.file}, {"--ingestion-api", f.ingestionAPI}, {"--state", f.state}, {"--connection", f.connection}} {
 		if flag.value == "" {
 			continue
 		}

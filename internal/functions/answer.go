@@ -46,6 +46,9 @@ func failure(err error) answer { return newAnswer(nil, err) }
 // line is a report in the host's log, where people look first.
 func line(r pipeline.Report) string {
 	var b strings.Builder
+	if r.Connection != "" {
+		b.WriteString(r.Connection + "/")
+	}
 	fmt.Fprintf(&b, "%s: %s, %d fetched, %d sent, %d duplicates, %d quarantined, lag %.0f s",
 		r.Stream, r.State, r.Fetched, r.Sent, r.Duplicates, r.Quarantined, r.LagSeconds)
 	if r.Spooled > 0 {
@@ -78,6 +81,9 @@ func write(w http.ResponseWriter, status int, a answer) {
 
 // logRun writes the one line of a stream's run.
 func logRun(log *slog.Logger, r pipeline.Report) {
+	if r.Connection != "" {
+		log = log.With("connection", r.Connection)
+	}
 	log = log.With(
 		"stream", r.Stream, "state", string(r.State), "fetched", r.Fetched, "sent", r.Sent, "duplicates", r.Duplicates,
 		"conformed", r.Conformed, "quarantined", r.Quarantined, "spooled", r.Spooled, "batches", r.Batches, "retries", r.Retries,

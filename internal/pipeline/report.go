@@ -20,6 +20,8 @@ const (
 // Report is what one run of one stream did. The JSON names are part of the
 // external contract.
 type Report struct {
+	// Connection is the connection of the stream; "" if there is only one. The caller sets it.
+	Connection  string  `json:"connection,omitzero"`
 	Stream      string  `json:"stream"`
 	State       State   `json:"state"`
 	Fetched     int64   `json:"fetched"`          // records read from the source

@@ -1,0 +1,221 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/config"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/retry"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/source"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/checkpoint"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/ledger"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/pythonfn"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/spool"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/streamlock"
+)
+
+// Connection is one customer tenant or org: its sources, its state, and where its rows go.
+type Connection struct {
+	settings config.Connection
+	*shared
+	log     *slog.Logger
+	clock   *transport.Clock // compares the answers of the sources with this machine's clock
+	sources []source.Connector
+	streams []stream
+	locks   *streamlock.Locks
+	// uncommitted is what runs have sent and could not remember, by stream.
+	uncommitted map[string]*pipeline.Uncommitted
+
+	opening sync.Mutex      // guards sink and legacy while they are opened
+	sink    pipeline.Sink   // nil until then
+	legacy  *pythonfn.Table // nil if no older connector is to be followed
+
+	reading sync.Mutex // guards daily
+	daily   map[string]*daily
+}
+
+// undatedEvery is how often events without an event time are looked for: no
+// range of time finds them, so it takes a search of its own.
+const undatedEvery = time.Hour
+
+// stream is one stream of a source.
+type stream struct {
+	source.Spec
+	of source.Connector
+}
+
+func newConnection(settings config.Connection, s *shared) *Connection {
+	c := &Connection{settings: settings, shared: s, log: s.options.Log, clock: new(transport.Clock), uncommitted: map[string]*pipeline.Uncommitted{}}
+	if settings.Name != "" {
+		c.log = c.log.With("connection", settings.Name)
+	}
+	o := s.options
+	o.Log, o.clock = c.log, c.clock
+	c.sources = openSources(settings, o)
+	c.streams = streamsOf(c.sources)
+	c.locks = streamlock.New(c.store, settings.Tenant)
+	for _, s := range c.streams {
+		c.uncommitted[s.Stream().ID] = new(pipeline.Uncommitted)
+	}
+	return c
+}
+
+// streamsOf lists the streams of several sources.
+func streamsOf(sources []source.Connector) (all []stream) {
+	for _, c := range sources {
+		for _, spec := range c.Streams() {
+			all = append(all, stream{spec, c})
+		}
+	}
+	return all
+}
+
+// open opens the destination, and the old connector's checkpoint, unless they are open.
+func (c *Connection) open() (err error) {
+	c.opening.Lock()
+	defer c.opening.Unlock()
+	if c.sink != nil {
+		return nil
+	}
+	if c.settings.Legacy.TableEndpoint != nil {
+		if c.legacy, err = newLegacy(c.settings.Legacy, c.options); err != nil {
+			return c.named(err)
+		}
+	}
+	if c.sink, err = c.shared.sink(c.settings.Sink); err != nil {
+		return c.named(err)
+	}
+	return nil
+}
+
+// named says in an error which connection it is of.
+func (c *Connection) named(err error) error {
+	if c.settings.Name == "" {
+		return err
+	}
+	return fmt.Errorf("connection %s: %w", c.settings.Name, err)
+}
+
+// Name is the connection's name; "" if there is only one.
+func (c *Connection) Name() string { return c.settings.Name }
+
+// Settings are those of the connection.
+func (c *Connection) Settings() config.Connection { return c.settings }
+
+// Label is what a stream is called in texts for people: "acme/Events" with a name of the
+// connection, and "Events" without.
+func (c *Connection) Label(stream string) string { return Label(c.settings.Name, stream) }
+
+// Label is what a stream of a connection is called in texts for people.
+func Label(connection, stream string) string {
+	if connection == "" {
+		return stream
+	}
+	return connection + "/" + stream
+}
+
+// Poll runs every stream once, side by side: one that fails does not stop the
+// other. The reports are in the order of the streams. ctx carries the run's
+// deadline; cancelling it is a soft stop. It never panics.
+func (c *Connection) Poll(ctx context.Context) []pipeline.Report {
+	reports := make([]pipeline.Report, len(c.streams))
+	if err := c.open(); err != nil {
+		c.fail(reports, err)
+		return reports
+	}
+	c.poll(ctx, reports)
+	return reports
+}
+
+func (c *Connection) poll(ctx context.Context, reports []pipeline.Report) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.log.Error("poll panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			c.fail(reports, fmt.Errorf("internal error: %v", p))
+		}
+	}()
+	before := c.throttled()
+	var wg sync.WaitGroup
+	for i, s := range c.streams {
+		wg.Go(func() { reports[i] = c.report(c.runner(s).Run(ctx)) })
+	}
+	wg.Wait()
+	c.readBack(ctx, reports)
+	if c.settings.Health {
+		c.tellHealth(ctx, reports, before)
+	}
+}
+
+// fail makes every report one of a failure, and keeps what it says already.
+func (c *Connection) fail(reports []pipeline.Report, err error) {
+	for i, s := range c.streams {
+		r := &reports[i]
+		r.Connection, r.Stream, r.State = c.settings.Name, s.Stream().ID, pipeline.Failed
+		r.Err = errors.Join(r.Err, err)
+		r.Error = r.Err.Error()
+	}
+}
+
+// report adds the name of the connection to a report.
+func (c *Connection) report(r pipeline.Report) pipeline.Report {
+	r.Connection = c.settings.Name
+	return r
+}
+
+func (c *Connection) runner(s stream) *pipeline.Runner {
+	name, tenant := s.Stream().ID, c.settings.Tenant
+	r := &pipeline.Runner{
+		Source:      s.Source,
+		Sink:        c.sink,
+		Locks:       c.locks,
+		Clock:       c.runClock(s),
+		Longest:     longest(c.budget),
+		Checkpoints: c.checkpoints(s),
+		OpenLedger: func() pipeline.Ledger {
+			return ledger.Open(ledger.Config{Store: c.store, Tenant: tenant, Stream: name, Window: s.Window})
+		},
+		Uncommitted: c.uncommitted[name],
+		Quarantine:  c.Quarantine(),
+		Auditing: pipeline.Auditing{
+			Ages: c.settings.AuditAges, Window: s.Window, Keep: c.settings.LedgerKeep, UndatedEvery: undatedEvery,
+		},
+		Retry: retry.Policy{},
+		Log:   c.log,
+	}
+	if c.options.Progress != nil {
+		r.Progress = func(r pipeline.Report) { c.options.Progress(c.report(r)) }
+	}
+	if !c.options.Look {
+		r.Lookback = s.Lookback
+	}
+	if s.Remembers > 0 {
+		r.Spool, r.Remembers = spool.New(c.store, tenant), s.Remembers
+	}
+	if c.options.Wrap != nil {
+		c.options.Wrap(r)
+	}
+	return r
+}
+
+// leaseFor is how long the lock of a run stays after it was killed.
+const leaseFor = 30 * time.Second
+
+// longest is the longest that a run can hold its lock, or leave it behind.
+func longest(budget time.Duration) time.Duration { return budget + pipeline.Overtime + leaseFor }
+
+// checkpoints are those of a stream. A stream that can begin at a given moment
+// begins where an older connector stopped, if there was one.
+func (c *Connection) checkpoints(s stream) pipeline.Checkpoints {
+	own := checkpoint.New(c.store, c.settings.Tenant)
+	if c.legacy == nil || s.StartAt == nil {
+		return own
+	}
+	return &pythonfn.Checkpoints{Checkpoints: own, CreatedTime: c.legacy.CreatedTime, Cursor: s.StartAt, Log: c.log}
+}

@@ -1,0 +1,99 @@
+package app
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+)
+
+// pollAll polls all connections side by side. While one is still at work, those that are
+// done are polled again every so often: the host does not start another run before this one
+// ends, and a connection that is throttled or has much to catch up on may take all of the
+// budget. again 0 polls each once.
+func pollAll(ctx context.Context, connections []*Connection, again time.Duration) (all []pipeline.Report) {
+	var first sync.WaitGroup // the first polls
+	done := make(chan struct{})
+	reports := make([][]pipeline.Report, len(connections))
+	var polls sync.WaitGroup
+	for i, c := range connections {
+		first.Add(1)
+		polls.Go(func() {
+			begun := time.Now()
+			reports[i] = func() []pipeline.Report {
+				defer first.Done()
+				return c.Poll(ctx)
+			}()
+			for again > 0 && waitUntil(ctx, begun.Add(again), done) {
+				begun = time.Now()
+				merge(reports[i], c.Poll(ctx))
+			}
+		})
+	}
+	first.Wait()
+	close(done)
+	polls.Wait()
+	for _, of := range reports {
+		all = append(all, of...)
+	}
+	return all
+}
+
+// waitUntil reports whether the moment came before all were done and before ctx ended.
+func waitUntil(ctx context.Context, moment time.Time, done <-chan struct{}) bool {
+	timer := time.NewTimer(time.Until(moment))
+	defer timer.Stop()
+	select {
+	case <-done:
+		return false
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return ctx.Err() == nil
+	}
+}
+
+// merge adds what later runs of the same streams did. A failure stays one.
+func merge(reports, later []pipeline.Report) {
+	for i, next := range later {
+		sum := next
+		before := reports[i]
+		if sum.State != pipeline.Failed && before.State == pipeline.Failed {
+			sum.State, sum.Err, sum.Error = before.State, before.Err, before.Error
+		}
+		for _, n := range []struct {
+			sum    *int64
+			before int64
+		}{
+			{&sum.Fetched, before.Fetched},
+			{&sum.Sent, before.Sent},
+			{&sum.Duplicates, before.Duplicates},
+			{&sum.Conformed, before.Conformed},
+			{&sum.Quarantined, before.Quarantined},
+			{&sum.Spooled, before.Spooled},
+			{&sum.Batches, before.Batches},
+			{&sum.Retries, before.Retries},
+			{&sum.WindowsChecked, before.WindowsChecked},
+			{&sum.Mismatches, before.Mismatches},
+			{&sum.Repaired, before.Repaired},
+		} {
+			*n.sum += n.before
+		}
+		sum.Seconds += before.Seconds
+		sum.Warnings = union(before.Warnings, next.Warnings)
+		reports[i] = sum
+	}
+}
+
+// union is all texts of both, each once.
+func union(a, b []string) []string {
+	all := a
+	for _, text := range b {
+		if !slices.Contains(all, text) {
+			all = append(all, text)
+		}
+	}
+	return all
+}
