@@ -39,7 +39,7 @@ func TestHugeState(t *testing.T) {
 			return text(err)
 		},
 		"acme/quarantine/SailPointIDN_Events/undelivered/2026-09-24/x": func(a *app.App, _ state.Store) string {
-			_, err := a.Quarantine().Get(t.Context(), "acme/quarantine/SailPointIDN_Events/undelivered/2026-09-24/x")
+			_, err := a.Connections()[0].Quarantine().Get(t.Context(), "acme/quarantine/SailPointIDN_Events/undelivered/2026-09-24/x")
 			return text(err)
 		},
 	} {

@@ -35,7 +35,7 @@ func TestResendWaits(t *testing.T) {
 					t.Fatal(err)
 				}
 				rec := pipeline.Record{ID: "a", Time: time.Now(), Raw: jsontext.Value(`{"id":"a"}`)}
-				if err := a.Quarantine().Put(t.Context(), events, rec, pipeline.Unfit, "why"); err != nil {
+				if err := a.Connections()[0].Quarantine().Put(t.Context(), events, rec, pipeline.Unfit, "why"); err != nil {
 					t.Fatal(err)
 				}
 				_, release, err := streamlock.New(s.store, s.connection().Tenant).Lock(t.Context(), events)
@@ -44,14 +44,14 @@ func TestResendWaits(t *testing.T) {
 				}
 				time.AfterFunc(test.busy, func() { _ = release(context.WithoutCancel(t.Context())) })
 				var entries []quarantine.Entry
-				for e, err := range a.Quarantine().List(t.Context(), "", "") {
+				for e, err := range a.Connections()[0].Quarantine().List(t.Context(), "", "") {
 					if err != nil {
 						t.Fatal(err)
 					}
 					entries = append(entries, e)
 				}
 				begin := time.Now()
-				rep := a.Resend(t.Context(), events, entries, func(f app.Fate) {
+				rep := a.Connections()[0].Resend(t.Context(), events, entries, func(f app.Fate) {
 					if !f.Sent || f.ID != "a" {
 						t.Errorf("%+v", f)
 					}
@@ -70,7 +70,7 @@ func TestResendOfNoStream(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if rep := a.Resend(t.Context(), "Other", nil, nil); rep.State != pipeline.Failed || !strings.Contains(rep.Error, "there are SailPointIDN_Events and") {
+	if rep := a.Connections()[0].Resend(t.Context(), "Other", nil, nil); rep.State != pipeline.Failed || !strings.Contains(rep.Error, "there are SailPointIDN_Events and") {
 		t.Errorf("%+v", rep)
 	}
 }
