@@ -57,6 +57,7 @@ type row struct {
 	Mismatches        int64          `json:"mismatches"`
 	Repaired          int64          `json:"repaired"`
 	Unexplained       int64          `json:"unexplained"`
+	Connection        string         `json:"connection,omitempty"`
 	Org               string         `json:"org"`
 	Version           string         `json:"version"`
 	RunID             string         `json:"run_id"`
@@ -73,7 +74,7 @@ func Record(run Run, rep pipeline.Report, waiting int64) (pipeline.Record, error
 		LagSeconds: rep.LagSeconds, Seconds: rep.Seconds,
 		Error: bounded(rep.Error), Warnings: bounded(strings.Join(rep.Warnings, "; ")), Deprecated: run.Deprecated,
 		AuditedThrough: rep.AuditedThrough.UTC(), WindowsChecked: rep.WindowsChecked, Mismatches: rep.Mismatches, Repaired: rep.Repaired, Unexplained: rep.Unexplained,
-		Org: run.Org, Version: run.Version, RunID: run.ID,
+		Connection: rep.Connection, Org: run.Org, Version: run.Version, RunID: run.ID,
 	})
 	return pipeline.Record{ID: run.ID + "/" + rep.Stream, Time: run.Ended, Raw: raw}, err
 }

@@ -27,8 +27,8 @@ func TestRecord(t *testing.T) {
 			`{"ended":"2026-09-01T12:00:00Z","stream":"SailPointIDN_Events","state":"drained","fetched":10,"sent":8,"duplicates":1,"conformed":3,"quarantined":1,"quarantine_waiting":7,"spooled":0,"batches":2,"retries":1,"throttled":2,"lag_seconds":60.5,"seconds":1.25,"deprecated":true,"audited_through":"2026-09-01T11:55:00Z","windows_checked":4,"mismatches":0,"repaired":0,"unexplained":0,"org":"acme","version":"v1.2.3","run_id":"0f1e2d3c-4b5a-4978-8695-a4b3c2d1e0f1"}`,
 		},
 		"failed": {
-			pipeline.Report{Stream: "SailPointIDN_Triggers", State: pipeline.Failed, Error: "no", Warnings: []string{"a", "b"}},
-			`{"ended":"2026-09-01T12:00:00Z","stream":"SailPointIDN_Triggers","state":"failed","fetched":0,"sent":0,"duplicates":0,"conformed":0,"quarantined":0,"quarantine_waiting":7,"spooled":0,"batches":0,"retries":0,"throttled":2,"lag_seconds":0,"seconds":0,"error":"no","warnings":"a; b","deprecated":true,"windows_checked":0,"mismatches":0,"repaired":0,"unexplained":0,"org":"acme","version":"v1.2.3","run_id":"0f1e2d3c-4b5a-4978-8695-a4b3c2d1e0f1"}`,
+			pipeline.Report{Connection: "globex", Stream: "SailPointIDN_Triggers", State: pipeline.Failed, Error: "no", Warnings: []string{"a", "b"}},
+			`{"ended":"2026-09-01T12:00:00Z","stream":"SailPointIDN_Triggers","state":"failed","fetched":0,"sent":0,"duplicates":0,"conformed":0,"quarantined":0,"quarantine_waiting":7,"spooled":0,"batches":0,"retries":0,"throttled":2,"lag_seconds":0,"seconds":0,"error":"no","warnings":"a; b","deprecated":true,"windows_checked":0,"mismatches":0,"repaired":0,"unexplained":0,"connection":"globex","org":"acme","version":"v1.2.3","run_id":"0f1e2d3c-4b5a-4978-8695-a4b3c2d1e0f1"}`,
 		},
 	}
 	for name, tt := range tests {

@@ -1,7 +1,7 @@
 package schema
 
 const (
-	healthTexts   = "stream state error warnings org version"
+	healthTexts   = "stream state error warnings org version connection"
 	healthNumbers = `fetched sent duplicates conformed quarantined quarantine_waiting spooled batches retries throttled
 		lag_seconds seconds windows_checked mismatches repaired unexplained`
 )
