@@ -126,38 +126,44 @@ func Label(connection, stream string) string {
 // deadline; cancelling it is a soft stop. It never panics.
 func (c *Connection) Poll(ctx context.Context) []pipeline.Report {
 	reports := make([]pipeline.Report, len(c.streams))
+	for i, s := range c.streams {
+		reports[i].Stream = s.Stream().ID
+	}
 	if err := c.open(); err != nil {
 		c.fail(reports, err)
 		return reports
 	}
-	c.poll(ctx, reports)
-	return reports
-}
-
-func (c *Connection) poll(ctx context.Context, reports []pipeline.Report) {
-	defer func() {
-		if p := recover(); p != nil {
-			c.log.Error("poll panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-			c.fail(reports, fmt.Errorf("internal error: %v", p))
-		}
-	}()
 	before := c.throttled()
 	var wg sync.WaitGroup
 	for i, s := range c.streams {
-		wg.Go(func() { reports[i] = c.report(c.runner(s).Run(ctx)) })
+		wg.Go(func() {
+			defer c.recovered(reports[i : i+1])
+			reports[i] = c.report(c.runner(s).Run(ctx))
+		})
 	}
 	wg.Wait()
+	defer c.recovered(reports)
 	c.readBack(ctx, reports)
 	if c.settings.Health {
 		c.tellHealth(ctx, reports, before)
+	}
+	return reports
+}
+
+// recovered, when deferred, makes a panic a failure of these reports: what goes wrong with one
+// connection is no reason for another to stop.
+func (c *Connection) recovered(reports []pipeline.Report) {
+	if p := recover(); p != nil {
+		c.log.Error("poll panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		c.fail(reports, fmt.Errorf("internal error: %v", p))
 	}
 }
 
 // fail makes every report one of a failure, and keeps what it says already.
 func (c *Connection) fail(reports []pipeline.Report, err error) {
-	for i, s := range c.streams {
+	for i := range reports {
 		r := &reports[i]
-		r.Connection, r.Stream, r.State = c.settings.Name, s.Stream().ID, pipeline.Failed
+		r.Connection, r.State = c.settings.Name, pipeline.Failed
 		r.Err = errors.Join(r.Err, err)
 		r.Error = r.Err.Error()
 	}

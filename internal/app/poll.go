@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
@@ -14,26 +15,24 @@ import (
 // ends, and a connection that is throttled or has much to catch up on may take all of the
 // budget. again 0 polls each once.
 func pollAll(ctx context.Context, connections []*Connection, again time.Duration) (all []pipeline.Report) {
-	var first sync.WaitGroup // the first polls
+	var left atomic.Int64 // connections whose first poll goes on
+	left.Store(int64(len(connections)))
 	done := make(chan struct{})
 	reports := make([][]pipeline.Report, len(connections))
 	var polls sync.WaitGroup
 	for i, c := range connections {
-		first.Add(1)
 		polls.Go(func() {
 			begun := time.Now()
-			reports[i] = func() []pipeline.Report {
-				defer first.Done()
-				return c.Poll(ctx)
-			}()
+			reports[i] = c.Poll(ctx)
+			if left.Add(-1) == 0 {
+				close(done)
+			}
 			for again > 0 && waitUntil(ctx, begun.Add(again), done) {
 				begun = time.Now()
 				merge(reports[i], c.Poll(ctx))
 			}
 		})
 	}
-	first.Wait()
-	close(done)
 	polls.Wait()
 	for _, of := range reports {
 		all = append(all, of...)
@@ -47,12 +46,15 @@ func waitUntil(ctx context.Context, moment time.Time, done <-chan struct{}) bool
 	defer timer.Stop()
 	select {
 	case <-done:
-		return false
 	case <-ctx.Done():
-		return false
 	case <-timer.C:
-		return ctx.Err() == nil
+		select {
+		case <-done:
+		default:
+			return ctx.Err() == nil
+		}
 	}
+	return false
 }
 
 // merge adds what later runs of the same streams did. A failure stays one.

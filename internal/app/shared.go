@@ -62,10 +62,11 @@ func (s *shared) sink(settings config.Sink) (pipeline.Sink, error) {
 		return sink, nil
 	}
 	sink, err := newSink(settings, s.tables, s.options)
-	if err == nil {
-		s.sinks[key] = sink
+	if err != nil {
+		return nil, err // whatever came with it
 	}
-	return sink, err
+	s.sinks[key] = sink
+	return sink, nil
 }
 
 // sinkKey is the same for settings that lead to the same place in the same way. It holds secrets.

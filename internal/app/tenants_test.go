@@ -123,14 +123,14 @@ func TestAuditOfTwoTenants(t *testing.T) {
 					Inspection: pipeline.Inspection{From: begin, To: begin.Add(time.Hour), Each: c.each, Repair: c.repair},
 					Workspace:  true, Settle: app.DefaultSettle,
 				}
-				done, err := acme.open(t).Audit(t.Context(), events, ask)
+				done, err := acme.open(t).Connections()[0].Audit(t.Context(), events, ask)
 				if err != nil || done.State != pipeline.Drained || done.Source != 10 || done.Delivered != 7 || done.Missing != 3 {
 					t.Errorf("acme: %v: %+v, want 3 of 10 missing", err, done.Proof)
 				}
 				if n := acme.workspace.Table(events).Count(); c.repair && n != 16 || !c.repair && n != 13 {
 					t.Errorf("%d rows were sent", n)
 				}
-				other, err := beta.open(t).Audit(t.Context(), events, ask)
+				other, err := beta.open(t).Connections()[0].Audit(t.Context(), events, ask)
 				if err != nil || other.State != pipeline.Drained || other.Source != 3 || other.Delivered != 3 || other.Missing != 0 || len(other.Windows) != 0 {
 					t.Errorf("beta: %v: %+v, want all of 3", err, other.Proof)
 				}
@@ -141,7 +141,7 @@ func TestAuditOfTwoTenants(t *testing.T) {
 					return
 				}
 				<-time.After(time.Hour)
-				if done, err = acme.open(t).Audit(t.Context(), events, ask); err != nil || done.Delivered != 10 || done.Missing != 0 || len(done.Windows) != 0 {
+				if done, err = acme.open(t).Connections()[0].Audit(t.Context(), events, ask); err != nil || done.Delivered != 10 || done.Missing != 0 || len(done.Windows) != 0 {
 					t.Errorf("after the repair: %v: %+v", err, done.Proof)
 				}
 			})
@@ -161,7 +161,7 @@ func TestAuditWithoutIDs(t *testing.T) {
 		}
 		<-time.After(time.Hour)
 		ask := app.Question{Inspection: pipeline.Inspection{From: begin, To: begin.Add(time.Hour)}, Workspace: true, Settle: app.DefaultSettle}
-		done, err := acme.open(t).Audit(t.Context(), events, ask)
+		done, err := acme.open(t).Connections()[0].Audit(t.Context(), events, ask)
 		if err != nil || done.State != pipeline.Drained || done.Source != 2 || done.Missing != 0 || done.Unproven != 1 {
 			t.Errorf("%v: %+v, %d unproven, want 1", err, done.Proof, done.Unproven)
 		}

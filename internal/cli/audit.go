@@ -113,12 +113,12 @@ const (
 
 // judged is the outcome for one stream. The JSON names are what scripts rely on.
 type judged struct {
-	Connection string `json:"connection,omitzero"`
-	Stream  string    `json:"stream"`
-	From    time.Time `json:"from"`
-	To      time.Time `json:"to"`
-	Verdict string    `json:"verdict"`
-	Why     string    `json:"why"`
+	Connection string    `json:"connection,omitzero"`
+	Stream     string    `json:"stream"`
+	From       time.Time `json:"from"`
+	To         time.Time `json:"to"`
+	Verdict    string    `json:"verdict"`
+	Why        string    `json:"why"`
 	// Proof is what the verdict rests on, if it is complete.
 	Proof     string `json:"proof,omitzero"`
 	Source    int64  `json:"source"`
