@@ -1,9 +1,9 @@
 package app
 
 import (
-	"fmt"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -79,7 +79,7 @@ func sinkKey(s config.Sink) string {
 		return u.String()
 	}
 	return strings.Join([]string{
-		string(s.IngestionAPI), fmt.Sprint(s.BatchBytes), s.NDJSONPath,
+		string(s.IngestionAPI), strconv.Itoa(s.BatchBytes), s.NDJSONPath,
 		d.WorkspaceID, d.SharedKey.Reveal(), text(d.URL),
 		l.RuleID, l.ClientID, text(l.Endpoint),
 	}, "\n")
