@@ -83,7 +83,7 @@ func TestAssignmentElsewhereIsNamedByPrincipal(t *testing.T) {
 	for _, principal := range []string{"11111111-1111-1111-1111-111111111111", "22222222-2222-2222-2222-222222222222"} {
 		d := deployedIn(t, deploy.Surroundings{WorkspaceKey: canaryKey, Principal: principal}, changes)
 		for _, r := range ofType(d, "Microsoft.Authorization/roleAssignments") {
-			if dig(r.Body, "properties", "description") == "Where the Python function stopped, for the first run" {
+			if dig(r.Body, "properties", "description") == "Reads where the Python function stopped, for the first run" {
 				names[r.Name] = true
 			}
 		}

@@ -13,7 +13,7 @@ func (s *Solution) form() (map[string][]byte, error) {
 			"config": object{
 				"isWizard": false,
 				"basics": object{
-					"description": "Functions, ASIM parsers, analytic rules, hunting queries, workbooks and the connector page for SailPoint Identity Security Cloud (IdentityNow). Choose the resource group of the workspace. The connector itself is deployed apart from this.\n\n" +
+					"description": "Functions, ASIM parsers, analytic rules, hunting queries, workbooks and the connector page for SailPoint Identity Security Cloud (IdentityNow). Choose the resource group of the workspace. The connector itself is deployed separately.\n\n" +
 						fmt.Sprintf("**Functions and parsers:** %d, **Analytic rules:** %d, **Hunting queries:** %d, **Workbooks:** %d", len(s.Functions), len(s.Rules), len(s.Hunts), len(s.Workbooks)),
 					"resourceGroup": object{"allowExisting": true},
 				},
@@ -36,8 +36,8 @@ func (s *Solution) form() (map[string][]byte, error) {
 					"visible": true,
 				},
 				{
-					"name": "enableRules", "type": "Microsoft.Common.CheckBox", "label": "Enable the analytic rules at once", "defaultValue": false,
-					"toolTip": "Otherwise they are there, disabled, and you enable those that you want",
+					"name": "enableRules", "type": "Microsoft.Common.CheckBox", "label": "Enable the analytic rules immediately", "defaultValue": false,
+					"toolTip": "Otherwise they are created disabled, and you enable the ones you want",
 				},
 			},
 			"steps": []object{},

@@ -56,11 +56,11 @@ func (s *Solution) template() (map[string][]byte, error) {
 			},
 			"location": object{
 				"type": "string", "defaultValue": "[resourceGroup().location]",
-				"metadata": object{"description": "Region of the workbooks. The rest belongs to the workspace."},
+				"metadata": object{"description": "Region of the workbooks. Everything else belongs to the workspace."},
 			},
 			"enableRules": object{
 				"type": "bool", "defaultValue": false,
-				"metadata": object{"description": "Whether the analytic rules run at once. Otherwise enable those that you want in the portal."},
+				"metadata": object{"description": "Whether to enable the analytic rules immediately. Otherwise, enable the ones you want in the portal."},
 			},
 		},
 		"variables": object{"workspaceId": "[resourceId('Microsoft.OperationalInsights/workspaces', parameters('workspace'))]"},
