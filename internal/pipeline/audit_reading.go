@@ -11,11 +11,11 @@ import (
 // where little happens, and little to repeat where time runs out.
 const readAtOnce = 12
 
-// auditByReading audits a source that can't count: it reads what has come to each age since
+// byReading audits a source that can't count: it reads what has come to each age since
 // the last audit, and delivers what the ledger lacks. Each window is read once for each age.
 // How far it came is kept, also when it could not come to its end.
-func (t *run) auditByReading(ctx context.Context, src WindowReader) error {
-	spans, _ := t.spans(time.Now())
+func (a *auditor) byReading(ctx context.Context, src WindowReader) error {
+	spans, _ := a.spans(time.Now())
 	if spans == nil {
 		return nil
 	}
@@ -23,28 +23,28 @@ func (t *run) auditByReading(ctx context.Context, src WindowReader) error {
 	for i, s := range spans {
 		through[i] = s.from
 	}
-	err := t.readSpans(ctx, src, spans, through)
+	err := a.readSpans(ctx, src, spans, through)
 	var f *auditError
 	switch {
 	case errors.Is(err, errNoTime):
 	case errors.As(err, &f):
-		t.warn("audit was not possible: " + f.Error())
+		a.warn("audit was not possible: " + f.Error())
 	case err != nil:
 		return err
 	}
-	t.next.Audit.Through, t.next.Audit.AgeSeconds = through, seconds(t.Auditing.Ages)
-	return t.saveCheckpoint(ctx)
+	a.next.Audit.Through, a.next.Audit.AgeSeconds = through, seconds(a.Auditing.Ages)
+	return a.saveCheckpoint(ctx)
 }
 
 // readSpans reads the spans, each moment of them once, and notes in through how far each is
 // audited then.
-func (t *run) readSpans(ctx context.Context, src WindowReader, spans []span, through []time.Time) error {
-	for _, piece := range pieces(spans, readAtOnce*t.Auditing.Window) {
-		err := t.readAgain(ctx, src, piece)
+func (a *auditor) readSpans(ctx context.Context, src WindowReader, spans []span, through []time.Time) error {
+	for _, piece := range pieces(spans, readAtOnce*a.Auditing.Window) {
+		err := a.readAgain(ctx, src, piece)
 		var refused *unproven
 		switch {
 		case errors.As(err, &refused): // the other windows need not wait for it
-			t.undecided = err
+			a.undecided = err
 			continue
 		case err != nil:
 			return err
@@ -83,18 +83,18 @@ func pieces(spans []span, most time.Duration) (out []span) {
 }
 
 // readAgain delivers what the ledger lacks of a few windows.
-func (t *run) readAgain(ctx context.Context, src WindowReader, s span) error {
+func (a *auditor) readAgain(ctx context.Context, src WindowReader, s span) error {
 	differ := map[time.Time]bool{} // windows that lack something
-	err := t.reread(ctx, window(src, s.from, s.to), func(records []Record, missing []bool) {
+	err := a.delivery.reread(ctx, window(src, s.from, s.to), func(records []Record, missing []bool) {
 		for i, rec := range records {
 			if missing[i] {
-				differ[rec.Time.Truncate(t.Auditing.Window)] = true
+				differ[rec.Time.Truncate(a.Auditing.Window)] = true
 			}
 		}
 	})
-	t.report.Mismatches += int64(len(differ))
+	a.report.Mismatches += int64(len(differ))
 	if err == nil {
-		t.report.WindowsChecked += int64(s.to.Sub(s.from) / t.Auditing.Window)
+		a.report.WindowsChecked += int64(s.to.Sub(s.from) / a.Auditing.Window)
 	}
 	return err
 }

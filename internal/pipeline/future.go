@@ -50,3 +50,13 @@ func (s *session) warnOfFirst() {
 	s.warn(text + ". On a first run that is right; on a later one the state is gone or another one is used " +
 		"(STATE_URL, AZURE_STORAGE_ACCOUNT_NAME): restore the checkpoint, or use idnsentinel audit --workspace to see what is missing")
 }
+
+// warnOfGap says that the source may have forgotten records that were never read.
+func (s *session) warnOfGap() {
+	last := s.saved.Through
+	if s.Remembers == 0 || last.IsZero() || time.Since(last) <= s.Remembers {
+		return
+	}
+	s.warn(fmt.Sprintf("the source keeps records for %.0f h and was last read to its end at %s: some that came behind that may be lost; "+
+		"an alert on lag_seconds of the health table tells of it in time", s.Remembers.Hours(), last.UTC().Format(time.RFC3339)))
+}

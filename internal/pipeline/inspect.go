@@ -66,10 +66,10 @@ func (r *Runner) Audit(ctx context.Context, ask Inspection) Proof {
 	proof := Proof{From: ask.From, To: ask.To}
 	runner := *r
 	if !ask.Repair {
-		runner.Locks = lockless{}
+		runner.Locks = noLock{}
 	}
 	proof.Report = runner.locked(ctx, func(ctx context.Context, s *session) (State, error) {
-		i := &inspection{run: &run{session: s}, Inspection: ask, proof: &proof}
+		i := &inspection{session: s, Inspection: ask, proof: &proof}
 		err := i.all(ctx)
 		s.report.Retries = s.retries.Load()
 		switch {
@@ -83,32 +83,33 @@ func (r *Runner) Audit(ctx context.Context, ask Inspection) Proof {
 	return proof
 }
 
-// lockless is for those who only look.
-type lockless struct{}
+// noLock is a no-op [Locks] for audits that only read.
+type noLock struct{}
 
-func (lockless) Lock(ctx context.Context, _ string) (context.Context, func(context.Context) error, error) {
+func (noLock) Lock(ctx context.Context, _ string) (context.Context, func(context.Context) error, error) {
 	return ctx, func(context.Context) error { return nil }, nil
 }
 
-func (lockless) Since(context.Context, string, string) (time.Time, error) { return time.Now(), nil }
+func (noLock) Since(context.Context, string, string) (time.Time, error) { return time.Now(), nil }
 
 type inspection struct {
-	*run
+	*session
 	Inspection
-	src   WindowReader
-	proof *Proof
-	known *asked // the ledger
+	delivery *delivery // of what is missing
+	ledger   *trackedLedger
+	src      WindowReader
+	proof    *Proof
 }
 
-// asked is a ledger that notes whether it could not answer: then nobody knows
-// what is missing.
-type asked struct {
+// trackedLedger is a ledger that notes whether a Claim failed: then it is unknown what is
+// missing.
+type trackedLedger struct {
 	Ledger
 	failed bool
 	fresh  int64 // records that it did not know
 }
 
-func (a *asked) Claim(ctx context.Context, records []Record) ([]bool, error) {
+func (a *trackedLedger) Claim(ctx context.Context, records []Record) ([]bool, error) {
 	fresh, err := a.Ledger.Claim(ctx, records)
 	a.failed = a.failed || err != nil
 	for _, is := range fresh {
@@ -130,15 +131,13 @@ func (i *inspection) all(ctx context.Context) (err error) {
 	if i.saved.Tag == "" {
 		return errors.New("there is no checkpoint: nothing of this stream was ever delivered from here, or STATE_URL names another place than the function's")
 	}
-	i.known = &asked{Ledger: i.OpenLedger()}
-	i.next, i.limits, i.ledger = i.saved, i.Sink.Limits(), i.known
-	i.proven = true // the checkpoint stays where it is
+	i.ledger = &trackedLedger{Ledger: i.OpenLedger()}
+	i.delivery = i.newDelivery(i.ledger)
+	i.next, i.proven = i.saved, true // the checkpoint stays where it is
 	i.proof.Since, i.proof.Through = i.saved.Since, i.saved.Through
 	width, compare := i.To.Sub(i.From), i.readWindow
 	if src, ok := i.Source.(auditable); ok {
-		compare = func(ctx context.Context, from, to time.Time) (have, want int64, err error) {
-			return i.compare(ctx, comparison{src, i.explained, i.differs}, from, to)
-		}
+		compare = comparison{i.session, i.ledger, src, i.explained, i.differs}.compare
 	} else {
 		width = i.Auditing.Window
 	}
@@ -172,13 +171,13 @@ func (i *inspection) addAccepted(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		i.tell(Compared{From: d.From, To: to, Source: d.Source, Delivered: have})
+		i.note(Compared{From: d.From, To: to, Source: d.Source, Delivered: have})
 	}
 	slices.SortFunc(i.proof.Windows, func(a, b Compared) int { return a.From.Compare(b.From) })
 	return nil
 }
 
-func (i *inspection) tell(c Compared) {
+func (i *inspection) note(c Compared) {
 	i.proof.Windows = append(i.proof.Windows, c)
 	if i.Found != nil {
 		i.Found(c)
@@ -193,7 +192,7 @@ func (i *inspection) differs(ctx context.Context, from, to time.Time, have, want
 	if c.Unsettled, err = i.early(ctx, from, to); err != nil {
 		return err
 	}
-	fresh, byID := i.known.fresh, true
+	fresh, byID := i.ledger.fresh, true
 	switch {
 	case c.Unsettled && !i.Floor:
 		byID = false
@@ -210,8 +209,8 @@ func (i *inspection) differs(ctx context.Context, from, to time.Time, have, want
 	case err == nil && i.Floor:
 		c.identified(listed)
 	case i.Floor:
-		c.Missing = i.known.fresh - fresh
-	case err != nil && !i.known.failed:
+		c.Missing = i.ledger.fresh - fresh
+	case err != nil && !i.ledger.failed:
 		// What could not be read or delivered is presumed missing.
 		c.Missing = max(c.Missing, want-have)
 	}
@@ -246,7 +245,7 @@ func (i *inspection) look(ctx context.Context, c *Compared) (listed int64, err e
 	}
 	var l listing
 	sent, refused := i.report.Sent, i.report.Quarantined
-	err = i.reread(ctx, window(i.src, c.From, c.To), l.add)
+	err = i.delivery.reread(ctx, window(i.src, c.From, c.To), l.add)
 	c.Repaired, c.Refused = i.report.Sent-sent, i.report.Quarantined-refused
 	c.Missing = c.Repaired + c.Refused
 	return l.rows, err
@@ -294,7 +293,7 @@ func (i *inspection) add(c Compared) {
 	if c.Unsettled {
 		i.proof.Unsettled++
 	}
-	i.tell(c)
+	i.note(c)
 }
 
 // identified notes what the comparison of the ids of a window has shown, of which the source

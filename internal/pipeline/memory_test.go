@@ -93,7 +93,7 @@ func TestMemoryIsGivenBack(t *testing.T) {
 			t.Run(name+"/"+size, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					w := newWorld(t, 295)
-					w.sinkTakes = time.Second
+					w.sinkTakes, w.limits.BatchBytes = time.Second, 100
 					ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 					defer cancel()
 					spoil(w, cancel)

@@ -30,7 +30,7 @@ func (t *run) prune(ctx context.Context) error {
 	if last := time.Since(t.saved.Pruned); 0 <= last && last < pruneEvery || !t.pace.timeLeft(ctx) {
 		return nil
 	}
-	p, prunes := t.ledger.(Pruner)
+	p, prunes := t.delivery.ledger.(Pruner)
 	prunes = prunes && t.Auditing.Keep > 0
 	q, expires := t.Quarantine.(Expirer)
 	if !prunes && !expires {
@@ -56,8 +56,8 @@ func (t *run) pruneLedger(ctx context.Context, p Pruner) error {
 	if limit := t.saved.Through.Add(-24 * time.Hour); limit.Before(before) {
 		before = limit
 	}
-	if !t.oldest.IsZero() && t.oldest.Before(before) {
-		before = t.oldest
+	if !t.delivery.oldest.IsZero() && t.delivery.oldest.Before(before) {
+		before = t.delivery.oldest
 	}
 	n, err := p.Prune(ctx, before)
 	if err != nil {

@@ -8,47 +8,66 @@ import (
 	"strings"
 )
 
-// refusal is a single record that the sink refuses. That alone does not prove that
+const (
+	// refusedLimit is how many single records may be refused in a row before the
+	// run concludes that the setup is at fault rather than the records.
+	refusedLimit = 100
+	// maxPending bounds the bytes of pending records.
+	maxPending = 8 << 20
+	// proofs is how many records of a batch are tried by themselves in search of one that
+	// the sink takes.
+	proofs = 4
+)
+
+// refusals are single records that the sink refuses. A refusal alone does not prove that
 // the record is at fault: a workspace or a proxy that takes nothing at all refuses
 // each record by itself, too, and would empty a quiet tenant into quarantine. The
 // proof is a record that it takes in the same run. Until then refusals are pending:
-// the run reads and sends on, and its checkpoint stays in front of them.
+// the run reads and sends on, and its checkpoint stays before them.
+type refusals struct {
+	d        *delivery
+	inRow    int // with no acknowledgement between them
+	pending  []refusal
+	expected bool // they say nothing new, see resend
+}
+
+// refusal is one of them.
 type refusal struct {
 	row      Record // as it was sent
 	original Record
 	why      error
-	settled  func(context.Context, []Record) error
+	onDone   func(context.Context, []Record) error
 }
 
-// maxPending bounds the bytes of pending records.
-const maxPending = 8 << 20
+// proven reports whether this run has seen the sink take a record, or needs no proof.
+func (r *refusals) proven() bool { return r.expected || r.d.report.Batches > 0 }
 
-// refuse notes a record that the sink refuses.
-func (t *run) refuse(ctx context.Context, row Record, why error, settled func(context.Context, []Record) error) error {
-	if t.refused++; t.refused > refusedLimit && !t.expected {
-		if !t.takesOthers() {
-			return newUnproven(t.refused, why)
+// add notes a record that the sink refuses.
+func (r *refusals) add(ctx context.Context, row Record, why error, onDone func(context.Context, []Record) error) error {
+	if r.inRow++; r.inRow > refusedLimit && !r.expected {
+		if !r.proven() {
+			return newUnproven(r.inRow, why)
 		}
 		return fmt.Errorf("the service refused %d records in a row, so the setup is at fault rather than the records: fix it, and then send "+
-			"those that are in quarantine already with idnsentinel quarantine resend --all: %w", t.refused, why)
+			"those that are in quarantine already with idnsentinel quarantine resend --all: %w", r.inRow, why)
 	}
-	r := refusal{row, row, why, settled}
-	for _, o := range t.originals {
+	one := refusal{row, row, why, onDone}
+	for _, o := range r.d.originals {
 		if o.rec.ID == row.ID {
-			r.original = o.rec
+			one.original = o.rec
 		}
 	}
-	if t.takesOthers() {
-		return t.quarantineRefused(ctx, r)
+	if r.proven() {
+		return r.quarantine(ctx, one)
 	}
 	// Copies: a record is a part of its page, which would stay in memory.
-	r.row, r.original = clone(r.row), clone(r.original)
-	size := len(r.row.Raw)
-	for _, p := range t.pending {
+	one.row, one.original = clone(one.row), clone(one.original)
+	size := len(one.row.Raw)
+	for _, p := range r.pending {
 		size += len(p.row.Raw)
 	}
-	if t.pending = append(t.pending, r); size > maxPending {
-		return t.decide(ctx)
+	if r.pending = append(r.pending, one); size > maxPending {
+		return r.decide(ctx)
 	}
 	return nil
 }
@@ -58,23 +77,19 @@ func clone(r Record) Record {
 	return r
 }
 
-// proofs is how many records of a batch are tried by themselves in search of one that
-// the sink takes.
-const proofs = 4
-
 // lookForProof tries single records of a refused batch, and returns those that are left
 // to be delivered. Without it a batch that begins with more bad records than may be
 // refused in a row would end each run before the first good one.
-func (t *run) lookForProof(ctx context.Context, batch []Record, settled func(context.Context, []Record) error) ([]Record, error) {
+func (r *refusals) lookForProof(ctx context.Context, batch []Record, onDone func(context.Context, []Record) error) ([]Record, error) {
 	for n := proofs; n > 0; n-- {
 		i := len(batch)*n/proofs - 1
 		one := batch[i : i+1]
-		err := t.write(ctx, one)
+		err := r.d.write(ctx, one)
 		var rejected *Rejected
 		switch {
 		case err == nil:
 			rest := slices.Concat(batch[:i], batch[i+1:])
-			return rest, t.conclude(ctx, one, nil, false, settled)
+			return rest, r.d.resolve(ctx, one, nil, false, onDone)
 		case !errors.As(err, &rejected):
 			return nil, err
 		}
@@ -82,71 +97,58 @@ func (t *run) lookForProof(ctx context.Context, batch []Record, settled func(con
 	return batch, nil
 }
 
-// takesOthers reports whether this run has seen the sink take a record, or needs no proof.
-func (t *run) takesOthers() bool { return t.expected || t.report.Batches > 0 }
-
-// settleRefusals puts pending records into quarantine if there is proof by now. Each is sent
+// retryPending puts pending records into quarantine if there is proof by now. Each is sent
 // once more before that: a workspace that refused everything when the run began may have
-// been set right meanwhile, and then the proof says nothing about what it refused before.
-func (t *run) settleRefusals(ctx context.Context) error {
-	if !t.takesOthers() {
+// been repaired meanwhile, and then the proof says nothing about what it refused before.
+func (r *refusals) retryPending(ctx context.Context) error {
+	if !r.proven() {
 		return nil
 	}
-	for len(t.pending) > 0 {
-		if err := t.tryAgain(ctx, t.pending[0]); err != nil {
+	for len(r.pending) > 0 {
+		if err := r.retry(ctx, r.pending[0]); err != nil {
 			return err
 		}
-		t.pending = t.pending[1:]
+		r.pending = r.pending[1:]
 	}
 	return nil
 }
 
-// tryAgain sends a record that was refused before the sink took any.
-func (t *run) tryAgain(ctx context.Context, r refusal) error {
-	batch := []Record{r.row}
-	err := t.write(ctx, batch)
+// retry sends a record that was refused before the sink took any.
+func (r *refusals) retry(ctx context.Context, one refusal) error {
+	batch := []Record{one.row}
+	err := r.d.write(ctx, batch)
 	var rejected *Rejected
 	switch {
 	case err == nil:
-		return t.conclude(ctx, batch, nil, false, r.settled)
+		return r.d.resolve(ctx, batch, nil, false, one.onDone)
 	case !errors.As(err, &rejected) || rejected.Ambiguous:
 		return err
 	}
-	r.why = err
-	return t.quarantineRefused(ctx, r)
+	one.why = err
+	return r.quarantine(ctx, one)
 }
 
 // decide ends what is pending: without proof it is an [unproven] error.
-func (t *run) decide(ctx context.Context) error {
-	if err := t.settleRefusals(ctx); err != nil || len(t.pending) == 0 {
+func (r *refusals) decide(ctx context.Context) error {
+	if err := r.retryPending(ctx); err != nil || len(r.pending) == 0 {
 		return err
 	}
-	err := newUnproven(len(t.pending), t.pending[0].why)
-	t.pending = nil
+	err := newUnproven(len(r.pending), r.pending[0].why)
+	r.pending = nil
 	return err
 }
 
-// finish is the flush at the end of the tail. What is pending then goes into the spool,
-// where there is one; otherwise the run fails and the next one sends it again.
-func (t *run) finish(ctx context.Context) error {
-	if err := t.flush(ctx); err != nil || len(t.pending) == 0 {
+// quarantine keeps a single record that the sink refuses, and lets the
+// rest of the stream pass.
+func (r *refusals) quarantine(ctx context.Context, one refusal) error {
+	d, rec := r.d, one.original
+	d.pages.keep()
+	if err := d.quarantine.Put(ctx, d.report.Stream, rec, RejectedBySink, one.why.Error()); err != nil {
 		return err
 	}
-	rows := make([]Record, len(t.pending))
-	for i, r := range t.pending {
-		rows[i] = r.row
-	}
-	err := t.decide(ctx)
-	if t.Spool == nil {
-		return err
-	}
-	if t.down == nil {
-		t.down = err
-	}
-	if err := t.spool(ctx, rows); err != nil {
-		return err
-	}
-	return t.flush(ctx)
+	d.report.Quarantined++
+	d.log.Warn("record quarantined", "stream", d.report.Stream, "record_id", rec.ID, "reason", string(RejectedBySink), "error", one.why.Error())
+	return one.onDone(ctx, []Record{one.row})
 }
 
 // unproven is the error of refusals that nothing proves to be the records' fault. The
@@ -160,16 +162,3 @@ func newUnproven(records int, why error) error {
 }
 
 func (e *unproven) Unwrap() error { return e.error }
-
-// quarantineRefused keeps a single record that the sink refuses, and lets the
-// rest of the stream pass.
-func (t *run) quarantineRefused(ctx context.Context, r refusal) error {
-	t.kept = true
-	rec := r.original
-	if err := t.Quarantine.Put(ctx, t.report.Stream, rec, RejectedBySink, r.why.Error()); err != nil {
-		return err
-	}
-	t.report.Quarantined++
-	t.log.Warn("record quarantined", "stream", t.report.Stream, "record_id", rec.ID, "reason", string(RejectedBySink), "error", r.why.Error())
-	return r.settled(ctx, []Record{r.row})
-}

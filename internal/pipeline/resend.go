@@ -36,51 +36,43 @@ const resendChunk = 1000
 // again stay. In the report "quarantined" are these.
 func (r *Runner) Resend(ctx context.Context, originals iter.Seq2[Held, error], with Resending) Report {
 	return r.locked(ctx, func(ctx context.Context, session *session) (State, error) {
-		t := &run{session: session}
-		s := &resend{run: t, Resending: with}
-		t.expected = true // refusals are what put these into quarantine
-		t.limits, t.ledger = t.Sink.Limits(), t.OpenLedger()
-		t.Runner = s.runner()
+		s := &resend{session: session, delivery: session.newDelivery(session.OpenLedger()), Resending: with}
+		s.delivery.refusals.expected = true // refusals are what put these into quarantine
+		s.delivery.quarantine = keepInQuarantine{s, session.Quarantine}
+		s.delivery.spool.store = nil // what is in quarantine is as safe as it would be there
 		err := s.all(ctx, originals)
-		t.report.Retries = t.retries.Load()
+		s.report.Retries = s.retries.Load()
 		switch {
 		case err == nil:
 			return Drained, nil
 		case ctx.Err() == nil && errors.Is(err, errNoTime):
 			return Budget, nil
 		}
-		return t.outcome(ctx, err)
+		return s.outcome(ctx, err, len(s.delivery.rows))
 	})
 }
 
 // resend is a Resend under way. It has the originals of a chunk in hand; each
 // record id occurs once among them.
 type resend struct {
-	*run
+	*session
 	Resending
-	chunk []Held
-	byID  map[string]int
-	fresh map[string]bool // records that the ledger does not know
-	kept  map[string]bool
+	delivery *delivery
+	chunk    []Held
+	byID     map[string]int
+	fresh    map[string]bool // records that the ledger does not know
+	kept     map[string]bool
 	// removable: an original of this run can be removed.
 	removable bool
 }
 
-// runner is the stream's, with a quarantine that notes what has to stay there,
-// and without a spool: what is in quarantine is as safe as it would be there.
-func (s *resend) runner() *Runner {
-	r := *s.Runner
-	r.Spool = nil
-	r.Quarantine = staying{s, r.Quarantine}
-	return &r
-}
-
-type staying struct {
+// keepInQuarantine is a quarantine that notes which originals have to stay there.
+type keepInQuarantine struct {
 	resend *resend
 	Quarantine
 }
 
-func (q staying) Put(ctx context.Context, stream string, rec Record, reason Reason, detail string) error {
+func (q keepInQuarantine) Put(ctx context.Context, stream string, rec Record, reason Reason, detail string) error {
 	if reason != Conformed {
 		s := q.resend
 		s.kept[rec.ID] = true
@@ -98,7 +90,7 @@ func (s *resend) all(ctx context.Context, originals iter.Seq2[Held, error]) erro
 		}
 		_, twice := s.byID[h.Record.ID]
 		length := len(h.Record.Raw) + 1
-		if twice || len(s.chunk) == resendChunk || size+length > s.firstBatch() {
+		if twice || len(s.chunk) == resendChunk || size+length > s.delivery.sizes.first() {
 			if err := s.deliverChunk(ctx); err != nil {
 				return err
 			}
@@ -113,10 +105,10 @@ func (s *resend) all(ctx context.Context, originals iter.Seq2[Held, error]) erro
 
 func (s *resend) begin() {
 	s.chunk, s.byID, s.fresh, s.kept = nil, map[string]int{}, map[string]bool{}, map[string]bool{}
-	s.rows, s.held, s.originals, s.settled = nil, 0, nil, nil
+	s.delivery.rows, s.delivery.originals, s.delivery.quarantined = nil, nil, nil
 }
 
-// deliverChunk keeps to the order of [run.deliverAll]: originals, rows, ledger.
+// deliverChunk keeps to the order of [delivery.deliver]: originals, rows, ledger.
 func (s *resend) deliverChunk(ctx context.Context) error {
 	if len(s.chunk) == 0 {
 		return nil
@@ -132,33 +124,34 @@ func (s *resend) deliverChunk(ctx context.Context) error {
 	for i, h := range s.chunk {
 		records[i] = h.Record
 	}
-	fresh, err := s.ledger.Claim(ctx, records)
+	fresh, err := s.delivery.ledger.Claim(ctx, records)
 	if err != nil {
 		return err
 	}
 	for i, rec := range records {
 		s.fresh[rec.ID] = fresh[i]
-		s.admit(rec)
+		s.delivery.add(rec)
 	}
 	// What is unfit is in quarantine already, and stays.
-	conformed := s.originals[:0]
-	for _, o := range s.originals {
+	d := s.delivery
+	conformed := d.originals[:0]
+	for _, o := range d.originals {
 		if o.reason == Conformed {
 			conformed = append(conformed, o)
 			continue
 		}
 		s.Kept(s.chunk[s.byID[o.rec.ID]], o.reason, o.detail)
 	}
-	s.originals = conformed
+	d.originals = conformed
 	if err := s.proveChunk(ctx); err != nil {
 		return err
 	}
-	if err := s.keepOriginals(ctx); err != nil {
+	if err := d.keepOriginals(ctx); err != nil {
 		return err
 	}
-	for rest := s.rows; len(rest) > 0; {
-		n := s.fill(rest)
-		if err := s.deliver(ctx, rest[:n], false, s.acknowledged); err != nil {
+	for rest := d.rows; len(rest) > 0; {
+		n := d.sizes.fill(rest)
+		if err := d.deliverBatch(ctx, rest[:n], false, s.acknowledged); err != nil {
 			return err
 		}
 		rest = rest[n:]
@@ -173,13 +166,13 @@ func (s *resend) deliverChunk(ctx context.Context) error {
 // proveChunk proves that what is about to be sent can be remembered as delivered, and,
 // once, that its original can be let go.
 func (s *resend) proveChunk(ctx context.Context) error {
-	if err := s.prove(ctx, s.rows); err != nil {
+	if err := s.delivery.prove(ctx, s.delivery.rows); err != nil {
 		return err
 	}
-	if s.removable || len(s.rows) == 0 || s.Prove == nil {
+	if s.removable || len(s.delivery.rows) == 0 || s.Prove == nil {
 		return nil
 	}
-	h := s.chunk[s.byID[s.rows[0].ID]]
+	h := s.chunk[s.byID[s.delivery.rows[0].ID]]
 	if err := s.Prove(ctx, h); err != nil {
 		return fmt.Errorf("the original of record %.100q can't be removed from quarantine, so it was not sent: %w", h.Record.ID, err)
 	}
@@ -198,7 +191,7 @@ func (s *resend) acknowledged(ctx context.Context, done []Record) error {
 			news = append(news, rec)
 		}
 	}
-	if err := s.remember(ctx, news); err != nil {
+	if err := s.delivery.remember(ctx, news); err != nil {
 		return err
 	}
 	var g errgroup.Group // one that stays does not keep the others there: they would be sent again

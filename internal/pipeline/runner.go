@@ -50,5 +50,5 @@ type Runner struct {
 // deadline of ctx comes near, ctx is cancelled (both end as [Budget]), or
 // something fails that does not pass. It never panics.
 func (r *Runner) Run(ctx context.Context) Report {
-	return r.locked(ctx, func(ctx context.Context, s *session) (State, error) { return (&run{session: s}).all(ctx) })
+	return r.locked(ctx, func(ctx context.Context, s *session) (State, error) { return s.run(ctx) })
 }

@@ -13,68 +13,73 @@ import (
 // source is about to forget.
 const spoolAfter = 4
 
-// settle acts on the outcome of writing a batch. Where there is a spool and the
-// sink is down, the spool takes what was not delivered.
-func (t *run) settle(ctx context.Context, batch []Record, outcome error) error {
-	if t.Spool == nil {
-		return t.conclude(ctx, batch, outcome, false, t.remember)
+// spooler takes what the sink does not, where the stream has a spool.
+type spooler struct {
+	store    Spool // nil: there is none
+	d        *delivery
+	sinkErr  error // why the sink counts as down for the rest of the run
+	spoolErr error // why the spool could not take something
+	// refused is why the spool was left: the sink refused a record of it before it took any.
+	refused error
+}
+
+// err is the failure of a run whose records are in the spool, or not even there.
+func (s *spooler) err() error {
+	switch {
+	case s.spoolErr != nil:
+		return s.spoolErr
+	case s.sinkErr != nil:
+		return fmt.Errorf("%w; records that the source may forget are safe in the spool (%d in this run)", s.sinkErr, s.d.report.Spooled)
 	}
-	open := map[string]bool{} // not yet settled
-	for _, r := range batch {
-		open[r.ID] = true
+	return nil
+}
+
+// down marks the sink as down for the rest of the run. The first reason counts.
+func (s *spooler) down(err error) {
+	if s.sinkErr == nil {
+		s.sinkErr = err
 	}
-	var forgot error // of the ledger: then not the sink is at fault, and the spool is no help
-	err := t.conclude(ctx, batch, outcome, false, func(ctx context.Context, done []Record) error {
-		for _, r := range done {
-			delete(open, r.ID)
-		}
-		forgot = t.remember(ctx, done)
-		return forgot
-	})
-	// A run that was asked to stop just reads again next time. One that ran out
-	// of time in front of a sink that hangs would never get further.
-	stopped := ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded)
-	if err == nil || stopped || forgot != nil {
-		return err
-	}
-	if t.down == nil {
-		t.down = err
-	}
-	t.pending = slices.DeleteFunc(t.pending, func(r refusal) bool { return open[r.row.ID] }) // the spool has them
+}
+
+// takeOver stores those records of a batch that are open after its write failed.
+func (s *spooler) takeOver(ctx context.Context, batch []Record, open map[string]bool, err error) error {
+	s.down(err)
+	s.d.refusals.pending = slices.DeleteFunc(s.d.refusals.pending, func(r refusal) bool { return open[r.row.ID] }) // the spool has them
 	rest := make([]Record, 0, len(open))
 	for _, r := range batch {
 		if open[r.ID] {
 			rest = append(rest, r)
 		}
 	}
-	return t.spool(ctx, rest)
+	return s.put(ctx, rest)
 }
 
-// spool stores a batch and remembers it as delivered: from here on the spool
-// answers for it. Neither is cut by the end of the run.
-func (t *run) spool(ctx context.Context, batch []Record) error {
+// put stores a batch and remembers it as delivered: the spool now owns it. Neither step is
+// cancelled when the run ends.
+func (s *spooler) put(ctx context.Context, batch []Record) error {
 	if len(batch) == 0 {
 		return nil
 	}
-	t.kept = true
-	put, cancel := t.pace.detached(ctx)
+	d := s.d
+	d.pages.keep()
+	put, cancel := d.pace.detached(ctx)
 	defer cancel()
-	if err := t.Spool.Put(put, t.report.Stream, batch); err != nil {
-		t.unsafe = fmt.Errorf("%w (and the spool could not take it: %w)", t.down, err)
-		return t.unsafe
+	if err := s.store.Put(put, d.report.Stream, batch); err != nil {
+		s.spoolErr = fmt.Errorf("%w (and the spool could not take it: %w)", s.sinkErr, err)
+		return s.spoolErr
 	}
-	t.report.Spooled += int64(len(batch))
+	d.report.Spooled += int64(len(batch))
 	// With a time of its own: what is in the spool and not in the ledger comes twice.
-	return t.remember(context.WithoutCancel(ctx), batch)
+	return d.remember(context.WithoutCancel(ctx), batch)
 }
 
-// drainSpool delivers what earlier runs could not. When that fails the run goes
-// on reading, because the source forgets.
-func (t *run) drainSpool(ctx context.Context) error {
-	if t.Spool == nil {
+// drain delivers what earlier runs could not. When that fails the run continues
+// to read, because the source forgets.
+func (s *spooler) drain(ctx context.Context) error {
+	if s.store == nil {
 		return nil
 	}
-	begin := time.Now()
+	d, begin := s.d, time.Now()
 	outer := ctx
 	if deadline, ok := ctx.Deadline(); ok {
 		// A sink that hangs must leave time to read what the source may forget.
@@ -82,58 +87,63 @@ func (t *run) drainSpool(ctx context.Context) error {
 		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)/4)
 		defer cancel()
 	}
-	err := t.Spool.Drain(ctx, t.report.Stream, func(ctx context.Context, batch []Record) error {
-		if batch = t.Uncommitted.unsent(batch); len(batch) == 0 {
-			return nil // an earlier run could not remove it
-		}
-		// These are in the ledger already, unless the run that spooled them failed before
-		// it could say so: then the source would bring them once more.
-		if _, err := t.ledger.Claim(ctx, batch); err != nil {
-			return err
-		}
-		if err := t.prove(ctx, batch); err != nil {
-			return err
-		}
-		err := t.deliver(ctx, batch, false, func(ctx context.Context, done []Record) error {
-			t.Uncommitted.sentFromSpool(done)
-			return t.remember(ctx, done)
-		})
-		if err != nil {
-			t.pending = nil
-			return err
-		}
-		return t.decide(ctx) // without proof the batch stays in the spool
-	})
+	err := s.store.Drain(ctx, d.report.Stream, s.deliver)
 	if err == nil {
-		t.Uncommitted.spoolIsEmpty()
+		d.Uncommitted.spoolIsEmpty()
 	}
 	if outer.Err() == nil {
-		t.pace.ended = time.Time{} // that was the end of the drain, not of the run
+		d.pace.ended = time.Time{} // that was the end of the drain, not of the run
 	}
 	var refused *unproven
-	if errors.As(err, &refused) && outer.Err() == nil && t.refusedSpool == nil {
+	switch {
+	case err == nil || outer.Err() != nil:
+		return err
+	case errors.As(err, &refused) && s.refused == nil:
 		// The tail may bring the proof, so it must not be held up by the spool.
-		t.refusedSpool = err
-		return nil
-	}
-	if err != nil && outer.Err() == nil {
+		s.refused = err
+	default:
 		// The sink is down, or an object of the spool can't be read. Either way
-		// what comes now goes behind it, and is safe there.
-		t.down = err
-		t.log.Debug("spool is waiting", "stream", t.report.Stream, "seconds", time.Since(begin).Seconds(), "error", err.Error())
-		return nil
+		// what comes now is stored after it, and is safe there.
+		s.sinkErr = err
+		d.log.Debug("spool is waiting", "stream", d.report.Stream, "seconds", time.Since(begin).Seconds(), "error", err.Error())
 	}
-	return err
+	return nil
+}
+
+// deliver delivers a batch of the spool.
+func (s *spooler) deliver(ctx context.Context, batch []Record) error {
+	d := s.d
+	if batch = d.Uncommitted.unsent(batch); len(batch) == 0 {
+		return nil // an earlier run could not remove it
+	}
+	// These are in the ledger already, unless the run that spooled them failed before
+	// it could say so: then the source would bring them once more.
+	if _, err := d.ledger.Claim(ctx, batch); err != nil {
+		return err
+	}
+	if err := d.prove(ctx, batch); err != nil {
+		return err
+	}
+	err := d.deliverBatch(ctx, batch, false, func(ctx context.Context, done []Record) error {
+		d.Uncommitted.sentFromSpool(done)
+		return d.remember(ctx, done)
+	})
+	if err != nil {
+		d.refusals.pending = nil
+		return err
+	}
+	return d.refusals.decide(ctx) // without proof the batch stays in the spool
 }
 
 // drainAfterTail tries the spool again that was left because of a refusal, once the
 // tail has shown whether the sink takes other records.
-func (t *run) drainAfterTail(ctx context.Context) error {
-	if t.report.Batches == 0 || t.down != nil {
-		if t.down == nil {
-			t.down = t.refusedSpool
-		}
+func (s *spooler) drainAfterTail(ctx context.Context) error {
+	if s.refused == nil {
 		return nil
 	}
-	return t.drainSpool(ctx)
+	if s.d.report.Batches == 0 || s.sinkErr != nil {
+		s.down(s.refused)
+		return nil
+	}
+	return s.drain(ctx)
 }

@@ -3,7 +3,6 @@ package pipeline
 import (
 	"context"
 	"fmt"
-	"hash/maphash"
 	"slices"
 	"time"
 )
@@ -155,33 +154,33 @@ func (a Audit) tidied(forgotten func(time.Time) bool, from time.Time, width time
 
 // judge notes what is left between the counts of a window after everything that the source lists
 // of it was delivered.
-func (t *run) judge(from time.Time, want, have, listed int64) {
-	t.next.Audit = t.next.Audit.without(from)
-	a, d := &t.next.Audit, Difference{From: from, Source: want, Ledger: have}
+func (a *auditor) judge(from time.Time, want, have, listed int64) {
+	a.next.Audit = a.next.Audit.without(from)
+	known, d := &a.next.Audit, Difference{From: from, Source: want, Ledger: have}
 	switch {
 	case want == have:
 	case want < have:
 		d.Reason = Forgotten
-		a.Accepted = append(a.Accepted, d)
-		t.warn(fmt.Sprintf("the source shows %d events of the window from %s, and %d were delivered: it has forgotten some", want, from.Format(time.RFC3339), have))
+		known.Accepted = append(known.Accepted, d)
+		a.warn(fmt.Sprintf("the source shows %d events of the window from %s, and %d were delivered: it has forgotten some", want, from.Format(time.RFC3339), have))
 	case listed >= want:
 		d.Reason = Listed
-		a.Accepted = append(a.Accepted, d)
-		t.warn(fmt.Sprintf("the source counts %d events in the window from %s, lists as many, and %d different ones of this window were delivered: it lists one twice or at another time", want, from.Format(time.RFC3339), have))
+		known.Accepted = append(known.Accepted, d)
+		a.warn(fmt.Sprintf("the source counts %d events in the window from %s, lists as many, and %d different ones of this window were delivered: it lists one twice or at another time", want, from.Format(time.RFC3339), have))
 	default:
 		d.Checked = time.Now()
-		if !slices.ContainsFunc(t.saved.Audit.Unexplained, d.same) {
-			t.warn(fmt.Sprintf("the source counts %d events in the window from %s but lists only %d, all delivered: the others are unexplained; "+
+		if !slices.ContainsFunc(a.saved.Audit.Unexplained, d.same) {
+			a.warn(fmt.Sprintf("the source counts %d events in the window from %s but lists only %d, all delivered: the others are unexplained; "+
 				"the window is read again from time to time, and idnsentinel audit accept acknowledges it", want, from.Format(time.RFC3339), listed))
 		}
-		a.Unexplained = append(a.Unexplained, d)
+		known.Unexplained = append(known.Unexplained, d)
 	}
 }
 
 // recheck reads unexplained windows again, those first that were left alone longest.
-func (t *run) recheck(ctx context.Context, src auditable, now time.Time) error {
+func (a *auditor) recheck(ctx context.Context, src auditable, now time.Time) error {
 	var due []Difference
-	for _, d := range t.next.Audit.Unexplained {
+	for _, d := range a.next.Audit.Unexplained {
 		pause := min(max(d.Checked.Sub(d.From), firstCheck), lastCheck)
 		if d.To.IsZero() && (now.Sub(d.Checked) >= pause || d.Checked.After(now)) {
 			due = append(due, d)
@@ -189,36 +188,14 @@ func (t *run) recheck(ctx context.Context, src auditable, now time.Time) error {
 	}
 	slices.SortStableFunc(due, func(x, y Difference) int { return x.Checked.Compare(y.Checked) })
 	for _, d := range due[:min(len(due), checksAtOnce)] {
-		if !t.pace.timeLeft(ctx) {
+		if !a.pace.timeLeft(ctx) {
 			return errNoTime
 		}
-		if err := t.repair(src)(ctx, d.From, d.From.Add(t.Auditing.Window), d.Ledger, d.Source); err != nil {
+		if err := a.repair(src)(ctx, d.From, d.From.Add(a.Auditing.Window), d.Ledger, d.Source); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// listing counts the records that a source lists. One that comes again on a later page counts
-// once: pages may overlap. One that comes twice on a page is listed twice.
-type listing struct {
-	rows int64
-	seed maphash.Seed
-	seen map[uint64]int // how often on one page, at most
-}
-
-func (l *listing) add(page []Record, _ []bool) {
-	if l.seen == nil {
-		l.seed, l.seen = maphash.MakeSeed(), make(map[uint64]int)
-	}
-	here := make(map[uint64]int, len(page))
-	for _, rec := range page {
-		id := maphash.String(l.seed, rec.ID)
-		if here[id]++; here[id] > l.seen[id] {
-			l.seen[id] = here[id]
-			l.rows++
-		}
-	}
 }
 
 // Unexplained are the unexplained windows of the stored checkpoint. It needs no lock.

@@ -7,26 +7,6 @@ import (
 	"sync"
 )
 
-// prove makes sure, before rows are sent, that it can be remembered that they were: a
-// state that takes no writes would have the same batches sent with every run. The first
-// delivery of a run rewrites the checkpoint as it is; the ledger proves each of its
-// windows once.
-func (t *run) prove(ctx context.Context, rows []Record) error {
-	if len(rows) == 0 {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
-	defer cancel()
-	err := t.ledger.Prove(ctx, rows)
-	if err == nil {
-		err = t.proveCheckpoint(ctx)
-	}
-	if err != nil {
-		return fmt.Errorf("the state takes no writes, so nothing was sent that could not be remembered: %w", err)
-	}
-	return nil
-}
-
 // maxUncommitted bounds what is kept in memory, at some 100 bytes for each.
 const maxUncommitted = 100_000
 
@@ -119,22 +99,22 @@ func (u *Uncommitted) spoolIsEmpty() {
 }
 
 // recommit commits what an earlier run could not.
-func (t *run) recommit(ctx context.Context) error {
-	records := t.Uncommitted.all()
+func (d *delivery) recommit(ctx context.Context) error {
+	records := d.Uncommitted.all()
 	if len(records) == 0 {
 		return nil
 	}
 	// One that another process has sent and committed meanwhile is known, which is as good.
-	_, err := t.ledger.Claim(ctx, records)
+	_, err := d.ledger.Claim(ctx, records)
 	if err == nil {
-		commit, cancel := t.pace.detached(ctx)
+		commit, cancel := d.pace.detached(ctx)
 		defer cancel()
-		err = t.ledger.Commit(commit, records)
+		err = d.ledger.Commit(commit, records)
 	}
 	if err != nil {
 		return fmt.Errorf("%d records that an earlier run has sent can't be remembered as delivered, so nothing more was sent: %w", len(records), err)
 	}
-	t.Uncommitted.forget(len(records))
-	t.log.Info("records of an earlier run are remembered as delivered", "stream", t.report.Stream, "records", len(records))
+	d.Uncommitted.forget(len(records))
+	d.log.Info("records of an earlier run are remembered as delivered", "stream", d.report.Stream, "records", len(records))
 	return nil
 }
