@@ -99,22 +99,9 @@ func (s *Store) Put(ctx context.Context, key string, data []byte, prev state.ETa
 
 // PutParts implements [state.Parted].
 func (s *Store) PutParts(ctx context.Context, key string, parts [][]byte, prev state.ETag) (state.ETag, error) {
-	if err := begin(ctx, "write", key); err != nil {
-		return "", err
-	}
-	if err := state.CheckSize(key, state.SizeOf(parts)); err != nil {
-		return "", explain("write", key, err)
-	}
-	s.sweep.Do(s.sweepStale)
-	// The slow part comes first, outside the lock.
-	tmp, err := s.writeTemp(parts)
-	if err != nil {
-		return "", explain("write", key, err)
-	}
-	if err := s.swapIn(ctx, tmp, key, prev); err != nil {
-		return "", explain("write", key, errors.Join(err, removeIfThere(tmp)))
-	}
-	return etagOf(parts...), nil
+	p := &put{key: key, parts: parts, prev: prev}
+	s.putAll(ctx, []*put{p})
+	return p.etag, p.err
 }
 
 // expect returns ErrConflict unless the object's version is prev.
@@ -258,30 +245,6 @@ func waitLock(ctx context.Context, path string) (*os.File, error) {
 			return nil, fmt.Errorf("wait for another process that is writing: %w", state.ContextErr(ctx))
 		}
 	}
-}
-
-// writeTemp writes data durably to a new temporary file.
-func (s *Store) writeTemp(parts [][]byte) (path string, err error) {
-	dir := filepath.Join(s.root, tmpFolder)
-	if err := mkdirAll(dir); err != nil {
-		return "", err
-	}
-	f, err := os.CreateTemp(dir, "put-*")
-	if err != nil {
-		return "", err
-	}
-	for _, p := range parts {
-		if _, err = f.Write(p); err != nil {
-			break
-		}
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return "", errors.Join(err, os.Remove(f.Name()))
-	}
-	return f.Name(), nil
 }
 
 // sweepStale removes what killed processes left in the temporary folder. What

@@ -26,10 +26,10 @@ type swaps struct {
 	waiting []*swap
 }
 
-func (q *swaps) add(sw *swap) {
+func (q *swaps) add(all ...*swap) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.waiting = append(q.waiting, sw)
+	q.waiting = append(q.waiting, all...)
 }
 
 // takeAll empties the queue.
@@ -53,20 +53,25 @@ func (q *swaps) withdraw(sw *swap) bool {
 	return true
 }
 
-// swapIn puts the temporary file in the place of key, durably, if the version that is
-// there is prev.
-func (s *Store) swapIn(ctx context.Context, tmp, key string, prev state.ETag) error {
-	sw := &swap{tmp: tmp, key: key, prev: prev, done: make(chan struct{})}
-	s.swaps.add(sw)
-	err := s.locked(ctx, sw.done, func() error {
+// swapIn puts temporary files in the places of their keys, durably, each if the version that is
+// there is prev, and sets their errors.
+func (s *Store) swapIn(ctx context.Context, all []*swap) {
+	if len(all) == 0 {
+		return
+	}
+	s.swaps.add(all...)
+	// They were added together, and are done together.
+	err := s.locked(ctx, all[0].done, func() error {
 		s.swapAll(s.swaps.takeAll())
 		return nil
 	})
-	if err != nil && s.swaps.withdraw(sw) {
-		return err // it never began
+	for _, sw := range all {
+		if err != nil && s.swaps.withdraw(sw) {
+			sw.err = err // it never began
+			continue
+		}
+		<-sw.done
 	}
-	<-sw.done
-	return sw.err
 }
 
 // swapAll does what waits, in its order. It is called under the lock.

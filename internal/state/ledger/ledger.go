@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,11 +24,12 @@ const (
 	day              = 24 * time.Hour
 	defaultWindow    = 5 * time.Minute
 	defaultCacheSize = 4 << 20
-	// atOnce bounds the requests that are under way together.
+	// atOnce bounds the reads that are under way together.
 	atOnce = 8
-	// chunk is how many windows are worked on together, and so how far memory can
-	// go beyond the cache.
-	chunk = 8
+	// fewWindows and manyWindows are how many windows are worked on together, and so how far
+	// memory can go beyond the cache: few if they are large.
+	fewWindows, manyWindows = 8, 32
+	largeWindow             = 64 << 10
 )
 
 // Config says which ledger to open.
@@ -163,13 +165,14 @@ func (l *Ledger) takeSpare() []byte {
 // in it in their order, and then, if not nil, after a group of windows.
 func (l *Ledger) byWindow(ctx context.Context, items []item, do func(*window, []item), after func() error) error {
 	for rest := items; len(rest) > 0; {
+		most := l.together()
 		// The next windows: loaded together, worked on, and then subject to eviction.
 		starts, n := l.starts[:0], 0
 		for ; n < len(rest); n++ {
 			if n > 0 && rest[n].start == rest[n-1].start {
 				continue
 			}
-			if len(starts) == chunk {
+			if len(starts) == most {
 				break
 			}
 			starts = append(starts, rest[n].start)
@@ -194,6 +197,14 @@ func (l *Ledger) byWindow(ctx context.Context, items []item, do func(*window, []
 		l.cache.trim()
 	}
 	return nil
+}
+
+// together is how many windows are worked on together.
+func (l *Ledger) together() int {
+	if n := len(l.cache.windows); n > 0 && l.cache.size/n <= largeWindow {
+		return manyWindows
+	}
+	return fewWindows // they may be of any size
 }
 
 // items makes the records the work, by window. Records of a page usually are
@@ -321,12 +332,7 @@ type write struct {
 // write stores the objects, each in the place of the version that was loaded,
 // and takes those that were stored into the cache.
 func (l *Ledger) write(ctx context.Context, writes []*write) error {
-	var g errgroup.Group // one that fails does not stop the others: what is written is written
-	g.SetLimit(atOnce)
-	for _, wr := range writes {
-		g.Go(func() error { return l.put(ctx, wr) })
-	}
-	err := g.Wait()
+	err := l.put(ctx, writes)
 	for _, wr := range writes {
 		w := wr.window
 		if wr.etag == "" { // not written, or nobody knows
@@ -341,20 +347,35 @@ func (l *Ledger) write(ctx context.Context, writes []*write) error {
 	return err
 }
 
-func (l *Ledger) put(ctx context.Context, wr *write) error {
-	key := l.key(wr.window.start)
-	etag, err := l.store.Put(ctx, key, wr.data, wr.window.etag)
-	if errors.Is(err, state.ErrConflict) {
-		// An earlier try of the same commit may have been stored although it failed.
-		if now, getErr := l.store.Get(ctx, key); getErr == nil && bytes.Equal(now.Data, wr.data) {
-			etag, err = now.ETag, nil
-		} else {
-			return fmt.Errorf("%w: another run is at work on this stream; if that happens again, two apps share one state (STATE_URL)", err)
+// put stores the objects, and sets the etag of each that is stored. One that fails does not
+// stop the others: what is written is written.
+func (l *Ledger) put(ctx context.Context, writes []*write) error {
+	puts := make([]*state.Write, len(writes))
+	for i, wr := range writes {
+		puts[i] = &state.Write{Key: l.key(wr.window.start), Data: wr.data, Prev: wr.window.etag}
+	}
+	state.PutAll(ctx, l.store, puts)
+	var failed error
+	for i, wr := range writes {
+		if err := l.settle(ctx, puts[i]); err != nil {
+			failed = cmp.Or(failed, err)
+			continue
 		}
+		wr.etag = puts[i].ETag
 	}
-	if err != nil {
-		return err
+	return failed
+}
+
+// settle is the outcome of a write.
+func (l *Ledger) settle(ctx context.Context, w *state.Write) error {
+	if !errors.Is(w.Err, state.ErrConflict) {
+		return w.Err
 	}
-	wr.etag = etag
+	// An earlier try of the same commit may have been stored although it failed.
+	now, err := l.store.Get(ctx, w.Key)
+	if err != nil || !bytes.Equal(now.Data, w.Data) {
+		return fmt.Errorf("%w: another run is at work on this stream; if that happens again, two apps share one state (STATE_URL)", w.Err)
+	}
+	w.ETag = now.ETag
 	return nil
 }

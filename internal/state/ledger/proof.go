@@ -6,8 +6,6 @@ import (
 	"maps"
 	"slices"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
 )
@@ -25,7 +23,7 @@ func (l *Ledger) Prove(ctx context.Context, claimed []pipeline.Record) error {
 		return nil
 	}
 	size := 0
-	for starts := range slices.Chunk(slices.Sorted(maps.Keys(unproven)), chunk) {
+	for starts := range slices.Chunk(slices.Sorted(maps.Keys(unproven)), l.together()) {
 		n, err := l.rewrite(ctx, starts, unproven)
 		if err != nil {
 			return fmt.Errorf("prepare to store %d records in the ledger: %w", len(claimed), err)
@@ -69,21 +67,18 @@ func (l *Ledger) rewrite(ctx context.Context, starts []int64, unproven map[int64
 	if err := l.load(ctx, starts); err != nil {
 		return 0, err
 	}
-	var g errgroup.Group
-	g.SetLimit(atOnce)
-	writes := make([]*write, len(starts))
-	for i, start := range starts {
+	var writes []*write
+	for _, start := range starts {
 		w := l.cache.get(start)
 		size += overhead + len(w.ids)
 		if err := state.CheckSize(l.key(start), int64(overhead+len(w.ids)+unproven[start]*idSize)); err != nil {
 			return 0, err
 		}
-		writes[i] = &write{window: w, data: w.data, etag: state.Absent}
 		if w.etag != state.Absent {
-			g.Go(func() error { return l.put(ctx, writes[i]) })
+			writes = append(writes, &write{window: w, data: w.data})
 		}
 	}
-	if err := g.Wait(); err != nil {
+	if err := l.put(ctx, writes); err != nil {
 		return 0, err
 	}
 	for _, wr := range writes {

@@ -42,6 +42,7 @@ func Run(t *testing.T, s Subject) {
 	}{
 		{"get and put", testGetPut},
 		{"conditions", testConditions},
+		{"several at a time", testPutAll},
 		{"caller's bytes are its own", testAliasing},
 		{"racing creators: one wins", func(t *testing.T, s Subject) { testRace(t, s, state.Absent) }},
 		{"racing writers: one wins", func(t *testing.T, s Subject) { testRace(t, s, "seed") }},
@@ -115,6 +116,50 @@ func testConditions(t *testing.T, s Subject) {
 		t.Errorf("after a refused write: %v, want ErrNotFound", err)
 	}
 	put(t, store, key, "six", state.Absent)
+}
+
+// testPutAll: each of several writes has the outcome that it has alone.
+func testPutAll(t *testing.T, s Subject) {
+	handle := s.Open(t)
+	store, other := handle(), handle()
+	there := put(t, store, "t/there", "old", state.Absent)
+	put(t, store, "t/changed", "old", state.Absent)
+	write := func(key, data string, prev state.ETag) *state.Write {
+		return &state.Write{Key: key, Data: []byte(data), Prev: prev}
+	}
+	var writes []*state.Write
+	for i := range 40 {
+		writes = append(writes, write(fmt.Sprintf("t/new/%d/%d", i%3, i), strconv.Itoa(i), state.Absent))
+	}
+	good := len(writes) + 1
+	writes = append(writes, write("t/there", "new", there), write("t/changed", "loser", state.Absent), write("t/changed/../x", "", state.Any),
+		write("t/gone", "loser", there))
+	state.PutAll(t.Context(), store, writes)
+	for i, w := range writes {
+		got, err := other.Get(t.Context(), w.Key)
+		switch {
+		case i < good:
+			if w.Err != nil || err != nil || !bytes.Equal(got.Data, w.Data) || got.ETag != w.ETag {
+				t.Errorf("%s: %v; then %q, %v", w.Key, w.Err, got.Data, err)
+			}
+		case w.Err == nil, w.ETag != "", bytes.Equal(got.Data, []byte("loser")):
+			t.Errorf("%s: %q, %v; then %q, %v", w.Key, w.ETag, w.Err, got.Data, err)
+		}
+	}
+	for _, i := range []int{good, good + 2} {
+		if !errors.Is(writes[i].Err, state.ErrConflict) {
+			t.Errorf("%s: %v, want ErrConflict", writes[i].Key, writes[i].Err)
+		}
+	}
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	last := write("t/late", "", state.Any)
+	state.PutAll(ctx, store, []*state.Write{last})
+	if !errors.Is(last.Err, context.Canceled) {
+		t.Errorf("ended context: %v", last.Err)
+	}
+	state.PutAll(t.Context(), store, nil)
 }
 
 func testAliasing(t *testing.T, s Subject) {

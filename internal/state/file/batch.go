@@ -1,0 +1,107 @@
+package file
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/state"
+)
+
+// PutAll implements [state.Batcher]. All files are written before the first is waited for:
+// then the disk takes them together, and one commit of the file system's journal makes all
+// of them durable.
+func (s *Store) PutAll(ctx context.Context, writes []*state.Write) {
+	puts := make([]*put, len(writes))
+	for i, w := range writes {
+		puts[i] = &put{key: w.Key, parts: [][]byte{w.Data}, prev: w.Prev}
+	}
+	s.putAll(ctx, puts)
+	for i, p := range puts {
+		writes[i].ETag, writes[i].Err = p.etag, p.err
+	}
+}
+
+// put is a Put under way.
+type put struct {
+	key   string
+	parts [][]byte
+	prev  state.ETag
+	tmp   *os.File
+	etag  state.ETag
+	err   error
+}
+
+// putAll does all puts, and sets the outcome of each.
+func (s *Store) putAll(ctx context.Context, puts []*put) {
+	s.sweep.Do(s.sweepStale)
+	// The slow part comes first, outside the lock.
+	for _, p := range puts {
+		if p.err = s.check(ctx, p); p.err != nil {
+			continue
+		}
+		if p.tmp, p.err = s.writeTemp(p.parts); p.err != nil {
+			p.err = explain("write", p.key, p.err)
+		}
+	}
+	var swaps []*swap
+	var durable []*put
+	for _, p := range puts {
+		if p.err != nil {
+			continue
+		}
+		if p.err = finishTemp(p.tmp); p.err != nil {
+			p.err = explain("write", p.key, p.err)
+			continue
+		}
+		durable = append(durable, p)
+		swaps = append(swaps, &swap{tmp: p.tmp.Name(), key: p.key, prev: p.prev, done: make(chan struct{})})
+	}
+	s.swapIn(ctx, swaps)
+	for i, p := range durable {
+		if err := swaps[i].err; err != nil {
+			p.err = explain("write", p.key, errors.Join(err, removeIfThere(swaps[i].tmp)))
+			continue
+		}
+		p.etag = etagOf(p.parts...)
+	}
+}
+
+// check is what is checked before anything is written.
+func (s *Store) check(ctx context.Context, p *put) error {
+	if err := begin(ctx, "write", p.key); err != nil {
+		return err
+	}
+	if err := state.CheckSize(p.key, state.SizeOf(p.parts)); err != nil {
+		return explain("write", p.key, err)
+	}
+	return nil
+}
+
+// writeTemp writes data to a new temporary file, and lets the disk begin with it.
+func (s *Store) writeTemp(parts [][]byte) (*os.File, error) {
+	dir := filepath.Join(s.root, tmpFolder)
+	if err := mkdirAll(dir); err != nil {
+		return nil, err
+	}
+	f, err := os.CreateTemp(dir, "put-*")
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range parts {
+		if _, err = f.Write(p); err != nil {
+			return nil, errors.Join(err, f.Close(), os.Remove(f.Name()))
+		}
+	}
+	beginSync(f)
+	return f, nil
+}
+
+// finishTemp makes a temporary file durable and closes it.
+func finishTemp(f *os.File) error {
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return nil
+}
