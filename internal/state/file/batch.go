@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
 )
@@ -45,18 +46,24 @@ func (s *Store) putAll(ctx context.Context, puts []*put) {
 			p.err = explain("write", p.key, p.err)
 		}
 	}
+	var wg sync.WaitGroup
+	for _, p := range puts {
+		if p.err == nil {
+			wg.Go(func() { // together, so that they wait for the same commit of the journal
+				if err := finishTemp(p.tmp); err != nil {
+					p.err = explain("write", p.key, err)
+				}
+			})
+		}
+	}
+	wg.Wait()
 	var swaps []*swap
 	var durable []*put
 	for _, p := range puts {
-		if p.err != nil {
-			continue
+		if p.err == nil {
+			durable = append(durable, p)
+			swaps = append(swaps, &swap{tmp: p.tmp.Name(), key: p.key, prev: p.prev, done: make(chan struct{})})
 		}
-		if p.err = finishTemp(p.tmp); p.err != nil {
-			p.err = explain("write", p.key, p.err)
-			continue
-		}
-		durable = append(durable, p)
-		swaps = append(swaps, &swap{tmp: p.tmp.Name(), key: p.key, prev: p.prev, done: make(chan struct{})})
 	}
 	s.swapIn(ctx, swaps)
 	for i, p := range durable {
