@@ -29,6 +29,8 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/sink/datacollector"
+	"github.com/idn-sentinel/idn-sentinel/internal/state"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/mem"
 )
 
 const (
@@ -66,37 +68,51 @@ func pages(limit int) config.Settings {
 }
 
 // BenchmarkRun copies 100,000 events of 1 KB from one stand-in to the other: the
-// whole connector with state in a folder, and in turn with it a bare loop that
-// does no more than fetch a page, sign it and post it. The figures are medians.
+// whole connector, and in turn with it a bare loop that does no more than fetch a page,
+// sign it and post it. State in memory shows what is the connector's own; state in a
+// folder adds what the disk of that folder takes. The figures are medians.
 func BenchmarkRun(b *testing.B) {
 	tenantURL, workspaceURL := standIns(b)
 	for _, limit := range []int{1000, 10_000} {
-		b.Run(fmt.Sprintf("LIMIT=%d", limit), func(b *testing.B) {
-			// As the handler does.
-			defer debug.SetMemoryLimit(debug.SetMemoryLimit(app.MemoryLimit(pages(limit))))
-			var ours, bares spent
-			var ratios []float64
-			for b.Loop() {
-				theirs := bares.measure(b, func() { bare(b, tenantURL, workspaceURL, limit) })
-				ratios = append(ratios, theirs.Seconds()/ours.measure(b, func() { connector(b, tenantURL, workspaceURL, limit) }).Seconds())
-			}
-			b.ReportMetric(0, "ns/op")
-			b.ReportMetric(median(ratios), "of-bare")
-			b.ReportMetric(median(ours.cpu), "cpu-s/Mevents")
-			b.ReportMetric(median(bares.cpu), "bare-cpu-s/Mevents")
-			b.ReportMetric(median(ours.rate), "events/s")
-			b.ReportMetric(median(bares.rate), "bare-events/s")
-			b.ReportMetric(median(ours.bytes), "B/event")
-			b.ReportMetric(median(bares.bytes), "bare-B/event")
+		b.Run(fmt.Sprintf("LIMIT=%d/state=memory", limit), func(b *testing.B) {
+			compare(b, limit, tenantURL, workspaceURL, func() (string, state.Store) { return "", new(mem.Store) })
+		})
+		b.Run(fmt.Sprintf("LIMIT=%d/state=folder", limit), func(b *testing.B) {
+			compare(b, limit, tenantURL, workspaceURL, func() (string, state.Store) { return b.TempDir(), nil })
 		})
 	}
 }
 
+// compare runs both in turn. place is a new one for the connector's state: a folder or a store.
+func compare(b *testing.B, limit int, tenantURL, workspaceURL string, place func() (string, state.Store)) {
+	b.Helper()
+	// As the handler does.
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(app.MemoryLimit(pages(limit))))
+	var ours, bares spent
+	var ratios []float64
+	for b.Loop() {
+		theirs := bares.measure(b, func() { bare(b, tenantURL, workspaceURL, limit) })
+		dir, store := place()
+		mine := ours.measure(b, func() { connector(b, tenantURL, workspaceURL, limit, dir, store) })
+		ratios = append(ratios, theirs.Seconds()/mine.Seconds())
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(median(ratios), "of-bare")
+	b.ReportMetric(median(ours.cpu), "cpu-s/Mevents")
+	b.ReportMetric(median(bares.cpu), "bare-cpu-s/Mevents")
+	b.ReportMetric(median(ours.rate), "events/s")
+	b.ReportMetric(median(bares.rate), "bare-events/s")
+	b.ReportMetric(median(ours.bytes), "B/event")
+	b.ReportMetric(median(ours.allocs), "allocs/event")
+	b.ReportMetric(median(bares.bytes), "bare-B/event")
+}
+
 // spent is what several copies of the events took.
 type spent struct {
-	cpu   []float64 // seconds per million events
-	rate  []float64 // events per second
-	bytes []float64 // allocated per event
+	cpu    []float64 // seconds per million events
+	rate   []float64 // events per second
+	bytes  []float64 // allocated per event
+	allocs []float64 // allocations per event
 }
 
 // measure runs one copy, and returns its time on the wall.
@@ -111,6 +127,7 @@ func (s *spent) measure(b *testing.B, copyAll func()) time.Duration {
 	runtime.ReadMemStats(&after)
 	s.rate = append(s.rate, benchEvents/took.Seconds())
 	s.bytes = append(s.bytes, float64(after.TotalAlloc-before.TotalAlloc)/benchEvents)
+	s.allocs = append(s.allocs, float64(after.Mallocs-before.Mallocs)/benchEvents)
 	return took
 }
 
@@ -127,7 +144,7 @@ func cpu(b *testing.B) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-func connector(b *testing.B, tenantURL, workspaceURL string, limit int) {
+func connector(b *testing.B, tenantURL, workspaceURL string, limit int, dir string, store state.Store) {
 	base, err := url.Parse(tenantURL)
 	if err != nil {
 		b.Fatal(err)
@@ -137,7 +154,7 @@ func connector(b *testing.B, tenantURL, workspaceURL string, limit int) {
 		b.Fatal(err)
 	}
 	a, err := app.Open(config.Settings{
-		State: config.State{Dir: b.TempDir()},
+		State: config.State{Dir: dir},
 		Connections: []config.Connection{{
 			Tenant: "bench",
 			Sources: []config.Source{&config.SailPoint{
@@ -149,7 +166,7 @@ func connector(b *testing.B, tenantURL, workspaceURL string, limit int) {
 			},
 			InitialLookback: 8760 * time.Hour, SettleDelay: time.Second,
 		}},
-	}, app.Options{Limiter: rate.NewLimiter(rate.Inf, 0)})
+	}, app.Options{Store: store, Limiter: rate.NewLimiter(rate.Inf, 0)})
 	if err != nil {
 		b.Fatal(err)
 	}
