@@ -91,11 +91,18 @@ func defects() map[string]func() sim.Options {
 	}
 }
 
+// allDefects are those of all kinds.
+func allDefects() map[string]func() sim.Options {
+	all := defects()
+	maps.Copy(all, credulous())
+	maps.Copy(all, careless())
+	return all
+}
+
 // TestDefects lets the simulation look for each defect, as long as it does not
 // find it: a simulation that finds nothing proves nothing.
 func TestDefects(t *testing.T) {
-	all := defects()
-	maps.Copy(all, credulous())
+	all := allDefects()
 	names := make([]string, 0, len(all))
 	for name := range all {
 		names = append(names, name)

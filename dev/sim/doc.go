@@ -54,6 +54,7 @@
 //   - a poll ends within its budget; at most 100 requests come in any 10 seconds
 //   - a run is not green after an audit while something that was visible, of the time that the
 //     audit covers, is neither acknowledged, in quarantine or the spool, nor unexplained
+//   - a row that can't be read is in quarantine, with the bytes that came, and its run reports it
 //   - a run that begins when the state takes no writes sends nothing
 //   - nothing goes into quarantine because the workspace refuses everything
 //   - a lock that outlasts every run is a failure, and a stream that begins anew says so

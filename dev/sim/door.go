@@ -131,7 +131,14 @@ func sumOf(req *http.Request) (uint64, error) {
 // serve lets the request have its effect.
 func (h *httpDoor) serve(req *http.Request, sink bool, bad fault.Kind, n int64) (resp *http.Response, acked *delivery, err error) {
 	w := h.w
+	var mark markWriter
 	handler := http.Handler(http.HandlerFunc(w.serveTenant))
+	if !sink && w.plan.huge {
+		handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			mark.ResponseWriter = rw
+			w.serveTenant(&mark, r)
+		})
+	}
 	if sink {
 		handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { acked = w.serveWorkspace(h.inst, rw, r) })
 	}
@@ -141,6 +148,9 @@ func (h *httpDoor) serve(req *http.Request, sink bool, bad fault.Kind, n int64) 
 	}
 	// The door itself minds the end of the context: what has effect has it whole.
 	resp, err = fault.Transport(handler).RoundTrip(req.WithContext(context.WithoutCancel(req.Context())))
+	if mark.huge && err == nil && resp.StatusCode == http.StatusOK && (bad == "" || bad == fault.Slow) {
+		grow(resp, !w.dice.chance("endless", n, 0.1))
+	}
 	return resp, acked, err
 }
 

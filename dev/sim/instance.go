@@ -125,6 +125,8 @@ type run struct {
 
 	killed, leaseLost, storeFault bool
 
+	unreadable int // rows that it was the first to put into quarantine because they can't be read
+
 	pages      []page
 	passed     int // pages up to the checkpoint
 	deliveries []*delivery

@@ -33,6 +33,12 @@ const (
 	OutsideRow   Kind = "outside-row"  // a search answers with a row of the year 9999 besides
 	FutureEvent  Kind = "future-event" // dated minutes ahead of when it can be found
 	TalkingSink  Kind = "talking-sink" // the workspace's acknowledgements have a body
+	BadText      Kind = "bad-text"     // a row with a control character, an escape or a word that JSON does not have
+	DeepRow      Kind = "deep-row"     // a row with more levels than can be read
+	NullRow      Kind = "null-row"     // null, or another value, where a row belongs
+	CutRow       Kind = "cut-row"      // a row that ends too early, and takes its page along
+	HugeRow      Kind = "huge-row"     // a row that is larger than a page may be
+	TwinRows     Kind = "twin-rows"    // two rows without id that are the same, byte for byte
 
 	// Of the process.
 	KillBefore     Kind = "kill-before" // ahead of the effect of an operation
@@ -93,6 +99,7 @@ func Kinds() []Kind {
 	all := []Kind{
 		Ties, Burst, LateSeconds, LateMinutes, LateLongest, DoubleRow, Odd, Poison, NoID, Undated, TenantClock, SinkClock,
 		RefuseIDSort, UnstableTies, FamilyOff, Deprecated, CappedPages, OutsideRow, FutureEvent, TalkingSink,
+		BadText, DeepRow, NullRow, CutRow, HugeRow, TwinRows,
 		KillBefore, KillAfter, Stop, Restart, SecondInstance, LostLease, DeafLease, TickSkipped, TickLate, TickDouble, ClockJump, Resend,
 		StoreBefore, StoreAfter, StoreConflict, StoreSlow, StrangerLease, LostMark, LostState, LongPause,
 		TenantOutage, SinkOutage, StoreOutage, StoreFull, SinkRefusal, SinkForeign, SinkEarly, SinkPage, TenantForeign,

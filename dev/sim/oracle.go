@@ -39,6 +39,8 @@ type row struct {
 	committed  int  // at which commit it got into the ledger; 0 means not yet
 	by         *run // who committed it
 	kept       bool // its original is in quarantine
+	flaw       flaw // it can't be read
+	twins      int  // as many documents are the same, byte for byte, and have no id
 	onset      bool // refused by a run that saw the workspace begin to refuse everything
 	wiped      int  // how many of the deliveries there had been when the state vanished
 	spooled    int  // objects of the spool that hold it
@@ -71,18 +73,22 @@ func hashOf(raw []byte) string {
 func (l *ledgerOf) know(s *scenario) {
 	l.rows, l.hashes, l.spool = map[string]*row{}, map[[16]byte]*row{}, map[string][]*row{}
 	for _, e := range s.events {
-		key := e.id
-		if key == "" {
-			key = hashOf(e.raw)
+		key, raw := e.key(), e.raw
+		if e.sent != nil {
+			raw = e.sent
 		}
 		if r := l.rows[key]; r != nil { // the same event again
-			r.raws = append(r.raws, e.raw)
+			r.raws = append(r.raws, raw)
+			if e.id == "" {
+				r.twins++
+				l.alias(fmt.Sprintf("%s#%d", key, r.twins), r)
+			}
 			if e.visible.Before(r.visible) {
 				r.visible = e.visible
 			}
 			continue
 		}
-		r := &row{key: key, id: e.id, raws: [][]byte{e.raw}, created: e.created, visible: e.visible, poison: e.poison, wanted: !e.stray}
+		r := &row{key: key, id: e.id, raws: [][]byte{raw}, created: e.created, visible: e.visible, poison: e.poison, wanted: !e.stray, flaw: e.flaw, twins: 1}
 		l.add(r)
 		if e.id != "" && !e.created.IsZero() && !e.stray {
 			l.events = append(l.events, r)
@@ -146,9 +152,12 @@ func (w *world) arrive(inst *instance, stream string) *delivery {
 			w.breaks("%s delivers %q, which the source does not have", r, a.key)
 			continue
 		}
+		if known.flaw != sound {
+			w.breaks("%s delivers %q, which can't be read", r, a.key)
+		}
 		w.checkBytes(r, known, a.raw)
 		w.seen.stored++
-		if len(known.deliveries) > known.wiped {
+		if len(known.deliveries) >= known.wiped+max(known.twins, 1) {
 			w.seen.twice++
 			w.checkTwice(r, known)
 		}
@@ -299,7 +308,7 @@ func (w *world) stored(inst *instance, key string, data []byte) {
 			return // rewritten as it is before it is drained, or emptied
 		}
 		for _, rec := range batch {
-			if known := w.seen.rows[rec.ID]; known != nil {
+			if known := w.seen.find(rec.ID); known != nil {
 				if r != nil && !r.leaseLost && known.committed > 0 && known.committed <= r.after {
 					w.breaks("%s spools %q, which was in the ledger when it began", r, known.key)
 				}
@@ -333,10 +342,13 @@ func (w *world) committed(r *run, object []byte) {
 }
 
 func (w *world) quarantined(inst *instance, item quarantine.Item) {
-	known := w.seen.rows[item.ID]
+	known := w.seen.find(item.ID)
 	switch {
 	case known == nil:
 		w.breaks("%s puts %q into quarantine, which the source does not have", inst, item.ID)
+	case known.flaw != sound:
+		w.checkUnreadable(inst, item, known)
+		known.kept, known.settled = true, true
 	case item.Stream == eventsStream && !slices.ContainsFunc(known.raws, func(b []byte) bool { return bytes.Equal(b, item.Raw) }):
 		w.breaks("%s puts %q into quarantine with other bytes than the source has", inst, item.ID)
 	default:
@@ -367,7 +379,7 @@ func (w *world) checkCheckpoint(r *run, at pipeline.Cursor) {
 	}
 	for i := r.passed; i < len(r.pages); i++ {
 		for _, key := range r.pages[i].keys {
-			if known := w.seen.rows[key]; known != nil && !known.settled {
+			if known := w.seen.find(key); known != nil && !known.settled {
 				w.breaks("%s moves the checkpoint past %q, which is nowhere yet", r, key)
 				return
 			}
@@ -404,9 +416,9 @@ func (w *world) checkPage(r *run, after pipeline.Cursor, page *pipeline.Page, as
 	if json.Unmarshal([]byte(page.Next), &to) != nil || !to.plain() {
 		return
 	}
-	got := make(map[string]bool, len(page.Records))
+	got := make(map[*row]bool, len(page.Records))
 	for _, rec := range page.Records {
-		got[rec.ID] = true
+		got[w.seen.find(rec.ID)] = true
 	}
 	begin, _ := slices.BinarySearchFunc(w.seen.events, &row{created: from.Created.Truncate(time.Millisecond), id: from.ID}, compareRows)
 	for _, e := range w.seen.events[begin:] {
@@ -418,7 +430,7 @@ func (w *world) checkPage(r *run, after pipeline.Cursor, page *pipeline.Page, as
 				return
 			}
 		}
-		if !e.visible.After(asked) && !got[e.key] {
+		if !e.visible.After(asked) && !got[e] {
 			w.breaks("%s: the page from %s to %s (more: %v) lacks %q of %s, visible since %s", r, after, page.Next, page.More, e.key, e.created.Format(time.RFC3339Nano), e.visible.Format(time.RFC3339Nano))
 			return
 		}
@@ -450,12 +462,15 @@ func (w *world) checkEnd() {
 		known := w.seen.rows[key]
 		switch {
 		case !known.wanted:
+		case known.flaw != sound && !known.kept:
+			w.breaks("%q of %s, which can't be read, is not in quarantine", key, known.created.Format(time.RFC3339Nano))
+		case known.flaw != sound:
 		case known.poison && len(known.deliveries) == 0 && known.kept:
 		case known.onset && known.kept: // safe, and for a person to send again
 		case known.poison && w.cured && len(known.deliveries) > 0:
 		case known.poison:
 			w.breaks("the poison %q is not in quarantine", key)
-		case len(known.deliveries) == 0:
+		case len(known.deliveries) < max(known.twins, 1):
 			if missing++; missing <= 3 {
 				w.breaks("%q of %s, visible since %s, has not arrived", key, known.created.Format(time.RFC3339Nano), known.visible.Sub(w.plan.start))
 			}

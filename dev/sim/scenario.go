@@ -32,6 +32,7 @@ type scenario struct {
 	pageCap   int    // rows that a page of the tenant holds at most; 0 means as asked for
 	outside   []byte // a row that every search brings, wherever it looks; nil means none
 	sinkTalks bool
+	huge      bool // there is a row that makes its page huge
 }
 
 // event is a document of the index with what will be known of it.
@@ -42,6 +43,10 @@ type event struct {
 	raw     []byte
 	poison  bool
 	stray   bool // searches bring it although they do not ask for it
+	// sent is what goes out in the place of raw, nil if that is raw, and flaw how it is told
+	// from others then.
+	sent []byte
+	flaw flaw
 }
 
 // phase is a part of the active time with its own weather.
@@ -69,13 +74,14 @@ type planner struct {
 	*scenario
 	o     Options
 	rng   *rand.Rand
+	d     dice // for what does not change the throws of rng
 	count Counts
 	next  int // number of the next event of the generator
 }
 
 // plan decides everything that is decided beforehand. now is the bubble's time.
 func plan(seed int64, o Options, count Counts, now time.Time) *scenario {
-	p := &planner{scenario: &scenario{}, o: o, rng: rand.New(rand.NewPCG(uint64(seed), 0x5e11)), count: count}
+	p := &planner{scenario: &scenario{}, o: o, rng: rand.New(rand.NewPCG(uint64(seed), 0x5e11)), d: dice(seed), count: count}
 	// Some runs cross midnight, where the ledger's day and the triggers' windows end.
 	p.start = now.Truncate(24 * time.Hour).Add(20*time.Hour + time.Duration(p.rng.Int64N(int64(5*time.Hour))))
 	p.ages = pick(p.rng, [][]time.Duration{
@@ -95,6 +101,7 @@ func plan(seed int64, o Options, count Counts, now time.Time) *scenario {
 	p.outsider()
 	p.triggers()
 	p.trickle()
+	p.oddities()
 	return p.scenario
 }
 

@@ -79,7 +79,7 @@ func newWorld(seed int64, o Options) *world {
 		if e.stray {
 			continue
 		}
-		w.tenant.AddEvent(e.raw, e.visible)
+		w.tenant.AddEventAs(e.raw, e.sent, e.visible)
 	}
 	for _, inv := range w.plan.invocations {
 		w.tenant.AddInvocation(inv)
@@ -360,6 +360,7 @@ func (g *game) poll(inst *instance) []pipeline.Report {
 	for _, rep := range reports {
 		w.tracef("%s: %+v", inst, rep)
 		w.checkReport(rep)
+		w.checkCounted(inst.runOf(rep.Stream, begin), rep)
 		if rep.Stream == triggersStream {
 			w.checkSweep(inst.runOf(triggersStream, begin), rep)
 		}

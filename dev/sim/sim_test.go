@@ -3,7 +3,6 @@ package sim_test
 import (
 	"flag"
 	"fmt"
-	"maps"
 	"os"
 	"runtime"
 	"strconv"
@@ -26,6 +25,7 @@ var (
 	offFlag    = flag.String("off", "", "TestSeed: kinds that do not happen, with commas")
 	onFlag     = flag.String("on", "", "kinds that happen although they are pending, with commas")
 	eventsFlag = flag.Int("events", 0, "TestSeed: how many events at the most")
+	shrinkFlag = flag.Bool("shrink", true, "TestSeeds: look for the least that still fails")
 	ruleFlag   = flag.Bool("rule", false, "TestSeed, TestSeeds: through a data collection rule")
 )
 
@@ -40,9 +40,7 @@ func play(t *testing.T, seed int64, o sim.Options) (res sim.Result) {
 func TestSeed(t *testing.T) {
 	o := sim.Options{}
 	if *defectFlag != "" {
-		all := defects()
-		maps.Copy(all, credulous())
-		o = all[*defectFlag]()
+		o = allDefects()[*defectFlag]()
 	}
 	o.MaxEvents, o.Rule = *eventsFlag, *ruleFlag
 	o.Off, o.On = kinds(*offFlag), kinds(*onFlag)
@@ -139,6 +137,10 @@ func playMany(t *testing.T, n int, o sim.Options) {
 // report shrinks a seed that failed and says how to play it again.
 func report(t *testing.T, res sim.Result, played sim.Options) {
 	t.Helper()
+	if !*shrinkFlag {
+		t.Errorf("seed %d breaks:\n  %s\nplay it again with\n  %s", res.Seed, strings.Join(res.Broken, "\n  "), played.Command(res.Seed))
+		return
+	}
 	small := sim.Shrink(func(o sim.Options) sim.Result {
 		o.Rule, o.On = played.Rule, played.On
 		return play(t, res.Seed, o)

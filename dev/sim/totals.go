@@ -120,6 +120,7 @@ func faults() []faultLine {
 		{"events indexed late by seconds, minutes, nearly the oldest audit; dated ahead", []Kind{LateSeconds, LateMinutes, LateLongest, FutureEvent}},
 		{"events in one millisecond, bursts, rows listed twice", []Kind{Ties, Burst, DoubleRow}},
 		{"records to be changed, refused alone, without id, without time", []Kind{Odd, Poison, NoID, Undated}},
+		{"rows with text that JSON does not have, too deep, null, cut, larger than a page may be; the same without id", []Kind{BadText, DeepRow, NullRow, CutRow, HugeRow, TwinRows}},
 		{"tenants that don't sort by id, with unstable order, with small pages, with a row of the year 9999 in every search", []Kind{RefuseIDSort, UnstableTies, CappedPages, OutsideRow}},
 	}
 }

@@ -44,6 +44,8 @@ type row struct {
 	created, visible int64
 	id               string
 	raw              []byte
+	sent             []byte // what goes out in the place of raw; nil means raw
+	unlisted         bool   // counted and not listed
 }
 
 // list is a sequence of events in the order of (created, id), missing ids and
@@ -54,6 +56,9 @@ type list interface {
 	visible(i int) int64
 	id(i int) string
 	appendRaw(dst []byte, i int) []byte
+	// appendSent is appendRaw, but for a document that goes out in other bytes.
+	appendSent(dst []byte, i int) []byte
+	listed(i int) bool
 }
 
 type rows []row
@@ -63,6 +68,13 @@ func (r rows) created(i int) int64                { return r[i].created }
 func (r rows) visible(i int) int64                { return r[i].visible }
 func (r rows) id(i int) string                    { return r[i].id }
 func (r rows) appendRaw(dst []byte, i int) []byte { return append(dst, r[i].raw...) }
+func (r rows) listed(i int) bool                  { return !r[i].unlisted }
+func (r rows) appendSent(dst []byte, i int) []byte {
+	if r[i].sent != nil {
+		return append(dst, r[i].sent...)
+	}
+	return append(dst, r[i].raw...)
+}
 
 // backlog is a list that is generated when it is read.
 type backlog struct {
@@ -77,16 +89,32 @@ func (b backlog) visible(i int) int64                { return b.gen.CreatedMilli
 func (b backlog) id(i int) string                    { return b.gen.ID(i) }
 func (b backlog) appendRaw(dst []byte, i int) []byte { return b.gen.AppendEvent(dst, i) }
 
+func (b backlog) appendSent(dst []byte, i int) []byte { return b.appendRaw(dst, i) }
+func (b backlog) listed(int) bool                     { return true }
+
 // AddEvent adds a document to the index; searches find it from visibleAt on. The
 // zero time means IndexDelay after it was created. Events may be added in any
 // order and while requests are served. Adding an id again adds another row, as
 // the index sometimes has. It panics if raw is no JSON object.
-func (t *Tenant) AddEvent(raw []byte, visibleAt time.Time) {
-	id, created, err := keysOf(raw)
+func (t *Tenant) AddEvent(raw []byte, visibleAt time.Time) { t.add(row{raw: raw}, visibleAt) }
+
+// AddEventAs adds a document that goes out in other bytes than the index has it, which need
+// not be JSON: the index sorts, counts and finds it all the same.
+func (t *Tenant) AddEventAs(raw, sent []byte, visibleAt time.Time) {
+	t.add(row{raw: raw, sent: sent}, visibleAt)
+}
+
+// AddUnlisted adds a document that is counted and on no page.
+func (t *Tenant) AddUnlisted(raw []byte, visibleAt time.Time) {
+	t.add(row{raw: raw, unlisted: true}, visibleAt)
+}
+
+func (t *Tenant) add(r row, visibleAt time.Time) {
+	id, created, err := keysOf(r.raw)
 	if err != nil {
-		panic(fmt.Sprintf("add event %.100q: %v", raw, err))
+		panic(fmt.Sprintf("add event %.100q: %v", r.raw, err))
 	}
-	r := row{created: created, id: id, raw: raw, visible: visibleAt.UnixMilli()}
+	r.created, r.id, r.visible = created, id, visibleAt.UnixMilli()
 	switch {
 	case !visibleAt.IsZero():
 	case created == undated:

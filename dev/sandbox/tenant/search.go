@@ -138,6 +138,9 @@ func (t *Tenant) search(dst []byte, q query, p page) []byte {
 		return append(dst, ']')
 	}
 	for l, i := range t.results(q, now, shuffle) {
+		if !l.listed(i) {
+			continue
+		}
 		if p.offset > 0 {
 			p.offset--
 			continue
@@ -150,7 +153,7 @@ func (t *Tenant) search(dst []byte, q query, p page) []byte {
 			dst = append(dst, ',')
 		}
 		if q.show == nil {
-			dst = l.appendRaw(dst, i)
+			dst = l.appendSent(dst, i)
 		} else {
 			dst = q.show.appendShown(dst, l.appendRaw(nil, i))
 		}

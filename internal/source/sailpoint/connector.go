@@ -51,7 +51,7 @@ func (c *Connector) Streams() []source.Spec {
 	events := c.client.Events()
 	return []source.Spec{
 		{
-			Source: events, Short: "Events", Window: 5 * time.Minute, Lookback: c.client.cfg.Lookback, StartAt: events.StartAt,
+			Source: events, Short: "Events", Window: window, Lookback: c.client.cfg.Lookback, StartAt: events.StartAt,
 			Table: schema.Events(),
 		},
 		{

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"maps"
-	"slices"
 	"strconv"
 	"time"
 
@@ -27,8 +26,8 @@ type rows struct {
 	newest  time.Time // the last usable created
 	types   []string  // distinct, in the order seen; only if asked for
 	jumbled bool      // created went backwards by a millisecond or more
-	covered int       // rows that the query covers; of the others nothing is noted above
 	flawed  int       // rows that break the rules
+	covered int       // rows that the query covers; of the others nothing is noted above
 	total   int64     // how many rows the query finds, as the service says; −1 if it does not
 }
 
@@ -86,10 +85,10 @@ func readRows(page answer, q *query, wantTypes bool, walk walker) (*rows, error)
 		return nil, err
 	}
 	ids.assign(r.records)
+	r.dateFlawed(q)
 	if q.twins != nil {
 		*q.twins = ids.twins
 	}
-	r.dateFlawed(q)
 	r.lastID = string(lastID)
 	switch {
 	case q.order == byCreatedAndID && len(created) > 0:
@@ -103,22 +102,36 @@ func readRows(page answer, q *query, wantTypes bool, walk walker) (*rows, error)
 // walker is [jsonwalk.Walk], one that notes outlines, or one that takes what it refuses.
 type walker func(page []byte, names []string, visit func(jsonwalk.Element) error) error
 
-// dateFlawed gives rows that break the rules, and tell no time, that of the row before them, or
-// else after them: they were sorted in between by the service, which knows it, and counts them there.
+// window is what one look at events by time spans: the width of the ledger's windows.
+const window = 5 * time.Minute
+
+// dateFlawed gives rows that break the rules, and tell no time, one of the window in which the
+// service counts them, as far as what lies before and after them leaves no doubt of it. The others
+// stay without a time: in a window in which the service does not count them, they would
+// make up for an event that is missing there.
 func (r *rows) dateFlawed(q *query) {
 	if q.undated || r.flawed == 0 {
 		return
 	}
-	last := q.from
-	if i := slices.IndexFunc(r.records, func(rec pipeline.Record) bool { return !rec.Time.IsZero() }); i >= 0 {
-		last = r.records[i].Time
-	}
+	before := q.from
 	for i := range r.records {
-		switch rec := &r.records[i]; {
+		rec := &r.records[i]
+		switch {
 		case !rec.Time.IsZero():
-			last = rec.Time
-		case rec.Flaw != "":
-			rec.Time = last
+			before = rec.Time
+			continue
+		case rec.Flaw == "":
+			continue
+		}
+		after := q.to.Add(-time.Millisecond)
+		for _, later := range r.records[i+1:] {
+			if !later.Time.IsZero() {
+				after = later.Time
+				break
+			}
+		}
+		if before.Truncate(window).Equal(after.Truncate(window)) {
+			rec.Time = before
 		}
 	}
 }

@@ -218,7 +218,6 @@ func (e *Events) fetchSkip(ctx context.Context, at place, from, to time.Time) (p
 			return pipeline.Page{}, err
 		}
 		if e.trouble.cause = bad; limit == 1 {
-			q.order = e.order()
 			return e.stepOver(ctx, at, q, bad)
 		}
 		limit /= 2
@@ -237,7 +236,10 @@ func (e *Events) skipped(at place, q *query, r *rows) pipeline.Page {
 	s.Done += len(r.records)
 	s.Sound = s.Done
 	page.Next = encode(place{Created: at.Created, Skip: &s})
-	over := s.Past || e.trouble.limit == 0 || s.Done > min(2*e.c.size.limit, maxPage/2) // or the trouble was another
+	// Or the trouble was another. But within the millisecond in which this began, the row that can't be
+	// read may still lie ahead: a cursor there would lead to it again.
+	later := r.lastAt.Truncate(time.Millisecond).After(q.from)
+	over := s.Past || later && (e.trouble.limit == 0 || s.Done > min(2*e.c.size.limit, maxPage/2))
 	if over && r.last.Created != "" && e.leaves(r) {
 		e.trouble.limit = 0
 		e.c.size.restore()
@@ -262,9 +264,13 @@ func (e *Events) stepOver(ctx context.Context, at place, q query, bad *unreadabl
 	readable := func(offset int) (bool, error) {
 		one := q
 		one.offset = offset
-		r, err := e.run(ctx, one, false)
-		if err != nil && !errors.As(err, &bad) {
+		r, err := e.search(ctx, place{}, one)
+		var cause *unreadable
+		if err != nil && !errors.As(err, &cause) {
 			return false, err
+		}
+		if cause != nil && offset == q.offset && cause.size > bad.size {
+			bad = cause // what is kept is the most that came of it
 		}
 		return err == nil && len(r.records) > 0, nil
 	}
@@ -341,7 +347,7 @@ func (e *Events) dateOf(ctx context.Context, q query) (created time.Time, nth in
 	low, high := q.from, q.to // it was created at or after low, and before high
 	next := q
 	next.offset++
-	if r, err := e.run(ctx, next, false); err == nil && !r.newest.IsZero() && r.newest.Before(high) {
+	if r, err := e.search(ctx, place{}, next); err == nil && !r.newest.IsZero() && r.newest.Before(high) {
 		high = r.newest.Truncate(time.Millisecond).Add(time.Millisecond)
 	}
 	lowCount := int64(0)

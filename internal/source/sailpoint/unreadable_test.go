@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/tenant"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/source/sailpoint"
 )
@@ -117,4 +118,143 @@ func TestNothingReadableIsNoRow(t *testing.T) {
 			})
 		})
 	}
+}
+
+// indexed adds an event that goes out as it is, or as sent.
+func indexed(tn *tenant.Tenant, id string, created time.Time, sent []byte) {
+	raw := fmt.Appendf(nil, `{"id":%q,"created":%q}`, id, created.UTC().Format("2006-01-02T15:04:05.000Z"))
+	tn.AddEventAs(raw, sent, time.Time{})
+}
+
+// readPast reads a stream to its end, however often pages fail, and says how many records are of
+// rows that can't be read.
+func readPast(t *testing.T, src pipeline.Source) (seen map[string]pipeline.Record, flawed int) {
+	t.Helper()
+	seen = map[string]pipeline.Record{}
+	var after pipeline.Cursor
+	for range 200 {
+		page, err := src.Fetch(t.Context(), after)
+		if err != nil {
+			if retryable(err) == nil {
+				t.Fatal(err)
+			}
+			pass(time.Second)
+			continue
+		}
+		for _, r := range page.Records {
+			if seen[r.ID] = r; r.Flaw != "" {
+				flawed++
+			}
+		}
+		if after = page.Next; !page.More {
+			return seen, flawed
+		}
+	}
+	t.Fatalf("no end after 200 pages, at %s", after)
+	return seen, flawed
+}
+
+// A row that can't be had costs itself, whatever lies before it and however the tenant sorts.
+func TestRowThatCantBeHad(t *testing.T) {
+	for name, test := range map[string]struct {
+		before int  // events of one millisecond, a minute before the row
+		refuse bool // to sort by id
+	}{
+		"first of all":                              {0, false},
+		"after ties of fewer than two pages":        {9, false},
+		"after ties of more than two pages":         {25, false},
+		"first of all, not sorted by id":            {0, true},
+		"after ties of two pages, not sorted by id": {9, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tn := newTenant()
+				tn.RefuseIDSort = test.refuse
+				at := time.Now().Add(-time.Hour)
+				for i := range test.before {
+					indexed(tn, fmt.Sprintf("tie%02d", i), at, nil)
+				}
+				indexed(tn, "cut", at.Add(time.Minute), []byte(`{"id":"cut","crea`))
+				for i := range 9 {
+					indexed(tn, fmt.Sprint("later", i), at.Add(2*time.Minute+time.Duration(i)*time.Second), nil)
+				}
+				cfg := config(tn)
+				cfg.PageSize = 7
+				seen, flawed := readPast(t, sailpoint.NewClient(cfg).Events())
+				if flawed != 1 || len(seen) != test.before+1+9 {
+					t.Errorf("%d records, %d of them of the row that can't be had; want %d and 1", len(seen), flawed, test.before+1+9)
+				}
+			})
+		})
+	}
+}
+
+// What is kept of a row that can't be had is the most that came of it, not what came last.
+func TestMostIsKeptOfARowThatCantBeHad(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tn := newTenant()
+		at := time.Now().Add(-time.Hour)
+		sent := `{"id":"cut","text":"` + strings.Repeat("x", 200)
+		indexed(tn, "cut", at, []byte(sent))
+		indexed(tn, "later", at.Add(time.Minute), nil)
+		alone := 0
+		h := &tampered{Handler: tn, change: func(body []byte) []byte {
+			if string(body) == "["+sent+"]" {
+				if alone++; alone%2 == 0 {
+					return []byte(`{"message":"Endpoint request timed out","items":[]}`)
+				}
+			}
+			return body
+		}}
+		cfg := config(http.Handler(h))
+		cfg.PageSize = 7
+		seen, flawed := readPast(t, sailpoint.NewClient(cfg).Events())
+		for _, r := range seen {
+			if r.Flaw != "" && string(r.Raw) != "["+sent+"]" {
+				t.Errorf("kept %q, want %q", r.Raw, "["+sent+"]")
+			}
+		}
+		if flawed != 1 {
+			t.Errorf("%d records of the row that can't be had, want 1", flawed)
+		}
+	})
+}
+
+// A row that tells nothing is the same record whenever it is read: with the same id, and of the
+// same time, for the ledger keeps ids by their time.
+func TestNullRowStaysTheSame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tn := newTenant()
+		at := time.Now().Add(-time.Hour)
+		indexed(tn, "first", at, nil)
+		src := sailpoint.NewClient(config(tn)).Events()
+		page, err := src.Fetch(t.Context(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var kept []pipeline.Record
+		for _, later := range []string{"second", "third"} {
+			if len(kept) == 0 {
+				indexed(tn, "null", at.Add(10*time.Minute), []byte("null"))
+			} else {
+				indexed(tn, later, at.Add(20*time.Minute), nil)
+			}
+			for range 10 {
+				got, err := src.Fetch(t.Context(), page.Next)
+				if err != nil {
+					pass(time.Second)
+					continue
+				}
+				for _, r := range got.Records {
+					if r.Flaw != "" {
+						kept = append(kept, r)
+					}
+				}
+				break
+			}
+		}
+		if len(kept) != 2 || kept[0].ID != kept[1].ID || !kept[0].Time.Equal(kept[1].Time) {
+			t.Errorf("the row is %v", kept)
+		}
+	})
 }
