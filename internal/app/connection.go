@@ -192,8 +192,9 @@ func (c *Connection) runner(s stream) *pipeline.Runner {
 		Auditing: pipeline.Auditing{
 			Ages: c.settings.AuditAges, Window: s.Window, Keep: c.settings.LedgerKeep, UndatedEvery: undatedEvery,
 		},
-		Retry: retry.Policy{},
-		Log:   c.log,
+		Memory: c.memory,
+		Retry:  retry.Policy{},
+		Log:    c.log,
 	}
 	if c.options.Progress != nil {
 		r.Progress = func(r pipeline.Report) { c.options.Progress(c.report(r)) }

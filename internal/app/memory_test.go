@@ -8,9 +8,24 @@ import (
 )
 
 func TestMemoryLimit(t *testing.T) {
-	for limit, want := range map[int]int64{0: 48 << 20, 1: 48 << 20, 1000: 48 << 20, 10_000: 48<<20 + 9000*10<<10} {
-		if got := app.MemoryLimit(config.Settings{Connections: []config.Connection{{Sources: []config.Source{&config.SailPoint{Limit: limit}}}}}); got != want {
-			t.Errorf("%d for pages of %d, want %d", got, limit, want)
+	for _, tc := range []struct {
+		limits []int // of the connections
+		want   int64
+	}{
+		{nil, 48 << 20},
+		{[]int{0}, 48 << 20},
+		{[]int{1}, 48 << 20},
+		{[]int{1000}, 48 << 20},
+		{[]int{10_000}, 48<<20 + 9000*10<<10},
+		{[]int{1000, 250, 1000}, 60 << 20},
+		{[]int{1000, 10_000}, 54<<20 + 9000*10<<10},
+	} {
+		var s config.Settings
+		for _, limit := range tc.limits {
+			s.Connections = append(s.Connections, config.Connection{Sources: []config.Source{&config.SailPoint{Limit: limit}}})
+		}
+		if got := app.MemoryLimit(s); got != tc.want {
+			t.Errorf("%d for pages of %v, want %d", got, tc.limits, tc.want)
 		}
 	}
 }

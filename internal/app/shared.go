@@ -21,6 +21,9 @@ type shared struct {
 	budget  time.Duration // of a run
 	store   state.Store
 	tables  []schema.Stream // what rows may be of, the health table's included
+	// memory is for the pages that the runs of all connections hold; nil if there is one
+	// connection, whose runs bound themselves.
+	memory *pipeline.Memory
 
 	mu    sync.Mutex
 	sinks map[string]pipeline.Sink // by the settings that lead there
@@ -28,6 +31,9 @@ type shared struct {
 
 func newShared(s config.Settings, o Options) (*shared, error) {
 	all := &shared{options: o, state: s.State, budget: s.RunBudget, store: o.Store, tables: tablesOf(s.Connections, o), sinks: map[string]pipeline.Sink{}}
+	if len(s.Connections) > 1 {
+		all.memory = pipeline.NewMemory(pageMemory + beyond(s)/2)
+	}
 	if all.store == nil {
 		var err error
 		if all.store, err = newStore(s.State, o); err != nil {

@@ -33,7 +33,7 @@ func Table(kinds []Kind) []Setting {
 // shared are the settings that do not belong to a source.
 func shared() []Setting {
 	return []Setting{
-		{Name: "CONNECTIONS", App: true, Meaning: "Names of several connections in one app, for instance `acme,globex`: letters and digits. Each setting of a connection is looked up as `ACME_TENANT_ID` and then as `TENANT_ID`. Without it there is one connection without a name. See [docs/settings.md](docs/settings.md)."},
+		{Name: "CONNECTIONS", App: true, Meaning: "Names of several connections in one app, for instance `acme,globex`: letters and digits. Each setting of a connection is looked up as `ACME_TENANT_ID` and then as `TENANT_ID`. Without it there is one connection without a name. See [docs/connections.md](docs/connections.md)."},
 
 		{Name: "INGESTION_API", Otherwise: "by what is set", Meaning: "`DataCollector` (needs `CUSTOMER_ID` and `SHARED_KEY`), `LogsIngestion` (needs `LOGS_INGESTION_ENDPOINT` and `DCR_IMMUTABLE_ID`, and no key) or `NDJSON` (stdout or a file, for looking)."},
 		{Name: "CUSTOMER_ID", Meaning: "Workspace id, for `DataCollector`."},

@@ -242,7 +242,7 @@ func (e *encoder) tail() {
 		return
 	}
 	e.hex("trackingNumber")
-	e.text("org", "synthetic-org")
+	e.text("org", e.g.org)
 	e.text("pod", "synthetic-pod")
 	e.text("_type", "event")
 	if e.s.Has(OtherVersion) {

@@ -25,6 +25,8 @@ type Options struct {
 	Plain bool
 	// With gives the events with these numbers further shapes.
 	With map[int]Shape
+	// Org is the tenant's name in every event. "" means "synthetic-org".
+	Org string
 	// Canary is a text that secrets inside trigger payloads contain. "" means
 	// "canary".
 	Canary string
@@ -40,7 +42,7 @@ type Generator struct {
 	ties, tieEvery int
 	plain          bool
 	with           map[int]Shape
-	canary         string
+	org, canary    string
 	frequencies    []Frequency
 	kinds          []kind
 	people         []string
@@ -58,7 +60,7 @@ func New(o Options) *Generator {
 	}
 	g := &Generator{
 		seed: o.Seed, start: o.Start.UnixMilli(), interval: int64(1e9 / cmp.Or(o.Rate, 10)), bytes: cmp.Or(o.Bytes, 1024),
-		ties: max(1, o.Ties), plain: o.Plain, with: o.With, canary: cmp.Or(o.Canary, "canary"),
+		ties: max(1, o.Ties), plain: o.Plain, with: o.With, org: cmp.Or(o.Org, "synthetic-org"), canary: cmp.Or(o.Canary, "canary"),
 		frequencies: Frequencies(), kinds: catalogue(), people: people(), prose: prose(), triggers: triggers(),
 	}
 	g.interval = max(1, g.interval)
