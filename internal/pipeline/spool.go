@@ -141,9 +141,9 @@ func (s *spooler) drainAfterTail(ctx context.Context) error {
 	if s.refused == nil {
 		return nil
 	}
-	if s.d.report.Batches == 0 || s.sinkErr != nil {
-		s.down(s.refused)
-		return nil
+	if s.d.report.Batches > 0 && s.sinkErr == nil {
+		return s.drain(ctx)
 	}
-	return s.drain(ctx)
+	s.down(s.refused)
+	return nil
 }
