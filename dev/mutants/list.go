@@ -69,9 +69,9 @@ func pipelineMutants() []Mutant {
 		{Breaks: "the ledger is pruned where the tail has yet to pass", File: pipelineDir + "prune.go", Old: "limit.Before(before)", New: "false && limit.Before(before)"},
 		{Breaks: "the ledger is pruned of what the source still repeats", File: pipelineDir + "prune.go", Old: "if !t.delivery.oldest.IsZero() && t.delivery.oldest.Before(before) {", New: "if false {"},
 		{Breaks: "the audit begins one window early at the border of LEDGER_KEEP", File: pipelineDir + "audit.go", Old: "start = now.Add(-policy.Keep).Truncate(policy.Window).Add(policy.Window)", New: "start = now.Add(-policy.Keep).Truncate(policy.Window)"},
-		{Breaks: "the audit leaves out the period before", File: pipelineDir + "audit.go", Old: "if from = from.Add(-a.Auditing.Ages[0]).Truncate(a.Auditing.Window); from.Before(start) {", New: "if from.Before(start) {", Sim: 300},
+		{Breaks: "the audit leaves out the period before", File: pipelineDir + "audit.go", Old: "if from = from.Add(-a.AuditPolicy.Ages[0]).Truncate(a.AuditPolicy.Window); from.Before(start) {", New: "if from.Before(start) {", Sim: 300},
 		{Breaks: "an audit that ran out of time forgets what it has read again", File: pipelineDir + "audit.go", Old: "if a.report.Mismatches > 0 { // what was found out need not be found out again", New: "if false {"},
-		{Breaks: "an audit of younger windows counts for older ones", File: pipelineDir + "audit.go", Old: "if age >= int64(a.Auditing.Ages[i]/time.Second) &&", New: "if age > 0 &&", Sim: 300},
+		{Breaks: "an audit of younger windows counts for older ones", File: pipelineDir + "audit.go", Old: "if age >= int64(a.AuditPolicy.Ages[i]/time.Second) &&", New: "if age > 0 &&", Sim: 300},
 		{Breaks: "a lock that is held for ever is no failure", File: pipelineDir + "locked.go", Old: "held > s.Longest", New: "false && held > s.Longest"},
 		{Breaks: "a resend without room for the deletion sends", File: pipelineDir + "resend.go", Old: "if err := s.proveChunk(ctx); err != nil {\n\t\treturn err\n\t}", New: "_ = s.proveChunk"},
 	}

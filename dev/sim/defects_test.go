@@ -56,10 +56,10 @@ func defects() map[string]func() sim.Options {
 		"a full page counts as the last":               sources(func(p *pipeline.Page, _ error) { p.More = false }),
 		"audit reads the window before":                audits(func(from, to time.Time) (time.Time, time.Time) { return from.Add(-window), to.Add(-window) }),
 		"audit counts one window less":                 auditsCount(func(from, to time.Time) (time.Time, time.Time) { return from, to.Add(-window) }),
-		"no audit at all":                              runners(func(r *pipeline.Runner) { r.Auditing.Ages = nil }),
-		"audit of the oldest age is left out":          runners(func(r *pipeline.Runner) { r.Auditing.Ages = r.Auditing.Ages[:max(1, len(r.Auditing.Ages)-1)] }),
+		"no audit at all":                              runners(func(r *pipeline.Runner) { r.AuditPolicy.Ages = nil }),
+		"audit of the oldest age is left out":          runners(func(r *pipeline.Runner) { r.AuditPolicy.Ages = r.AuditPolicy.Ages[:max(1, len(r.AuditPolicy.Ages)-1)] }),
 		"audits of other ages count as those of these": runners(func(r *pipeline.Runner) { r.Checkpoints = ageless{r.Checkpoints} }),
-		"events without created are not looked for":    runners(func(r *pipeline.Runner) { r.Auditing.UndatedEvery = 0 }),
+		"events without created are not looked for":    runners(func(r *pipeline.Runner) { r.AuditPolicy.UndatedEvery = 0 }),
 		"quarantine is not written":                    runners(func(r *pipeline.Runner) { r.Quarantine = noQuarantine{} }),
 		"a record that is refused is dropped": sinks(func(_ context.Context, _ *memory, _ []pipeline.Record, send func() error) error {
 			return refusedIsFine(send())

@@ -126,11 +126,11 @@ func (w *world) start() *instance {
 // wrap puts the watching source around the real one.
 func (w *world) wrap(inst *instance, r *pipeline.Runner) {
 	stream := r.Source.Stream().ID
-	if r.Auditing.Window == 0 {
+	if r.AuditPolicy.Window == 0 {
 		panic("sim: no audit")
 	}
 	if stream == eventsStream {
-		r.Auditing.UndatedEvery = 20 * time.Minute
+		r.AuditPolicy.UndatedEvery = 20 * time.Minute
 	}
 	name := fmt.Sprintf("jitter/%d/%s", inst.id, stream)
 	r.Retry.Jitter = func(d time.Duration) time.Duration {

@@ -271,7 +271,7 @@ func (g *game) resend(inst *instance) (reports []pipeline.Report) {
 			}
 			entries = append(entries, e)
 		}
-		rep := inst.app.Connections()[0].Resend(ctx, stream, entries, func(f app.Fate) { w.tracef("%s: resend: %+v", inst, f) })
+		rep := inst.app.Connections()[0].Resend(ctx, stream, entries, func(f app.ResendResult) { w.tracef("%s: resend: %+v", inst, f) })
 		w.tracef("%s: resend: %+v", inst, rep)
 		reports = append(reports, rep)
 	}

@@ -30,17 +30,17 @@ func (c *Connection) Audited() (names []string) {
 	return names
 }
 
-// Span is what of a stream can be audited at some moment.
-type Span struct {
+// AuditRange is what of a stream can be audited at some moment.
+type AuditRange struct {
 	// Window is the width of the windows that are compared. From and To are on
 	// borders of windows.
 	Window   time.Duration
 	From, To time.Time
 }
 
-// Question is what an audit is asked.
-type Question struct {
-	pipeline.Inspection
+// AuditRequest is what an audit is asked.
+type AuditRequest struct {
+	pipeline.AuditRequest
 	// Workspace compares with what has arrived in the workspace instead of what was
 	// acknowledged.
 	Workspace bool
@@ -48,16 +48,16 @@ type Question struct {
 	Settle time.Duration
 }
 
-// Span is what can be audited now: the ledger has forgotten what is before, and
+// AuditRange is what can be audited now: the ledger has forgotten what is before, and
 // what is behind has not settled. The workspace forgets nothing, as far as
 // anybody knows here.
-func (c *Connection) Span(name string, q Question) (Span, error) {
+func (c *Connection) AuditRange(name string, q AuditRequest) (AuditRange, error) {
 	s, err := c.stream(name)
 	if err != nil {
-		return Span{}, err
+		return AuditRange{}, err
 	}
 	now := time.Now().UTC()
-	span := Span{
+	span := AuditRange{
 		Window: s.Window,
 		From:   now.Add(-c.settings.LedgerKeep).Truncate(s.Window).Add(s.Window),
 		To:     now.Add(-c.settings.SettleDelay - youngest).Truncate(s.Window),
@@ -69,9 +69,9 @@ func (c *Connection) Span(name string, q Question) (Span, error) {
 	return span, nil
 }
 
-// Audit is the outcome of an audit.
-type Audit struct {
-	pipeline.Proof
+// AuditResult is the outcome of an audit.
+type AuditResult struct {
+	pipeline.AuditResult
 	// Waiting are records of the time that was audited that could not be delivered
 	// and lie in quarantine.
 	Waiting int
@@ -81,19 +81,19 @@ type Audit struct {
 
 // Audit compares the source of a stream with what was delivered. With Repair
 // it waits for a run that is at work on the stream.
-func (c *Connection) Audit(ctx context.Context, name string, q Question) (Audit, error) {
+func (c *Connection) Audit(ctx context.Context, name string, q AuditRequest) (AuditResult, error) {
 	s, err := c.stream(name)
 	if err != nil {
-		return Audit{}, err
+		return AuditResult{}, err
 	}
 	r := c.byHand(s)
 	unproven := func() int64 { return 0 }
 	if q.Workspace {
 		if unproven, err = c.lookInWorkspace(r, s, &q); err != nil {
-			return Audit{}, err
+			return AuditResult{}, err
 		}
 	}
-	done := Audit{Proof: r.Audit(ctx, q.Inspection)}
+	done := AuditResult{AuditResult: r.Audit(ctx, q.AuditRequest)}
 	done.Unproven = unproven()
 	if done.State == pipeline.Drained {
 		done.Waiting, err = c.undelivered(ctx, name, q.From, q.To)

@@ -189,7 +189,7 @@ func (c *Connection) runner(s stream) *pipeline.Runner {
 		},
 		Uncommitted: c.uncommitted[name],
 		Quarantine:  c.Quarantine(),
-		Auditing: pipeline.Auditing{
+		AuditPolicy: pipeline.AuditPolicy{
 			Ages: c.settings.AuditAges, Window: s.Window, Keep: c.settings.LedgerKeep, UndatedEvery: undatedEvery,
 		},
 		Memory: c.memory,

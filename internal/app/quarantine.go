@@ -62,8 +62,8 @@ func (c *Connection) stream(name string) (stream, error) {
 	return stream{}, fmt.Errorf("there is no stream %q; there are %s", name, strings.Join(c.Streams(), " and "))
 }
 
-// Fate is what became of an original, or would become of it.
-type Fate struct {
+// ResendResult is what became of an original, or would become of it.
+type ResendResult struct {
 	Key string
 	ID  string // of the record; "" if the original can't be read
 	// Sent: the record was delivered, and its original removed.
@@ -77,35 +77,35 @@ type Fate struct {
 // Resend sends records of a stream again whose originals are the entries. It waits
 // for a run that is at work on the stream. tell is called for each entry, by one
 // goroutine at a time.
-func (c *Connection) Resend(ctx context.Context, name string, entries []quarantine.Entry, tell func(Fate)) pipeline.Report {
+func (c *Connection) Resend(ctx context.Context, name string, entries []quarantine.Entry, tell func(ResendResult)) pipeline.Report {
 	s, err := c.stream(name)
 	if err != nil {
 		return pipeline.Report{Stream: name, State: pipeline.Failed, Err: err, Error: err.Error()}
 	}
 	r, q := c.byHand(s), c.Quarantine()
 	one := make(chan struct{}, 1) // held while tell is called
-	told := func(f Fate) {
+	told := func(f ResendResult) {
 		one <- struct{}{}
 		defer func() { <-one }()
 		tell(f)
 	}
-	return r.Resend(ctx, c.held(ctx, entries, told), pipeline.Resending{
-		Prove: func(ctx context.Context, h pipeline.Held) error { return q.ProveDelete(ctx, h.Key) },
-		Delivered: func(ctx context.Context, h pipeline.Held) error {
+	return r.Resend(ctx, c.held(ctx, entries, told), pipeline.ResendHooks{
+		Prove: func(ctx context.Context, h pipeline.Quarantined) error { return q.ProveDelete(ctx, h.Key) },
+		Delivered: func(ctx context.Context, h pipeline.Quarantined) error {
 			if err := q.Delete(ctx, h.Key); err != nil {
 				return err
 			}
-			told(Fate{Key: h.Key, ID: h.Record.ID, Sent: true})
+			told(ResendResult{Key: h.Key, ID: h.Record.ID, Sent: true})
 			return nil
 		},
-		Kept: func(h pipeline.Held, why pipeline.Reason, detail string) {
-			told(Fate{Key: h.Key, ID: h.Record.ID, Kept: string(why) + ": " + detail})
+		Kept: func(h pipeline.Quarantined, why pipeline.Reason, detail string) {
+			told(ResendResult{Key: h.Key, ID: h.Record.ID, Kept: string(why) + ": " + detail})
 		},
 	})
 }
 
 // Rehearse says what [Connection.Resend] would try to send, and changes nothing.
-func (c *Connection) Rehearse(ctx context.Context, name string, entries []quarantine.Entry, tell func(Fate)) error {
+func (c *Connection) Rehearse(ctx context.Context, name string, entries []quarantine.Entry, tell func(ResendResult)) error {
 	s, err := c.stream(name)
 	if err != nil {
 		return err
@@ -115,7 +115,7 @@ func (c *Connection) Rehearse(ctx context.Context, name string, entries []quaran
 			return err
 		}
 		fitted := pipeline.Fit(c.sink, s.Stream().Table, h.Record)
-		f := Fate{Key: h.Key, ID: h.Record.ID, Sent: fitted.Reason == "", Changes: fitted.Changes}
+		f := ResendResult{Key: h.Key, ID: h.Record.ID, Sent: fitted.Reason == "", Changes: fitted.Changes}
 		if !f.Sent {
 			f.Kept = string(fitted.Reason) + ": " + fitted.Detail
 		}
@@ -126,22 +126,22 @@ func (c *Connection) Rehearse(ctx context.Context, name string, entries []quaran
 
 // held reads originals one after the other. One that is damaged is told as kept,
 // one that is gone is passed over.
-func (c *Connection) held(ctx context.Context, entries []quarantine.Entry, tell func(Fate)) iter.Seq2[pipeline.Held, error] {
+func (c *Connection) held(ctx context.Context, entries []quarantine.Entry, tell func(ResendResult)) iter.Seq2[pipeline.Quarantined, error] {
 	q := c.Quarantine()
-	return func(yield func(pipeline.Held, error) bool) {
+	return func(yield func(pipeline.Quarantined, error) bool) {
 		for _, e := range entries {
 			item, err := q.Get(ctx, e.Key)
 			switch {
 			case errors.Is(err, quarantine.ErrGone):
 				continue
 			case errors.Is(err, quarantine.ErrUnreadable):
-				tell(Fate{Key: e.Key, Kept: err.Error()})
+				tell(ResendResult{Key: e.Key, Kept: err.Error()})
 				continue
 			case err != nil:
-				yield(pipeline.Held{}, err)
+				yield(pipeline.Quarantined{}, err)
 				return
 			}
-			h := pipeline.Held{Key: e.Key, Record: pipeline.Record{ID: item.ID, Time: item.Time, Raw: item.Raw}}
+			h := pipeline.Quarantined{Key: e.Key, Record: pipeline.Record{ID: item.ID, Time: item.Time, Raw: item.Raw}}
 			if item.Reason == pipeline.Unreadable {
 				h.Record.Flaw = "it came from the source like this and is not a row that could be sent: look at it (idnsentinel quarantine show), and discard it; " + item.Detail
 			}

@@ -51,7 +51,7 @@ func TestResendWaits(t *testing.T) {
 					entries = append(entries, e)
 				}
 				begin := time.Now()
-				rep := a.Connections()[0].Resend(t.Context(), events, entries, func(f app.Fate) {
+				rep := a.Connections()[0].Resend(t.Context(), events, entries, func(f app.ResendResult) {
 					if !f.Sent || f.ID != "a" {
 						t.Errorf("%+v", f)
 					}

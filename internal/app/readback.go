@@ -24,7 +24,7 @@ const DefaultSettle = 15 * time.Minute
 // lookInWorkspace makes r compare with what has arrived in the workspace. A window
 // that the connector wrote to a short while ago is left for later: the workspace may
 // not show yet what it has. unproven is to be asked when r has done its audit.
-func (c *Connection) lookInWorkspace(r *pipeline.Runner, s stream, q *Question) (unproven func() int64, err error) {
+func (c *Connection) lookInWorkspace(r *pipeline.Runner, s stream, q *AuditRequest) (unproven func() int64, err error) {
 	client, err := c.reader()
 	if err != nil {
 		return nil, err
@@ -46,7 +46,7 @@ func (c *Connection) lookInWorkspace(r *pipeline.Runner, s stream, q *Question) 
 	}
 	q.Floor = true
 	var written map[time.Time]time.Time // by start of the window
-	q.Unsettled = func(ctx context.Context, from, _ time.Time) (bool, error) {
+	q.NotYetVisible = func(ctx context.Context, from, _ time.Time) (bool, error) {
 		if written == nil {
 			times := map[time.Time]time.Time{}
 			for w, err := range c.windows(ctx, s) {

@@ -86,9 +86,9 @@ func (c *Connection) readBackOf(ctx context.Context, name string, d *daily) (war
 		return "", err
 	}
 	repair := c.settings.ReadBack.Daily == config.RepairReadBack
-	done, err := c.Audit(ctx, name, Question{
-		Inspection: pipeline.Inspection{From: d.through, To: to, Repair: repair},
-		Workspace:  true, Settle: DefaultSettle,
+	done, err := c.Audit(ctx, name, AuditRequest{
+		AuditRequest: pipeline.AuditRequest{From: d.through, To: to, Repair: repair},
+		Workspace:    true, Settle: DefaultSettle,
 	})
 	switch {
 	case err != nil:
@@ -105,7 +105,7 @@ func (c *Connection) readBackOf(ctx context.Context, name string, d *daily) (war
 	case done.Unproven > 0:
 		warning = fmt.Sprintf("%d of %d events of the day from %s have no id, so whether the workspace has them can't be proven", done.Unproven, done.Source, d.through.Format(time.RFC3339))
 	}
-	if done.Unsettled > 0 {
+	if done.NotYetVisible > 0 {
 		// Another process has sent something meanwhile that the workspace may not show yet.
 		d.next = time.Now().Add(DefaultSettle)
 		if !repair { // it is reported then

@@ -119,20 +119,20 @@ func TestAuditOfTwoTenants(t *testing.T) {
 				acme.delivers(t)
 				beta.delivers(t)
 				<-time.After(time.Hour)
-				ask := app.Question{
-					Inspection: pipeline.Inspection{From: begin, To: begin.Add(time.Hour), Each: c.each, Repair: c.repair},
-					Workspace:  true, Settle: app.DefaultSettle,
+				ask := app.AuditRequest{
+					AuditRequest: pipeline.AuditRequest{From: begin, To: begin.Add(time.Hour), Each: c.each, Repair: c.repair},
+					Workspace:    true, Settle: app.DefaultSettle,
 				}
 				done, err := acme.open(t).Connections()[0].Audit(t.Context(), events, ask)
 				if err != nil || done.State != pipeline.Drained || done.Source != 10 || done.Delivered != 7 || done.Missing != 3 {
-					t.Errorf("acme: %v: %+v, want 3 of 10 missing", err, done.Proof)
+					t.Errorf("acme: %v: %+v, want 3 of 10 missing", err, done.AuditResult)
 				}
 				if n := acme.workspace.Table(events).Count(); c.repair && n != 16 || !c.repair && n != 13 {
 					t.Errorf("%d rows were sent", n)
 				}
 				other, err := beta.open(t).Connections()[0].Audit(t.Context(), events, ask)
 				if err != nil || other.State != pipeline.Drained || other.Source != 3 || other.Delivered != 3 || other.Missing != 0 || len(other.Windows) != 0 {
-					t.Errorf("beta: %v: %+v, want all of 3", err, other.Proof)
+					t.Errorf("beta: %v: %+v, want all of 3", err, other.AuditResult)
 				}
 				if want := map[bool]int64{false: 3}[c.counted]; other.Identified != want {
 					t.Errorf("beta: %d records were compared by their ids, want %d", other.Identified, want)
@@ -142,7 +142,7 @@ func TestAuditOfTwoTenants(t *testing.T) {
 				}
 				<-time.After(time.Hour)
 				if done, err = acme.open(t).Connections()[0].Audit(t.Context(), events, ask); err != nil || done.Delivered != 10 || done.Missing != 0 || len(done.Windows) != 0 {
-					t.Errorf("after the repair: %v: %+v", err, done.Proof)
+					t.Errorf("after the repair: %v: %+v", err, done.AuditResult)
 				}
 			})
 		})
@@ -160,10 +160,10 @@ func TestAuditWithoutIDs(t *testing.T) {
 			s.delivers(t)
 		}
 		<-time.After(time.Hour)
-		ask := app.Question{Inspection: pipeline.Inspection{From: begin, To: begin.Add(time.Hour)}, Workspace: true, Settle: app.DefaultSettle}
+		ask := app.AuditRequest{AuditRequest: pipeline.AuditRequest{From: begin, To: begin.Add(time.Hour)}, Workspace: true, Settle: app.DefaultSettle}
 		done, err := acme.open(t).Connections()[0].Audit(t.Context(), events, ask)
 		if err != nil || done.State != pipeline.Drained || done.Source != 2 || done.Missing != 0 || done.Unproven != 1 {
-			t.Errorf("%v: %+v, %d unproven, want 1", err, done.Proof, done.Unproven)
+			t.Errorf("%v: %+v, %d unproven, want 1", err, done.AuditResult, done.Unproven)
 		}
 	})
 }

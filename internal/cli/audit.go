@@ -126,10 +126,10 @@ type judged struct {
 	Missing   int64  `json:"missing"`
 	Repaired  int64  `json:"repaired"`
 	// Unexplained is how many more the source counts than it lists.
-	Unexplained int64               `json:"unexplained,omitzero"`
-	Waiting     int                 `json:"undelivered_in_quarantine"`
-	Windows     []pipeline.Compared `json:"windows"`
-	Notes       []string            `json:"notes,omitempty"`
+	Unexplained int64                 `json:"unexplained,omitzero"`
+	Waiting     int                   `json:"undelivered_in_quarantine"`
+	Windows     []pipeline.WindowDiff `json:"windows"`
+	Notes       []string              `json:"notes,omitempty"`
 }
 
 func (c *audit) run(cmd *cobra.Command) error {
@@ -220,8 +220,8 @@ func (c *audit) names(cmd *cobra.Command, a *app.Connection) ([]string, error) {
 
 // one audits a stream and tells the outcome, unless all of them are told as JSON.
 func (c *audit) one(cmd *cobra.Command, a *app.Connection, name string) (judged, error) {
-	q := app.Question{Workspace: c.arrived, Settle: c.settle}
-	span, err := a.Span(name, q)
+	q := app.AuditRequest{Workspace: c.arrived, Settle: c.settle}
+	span, err := a.AuditRange(name, q)
 	if err != nil {
 		return judged{}, err
 	}
@@ -229,13 +229,13 @@ func (c *audit) one(cmd *cobra.Command, a *app.Connection, name string) (judged,
 	if err != nil {
 		return judged{}, usage(cmd, err.Error())
 	}
-	j := judged{Connection: a.Name(), Stream: name, From: from, To: to, Windows: []pipeline.Compared{}}
+	j := judged{Connection: a.Name(), Stream: name, From: from, To: to, Windows: []pipeline.WindowDiff{}}
 	if forgotten {
 		j.Verdict = verdictUnknown
 		j.Why = fmt.Sprintf("what was delivered is remembered for %s (LEDGER_KEEP), from %s on: use a later --from", lag(a.Settings().LedgerKeep.Seconds()), stamp(span.From))
 	} else {
 		remove := c.console.show()
-		q.Inspection = pipeline.Inspection{From: from, To: to, Each: c.each, Repair: c.repair}
+		q.AuditRequest = pipeline.AuditRequest{From: from, To: to, Each: c.each, Repair: c.repair}
 		done, err := a.Audit(cmd.Context(), name, q)
 		remove()
 		j.judge(done, err, c)
@@ -247,7 +247,7 @@ func (c *audit) one(cmd *cobra.Command, a *app.Connection, name string) (judged,
 }
 
 // judge makes a verdict of what was found.
-func (j *judged) judge(done app.Audit, err error, c *audit) {
+func (j *judged) judge(done app.AuditResult, err error, c *audit) {
 	j.Source, j.Delivered, j.Missing, j.Repaired, j.Waiting = done.Source, done.Delivered, done.Missing, 0, done.Waiting
 	j.Unexplained = done.Unexplained
 	for _, w := range done.Windows {
@@ -256,14 +256,14 @@ func (j *judged) judge(done app.Audit, err error, c *audit) {
 	}
 	j.Notes = append(j.Notes, done.Warnings...)
 	left := j.Missing - j.Repaired - done.Refused
-	if done.Unsettled > 0 && left > 0 {
-		j.Notes = append(j.Notes, fmt.Sprintf("%s can't be judged yet: records were sent there less than %s ago", windows(done.Unsettled), lag(c.settle.Seconds())))
+	if done.NotYetVisible > 0 && left > 0 {
+		j.Notes = append(j.Notes, fmt.Sprintf("%s can't be judged yet: records were sent there less than %s ago", windows(done.NotYetVisible), lag(c.settle.Seconds())))
 	}
-	missing := func(w pipeline.Compared) bool { return w.Missing > w.Repaired+w.Refused }
-	if slices.ContainsFunc(j.Windows, func(w pipeline.Compared) bool { return missing(w) && w.From.Before(done.Since) }) {
+	missing := func(w pipeline.WindowDiff) bool { return w.Missing > w.Repaired+w.Refused }
+	if slices.ContainsFunc(j.Windows, func(w pipeline.WindowDiff) bool { return missing(w) && w.From.Before(done.Since) }) {
 		j.Notes = append(j.Notes, fmt.Sprintf("the first run began at %s (INITIAL_LOOKBACK): what is before was never asked for", stamp(done.Since)))
 	}
-	if slices.ContainsFunc(j.Windows, func(w pipeline.Compared) bool { return missing(w) && w.To.After(done.Through) }) {
+	if slices.ContainsFunc(j.Windows, func(w pipeline.WindowDiff) bool { return missing(w) && w.To.After(done.Through) }) {
 		j.Notes = append(j.Notes, fmt.Sprintf("the stream is delivered through %s: the next runs bring what is behind", stamp(done.Through)))
 	}
 	j.decide(done, err, c, left, missing)
@@ -278,7 +278,7 @@ func (j *judged) judge(done app.Audit, err error, c *audit) {
 
 // decide sets the verdict and its reason. left is how many records are missing
 // after the repair, missing whether a window has such records.
-func (j *judged) decide(done app.Audit, err error, c *audit, left int64, missing func(pipeline.Compared) bool) {
+func (j *judged) decide(done app.AuditResult, err error, c *audit, left int64, missing func(pipeline.WindowDiff) bool) {
 	switch {
 	case left > 0 && done.Error != "":
 		j.Verdict, j.Why = verdictIncomplete, fmt.Sprintf("%d records or more are missing, and the audit ended early: %s", left, done.Error)
@@ -309,9 +309,9 @@ func (j *judged) decide(done app.Audit, err error, c *audit, left int64, missing
 	case j.Waiting > 0:
 		j.Verdict = verdictIncomplete
 		j.Why = fmt.Sprintf("%d of %d records could not be delivered and lie in quarantine: idnsentinel quarantine list --reason undelivered shows why", j.Waiting, j.Source)
-	case done.Unsettled > 0:
+	case done.NotYetVisible > 0:
 		j.Verdict = verdictUnknown
-		j.Why = fmt.Sprintf("counts differ in %s that records were sent to less than %s ago: the workspace may not show them yet; ask again later", windows(done.Unsettled), lag(c.settle.Seconds()))
+		j.Why = fmt.Sprintf("counts differ in %s that records were sent to less than %s ago: the workspace may not show them yet; ask again later", windows(done.NotYetVisible), lag(c.settle.Seconds()))
 	case done.Unproven > 0:
 		j.Verdict = verdictUnknown
 		j.Why = fmt.Sprintf("%d of %d records have no id, so it can't be proven which rows of the workspace are theirs; all others are there", done.Unproven, j.Source)

@@ -46,7 +46,7 @@ func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 // between turns two moments into a range of whole windows that have settled. It
 // widens what is not on a border. forgotten is set if the range begins before
 // what is remembered.
-func between(from, to string, span app.Span, now time.Time) (begin, end time.Time, forgotten bool, err error) {
+func between(from, to string, span app.AuditRange, now time.Time) (begin, end time.Time, forgotten bool, err error) {
 	f, err := parseMoment(from, now)
 	if err != nil {
 		return begin, end, false, fmt.Errorf("--from %w", err)

@@ -13,7 +13,7 @@ import (
 
 var (
 	noon = time.Date(2026, 9, 24, 12, 3, 4, 5, time.UTC)
-	span = app.Span{Window: 5 * time.Minute, From: time.Date(2026, 9, 17, 12, 5, 0, 0, time.UTC), To: time.Date(2026, 9, 24, 11, 55, 0, 0, time.UTC)}
+	span = app.AuditRange{Window: 5 * time.Minute, From: time.Date(2026, 9, 17, 12, 5, 0, 0, time.UTC), To: time.Date(2026, 9, 24, 11, 55, 0, 0, time.UTC)}
 )
 
 func TestBetween(t *testing.T) {

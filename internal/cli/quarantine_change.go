@@ -87,7 +87,7 @@ func (o *originals) resend(cmd *cobra.Command, names []string, dryRun bool) erro
 func (o *originals) rehearse(ctx context.Context, entries []quarantine.Entry) error {
 	send, stay := 0, 0
 	for stream, own := range o.byStream(entries) {
-		err := o.app.Rehearse(ctx, stream, own, func(f app.Fate) {
+		err := o.app.Rehearse(ctx, stream, own, func(f app.ResendResult) {
 			if f.Sent {
 				send++
 				note := ""
@@ -111,7 +111,7 @@ func (o *originals) rehearse(ctx context.Context, entries []quarantine.Entry) er
 	return nil
 }
 
-func (o *originals) tellKept(f app.Fate, verb string) {
+func (o *originals) tellKept(f app.ResendResult, verb string) {
 	name := f.ID
 	if name == "" {
 		name = f.Key
@@ -137,7 +137,7 @@ func (o *originals) send(ctx context.Context, entries []quarantine.Entry) error 
 	remove := o.console.show()
 	defer func() { remove() }()
 	for stream, own := range o.byStream(entries) {
-		rep := o.app.Resend(ctx, stream, own, func(f app.Fate) {
+		rep := o.app.Resend(ctx, stream, own, func(f app.ResendResult) {
 			if f.Sent {
 				sent++
 				return

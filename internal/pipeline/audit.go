@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// Auditing says how a stream's closed windows are audited: the count at the
+// AuditPolicy says how a stream's closed windows are audited: the count at the
 // source is compared with the ledger's, and where they differ the window is
 // read again and what is missing is delivered. Events that were indexed after
 // the tail had passed come in this way.
-type Auditing struct {
+type AuditPolicy struct {
 	// Ages are how old windows are when they are looked at, ascending. The youngest is
 	// also how often: at each audit everything between it and the oldest is compared, so what
 	// shows up late by less than the oldest is found by the next audit. The ages between
@@ -24,8 +24,8 @@ type Auditing struct {
 	UndatedEvery time.Duration
 }
 
-// Audit is how far a stream has been audited. It is stored with the checkpoint.
-type Audit struct {
+// AuditState is how far a stream has been audited. It is stored with the checkpoint.
+type AuditState struct {
 	// Through is, for each age, the moment up to which windows were compared at that
 	// age or later.
 	Through []time.Time `json:"through,omitempty"`
@@ -43,7 +43,7 @@ type Audit struct {
 }
 
 // forgotten reports whether the ledger may have pruned the window that begins then.
-func (p Auditing) forgotten(window time.Time) bool {
+func (p AuditPolicy) forgotten(window time.Time) bool {
 	return p.Keep > 0 && time.Since(window) > p.Keep
 }
 
@@ -62,7 +62,7 @@ type auditor struct {
 // can't, what has come to an age is read again and the ledger decides. An audit that can't
 // be done is a warning; only failing to deliver what it found fails the run.
 func (a *auditor) audit(ctx context.Context) error {
-	if len(a.Auditing.Ages) == 0 {
+	if len(a.AuditPolicy.Ages) == 0 {
 		return nil
 	}
 	if err := a.undated(ctx); err != nil {
@@ -90,7 +90,7 @@ func (a *auditor) byCount(ctx context.Context, src auditable) error {
 	if through == nil {
 		return nil
 	}
-	a.next.Audit = a.saved.Audit.tidied(a.Auditing.forgotten, from, a.Auditing.Window)
+	a.next.Audit = a.saved.Audit.tidied(a.AuditPolicy.forgotten, from, a.AuditPolicy.Window)
 	_, _, err := a.comparison(src).compare(ctx, from, to)
 	if err == nil {
 		err = a.recheck(ctx, src, now)
@@ -111,7 +111,7 @@ func (a *auditor) byCount(ctx context.Context, src auditable) error {
 	if a.undecided != nil { // to be looked at again by the next run
 		return a.saveCheckpoint(ctx)
 	}
-	a.next.Audit.Through, a.next.Audit.AgeSeconds = through, seconds(a.Auditing.Ages)
+	a.next.Audit.Through, a.next.Audit.AgeSeconds = through, seconds(a.AuditPolicy.Ages)
 	return a.saveCheckpoint(ctx)
 }
 
@@ -148,7 +148,7 @@ func (a *auditor) due(now time.Time) (from, to time.Time, through []time.Time) {
 		}
 	}
 	// One period further back: what shows up in the moment of an audit is in the next.
-	if from = from.Add(-a.Auditing.Ages[0]).Truncate(a.Auditing.Window); from.Before(start) {
+	if from = from.Add(-a.AuditPolicy.Ages[0]).Truncate(a.AuditPolicy.Window); from.Before(start) {
 		from = start
 	}
 	return from, to, through
@@ -159,7 +159,7 @@ type span struct{ from, to time.Time }
 
 // spans are those of the ages, nil if no audit is due. start is where audits begin.
 func (a *auditor) spans(now time.Time) (spans []span, start time.Time) {
-	policy := a.Auditing
+	policy := a.AuditPolicy
 	if a.saved.Since.IsZero() {
 		return nil, start
 	}
@@ -200,7 +200,7 @@ func (a *auditor) audited(i int) (through time.Time) {
 		return through
 	}
 	for j, age := range saved.AgeSeconds {
-		if age >= int64(a.Auditing.Ages[i]/time.Second) && saved.Through[j].After(through) {
+		if age >= int64(a.AuditPolicy.Ages[i]/time.Second) && saved.Through[j].After(through) {
 			through = saved.Through[j]
 		}
 	}
@@ -246,7 +246,7 @@ func (a *auditor) repair(src auditable) func(ctx context.Context, from, to time.
 // undated looks for records that no window finds.
 func (a *auditor) undated(ctx context.Context) error {
 	src, ok := a.Source.(Undated)
-	every := a.Auditing.UndatedEvery
+	every := a.AuditPolicy.UndatedEvery
 	if last := time.Since(a.saved.Audit.Undated); !ok || every == 0 || 0 <= last && last < every {
 		return nil
 	}

@@ -32,14 +32,14 @@ func (a *auditor) byReading(ctx context.Context, src WindowReader) error {
 	case err != nil:
 		return err
 	}
-	a.next.Audit.Through, a.next.Audit.AgeSeconds = through, seconds(a.Auditing.Ages)
+	a.next.Audit.Through, a.next.Audit.AgeSeconds = through, seconds(a.AuditPolicy.Ages)
 	return a.saveCheckpoint(ctx)
 }
 
 // readSpans reads the spans, each moment of them once, and notes in through how far each is
 // audited then.
 func (a *auditor) readSpans(ctx context.Context, src WindowReader, spans []span, through []time.Time) error {
-	for _, piece := range pieces(spans, readAtOnce*a.Auditing.Window) {
+	for _, piece := range pieces(spans, readAtOnce*a.AuditPolicy.Window) {
 		err := a.readAgain(ctx, src, piece)
 		var refused *unproven
 		switch {
@@ -88,13 +88,13 @@ func (a *auditor) readAgain(ctx context.Context, src WindowReader, s span) error
 	err := a.delivery.reread(ctx, window(src, s.from, s.to), func(records []Record, missing []bool) {
 		for i, rec := range records {
 			if missing[i] {
-				differ[rec.Time.Truncate(a.Auditing.Window)] = true
+				differ[rec.Time.Truncate(a.AuditPolicy.Window)] = true
 			}
 		}
 	})
 	a.report.Mismatches += int64(len(differ))
 	if err == nil {
-		a.report.WindowsChecked += int64(s.to.Sub(s.from) / a.Auditing.Window)
+		a.report.WindowsChecked += int64(s.to.Sub(s.from) / a.AuditPolicy.Window)
 	}
 	return err
 }

@@ -200,22 +200,22 @@ func TestReadingWaitsForProof(t *testing.T) {
 
 // An audit that a person asks for compares the ids of each window, where the source can't count.
 func TestInspectByReading(t *testing.T) {
-	type numbers struct{ Source, Delivered, Missing, Unsettled int64 }
+	type numbers struct{ Source, Delivered, Missing, NotYetVisible int64 }
 	for name, test := range map[string]struct {
 		arrange func(a *archive)
-		ask     pipeline.Inspection
+		ask     pipeline.AuditRequest
 		want    numbers
 		windows int
 		left    int // events that are still missing
 	}{
-		"complete":              {func(*archive) {}, pipeline.Inspection{}, numbers{60, 60, 0, 0}, 0, 0},
-		"two missing":           {func(a *archive) { a.hide(17); a.hide(48) }, pipeline.Inspection{}, numbers{60, 58, 2, 0}, 2, 2},
-		"repaired":              {func(a *archive) { a.hide(17); a.hide(48) }, pipeline.Inspection{Repair: true}, numbers{60, 58, 2, 0}, 2, 0},
-		"an empty window":       {func(a *archive) { a.hide(0); a.hide(1); a.hide(2); a.hide(3); a.hide(4) }, pipeline.Inspection{}, numbers{60, 55, 5, 0}, 1, 5},
-		"one hides another":     {func(a *archive) { a.hide(17); a.forget(18) }, pipeline.Inspection{}, numbers{59, 59, 1, 0}, 1, 1},
-		"it can't be said yet":  {func(a *archive) { a.hide(17) }, pipeline.Inspection{Unsettled: always}, numbers{60, 59, 0, 1}, 1, 1},
-		"nor is that repaired":  {func(a *archive) { a.hide(17) }, pipeline.Inspection{Repair: true, Unsettled: always}, numbers{60, 59, 0, 1}, 1, 1},
-		"and complete all over": {func(*archive) {}, pipeline.Inspection{Unsettled: always}, numbers{60, 60, 0, 0}, 0, 0},
+		"complete":              {func(*archive) {}, pipeline.AuditRequest{}, numbers{60, 60, 0, 0}, 0, 0},
+		"two missing":           {func(a *archive) { a.hide(17); a.hide(48) }, pipeline.AuditRequest{}, numbers{60, 58, 2, 0}, 2, 2},
+		"repaired":              {func(a *archive) { a.hide(17); a.hide(48) }, pipeline.AuditRequest{Repair: true}, numbers{60, 58, 2, 0}, 2, 0},
+		"an empty window":       {func(a *archive) { a.hide(0); a.hide(1); a.hide(2); a.hide(3); a.hide(4) }, pipeline.AuditRequest{}, numbers{60, 55, 5, 0}, 1, 5},
+		"one hides another":     {func(a *archive) { a.hide(17); a.forget(18) }, pipeline.AuditRequest{}, numbers{59, 59, 1, 0}, 1, 1},
+		"it can't be said yet":  {func(a *archive) { a.hide(17) }, pipeline.AuditRequest{NotYetVisible: always}, numbers{60, 59, 0, 1}, 1, 1},
+		"nor is that repaired":  {func(a *archive) { a.hide(17) }, pipeline.AuditRequest{Repair: true, NotYetVisible: always}, numbers{60, 59, 0, 1}, 1, 1},
+		"and complete all over": {func(*archive) {}, pipeline.AuditRequest{NotYetVisible: always}, numbers{60, 60, 0, 0}, 0, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -223,7 +223,7 @@ func TestInspectByReading(t *testing.T) {
 				a.src = uncounted{a}
 				test.arrange(a)
 				proof := a.inspect(test.ask)
-				got := numbers{proof.Source, proof.Delivered, proof.Missing, int64(proof.Unsettled)}
+				got := numbers{proof.Source, proof.Delivered, proof.Missing, int64(proof.NotYetVisible)}
 				if proof.State != pipeline.Drained || got != test.want || len(proof.Windows) != test.windows || proof.WindowsChecked != 12 {
 					t.Errorf("%+v, want %+v in %d windows", proof, test.want, test.windows)
 				}

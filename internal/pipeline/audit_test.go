@@ -41,7 +41,7 @@ const settle = time.Minute
 
 func newArchive(t *testing.T) *archive {
 	w := newWorld(t, 0)
-	w.auditing = pipeline.Auditing{
+	w.auditing = pipeline.AuditPolicy{
 		Ages:   []time.Duration{5 * time.Minute, 15 * time.Minute, time.Hour, 6 * time.Hour, 24 * time.Hour},
 		Window: 5 * time.Minute, Keep: 7 * 24 * time.Hour, UndatedEvery: time.Hour,
 	}

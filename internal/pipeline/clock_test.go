@@ -58,7 +58,7 @@ func TestInspectionByAWrongClock(t *testing.T) {
 		}
 		r := a.runner()
 		r.Clock = &clock{errors.New("this machine's clock is behind")}
-		proof := r.Audit(t.Context(), pipeline.Inspection{From: a.begin, To: a.begin.Add(30 * time.Minute)})
+		proof := r.Audit(t.Context(), pipeline.AuditRequest{From: a.begin, To: a.begin.Add(30 * time.Minute)})
 		if proof.State != pipeline.Failed || !strings.Contains(proof.Error, "proves nothing") || !strings.Contains(proof.Error, "clock is behind") {
 			t.Errorf("%+v", proof)
 		}

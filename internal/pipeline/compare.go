@@ -37,7 +37,7 @@ func (c comparison) compare(ctx context.Context, from, to time.Time) (have, want
 // narrow halves [from, to), whose counts are given, as long as they differ. Only one half of
 // the two is counted: the other has the rest.
 func (c comparison) narrow(ctx context.Context, from, to time.Time, have, want int64) error {
-	pieces := int64(to.Sub(from) / c.Auditing.Window)
+	pieces := int64(to.Sub(from) / c.AuditPolicy.Window)
 	switch {
 	case want-have == c.known(from, to):
 		c.report.WindowsChecked += pieces
@@ -49,7 +49,7 @@ func (c comparison) narrow(ctx context.Context, from, to time.Time, have, want i
 	case !c.pace.timeLeft(ctx):
 		return errNoTime
 	}
-	mid := from.Add(time.Duration(pieces/2) * c.Auditing.Window)
+	mid := from.Add(time.Duration(pieces/2) * c.AuditPolicy.Window)
 	first, wanted, err := c.counts(ctx, from, mid)
 	if err != nil {
 		return err

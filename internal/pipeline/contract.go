@@ -155,7 +155,7 @@ type Checkpoint struct {
 	// Since and Through: what happened between them, [Since, Through), was
 	// looked at by the tail. Zero if the source has no notion of it.
 	Since, Through time.Time
-	Audit          Audit
+	Audit          AuditState
 	// Pruned is when old windows of the ledger were last removed.
 	Pruned time.Time
 	// Warned: undelivered originals that went into quarantine before it have been

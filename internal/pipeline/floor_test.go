@@ -24,19 +24,19 @@ func TestInspectByIDs(t *testing.T) {
 	for _, test := range []struct {
 		name      string
 		arrange   func(a *archive)
-		ask       pipeline.Inspection
+		ask       pipeline.AuditRequest
 		unsettled bool
 		want      numbers
 		windows   int // that differ
 	}{
 		{name: "complete", want: numbers{60, 60, 0, 60}},
-		{name: "complete, each window", ask: pipeline.Inspection{Each: true}, want: numbers{60, 60, 0, 60}},
+		{name: "complete, each window", ask: pipeline.AuditRequest{Each: true}, want: numbers{60, 60, 0, 60}},
 		{name: "missing", arrange: func(a *archive) { a.hide(17); a.hide(40) }, want: numbers{60, 58, 2, 60}, windows: 2},
-		{name: "repaired", arrange: func(a *archive) { a.hide(17) }, ask: pipeline.Inspection{Repair: true}, want: numbers{60, 59, 1, 60}, windows: 1},
+		{name: "repaired", arrange: func(a *archive) { a.hide(17) }, ask: pipeline.AuditRequest{Repair: true}, want: numbers{60, 59, 1, 60}, windows: 1},
 		{name: "counted and not listed", arrange: func(a *archive) { a.events[20].listed = 2 }, want: numbers{61, 61, 0, 61}},
 		{name: "too early, and all there", unsettled: true, want: numbers{60, 60, 0, 60}},
 		{name: "too early", unsettled: true, arrange: func(a *archive) { a.hide(17) }, want: numbers{60, 59, 0, 55}, windows: 1},
-		{name: "too early to repair", unsettled: true, ask: pipeline.Inspection{Repair: true}, arrange: func(a *archive) { a.hide(17) }, want: numbers{60, 59, 0, 55}, windows: 1},
+		{name: "too early to repair", unsettled: true, ask: pipeline.AuditRequest{Repair: true}, arrange: func(a *archive) { a.hide(17) }, want: numbers{60, 59, 0, 55}, windows: 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -47,7 +47,7 @@ func TestInspectByIDs(t *testing.T) {
 				ask := test.ask
 				ask.Floor, ask.From, ask.To = true, a.begin, a.begin.Add(time.Hour)
 				if test.unsettled {
-					ask.Unsettled = func(context.Context, time.Time, time.Time) (bool, error) { return true, nil }
+					ask.NotYetVisible = func(context.Context, time.Time, time.Time) (bool, error) { return true, nil }
 				}
 				r := a.runner()
 				open := r.OpenLedger

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Inspection is an audit that somebody asks for.
-type Inspection struct {
+// AuditRequest is an audit that somebody asks for.
+type AuditRequest struct {
 	// From and To are on the borders of ledger windows.
 	From, To time.Time
 	// Each compares every window by itself. Otherwise the whole is compared first,
@@ -22,14 +22,14 @@ type Inspection struct {
 	// Floor says that what the ledger counts is the least that it has: a window whose counts
 	// differ is compared by ids before anything of it is called missing.
 	Floor bool
-	// Unsettled, if set, says that a window that differs can't be judged yet.
-	Unsettled func(ctx context.Context, from, to time.Time) (bool, error)
+	// NotYetVisible, if set, says that a window that differs can't be judged yet.
+	NotYetVisible func(ctx context.Context, from, to time.Time) (bool, error)
 	// Found, if set, is called for each window whose counts differ.
-	Found func(Compared)
+	Found func(WindowDiff)
 }
 
-// Compared is a window whose counts differed.
-type Compared struct {
+// WindowDiff is a window whose counts differed.
+type WindowDiff struct {
 	From      time.Time `json:"from"`
 	To        time.Time `json:"to"`
 	Source    int64     `json:"source"`
@@ -41,35 +41,35 @@ type Compared struct {
 	Refused  int64 `json:"refused"`  // of them: in quarantine now
 	// Unexplained is how many more the source counts than it lists; nobody has seen them.
 	Unexplained int64 `json:"unexplained,omitzero"`
-	// Unsettled: it can't be judged yet, and was left alone.
-	Unsettled bool `json:"unsettled,omitzero"`
+	// NotYetVisible: it can't be judged yet, and was left alone.
+	NotYetVisible bool `json:"unsettled,omitzero"`
 }
 
-// Proof is what an [Inspection] found. It is complete only if its state is [Drained].
-type Proof struct {
+// AuditResult is what an [AuditRequest] found. It is complete only if its state is [Drained].
+type AuditResult struct {
 	Report
 	From, To          time.Time
 	Source, Delivered int64 // the counts of [From, To), Delivered before the repair
 	Missing           int64 // records, before the repair
 	Refused           int64
 	Unexplained       int64 // records that the source counts and does not list
-	Unsettled         int   // windows
+	NotYetVisible     int   // windows
 	Identified        int64 // of Source: in windows that were compared by ids; the rest by count
-	Windows           []Compared
+	Windows           []WindowDiff
 	// Since and Through are those of the checkpoint.
 	Since, Through time.Time
 }
 
 // Audit compares the counts of source and ledger between two moments, and says
 // where they differ and what is missing.
-func (r *Runner) Audit(ctx context.Context, ask Inspection) Proof {
-	proof := Proof{From: ask.From, To: ask.To}
+func (r *Runner) Audit(ctx context.Context, ask AuditRequest) AuditResult {
+	proof := AuditResult{From: ask.From, To: ask.To}
 	runner := *r
 	if !ask.Repair {
 		runner.Locks = noLock{}
 	}
 	proof.Report = runner.locked(ctx, func(ctx context.Context, s *session) (State, error) {
-		i := &inspection{session: s, Inspection: ask, proof: &proof}
+		i := &inspection{session: s, AuditRequest: ask, proof: &proof}
 		err := i.all(ctx)
 		s.report.Retries = s.retries.Load()
 		switch {
@@ -94,11 +94,11 @@ func (noLock) Since(context.Context, string, string) (time.Time, error) { return
 
 type inspection struct {
 	*session
-	Inspection
+	AuditRequest
 	delivery *delivery // of what is missing
 	ledger   *trackedLedger
 	src      WindowReader
-	proof    *Proof
+	proof    *AuditResult
 }
 
 // trackedLedger is a ledger that notes whether a Claim failed: then it is unknown what is
@@ -139,10 +139,10 @@ func (i *inspection) all(ctx context.Context) (err error) {
 	if src, ok := i.Source.(auditable); ok {
 		compare = comparison{i.session, i.ledger, src, i.explained, i.differs}.compare
 	} else {
-		width = i.Auditing.Window
+		width = i.AuditPolicy.Window
 	}
 	if i.Each {
-		width = i.Auditing.Window
+		width = i.AuditPolicy.Window
 	}
 	for from := i.From; from.Before(i.To); from = from.Add(width) {
 		have, want, err := compare(ctx, from, from.Add(width))
@@ -162,22 +162,22 @@ func (i *inspection) all(ctx context.Context) (err error) {
 // into and accepted: they are no news, but part of the proof.
 func (i *inspection) addAccepted(ctx context.Context) error {
 	for _, d := range i.saved.Audit.Accepted {
-		same := func(c Compared) bool { return c.From.Equal(d.From) }
+		same := func(c WindowDiff) bool { return c.From.Equal(d.From) }
 		if d.From.Before(i.From) || !d.From.Before(i.To) || slices.ContainsFunc(i.proof.Windows, same) {
 			continue
 		}
-		to := d.From.Add(i.Auditing.Window)
+		to := d.From.Add(i.AuditPolicy.Window)
 		have, err := i.ledger.Count(ctx, d.From, to)
 		if err != nil {
 			return err
 		}
-		i.note(Compared{From: d.From, To: to, Source: d.Source, Delivered: have})
+		i.note(WindowDiff{From: d.From, To: to, Source: d.Source, Delivered: have})
 	}
-	slices.SortFunc(i.proof.Windows, func(a, b Compared) int { return a.From.Compare(b.From) })
+	slices.SortFunc(i.proof.Windows, func(a, b WindowDiff) int { return a.From.Compare(b.From) })
 	return nil
 }
 
-func (i *inspection) note(c Compared) {
+func (i *inspection) note(c WindowDiff) {
 	i.proof.Windows = append(i.proof.Windows, c)
 	if i.Found != nil {
 		i.Found(c)
@@ -186,17 +186,17 @@ func (i *inspection) note(c Compared) {
 
 // differs finds out what is missing in a window, and delivers it if asked to.
 func (i *inspection) differs(ctx context.Context, from, to time.Time, have, want int64) error {
-	c := Compared{From: from, To: to, Source: want, Delivered: have}
+	c := WindowDiff{From: from, To: to, Source: want, Delivered: have}
 	listed := want
 	var err error
-	if c.Unsettled, err = i.early(ctx, from, to); err != nil {
+	if c.NotYetVisible, err = i.early(ctx, from, to); err != nil {
 		return err
 	}
 	fresh, byID := i.ledger.fresh, true
 	switch {
-	case c.Unsettled && !i.Floor:
+	case c.NotYetVisible && !i.Floor:
 		byID = false
-	case c.Unsettled:
+	case c.NotYetVisible:
 		c.Missing, listed, err = i.unknown(ctx, from, to)
 	case !i.Repair && have == 0 && !i.Floor:
 		c.Missing, byID = want, false
@@ -204,7 +204,7 @@ func (i *inspection) differs(ctx context.Context, from, to time.Time, have, want
 		listed, err = i.look(ctx, &c)
 	}
 	switch {
-	case err != nil && c.Unsettled:
+	case err != nil && c.NotYetVisible:
 		c.Missing = 0
 	case err == nil && i.Floor:
 		c.identified(listed)
@@ -218,7 +218,7 @@ func (i *inspection) differs(ctx context.Context, from, to time.Time, have, want
 		c.Unexplained = max(0, min(want-listed, want-c.Delivered-c.Missing))
 	}
 	i.proof.Delivered += c.Delivered - have
-	if err == nil && byID && !c.Unsettled {
+	if err == nil && byID && !c.NotYetVisible {
 		i.proof.Identified += want
 	}
 	if err == nil && i.Floor && c.same() {
@@ -231,14 +231,14 @@ func (i *inspection) differs(ctx context.Context, from, to time.Time, have, want
 
 // early reports whether a window can't be judged yet.
 func (i *inspection) early(ctx context.Context, from, to time.Time) (bool, error) {
-	if i.Unsettled == nil {
+	if i.NotYetVisible == nil {
 		return false, nil
 	}
-	return i.Unsettled(ctx, from, to)
+	return i.NotYetVisible(ctx, from, to)
 }
 
 // look finds out what is missing in a window by the ids, and delivers it if asked to.
-func (i *inspection) look(ctx context.Context, c *Compared) (listed int64, err error) {
+func (i *inspection) look(ctx context.Context, c *WindowDiff) (listed int64, err error) {
 	if !i.Repair {
 		c.Missing, listed, err = i.unknown(ctx, c.From, c.To)
 		return listed, err
@@ -260,7 +260,7 @@ func (i *inspection) readWindow(ctx context.Context, from, to time.Time) (have, 
 		return 0, 0, err
 	}
 	i.report.WindowsChecked++
-	c := Compared{From: from, To: to, Delivered: have}
+	c := WindowDiff{From: from, To: to, Delivered: have}
 	early, err := i.early(ctx, from, to)
 	if err != nil {
 		return have, 0, err
@@ -268,17 +268,17 @@ func (i *inspection) readWindow(ctx context.Context, from, to time.Time) (have, 
 	if early {
 		var missing int64
 		missing, c.Source, err = i.unknown(ctx, from, to)
-		c.Unsettled = missing > 0
+		c.NotYetVisible = missing > 0
 	} else {
 		c.Source, err = i.look(ctx, &c)
 	}
-	if i.Floor && err == nil && !c.Unsettled {
+	if i.Floor && err == nil && !c.NotYetVisible {
 		c.Delivered = max(have, c.Source-c.Missing)
 	}
-	if err == nil && !c.Unsettled {
+	if err == nil && !c.NotYetVisible {
 		i.proof.Identified += c.Source
 	}
-	if c.Missing > 0 || c.Unsettled {
+	if c.Missing > 0 || c.NotYetVisible {
 		i.report.Mismatches++
 		i.add(c)
 	}
@@ -286,28 +286,28 @@ func (i *inspection) readWindow(ctx context.Context, from, to time.Time) (have, 
 }
 
 // add adds a window that differs to the proof.
-func (i *inspection) add(c Compared) {
+func (i *inspection) add(c WindowDiff) {
 	i.proof.Missing += c.Missing
 	i.proof.Unexplained += c.Unexplained
 	i.proof.Refused += c.Refused
-	if c.Unsettled {
-		i.proof.Unsettled++
+	if c.NotYetVisible {
+		i.proof.NotYetVisible++
 	}
 	i.note(c)
 }
 
 // identified notes what the comparison of the ids of a window has shown, of which the source
 // lists so many. Where nothing is missing it does not matter that it may be too early.
-func (c *Compared) identified(listed int64) {
+func (c *WindowDiff) identified(listed int64) {
 	c.Delivered = max(c.Delivered, listed-c.Missing)
-	if c.Unsettled = c.Unsettled && c.Missing > 0; c.Unsettled {
+	if c.NotYetVisible = c.NotYetVisible && c.Missing > 0; c.NotYetVisible {
 		c.Missing = 0
 	}
 }
 
 // same reports whether the window does not differ after all.
-func (c Compared) same() bool {
-	return c.Source == c.Delivered && c.Missing == 0 && c.Unexplained == 0 && !c.Unsettled
+func (c WindowDiff) same() bool {
+	return c.Source == c.Delivered && c.Missing == 0 && c.Unexplained == 0 && !c.NotYetVisible
 }
 
 // explained is the difference in [from, to) that is known and needs no look.

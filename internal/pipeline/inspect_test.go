@@ -39,13 +39,13 @@ func (a *archive) hide(i int) {
 // forget lets the source forget an event.
 func (a *archive) forget(i int) { a.events[i].visible = time.Now().Add(1000 * time.Hour) }
 
-func (a *archive) inspect(ask pipeline.Inspection) pipeline.Proof {
+func (a *archive) inspect(ask pipeline.AuditRequest) pipeline.AuditResult {
 	a.t.Helper()
 	ask.From, ask.To = a.begin, a.begin.Add(time.Hour)
 	ctx, cancel := context.WithTimeout(a.t.Context(), time.Hour)
 	defer cancel()
 	told := 0
-	ask.Found = func(pipeline.Compared) { told++ }
+	ask.Found = func(pipeline.WindowDiff) { told++ }
 	proof := a.runner().Audit(ctx, ask)
 	if told != len(proof.Windows) {
 		a.t.Errorf("%d windows told, %d in the proof", told, len(proof.Windows))
@@ -53,9 +53,9 @@ func (a *archive) inspect(ask pipeline.Inspection) pipeline.Proof {
 	return proof
 }
 
-func (a *archive) window(i int) pipeline.Compared {
+func (a *archive) window(i int) pipeline.WindowDiff {
 	from := a.begin.Add(time.Duration(i) * window)
-	return pipeline.Compared{From: from, To: from.Add(window)}
+	return pipeline.WindowDiff{From: from, To: from.Add(window)}
 }
 
 func TestInspect(t *testing.T) {
@@ -63,32 +63,32 @@ func TestInspect(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		arrange func(a *archive)
-		ask     pipeline.Inspection
+		ask     pipeline.AuditRequest
 		want    numbers
-		windows func(a *archive) []pipeline.Compared
+		windows func(a *archive) []pipeline.WindowDiff
 		counts  int // at the source; 0 means any
 		left    int // events that are still missing
 	}{
 		{name: "complete", want: numbers{60, 60, 0, 0}, counts: 1},
-		{name: "complete, each window", ask: pipeline.Inspection{Each: true}, want: numbers{60, 60, 0, 0}, counts: 12},
-		{name: "two missing", arrange: func(a *archive) { a.hide(17); a.hide(18) }, want: numbers{60, 58, 2, 0}, windows: func(a *archive) []pipeline.Compared {
+		{name: "complete, each window", ask: pipeline.AuditRequest{Each: true}, want: numbers{60, 60, 0, 0}, counts: 12},
+		{name: "two missing", arrange: func(a *archive) { a.hide(17); a.hide(18) }, want: numbers{60, 58, 2, 0}, windows: func(a *archive) []pipeline.WindowDiff {
 			w := a.window(3)
 			w.Source, w.Delivered, w.Missing = 5, 3, 2
-			return []pipeline.Compared{w}
+			return []pipeline.WindowDiff{w}
 		}, counts: 4, left: 2},
-		{name: "two missing, repaired", arrange: func(a *archive) { a.hide(17); a.hide(18) }, ask: pipeline.Inspection{Repair: true}, want: numbers{60, 58, 2, 0}, windows: func(a *archive) []pipeline.Compared {
+		{name: "two missing, repaired", arrange: func(a *archive) { a.hide(17); a.hide(18) }, ask: pipeline.AuditRequest{Repair: true}, want: numbers{60, 58, 2, 0}, windows: func(a *archive) []pipeline.WindowDiff {
 			w := a.window(3)
 			w.Source, w.Delivered, w.Missing, w.Repaired = 5, 3, 2, 2
-			return []pipeline.Compared{w}
+			return []pipeline.WindowDiff{w}
 		}},
 		{name: "a whole window", arrange: func(a *archive) {
 			for i := range 5 {
 				a.hide(i)
 			}
-		}, want: numbers{60, 55, 5, 0}, windows: func(a *archive) []pipeline.Compared {
+		}, want: numbers{60, 55, 5, 0}, windows: func(a *archive) []pipeline.WindowDiff {
 			w := a.window(0)
 			w.Source, w.Missing = 5, 5
-			return []pipeline.Compared{w}
+			return []pipeline.WindowDiff{w}
 		}, left: 5},
 		{name: "refused by the sink", arrange: func(a *archive) {
 			a.hide(17)
@@ -102,27 +102,27 @@ func TestInspect(t *testing.T) {
 				}
 				return true, nil
 			}
-		}, ask: pipeline.Inspection{Repair: true}, want: numbers{60, 58, 2, 1}, windows: func(a *archive) []pipeline.Compared {
+		}, ask: pipeline.AuditRequest{Repair: true}, want: numbers{60, 58, 2, 1}, windows: func(a *archive) []pipeline.WindowDiff {
 			w := a.window(3)
 			w.Source, w.Delivered, w.Missing, w.Repaired, w.Refused = 5, 3, 2, 1, 1
-			return []pipeline.Compared{w}
+			return []pipeline.WindowDiff{w}
 		}, left: 1},
-		{name: "fewer at the source", arrange: func(a *archive) { a.forget(20) }, want: numbers{59, 60, 0, 0}, windows: func(a *archive) []pipeline.Compared {
+		{name: "fewer at the source", arrange: func(a *archive) { a.forget(20) }, want: numbers{59, 60, 0, 0}, windows: func(a *archive) []pipeline.WindowDiff {
 			w := a.window(4)
 			w.Source, w.Delivered = 4, 5
-			return []pipeline.Compared{w}
+			return []pipeline.WindowDiff{w}
 		}},
-		{name: "listed twice", arrange: func(a *archive) { a.events[20].listed = 2 }, want: numbers{61, 60, 0, 0}, windows: func(a *archive) []pipeline.Compared {
+		{name: "listed twice", arrange: func(a *archive) { a.events[20].listed = 2 }, want: numbers{61, 60, 0, 0}, windows: func(a *archive) []pipeline.WindowDiff {
 			w := a.window(4)
 			w.Source, w.Delivered = 6, 5
-			return []pipeline.Compared{w}
+			return []pipeline.WindowDiff{w}
 		}},
 		{name: "one forgotten hides one missing", arrange: func(a *archive) { a.forget(20); a.hide(40) }, want: numbers{59, 59, 0, 0}, left: 1},
-		{name: "not if each window is compared", arrange: func(a *archive) { a.forget(20); a.hide(40) }, ask: pipeline.Inspection{Each: true}, want: numbers{59, 59, 1, 0}, windows: func(a *archive) []pipeline.Compared {
+		{name: "not if each window is compared", arrange: func(a *archive) { a.forget(20); a.hide(40) }, ask: pipeline.AuditRequest{Each: true}, want: numbers{59, 59, 1, 0}, windows: func(a *archive) []pipeline.WindowDiff {
 			w, v := a.window(4), a.window(8)
 			w.Source, w.Delivered = 4, 5
 			v.Source, v.Delivered, v.Missing = 5, 4, 1
-			return []pipeline.Compared{w, v}
+			return []pipeline.WindowDiff{w, v}
 		}, left: 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -141,7 +141,7 @@ func TestInspect(t *testing.T) {
 				if diff := cmp.Diff(test.want, got); diff != "" {
 					t.Errorf("numbers (-want +got):\n%s", diff)
 				}
-				var windows []pipeline.Compared
+				var windows []pipeline.WindowDiff
 				if test.windows != nil {
 					windows = test.windows(a)
 				}
@@ -165,7 +165,7 @@ func TestInspect(t *testing.T) {
 				}
 				a.held = false
 				if test.ask.Repair {
-					if again := a.inspect(pipeline.Inspection{}); again.Missing != 0 || len(again.Windows) != 0 {
+					if again := a.inspect(pipeline.AuditRequest{}); again.Missing != 0 || len(again.Windows) != 0 {
 						t.Errorf("after the repair: %+v", again)
 					}
 				}
@@ -195,7 +195,7 @@ func TestInspectFails(t *testing.T) {
 				a := anHour(t)
 				a.hide(30)
 				test.arrange(a)
-				proof := a.inspect(pipeline.Inspection{Repair: test.repair})
+				proof := a.inspect(pipeline.AuditRequest{Repair: test.repair})
 				if proof.State != test.state || !strings.Contains(proof.Error, test.text) {
 					t.Errorf("%+v", proof)
 				}
@@ -216,7 +216,7 @@ func TestInspectWithoutAnswer(t *testing.T) {
 			r := a.runner()
 			open := r.OpenLedger
 			r.OpenLedger = func() pipeline.Ledger { return mute{open()} }
-			proof := r.Audit(t.Context(), pipeline.Inspection{From: a.begin, To: a.begin.Add(time.Hour), Repair: repair})
+			proof := r.Audit(t.Context(), pipeline.AuditRequest{From: a.begin, To: a.begin.Add(time.Hour), Repair: repair})
 			if proof.State != pipeline.Failed || !strings.Contains(proof.Error, "damaged") || proof.Missing != 0 {
 				t.Errorf("%+v, want it to fail and to claim nothing", proof)
 			}
@@ -247,12 +247,12 @@ func TestInspectTellsWhatWasAccepted(t *testing.T) {
 		a.hide(50)
 		a.hide(10)
 		rereads := a.rereads
-		proof := a.inspect(pipeline.Inspection{})
+		proof := a.inspect(pipeline.AuditRequest{})
 		early, w, late := a.window(2), a.window(4), a.window(10)
 		early.Source, early.Delivered, early.Missing = 5, 4, 1
 		w.Source, w.Delivered = 4, 5
 		late.Source, late.Delivered, late.Missing = 5, 4, 1
-		if diff := cmp.Diff([]pipeline.Compared{early, w, late}, proof.Windows); diff != "" || proof.State != pipeline.Drained || proof.Missing != 2 {
+		if diff := cmp.Diff([]pipeline.WindowDiff{early, w, late}, proof.Windows); diff != "" || proof.State != pipeline.Drained || proof.Missing != 2 {
 			t.Errorf("%+v, windows (-want +got):\n%s", proof, diff)
 		}
 		if n := a.rereads - rereads; n != 2 {
@@ -266,7 +266,7 @@ func TestInspectStops(t *testing.T) {
 		a := anHour(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if proof := a.runner().Audit(ctx, pipeline.Inspection{From: a.begin, To: a.begin.Add(time.Hour)}); proof.State != pipeline.Budget {
+		if proof := a.runner().Audit(ctx, pipeline.AuditRequest{From: a.begin, To: a.begin.Add(time.Hour)}); proof.State != pipeline.Budget {
 			t.Errorf("%+v", proof)
 		}
 	})

@@ -69,7 +69,7 @@ func (d *durable) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.Pa
 // next is a runner of the same process.
 func (d *durable) next() *pipeline.Runner {
 	return &pipeline.Runner{
-		Source: d, Sink: sink{d.world}, Auditing: d.auditing, Uncommitted: d.carried,
+		Source: d, Sink: sink{d.world}, AuditPolicy: d.auditing, Uncommitted: d.carried,
 		Locks: streamlock.New(d.store, acme), Checkpoints: checkpoint.New(d.store, acme), Quarantine: d.quarantine(),
 		OpenLedger: func() pipeline.Ledger {
 			return ids.Open(ids.Config{Store: d.store, Tenant: acme, Stream: stream, Window: 5 * time.Minute})
@@ -175,22 +175,24 @@ func (d *durable) fill(n int, late time.Duration) {
 
 func (d *durable) resend(r *pipeline.Runner) pipeline.Report {
 	q := d.quarantine()
-	var held iter.Seq2[pipeline.Held, error] = func(yield func(pipeline.Held, error) bool) {
+	var held iter.Seq2[pipeline.Quarantined, error] = func(yield func(pipeline.Quarantined, error) bool) {
 		for e, err := range q.List(context.Background(), stream, originals.Undelivered) {
 			if err != nil {
 				d.t.Error(err)
 				return
 			}
 			item, err := q.Get(context.Background(), e.Key)
-			if !yield(pipeline.Held{Key: e.Key, Record: pipeline.Record{ID: item.ID, Time: item.Time, Raw: item.Raw}}, err) {
+			if !yield(pipeline.Quarantined{Key: e.Key, Record: pipeline.Record{ID: item.ID, Time: item.Time, Raw: item.Raw}}, err) {
 				return
 			}
 		}
 	}
-	return r.Resend(context.Background(), held, pipeline.Resending{
-		Prove:     func(ctx context.Context, h pipeline.Held) error { return q.ProveDelete(ctx, h.Key) },
-		Delivered: func(ctx context.Context, h pipeline.Held) error { return q.Delete(ctx, h.Key) },
-		Kept:      func(h pipeline.Held, _ pipeline.Reason, detail string) { d.t.Errorf("%s kept: %s", h.Key, detail) },
+	return r.Resend(context.Background(), held, pipeline.ResendHooks{
+		Prove:     func(ctx context.Context, h pipeline.Quarantined) error { return q.ProveDelete(ctx, h.Key) },
+		Delivered: func(ctx context.Context, h pipeline.Quarantined) error { return q.Delete(ctx, h.Key) },
+		Kept: func(h pipeline.Quarantined, _ pipeline.Reason, detail string) {
+			d.t.Errorf("%s kept: %s", h.Key, detail)
+		},
 	})
 }
 

@@ -31,7 +31,7 @@ func (t *run) prune(ctx context.Context) error {
 		return nil
 	}
 	p, prunes := t.delivery.ledger.(Pruner)
-	prunes = prunes && t.Auditing.Keep > 0
+	prunes = prunes && t.AuditPolicy.Keep > 0
 	q, expires := t.Quarantine.(Expirer)
 	if !prunes && !expires {
 		return nil
@@ -52,7 +52,7 @@ func (t *run) prune(ctx context.Context) error {
 // backlog may be older, nor one of a record that this run has seen: what the
 // source still repeats, it will repeat to the next run, too.
 func (t *run) pruneLedger(ctx context.Context, p Pruner) error {
-	before := time.Now().Add(-t.Auditing.Keep)
+	before := time.Now().Add(-t.AuditPolicy.Keep)
 	if limit := t.saved.Through.Add(-24 * time.Hour); limit.Before(before) {
 		before = limit
 	}

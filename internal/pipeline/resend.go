@@ -10,22 +10,22 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Held is an original that waits in quarantine.
-type Held struct {
+// Quarantined is an original that waits in quarantine.
+type Quarantined struct {
 	Key    string // where it is
 	Record Record
 }
 
-// Resending is what [Runner.Resend] tells of each original. All but Prove are required.
-type Resending struct {
+// ResendHooks is what [Runner.Resend] tells of each original. All but Prove are required.
+type ResendHooks struct {
 	// Prove, if set, fails if the original could not be removed. It is called once, before
 	// the first record is sent.
-	Prove func(ctx context.Context, h Held) error
+	Prove func(ctx context.Context, h Quarantined) error
 	// Delivered is called once the record is acknowledged; it removes the original.
 	// It is called by several goroutines at a time, and not cut by the run's end.
-	Delivered func(ctx context.Context, h Held) error
+	Delivered func(ctx context.Context, h Quarantined) error
 	// Kept is called for a record that still can't be delivered.
-	Kept func(h Held, why Reason, detail string)
+	Kept func(h Quarantined, why Reason, detail string)
 }
 
 // resendChunk is how many originals are in hand together, at the most.
@@ -34,9 +34,9 @@ const resendChunk = 1000
 // Resend delivers records that an earlier run had to put into quarantine, by the
 // column rules of today and behind the lock of the stream. Those that are refused
 // again stay. In the report "quarantined" are these.
-func (r *Runner) Resend(ctx context.Context, originals iter.Seq2[Held, error], with Resending) Report {
+func (r *Runner) Resend(ctx context.Context, originals iter.Seq2[Quarantined, error], with ResendHooks) Report {
 	return r.locked(ctx, func(ctx context.Context, session *session) (State, error) {
-		s := &resend{session: session, delivery: session.newDelivery(session.OpenLedger()), Resending: with}
+		s := &resend{session: session, delivery: session.newDelivery(session.OpenLedger()), ResendHooks: with}
 		s.delivery.refusals.expected = true // refusals are what put these into quarantine
 		s.delivery.quarantine = keepInQuarantine{s, session.Quarantine}
 		s.delivery.spool.store = nil // what is in quarantine is as safe as it would be there
@@ -56,9 +56,9 @@ func (r *Runner) Resend(ctx context.Context, originals iter.Seq2[Held, error], w
 // record id occurs once among them.
 type resend struct {
 	*session
-	Resending
+	ResendHooks
 	delivery *delivery
-	chunk    []Held
+	chunk    []Quarantined
 	byID     map[string]int
 	fresh    map[string]bool // records that the ledger does not know
 	kept     map[string]bool
@@ -81,7 +81,7 @@ func (q keepInQuarantine) Put(ctx context.Context, stream string, rec Record, re
 	return q.Quarantine.Put(ctx, stream, rec, reason, detail)
 }
 
-func (s *resend) all(ctx context.Context, originals iter.Seq2[Held, error]) error {
+func (s *resend) all(ctx context.Context, originals iter.Seq2[Quarantined, error]) error {
 	s.begin()
 	size := 0
 	for h, err := range originals {

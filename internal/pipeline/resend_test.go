@@ -19,18 +19,18 @@ import (
 // ward is a quarantine with records to send again.
 type ward struct {
 	*world
-	held  []pipeline.Held
+	held  []pipeline.Quarantined
 	kept  map[string]pipeline.Reason // by key, as told by the last Resend
 	gone  map[string]bool            // by key
 	mu    sync.Mutex
-	onEnd func(pipeline.Held) error // of Delivered
+	onEnd func(pipeline.Quarantined) error // of Delivered
 }
 
 // newWard has n refused records, known to the ledger.
 func newWard(t *testing.T, n int) *ward {
 	w := &ward{world: newWorld(t, n), gone: map[string]bool{}}
 	for _, rec := range w.records {
-		w.held = append(w.held, pipeline.Held{Key: "key of " + rec.ID, Record: rec})
+		w.held = append(w.held, pipeline.Quarantined{Key: "key of " + rec.ID, Record: rec})
 		w.world.kept[rec.ID] = pipeline.RejectedBySink
 		w.ledger[rec.ID] = true
 	}
@@ -39,15 +39,15 @@ func newWard(t *testing.T, n int) *ward {
 
 func (w *ward) resend(ctx context.Context) pipeline.Report {
 	w.kept = map[string]pipeline.Reason{}
-	var list iter.Seq2[pipeline.Held, error] = func(yield func(pipeline.Held, error) bool) {
+	var list iter.Seq2[pipeline.Quarantined, error] = func(yield func(pipeline.Quarantined, error) bool) {
 		for _, h := range w.held {
 			if !w.gone[h.Key] && !yield(h, nil) {
 				return
 			}
 		}
 	}
-	return w.runner().Resend(ctx, list, pipeline.Resending{
-		Delivered: func(_ context.Context, h pipeline.Held) error {
+	return w.runner().Resend(ctx, list, pipeline.ResendHooks{
+		Delivered: func(_ context.Context, h pipeline.Quarantined) error {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			if w.times(h.Record.ID) == 0 {
@@ -61,7 +61,7 @@ func (w *ward) resend(ctx context.Context) pipeline.Report {
 			w.gone[h.Key] = true
 			return nil
 		},
-		Kept: func(h pipeline.Held, why pipeline.Reason, detail string) {
+		Kept: func(h pipeline.Quarantined, why pipeline.Reason, detail string) {
 			if detail == "" {
 				w.t.Errorf("%s kept without a detail", h.Key)
 			}
@@ -161,7 +161,7 @@ func TestResendStops(t *testing.T) {
 			}
 		}, pipeline.Failed, "403 wrong key", 10},
 		{"an original stays", func(w *ward) {
-			w.onEnd = func(h pipeline.Held) error {
+			w.onEnd = func(h pipeline.Quarantined) error {
 				if h.Key == "key of e00007" {
 					return errors.New("store is away")
 				}
@@ -210,7 +210,7 @@ func TestResendOutOfTime(t *testing.T) {
 // Two originals may be of one record.
 func TestResendSameID(t *testing.T) {
 	w := newWard(t, 2)
-	w.held = append(w.held, pipeline.Held{Key: "other", Record: w.records[0]})
+	w.held = append(w.held, pipeline.Quarantined{Key: "other", Record: w.records[0]})
 	if rep := w.resend(t.Context()); rep.Sent != 3 || len(w.waiting()) != 0 {
 		t.Errorf("%+v, left %v", rep, w.waiting())
 	}
@@ -218,8 +218,10 @@ func TestResendSameID(t *testing.T) {
 
 func TestResendUnreadable(t *testing.T) {
 	w := newWard(t, 3)
-	list := func(yield func(pipeline.Held, error) bool) { yield(pipeline.Held{}, errors.New("store is away")) }
-	rep := w.runner().Resend(t.Context(), list, pipeline.Resending{})
+	list := func(yield func(pipeline.Quarantined, error) bool) {
+		yield(pipeline.Quarantined{}, errors.New("store is away"))
+	}
+	rep := w.runner().Resend(t.Context(), list, pipeline.ResendHooks{})
 	if rep.State != pipeline.Failed || rep.Error != "store is away" {
 		t.Errorf("%+v", rep)
 	}

@@ -38,10 +38,10 @@ type Runner struct {
 	// Lookback is how far back a stream begins that has no checkpoint. Where it is set, a run
 	// without one warns: it is the first, or its state is gone.
 	Lookback time.Duration
-	// Auditing says how closed windows are audited; the zero value audits nothing.
-	Auditing Auditing
-	Retry    retry.Policy
-	Log      *slog.Logger
+	// AuditPolicy says how closed windows are audited; the zero value audits nothing.
+	AuditPolicy AuditPolicy
+	Retry       retry.Policy
+	Log         *slog.Logger
 	// Progress, if set, is called after every commit with the numbers so far.
 	Progress func(Report)
 }

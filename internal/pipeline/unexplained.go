@@ -75,7 +75,7 @@ func (d Difference) end(width time.Duration) time.Time {
 // modern is the audit of a checkpoint that an earlier version may have stored. That
 // accepted whatever still differed after a window was read again, and so holes of a
 // source that lists less than it counts: those are unexplained.
-func (a Audit) modern() Audit {
+func (a AuditState) modern() AuditState {
 	old := func(d Difference) bool { return d.Reason == "" && d.Source > d.Ledger }
 	if !slices.ContainsFunc(a.Accepted, old) {
 		return a
@@ -93,7 +93,7 @@ func (a Audit) modern() Audit {
 }
 
 // Open is how many windows are unexplained.
-func (a Audit) Open() (n int64) {
+func (a AuditState) Open() (n int64) {
 	for _, d := range a.modern().Unexplained {
 		n += d.windows()
 	}
@@ -102,7 +102,7 @@ func (a Audit) Open() (n int64) {
 
 // known is the sum of the known differences in [from, to), explained or not: they are no
 // reason to read a window again.
-func (a Audit) known(from, to time.Time) int64 {
+func (a AuditState) known(from, to time.Time) int64 {
 	return sum(a.Accepted, from, to) + sum(a.Unexplained, from, to)
 }
 
@@ -116,7 +116,7 @@ func sum(list []Difference, from, to time.Time) (n int64) {
 }
 
 // without is a without what is known of the window that begins then.
-func (a Audit) without(from time.Time) Audit {
+func (a AuditState) without(from time.Time) AuditState {
 	same := func(d Difference) bool { return d.To.IsZero() && d.From.Equal(from) }
 	a.Accepted = slices.DeleteFunc(slices.Clone(a.Accepted), same)
 	a.Unexplained = slices.DeleteFunc(slices.Clone(a.Unexplained), same)
@@ -126,7 +126,7 @@ func (a Audit) without(from time.Time) Audit {
 // tidied drops accepted differences that the ledger can't compare any more. Unexplained
 // ones stay: they are added up where nothing compares them, if they are forgotten
 // or many. from is where the audit begins.
-func (a Audit) tidied(forgotten func(time.Time) bool, from time.Time, width time.Duration) Audit {
+func (a AuditState) tidied(forgotten func(time.Time) bool, from time.Time, width time.Duration) AuditState {
 	a.Accepted = slices.DeleteFunc(slices.Clone(a.Accepted), func(d Difference) bool { return forgotten(d.From) })
 	list := slices.SortedFunc(slices.Values(a.Unexplained), func(x, y Difference) int { return x.From.Compare(y.From) })
 	a.Unexplained = nil
@@ -191,7 +191,7 @@ func (a *auditor) recheck(ctx context.Context, src auditable, now time.Time) err
 		if !a.pace.timeLeft(ctx) {
 			return errNoTime
 		}
-		if err := a.repair(src)(ctx, d.From, d.From.Add(a.Auditing.Window), d.Ledger, d.Source); err != nil {
+		if err := a.repair(src)(ctx, d.From, d.From.Add(a.AuditPolicy.Window), d.Ledger, d.Source); err != nil {
 			return err
 		}
 	}
@@ -213,7 +213,7 @@ func (r *Runner) Acknowledge(ctx context.Context, windows []Difference, word Ack
 			return s.outcome(ctx, err, 0)
 		}
 		s.next = s.saved
-		done = s.next.Audit.acknowledge(windows, word, s.Auditing.Window)
+		done = s.next.Audit.acknowledge(windows, word, s.AuditPolicy.Window)
 		if len(done) == 0 {
 			return Drained, nil
 		}
@@ -227,7 +227,7 @@ func (r *Runner) Acknowledge(ctx context.Context, windows []Difference, word Ack
 }
 
 // acknowledge makes accepted differences of unexplained ones.
-func (a *Audit) acknowledge(windows []Difference, word Acknowledgement, width time.Duration) (done []Difference) {
+func (a *AuditState) acknowledge(windows []Difference, word Acknowledgement, width time.Duration) (done []Difference) {
 	var left []Difference
 	a.Accepted = slices.Clone(a.Accepted)
 	for _, d := range a.Unexplained {

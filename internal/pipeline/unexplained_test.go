@@ -93,7 +93,7 @@ func TestUnexplainedOfEarlierVersions(t *testing.T) {
 			a.events[i].unlisted = true
 			a.hide(i)
 		}
-		a.checkpoint.Audit = pipeline.Audit{
+		a.checkpoint.Audit = pipeline.AuditState{
 			Through: []time.Time{at(16)}, AgeSeconds: []int64{300},
 			Accepted: []pipeline.Difference{
 				{From: at(2), Source: 5, Ledger: 2}, // lists less than it counts
@@ -191,10 +191,10 @@ func TestInspectUnexplained(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			a := aHole(t)
 			a.live(time.Hour)
-			proof := a.inspect(pipeline.Inspection{Repair: repair})
+			proof := a.inspect(pipeline.AuditRequest{Repair: repair})
 			want := a.window(4)
 			want.Source, want.Delivered, want.Unexplained = 5, 2, 3
-			if diff := cmp.Diff([]pipeline.Compared{want}, proof.Windows); diff != "" || proof.Unexplained != 3 || proof.Missing != 0 {
+			if diff := cmp.Diff([]pipeline.WindowDiff{want}, proof.Windows); diff != "" || proof.Unexplained != 3 || proof.Missing != 0 {
 				t.Errorf("%+v, windows (-want +got):\n%s", proof, diff)
 			}
 		})

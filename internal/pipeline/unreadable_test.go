@@ -48,8 +48,10 @@ func TestResendOfUnreadable(t *testing.T) {
 	rec := w.records[0]
 	rec.Flaw = "what came of it was cut"
 	var kept []string
-	rep := w.runner().Resend(t.Context(), func(yield func(pipeline.Held, error) bool) { yield(pipeline.Held{Key: "k", Record: rec}, nil) }, pipeline.Resending{
-		Kept: func(_ pipeline.Held, why pipeline.Reason, detail string) {
+	rep := w.runner().Resend(t.Context(), func(yield func(pipeline.Quarantined, error) bool) {
+		yield(pipeline.Quarantined{Key: "k", Record: rec}, nil)
+	}, pipeline.ResendHooks{
+		Kept: func(_ pipeline.Quarantined, why pipeline.Reason, detail string) {
 			kept = append(kept, string(why)+": "+detail)
 		},
 	})

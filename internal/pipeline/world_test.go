@@ -58,7 +58,7 @@ type world struct {
 	sinkTakes time.Duration
 
 	src      pipeline.Source // instead of the list of records
-	auditing pipeline.Auditing
+	auditing pipeline.AuditPolicy
 	pruned   []time.Time
 	spool    pipeline.Spool
 	spooled  map[string]bool
@@ -80,7 +80,7 @@ func (w *world) runner() *pipeline.Runner {
 		src = source{w}
 	}
 	return &pipeline.Runner{
-		Source: src, Auditing: w.auditing, Spool: w.spool, Sink: sink{w}, Locks: locks{w}, Checkpoints: checkpoints{w}, Quarantine: quarantine{w},
+		Source: src, AuditPolicy: w.auditing, Spool: w.spool, Sink: sink{w}, Locks: locks{w}, Checkpoints: checkpoints{w}, Quarantine: quarantine{w},
 		OpenLedger: func() pipeline.Ledger { return &ledger{world: w, claimed: map[string]bool{}} },
 	}
 }

@@ -38,7 +38,7 @@ func sample() pipeline.Checkpoint {
 	return pipeline.Checkpoint{
 		Cursor: `{"after": ["2026-09-24T13:07:59.123Z","2c91808"]}`,
 		Since:  at(20, 0, 0), Through: at(24, 13, 8),
-		Audit: pipeline.Audit{
+		Audit: pipeline.AuditState{
 			Through:  []time.Time{at(24, 13, 0), at(24, 12, 0)},
 			Accepted: []pipeline.Difference{{From: at(23, 8, 5), Source: 7, Ledger: 6}},
 			Undated:  at(24, 12, 30),

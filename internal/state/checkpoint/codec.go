@@ -36,14 +36,14 @@ type head struct {
 }
 
 type tail struct {
-	Since   time.Time      `json:"since,omitzero"`
-	Through time.Time      `json:"through,omitzero"`
-	Audit   pipeline.Audit `json:"audit,omitzero"`
-	Pruned  time.Time      `json:"pruned,omitzero"`
-	Warned  time.Time      `json:"warned,omitzero"`
-	Tenant  string         `json:"tenant,omitempty"`
-	Updated time.Time      `json:"updated"`
-	Writer  string         `json:"writer,omitzero"`
+	Since   time.Time           `json:"since,omitzero"`
+	Through time.Time           `json:"through,omitzero"`
+	Audit   pipeline.AuditState `json:"audit,omitzero"`
+	Pruned  time.Time           `json:"pruned,omitzero"`
+	Warned  time.Time           `json:"warned,omitzero"`
+	Tenant  string              `json:"tenant,omitempty"`
+	Updated time.Time           `json:"updated"`
+	Writer  string              `json:"writer,omitzero"`
 }
 
 // spellable is false if a year would have too many digits, or none, in UTC: what
@@ -92,8 +92,8 @@ func utc(t time.Time) time.Time {
 	return t.UTC()
 }
 
-func auditUTC(a pipeline.Audit) pipeline.Audit {
-	out := pipeline.Audit{AgeSeconds: append([]int64(nil), a.AgeSeconds...), Undated: utc(a.Undated)}
+func auditUTC(a pipeline.AuditState) pipeline.AuditState {
+	out := pipeline.AuditState{AgeSeconds: append([]int64(nil), a.AgeSeconds...), Undated: utc(a.Undated)}
 	out.Accepted, out.Unexplained = differencesUTC(a.Accepted), differencesUTC(a.Unexplained)
 	for _, word := range a.Acknowledged {
 		word.From, word.To, word.At = utc(word.From), utc(word.To), utc(word.At)
