@@ -10,8 +10,9 @@ import (
 )
 
 // connectionNames reads CONNECTIONS: names in lower case, or the one empty name.
-func connectionNames(r *Reader, table []Setting, text string) (names []string) {
+func connectionNames(r *Reader, table []Setting) (names []string) {
 	const setting = "CONNECTIONS"
+	text := r.text(r.names(setting))
 	switch {
 	case r.Reported(setting):
 		return nil
@@ -126,8 +127,9 @@ func tenantSetting(kinds []Kind, r *Reader) string {
 // hookPaths are taken below /api/hooks/, where the name of a connection comes first.
 func hookPaths() []string { return []string{"sailpoint", "saas"} }
 
-// futureKinds are prefixes that settings of other kinds of sources begin with.
-func futureKinds() []string { return []string{"iiq", "okta", "webhook", "workflow"} }
+// reserved are prefixes of settings that are none of a connection: of other kinds of
+// sources, and of the copies that App Service makes.
+func reserved() []string { return []string{"appsetting", "iiq", "okta", "webhook", "workflow"} }
 
 var connectionName = regexp.MustCompile(`^[a-z0-9]+$`)
 
@@ -144,7 +146,7 @@ func checkName(r *Reader, table []Setting, name string, before []string) string 
 		return fmt.Sprintf("has the name %s twice (upper and lower case do not matter): remove one", name)
 	case slices.Contains(hookPaths(), name):
 		return fmt.Sprintf("has the name %s, which is also the path of a webhook, /api/hooks/%s: choose another name", name, name)
-	case slices.Contains(futureKinds(), name):
+	case slices.Contains(reserved(), name):
 		return fmt.Sprintf("has the name %s, which is reserved for settings that begin with %s: choose another name", name, prefix)
 	}
 	own := false

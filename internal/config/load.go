@@ -22,8 +22,10 @@ const maxBudget = 9 * time.Minute
 func Load(kinds []Kind, origins ...Origin) (Settings, error) {
 	table := Table(kinds)
 	app := newReader("", table, origins)
+	names := connectionNames(app, table)
+	spelled := spell(table, names, origins)
+	app.meant = spelled.meant
 	var text struct {
-		Connections  string `envconfig:"CONNECTIONS"`
 		PollSchedule string `envconfig:"POLL_SCHEDULE"`
 		RunBudget    string `envconfig:"RUN_BUDGET"`
 		LogLevel     string `envconfig:"LOG_LEVEL"`
@@ -42,16 +44,17 @@ func Load(kinds []Kind, origins ...Origin) (Settings, error) {
 	s.State = state.state()
 	keyed := sync.OnceValue(func() Account { return state.keyed(s.State) })
 
-	names := connectionNames(app, table, text.Connections)
 	readers := []*Reader{app}
 	for _, name := range names {
 		r := newReader(name, table, origins)
+		r.meant = spelled.meant
 		s.Connections = append(s.Connections, connection(r, name, kinds, keyed, len(names) > 1))
 		readers = append(readers, r)
 	}
 	oneStateEach(kinds, readers[1:], s.Connections)
 	proxy(app)
-	var problems []Problem
+	problems := spelled.problems
+	s.Hints = spelled.hints
 	for _, r := range readers {
 		problems = append(problems, r.problems...)
 		s.Hints = append(s.Hints, r.hints...)

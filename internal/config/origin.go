@@ -2,7 +2,6 @@ package config
 
 import (
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"unicode"
@@ -58,20 +57,6 @@ func Lookup(name string, origins ...Origin) (text string, from Origin, ok bool) 
 		}
 	}
 	return "", Origin{}, false
-}
-
-// folded finds a name of an origin that differs from name in case only. The environment
-// of Windows folds case by itself.
-func (o Origin) folded(name string) string {
-	if runtime.GOOS == "windows" && !o.Closed {
-		return ""
-	}
-	for _, other := range o.Names() {
-		if other != name && strings.EqualFold(other, name) {
-			return other
-		}
-	}
-	return ""
 }
 
 // trim removes white space and what can't be seen from both ends.

@@ -28,6 +28,7 @@ type Reader struct {
 	hints    []Problem
 	places   map[string]place
 	reported map[string]bool
+	meant    map[string]bool // what misspelled names should be: they are reported already
 }
 
 // place is where a setting was found.
@@ -85,14 +86,8 @@ func (r *Reader) text(names []string) string {
 	if found, o, text, ok := r.find(names); ok {
 		return r.clean(name, found, o, text)
 	}
-	for _, candidate := range names {
-		for _, o := range r.origins {
-			if other := o.folded(candidate); other != "" && !slices.Contains(names, other) {
-				r.places[name] = place{candidate, o.Name}
-				r.Problem(name, "is set as "+other+": upper and lower case matter, rename it")
-				return ""
-			}
-		}
+	if slices.ContainsFunc(names, func(name string) bool { return r.meant[name] }) {
+		r.reported[name] = true
 	}
 	return ""
 }

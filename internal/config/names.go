@@ -1,0 +1,242 @@
+package config
+
+import (
+	"cmp"
+	"maps"
+	"runtime"
+	"slices"
+	"strings"
+)
+
+// speller looks through the names that the origins hold for those that can't be meant as
+// they are. A settings file holds settings and nothing else; the environment holds much
+// that is none of ours, so there only what looks like a setting counts.
+type speller struct {
+	origins  []Origin
+	prefixes []string           // of the connections, with "_" at the end
+	known    map[string]Setting // by every name that it is looked up under
+	table    []Setting
+	problems []Problem
+	hints    []Problem
+	meant    map[string]bool // what misspelled names should be
+}
+
+// spell checks the names of all origins. connections are in lower case.
+func spell(table []Setting, connections []string, origins []Origin) *speller {
+	s := &speller{origins: origins, table: table, known: map[string]Setting{}, meant: map[string]bool{}}
+	for _, setting := range table {
+		s.known[setting.Name] = setting
+	}
+	for _, name := range connections {
+		if name == "" {
+			continue
+		}
+		prefix := strings.ToUpper(name) + "_"
+		s.prefixes = append(s.prefixes, prefix)
+		for _, setting := range table {
+			if !setting.App {
+				s.known[prefix+setting.Name] = setting
+				s.known[prefix+strings.ToUpper(setting.Name)] = setting
+			}
+		}
+	}
+	for _, o := range origins {
+		if o.Names == nil {
+			continue
+		}
+		for _, name := range slices.Sorted(slices.Values(o.Names())) {
+			if text, _ := o.Lookup(name); trim(text) != "" {
+				s.judge(o, name)
+			}
+		}
+	}
+	return s
+}
+
+// judge reports what is wrong with one name, if anything.
+func (s *speller) judge(o Origin, name string) {
+	if _, ok := s.known[name]; ok {
+		return
+	}
+	if outside(name) {
+		s.outside(o, name)
+		return
+	}
+	right := s.nearest(name)
+	prefix, rest, _ := strings.Cut(name, "_")
+	prefix += "_"
+	row, isSetting := s.row(rest)
+	switch {
+	case isSetting && row.App && slices.Contains(s.prefixes, prefix):
+		s.add(o, name, row.Name, "holds for the whole app and can't be set for one connection: rename it to "+row.Name)
+	case isSetting && !row.App && !strings.EqualFold(name, right) && s.forgotten(o, prefix, row.Name):
+		remedy := "add " + strings.ToLower(strings.TrimSuffix(prefix, "_")) + " to CONNECTIONS, or remove this setting"
+		if right != "" {
+			remedy += ", or rename it if you mean " + right
+		}
+		s.add(o, name, row.Name, "belongs to a connection that CONNECTIONS does not list: "+remedy)
+	case right != "":
+		s.misspelled(o, name, right)
+	case o.Closed && !platform(name):
+		s.add(o, name, "", "is not a setting of this program: remove it, or look its name up in the README under Settings")
+	}
+}
+
+func (s *speller) add(o Origin, name, row, message string) {
+	s.problems = append(s.problems, Problem{Setting: name, Message: message, Origin: o.Name, Row: row})
+}
+
+// row finds a setting by its name in the table, or that in upper case.
+func (s *speller) row(name string) (Setting, bool) {
+	i := slices.IndexFunc(s.table, func(t Setting) bool { return t.Name == name || strings.ToUpper(t.Name) == name })
+	if i < 0 {
+		return Setting{}, false
+	}
+	return s.table[i], true
+}
+
+// forgotten says whether a name with an unlisted prefix is meant for a connection. In the
+// environment of a developer other programs have settings like ours, above all CLIENT_ID.
+func (s *speller) forgotten(o Origin, prefix, row string) bool {
+	if !connectionName.MatchString(strings.ToLower(strings.TrimSuffix(prefix, "_"))) {
+		return false
+	}
+	// App Service repeats every setting with APPSETTING_ in front.
+	common := []string{"CLIENT_ID", "CLIENT_SECRET", "LIMIT", "TENANT_ID", "GRANT_TYPE"}
+	others := []string{"APPSETTING_", "ARM_", "AAD_", "AZURE_", "ENTRA_", "GRAPH_", "MSAL_", "SAIL_", "TEAMS_"}
+	switch {
+	case o.Closed:
+		return true
+	case slices.Contains(others, prefix):
+		return false
+	case len(s.prefixes) > 0:
+		return !slices.Contains(common, row) || row == "TENANT_ID"
+	}
+	return !slices.Contains(common, row)
+}
+
+// misspelled reports a name that should be another. Where that is set too, a name in the
+// environment may be that of another program.
+func (s *speller) misspelled(o Origin, name, right string) {
+	row := s.known[right].Name
+	if strings.EqualFold(name, right) {
+		if runtime.GOOS == "windows" && !o.Closed {
+			return // it folds case itself
+		}
+		s.meant[right] = true
+		s.problems = append(s.problems, Problem{Setting: right, Message: "is set as " + name + ": upper and lower case matter, rename it", Origin: o.Name, Row: row})
+		return
+	}
+	_, _, set := Lookup(right, s.origins...)
+	if generic := slices.Contains([]string{"LIMIT", "LOG_LEVEL"}, right); !o.Closed && (set || generic) {
+		s.hints = append(s.hints, Problem{Setting: name, Message: "looks like " + right + ": rename it if it is meant for this program", Origin: o.Name, Row: row})
+		return
+	}
+	s.meant[right] = true
+	s.add(o, name, row, "is not a setting: did you mean "+right+"? Then rename it")
+}
+
+// nearest is the known name that another may be a slip of; "" if there is none.
+func (s *speller) nearest(name string) string {
+	best, least := "", 0
+	for _, right := range slices.Sorted(maps.Keys(s.known)) {
+		allowed := 1
+		if len(right) > 9 {
+			allowed = 2
+		}
+		n := distance(strings.ToUpper(name), strings.ToUpper(right), allowed)
+		if n <= allowed && (best == "" || n < least || n == least && strings.EqualFold(best, right)) {
+			best, least = right, n // of two spellings of one name the one in mixed case comes last
+		}
+	}
+	return best
+}
+
+// distance counts the slips between two names, up to most+1: characters that are missing,
+// too many, wrong, or swapped with the next.
+func distance(a, b string, most int) int {
+	if max(len(a)-len(b), len(b)-len(a)) > most {
+		return most + 1
+	}
+	before, last := make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := range len(a) {
+		row := make([]int, len(b)+1)
+		row[0] = i + 1
+		for j := range len(b) {
+			wrong := 1
+			if a[i] == b[j] {
+				wrong = 0
+			}
+			row[j+1] = min(last[j]+wrong, last[j+1]+1, row[j]+1)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				row[j+1] = min(row[j+1], before[j-1]+1)
+			}
+		}
+		before, last = last, row
+	}
+	return last[len(b)]
+}
+
+// outside reports a variable that the parts of this program read from the environment of
+// the process, and that stands in a settings file only.
+func (s *speller) outside(o Origin, name string) {
+	text, _ := o.Lookup(name)
+	open := slices.DeleteFunc(slices.Clone(s.origins), func(o Origin) bool { return o.Closed })
+	if set, _, _ := Lookup(name, open...); !o.Closed || trim(set) == trim(text) {
+		return
+	}
+	s.hints = append(s.hints, Problem{Setting: name, Message: "is read from the environment only: Azure Functions Core Tools put it there, this command does not; set it there, too", Origin: o.Name})
+}
+
+// outside are variables of the Go runtime, of TLS, of proxies and of the Azure SDK.
+func outside(name string) bool {
+	switch strings.ToUpper(name) {
+	case "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "ALL_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR",
+		"GODEBUG", "GOGC", "GOMAXPROCS", "GOMEMLIMIT", "GOTRACEBACK",
+		"AZURE_TENANT_ID", "AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PATH", "AZURE_CLIENT_CERTIFICATE_PASSWORD", "AZURE_CLIENT_SEND_CERTIFICATE_CHAIN",
+		"AZURE_USERNAME", "AZURE_PASSWORD", "AZURE_AUTHORITY_HOST", "AZURE_FEDERATED_TOKEN_FILE", "AZURE_TOKEN_CREDENTIALS",
+		"AZURE_ADDITIONALLY_ALLOWED_TENANTS", "AZURE_REGIONAL_AUTHORITY_NAME",
+		"IDENTITY_ENDPOINT", "IDENTITY_HEADER", "MSI_ENDPOINT", "MSI_SECRET":
+		return true
+	}
+	return false
+}
+
+// platform says whether a name is one that Azure Functions or its tools read.
+func platform(name string) bool {
+	name = strings.ToUpper(name)
+	for _, prefix := range []string{
+		"AZUREWEBJOBS", "AZUREFUNCTIONS", "FUNCTIONS_", "WEBSITE_", "WEBSITES_", "WEBJOBS_", "APPLICATIONINSIGHTS_", "APPINSIGHTS_", "SCM_", "DEPLOYMENT_STORAGE_",
+		"LANGUAGEWORKERS", "LOGGING__", "ASPNETCORE_", "DOTNET_", "DOCKER_", "DIAGNOSTICS_", "ENABLE_ORYX_BUILD", "BUILD_FLAGS", "POST_BUILD_COMMAND", "PRE_BUILD_COMMAND", "XDG_CACHE_HOME",
+	} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// Overridden are the settings of a settings file that an earlier origin sets to something
+// else.
+func Overridden(kinds []Kind, origins ...Origin) (names []string) {
+	table := Table(kinds)
+	place := func(name string) int {
+		return slices.IndexFunc(table, func(s Setting) bool { return s.Name == name })
+	}
+	for i, o := range origins {
+		if !o.Closed {
+			continue
+		}
+		for _, name := range o.Names() {
+			text, _ := o.Lookup(name)
+			if other, _, ok := Lookup(name, origins[:i]...); ok && trim(text) != "" && trim(other) != trim(text) && !outside(name) && !platform(name) {
+				names = append(names, name)
+			}
+		}
+	}
+	slices.SortFunc(names, func(a, b string) int { return cmp.Or(cmp.Compare(place(a), place(b)), cmp.Compare(a, b)) })
+	return names
+}
