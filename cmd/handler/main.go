@@ -9,6 +9,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -52,7 +53,8 @@ func run(ctx context.Context) error {
 		Budget: settings.RunBudget,
 		Log:    log,
 		Open: func() (functions.Poller, error) {
-			if invalid != nil {
+			// A connection with wrong settings fails by itself, beside others.
+			if problems := new(config.Problems); errors.As(invalid, &problems) && problems.Whole {
 				return nil, invalid
 			}
 			return app.Open(settings, app.Options{Log: log, Again: time.Minute})

@@ -84,6 +84,9 @@ func (c *Connection) open() (err error) {
 	if c.sink != nil {
 		return nil
 	}
+	if len(c.settings.Problems) > 0 {
+		return c.named(&config.Problems{List: c.settings.Problems})
+	}
 	if c.settings.Legacy.TableEndpoint != nil {
 		if c.legacy, err = newLegacy(c.settings.Legacy, c.options); err != nil {
 			return c.named(err)

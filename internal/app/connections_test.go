@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -204,6 +205,31 @@ func TestConnectionThatCannotBeOpened(t *testing.T) {
 		c.settings.Connections = c.settings.Connections[1:]
 		if _, err := app.Open(c.settings, c.options()); err == nil || !strings.Contains(err.Error(), "connection globex: ") {
 			t.Errorf("nothing can be opened: %v", err)
+		}
+	})
+}
+
+// A connection whose settings are wrong fails by itself, also where not even an address of
+// its source is known.
+func TestConnectionWithWrongSettings(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(newScene(), "acme")
+		wrong, err := config.Load(config.Kinds(), config.Values("settings", map[string]string{
+			"CONNECTIONS": "globex", "GLOBEX_TENANT_ID": "no tenant", "GLOBEX_CLIENT_ID": "short", "STATE_URL": "file:///x",
+		}))
+		if problems := new(config.Problems); !errors.As(err, &problems) || problems.Whole {
+			t.Fatalf("%+v", err)
+		}
+		c.settings.Connections = append(c.settings.Connections, wrong.Connections...)
+		c.event("acme", 0)
+		reports := c.open(t).Poll(t.Context())
+		for _, r := range reports {
+			if failed := r.State == pipeline.Failed; failed != (r.Connection == "globex") || failed && (!strings.Contains(r.Error, "connection globex: ") || !strings.Contains(r.Error, "GLOBEX_CLIENT_ID: ")) {
+				t.Errorf("%+v", r)
+			}
+		}
+		if diff := cmp.Diff(map[string]int{"acme-org": 1}, c.arrived(t)); diff != "" || len(reports) != 4 {
+			t.Errorf("%d reports, rows (-want +got):\n%s", len(reports), diff)
 		}
 	})
 }

@@ -89,13 +89,17 @@ func (c *checking) run(cmd *cobra.Command) error {
 	}
 	var all []check.Finding
 	failed := false
-	app.Check(cmd.Context(), l.Settings, l.options(c.console), func(f check.Finding) {
+	report := check.Report(func(f check.Finding) {
 		failed = failed || f.State != check.Passed
 		all = append(all, f)
 		if !c.asJSON {
 			c.print(f)
 		}
 	})
+	if note := l.note(&c.settingsFlags); note != "" {
+		report.Pass("settings: origin", note)
+	}
+	app.Check(cmd.Context(), l.Settings, l.options(c.console), report)
 	if c.asJSON {
 		if err := printJSON(c.out, all); err != nil {
 			return err

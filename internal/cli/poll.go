@@ -104,6 +104,12 @@ func (c *poll) run(cmd *cobra.Command) error {
 }
 
 func (c *poll) announce(l loaded, o app.Options) {
+	if note := l.note(&c.settingsFlags); note != "" {
+		c.console.say("%s", note)
+	}
+	for _, hint := range l.Hints {
+		c.console.say("%s %s", hint.Setting, hint.Message)
+	}
 	first := l.Connections[0]
 	switch {
 	case l.look:

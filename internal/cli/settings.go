@@ -46,6 +46,8 @@ type loaded struct {
 	look bool
 	// plain is set when settings can come from one place only.
 	plain bool
+	// overridden are the settings of the file that the environment has otherwise.
+	overridden []string
 }
 
 // load puts the settings together and reads them. It returns a *config.Problems
@@ -65,10 +67,15 @@ func (f *settingsFlags) load() (loaded, error) {
 	if f.verbose {
 		l.LogLevel = slog.LevelDebug
 	}
+	l.overridden = config.Overridden(config.Kinds(), own...)
 	if len(l.Connections) == 0 {
 		return l, err
 	}
-	if wrong := app.Select(&l.Settings, f.connection); wrong != nil && err == nil {
+	switch wrong := app.Select(&l.Settings, f.connection); {
+	case wrong == nil && f.connection != "":
+		err = l.ofSelected(err)
+	case wrong == nil:
+	case err == nil:
 		return l, &failure{statusUnusable, wrong.Error(), "leave --connection out for all of them"}
 	}
 	if printing := l.printing(); printing > 0 {
@@ -92,7 +99,7 @@ func (f *settingsFlags) load() (loaded, error) {
 			l.Connections[i].AuditAges = nil          // there is no yesterday to compare
 			l.Connections[i].Legacy = config.Legacy{} // nor an older connector to follow
 		}
-		err = withoutState(err)
+		err = l.withoutState(err)
 	}
 	return l, err
 }
@@ -134,20 +141,56 @@ func stateURL(origins []config.Origin) string {
 	return ""
 }
 
+// ofSelected drops the problems of connections that the command is not about.
+func (l *loaded) ofSelected(err error) error {
+	var problems *config.Problems
+	if !errors.As(err, &problems) || problems.Whole {
+		return err
+	}
+	var list []config.Problem
+	for _, c := range l.Connections {
+		for _, p := range c.Problems {
+			if !slices.Contains(list, p) {
+				list = append(list, p)
+			}
+		}
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	return &config.Problems{List: list}
+}
+
 // withoutState drops the problems of settings that only state in memory does without.
-func withoutState(err error) error {
+func (l *loaded) withoutState(err error) error {
+	ofState := func(p config.Problem) bool {
+		return p.Row == "STATE_URL" || p.Row == "AZURE_CLIENT_ID" || p.Row == "LEGACY_CHECKPOINT" ||
+			strings.HasPrefix(p.Row, "AZURE_STORAGE_") || strings.HasPrefix(p.Row, "AzureWebJobsStorage")
+	}
+	for i, c := range l.Connections {
+		l.Connections[i].Problems = slices.DeleteFunc(slices.Clone(c.Problems), ofState)
+	}
 	var problems *config.Problems
 	if !errors.As(err, &problems) {
 		return err
 	}
-	rest := slices.DeleteFunc(slices.Clone(problems.List), func(p config.Problem) bool {
-		return p.Row == "STATE_URL" || p.Row == "AZURE_CLIENT_ID" || p.Row == "LEGACY_CHECKPOINT" ||
-			strings.HasPrefix(p.Row, "AZURE_STORAGE_") || strings.HasPrefix(p.Row, "AzureWebJobsStorage")
-	})
+	rest := slices.DeleteFunc(slices.Clone(problems.List), ofState)
 	if len(rest) == 0 {
 		return nil
 	}
-	return &config.Problems{List: rest}
+	return &config.Problems{List: rest, Whole: problems.Whole}
+}
+
+// note says which values of the settings file have no effect; "" if all have.
+func (l *loaded) note(f *settingsFlags) string {
+	switch n := len(l.overridden); n {
+	case 0:
+		return ""
+	case 1:
+		return fmt.Sprintf("the environment overrides a value of %s: %s", f.file, l.overridden[0])
+	default:
+		return fmt.Sprintf("the environment overrides %d values of %s: %s", n, f.file, strings.Join(l.overridden, ", "))
+	}
 }
 
 // findings are the problems of the settings, each with where its value was found.

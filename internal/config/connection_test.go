@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"errors"
 	"os"
 	"slices"
 	"strings"
@@ -173,5 +174,42 @@ func TestEnvironment(t *testing.T) {
 	}
 	if after := os.Environ(); !slices.Equal(before, after) {
 		t.Error("the environment has changed")
+	}
+}
+
+// What is wrong with one connection is no reason not to use the others.
+func TestProblemsOfOneConnection(t *testing.T) {
+	for name, c := range map[string]struct {
+		env  map[string]string
+		want []int // problems of each connection
+		all  bool
+	}{
+		"of none":              {nil, []int{0, 0}, false},
+		"of one":               {map[string]string{"GLOBEX_CLIENT_ID": "x", "GLOBEX_LIMIT": "0"}, []int{0, 2}, false},
+		"a slip of one":        {map[string]string{"ACME_TENENT_ID": "acme"}, []int{0, 0}, false},
+		"a slip of one, alone": {map[string]string{"ACME_TENENT_ID": "acme", "ACME_TENANT_ID": "-"}, []int{1, 0}, false},
+		"one tenant":           {map[string]string{"GLOBEX_TENANT_ID": "acme"}, []int{0, 1}, false},
+		"shared":               {map[string]string{"LIMIT": "0"}, []int{1, 1}, false},
+		"of the app":           {map[string]string{"RUN_BUDGET": "1h"}, []int{0, 0}, true},
+		"of the store":         {map[string]string{"AZURE_STORAGE_ACCESS_KEY": "?"}, []int{0, 0}, true},
+		"of the list":          {map[string]string{"CONNECTIONS": "acme,globex,saas"}, []int{0, 0}, true},
+		"of no connection":     {map[string]string{"INITECH_TENANT_ID": "x"}, []int{0, 0}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := loadSeveral(several(c.env))
+			var got []int
+			sum := 0
+			for _, one := range s.Connections {
+				got = append(got, len(one.Problems))
+				sum += len(one.Problems)
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s\n%v", diff, err)
+			}
+			var p *config.Problems
+			if whole := errors.As(err, &p) && p.Whole; whole != c.all || (err != nil) != (sum > 0 || c.all) {
+				t.Errorf("%+v", err)
+			}
+		})
 	}
 }

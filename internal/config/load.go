@@ -44,18 +44,22 @@ func Load(kinds []Kind, origins ...Origin) (Settings, error) {
 	s.State = state.state()
 	keyed := sync.OnceValue(func() Account { return state.keyed(s.State) })
 
-	readers := []*Reader{app}
+	readers := make([]*Reader, 0, len(names))
 	for _, name := range names {
 		r := newReader(name, table, origins)
-		r.meant = spelled.meant
+		r.meant, r.problems = spelled.meant, spelled.of(name)
 		s.Connections = append(s.Connections, connection(r, name, kinds, keyed, len(names) > 1))
 		readers = append(readers, r)
 	}
-	oneStateEach(kinds, readers[1:], s.Connections)
+	oneStateEach(kinds, readers, s.Connections)
 	proxy(app)
-	problems := spelled.problems
-	s.Hints = spelled.hints
-	for _, r := range readers {
+	s.Hints = slices.Concat(spelled.hints, app.hints)
+	for _, p := range spelled.problems {
+		app.add(p)
+	}
+	problems := app.problems
+	for i, r := range readers {
+		s.Connections[i].Problems = sorted(r.problems, table)
 		problems = append(problems, r.problems...)
 		s.Hints = append(s.Hints, r.hints...)
 	}
@@ -63,7 +67,7 @@ func Load(kinds []Kind, origins ...Origin) (Settings, error) {
 	if len(problems) == 0 {
 		return s, nil
 	}
-	return s, &Problems{sorted(once(problems), table)}
+	return s, &Problems{List: sorted(once(problems), table), Whole: len(app.problems) > 0}
 }
 
 // once drops what several connections have in common.

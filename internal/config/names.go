@@ -53,6 +53,18 @@ func spell(table []Setting, connections []string, origins []Origin) *speller {
 	return s
 }
 
+// of takes the problems out that concern one connection.
+func (s *speller) of(connection string) (list []Problem) {
+	s.problems = slices.DeleteFunc(s.problems, func(p Problem) bool {
+		own := connection != "" && strings.HasPrefix(p.Setting, strings.ToUpper(connection)+"_")
+		if own {
+			list = append(list, p)
+		}
+		return own
+	})
+	return list
+}
+
 // judge reports what is wrong with one name, if anything.
 func (s *speller) judge(o Origin, name string) {
 	if _, ok := s.known[name]; ok {

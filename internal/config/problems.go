@@ -21,6 +21,9 @@ type Problem struct {
 // Problems is the error of [Load]: everything that is wrong, in the order of [Table].
 type Problems struct {
 	List []Problem
+	// Whole is set if something concerns the whole app. Otherwise connections without
+	// [Connection.Problems] can be used.
+	Whole bool
 }
 
 func (p *Problems) Error() string {

@@ -28,7 +28,8 @@ const commercial = ".api.identitynow.com"
 
 // SailPoint is one IdentityNow tenant (Identity Security Cloud).
 type SailPoint struct {
-	// BaseURL is where the API and its token endpoint are. Without a trailing slash.
+	// BaseURL is where the API and its token endpoint are. Without a trailing slash;
+	// empty, not nil, if there was a problem.
 	BaseURL *url.URL
 	// APIVersion is "v1" (one path for each service) or the legacy prefix to begin with.
 	APIVersion   string
@@ -90,6 +91,9 @@ func (v *sailPointReader) read() (source *SailPoint, tenant string) {
 	known := []string{"v1", "v2026", "v2025", "v2024", "v3", "beta"}
 	if !slices.Contains(known, s.APIVersion) && !v.Reported("SAILPOINT_API_VERSION") {
 		v.Problemf("SAILPOINT_API_VERSION", "is %s: use one of %s", shown(v.text.APIVersion), strings.Join(known, ", "))
+	}
+	if s.BaseURL == nil {
+		s.BaseURL = &url.URL{}
 	}
 	return s, tenant
 }

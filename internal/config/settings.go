@@ -51,6 +51,10 @@ type Connection struct {
 	QuarantineKeep time.Duration
 	// Health enables the health table: one row for each stream and run.
 	Health bool
+
+	// Problems are what is wrong with the settings of this connection. While there are
+	// some it can't be used.
+	Problems []Problem
 }
 
 // Sink is where a connection writes to.
