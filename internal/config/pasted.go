@@ -9,11 +9,16 @@ import (
 )
 
 var (
-	reference = regexp.MustCompile(`(?i)^@Microsoft\.(KeyVault|AppConfiguration)\(`)
-	// nearReference is what the platform does not take for one.
-	nearReference = regexp.MustCompile(`(?i)^@?\s*Microsoft\s*\.\s*(KeyVault|AppConfiguration)\s*\(`)
+	reference       = regexp.MustCompile(`(?i)^@Microsoft\.KeyVault\(`)
+	configReference = regexp.MustCompile(`(?i)^@Microsoft\.AppConfiguration\(`)
+	// What the platform does not take for one.
+	nearReference       = regexp.MustCompile(`(?i)^@?\s*Microsoft\s*\.\s*KeyVault\s*\(`)
+	nearConfigReference = regexp.MustCompile(`(?i)^@?\s*Microsoft\s*\.\s*AppConfiguration\s*\(`)
 	// vaultAddress is what a reference holds, without the reference.
 	vaultAddress = regexp.MustCompile(`(?i)^https://[a-z0-9-]+\.vault\.(azure\.net|azure\.cn|usgovcloudapi\.net)/secrets/`)
+
+	// storeAddress is likewise that of a store.
+	storeAddress = regexp.MustCompile(`(?i)^https://[a-z0-9-]+\.azconfig\.(io|azure\.us|azure\.cn)(/|$)`)
 
 	placeholder = regexp.MustCompile(`^<[^<>]*>$`)
 	// variable is one of a pipeline, a shell or a template that nothing put a value in
@@ -29,6 +34,14 @@ func wrapping() [][2]string {
 // pasted says what went wrong when a value was put into a setting, "" if nothing.
 func pasted(name, value string) string {
 	switch {
+	case configReference.MatchString(value):
+		return "is an unresolved App Configuration reference: give the app's managed identity the role App Configuration Data Reader on the store " +
+			"(and Key Vault Secrets User on the vault, if its value is kept there), check Endpoint, Key and Label in the reference" + blanks(value) +
+			", and that the store's network rules let the app in; then restart the app"
+	case nearConfigReference.MatchString(value):
+		return "is an App Configuration reference that the platform does not recognise, because its beginning is not exactly @Microsoft.AppConfiguration( : write it so, without a blank"
+	case storeAddress.MatchString(value):
+		return "is the address of an App Configuration store and not a value from it: write @Microsoft.AppConfiguration(Endpoint=…;Key=…) with that address in it"
 	case reference.MatchString(value):
 		return "is an unresolved Key Vault reference: give the app's managed identity the role Key Vault Secrets User on the vault, " +
 			"check the vault and secret names in the reference" + blanks(value) + ", and that the vault's network rules let the app in; then restart the app"

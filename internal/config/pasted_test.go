@@ -81,7 +81,9 @@ func TestPasted(t *testing.T) {
 		"blank after the sign":     {"@ Microsoft.KeyVault(SecretUri=" + s + ")", "exactly @Microsoft.KeyVault("},
 		"blank at the dot":         {"@Microsoft. KeyVault(SecretUri=" + s + ")", "exactly @Microsoft.KeyVault("},
 		"without the sign":         {"Microsoft.KeyVault(SecretUri=" + s + ")", "exactly @Microsoft.KeyVault("},
-		"App Configuration":        {"@Microsoft.AppConfiguration(Endpoint=" + s + ")", "reference"},
+		"App Configuration":        {"@Microsoft.AppConfiguration(Endpoint=" + s + ")", "App Configuration Data Reader"},
+		"App Configuration, blank": {"@Microsoft.AppConfiguration (Endpoint=" + s + ")", "exactly @Microsoft.AppConfiguration("},
+		"address of a store":       {"https://v.azconfig.io", "@Microsoft.AppConfiguration(Endpoint="},
 		"address of the secret":    {"https://v.vault.azure.net/secrets/" + s, "SecretUri="},
 	} {
 		for _, setting := range []string{"CLIENT_ID", "CLIENT_SECRET", "CUSTOMER_ID", "SHARED_KEY", "AZURE_STORAGE_ACCESS_KEY", "LIMIT"} {
@@ -116,6 +118,11 @@ func TestPastedAddresses(t *testing.T) {
 	}{
 		{"tenant from the address bar", env{"TENANT_ID": "https://acme.identitynow.com/ui/d/dashboard?x=1"}, "", "acme"},
 		{"tenant with a fragment", env{"TENANT_ID": "acme.identitynow.com#/home"}, "", "acme"},
+		{"version alone", env{base: "v2025"}, base, "SAILPOINT_API_VERSION"},
+		{"version as a path", env{base: "/Beta/"}, base, "SAILPOINT_API_VERSION"},
+		{"version and no scheme", env{base: "acme.api.identitynow.com/v3"}, base, "lacks https:// in front"},
+		{"host and port", env{base: "acme.api.identitynow.com:443"}, base, "lacks https:// in front"},
+		{"short name", env{base: "acme"}, base, "move it to TENANT_ID"},
 		{"version behind the API", env{base: "https://acme.api.identitynow.com/v3"}, base, "https://acme.api.identitynow.com alone"},
 		{"token endpoint", env{base: "https://acme.api.identitynow.com/oauth/token"}, base, "alone"},
 		{"any path behind the API", env{base: "https://acme.api.saas.sailpointfedramp.com/idn"}, base, "alone"},
@@ -135,6 +142,10 @@ func TestPastedAddresses(t *testing.T) {
 		{"four slashes", env{state: "file:////"}, state, "three slashes"},
 		{"the root by dots", env{state: "file:///a/.."}, state, "three slashes"},
 		{"the root by dots, escaped", env{state: "file:///a/%2e%2e"}, state, "three slashes"},
+		{"backslash", env{state: `file:\tmp`}, state, "write / for each backslash"},
+		{"backslashes of a drive", env{state: `file:///C:\state`}, state, "write / for each backslash"},
+		{"backslashes of a share", env{state: `file:\\server\share`}, state, "write / for each backslash"},
+		{"escaped backslash", env{state: `file:///a%5Cb`}, state, "write / for each backslash"},
 		{"fragment", env{state: "file:///a/b#c"}, state, "%23"},
 		{"empty fragment", env{state: "file:///a/b#"}, state, "%23"},
 		{"empty query", env{state: "file:///a/b?"}, state, "%3F"},

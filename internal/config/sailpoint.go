@@ -88,9 +88,8 @@ func (v *sailPointReader) read() (source *SailPoint, tenant string) {
 	if g := v.text.GrantType; g != "" && !strings.EqualFold(g, "client_credentials") {
 		v.Problemf("GRANT_TYPE", "is %s: only client_credentials is supported, remove the setting", shown(g))
 	}
-	known := []string{"v1", "v2026", "v2025", "v2024", "v3", "beta"}
-	if !slices.Contains(known, s.APIVersion) && !v.Reported("SAILPOINT_API_VERSION") {
-		v.Problemf("SAILPOINT_API_VERSION", "is %s: use one of %s", shown(v.text.APIVersion), strings.Join(known, ", "))
+	if !slices.Contains(apiVersions(), s.APIVersion) && !v.Reported("SAILPOINT_API_VERSION") {
+		v.Problemf("SAILPOINT_API_VERSION", "is %s: use one of %s", shown(v.text.APIVersion), strings.Join(apiVersions(), ", "))
 	}
 	if s.BaseURL == nil {
 		s.BaseURL = &url.URL{}
@@ -98,11 +97,21 @@ func (v *sailPointReader) read() (source *SailPoint, tenant string) {
 	return s, tenant
 }
 
+func apiVersions() []string { return []string{"v1", "v2026", "v2025", "v2024", "v3", "beta"} }
+
 // where resolves the address of the API, and the name of the tenant in the state.
 func (v *sailPointReader) where() (base *url.URL, tenant string) {
 	const setting = "SAILPOINT_BASE_URL"
 	if v.text.BaseURL != "" {
-		if base = v.Address(setting, v.text.BaseURL); base != nil {
+		switch {
+		case slices.Contains(apiVersions(), strings.ToLower(strings.Trim(v.text.BaseURL, "/"))):
+			v.Problem(setting, "is an API version: move it to SAILPOINT_API_VERSION, and set this one to an address or remove it")
+		case shortName.MatchString(strings.ToLower(v.text.BaseURL)):
+			v.Problemf(setting, "is %s, which is no address: move it to TENANT_ID if it is the short name of the tenant, or write the address like https://host", shown(v.text.BaseURL))
+		default:
+			base = v.Address(setting, v.text.BaseURL)
+		}
+		if base != nil {
 			if m := uiHost.FindStringSubmatch(strings.ToLower(base.Hostname())); m != nil {
 				v.Problemf(setting, "is the address of the user interface: use https://%s.api.%s", m[1], m[2])
 			}

@@ -6,6 +6,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"unicode"
 
@@ -13,7 +14,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 )
 
-var driveLetter = regexp.MustCompile(`^/[A-Za-z]:`)
+var driveLetter = regexp.MustCompile(`^/?[A-Za-z]:`)
 
 // stateReader reads where the state lives. All connections share that.
 type stateReader struct {
@@ -71,13 +72,21 @@ func (v *stateReader) directory(u *url.URL) string {
 	if u.Opaque != "" {
 		place, _ = url.PathUnescape(u.Opaque)
 	}
+	if strings.ContainsRune(place, '\\') {
+		v.Problem("STATE_URL", "has a backslash, which is part of a name on Linux: write / for each backslash, like file:///absolute/dir")
+		return ""
+	}
 	// A "#" or "?" at the very end leaves nothing in the parsed URL.
 	if place == "" || path.Clean(place) == "/" || u.Host != "" && u.Host != "localhost" || strings.ContainsAny(v.text.StateURL, "#?") || strings.ContainsFunc(place, unicode.IsControl) {
 		v.Problem("STATE_URL", "must be file:///absolute/dir (three slashes) or file:relative/dir, with # and ? written as %23 and %3F")
 		return ""
 	}
 	if driveLetter.MatchString(place) {
-		place = place[1:]
+		if runtime.GOOS != "windows" { // it would be a folder of that name where the command is run
+			v.Problem("STATE_URL", "names a drive, which only Windows has: use file:///absolute/dir or file:relative/dir")
+			return ""
+		}
+		place = strings.TrimPrefix(place, "/")
 	}
 	return filepath.FromSlash(place)
 }

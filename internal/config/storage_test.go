@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -163,7 +164,6 @@ func TestStateDirectory(t *testing.T) {
 		"file:///a/b%23c":           "/a/b#c",
 		"file:.local/state":         ".local/state",
 		"file:with%20blank":         "with blank",
-		"file:///C:/state":          "C:/state",
 	} {
 		t.Run(url, func(t *testing.T) {
 			s, err := load(withStorage(map[string]string{"STATE_URL": url}))
@@ -174,6 +174,22 @@ func TestStateDirectory(t *testing.T) {
 				t.Errorf("directory (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// A drive is taken where there are drives.
+func TestStateOnADrive(t *testing.T) {
+	for _, url := range []string{"file:///C:/state", "file:C:/state"} {
+		s, err := load(withStorage(map[string]string{"STATE_URL": url}))
+		got := problems(t, err)
+		switch {
+		case runtime.GOOS == "windows":
+			if want := filepath.FromSlash("C:/state"); err != nil || s.State.Dir != want {
+				t.Errorf("%s: %q, %v, want %q", url, s.State.Dir, err, want)
+			}
+		case len(got) != 1 || !strings.Contains(got[0].Message, "which only Windows has"):
+			t.Errorf("%s: folder %q, %q", url, s.State.Dir, got)
+		}
 	}
 }
 

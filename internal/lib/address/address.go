@@ -16,6 +16,8 @@ import (
 func Parse(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	switch {
+	case !strings.Contains(text, "://") && bareHost.MatchString(text):
+		return nil, errors.New("lacks https:// in front of the host: write it like https://host")
 	case err != nil || u.Hostname() == "":
 		return nil, errors.New("is not an absolute URL: write it like https://host")
 	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
@@ -43,6 +45,8 @@ func Loopback(host string) bool {
 }
 
 var (
+	// bareHost has at least one dot, and perhaps a port and a path.
+	bareHost      = regexp.MustCompile(`^[\w-]+(\.[\w-]+)+(:\d+)?(/|$)`)
 	workspaceHost = regexp.MustCompile(`(?i)^([\w-]+)\.ods\.opinsights\.azure\.(com|us|cn)$`)
 	ingestionHost = regexp.MustCompile(`(?i)^([\w-]+\.)+ingest\.monitor\.azure\.(com|us|cn)$`)
 	guid          = regexp.MustCompile(`(?i)^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)

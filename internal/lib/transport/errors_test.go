@@ -165,3 +165,16 @@ func FuzzRedact(f *testing.F) {
 		}
 	})
 }
+
+// A name server knows hosts, not ports.
+func TestUnknownHostHasNoPort(t *testing.T) {
+	peer := transport.Peer{Host: "acme.example:443", Settings: "S"}
+	for want, dns := range map[string]*net.DNSError{
+		"there is no host acme.example: check S":              {Err: "no such host", Name: "acme.example", IsNotFound: true},
+		"the name server did not answer for acme.example: if": {Err: "server misbehaving", Name: "acme.example", IsTemporary: true},
+	} {
+		if text := transport.Explain(&net.OpError{Op: "dial", Err: dns}, peer).Error(); !strings.HasPrefix(text, want) {
+			t.Errorf("%q, want %q", text, want)
+		}
+	}
+}

@@ -152,10 +152,10 @@ func isDNS(err error) bool {
 func explainDNS(err error, peer Peer) *Failure {
 	switch {
 	case IsUnknownHost(err):
-		return &Failure{Hop: HopDNS, err: err, text: fmt.Sprintf("there is no host %s: check %s, and whether the name server of this network knows it", peer.Host, peer.Settings)}
+		return &Failure{Hop: HopDNS, err: err, text: fmt.Sprintf("there is no host %s: check %s, and whether the name server of this network knows it", hostOnly(peer.Host), peer.Settings)}
 	case isDNS(err):
 		return &Failure{Hop: HopDNS, Passing: true, err: err, text: fmt.Sprintf(
-			"the name server did not answer for %s: if that stays so, check the DNS of this network; %s need not be wrong", peer.Host, peer.Settings)}
+			"the name server did not answer for %s: if that stays so, check the DNS of this network; %s need not be wrong", hostOnly(peer.Host), peer.Settings)}
 	}
 	return nil
 }
