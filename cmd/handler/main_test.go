@@ -76,6 +76,27 @@ func TestWrongSettings(t *testing.T) {
 	}
 }
 
+// TestWrongSettingsOfOneConnection: it fails by itself, and another connection gets as far
+// as it can.
+func TestWrongSettingsOfOneConnection(t *testing.T) {
+	const tenant, id = "http://127.0.0.1:1", "0f1e2d3c-4b5a-4978-8695-a4b3c2d1e0f1"
+	h := start(t, "CONNECTIONS=acme,globex", "ACME_SAILPOINT_BASE_URL="+tenant, "ACME_CLIENT_ID="+id, "GLOBEX_TENANT_ID=globex", "GLOBEX_CLIENT_ID=x",
+		"CLIENT_SECRET=x", "INGESTION_API=NDJSON", "STATE_URL=file:state", "RUN_BUDGET=1s")
+	inv, err := h.Fire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	says := map[string]string{"acme": "127.0.0.1:1", "globex": "connection globex: 1 setting needs attention:\n  GLOBEX_CLIENT_ID: "}
+	for _, r := range inv.Runs {
+		if want := says[r.Connection]; want == "" || r.State != "failed" || !strings.Contains(r.Error, want) || strings.Contains(r.Error, "GLOBEX") != (r.Connection == "globex") {
+			t.Errorf("%+v", r)
+		}
+	}
+	if len(inv.Runs) != 4 {
+		t.Errorf("%d runs, want two of each connection: %s", len(inv.Runs), inv.Error)
+	}
+}
+
 // TestPortTaken: a process that can't listen must not end with 0, after which
 // the host would not start it again, and says why on stderr.
 func TestPortTaken(t *testing.T) {

@@ -286,9 +286,11 @@ func TestSettingsLoad(t *testing.T) {
 	}
 }
 
-// load reads settings as a function app has them.
+// load reads settings as a function app has them. All of their names must be known.
 func load(env map[string]string) (config.Settings, error) {
-	return config.Load(config.Kinds(), config.Values("app settings", env), config.Values("platform", map[string]string{"WEBSITE_SITE_NAME": "acme"}))
+	own := config.Values("app settings", env)
+	own.Closed = true
+	return config.Load(config.Kinds(), own, config.Values("platform", map[string]string{"WEBSITE_SITE_NAME": "acme"}))
 }
 
 // TestPlans: what differs between the plans.

@@ -96,20 +96,30 @@ func auditAges(r *Reader, text string, keep time.Duration) (ages []time.Duration
 	return ages
 }
 
-// oneStateEach reports connections that would share one state.
+// oneStateEach reports connections that would share one state, or read one tenant under
+// two names.
 func oneStateEach(kinds []Kind, readers []*Reader, connections []Connection) {
-	first := map[string]string{}
+	states, places := map[string]string{}, map[string]string{}
 	for i, c := range connections {
 		r := readers[i]
-		other, twice := first[c.Tenant]
-		switch {
-		case c.Tenant == "":
-		case !twice:
-			first[c.Tenant] = c.Name
-		default:
+		if other, twice := states[c.Tenant]; twice && c.Tenant != "" {
 			setting := tenantSetting(kinds, r)
 			r.Problemf(setting, "leads the connections %s and %s to one tenant (%s), and so to one state: set %s_%s to the tenant of %s, or remove one of the two from CONNECTIONS",
 				other, c.Name, c.Tenant, r.prefix, setting, c.Name)
+			continue
+		}
+		states[c.Tenant] = c.Name
+		for _, source := range c.Sources {
+			at, ok := source.(Located)
+			if !ok {
+				continue
+			}
+			setting, address := at.At()
+			if other, twice := places[address]; twice && address != "" {
+				r.Problemf(setting, "is one address for the connections %s and %s, which would deliver the same events twice: set %s_%s to the address of %s, or remove one of the two from CONNECTIONS",
+					other, c.Name, r.prefix, setting, c.Name)
+			}
+			places[address] = c.Name
 		}
 	}
 }
@@ -133,6 +143,16 @@ func reserved() []string { return []string{"appsetting", "iiq", "okta", "webhook
 
 var connectionName = regexp.MustCompile(`^[a-z0-9]+$`)
 
+// hasPrefix says whether something is set whose name begins like that, in whatever case.
+func (r *Reader) hasPrefix(prefix string) bool {
+	return slices.ContainsFunc(r.origins, func(o Origin) bool {
+		return slices.ContainsFunc(o.Names(), func(name string) bool {
+			text, _ := o.Lookup(name)
+			return strings.HasPrefix(strings.ToUpper(name), prefix) && trim(text) != ""
+		})
+	})
+}
+
 // checkName says what is wrong with the name of a connection, "" if nothing. It is in
 // lower case.
 func checkName(r *Reader, table []Setting, name string, before []string) string {
@@ -149,18 +169,12 @@ func checkName(r *Reader, table []Setting, name string, before []string) string 
 	case slices.Contains(reserved(), name):
 		return fmt.Sprintf("has the name %s, which is reserved for settings that begin with %s: choose another name", name, prefix)
 	}
-	own := false
-	of := newReader(name, nil, r.origins)
 	for _, s := range table {
-		switch {
-		case slices.ContainsFunc(table, func(other Setting) bool { return other.Name == prefix+s.Name }):
+		if slices.ContainsFunc(table, func(other Setting) bool { return other.Name == prefix+s.Name }) {
 			return fmt.Sprintf("has the name %s, with which %s%s would be a setting of the connection and of the app: choose another name", name, prefix, s.Name)
-		case !s.App:
-			at, _, _, found := of.find(of.names(s.Name))
-			own = own || found && at != s.Name
 		}
 	}
-	if !own {
+	if !r.hasPrefix(prefix) {
 		return fmt.Sprintf("has the name %s, but no setting of it is set: set at least the tenant of %s (%sTENANT_ID), or remove the name", name, name, prefix)
 	}
 	return ""

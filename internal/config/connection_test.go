@@ -3,6 +3,7 @@ package config_test
 import (
 	"errors"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -89,6 +90,7 @@ func TestConnectionProblems(t *testing.T) {
 		{"one tenant twice", env{"GLOBEX_TENANT_ID": "ACME"}, "GLOBEX_TENANT_ID", "acme and globex to one tenant (acme)"},
 		{"one tenant by name and by address", env{"GLOBEX_TENANT_ID": "-", "GLOBEX_SAILPOINT_BASE_URL": "https://acme.api.identitynow.com"}, "GLOBEX_SAILPOINT_BASE_URL", "one state"},
 		{"one tenant for both", env{"GLOBEX_TENANT_ID": "-", "ACME_TENANT_ID": "-", "TENANT_ID": "acme"}, "TENANT_ID", "set GLOBEX_TENANT_ID"},
+		{"one address for both", env{"SAILPOINT_BASE_URL": "https://proxy.example/idn"}, "SAILPOINT_BASE_URL", "set GLOBEX_SAILPOINT_BASE_URL to the address of globex"},
 		{"one lacks its secret", env{"GLOBEX_CLIENT_SECRET": "-"}, "GLOBEX_CLIENT_SECRET", "is missing"},
 		{"one has a wrong limit", env{"GLOBEX_LIMIT": "0"}, "GLOBEX_LIMIT", "1 to 10000"},
 		{"both have a wrong limit", env{"LIMIT": "0"}, "LIMIT", "1 to 10000"},
@@ -211,5 +213,25 @@ func TestProblemsOfOneConnection(t *testing.T) {
 				t.Errorf("%+v", err)
 			}
 		})
+	}
+}
+
+// The settings of a connection are recognised in other case, and named one by one.
+func TestConnectionInOtherCase(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("names are folded")
+	}
+	_, err := loadSeveral(several(map[string]string{
+		"ACME_TENANT_ID": "-", "ACME_CLIENT_ID": "-", "ACME_CLIENT_SECRET": "-", "acme_TENANT_ID": "acme", "Acme_Client_Id": clientID, "acme_client_secret": canarySecret,
+	}))
+	var got []string
+	for _, p := range problems(t, err) {
+		got = append(got, p.Setting)
+		if !strings.Contains(p.Message, "upper and lower case matter, rename it") {
+			t.Errorf("%q", p)
+		}
+	}
+	if diff := cmp.Diff([]string{"ACME_TENANT_ID", "ACME_CLIENT_ID", "ACME_CLIENT_SECRET"}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -20,6 +20,12 @@ type Source interface {
 	Kind() string
 }
 
+// Located is a [Source] at an address of its own: two connections with the same would
+// deliver everything twice. The setting is the one that holds it.
+type Located interface {
+	At() (setting, address string)
+}
+
 // Kinds are the kinds of sources that this program has.
 func Kinds() []Kind {
 	return []Kind{sailPoint()}

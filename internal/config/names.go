@@ -41,9 +41,6 @@ func spell(table []Setting, connections []string, origins []Origin) *speller {
 		}
 	}
 	for _, o := range origins {
-		if o.Names == nil {
-			continue
-		}
 		for _, name := range slices.Sorted(slices.Values(o.Names())) {
 			if text, _ := o.Lookup(name); trim(text) != "" {
 				s.judge(o, name)

@@ -42,6 +42,9 @@ type SailPoint struct {
 // Kind implements [Source].
 func (s *SailPoint) Kind() string { return sailPoint().Name }
 
+// At implements [Located].
+func (s *SailPoint) At() (setting, address string) { return "SAILPOINT_BASE_URL", s.BaseURL.String() }
+
 func sailPoint() Kind {
 	return Kind{
 		Name: "sailpoint",
