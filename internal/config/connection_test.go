@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"runtime"
 	"slices"
@@ -233,5 +234,23 @@ func TestConnectionInOtherCase(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"ACME_TENANT_ID", "ACME_CLIENT_ID", "ACME_CLIENT_SECRET"}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// Hundreds of connections are read in a moment, also with a large environment around them.
+func BenchmarkHundredsOfConnections(b *testing.B) {
+	env := with(map[string]string{"TENANT_ID": "-"})
+	var names []string
+	for i := range 300 {
+		name := fmt.Sprintf("tenant%d", i)
+		names = append(names, name)
+		env[strings.ToUpper(name)+"_TENANT_ID"] = name
+		env[fmt.Sprintf("SOMETHING_ELSE_%d", i)] = "x"
+	}
+	env["CONNECTIONS"] = strings.Join(names, ",")
+	for b.Loop() {
+		if _, err := loadSeveral(env); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

@@ -2,7 +2,6 @@ package config
 
 import (
 	"cmp"
-	"maps"
 	"runtime"
 	"slices"
 	"strings"
@@ -145,20 +144,41 @@ func (s *speller) misspelled(o Origin, name, right string) {
 	s.add(o, name, row, "is not a setting: did you mean "+right+"? Then rename it")
 }
 
-// nearest is the known name that another may be a slip of; "" if there is none.
+// nearest is the known name that another may be a slip of; "" if there is none. With
+// a prefix the slip is in one of the two parts.
 func (s *speller) nearest(name string) string {
+	prefix, rest, _ := strings.Cut(strings.ToUpper(name), "_")
+	prefix += "_"
+	listed := slices.Contains(s.prefixes, prefix)
 	best, least := "", 0
-	for _, right := range slices.Sorted(maps.Keys(s.known)) {
-		allowed := 1
-		if len(right) > 9 {
-			allowed = 2
+	better := func(right string, n, allowed int) {
+		if n <= allowed && (best == "" || n < least) {
+			best, least = right, n
 		}
-		n := distance(strings.ToUpper(name), strings.ToUpper(right), allowed)
-		if n <= allowed && (best == "" || n < least || n == least && strings.EqualFold(best, right)) {
-			best, least = right, n // of two spellings of one name the one in mixed case comes last
+	}
+	for _, t := range s.table {
+		upper := strings.ToUpper(t.Name)
+		most := allowed(upper)
+		better(t.Name, distance(strings.ToUpper(name), upper, most), most)
+		switch {
+		case t.App:
+		case listed:
+			better(prefix+t.Name, distance(rest, upper, most), most)
+		case rest == upper:
+			for _, other := range s.prefixes {
+				better(other+t.Name, distance(prefix, other, allowed(other)), allowed(other))
+			}
 		}
 	}
 	return best
+}
+
+// allowed is how many slips a name may have and still be recognised.
+func allowed(name string) int {
+	if len(name) > 9 {
+		return 2
+	}
+	return 1
 }
 
 // distance counts the slips between two names, up to most+1: characters that are missing,
@@ -167,12 +187,11 @@ func distance(a, b string, most int) int {
 	if max(len(a)-len(b), len(b)-len(a)) > most {
 		return most + 1
 	}
-	before, last := make([]int, len(b)+1), make([]int, len(b)+1)
+	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range last {
 		last[j] = j
 	}
 	for i := range len(a) {
-		row := make([]int, len(b)+1)
 		row[0] = i + 1
 		for j := range len(b) {
 			wrong := 1
@@ -184,7 +203,7 @@ func distance(a, b string, most int) int {
 				row[j+1] = min(row[j+1], before[j-1]+1)
 			}
 		}
-		before, last = last, row
+		before, last, row = last, row, before
 	}
 	return last[len(b)]
 }
