@@ -59,12 +59,15 @@ func tablesOf(connections []config.Connection, o Options) []schema.Stream {
 
 // sink opens the destination of a connection, or returns the one that another connection
 // with the same settings writes to: what a workspace is asked in a second, what it answers
-// and how large its batches may be is of one piece.
+// and how large its batches may be is of one piece. What there is to say about writes is not.
 func (s *shared) sink(settings config.Sink) (pipeline.Sink, error) {
 	key := sinkKey(settings)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if sink, ok := s.sinks[key]; ok {
+		if s, ok := sink.(interface{ Share() pipeline.Sink }); ok {
+			sink = s.Share()
+		}
 		return sink, nil
 	}
 	sink, err := newSink(settings, s.tables, s.options)

@@ -35,17 +35,16 @@ const (
 	beliefLife = 24 * time.Hour
 )
 
-// doubts is what was found out about answers, and what the user should hear of it.
+// doubts is what was found out about answers.
 type doubts struct {
 	settling chan struct{} // held by the one that asks
 	mu       sync.Mutex
 	silent   time.Time // when the service last acknowledged without a body, as it is known to
 	verdicts map[string]verdict
-	notices  map[string][]string // by stream
 }
 
 func newDoubts() *doubts {
-	return &doubts{settling: make(chan struct{}, 1), verdicts: map[string]verdict{}, notices: map[string][]string{}}
+	return &doubts{settling: make(chan struct{}, 1), verdicts: map[string]verdict{}}
 }
 
 type verdict struct {
@@ -78,7 +77,7 @@ func (s *Sink) settle(ctx context.Context, stream, timeField string, batch []pip
 	if v.error != nil {
 		return &pipeline.Retryable{Err: v.error}
 	}
-	s.doubts.tell(stream, fmt.Sprintf("the workspace acknowledged with %v (%q), which it is not known to do; batches with that answer count as delivered, "+
+	s.notices.add(stream, fmt.Sprintf("the workspace acknowledged with %v (%q), which it is not known to do; batches with that answer count as delivered, "+
 		"because it refused a damaged copy of one in its own words", a, a.text))
 	return nil
 }
@@ -189,20 +188,37 @@ func (d *doubts) note(kind string, v verdict) {
 	d.verdicts[kind] = v
 }
 
-func (d *doubts) tell(stream, notice string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+// notices is what users should hear about answers, by table.
+type notices struct {
+	mu   sync.Mutex
+	list map[string][]string
+}
+
+func (n *notices) add(table, notice string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	const most = 10
-	if list := d.notices[stream]; len(list) < most && !slices.Contains(list, notice) {
-		d.notices[stream] = append(list, notice)
+	if n.list == nil {
+		n.list = map[string][]string{}
+	}
+	if list := n.list[table]; len(list) < most && !slices.Contains(list, notice) {
+		n.list[table] = append(list, notice)
 	}
 }
 
 // Notices implements [pipeline.Noticer].
-func (s *Sink) Notices(stream string) []string {
-	s.doubts.mu.Lock()
-	defer s.doubts.mu.Unlock()
-	list := s.doubts.notices[stream]
-	delete(s.doubts.notices, stream)
+func (s *Sink) Notices(table string) []string {
+	s.notices.mu.Lock()
+	defer s.notices.mu.Unlock()
+	list := s.notices.list[table]
+	delete(s.notices.list, table)
 	return list
+}
+
+// Share returns the same sink for another user. What was found out about the service holds for
+// both, but each has its own notices: they quote answers to what it sent.
+func (s *Sink) Share() pipeline.Sink {
+	own := *s
+	own.notices = new(notices)
+	return &own
 }

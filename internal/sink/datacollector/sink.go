@@ -69,6 +69,7 @@ type Sink struct {
 	timeFields map[string]string
 	timeout    time.Duration
 	doubts     *doubts
+	notices    *notices
 }
 
 var (
@@ -113,6 +114,7 @@ func New(cfg Config) (*Sink, error) {
 		timeFields: cfg.TimeFields,
 		timeout:    cfg.Timeout,
 		doubts:     newDoubts(),
+		notices:    new(notices),
 	}
 	if s.timeout <= 0 {
 		s.timeout = defaultTimeout

@@ -292,6 +292,31 @@ func TestServiceThatAcknowledgesInWords(t *testing.T) {
 	}
 }
 
+// Who shares a sink profits from what was found out, and does not hear what others were answered.
+func TestSharedSink(t *testing.T) {
+	service := &wordy{yes: "OK"}
+	sink := open(t, service, nil)
+	other := sink.Share()
+	for range 2 {
+		if err := sink.Write(t.Context(), "T", batch(2)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := other.(pipeline.Noticer).Notices("T"); len(n) != 0 {
+		t.Errorf("the other one hears %q", n)
+	}
+	if n := sink.Notices("T"); len(n) != 1 {
+		t.Errorf("notices %q", n)
+	}
+	asked := service.posts
+	if err := other.Write(t.Context(), "T", batch(2)); err != nil || service.posts != asked+1 {
+		t.Errorf("%v after %d posts, want one", err, service.posts-asked)
+	}
+	if n := other.(pipeline.Noticer).Notices("T"); len(n) != 1 {
+		t.Errorf("notices of the other one %q", n)
+	}
+}
+
 // Without a body there is nothing to ask. White space is a body: a proxy's, for all that is known.
 func TestServiceThatAcknowledgesSilently(t *testing.T) {
 	for name, yes := range map[string]string{"nothing": ""} {
