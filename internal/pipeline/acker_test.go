@@ -123,7 +123,7 @@ func TestAckFails(t *testing.T) {
 		w, b := newInbox(t, 25)
 		b.onAck = func(n int) error { return fmt.Errorf("refused %d", n) }
 		rep := w.run(time.Minute)
-		if rep.State != pipeline.Failed || rep.Sent != 25 || w.checkpoint.Cursor != "25" || !strings.Contains(rep.Error, "could not be told") {
+		if rep.State != pipeline.Failed || rep.Sent != 25 || w.checkpoint.Cursor != "25" || !strings.Contains(rep.Error, "could not be notified") {
 			t.Errorf("%+v", rep)
 		}
 		w.complete()

@@ -47,7 +47,7 @@ func (p AuditPolicy) forgotten(window time.Time) bool {
 	return p.Keep > 0 && time.Since(window) > p.Keep
 }
 
-// errNoTime ends an audit that goes on in a later run.
+// errNoTime ends an audit that a later run continues.
 var errNoTime = errors.New("no time left in this run")
 
 // auditor looks for what the tail could not see: records that came late.
@@ -154,10 +154,10 @@ func (a *auditor) due(now time.Time) (from, to time.Time, through []time.Time) {
 	return from, to, through
 }
 
-// span is what has come to an age since the last audit; nothing, if its ends are the same.
+// span is the range that has reached an age since the last audit. It is empty if its ends are equal.
 type span struct{ from, to time.Time }
 
-// spans are those of the ages, nil if no audit is due. start is where audits begin.
+// spans returns one span for each age, or nil if no audit is due. start is where audits begin.
 func (a *auditor) spans(now time.Time) (spans []span, start time.Time) {
 	policy := a.AuditPolicy
 	if a.saved.Since.IsZero() {

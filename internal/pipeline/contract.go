@@ -9,7 +9,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/jsonwalk"
 )
 
-// Record is one row on its way from a source to a sink.
+// Record is one row in transit from a source to a sink.
 type Record struct {
 	// ID is the record's identity at the source and the key of
 	// de-duplication. It is never empty: a source that meets a document
@@ -20,11 +20,11 @@ type Record struct {
 	// Raw is exactly one JSON object. It is never written to: a change makes a copy. Its
 	// memory may be taken back, see [Page].
 	Raw jsontext.Value
-	// Flaw says why the source could not make a row of it; "" for a sound record. Then Raw is
-	// what came in its place, as far as it came, and need not be JSON. Such a record goes into
-	// quarantine; to the ledger it is one like any other.
+	// Flaw says why the source could not make a row of the record; "" if it could. With a flaw,
+	// Raw holds whatever was received instead, which need not be JSON. Such a record goes into
+	// quarantine; the ledger treats it like any other.
 	Flaw string
-	// Outline is what the source knows of Raw without another look at it; the zero value says nothing.
+	// Outline is what the source learned about Raw while reading it; the zero value says nothing.
 	Outline jsonwalk.Outline
 }
 
@@ -35,7 +35,7 @@ type Cursor string
 // Page is a piece of a stream.
 type Page struct {
 	Records []Record
-	// Next is the place behind the page, valid also when it holds no records.
+	// Next is the place after the page. It is valid even if the page holds no records.
 	Next Cursor
 	// More is false when the source had nothing further at the time of asking.
 	More bool
@@ -68,7 +68,7 @@ type Stream struct {
 // time.
 type Source interface {
 	Stream() Stream
-	// Fetch returns the records behind after. It never skips one that was
+	// Fetch returns the records that follow after. It never skips one that was
 	// visible when it asked; it may repeat some.
 	Fetch(ctx context.Context, after Cursor) (Page, error)
 }
@@ -87,11 +87,11 @@ type WindowReader interface {
 	FetchWindow(ctx context.Context, from, to time.Time, after Cursor) (Page, error)
 }
 
-// Acker is a [Source] that wants to know what is delivered, because it keeps records until then.
+// Acker is a [Source] that keeps records until it learns that they are delivered.
 type Acker interface {
-	// Ack says that everything up to through is delivered and that the checkpoint there is
-	// stored. It may be repeated, and a place may be left out: a process that dies after the
-	// commit leaves it to the next run. It may come while a Fetch is under way.
+	// Ack reports that everything up to through is delivered and that the checkpoint there is
+	// stored. It may be repeated, and places may be skipped: if a process dies after the
+	// commit, the next run acknowledges. It may be called during a Fetch.
 	Ack(ctx context.Context, through Cursor) error
 }
 
@@ -118,10 +118,10 @@ type Sink interface {
 	Write(ctx context.Context, table string, batch []Record) error
 }
 
-// Outlined is a [Sink] that can tell by an outline that a record fits a table.
+// Outlined is a [Sink] that can conclude from an outline that a record fits a table.
 type Outlined interface {
-	// FitsOutline reports whether Fit would return a record with that outline itself. A no says
-	// nothing. It is used by several goroutines at a time.
+	// FitsOutline reports whether Fit would return a record with that outline unchanged. False
+	// means unknown. It is used by several goroutines at a time.
 	FitsOutline(table string, o jsonwalk.Outline) bool
 }
 
@@ -132,8 +132,8 @@ type Noticer interface {
 	Notices(table string) []string
 }
 
-// Parallel is for sinks whose answers take long: that many batches on their way
-// hide most of the time. More of them cost memory and gain little.
+// Parallel is how many batches in flight hide most of the latency of a remote sink. More of
+// them cost memory and gain little.
 const Parallel = 3
 
 // Limits is what a sink accepts. The zero value accepts everything.
@@ -142,7 +142,7 @@ type Limits struct {
 	// its records. A larger single record travels alone. 0 means no limit. It may
 	// differ from one call of Limits to the next; the rest may not.
 	BatchBytes int
-	// Parallel is how many batches of a stream may be on their way at a time. 0 means one, and
+	// Parallel is how many batches of a stream may be in flight at a time. 0 means one, and
 	// that they are written in order.
 	Parallel int
 	// RecordBytes is the size of the largest record that can be sent. 0 means no limit.
@@ -152,14 +152,14 @@ type Limits struct {
 // Checkpoint is how far a stream has been delivered and proven.
 type Checkpoint struct {
 	Cursor Cursor
-	// Since and Through: what happened between them, [Since, Through), was
-	// looked at by the tail. Zero if the source has no notion of it.
+	// Since and Through bound the event time that the tail has covered, [Since, Through).
+	// Zero if the source does not report it.
 	Since, Through time.Time
 	Audit          AuditState
 	// Pruned is when old windows of the ledger were last removed.
 	Pruned time.Time
-	// Warned: undelivered originals that went into quarantine before it have been
-	// warned about, see [Expirer].
+	// Warned is a moment: warnings were given about undelivered originals that went into
+	// quarantine before it, see [Expirer].
 	Warned time.Time
 	// Tag identifies the stored version that this one replaces; "" for none.
 	Tag string
@@ -174,8 +174,8 @@ type Checkpoints interface {
 	Save(ctx context.Context, stream string, next Checkpoint) (Checkpoint, error)
 }
 
-// Ledger knows the ids that were delivered. It is opened for one run, behind
-// the stream's lock, and used by one goroutine.
+// Ledger knows the ids that were delivered. It is opened for one run, which
+// holds the stream's lock, and used by one goroutine.
 type Ledger interface {
 	// Claim says for each record whether it is new, that is neither delivered
 	// before nor claimed earlier in this run, and claims it. A claim lasts for the run.
@@ -194,14 +194,14 @@ type Ledger interface {
 // Quarantine keeps the untouched original of a record that could not be
 // delivered as it was.
 type Quarantine interface {
-	// Put stores the record. Putting the same one again is no error and keeps one copy.
+	// Put stores the record. Storing the same one again succeeds and keeps one copy.
 	Put(ctx context.Context, stream string, rec Record, reason Reason, detail string) error
 }
 
 // Spool keeps batches safe while the sink is down, for a source that forgets
 // its records before the sink may be back.
 type Spool interface {
-	// Put stores the batch durably behind those that are there.
+	// Put stores the batch durably, after those already stored.
 	Put(ctx context.Context, stream string, batch []Record) error
 	// Drain hands the stored batches to write, oldest first, and removes each
 	// once write has returned nil. It stops at the first error of write and returns it.
@@ -218,17 +218,17 @@ const (
 	Conformed Reason = "conformed"
 	// RejectedBySink: the service refused this single record.
 	RejectedBySink Reason = "rejected"
-	// Unfit: no row that the sink could take can be made of it.
+	// Unfit: the record can't be turned into a row that the sink accepts.
 	Unfit Reason = "unfit"
 	// Unreadable: what the source sent breaks the rules of JSON or of the stream, or could
-	// not be had whole.
+	// not be read in full.
 	Unreadable Reason = "unreadable"
 )
 
 // Clock knows whether this machine's clock can be relied on.
 type Clock interface {
-	// Off is nil as long as the clocks of the services agree with it, as far as they were
-	// seen. Otherwise it says whose do not, and by how much.
+	// Off is nil while the clocks of the services that were seen agree with it. Otherwise it
+	// says which one does not, and by how much.
 	Off() error
 }
 
@@ -237,8 +237,8 @@ type Locks interface {
 	// Lock returns a [*LockedError] at once when another process holds the stream.
 	// The returned context ends, with a cause that says so, when the lock is lost.
 	Lock(ctx context.Context, stream string) (held context.Context, release func(context.Context) error, err error)
-	// Since is asked by a run that found the stream locked: since when have runs, of
-	// this process and others, found it so, with nothing saved meanwhile? progress
-	// differs whenever something was.
+	// Since is called by a run that found the stream locked. It returns the moment since which
+	// runs of any process have found it locked with nothing saved in between. progress
+	// changes whenever something is saved.
 	Since(ctx context.Context, stream, progress string) (time.Time, error)
 }

@@ -80,7 +80,7 @@ func (d *delivery) add(rec Record) {
 
 // warnOfUnreadable says so once in a run; the log has each.
 func (d *delivery) warnOfUnreadable(rec Record) {
-	d.warn("the source sent records that can't be read; what came of them is in quarantine, and the stream goes on: " +
+	d.warn("the source sent records that can't be read; what was received is in quarantine, and the stream continues: " +
 		`look at them with "idnsentinel quarantine list --reason unreadable"`)
 	d.log.Warn("record can't be read", "stream", d.report.Stream, "record_id", shown(rec.ID), "reason", rec.Flaw, "bytes", len(rec.Raw))
 }
@@ -111,7 +111,7 @@ func (d *delivery) deliver(ctx context.Context) error {
 	if err := d.remember(ctx, d.quarantined); err != nil {
 		return err
 	}
-	clear(d.rows) // lets go of the pages
+	clear(d.rows) // releases the pages
 	d.rows, d.originals, d.quarantined = d.rows[:0], nil, nil
 	d.pages.release(d.Memory)
 	return nil

@@ -43,9 +43,9 @@ func (e *Retryable) RetryAfter() time.Duration { return e.After }
 // to quarantine, unless Ambiguous is set.
 type Rejected struct {
 	Err error
-	// Ambiguous is set when the answer may as well mean a wrong configuration
+	// Ambiguous is set when the answer may also mean a wrong configuration
 	// (a 404 of the Data Collector API): then a single record that is still
-	// refused is no poison, and the run fails instead.
+	// refused proves nothing about the record, and the run fails instead.
 	Ambiguous bool
 }
 

@@ -6,18 +6,18 @@ import (
 )
 
 // clockSlack is how far ahead of this machine's clock a stored moment may be before one of the
-// two is taken for wrong.
+// two is considered wrong.
 const clockSlack = 5 * time.Minute
 
-// future is the error for a checkpoint that was covered up to a moment that has not come yet. The
-// tail puts it right, because what the source shows now counts.
+// future is the error for a checkpoint that claims to cover a moment that has not come yet. The
+// tail corrects it, because it goes by what the source shows now.
 func (s *session) future(now time.Time) error {
 	through := s.saved.Through
 	if !through.After(now.Add(clockSlack)) {
 		return nil
 	}
 	return fmt.Errorf("the checkpoint says that the stream is delivered through %s, which is %v ahead of this machine's clock: "+
-		"if the clock is right now, it was ahead in an earlier run, and a run that reads the stream to its end puts this right; "+
+		"if the clock is right now, it was ahead in an earlier run, and a run that reads the stream to its end corrects this; "+
 		"if not, set the clock. idnsentinel audit shows whether anything is missing",
 		through.UTC().Format(time.RFC3339), through.Sub(now).Round(time.Second))
 }
@@ -57,6 +57,6 @@ func (s *session) warnOfGap() {
 	if s.Remembers == 0 || last.IsZero() || time.Since(last) <= s.Remembers {
 		return
 	}
-	s.warn(fmt.Sprintf("the source keeps records for %.0f h and was last read to its end at %s: some that came behind that may be lost; "+
-		"an alert on lag_seconds of the health table tells of it in time", s.Remembers.Hours(), last.UTC().Format(time.RFC3339)))
+	s.warn(fmt.Sprintf("the source keeps records for %.0f h and was last read to its end at %s: records that came after that may be lost; "+
+		"an alert on lag_seconds of the health table warns in time", s.Remembers.Hours(), last.UTC().Format(time.RFC3339)))
 }

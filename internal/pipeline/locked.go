@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// lockedOut is the end of a run that found its stream locked. Usually another run is at work,
-// and that is as good. A lock that outlasts every run is a failure: nothing is delivered
-// until somebody sets it free.
+// lockedOut ends a run that found its stream locked. Usually another run is at work, which
+// is just as good. A lock that outlasts every run is a failure: nothing is delivered until
+// it is released.
 func (s *session) lockedOut(ctx context.Context, locked error) (State, error) {
 	if err := s.load(ctx); err != nil {
 		return s.outcome(ctx, err, 0)

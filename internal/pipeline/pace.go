@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	// writeGrace is how long a delivery may go on after the run was asked to
-	// stop: an answer that is waited for is a batch that need not be repeated.
+	// writeGrace is how long a delivery may continue after the run was asked to
+	// stop: a batch whose answer arrives need not be repeated.
 	writeGrace = 3 * time.Second
 	// commitTimeout bounds a commit. It is not cut by the run's end: what was
 	// acknowledged must be remembered.

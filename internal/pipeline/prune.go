@@ -13,7 +13,7 @@ type Pruner interface {
 	Prune(ctx context.Context, before time.Time) (int, error)
 }
 
-// Expirer is a [Quarantine] that lets go of old originals.
+// Expirer is a [Quarantine] that removes old originals.
 type Expirer interface {
 	// Expire removes the originals that are too old. One of a record that was not
 	// delivered is removed only if it went into quarantine before warned, a moment
@@ -22,10 +22,10 @@ type Expirer interface {
 	Expire(ctx context.Context, stream string, warned time.Time) (nowWarned time.Time, warnings []string, err error)
 }
 
-// pruneEvery is how often what is old is let go of.
+// pruneEvery is how often expired state is deleted.
 const pruneEvery = 24 * time.Hour
 
-// prune lets ledger and quarantine forget, once a day.
+// prune deletes old entries of ledger and quarantine, once a day.
 func (t *run) prune(ctx context.Context) error {
 	if last := time.Since(t.saved.Pruned); 0 <= last && last < pruneEvery || !t.pace.timeLeft(ctx) {
 		return nil
@@ -42,7 +42,7 @@ func (t *run) prune(ctx context.Context) error {
 		}
 	}
 	if expires && !t.expire(ctx, q) {
-		return nil // the next run goes on
+		return nil // the next run continues
 	}
 	t.next.Pruned = time.Now()
 	return t.saveCheckpoint(ctx)
@@ -67,8 +67,8 @@ func (t *run) pruneLedger(ctx context.Context, p Pruner) error {
 	return nil
 }
 
-// expire reports whether it came to an end. What can't be removed is a warning:
-// the stream goes on.
+// expire reports whether it finished. What can't be removed is a warning:
+// delivery is not affected.
 func (t *run) expire(ctx context.Context, q Expirer) bool {
 	cut := ctx
 	if deadline, ok := ctx.Deadline(); ok {

@@ -18,7 +18,7 @@ type reader struct {
 	stop      context.CancelFunc
 }
 
-// fetched is what the reader hands over: a page, an error, or the news that no time is left
+// fetched is what the reader hands over: a page, an error, or the notice that no time is left
 // to fetch another.
 type fetched struct {
 	page   Page
@@ -47,7 +47,7 @@ func (r *reader) next() (f fetched, ok bool) {
 	return f, ok
 }
 
-// delivered lets the reader go on after a page that was alone.
+// delivered lets the reader continue after a page that was alone.
 func (r *reader) delivered(f fetched) { r.ahead.Release(f.size) }
 
 // close stops the reader and waits until its goroutine is gone: it must be before the report

@@ -9,9 +9,9 @@ type State string
 const (
 	// Drained: everything the source had is delivered.
 	Drained State = "drained"
-	// Budget: time is up; the next run goes on from the checkpoint.
+	// Budget: time is up; the next run continues from the checkpoint.
 	Budget State = "budget"
-	// Failed: see the error. The checkpoint is behind the last acknowledged write.
+	// Failed: see the error. The checkpoint covers what was acknowledged before.
 	Failed State = "failed"
 	// Locked: another run is at work on the stream.
 	Locked State = "locked"
@@ -39,14 +39,14 @@ type Report struct {
 	Mismatches     int64     `json:"mismatches,omitzero"` // windows whose counts differed
 	Repaired       int64     `json:"repaired,omitzero"`   // records that the audit found missing and delivered
 	AuditedThrough time.Time `json:"audited_through,omitzero"`
-	// Unexplained is how many windows there are, of this run or any before, of which the source
-	// counts more than was delivered, although all that it lists was. Each stays until the counts agree
-	// or somebody acknowledges it.
+	// Unexplained is the number of windows, found by this run or an earlier one, in which the source
+	// counts more than was delivered, although everything that it lists was. Each remains until the
+	// counts agree or a person acknowledges it.
 	Unexplained int64 `json:"unexplained,omitzero"`
 
 	Error string `json:"error,omitempty"`
-	// Err is the failure itself, so that a caller can ask for its class. Error is its text,
-	// with what comes next where that is known.
+	// Err is the failure itself, so that a caller can examine its class. Error is its text,
+	// followed by what happens next where that is known.
 	Err error `json:"-"`
 
 	Warnings []string `json:"warnings,omitempty"`

@@ -16,7 +16,7 @@ type Quarantined struct {
 	Record Record
 }
 
-// ResendHooks is what [Runner.Resend] tells of each original. All but Prove are required.
+// ResendHooks are called by [Runner.Resend] for each original. All but Prove are required.
 type ResendHooks struct {
 	// Prove, if set, fails if the original could not be removed. It is called once, before
 	// the first record is sent.
@@ -28,12 +28,12 @@ type ResendHooks struct {
 	Kept func(h Quarantined, why Reason, detail string)
 }
 
-// resendChunk is how many originals are in hand together, at the most.
+// resendChunk is the maximum number of originals that are processed together.
 const resendChunk = 1000
 
-// Resend delivers records that an earlier run had to put into quarantine, by the
-// column rules of today and behind the lock of the stream. Those that are refused
-// again stay. In the report "quarantined" are these.
+// Resend delivers records that an earlier run had to put into quarantine, by today's
+// column rules and holding the lock of the stream. Those that are refused again stay;
+// the report counts them as quarantined.
 func (r *Runner) Resend(ctx context.Context, originals iter.Seq2[Quarantined, error], with ResendHooks) Report {
 	return r.locked(ctx, func(ctx context.Context, session *session) (State, error) {
 		s := &resend{session: session, delivery: session.newDelivery(session.OpenLedger()), ResendHooks: with}

@@ -69,7 +69,7 @@ func (t *run) all(ctx context.Context) (State, error) {
 	case a.undecided != nil:
 		return Failed, a.undecided
 	case t.ackErr != nil:
-		return Failed, fmt.Errorf("everything up to the checkpoint is delivered, but the source could not be told so and keeps it; the next run tells it again: %w", t.ackErr)
+		return Failed, fmt.Errorf("everything up to the checkpoint is delivered, but the source could not be notified and keeps it; the next run notifies it again: %w", t.ackErr)
 	case ahead != nil:
 		return Failed, ahead
 	}
@@ -132,7 +132,7 @@ func (t *run) tail(ctx context.Context) (State, error) {
 	}
 }
 
-// outcome tells a run that was asked to end from one that failed.
+// outcome distinguishes a run that was asked to end from one that failed.
 func (t *run) outcome(ctx context.Context, err error) (State, error) {
 	return t.session.outcome(ctx, err, len(t.delivery.rows))
 }
@@ -224,8 +224,8 @@ func (t *run) finish(ctx context.Context) error {
 	return t.flush(ctx)
 }
 
-// ack tells a source that wants to know it what is delivered. What it could not be told
-// the next commit tells, or the next run when it begins.
+// ack notifies a source that asked for it of what is delivered. What fails here is covered by
+// the next commit, or by the next run when it begins.
 func (t *run) ack(ctx context.Context) {
 	src, ok := t.Source.(Acker)
 	if !ok || t.saved.Tag == "" || t.saved.Cursor == "" {

@@ -17,13 +17,13 @@ type Runner struct {
 	// OpenLedger opens the stream's ledger for one run.
 	OpenLedger func() Ledger
 	Quarantine Quarantine
-	// Spool, if set, takes what the sink does not, so that the checkpoint can move
-	// on before the source forgets. The run counts as failed all the same.
+	// Spool, if set, takes what the sink does not, so that the checkpoint can advance
+	// before the source forgets. The run counts as failed all the same.
 	Spool Spool
 	// Uncommitted, if set, carries from run to run what was acknowledged and could not be
 	// committed.
 	Uncommitted *Uncommitted
-	// Memory, if set, is shared by the runners of a process.
+	// Memory, if set, bounds the pages that are held. The runners of a process share it.
 	Memory *Memory
 	// Remembers is how long the source keeps a record; 0 means for ever. A run that
 	// comes later than that after the last that read to the end warns of what may be lost.
@@ -32,8 +32,8 @@ type Runner struct {
 	// whose clock is off delivers, and then fails without auditing and pruning.
 	Clock Clock
 	// Longest is the longest that a run can hold the stream's lock, see [Overtime]. Held for
-	// longer with nothing saved, the lock is somebody's who is not a run, and the run fails
-	// instead of being [Locked]. 0 means that it may take any time.
+	// longer with nothing saved, the lock can't belong to a run, and the run fails
+	// instead of being [Locked]. 0 means no limit.
 	Longest time.Duration
 	// Lookback is how far back a stream begins that has no checkpoint. Where it is set, a run
 	// without one warns: it is the first, or its state is gone.

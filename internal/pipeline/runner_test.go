@@ -124,8 +124,8 @@ func TestPassingFailureSaysWhatComesNext(t *testing.T) {
 		err  error
 		says string
 	}{
-		"passing":            {again, ". Nothing is lost: the next run goes on here"},
-		"passing, with time": {&pipeline.Retryable{Err: errors.New("429"), After: time.Hour}, ". Nothing is lost: the next run goes on here; the service asks for a pause of 1h0m0s"},
+		"passing":            {again, ". Nothing is lost: the next run continues here"},
+		"passing, with time": {&pipeline.Retryable{Err: errors.New("429"), After: time.Hour}, ". Nothing is lost: the next run continues here; the service asks for a pause of 1h0m0s"},
 		"permanent":          {errors.New("wrong key"), "wrong key"},
 	} {
 		t.Run(name, func(t *testing.T) {

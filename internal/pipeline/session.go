@@ -87,7 +87,7 @@ func (s *session) end(state State, err error) {
 	}
 }
 
-// outcome tells a run that was asked to end from one that failed. queued is how many rows wait
+// outcome distinguishes a run that was asked to end from one that failed. queued is how many rows wait
 // to be delivered.
 func (s *session) outcome(ctx context.Context, err error, queued int) (State, error) {
 	if ctx.Err() == nil {
@@ -101,7 +101,7 @@ func (s *session) outcome(ctx context.Context, err error, queued int) (State, er
 		if s.report.Sent > 0 || s.report.Fetched > 0 && queued == 0 && s.retries.Load() == 0 {
 			return Budget, nil
 		}
-		return Failed, fmt.Errorf("nothing was delivered within the time of the run (a longer RUN_BUDGET or smaller BATCH_BYTES gives a slow line more of it): %w", err)
+		return Failed, fmt.Errorf("no batch was delivered before the run's deadline; on a slow connection raise RUN_BUDGET or lower BATCH_BYTES: %w", err)
 	default: // the lock was lost
 		return Failed, fmt.Errorf("run ended early: %w", cause)
 	}
@@ -190,7 +190,7 @@ func reassurance(s State, err error) string {
 	case s != Failed || !errors.As(err, &passing):
 		return ""
 	case passing.After >= time.Second:
-		return fmt.Sprintf(". Nothing is lost: the next run goes on here; the service asks for a pause of %v", passing.After.Round(time.Second))
+		return fmt.Sprintf(". Nothing is lost: the next run continues here; the service asks for a pause of %v", passing.After.Round(time.Second))
 	}
-	return ". Nothing is lost: the next run goes on here"
+	return ". Nothing is lost: the next run continues here"
 }

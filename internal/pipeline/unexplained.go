@@ -64,7 +64,7 @@ const (
 // windows is how many windows d stands for.
 func (d Difference) windows() int64 { return max(1, d.Windows) }
 
-// end is where d ends; width is that of a window.
+// end is where d ends; width is the width of a window.
 func (d Difference) end(width time.Duration) time.Time {
 	if d.To.IsZero() {
 		return d.From.Add(width)
@@ -100,8 +100,8 @@ func (a AuditState) Open() (n int64) {
 	return n
 }
 
-// known is the sum of the known differences in [from, to), explained or not: they are no
-// reason to read a window again.
+// known is the sum of the known differences in [from, to), explained or not: they
+// don't cause a window to be read again.
 func (a AuditState) known(from, to time.Time) int64 {
 	return sum(a.Accepted, from, to) + sum(a.Unexplained, from, to)
 }
@@ -205,8 +205,8 @@ func (r *Runner) Unexplained(ctx context.Context) ([]Difference, error) {
 	return s.saved.Audit.Unexplained, err
 }
 
-// Acknowledge takes these windows off the unexplained ones, as far as they are as they were
-// when somebody looked at them, and returns what it took off. It needs the stream's lock.
+// Acknowledge takes those of these windows off the unexplained ones that have not changed since
+// a person looked at them, and returns what it took off. It needs the stream's lock.
 func (r *Runner) Acknowledge(ctx context.Context, windows []Difference, word Acknowledgement) (done []Difference, rep Report) {
 	rep = r.locked(ctx, func(ctx context.Context, s *session) (State, error) {
 		if err := s.load(ctx); err != nil {

@@ -97,7 +97,7 @@ func (d *delivery) handleResult(ctx context.Context, batch []Record, result erro
 	for _, r := range batch {
 		open[r.ID] = true
 	}
-	var ledgerErr error // then the sink is not at fault, and the spool is no help
+	var ledgerErr error // then the sink is not at fault, and the spool does not help
 	err := d.resolve(ctx, batch, result, false, func(ctx context.Context, done []Record) error {
 		for _, r := range done {
 			delete(open, r.ID)

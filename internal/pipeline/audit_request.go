@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// AuditRequest is an audit that somebody asks for.
+// AuditRequest is an audit that a person requests.
 type AuditRequest struct {
 	// From and To are on the borders of ledger windows.
 	From, To time.Time
@@ -16,11 +16,11 @@ type AuditRequest struct {
 	// and halved where it differs: cheap, but a record that the source has forgotten
 	// can hide one that is missing. Of a source that can't count each window is read.
 	Each bool
-	// Repair delivers what is missing, behind the stream's lock. Otherwise nothing
+	// Repair delivers what is missing, holding the stream's lock. Otherwise nothing
 	// is changed, and no lock is needed.
 	Repair bool
-	// Floor says that what the ledger counts is the least that it has: a window whose counts
-	// differ is compared by ids before anything of it is called missing.
+	// Floor says that the ledger's count is a lower bound: a window whose counts differ is
+	// compared by ids before anything in it counts as missing.
 	Floor bool
 	// NotYetVisible, if set, says that a window that differs can't be judged yet.
 	NotYetVisible func(ctx context.Context, from, to time.Time) (bool, error)
@@ -39,7 +39,7 @@ type WindowDiff struct {
 	Missing  int64 `json:"missing"`
 	Repaired int64 `json:"repaired"` // of them: delivered now
 	Refused  int64 `json:"refused"`  // of them: in quarantine now
-	// Unexplained is how many more the source counts than it lists; nobody has seen them.
+	// Unexplained is how many more the source counts than it lists; no page has shown them.
 	Unexplained int64 `json:"unexplained,omitzero"`
 	// NotYetVisible: it can't be judged yet, and was left alone.
 	NotYetVisible bool `json:"unsettled,omitzero"`
@@ -56,20 +56,20 @@ type AuditResult struct {
 	NotYetVisible     int   // windows
 	Identified        int64 // of Source: in windows that were compared by ids; the rest by count
 	Windows           []WindowDiff
-	// Since and Through are those of the checkpoint.
+	// Since and Through come from the checkpoint.
 	Since, Through time.Time
 }
 
 // Audit compares the counts of source and ledger between two moments, and says
 // where they differ and what is missing.
 func (r *Runner) Audit(ctx context.Context, ask AuditRequest) AuditResult {
-	proof := AuditResult{From: ask.From, To: ask.To}
+	result := AuditResult{From: ask.From, To: ask.To}
 	runner := *r
 	if !ask.Repair {
 		runner.Locks = noLock{}
 	}
-	proof.Report = runner.locked(ctx, func(ctx context.Context, s *session) (State, error) {
-		i := &inspection{session: s, AuditRequest: ask, proof: &proof}
+	result.Report = runner.locked(ctx, func(ctx context.Context, s *session) (State, error) {
+		i := &requestedAudit{session: s, AuditRequest: ask, result: &result}
 		err := i.all(ctx)
 		s.report.Retries = s.retries.Load()
 		switch {
@@ -80,7 +80,7 @@ func (r *Runner) Audit(ctx context.Context, ask AuditRequest) AuditResult {
 		}
 		return Failed, err
 	})
-	return proof
+	return result
 }
 
 // noLock is a no-op [Locks] for audits that only read.
@@ -92,13 +92,14 @@ func (noLock) Lock(ctx context.Context, _ string) (context.Context, func(context
 
 func (noLock) Since(context.Context, string, string) (time.Time, error) { return time.Now(), nil }
 
-type inspection struct {
+// requestedAudit is an [AuditRequest] being answered.
+type requestedAudit struct {
 	*session
 	AuditRequest
 	delivery *delivery // of what is missing
 	ledger   *trackedLedger
 	src      WindowReader
-	proof    *AuditResult
+	result   *AuditResult
 }
 
 // trackedLedger is a ledger that notes whether a Claim failed: then it is unknown what is
@@ -120,7 +121,7 @@ func (a *trackedLedger) Claim(ctx context.Context, records []Record) ([]bool, er
 	return fresh, err
 }
 
-func (i *inspection) all(ctx context.Context) (err error) {
+func (i *requestedAudit) all(ctx context.Context) (err error) {
 	var ok bool
 	if i.src, ok = i.Source.(WindowReader); !ok {
 		return fmt.Errorf("the source of %s can't read its past again, so there is nothing to compare", i.report.Stream)
@@ -134,7 +135,7 @@ func (i *inspection) all(ctx context.Context) (err error) {
 	i.ledger = &trackedLedger{Ledger: i.OpenLedger()}
 	i.delivery = i.newDelivery(i.ledger)
 	i.next, i.proven = i.saved, true // the checkpoint stays where it is
-	i.proof.Since, i.proof.Through = i.saved.Since, i.saved.Through
+	i.result.Since, i.result.Through = i.saved.Since, i.saved.Through
 	width, compare := i.To.Sub(i.From), i.readWindow
 	if src, ok := i.Source.(auditable); ok {
 		compare = comparison{i.session, i.ledger, src, i.explained, i.differs}.compare
@@ -146,24 +147,24 @@ func (i *inspection) all(ctx context.Context) (err error) {
 	}
 	for from := i.From; from.Before(i.To); from = from.Add(width) {
 		have, want, err := compare(ctx, from, from.Add(width))
-		i.proof.Delivered += have
-		i.proof.Source += want
+		i.result.Delivered += have
+		i.result.Source += want
 		if err != nil {
 			return err
 		}
 	}
 	if off := i.clockOff(); off != nil {
-		return fmt.Errorf("the windows of an audit are those of this machine's clock, so it proves nothing: %w", off)
+		return fmt.Errorf("an audit relies on this machine's clock, which is off, so it proves nothing: %w", off)
 	}
 	return i.addAccepted(ctx)
 }
 
-// addAccepted adds the windows whose difference an earlier audit of a run has looked
-// into and accepted: they are no news, but part of the proof.
-func (i *inspection) addAccepted(ctx context.Context) error {
+// addAccepted adds the windows whose difference an audit of a run has examined and
+// accepted: they are known, but part of the result.
+func (i *requestedAudit) addAccepted(ctx context.Context) error {
 	for _, d := range i.saved.Audit.Accepted {
 		same := func(c WindowDiff) bool { return c.From.Equal(d.From) }
-		if d.From.Before(i.From) || !d.From.Before(i.To) || slices.ContainsFunc(i.proof.Windows, same) {
+		if d.From.Before(i.From) || !d.From.Before(i.To) || slices.ContainsFunc(i.result.Windows, same) {
 			continue
 		}
 		to := d.From.Add(i.AuditPolicy.Window)
@@ -173,19 +174,19 @@ func (i *inspection) addAccepted(ctx context.Context) error {
 		}
 		i.note(WindowDiff{From: d.From, To: to, Source: d.Source, Delivered: have})
 	}
-	slices.SortFunc(i.proof.Windows, func(a, b WindowDiff) int { return a.From.Compare(b.From) })
+	slices.SortFunc(i.result.Windows, func(a, b WindowDiff) int { return a.From.Compare(b.From) })
 	return nil
 }
 
-func (i *inspection) note(c WindowDiff) {
-	i.proof.Windows = append(i.proof.Windows, c)
+func (i *requestedAudit) note(c WindowDiff) {
+	i.result.Windows = append(i.result.Windows, c)
 	if i.Found != nil {
 		i.Found(c)
 	}
 }
 
 // differs finds out what is missing in a window, and delivers it if asked to.
-func (i *inspection) differs(ctx context.Context, from, to time.Time, have, want int64) error {
+func (i *requestedAudit) differs(ctx context.Context, from, to time.Time, have, want int64) error {
 	c := WindowDiff{From: from, To: to, Source: want, Delivered: have}
 	listed := want
 	var err error
@@ -217,9 +218,9 @@ func (i *inspection) differs(ctx context.Context, from, to time.Time, have, want
 	if err == nil {
 		c.Unexplained = max(0, min(want-listed, want-c.Delivered-c.Missing))
 	}
-	i.proof.Delivered += c.Delivered - have
+	i.result.Delivered += c.Delivered - have
 	if err == nil && byID && !c.NotYetVisible {
-		i.proof.Identified += want
+		i.result.Identified += want
 	}
 	if err == nil && i.Floor && c.same() {
 		i.report.Mismatches--
@@ -230,7 +231,7 @@ func (i *inspection) differs(ctx context.Context, from, to time.Time, have, want
 }
 
 // early reports whether a window can't be judged yet.
-func (i *inspection) early(ctx context.Context, from, to time.Time) (bool, error) {
+func (i *requestedAudit) early(ctx context.Context, from, to time.Time) (bool, error) {
 	if i.NotYetVisible == nil {
 		return false, nil
 	}
@@ -238,7 +239,7 @@ func (i *inspection) early(ctx context.Context, from, to time.Time) (bool, error
 }
 
 // look finds out what is missing in a window by the ids, and delivers it if asked to.
-func (i *inspection) look(ctx context.Context, c *WindowDiff) (listed int64, err error) {
+func (i *requestedAudit) look(ctx context.Context, c *WindowDiff) (listed int64, err error) {
 	if !i.Repair {
 		c.Missing, listed, err = i.unknown(ctx, c.From, c.To)
 		return listed, err
@@ -252,7 +253,7 @@ func (i *inspection) look(ctx context.Context, c *WindowDiff) (listed int64, err
 }
 
 // readWindow compares a window of a source that can't count. What it lists is what it has.
-func (i *inspection) readWindow(ctx context.Context, from, to time.Time) (have, want int64, err error) {
+func (i *requestedAudit) readWindow(ctx context.Context, from, to time.Time) (have, want int64, err error) {
 	if !i.pace.timeLeft(ctx) {
 		return 0, 0, errNoTime
 	}
@@ -276,7 +277,7 @@ func (i *inspection) readWindow(ctx context.Context, from, to time.Time) (have, 
 		c.Delivered = max(have, c.Source-c.Missing)
 	}
 	if err == nil && !c.NotYetVisible {
-		i.proof.Identified += c.Source
+		i.result.Identified += c.Source
 	}
 	if c.Missing > 0 || c.NotYetVisible {
 		i.report.Mismatches++
@@ -285,13 +286,13 @@ func (i *inspection) readWindow(ctx context.Context, from, to time.Time) (have, 
 	return c.Delivered, c.Source, err
 }
 
-// add adds a window that differs to the proof.
-func (i *inspection) add(c WindowDiff) {
-	i.proof.Missing += c.Missing
-	i.proof.Unexplained += c.Unexplained
-	i.proof.Refused += c.Refused
+// add adds a window that differs to the result.
+func (i *requestedAudit) add(c WindowDiff) {
+	i.result.Missing += c.Missing
+	i.result.Unexplained += c.Unexplained
+	i.result.Refused += c.Refused
 	if c.NotYetVisible {
-		i.proof.NotYetVisible++
+		i.result.NotYetVisible++
 	}
 	i.note(c)
 }
@@ -311,13 +312,13 @@ func (c WindowDiff) same() bool {
 }
 
 // explained is the difference in [from, to) that is known and needs no look.
-func (i *inspection) explained(from, to time.Time) int64 {
+func (i *requestedAudit) explained(from, to time.Time) int64 {
 	return sum(i.next.Audit.Accepted, from, to)
 }
 
 // unknown is the number of records of a window that were not delivered, and of all that
 // the source lists. The claims that it makes are forgotten.
-func (i *inspection) unknown(ctx context.Context, from, to time.Time) (n, listed int64, err error) {
+func (i *requestedAudit) unknown(ctx context.Context, from, to time.Time) (n, listed int64, err error) {
 	var l listing
 	err = i.walk(ctx, window(i.src, from, to), func(ctx context.Context, records []Record) error {
 		l.add(records, nil)
