@@ -46,7 +46,7 @@ func run(ctx context.Context) error {
 	}
 	log := slog.New(slog.NewJSONHandler(os.Stdout, &slog.HandlerOptions{Level: settings.LogLevel}))
 	for _, hint := range settings.Hints {
-		log.Warn("setting looks odd", "setting", hint.Setting, "hint", hint.Message)
+		log.Warn("setting may be wrong", "setting", hint.Setting, "hint", hint.Message)
 	}
 	log.Info("listening", "address", ln.Addr().String(), "version", version.String())
 	return functions.Serve(ctx, ln, &functions.Handler{

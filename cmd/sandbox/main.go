@@ -42,7 +42,7 @@ func demoCommand() *cobra.Command {
 	var verbose bool
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Run the main job end to end around the real handler, with a kill in the middle",
+		Short: "Run the whole job with the real handler between stand-ins, with a kill in the middle",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.Out = cmd.OutOrStdout()
@@ -50,15 +50,15 @@ func demoCommand() *cobra.Command {
 				o.Log = o.Out
 			}
 			if _, err := os.Stat(o.Handler); err != nil {
-				return fmt.Errorf("--handler: %w (make build makes it)", err)
+				return fmt.Errorf("--handler: %w (run make build)", err)
 			}
 			return demo.Run(cmd.Context(), o)
 		},
 	}
 	cmd.Flags().StringVar(&o.Handler, "handler", "./handler", "the handler binary")
 	cmd.Flags().Int64Var(&o.Seed, "seed", 1, "seed of the synthetic data")
-	cmd.Flags().DurationVar(&o.Past, "past", 2*time.Hour, "how long ago the events begin")
-	cmd.Flags().Float64Var(&o.Rate, "rate", 5, "events a second")
+	cmd.Flags().DurationVar(&o.Past, "past", 2*time.Hour, "how far back the events begin")
+	cmd.Flags().Float64Var(&o.Rate, "rate", 5, "events per second")
 	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "show what the handler logs")
 	return cmd
 }
@@ -68,10 +68,10 @@ func serveCommand() *cobra.Command {
 	var state string
 	cmd := &cobra.Command{
 		Use:   "serve",
-		Short: "Serve the stand-in tenant and workspace until Ctrl-C, for trying the other commands",
-		Long: `Serve a stand-in tenant and workspace on this machine until Ctrl-C. The settings
-to use with them are printed as shell exports; put them into another terminal
-and run for instance "./idnsentinel check" and "./idnsentinel poll" there.`,
+		Short: "Serve a stand-in tenant and workspace until Ctrl-C, to try the other commands",
+		Long: `Serve a stand-in tenant and workspace on this machine until Ctrl-C. The command
+prints the settings to use as shell exports: paste them into another terminal
+and run "./idnsentinel check" and "./idnsentinel poll" there.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			stage, err := demo.NewStage(cmd.Context(), cfg)
@@ -89,10 +89,10 @@ and run for instance "./idnsentinel check" and "./idnsentinel poll" there.`,
 	}
 	cmd.Flags().StringVar(&cfg.TenantAddr, "tenant", "127.0.0.1:7801", "address of the tenant")
 	cmd.Flags().StringVar(&cfg.WorkspaceAddr, "workspace", "127.0.0.1:7802", "address of the workspace")
-	cmd.Flags().BoolVar(&cfg.Rule, "rule", false, "write through a data collection rule (Logs Ingestion API) with a managed identity, instead of with a workspace key")
-	cmd.Flags().StringVar(&state, "state", os.TempDir()+"/idn-sentinel-state", "folder for the state, named in the settings")
+	cmd.Flags().BoolVar(&cfg.Rule, "rule", false, "use a data collection rule (Logs Ingestion API) and a managed identity instead of a workspace key")
+	cmd.Flags().StringVar(&state, "state", os.TempDir()+"/idn-sentinel-state", "folder for the state, as used in the printed settings")
 	cmd.Flags().Int64Var(&cfg.Seed, "seed", 1, "seed of the synthetic data")
-	cmd.Flags().DurationVar(&cfg.Past, "past", 2*time.Hour, "how long ago the events begin")
-	cmd.Flags().Float64Var(&cfg.Rate, "rate", 5, "events a second")
+	cmd.Flags().DurationVar(&cfg.Past, "past", 2*time.Hour, "how far back the events begin")
+	cmd.Flags().Float64Var(&cfg.Rate, "rate", 5, "events per second")
 	return cmd
 }

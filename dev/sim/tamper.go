@@ -31,7 +31,7 @@ func (w *world) full(ph *phase, op mem.Op, key string) bool {
 		return op == mem.Put
 	case 1: // a legal hold
 		return exists()
-	case 2: // somebody holds a lease on some windows of the ledger
+	case 2: // another process holds a lease on some windows of the ledger
 		return strings.Contains(key, "/ledger/") && w.dice.chance("leased"+key, int64(ph.way), 0.5) && exists()
 	}
 	return strings.Contains(key, "/checkpoints/")

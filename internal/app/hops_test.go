@@ -194,8 +194,8 @@ func hopFaults() []hopFault {
 	const wall = `<html><head><title>Request Rejected</title></head><body>Your support ID is 123</body></html>`
 	return []hopFault{
 		// The settings of the way out.
-		{"proxy setting with # in the password", public(func(*testing.T) string { return "http://user:" + hopSecret + "#x@proxy.example:3128" }), []string{"HTTPS_PROXY has a user or password with a character", "# as %23"}},
-		{"proxy setting that is no address", public(func(*testing.T) string { return "http://proxy.example:" + hopSecret }), []string{"HTTPS_PROXY can't be read as the address of a proxy"}},
+		{"proxy setting with # in the password", public(func(*testing.T) string { return "http://user:" + hopSecret + "#x@proxy.example:3128" }), []string{"HTTPS_PROXY has a user or password with a reserved URL character", "# as %23"}},
+		{"proxy setting that is no address", public(func(*testing.T) string { return "http://proxy.example:" + hopSecret }), []string{"HTTPS_PROXY can't be parsed as the address of a proxy"}},
 
 		// The proxy.
 		{"proxy that does not exist", public(func(t *testing.T) string {
@@ -205,49 +205,49 @@ func hopFaults() []hopFault {
 		{"proxy that nobody finds", public(func(t *testing.T) string {
 			nameServer(t, dnsmessage.RCodeServerFailure)
 			return "http://proxy.example:3128"
-		}), []string{"the name server does not find the proxy proxy.example:3128 (HTTPS_PROXY)"}},
-		{"proxy that is down", public(func(t *testing.T) string { return "http://" + closed(t) }), []string{"the proxy 127.0.0.1:", "(HTTPS_PROXY) can't be reached", "whether the proxy runs"}},
-		{"proxy that wants a sign-in", public(answers(407)), []string{"(HTTPS_PROXY) answered 407", "wants a sign-in", "write user and password into HTTPS_PROXY"}},
-		{"proxy that refuses the password", public(func(t *testing.T) string { return "http://user:" + hopSecret + "@" + connectProxy(t, 407, "") }), []string{"(HTTPS_PROXY) answered 407", "does not take the user and password in HTTPS_PROXY"}},
-		{"proxy that does not let go there", public(answers(403)), []string{"(HTTPS_PROXY) answered 403", "does not let this machine go to HOST"}},
+		}), []string{"the name server did not answer for the proxy proxy.example:3128 (HTTPS_PROXY)"}},
+		{"proxy that is down", public(func(t *testing.T) string { return "http://" + closed(t) }), []string{"the proxy 127.0.0.1:", "(HTTPS_PROXY) can't be reached", "that the proxy is running"}},
+		{"proxy that wants a sign-in", public(answers(407)), []string{"(HTTPS_PROXY) answered 407", "requires authentication", "add user and password to HTTPS_PROXY"}},
+		{"proxy that refuses the password", public(func(t *testing.T) string { return "http://user:" + hopSecret + "@" + connectProxy(t, 407, "") }), []string{"(HTTPS_PROXY) answered 407", "rejected the user and password in HTTPS_PROXY"}},
+		{"proxy that does not let go there", public(answers(403)), []string{"(HTTPS_PROXY) answered 403", "does not allow this machine to reach HOST"}},
 		{"proxy that can't get there", public(answers(502)), []string{"(HTTPS_PROXY) answered 502", "it could not reach HOST"}},
 		{"proxy that is overloaded", public(answers(503)), []string{"(HTTPS_PROXY) answered 503"}},
-		{"proxy that speaks something else", public(func(t *testing.T) string { return "http://" + speaks(t, "SSH-2.0-OpenSSH_9.6\r\n") }), []string{"(HTTPS_PROXY) does not answer as a proxy does"}},
-		{"proxy that hangs up", public(func(t *testing.T) string { return "http://" + speaks(t, "") }), []string{"(HTTPS_PROXY) does not answer as a proxy does"}},
-		{"proxy that speaks no TLS", public(func(t *testing.T) string { return "https://" + connectProxy(t, 407, "") }), []string{"(HTTPS_PROXY) shows a certificate that this machine does not trust, or does not speak TLS"}},
+		{"proxy that speaks something else", public(func(t *testing.T) string { return "http://" + speaks(t, "SSH-2.0-OpenSSH_9.6\r\n") }), []string{"(HTTPS_PROXY) does not answer like a proxy"}},
+		{"proxy that hangs up", public(func(t *testing.T) string { return "http://" + speaks(t, "") }), []string{"(HTTPS_PROXY) does not answer like a proxy"}},
+		{"proxy that speaks no TLS", public(func(t *testing.T) string { return "https://" + connectProxy(t, 407, "") }), []string{"(HTTPS_PROXY) presents a certificate that this machine does not trust, or does not use TLS"}},
 		{"TLS-inspecting proxy", public(func(t *testing.T) string {
 			return "http://" + connectProxy(t, 200, secure(t, certificate{issuer: "Corp Inspection CA"}))
-		}), []string{"HOST shows a certificate of an authority that this machine does not know", `"Corp Inspection CA"`, "TLS-inspecting proxy", "SSL_CERT_FILE"}},
+		}), []string{"HOST presents a certificate from an authority that this machine does not trust", `"Corp Inspection CA"`, "TLS-inspecting proxy", "SSL_CERT_FILE"}},
 		{"proxy that cuts the tunnel", public(func(t *testing.T) string { return "http://" + connectProxy(t, 200, speaks(t, "")) }), []string{"the connection to HOST through the proxy 127.0.0.1:"}},
 
 		// The name server.
 		{"no such host", func(t *testing.T) string { nameServer(t, dnsmessage.RCodeNameError); return "" }, []string{"there is no host HOST: check SETTINGS"}},
-		{"name server that fails", func(t *testing.T) string { nameServer(t, dnsmessage.RCodeServerFailure); return "" }, []string{"the name server did not answer for HOST", "SETTINGS need not be wrong"}},
+		{"name server that fails", func(t *testing.T) string { nameServer(t, dnsmessage.RCodeServerFailure); return "" }, []string{"the name server did not answer for HOST", "SETTINGS may be correct"}},
 
 		// TLS.
-		{"unknown authority", func(t *testing.T) string { return "https://" + secure(t, certificate{issuer: "Somebody's CA"}) }, []string{"HOST shows a certificate of an authority that this machine does not know", `"Somebody's CA"`, "SSL_CERT_FILE"}},
+		{"unknown authority", func(t *testing.T) string { return "https://" + secure(t, certificate{issuer: "Somebody's CA"}) }, []string{"HOST presents a certificate from an authority that this machine does not trust", `"Somebody's CA"`, "SSL_CERT_FILE"}},
 		{"certificate of another host", func(t *testing.T) string {
 			return "https://" + secure(t, certificate{names: []string{"portal.example"}})
-		}, []string{"HOST shows a certificate for another host (portal.example)", "SETTINGS"}},
-		{"expired certificate", func(t *testing.T) string { return "https://" + secure(t, certificate{ended: true}) }, []string{"HOST shows a certificate that is not valid at this machine's time", "set the clock if it is wrong"}},
-		{"plain HTTP on the port of TLS", func(t *testing.T) string { return strings.Replace(page(t, 200, "", portal), "http://", "https://", 1) }, []string{"HOST does not speak TLS there: check the port in SETTINGS"}},
-		{"something else on the port of TLS", func(t *testing.T) string { return "https://" + speaks(t, "SSH-2.0-OpenSSH_9.6\r\n") }, []string{"HOST does not speak TLS there"}},
+		}, []string{"HOST presents a certificate for another host (portal.example)", "SETTINGS"}},
+		{"expired certificate", func(t *testing.T) string { return "https://" + secure(t, certificate{ended: true}) }, []string{"HOST presents a certificate that is not valid at this machine's time", "set the clock if it is wrong"}},
+		{"plain HTTP on the port of TLS", func(t *testing.T) string { return strings.Replace(page(t, 200, "", portal), "http://", "https://", 1) }, []string{"HOST does not use TLS on this port: check the port in SETTINGS"}},
+		{"something else on the port of TLS", func(t *testing.T) string { return "https://" + speaks(t, "SSH-2.0-OpenSSH_9.6\r\n") }, []string{"HOST does not use TLS on this port"}},
 
 		// The network.
-		{"closed port", func(t *testing.T) string { return "http://" + closed(t) }, []string{"no answer from HOST: if that stays so, check SETTINGS, and whether this machine may go there (firewall, HTTPS_PROXY)"}},
-		{"hangs up", func(t *testing.T) string { return "http://" + speaks(t, "") }, []string{"no answer from HOST: if that stays so, check SETTINGS"}},
+		{"closed port", func(t *testing.T) string { return "http://" + closed(t) }, []string{"no answer from HOST: if this persists, check SETTINGS, and that this machine is allowed to connect (firewall, HTTPS_PROXY)"}},
+		{"hangs up", func(t *testing.T) string { return "http://" + speaks(t, "") }, []string{"no answer from HOST: if this persists, check SETTINGS"}},
 
 		// A gateway.
-		{"firewall's 403", serves(403, "text/html", wall), []string{`status 403 with a web page ("Request Rejected")`, "not the answer of HOST but of something in between (a firewall, a proxy, a portal)", "SETTINGS"}},
+		{"firewall's 403", serves(403, "text/html", wall), []string{`status 403 with a web page ("Request Rejected")`, "not from HOST but from something in between (a firewall, a proxy, a portal)", "SETTINGS"}},
 		{"firewall's 401", serves(401, "text/html", wall), []string{`status 401 with a web page ("Request Rejected")`, "something in between"}},
 		{"page without a type", serves(403, "", wall), []string{"status 403 with a web page"}},
 		{"page that repeats what was sent", mirror, []string{"status 403 with a web page"}},
 		{"portal's 200", serves(200, "text/html; charset=utf-8", portal), []string{"200", "something in between"}},
-		{"redirect to a sign-in page", func(t *testing.T) string { return redirect(t, "https://login.example/?secret="+hopSecret) }, []string{"HOST sends requests elsewhere, as a sign-in page of a proxy or portal does", "https://login.example"}},
+		{"redirect to a sign-in page", func(t *testing.T) string { return redirect(t, "https://login.example/?secret="+hopSecret) }, []string{"HOST redirects requests to another host, as the sign-in page of a proxy or portal does", "https://login.example"}},
 		{"sign-in of the network, 200 without a type", serves(200, "", portal), []string{"200"}},
 		{"bad gateway", serves(502, "text/html", "<html><title>502 Bad Gateway</title></html>"), []string{"502"}},
-		{"sign-in of the network", serves(511, "text/html", portal), []string{"status 511: this network wants a sign-in"}},
-		{"407 of a transparent proxy", serves(407, "text/html", wall), []string{"status 407: a proxy in between wants a sign-in"}},
+		{"sign-in of the network", serves(511, "text/html", portal), []string{"status 511: this network requires a sign-in"}},
+		{"407 of a transparent proxy", serves(407, "text/html", wall), []string{"status 407: a proxy requires authentication"}},
 	}
 }
 
@@ -526,11 +526,11 @@ func TestIdentityHops(t *testing.T) {
 		says       []string
 		remedy     bool // what to do about the identity is said
 	}{
-		"Entra through a proxy that is down":   {proxied(func(*testing.T) string { return "http://127.0.0.1:1" }), []string{"the sign-in was not reached: the proxy 127.0.0.1:1 (HTTPS_PROXY) can't be reached"}, false},
+		"Entra through a proxy that is down":   {proxied(func(*testing.T) string { return "http://127.0.0.1:1" }), []string{"the sign-in service could not be reached: the proxy 127.0.0.1:1 (HTTPS_PROXY) can't be reached"}, false},
 		"Entra through a proxy with a sign-in": {proxied(func(t *testing.T) string { return "http://" + connectProxy(t, 407, "") }), []string{"(HTTPS_PROXY) answered 407"}, false},
 		"Entra through a proxy that opens TLS": {proxied(func(t *testing.T) string {
 			return "http://" + connectProxy(t, 200, secure(t, certificate{issuer: "Corp CA"}))
-		}), []string{"login.microsoftonline.com shows a certificate of an authority", "SSL_CERT_FILE"}, false},
+		}), []string{"login.microsoftonline.com presents a certificate from an authority", "SSL_CERT_FILE"}, false},
 		"Entra without a name server": {func(t *testing.T) azcore.TokenCredential {
 			nameServer(t, dnsmessage.RCodeServerFailure)
 			return entra(t)
@@ -539,8 +539,8 @@ func TestIdentityHops(t *testing.T) {
 		"platform that is down": {func(t *testing.T) azcore.TokenCredential {
 			t.Setenv("IDENTITY_ENDPOINT", "http://127.0.0.1:1/msi/token")
 			return managed(t)
-		}, []string{"the sign-in was not reached: no answer from 127.0.0.1:1", "the managed identity of the app"}, false},
-		"platform with a firewall in front":        {platform(403, "text/html", "<title>Blocked</title>"), []string{"the sign-in was not reached: status 403 with a web page"}, false},
+		}, []string{"the sign-in service could not be reached: no answer from 127.0.0.1:1", "the managed identity of the app"}, false},
+		"platform with a firewall in front":        {platform(403, "text/html", "<title>Blocked</title>"), []string{"the sign-in service could not be reached: status 403 with a web page"}, false},
 		"platform that says that there is none":    {platform(400, "application/json", `{"statusCode":400,"message":"No User Assigned or Delegated Managed Identity found for specified ClientId/ResourceId/PrincipalId.","correlationId":"x"}`), []string{"(status 400 No User Assigned or Delegated Managed Identity found"}, true},
 		"platform that repeats the header":         {platform(400, "application/json", `{"message":"bad `+hopHeader+` `+base64.StdEncoding.EncodeToString([]byte(hopHeader))+`"}`), []string{"status 400 bad (secret) (secret)"}, true},
 		"platform whose answer is no token at all": {platform(500, "text/plain", "oops"), []string{"status 500"}, true},

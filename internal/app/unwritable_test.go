@@ -91,7 +91,7 @@ func TestLeasedState(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-			}, "nothing was sent", "somebody holds a lease", "az storage blob lease break", "acme/"+kind+"/")
+			}, "nothing was sent", "another process holds a lease", "az storage blob lease break", "acme/"+kind+"/")
 		})
 	}
 }

@@ -88,7 +88,7 @@ func TestLegacyCheckpointProblems(t *testing.T) {
 		"https://oldaccount.table.core.windows.net/checkpointTable": "has a path",
 		"http://oldaccount.table.core.windows.net":                  "use https",
 		"http://127.0.0.1:10002/other":                              "a managed identity does not work",
-		"https://oldaccount.table.core.windows.net/?sig=abc":        "must not carry",
+		"https://oldaccount.table.core.windows.net/?sig=abc":        "must not contain",
 		"@Microsoft.KeyVault(SecretUri=https://a/b)":                "unresolved Key Vault reference",
 	} {
 		t.Run(value, func(t *testing.T) {

@@ -359,16 +359,16 @@ func TestAddresses(t *testing.T) {
 	} {
 		for address, says := range map[string]string{
 			"http://ws.localhost:7802":       "write localhost or 127.0.0.1, or use https",
-			"http://localhost.example":       "not this machine",
-			"http://127.0.0.1.example":       "not this machine",
-			"http://10.0.0.1":                "not this machine",
+			"http://localhost.example":       "other than this machine",
+			"http://127.0.0.1.example":       "other than this machine",
+			"http://10.0.0.1":                "other than this machine",
 			"ftp://localhost/acmestate":      "begin with https://",
 			"https://me:password@localhost":  "user name",
 			"https://localhost/?sig=canary":  "a query",
 			"https://localhost/#canary":      "a fragment",
 			"http://[::1:80/":                "not an absolute URL",
 			"https:///acmestate/localhost":   "not an absolute URL",
-			"http://LOCALHOST.:80/acmestate": "not this machine",
+			"http://LOCALHOST.:80/acmestate": "other than this machine",
 		} {
 			t.Run(setting+"/"+address, func(t *testing.T) {
 				env := with(beside)

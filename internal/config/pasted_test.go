@@ -250,7 +250,7 @@ func TestProxySetting(t *testing.T) {
 		"? in the password":         {"user:" + secret + "?x@proxy.example", "? as %3F"},
 		"% in the password":         {"http://user:" + secret + "%zz@proxy.example", "% as %25"},
 		"blank in the password":     {"http://user:" + secret + " x@proxy.example", "a blank as %20"},
-		"port that is none":         {"http://proxy.example:" + secret, "can't be read"},
+		"port that is none":         {"http://proxy.example:" + secret, "can't be parsed"},
 		"port out of range":         {"http://proxy.example:70000", "1 to 65535"},
 		"no port after the colon":   {"http://proxy.example:", "no number"},
 		"no host":                   {"http://:3128", "names no host"},
@@ -258,10 +258,10 @@ func TestProxySetting(t *testing.T) {
 		"a path":                    {"http://proxy.example:3128/" + secret, "after the port"},
 		"another scheme":            {"ftp://proxy.example", "http://, https:// or socks5://"},
 		"an address of a setup":     {"file:///proxy.pac", "http://, https:// or socks5://"},
-		"a blank in the host":       {"http://pro xy:3128", "can't be read"},
+		"a blank in the host":       {"http://pro xy:3128", "can't be parsed"},
 		"quotation marks":           {`"http://proxy.example:3128"`, "http://, https:// or socks5://"},
 		"password with a at":        {"http://user:" + secret + "@x@proxy.example", ""},
-		"bracket that does not end": {"http://[::1:3128", "can't be read"},
+		"bracket that does not end": {"http://[::1:3128", "can't be parsed"},
 	} {
 		for _, setting := range []string{"HTTPS_PROXY", "https_proxy"} {
 			t.Run(name+"/"+setting, func(t *testing.T) {

@@ -33,13 +33,13 @@ const invocationID = "X-Azure-Functions-InvocationId"
 func stranger(r *http.Request) string {
 	switch {
 	case !isLoopback(r.Host):
-		return "the header Host is not that of this machine: a web page may be behind it"
+		return "the header Host does not name this machine: the request may come from a web page"
 	case r.Header.Get("Origin") != "", r.Header.Get("Sec-Fetch-Site") != "", r.Header.Get("Sec-Fetch-Mode") != "":
 		return "it comes from a web page in a browser"
 	case r.Header.Get(invocationID) == "":
 		return "it lacks the header " + invocationID + ", which the Functions host sends"
 	case !isJSON(r.Header.Get("Content-Type")):
-		return "its content type is not application/json, as that of the Functions host is"
+		return "its content type is not application/json"
 	}
 	return ""
 }

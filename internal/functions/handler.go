@@ -61,15 +61,15 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == "/":
 		write(w, http.StatusOK, answer{Logs: []string{"ready"}})
 	case r.URL.Path != FunctionPath:
-		write(w, http.StatusNotFound, failure(errors.New("there is no such function, only "+FunctionPath)))
+		write(w, http.StatusNotFound, failure(errors.New("the only function is "+FunctionPath)))
 	case r.Method != http.MethodPost:
 		w.Header().Set("Allow", http.MethodPost)
-		write(w, http.StatusMethodNotAllowed, failure(errors.New("invocations are posted")))
+		write(w, http.StatusMethodNotAllowed, failure(errors.New("invocations must use POST")))
 	default:
 		if why := stranger(r); why != "" {
 			h.logger().Warn("request refused", "reason", why)
 			w.Header().Set("Connection", "close") // its body is of no interest
-			write(w, http.StatusForbidden, failure(errors.New("only the Functions host may start a run, and this request is not its own: "+why)))
+			write(w, http.StatusForbidden, failure(errors.New("only the Functions host may start a run, and this request is not from the host: "+why)))
 			return
 		}
 		h.invoke(w, r)
@@ -81,7 +81,7 @@ func (h *Handler) invoke(w http.ResponseWriter, r *http.Request) {
 	log := h.logger().With("invocation_id", r.Header.Get(invocationID))
 	timer, err := DecodeTimer(readBody(w, r))
 	if err != nil {
-		log.Debug("timer was not understood", "error", err)
+		log.Debug("timer could not be decoded", "error", err)
 	}
 	log.Debug("invocation started", "past_due", timer.PastDue, "due", timer.Next)
 

@@ -27,7 +27,7 @@ func Listen(ctx context.Context) (net.Listener, error) {
 		}
 	}
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-		return nil, fmt.Errorf("listen for the Functions host: %s is %q, which is no port number", setting, port)
+		return nil, fmt.Errorf("listen for the Functions host: %s is %q, which is not a port number", setting, port)
 	}
 	var config net.ListenConfig
 	ln, err := config.Listen(ctx, "tcp4", net.JoinHostPort("127.0.0.1", port))

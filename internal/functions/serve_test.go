@@ -55,7 +55,7 @@ func TestListen(t *testing.T) {
 		{"taken", busyPort, "", "in use"},
 		{"older name", "", busyPort, "in use"},
 		{"newer name wins", "x", busyPort, `FUNCTIONS_CUSTOMHANDLER_PORT is "x"`},
-		{"out of range", "70000", "", "no port number"},
+		{"out of range", "70000", "", "not a port number"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Setenv("FUNCTIONS_CUSTOMHANDLER_PORT", tc.port)

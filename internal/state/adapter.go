@@ -63,7 +63,7 @@ func checkElement(element string) error {
 	}
 	for i := range len(element) {
 		if !keyByte(element[i]) {
-			return fmt.Errorf("element %q has a character that is no letter, digit or one of \"-_.\"", element)
+			return fmt.Errorf("element %q has a character other than a letter, a digit or one of \"-_.\"", element)
 		}
 	}
 	return nil

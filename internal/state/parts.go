@@ -79,7 +79,7 @@ func (r *partsReader) Seek(offset int64, whence int) (int64, error) {
 		offset += SizeOf(r.parts)
 	}
 	if offset < 0 {
-		return 0, errors.New("seek in front of the beginning")
+		return 0, errors.New("seek before the beginning")
 	}
 	r.at = offset
 	return offset, nil

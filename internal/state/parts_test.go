@@ -17,6 +17,6 @@ func TestPartsReader(t *testing.T) {
 		t.Error("size or comparison is wrong")
 	}
 	if _, err := state.NewReader(parts).Seek(-1, io.SeekStart); err == nil {
-		t.Error("a seek in front of the beginning is no error")
+		t.Error("a seek before the beginning is no error")
 	}
 }

@@ -36,7 +36,7 @@ func MaxSize(key string) int64 {
 // CheckSize returns an [ErrTooLarge] if an object with that key can't have that size.
 func CheckSize(key string, size int64) error {
 	if most := MaxSize(key); size > most {
-		return fmt.Errorf("%w: %q has %d bytes, and none of its kind has more than %d: the connector did not write it", ErrTooLarge, key, size, most)
+		return fmt.Errorf("%w: %q has %d bytes, more than the %d that the connector writes for this kind of object", ErrTooLarge, key, size, most)
 	}
 	return nil
 }

@@ -84,9 +84,9 @@ func (p *play) verdict() error {
 		busy += t.took
 	}
 	stats := p.stage.Workspace.Stats()
-	p.say("\n%d ticks, %.1f s of work, %.0f rows a second, %d batches, most requests to SailPoint in any 10 s: %d (limit 100)",
+	p.say("\n%d ticks, %.1f s of work, %.0f rows a second, %d batches, at most %d requests to SailPoint in any 10 s (limit 100)",
 		len(p.ticks), busy.Seconds(), float64(stats.Rows)/busy.Seconds(), stats.Batches, p.stage.Tenant.PeakRequests())
-	p.say("events: %d at the source, %d missing in the table, %d repeated (the batches on their way when it was killed)", expected, missing, twice)
+	p.say("events: %d at the source, %d missing in the table, %d repeated (the batches in flight when it was killed)", expected, missing, twice)
 	if missing > 0 || twice > pipeline.Parallel*stats.LargestRows {
 		return ErrIncomplete
 	}

@@ -33,7 +33,7 @@ type Options struct {
 }
 
 // ErrIncomplete is returned when the demo shows a loss. It should not.
-var ErrIncomplete = errors.New("the demo lost or repeated more than it may")
+var ErrIncomplete = errors.New("the demo lost or repeated more records than allowed")
 
 // play is a running demo.
 type play struct {
@@ -134,7 +134,7 @@ func (p *play) resumed(ctx context.Context) error {
 		return err
 	}
 	defer h.Close()
-	for _, what := range []string{"tick 2: goes on from the checkpoint", "tick 3: live events", "tick 4: live events"} {
+	for _, what := range []string{"tick 2: continues from the checkpoint", "tick 3: live events", "tick 4: live events"} {
 		begin := time.Now()
 		inv, err := h.Fire(ctx)
 		if err != nil {

@@ -101,7 +101,7 @@ func TestEveryFormIsUnderstood(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]int{
-		"timer was not understood": 0, "invocation started": 14, `"past_due":true`: 2,
+		"timer could not be decoded": 0, "invocation started": 14, `"past_due":true`: 2,
 		`"due":"0001-01-01T00:00:00Z"`: 2, // the null status
 		"stream run finished":          14,
 	} {

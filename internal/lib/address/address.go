@@ -19,13 +19,13 @@ func Parse(text string) (*url.URL, error) {
 	case !strings.Contains(text, "://") && bareHost.MatchString(text):
 		return nil, errors.New("lacks https:// in front of the host: write it like https://host")
 	case err != nil || u.Hostname() == "":
-		return nil, errors.New("is not an absolute URL: write it like https://host")
+		return nil, errors.New("is not an absolute URL: write it as https://host")
 	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return nil, errors.New("must not carry a user name, a query or a fragment: keep only https://host and the path")
+		return nil, errors.New("must not contain a user name, a query or a fragment: keep only https://host and the path")
 	case u.Scheme == "http" && strings.HasSuffix(strings.ToLower(u.Hostname()), ".localhost"):
-		return nil, errors.New("uses http to a name that a name server may answer for: write localhost or 127.0.0.1, or use https")
+		return nil, errors.New("uses http with a name that DNS may resolve to another machine: write localhost or 127.0.0.1, or use https")
 	case u.Scheme == "http" && !Loopback(u.Hostname()):
-		return nil, errors.New("uses http to a host that is not this machine: use https")
+		return nil, errors.New("uses http for a host other than this machine: use https")
 	case u.Scheme != "https" && u.Scheme != "http":
 		return nil, errors.New("must begin with https://")
 	}

@@ -16,11 +16,11 @@ func TestParse(t *testing.T) {
 		"http://LOCALHOST":            "http://LOCALHOST",
 		"http://127.8.8.8":            "http://127.8.8.8",
 		"http://[::1]:8080/":          "http://[::1]:8080",
-		"http://ws.localhost:7802":    "a name server may answer for",
+		"http://ws.localhost:7802":    "that DNS may resolve",
 		"https://ws.localhost:7802":   "https://ws.localhost:7802",
-		"http://localhost.example":    "not this machine",
-		"http://10.0.0.1":             "not this machine",
-		"http://128.0.0.1":            "not this machine",
+		"http://localhost.example":    "other than this machine",
+		"http://10.0.0.1":             "other than this machine",
+		"http://128.0.0.1":            "other than this machine",
 		"host":                        "not an absolute URL",
 		"host.example":                "lacks https:// in front of the host",
 		"host.example:8443/a":         "lacks https:// in front of the host",
@@ -32,7 +32,7 @@ func TestParse(t *testing.T) {
 		"https://host?sig=canary":     "a query",
 		"https://host?":               "a query",
 		"https://host#canary":         "a fragment",
-		"http://169.254.169.254/meta": "not this machine",
+		"http://169.254.169.254/meta": "other than this machine",
 	} {
 		t.Run(text, func(t *testing.T) {
 			u, err := address.Parse(text)

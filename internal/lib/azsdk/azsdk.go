@@ -138,7 +138,7 @@ func (e *TokenError) Explain(remedy string) string {
 	f := e.seen.Failure(signIn())
 	// Outside Azure the metadata service is only one of several to be asked.
 	if f != nil && (os.Getenv("IDENTITY_ENDPOINT") != "" || !strings.HasPrefix(e.seen.Host(), "169.254.")) {
-		return "the sign-in was not reached: " + f.Error()
+		return "the sign-in service could not be reached: " + f.Error()
 	}
 	return Text(e.err) + said(e.err) + ": " + remedy
 }

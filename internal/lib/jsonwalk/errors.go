@@ -20,9 +20,9 @@ type NotAnArray struct {
 
 func (e *NotAnArray) Error() string {
 	if e.Excerpt == "" {
-		return "a JSON array was expected, but " + e.Got + " came"
+		return "expected a JSON array, got " + e.Got
 	}
-	return fmt.Sprintf("a JSON array was expected, but %s came: %s", e.Got, e.Excerpt)
+	return fmt.Sprintf("expected a JSON array, got %s: %s", e.Got, e.Excerpt)
 }
 
 // NotAnObject says that an element of the array is something else than an object.
@@ -32,7 +32,7 @@ type NotAnObject struct {
 }
 
 func (e *NotAnObject) Error() string {
-	return fmt.Sprintf("element %d of the array is %s and not an object", e.Index, e.Got)
+	return fmt.Sprintf("element %d of the array is %s, not an object", e.Index, e.Got)
 }
 
 // describe names a kind in an error text. page tells an empty page from one
@@ -55,7 +55,7 @@ func describe(kind jsontext.Kind, page []byte) string {
 		if len(bytes.TrimSpace(page)) == 0 {
 			return "nothing"
 		}
-		return "something that is no JSON"
+		return "something other than JSON"
 	}
 }
 

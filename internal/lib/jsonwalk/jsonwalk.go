@@ -237,8 +237,8 @@ func (w *walker) end() error {
 	case errors.Is(err, io.EOF):
 		return nil
 	case err == nil:
-		return fmt.Errorf("something follows the array: %s", Excerpt(w.page[w.dec.InputOffset()-1:]))
+		return fmt.Errorf("unexpected data after the array: %s", Excerpt(w.page[w.dec.InputOffset()-1:]))
 	default:
-		return fmt.Errorf("behind the array: %w", err)
+		return fmt.Errorf("after the array: %w", err)
 	}
 }

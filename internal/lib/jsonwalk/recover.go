@@ -112,7 +112,7 @@ func (s *scanner) element(index int) (Element, error) {
 	}
 	e := Element{Index: index, Raw: s.page[start:s.at:s.at]}
 	if e.Raw[0] != '{' {
-		e.Flaw = "it is " + describe(e.Raw.Kind(), e.Raw) + " and not an object"
+		e.Flaw = "it is " + describe(e.Raw.Kind(), e.Raw) + ", not an object"
 		e.Picks = s.strict.picks
 		return e, nil
 	}
@@ -129,9 +129,9 @@ func (s *scanner) element(index int) (Element, error) {
 func flaw(err error) string {
 	var syntax *jsontext.SyntacticError
 	if errors.As(err, &syntax) {
-		return fmt.Sprintf("it breaks the rules of JSON at byte %d: %v", syntax.ByteOffset, syntax.Err)
+		return fmt.Sprintf("it is not valid JSON at byte %d: %v", syntax.ByteOffset, syntax.Err)
 	}
-	return "it breaks the rules of JSON: " + err.Error()
+	return "it is not valid JSON: " + err.Error()
 }
 
 // only reads raw as the one element of a page.
@@ -268,7 +268,7 @@ func (s *scanner) word() error {
 		switch s.page[s.at] {
 		case ' ', '\t', '\r', '\n', ',', ']', '}':
 		case '{', '[', '"', ':':
-			return s.undivided("something that is not JSON stands between the elements")
+			return s.undivided("there is something other than JSON between the elements")
 		default:
 			s.at++
 			continue

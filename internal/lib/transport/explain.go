@@ -77,7 +77,7 @@ func Explain(err error, peer Peer) *Failure {
 		return explainProxy(err, proxy, peer)
 	case errors.As(err, &redirect):
 		return &Failure{Hop: HopGateway, err: err, text: fmt.Sprintf(
-			"%s sends requests elsewhere, as a sign-in page of a proxy or portal does: let requests to it pass, or correct %s", peer.Host, peer.Settings)}
+			"%s redirects requests to another host, as the sign-in page of a proxy or portal does: exempt the host there, or correct %s", peer.Host, peer.Settings)}
 	}
 	if f := explainDNS(err, peer); f != nil {
 		return f
@@ -87,9 +87,9 @@ func Explain(err error, peer Peer) *Failure {
 	}
 	f := &Failure{Hop: HopNetwork, Passing: IsTransient(err), err: err}
 	if proxy != nil {
-		f.text = fmt.Sprintf("the connection to %s through the proxy %s (%s) failed: if that stays so, check %s, and whether the proxy lets it pass", peer.Host, proxy.host, proxy.setting, peer.Settings)
+		f.text = fmt.Sprintf("the connection to %s through the proxy %s (%s) failed: if this persists, check %s, and that the proxy allows the connection", peer.Host, proxy.host, proxy.setting, peer.Settings)
 	} else {
-		f.text = fmt.Sprintf("no answer from %s: if that stays so, check %s, and whether this machine may go there (firewall, HTTPS_PROXY)", peer.Host, peer.Settings)
+		f.text = fmt.Sprintf("no answer from %s: if this persists, check %s, and that this machine is allowed to connect (firewall, HTTPS_PROXY)", peer.Host, peer.Settings)
 	}
 	return f
 }
@@ -106,16 +106,16 @@ func explainProxy(err error, via *viaProxy, peer Peer) *Failure {
 		f.text = refused.explain(name, via.setting, peer)
 		f.err = nil // the status is in the text
 	case IsUnknownHost(err):
-		f.text = fmt.Sprintf("%s does not exist: correct %s, or name %s in NO_PROXY if it is reached without a proxy", name, via.setting, hostOnly(peer.Host))
+		f.text = fmt.Sprintf("%s does not exist: correct %s, or add %s to NO_PROXY if it needs no proxy", name, via.setting, hostOnly(peer.Host))
 	case isDNS(err):
-		f.text = fmt.Sprintf("the name server does not find %s: check the network's DNS", name)
+		f.text = fmt.Sprintf("the name server did not answer for %s: check the network's DNS", name)
 	case IsCertificate(err):
-		f.text = fmt.Sprintf("%s shows a certificate that this machine does not trust, or does not speak TLS: write http:// in %s if it speaks plain HTTP, or add its authority with SSL_CERT_FILE", name, via.setting)
+		f.text = fmt.Sprintf("%s presents a certificate that this machine does not trust, or does not use TLS: write http:// in %s if it uses plain HTTP, or add its authority with SSL_CERT_FILE", name, via.setting)
 	case f.Passing && dialing(err):
-		f.text = fmt.Sprintf("%s can't be reached: check host and port in %s, and whether the proxy runs", name, via.setting)
+		f.text = fmt.Sprintf("%s can't be reached: check host and port in %s, and that the proxy is running", name, via.setting)
 	default:
 		f.Passing = true
-		f.text = fmt.Sprintf("%s does not answer as a proxy does: check scheme and port in %s", name, via.setting)
+		f.text = fmt.Sprintf("%s does not answer like a proxy: check scheme and port in %s", name, via.setting)
 	}
 	return f
 }
@@ -125,13 +125,13 @@ func (e *proxyRefused) explain(name, setting string, peer Peer) string {
 	const form = "http://user:password@host:port, with special characters percent-encoded (# is %23)"
 	switch {
 	case e.status == http.StatusProxyAuthRequired && e.signed:
-		return fmt.Sprintf("%s: it does not take the user and password in %s: correct them, as in %s", said, setting, form)
+		return fmt.Sprintf("%s: it rejected the user and password in %s: correct them, as in %s", said, setting, form)
 	case e.status == http.StatusProxyAuthRequired:
-		return fmt.Sprintf("%s: it wants a sign-in: write user and password into %s, as in %s", said, setting, form)
+		return fmt.Sprintf("%s: it requires authentication: add user and password to %s, as in %s", said, setting, form)
 	case e.status >= http.StatusInternalServerError || e.status == http.StatusTooManyRequests:
-		return fmt.Sprintf("%s: it could not reach %s: if that stays so, ask who runs the proxy, and check %s", said, peer.Host, peer.Settings)
+		return fmt.Sprintf("%s: it could not reach %s: if this persists, ask the operator of the proxy, and check %s", said, peer.Host, peer.Settings)
 	}
-	return fmt.Sprintf("%s: it does not let this machine go to %s: let it pass there, or name the host in NO_PROXY", said, peer.Host)
+	return fmt.Sprintf("%s: it does not allow this machine to reach %s: allow it there, or add the host to NO_PROXY", said, peer.Host)
 }
 
 // dialing says whether the connection was never made.
@@ -152,10 +152,10 @@ func isDNS(err error) bool {
 func explainDNS(err error, peer Peer) *Failure {
 	switch {
 	case IsUnknownHost(err):
-		return &Failure{Hop: HopDNS, err: err, text: fmt.Sprintf("there is no host %s: check %s, and whether the name server of this network knows it", hostOnly(peer.Host), peer.Settings)}
+		return &Failure{Hop: HopDNS, err: err, text: fmt.Sprintf("there is no host %s: check %s, and that the name server of this network can resolve it", hostOnly(peer.Host), peer.Settings)}
 	case isDNS(err):
 		return &Failure{Hop: HopDNS, Passing: true, err: err, text: fmt.Sprintf(
-			"the name server did not answer for %s: if that stays so, check the DNS of this network; %s need not be wrong", hostOnly(peer.Host), peer.Settings)}
+			"the name server did not answer for %s: if this persists, check the DNS of this network; %s may be correct", hostOnly(peer.Host), peer.Settings)}
 	}
 	return nil
 }
@@ -175,21 +175,21 @@ func explainTLS(err error, peer Peer) *Failure {
 		if c := authority.Cert; c != nil {
 			issuer = fmt.Sprintf(" (issued by %q)", Excerpt(c.Issuer.CommonName))
 		}
-		f.text = fmt.Sprintf("%s shows a certificate of an authority that this machine does not know%s, as behind a TLS-inspecting proxy or firewall: "+
+		f.text = fmt.Sprintf("%s presents a certificate from an authority that this machine does not trust%s, as a TLS-inspecting proxy or firewall does: "+
 			"exempt %s there, or add its authority with SSL_CERT_FILE (docs/settings.md)%s", peer.Host, issuer, peer.Host, certFile())
 	case errors.As(err, &names):
-		f.text = fmt.Sprintf("%s shows a certificate for another host%s: something else answers in its place (a portal, a firewall, a wrong DNS entry), or %s must be corrected",
+		f.text = fmt.Sprintf("%s presents a certificate for another host%s: another host answers instead (a portal, a firewall, a wrong DNS entry), or %s must be corrected",
 			peer.Host, others(names.Certificate), peer.Settings)
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		f.text = fmt.Sprintf("%s shows a certificate that is not valid at this machine's time, %s%s: set the clock if it is wrong; otherwise whoever runs the host, or a TLS-inspecting proxy on the way, has to renew it",
+		f.text = fmt.Sprintf("%s presents a certificate that is not valid at this machine's time, %s%s: set the clock if it is wrong; otherwise the operator of the host, or of a TLS-inspecting proxy, must renew it",
 			peer.Host, time.Now().UTC().Format(time.RFC3339), validity(invalid.Cert))
 	case errors.Is(err, http.ErrSchemeMismatch), errors.As(err, new(tls.RecordHeaderError)):
-		f.text = fmt.Sprintf("%s does not speak TLS there: check the port in %s, and whether a portal or proxy answers in its place", peer.Host, peer.Settings)
+		f.text = fmt.Sprintf("%s does not use TLS on this port: check the port in %s, and whether a portal or proxy answers instead", peer.Host, peer.Settings)
 	case errors.As(err, &alert):
 		f.Passing = true
-		f.text = fmt.Sprintf("%s broke off the TLS handshake: if that stays so, check %s, and whether a firewall or proxy lets this machine go there", peer.Host, peer.Settings)
+		f.text = fmt.Sprintf("%s aborted the TLS handshake: if this persists, check %s, and that firewalls and proxies allow this machine to connect", peer.Host, peer.Settings)
 	case IsCertificate(err):
-		f.text = fmt.Sprintf("%s has no certificate that this machine trusts: check %s, and whether a TLS-inspecting proxy is on the way (SSL_CERT_FILE adds its authority)", peer.Host, peer.Settings)
+		f.text = fmt.Sprintf("%s has no certificate that this machine trusts: check %s, and whether a TLS-inspecting proxy is in use (SSL_CERT_FILE adds its authority)", peer.Host, peer.Settings)
 	default:
 		return nil
 	}
@@ -208,7 +208,7 @@ func certFile() string {
 	case err != nil:
 		return "; SSL_CERT_FILE names a file that can't be read"
 	case !x509.NewCertPool().AppendCertsFromPEM(data):
-		return "; the file of SSL_CERT_FILE holds no certificate in PEM"
+		return "; the file of SSL_CERT_FILE contains no certificate in PEM"
 	}
 	return ""
 }

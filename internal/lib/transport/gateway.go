@@ -39,17 +39,17 @@ func Gateway(status int, header http.Header, body []byte, peer Peer, hidden ...s
 	switch {
 	case status == http.StatusProxyAuthRequired:
 		f.Hop = HopProxy
-		f.text = fmt.Sprintf("status %d: a proxy in between wants a sign-in: let it pass %s, or write user and password into HTTPS_PROXY", status, peer.Host)
+		f.text = fmt.Sprintf("status %d: a proxy requires authentication: exempt %s there, or add user and password to HTTPS_PROXY", status, peer.Host)
 	case status == http.StatusNetworkAuthenticationRequired:
 		f.Passing = false
-		f.text = fmt.Sprintf("status %d: this network wants a sign-in on a web page before it lets anything pass to %s", status, peer.Host)
+		f.text = fmt.Sprintf("status %d: this network requires a sign-in on a web page before it allows connections to %s", status, peer.Host)
 	case !IsPage(header, body):
 		return nil
 	case status >= http.StatusInternalServerError:
-		f.text = fmt.Sprintf("status %d with a web page%s: a gateway in front of %s or on the way to it has no answer of it: if that stays so, check %s and what is in between",
+		f.text = fmt.Sprintf("status %d with a web page%s: a gateway between this machine and %s got no answer from it: if this persists, check %s and the gateways and proxies in between",
 			status, title(body, hidden), peer.Host, peer.Settings)
 	default:
-		f.text = fmt.Sprintf("status %d with a web page%s: that is not the answer of %s but of something in between (a firewall, a proxy, a portal): let requests of this machine pass there; check %s if nothing is in between",
+		f.text = fmt.Sprintf("status %d with a web page%s: the answer is not from %s but from something in between (a firewall, a proxy, a portal): allow requests of this machine there; check %s if nothing is in between",
 			status, title(body, hidden), peer.Host, peer.Settings)
 	}
 	return f

@@ -65,7 +65,7 @@ func proxyValue() (name, value string) {
 
 // proxyProblem says what is wrong with the value of a proxy setting, "" if nothing.
 func proxyProblem(value string) string {
-	const form = "write it like http://host:port or http://user:password@host:port"
+	const form = "write it as http://host:port or http://user:password@host:port"
 	scheme, rest, ok := strings.Cut(value, "://")
 	if !ok {
 		scheme, rest = "http", value
@@ -79,17 +79,17 @@ func proxyProblem(value string) string {
 	case value == "":
 		return ""
 	case strings.ContainsAny(user, "#?/") || err != nil:
-		return "has a user or password with a character that ends it in a URL: write such characters percent-encoded (# as %23, / as %2F, ? as %3F, % as %25, a blank as %20)"
+		return "has a user or password with a reserved URL character: percent-encode such characters (# as %23, / as %2F, ? as %3F, % as %25, a blank as %20)"
 	}
 	switch scheme {
 	case "http", "https", "socks5", "socks5h":
 	default:
-		return "begins with something other than http://, https:// or socks5://: " + form
+		return "does not begin with http://, https:// or socks5://: " + form
 	}
 	u, err := url.Parse(scheme + "://" + host)
 	switch {
 	case err != nil:
-		return "can't be read as the address of a proxy: " + form
+		return "can't be parsed as the address of a proxy: " + form
 	case u.Hostname() == "":
 		return "names no host: " + form
 	case u.Path != "" || strings.ContainsAny(host, "?#"):

@@ -60,7 +60,7 @@ func TestCertificateFile(t *testing.T) {
 	for name, c := range map[string]struct{ file, says string }{
 		"none":       {"", "(docs/settings.md)"},
 		"not there":  {filepath.Join(t.TempDir(), "none.pem"), "SSL_CERT_FILE names a file that can't be read"},
-		"not in PEM": {empty, "the file of SSL_CERT_FILE holds no certificate in PEM"},
+		"not in PEM": {empty, "the file of SSL_CERT_FILE contains no certificate in PEM"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("SSL_CERT_FILE", c.file)

@@ -88,6 +88,6 @@ func (b *watchedBody) Close() error {
 // errStalled is a [net.Error], as the time-outs of net/http are.
 type errStalled struct{}
 
-func (errStalled) Error() string   { return "the body of the answer stopped coming" }
+func (errStalled) Error() string   { return "the body of the answer stalled" }
 func (errStalled) Timeout() bool   { return true }
 func (errStalled) Temporary() bool { return true }

@@ -111,7 +111,7 @@ func TestTimeouts(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = transport.ReadAll(resp, 1<<20)
-		if !transport.IsTimeout(err) || !transport.IsTransient(err) || !strings.Contains(err.Error(), "stopped coming") {
+		if !transport.IsTimeout(err) || !transport.IsTransient(err) || !strings.Contains(err.Error(), "stalled") {
 			t.Errorf("got %v, want a time-out that is transient", err)
 		}
 	})

@@ -200,7 +200,7 @@ func TestNetworkErrors(t *testing.T) {
 		retryable bool
 		words     string
 	}{
-		"refused":     {&net.OpError{Op: "dial", Err: errors.New("connection refused")}, true, "if that stays so, check LOGS_INGESTION_ENDPOINT, and whether this machine may go there"},
+		"refused":     {&net.OpError{Op: "dial", Err: errors.New("connection refused")}, true, "if this persists, check LOGS_INGESTION_ENDPOINT, and that this machine is allowed to connect"},
 		"cut":         {io.ErrUnexpectedEOF, true, "unexpected EOF"},
 		"odd":         {errors.New("no idea"), true, "no idea"},
 		"no_host":     {&net.DNSError{IsNotFound: true, Name: "host"}, false, "LOGS_INGESTION_ENDPOINT"},

@@ -364,7 +364,7 @@ func TestUnreachable(t *testing.T) {
 		w := newWorld(t, func(int) bool { return true })
 		w.down = errors.New("connection refused")
 		_, err := w.client("https://api.loganalytics.us").Count(t.Context(), stream, w.begin, w.begin.Add(time.Hour), window)
-		if err == nil || !strings.Contains(err.Error(), "no answer from api.loganalytics.us: if that stays so, check LOG_ANALYTICS_QUERY_URL") || !strings.Contains(err.Error(), "gave up after 3 attempts") {
+		if err == nil || !strings.Contains(err.Error(), "no answer from api.loganalytics.us: if this persists, check LOG_ANALYTICS_QUERY_URL") || !strings.Contains(err.Error(), "gave up after 3 attempts") {
 			t.Errorf("%v", err)
 		}
 	})

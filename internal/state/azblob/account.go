@@ -88,7 +88,7 @@ func (a *account) client(o *container.ClientOptions) (*container.Client, error) 
 		c, err = container.NewClient(u, azsdk.Marked{TokenCredential: a.credential}, o)
 	case a.key != "":
 		if _, err := base64.StdEncoding.DecodeString(a.key); err != nil {
-			return nil, fmt.Errorf("%s holds no storage account key, which is base64 text: copy it from \"Access keys\" in the portal", a.by)
+			return nil, fmt.Errorf("%s is not a storage account key, which is base64 text: copy it from \"Access keys\" in the portal", a.by)
 		}
 		var cred *container.SharedKeyCredential
 		if cred, err = container.NewSharedKeyCredential(a.name, a.key); err == nil {

@@ -25,7 +25,7 @@ func TestNewRefuses(t *testing.T) {
 		{"two ways", azblob.Config{Container: "box", AccountName: "acme", AccountKey: key, Credential: azurite.Credential{}}, "not 2 of them"},
 		{"no account", azblob.Config{Container: "box", Credential: azurite.Credential{}}, "AZURE_STORAGE_ACCOUNT_NAME"},
 		{"key without name", azblob.Config{Container: "box", ServiceURL: at("https://acme.blob.core.windows.net"), AccountKey: key}, "AZURE_STORAGE_ACCOUNT_NAME"},
-		{"key is no base64", azblob.Config{Container: "box", AccountName: "acme", AccountKey: secret.New("canary!")}, "AZURE_STORAGE_ACCESS_KEY holds no"},
+		{"key is no base64", azblob.Config{Container: "box", AccountName: "acme", AccountKey: secret.New("canary!")}, "AZURE_STORAGE_ACCESS_KEY is not a"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			_, err := azblob.New(test.cfg)

@@ -150,7 +150,7 @@ func (c *call) get(ctx context.Context) (state.Object, error) {
 		return state.Object{}, err
 	}
 	if sum := md5.Sum(data); len(resp.ContentMD5) > 0 && !bytes.Equal(resp.ContentMD5, sum[:]) { //nolint:gosec // see above
-		return state.Object{}, errors.New("the bytes do not match their checksum; they were damaged on the way")
+		return state.Object{}, errors.New("the bytes do not match their checksum; they were damaged in transit")
 	}
 	return state.Object{Data: data, ETag: state.ETag(*resp.ETag)}, nil
 }

@@ -54,13 +54,13 @@ func (c *call) fail(ctx context.Context, err error) error {
 	case isNotFound(err):
 		return fmt.Errorf("%s: %w", what, state.ErrNotFound)
 	case errors.Is(err, state.ErrTooLarge):
-		return fmt.Errorf("%s: %w: look at the blob, and restore an earlier copy of it", what, err)
+		return fmt.Errorf("%s: %w: inspect the blob, and restore an earlier copy of it", what, err)
 	case isLocked(err), errors.Is(err, state.ErrLocked):
 		return fmt.Errorf("%s: %w", what, &state.LockedError{Remedy: c.where.breakLease(c.key)})
 	}
 	if ended := state.ContextErr(ctx); ended != nil {
 		if last := c.tries.explain(c.where.peer()); last != "" {
-			return fmt.Errorf("%s: %w (the last try: %s)", what, ended, last)
+			return fmt.Errorf("%s: %w (last attempt: %s)", what, ended, last)
 		}
 		return fmt.Errorf("%s: %w", what, ended)
 	}
@@ -98,29 +98,29 @@ func statusOf(e *azcore.ResponseError) string {
 
 // breakLease is how a person ends a lease that is not a run's.
 func (w where) breakLease(key string) string {
-	return fmt.Sprintf("if no run and no command of this connector is at work, break the lease: az storage blob lease break --account-name %s --container-name %s --blob-name %s --auth-mode login", w.account, w.container, key)
+	return fmt.Sprintf("if no run or command of this connector is active, break the lease: az storage blob lease break --account-name %s --container-name %s --blob-name %s --auth-mode login", w.account, w.container, key)
 }
 
 // remedy is what the user can do about a refusal.
 func (w where) remedy(e *azcore.ResponseError, key string) string {
 	switch {
 	case e.ErrorCode == string(bloberror.LeaseIDMissing):
-		return ": somebody holds a lease on it; " + w.breakLease(key)
+		return ": another process holds a lease on it; " + w.breakLease(key)
 	case strings.HasPrefix(e.ErrorCode, "BlobImmutable"):
-		return fmt.Sprintf(": a legal hold or an immutability policy on container %q keeps state from being replaced: take it off, or give the state a container of its own (STATE_URL)", w.container)
+		return fmt.Sprintf(": a legal hold or an immutability policy on container %q prevents state from being replaced: remove it, or use a separate container for the state (STATE_URL)", w.container)
 	case e.StatusCode != http.StatusUnauthorized && e.StatusCode != http.StatusForbidden:
 		if e.StatusCode == http.StatusNotFound {
 			return ": check " + w.place
 		}
 		return ""
 	case e.ErrorCode == keysForbidden:
-		return fmt.Sprintf(": the account does not take keys: remove %s and %s", w.by, grant)
+		return fmt.Sprintf(": the account does not accept keys: remove %s and %s", w.by, grant)
 	case w.by == "" && e.ErrorCode == string(bloberror.AuthorizationFailure):
-		return ": the account's network rules keep this app out, or " + grant
+		return ": the account's network rules block this app, or " + grant
 	case w.by == "":
 		return ": " + grant
 	case e.ErrorCode == string(bloberror.AuthorizationFailure):
-		return fmt.Sprintf(": the account's network rules keep this app out, or %s is wrong, expired or allows too little", w.by)
+		return fmt.Sprintf(": the account's network rules block this app, or %s is wrong, expired or lacks permissions", w.by)
 	}
-	return fmt.Sprintf(": %s is wrong, expired or of another account than %s, or this machine's clock is off by more than 15 minutes", w.by, w.host)
+	return fmt.Sprintf(": %s is wrong, expired or for an account other than %s, or this machine's clock is off by more than 15 minutes", w.by, w.host)
 }

@@ -286,8 +286,8 @@ func TestLeasedAndHeld(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, putErr := store.Put(t.Context(), "acme/ledger/x", []byte("2"), etag)
-	says(t, "Put", putErr, `blob "acme/ledger/x" in container "leased"`, "somebody holds a lease", "az storage blob lease break --account-name "+plain.AccountName+" --container-name leased --blob-name acme/ledger/x")
-	says(t, "Delete", store.Delete(t.Context(), "acme/ledger/x"), "somebody holds a lease", "az storage blob lease break")
+	says(t, "Put", putErr, `blob "acme/ledger/x" in container "leased"`, "another process holds a lease", "az storage blob lease break --account-name "+plain.AccountName+" --container-name leased --blob-name acme/ledger/x")
+	says(t, "Delete", store.Delete(t.Context(), "acme/ledger/x"), "another process holds a lease", "az storage blob lease break")
 
 	held := open(t, quick(withKey(plain)("held"), func(req *http.Request) (*http.Response, error) {
 		return &http.Response{

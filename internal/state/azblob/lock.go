@@ -121,7 +121,7 @@ func (l *leaseLock) keep(ctx context.Context, expires time.Time, lose context.Ca
 			lose(fmt.Errorf("%w: lease of blob %q was taken over", state.ErrLockLost, l.key))
 			return
 		case left <= 0:
-			lose(fmt.Errorf("%w: lease of blob %q ran out: %s", state.ErrLockLost, l.key, azsdk.Text(l.fail(ctx, err))))
+			lose(fmt.Errorf("%w: lease of blob %q expired: %s", state.ErrLockLost, l.key, azsdk.Text(l.fail(ctx, err))))
 			return
 		default:
 			timer.Reset(min(retryEvery, left))

@@ -58,7 +58,7 @@ type Store struct {
 // is first stored. It touches nothing by itself.
 func Open(root string) (*Store, error) {
 	if root == "" {
-		return nil, errors.New("STATE_URL names no folder: it must look like file:///dir")
+		return nil, errors.New("STATE_URL names no folder: write it as file:///dir")
 	}
 	abs, err := filepath.Abs(root)
 	if err != nil {
@@ -194,7 +194,7 @@ func takeLock(path string) (*os.File, error) {
 	}
 	ok, err := flock.TryLock(f)
 	if err == nil && !ok {
-		err = &state.LockedError{Remedy: fmt.Sprintf("end the process that has the file %q open (lsof names it), if it is not at work", path)}
+		err = &state.LockedError{Remedy: fmt.Sprintf("if it is not active, end the process that has the file %q open (lsof shows it)", path)}
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
@@ -357,13 +357,13 @@ func explain(op, key string, err error) error {
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		hint = ": STATE_URL must name a folder that this process may write to"
 	case errors.Is(err, fs.ErrNotExist):
-		hint = ": STATE_URL must name a folder that can be made there"
+		hint = ": STATE_URL must name a folder that can be created"
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		hint = ": the disk of the folder in STATE_URL is full; free space there"
 	case errors.Is(err, state.ErrTooLarge):
-		hint = ": look at the file, and restore an earlier copy of it"
+		hint = ": inspect the file, and restore an earlier copy of it"
 	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, fs.ErrExist):
-		hint = ": a file lies where a folder is needed; STATE_URL must name a folder of the connector's own"
+		hint = ": there is a file where a folder is needed; STATE_URL must name a folder that only the connector uses"
 	}
 	return fmt.Errorf("%s state object %q: %w%s", op, key, err, hint)
 }

@@ -96,7 +96,7 @@ func (t *Table) CreatedTime(ctx context.Context) (time.Time, error) {
 	got, err := t.client.GetEntity(ctx, partitionKey, rowKey, nil)
 	switch {
 	case absent(err) && t.expected:
-		return time.Time{}, fmt.Errorf("%s does not exist: name the account that the Python function kept its checkpoint in, which is that of its setting "+
+		return time.Time{}, fmt.Errorf("%s does not exist: name the account in which the Python function kept its checkpoint, the one in its setting "+
 			"AZURE_STORAGE_ACCOUNT_NAME (%s), %s", t.what(), setting, instead)
 	case absent(err):
 		return time.Time{}, nil
@@ -117,9 +117,9 @@ func (t *Table) read(value []byte) (time.Time, error) {
 	at, ok := parse(row.CreatedTime)
 	switch {
 	case !ok:
-		return time.Time{}, t.unusable(fmt.Sprintf("says %.40q, which is no time", row.CreatedTime))
+		return time.Time{}, t.unusable(fmt.Sprintf("says %.40q, which is not a time", row.CreatedTime))
 	case at.UTC().Year() < 2000: // before there was a source; a year of none can't be stored
-		return time.Time{}, t.unusable(fmt.Sprintf("says %.40q, which is before there were events", row.CreatedTime))
+		return time.Time{}, t.unusable(fmt.Sprintf("says %.40q, which is before the first events", row.CreatedTime))
 	case time.Until(at) > time.Hour:
 		return time.Time{}, t.unusable(fmt.Sprintf("says %.40q, which is in the future", row.CreatedTime))
 	}
@@ -145,7 +145,7 @@ func absent(err error) bool {
 }
 
 func (t *Table) unusable(what string) error {
-	return fmt.Errorf("%s %s, where the Python function stopped: set %s=off, and INITIAL_LOOKBACK so that it reaches back to then", t.what(), what, setting)
+	return fmt.Errorf("%s %s, where the Python function stopped: set %s=off, and INITIAL_LOOKBACK so that it reaches back to that time", t.what(), what, setting)
 }
 
 func (t *Table) what() string {
@@ -158,7 +158,7 @@ func (t *Table) fail(ctx context.Context, err error) error {
 	what := "read " + t.what()
 	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, context.DeadlineExceeded):
-		return fmt.Errorf("%s: %w: check that the account's network rules let this app in, %s", what, cause, instead)
+		return fmt.Errorf("%s: %w: check that the account's network rules allow this app, %s", what, cause, instead)
 	case cause != nil:
 		return fmt.Errorf("%s: %w", what, cause)
 	}
@@ -172,17 +172,17 @@ func (t *Table) fail(ctx context.Context, err error) error {
 		return fmt.Errorf("%s: %s, %s", what, f.Error(), instead)
 	}
 	if !errors.As(err, &refused) {
-		return fmt.Errorf("%s: %s: check the address (%s), and that the account's network rules let this app in, %s", what, azsdk.Text(err), setting, instead)
+		return fmt.Errorf("%s: %s: check the address (%s), and that the account's network rules allow this app, %s", what, azsdk.Text(err), setting, instead)
 	}
 	status := azsdk.Status(refused)
 	denied := refused.StatusCode == http.StatusUnauthorized || refused.StatusCode == http.StatusForbidden
 	switch {
 	case denied && refused.ErrorCode == "KeyBasedAuthenticationNotPermitted":
-		return fmt.Errorf("%s: %s: the account takes no keys: set %s to https://%s, and give the identity the role %q on the account, %s", what, status, setting, t.host, role, instead)
+		return fmt.Errorf("%s: %s: the account does not accept keys: set %s to https://%s, and give the identity the role %q on the account, %s", what, status, setting, t.host, role, instead)
 	case denied && t.keySetting == "":
-		return fmt.Errorf("%s: %s: give the identity the role %q on the account (a new assignment takes some minutes), or let its network rules admit this app, %s", what, status, role, instead)
+		return fmt.Errorf("%s: %s: give the identity the role %q on the account (a new assignment takes some minutes), or allow this app in its network rules, %s", what, status, role, instead)
 	case denied:
-		return fmt.Errorf("%s: %s: %s is wrong or of another account, or the account's network rules keep this app out: correct it, %s", what, status, t.keySetting, instead)
+		return fmt.Errorf("%s: %s: %s is wrong or for another account, or the account's network rules block this app: correct it, %s", what, status, t.keySetting, instead)
 	}
 	return fmt.Errorf("%s: %s: check the address (%s), %s", what, status, setting, instead)
 }

@@ -181,10 +181,10 @@ func TestUnusableRow(t *testing.T) {
 		"no property":   {nil, "has no text in createdTime"},
 		"empty":         {"", "has no text in createdTime"},
 		"a number":      {17, "has no text in createdTime"},
-		"no time":       {"yesterday", `says "yesterday", which is no time`},
-		"only a date":   {"2026-09-24", "which is no time"},
+		"no time":       {"yesterday", `says "yesterday", which is not a time`},
+		"only a date":   {"2026-09-24", "which is not a time"},
 		"tomorrow":      {time.Now().Add(24 * time.Hour).UTC().Format(time.RFC3339), "which is in the future"},
-		"a whole novel": {strings.Repeat("x", 5000), `says "` + strings.Repeat("x", 40) + `", which is no time`},
+		"a whole novel": {strings.Repeat("x", 5000), `says "` + strings.Repeat("x", 40) + `", which is not a time`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			put(t, c, tc.value)
@@ -235,7 +235,7 @@ func TestFailures(t *testing.T) {
 	}{
 		{"wrong key", byKey, answer{status: 403, code: "AuthenticationFailed"}, []string{"403 AuthenticationFailed", "AzureWebJobsStorage is wrong"}},
 		{"firewall", byKey, answer{status: 403, code: "AuthorizationFailure"}, []string{"network rules"}},
-		{"keys forbidden", byKey, answer{status: 403, code: "KeyBasedAuthenticationNotPermitted"}, []string{"takes no keys", "LEGACY_CHECKPOINT to https://old.table.core.windows.net", "Storage Table Data Reader"}},
+		{"keys forbidden", byKey, answer{status: 403, code: "KeyBasedAuthenticationNotPermitted"}, []string{"does not accept keys", "LEGACY_CHECKPOINT to https://old.table.core.windows.net", "Storage Table Data Reader"}},
 		{"role missing", byToken, answer{status: 403, code: "AuthorizationPermissionMismatch"}, []string{"Storage Table Data Reader", "some minutes"}},
 		{"no token", noToken, answer{status: 200}, []string{"no token: no identity here", "AZURE_CLIENT_ID"}},
 		{"another 404", byKey, answer{status: 404, code: "AccountIsDisabled"}, []string{"404 AccountIsDisabled", "check the address"}},
