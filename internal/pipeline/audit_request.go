@@ -133,7 +133,7 @@ func (i *requestedAudit) all(ctx context.Context) (err error) {
 		return errors.New("there is no checkpoint: nothing of this stream was ever delivered from here, or STATE_URL names another place than the function's")
 	}
 	i.ledger = &trackedLedger{Ledger: i.OpenLedger()}
-	i.delivery = i.newDelivery(i.ledger)
+	i.delivery = newDelivery(i.session, i.ledger)
 	i.next, i.proven = i.saved, true // the checkpoint stays where it is
 	i.result.Since, i.result.Through = i.saved.Since, i.saved.Through
 	width, compare := i.To.Sub(i.From), i.readWindow

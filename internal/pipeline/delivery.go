@@ -33,7 +33,7 @@ type original struct {
 }
 
 // newDelivery delivers with what the runner has.
-func (s *session) newDelivery(ledger Ledger) *delivery {
+func newDelivery(s *session, ledger Ledger) *delivery {
 	d := &delivery{session: s, ledger: ledger, quarantine: s.Quarantine, sizes: sizes{s.Sink, s.Sink.Limits()}}
 	d.refusals.d = d
 	d.spool = spooler{d: d, store: s.Spool}

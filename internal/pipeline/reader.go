@@ -29,8 +29,8 @@ type fetched struct {
 	budget bool
 }
 
-// read begins to fetch after the cursor. The reader must be closed.
-func (s *session) read(ctx context.Context, after Cursor, allowance int) *reader {
+// newReader begins to fetch after the cursor. The reader must be closed.
+func newReader(ctx context.Context, s *session, after Cursor, allowance int) *reader {
 	ctx, stop := context.WithCancel(ctx)
 	r := &reader{session: s, pages: make(chan fetched, 64), allowance: int64(allowance), ahead: semaphore.NewWeighted(int64(allowance)), stop: stop}
 	go r.fetchAll(ctx, after)
@@ -86,7 +86,7 @@ func (r *reader) fetchAll(ctx context.Context, after Cursor) {
 			return
 		}
 		if page.More && page.Next == after && len(page.Records) == 0 {
-			r.send(ctx, fetched{err: r.standsStill()})
+			r.send(ctx, fetched{err: standsStill(r.report.Stream)})
 			return
 		}
 		after, more = page.Next, page.More
@@ -115,6 +115,6 @@ func (r *reader) send(ctx context.Context, f fetched) bool {
 }
 
 // standsStill is the error for a source whose pages lead nowhere.
-func (s *session) standsStill() error {
-	return fmt.Errorf("source %s says that there is more but does not advance", s.report.Stream)
+func standsStill(stream string) error {
+	return fmt.Errorf("source %s says that there is more but does not advance", stream)
 }

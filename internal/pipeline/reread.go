@@ -50,7 +50,7 @@ func (s *session) walk(ctx context.Context, fetch func(context.Context, Cursor) 
 			return err
 		}
 		if page.More && page.Next == after {
-			return &auditError{s.standsStill()}
+			return &auditError{standsStill(s.report.Stream)}
 		}
 		after, more = page.Next, page.More
 	}

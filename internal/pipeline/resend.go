@@ -36,7 +36,7 @@ const resendChunk = 1000
 // the report counts them as quarantined.
 func (r *Runner) Resend(ctx context.Context, originals iter.Seq2[Quarantined, error], with ResendHooks) Report {
 	return r.locked(ctx, func(ctx context.Context, session *session) (State, error) {
-		s := &resend{session: session, delivery: session.newDelivery(session.OpenLedger()), ResendHooks: with}
+		s := &resend{session: session, delivery: newDelivery(session, session.OpenLedger()), ResendHooks: with}
 		s.delivery.refusals.expected = true // refusals are what put these into quarantine
 		s.delivery.quarantine = keepInQuarantine{s, session.Quarantine}
 		s.delivery.spool.store = nil // what is in quarantine is as safe as it would be there

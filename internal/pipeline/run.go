@@ -28,7 +28,7 @@ func (s *session) run(ctx context.Context) (State, error) {
 	s.next = s.saved
 	s.warnOfGap()
 	s.warnOfFirst()
-	t := &run{session: s, delivery: s.newDelivery(s.OpenLedger())}
+	t := &run{session: s, delivery: newDelivery(s, s.OpenLedger())}
 	return t.all(ctx)
 }
 
@@ -85,7 +85,7 @@ func (t *run) tail(ctx context.Context) (State, error) {
 		gatherFor = min(gatherFor, time.Until(deadline)/4)
 	}
 	sizes := t.delivery.sizes
-	r := t.read(ctx, t.saved.Cursor, sizes.several(sizes.first()))
+	r := newReader(ctx, t.session, t.saved.Cursor, sizes.several(sizes.first()))
 	defer func() {
 		r.close()
 		t.delivery.pages.forget(t.Memory)
