@@ -83,6 +83,7 @@ func TestConnectionProblems(t *testing.T) {
 		{"semicolons", env{"CONNECTIONS": "acme;globex"}, "CONNECTIONS", "digits only"},
 		{"the path of a hook", env{"CONNECTIONS": "acme,globex,SaaS"}, "CONNECTIONS", "/api/hooks/saas"},
 		{"the path of the other hook", env{"CONNECTIONS": "acme,globex,sailpoint"}, "CONNECTIONS", "/api/hooks/sailpoint"},
+		{"the name of another kind of source, with settings", env{"CONNECTIONS": "acme,globex,okta", "OKTA_TENANT_ID": "x"}, "CONNECTIONS", "OKTA_"},
 		{"the name of another kind of source", env{"CONNECTIONS": "acme,globex,okta"}, "CONNECTIONS", "OKTA_"},
 		{"a name that makes a setting of the app", env{"CONNECTIONS": "acme,globex,azure"}, "CONNECTIONS", "AZURE_CLIENT_ID would be"},
 		{"two commas", env{"CONNECTIONS": "acme,,globex"}, "CONNECTIONS", "a comma too many"},
@@ -234,6 +235,21 @@ func TestConnectionInOtherCase(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"ACME_TENANT_ID", "ACME_CLIENT_ID", "ACME_CLIENT_SECRET"}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// Where the list was forgotten, or its name is wrong, that is said beside what is missing.
+func TestForgottenList(t *testing.T) {
+	for name, env := range map[string]map[string]string{
+		"CONNECTIONS": {"CONNECTIONS": "-"},
+		"CONECTIONS":  {"CONNECTIONS": "-", "CONECTIONS": "acme,globex"},
+	} {
+		_, err := loadSeveral(several(env))
+		for _, want := range []string{"ACME_TENANT_ID: belongs to a connection that CONNECTIONS does not list: add acme", "TENANT_ID: is missing"} {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v, want %q", name, err, want)
+			}
+		}
 	}
 }
 

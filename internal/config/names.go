@@ -106,8 +106,10 @@ func (s *speller) row(name string) (Setting, bool) {
 // forgotten says whether a name with an unlisted prefix is meant for a connection. In the
 // environment of a developer other programs have settings like ours, above all CLIENT_ID.
 func (s *speller) forgotten(o Origin, prefix, row string) bool {
-	if !connectionName.MatchString(strings.ToLower(strings.TrimSuffix(prefix, "_"))) {
-		return false
+	name := strings.TrimSuffix(prefix, "_")
+	list, _, listed := Lookup("CONNECTIONS", s.origins...)
+	if !connectionName.MatchString(strings.ToLower(name)) || slices.ContainsFunc(strings.Split(list, ","), func(other string) bool { return strings.EqualFold(trim(other), name) }) {
+		return false // or what is wrong with the name is reported already
 	}
 	// App Service repeats every setting with APPSETTING_ in front.
 	common := []string{"CLIENT_ID", "CLIENT_SECRET", "LIMIT", "TENANT_ID", "GRANT_TYPE"}
@@ -117,8 +119,9 @@ func (s *speller) forgotten(o Origin, prefix, row string) bool {
 		return true
 	case slices.Contains(others, prefix):
 		return false
-	case len(s.prefixes) > 0:
-		return !slices.Contains(common, row) || row == "TENANT_ID"
+	case row == "TENANT_ID":
+		_, _, one := Lookup(row, s.origins...)
+		return len(s.prefixes) > 0 || !listed && !one // without either, it is the list that is missing
 	}
 	return !slices.Contains(common, row)
 }
