@@ -104,7 +104,7 @@ func oneStateEach(kinds []Kind, readers []*Reader, connections []Connection) {
 		r := readers[i]
 		if other, twice := states[c.Tenant]; twice && c.Tenant != "" {
 			setting := tenantSetting(kinds, r)
-			r.Problemf(setting, "leads the connections %s and %s to one tenant (%s), and so to one state: set %s_%s to the tenant of %s, or remove one of the two from CONNECTIONS",
+			r.Problemf(setting, "gives the connections %s and %s the same tenant (%s), and so the same state: set %s_%s to the tenant of %s, or remove one of the two from CONNECTIONS",
 				other, c.Name, c.Tenant, r.prefix, setting, c.Name)
 			continue
 		}
@@ -116,7 +116,7 @@ func oneStateEach(kinds []Kind, readers []*Reader, connections []Connection) {
 			}
 			setting, address := at.At()
 			if other, twice := places[address]; twice && address != "" {
-				r.Problemf(setting, "is one address for the connections %s and %s, which would deliver the same events twice: set %s_%s to the address of %s, or remove one of the two from CONNECTIONS",
+				r.Problemf(setting, "is the address of both connections %s and %s, which would deliver the same events twice: set %s_%s to the address of %s, or remove one of the two from CONNECTIONS",
 					other, c.Name, r.prefix, setting, c.Name)
 			}
 			places[address] = c.Name
@@ -159,7 +159,7 @@ func checkName(r *Reader, table []Setting, name string, before []string) string 
 	prefix := strings.ToUpper(name) + "_"
 	switch {
 	case name == "":
-		return "has a comma too many: write names with one comma between two of them, like acme,globex"
+		return "has an empty name: separate names with one comma, like acme,globex"
 	case !connectionName.MatchString(name):
 		return fmt.Sprintf("has the name %s: use letters a to z and digits only", shown(name))
 	case slices.Contains(before, name):
@@ -175,7 +175,7 @@ func checkName(r *Reader, table []Setting, name string, before []string) string 
 		}
 	}
 	if !r.hasPrefix(prefix) {
-		return fmt.Sprintf("has the name %s, but no setting of it is set: set at least the tenant of %s (%sTENANT_ID), or remove the name", name, name, prefix)
+		return fmt.Sprintf("has the name %s, but none of its settings is set: set at least the tenant of %s (%sTENANT_ID), or remove the name", name, name, prefix)
 	}
 	return ""
 }

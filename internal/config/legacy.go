@@ -33,7 +33,7 @@ func (v *legacyReader) legacy() Legacy {
 		}
 		return Legacy{}
 	case !own:
-		v.Problem(setting, "holds for every connection, but the old connector read one tenant only: set it with the prefix of that connection")
+		v.Problem(setting, "applies to every connection, but the old connector read one tenant only: set it with the prefix of the connection to that tenant")
 		return Legacy{}
 	}
 	u := v.tables(setting)

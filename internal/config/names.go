@@ -76,7 +76,7 @@ func (s *speller) judge(o Origin, name string) {
 	row, isSetting := s.row(rest)
 	switch {
 	case isSetting && row.App && slices.Contains(s.prefixes, prefix):
-		s.add(o, name, row.Name, "holds for the whole app and can't be set for one connection: rename it to "+row.Name)
+		s.add(o, name, row.Name, "applies to the whole app and can't be set for one connection: rename it to "+row.Name)
 	case isSetting && !row.App && !strings.EqualFold(name, right) && s.forgotten(o, prefix, row.Name):
 		remedy := "add " + strings.ToLower(strings.TrimSuffix(prefix, "_")) + " to CONNECTIONS, or remove this setting"
 		if right != "" {

@@ -148,7 +148,7 @@ func TestPrefixedNames(t *testing.T) {
 		{"a slip in the prefix", env{"AMCE_INITIAL_LOOKBACK": "1h"}, "AMCE_INITIAL_LOOKBACK", "or rename it if you mean ACME_INITIAL_LOOKBACK"},
 		{"a name that is not listed", env{"INITECH_TENANT_ID": "x"}, "INITECH_TENANT_ID", "add initech to CONNECTIONS, or remove this setting"},
 		{"one that is like a listed one", env{"ACME2_TENANT_ID": "x"}, "ACME2_TENANT_ID", "add acme2 to CONNECTIONS"},
-		{"a setting of the app", env{"ACME_STATE_URL": "file:///x"}, "ACME_STATE_URL", "holds for the whole app and can't be set for one connection: rename it to STATE_URL"},
+		{"a setting of the app", env{"ACME_STATE_URL": "file:///x"}, "ACME_STATE_URL", "applies to the whole app and can't be set for one connection: rename it to STATE_URL"},
 		{"another setting of the app", env{"GLOBEX_AzureWebJobsStorage": "x"}, "GLOBEX_AzureWebJobsStorage", "rename it to AzureWebJobsStorage"},
 		{"no list", env{"CONNECTIONS": "-", "TENANT_ID": "acme", "CLIENT_ID": clientID, "CLIENT_SECRET": canarySecret, "ACME_SAILPOINT_BASE_URL": "https://acme.api.identitynow.com", "GLOBEX_TENANT_ID": "-"}, "ACME_SAILPOINT_BASE_URL", "add acme to CONNECTIONS"},
 	} {
