@@ -5,9 +5,10 @@ import (
 	"mime"
 	"net"
 	"net/http"
-	"net/netip"
 	"strings"
 	"time"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/address"
 )
 
 const (
@@ -49,12 +50,8 @@ func isLoopback(host string) bool {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
 	}
-	host = strings.ToLower(strings.Trim(host, "[]"))
-	if host == "" || host == "localhost" {
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.IsLoopback()
+	host = strings.Trim(host, "[]")
+	return host == "" || address.Loopback(host)
 }
 
 // isJSON takes an absent type, too.
