@@ -238,6 +238,13 @@ func TestConnectionInOtherCase(t *testing.T) {
 	}
 }
 
+// A stand-in on this machine may be several tenants at once.
+func TestStandInOfSeveralTenants(t *testing.T) {
+	if _, err := loadSeveral(several(map[string]string{"SAILPOINT_BASE_URL": "http://127.0.0.1:7801"})); err != nil {
+		t.Error(err)
+	}
+}
+
 // Where the list was forgotten, or its name is wrong, that is said beside what is missing.
 func TestForgottenList(t *testing.T) {
 	for name, env := range map[string]map[string]string{

@@ -21,7 +21,7 @@ type Source interface {
 }
 
 // Located is a [Source] at an address of its own: two connections with the same would
-// deliver everything twice. The setting is the one that holds it.
+// deliver everything twice. The setting is the one that holds it; "" may be anywhere.
 type Located interface {
 	At() (setting, address string)
 }

@@ -42,8 +42,13 @@ type SailPoint struct {
 // Kind implements [Source].
 func (s *SailPoint) Kind() string { return sailPoint().Name }
 
-// At implements [Located].
-func (s *SailPoint) At() (setting, address string) { return "SAILPOINT_BASE_URL", s.BaseURL.String() }
+// At implements [Located]. A host of SailPoint serves one tenant, a stand-in may serve several.
+func (s *SailPoint) At() (setting, at string) {
+	if !address.Loopback(s.BaseURL.Hostname()) {
+		at = s.BaseURL.String()
+	}
+	return "SAILPOINT_BASE_URL", at
+}
 
 func sailPoint() Kind {
 	return Kind{
