@@ -13,14 +13,19 @@ const ledgerKeep = 24 * time.Hour
 // send a row again or lose a new one.
 func (g *game) afterwards() {
 	w, d := g.w, g.w.dice
-	if !w.o.off(LongPause) && d.chance("after/"+string(LongPause), 0, 0.15) {
+	g.readBack()
+	if !w.o.off(LongPause) && d.chance("after/"+string(LongPause), 0, 0.15) && !w.failed() {
 		w.happened(LongPause)
 		sleep(d.span("pause", 0, ledgerKeep+2*time.Hour, 3*ledgerKeep))
 		g.quietly("after a long pause")
 	}
-	if !w.o.off(ClockJump) && d.chance("after/"+string(ClockJump), 0, 0.15) {
+	if !w.o.off(ClockJump) && d.chance("after/"+string(ClockJump), 0, 0.15) && !w.failed() {
 		w.happened(ClockJump)
 		g.jump(d.span("jump", 0, 10*time.Minute, 10*24*time.Hour))
+	}
+	if !w.o.off(ClockBehind) && d.chance("after/"+string(ClockBehind), 0, 0.1) && !w.failed() {
+		w.happened(ClockBehind)
+		g.fallBehind(pick2(d, "behind", 0, d.span("behind", 1, 10*time.Minute, time.Hour), d.span("behind", 2, time.Hour, 10*24*time.Hour)))
 	}
 }
 
@@ -44,17 +49,19 @@ func (g *game) quietly(when string) {
 }
 
 // tickQuietly polls at the next tick and demands that each run ends as it should.
-func (g *game) tickQuietly(when string, want pipeline.State) {
+func (g *game) tickQuietly(when string, want pipeline.State) (reports []pipeline.Report) {
 	w := g.w
 	sleep(w.plan.tick)
 	g.alive()
-	for _, rep := range g.poll(g.main) {
+	reports = g.poll(g.main)
+	for _, rep := range reports {
 		if want != "" && rep.State != want {
 			w.mu.Lock()
 			w.breaks("%s: %s is not %s: %+v", when, rep.Stream, want, rep)
 			w.mu.Unlock()
 		}
 	}
+	return reports
 }
 
 // jump lets the connector's clock be ahead of all others for some runs. Virtual time does
@@ -74,7 +81,34 @@ func (g *game) jump(by time.Duration) {
 	for range 1 + w.dice.pick("runs ahead", 0, 3) {
 		g.tickQuietly("while the clock is ahead", "")
 	}
-	// The others catch up.
+	g.right("after the clock was ahead", begin.Add(by))
+}
+
+// fallBehind lets the connector's clock be behind all others for some runs: the others go
+// ahead, and stand once it is set. Nothing may be green meanwhile.
+func (g *game) fallBehind(by time.Duration) {
+	w := g.w
+	w.mu.Lock()
+	begin := w.now()
+	w.ahead = -by
+	w.mu.Unlock()
+	w.tracef("the connector's clock is %v behind", by)
+	g.main = w.start() // for the one that is there the others have jumped
+	g.news(begin, by)
+	for range 1 + w.dice.pick("runs behind", 0, 3) {
+		for _, rep := range g.tickQuietly("while the clock is behind", "") {
+			w.mu.Lock()
+			w.checkThat(rep.State != pipeline.Drained, "%s is drained, and the clock is %v behind: %+v", rep.Stream, by, rep)
+			w.mu.Unlock()
+		}
+	}
+	sleep(by)
+	g.right("after the clock was behind", time.Now())
+}
+
+// right is what has to be once the connector's clock is right again, at the moment from.
+func (g *game) right(when string, from time.Time) {
+	w := g.w
 	w.mu.Lock()
 	w.ahead = 0
 	w.mu.Unlock()
@@ -82,10 +116,10 @@ func (g *game) jump(by time.Duration) {
 	// Here only the others' clocks are set. A process whose own is set forgets what it has
 	// seen of them; for this one they have jumped.
 	g.main = w.start()
-	for !w.failed() && time.Since(begin.Add(by)) < 2*w.plan.ages[len(w.plan.ages)-1]+30*time.Minute {
-		g.tickQuietly("after the clock was ahead", "")
+	for !w.failed() && time.Since(from) < 2*w.plan.ages[len(w.plan.ages)-1]+30*time.Minute {
+		g.tickQuietly(when, "")
 	}
-	g.quietly("after the clock was ahead")
+	g.quietly(when)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.checkEnd()
@@ -95,7 +129,7 @@ func (g *game) jump(by time.Duration) {
 func (g *game) news(from time.Time, within time.Duration) {
 	w, gen := g.w, generator()
 	for n := range int64(8) {
-		i := len(w.plan.events) + 10 + int(n)
+		i := w.plan.more()
 		at := from.Add(w.dice.span("news", n, time.Minute, within)).Truncate(time.Millisecond)
 		raw := redated(gen.Event(i), gen.Created(i), at)
 		w.tenant.AddEvent(raw, at)

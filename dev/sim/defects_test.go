@@ -96,6 +96,7 @@ func allDefects() map[string]func() sim.Options {
 	all := defects()
 	maps.Copy(all, credulous())
 	maps.Copy(all, careless())
+	maps.Copy(all, forgetful())
 	return all
 }
 

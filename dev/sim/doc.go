@@ -39,7 +39,8 @@
 // whatever it gets; a tenant may serve small pages, rows that were not asked for, and events
 // of a time to come; somebody may hold a lock, or delete a checkpoint or all of the state.
 // Once everything has arrived some plays go on for days: with a pause, after which the ledger
-// is pruned, or with a clock that is far ahead of all others for some runs. Virtual time does
+// is pruned, with a workspace that has lost rows and is asked for them, or with a clock that is
+// ahead of all others, or behind them, for some runs. Virtual time does
 // not go back, so it is the others' clocks that stand still and then catch up.
 //
 // # What is checked
@@ -54,6 +55,11 @@
 //   - a poll ends within its budget; at most 100 requests come in any 10 seconds
 //   - a run is not green after an audit while something that was visible, of the time that the
 //     audit covers, is neither acknowledged, in quarantine or the spool, nor unexplained
+//   - a window of which the source counts more than it lists is reported, until somebody accepts
+//     exactly its numbers
+//   - what the workspace has lost after acknowledging it comes again with READ_BACK=repair, and is
+//     reported with READ_BACK=report
+//   - nothing is green with a clock that is behind
 //   - a row that can't be read is in quarantine, with the bytes that came, and its run reports it
 //   - a run that begins when the state takes no writes sends nothing
 //   - nothing goes into quarantine because the workspace refuses everything

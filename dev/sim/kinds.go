@@ -39,6 +39,8 @@ const (
 	CutRow       Kind = "cut-row"      // a row that ends too early, and takes its page along
 	HugeRow      Kind = "huge-row"     // a row that is larger than a page may be
 	TwinRows     Kind = "twin-rows"    // two rows without id that are the same, byte for byte
+	Unlisted     Kind = "unlisted"     // an event that is counted and on no page
+	LostRow      Kind = "lost-row"     // the workspace acknowledges it and does not keep it
 
 	// Of the process.
 	KillBefore     Kind = "kill-before" // ahead of the effect of an operation
@@ -52,7 +54,10 @@ const (
 	TickLate       Kind = "tick-late"
 	TickDouble     Kind = "tick-double"
 	ClockJump      Kind = "clock-jump" // its clock is far ahead for some runs
-	Resend         Kind = "resend"     // a person sends what is in quarantine again
+	ClockBehind    Kind = "clock-behind"
+	ReadBack       Kind = "read-back" // it asks the workspace what has arrived
+	Accept         Kind = "accept"    // a person accepts unexplained windows
+	Resend         Kind = "resend"    // a person sends what is in quarantine again
 
 	// Of the store.
 	StoreBefore   Kind = "store-before" // fails, nothing happened
@@ -99,8 +104,8 @@ func Kinds() []Kind {
 	all := []Kind{
 		Ties, Burst, LateSeconds, LateMinutes, LateLongest, DoubleRow, Odd, Poison, NoID, Undated, TenantClock, SinkClock,
 		RefuseIDSort, UnstableTies, FamilyOff, Deprecated, CappedPages, OutsideRow, FutureEvent, TalkingSink,
-		BadText, DeepRow, NullRow, CutRow, HugeRow, TwinRows,
-		KillBefore, KillAfter, Stop, Restart, SecondInstance, LostLease, DeafLease, TickSkipped, TickLate, TickDouble, ClockJump, Resend,
+		BadText, DeepRow, NullRow, CutRow, HugeRow, TwinRows, Unlisted, LostRow,
+		KillBefore, KillAfter, Stop, Restart, SecondInstance, LostLease, DeafLease, TickSkipped, TickLate, TickDouble, ClockJump, ClockBehind, ReadBack, Accept, Resend,
 		StoreBefore, StoreAfter, StoreConflict, StoreSlow, StrangerLease, LostMark, LostState, LongPause,
 		TenantOutage, SinkOutage, StoreOutage, StoreFull, SinkRefusal, SinkForeign, SinkEarly, SinkPage, TenantForeign,
 	}

@@ -103,6 +103,8 @@ func (p *planner) spoil(e *event, kind Kind, n int64) {
 	}
 }
 
+func pick2[T any](d dice, name string, n int64, a, b T) T { return []T{a, b}[d.pick(name, n, 2)] }
+
 func pick3(d dice, name string, n int64, a, b, c string) string {
 	return []string{a, b, c}[d.pick(name, n, 3)]
 }

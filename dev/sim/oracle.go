@@ -15,6 +15,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/synth"
+	"github.com/idn-sentinel/idn-sentinel/internal/config"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/checkpoint"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/quarantine"
@@ -40,6 +41,9 @@ type row struct {
 	by         *run // who committed it
 	kept       bool // its original is in quarantine
 	flaw       flaw // it can't be read
+	lost       bool // the workspace did not keep it when it came first
+	lacking    bool // the workspace had lost it when it came last
+	present    int  // how often the workspace has it, where that matters
 	twins      int  // as many documents are the same, byte for byte, and have no id
 	onset      bool // refused by a run that saw the workspace begin to refuse everything
 	wiped      int  // how many of the deliveries there had been when the state vanished
@@ -140,6 +144,9 @@ func (w *world) identify(table string, raw []byte) string {
 func (w *world) arrive(inst *instance, stream string) *delivery {
 	for _, a := range w.batch {
 		w.quiet("a row of "+stream, a.raw)
+		if stream == eventsStream {
+			w.loses(a.key)
+		}
 	}
 	r := inst.runs[stream]
 	if stream != eventsStream && stream != triggersStream || r == nil {
@@ -211,6 +218,9 @@ func unfolded(raw []byte) jsontext.Value {
 // checkTwice judges a row that had arrived before.
 func (w *world) checkTwice(r *run, known *row) {
 	earlier := known.deliveries[known.wiped:]
+	if known.lacking && w.plan.readBack == config.RepairReadBack && w.reading {
+		return // which is what it is for
+	}
 	excused := r.leaseLost || slices.ContainsFunc(earlier, (*delivery).excused)
 	switch {
 	case r.leaseLost: // the new holder may be at it, too

@@ -32,7 +32,10 @@ type scenario struct {
 	pageCap   int    // rows that a page of the tenant holds at most; 0 means as asked for
 	outside   []byte // a row that every search brings, wherever it looks; nil means none
 	sinkTalks bool
+	last      int  // number of the generator's event that comes next
 	huge      bool // there is a row that makes its page huge
+	unlisted  []unlisted
+	readBack  config.DailyReadBack // what is done once everything has arrived, "" for nothing
 }
 
 // event is a document of the index with what will be known of it.
@@ -102,6 +105,11 @@ func plan(seed int64, o Options, count Counts, now time.Time) *scenario {
 	p.triggers()
 	p.trickle()
 	p.oddities()
+	p.unlistedEvents()
+	if p.d.chance("read-back", 0, 0.1) && !p.o.off(ReadBack) {
+		p.readBack = pick2(p.d, "read-back", 1, config.ReportReadBack, config.RepairReadBack)
+	}
+	p.last = p.next
 	return p.scenario
 }
 
@@ -203,6 +211,12 @@ func (p *planner) outsider() {
 	p.outside = redated(g.Event(i), g.Created(i), created)
 	// It need not be delivered: its time has not come.
 	p.events = append(p.events, event{id: g.ID(i), created: created, visible: p.start.Add(-time.Hour), raw: p.outside, stray: true})
+}
+
+// more is the number of one more event of the generator.
+func (s *scenario) more() int {
+	s.last++
+	return s.last
 }
 
 const stamp = "2006-01-02T15:04:05.000Z"
@@ -349,6 +363,10 @@ func (w *world) settings(n int64) config.Settings {
 		InitialLookback: 6 * time.Hour, SettleDelay: 30 * time.Second, AuditAges: w.plan.ages, LedgerKeep: ledgerKeep, Health: w.health,
 	}
 	app := func() config.Settings {
+		w.ask(&s)
+		if w.o.Settings != nil {
+			w.o.Settings(&s)
+		}
 		return config.Settings{RunBudget: w.budget, Connections: []config.Connection{s}}
 	}
 	if w.o.Rule {

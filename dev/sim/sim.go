@@ -63,6 +63,7 @@ func newWorld(seed int64, o Options) *world {
 	w := &world{
 		o: o, dice: dice(seed), count: Counts{}, mem: &mem.Store{},
 		holders: map[string]*run{}, requests: map[string]int{}, stateOps: map[mem.Op]int{}, strangers: map[string]time.Time{},
+		lostRows: map[int]bool{},
 	}
 	w.plan = plan(seed, o, w.count, time.Now())
 	w.seen.know(w.plan)
@@ -81,14 +82,18 @@ func newWorld(seed int64, o Options) *world {
 		}
 		w.tenant.AddEventAs(e.raw, e.sent, e.visible)
 	}
+	for _, u := range w.plan.unlisted {
+		w.tenant.AddUnlisted(u.raw, u.visible)
+	}
 	for _, inv := range w.plan.invocations {
 		w.tenant.AddInvocation(inv)
 	}
 	w.workspace = &workspace.Workspace{
-		Compact: true, Identify: w.identify, Poison: w.refuses,
+		Compact: w.plan.readBack == "", Identify: w.identify, Poison: w.refuses,
 		Now:   func() time.Time { return w.now().Add(w.plan.sinkSkew) },
 		Rules: map[string]*workspace.Rule{workspace.DefaultRule: workspace.NewRule()},
 	}
+	w.workspace.Queries.Lost = func(table string, i int, _ workspace.Row) bool { return table == eventsStream && w.lostRows[i] }
 	return w
 }
 
@@ -193,9 +198,11 @@ func (g *game) play() {
 // checkEnd judges the calm.
 func (g *game) checkEnd(calmRequests, calmPolls int) {
 	w := g.w
+	open := w.unexplained()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.checkEnd()
+	w.checkUnexplained(open)
 	for _, stream := range []string{eventsStream, triggersStream} {
 		if rep := g.last[stream]; rep.State != pipeline.Drained {
 			w.breaks("in the end %s is not drained: %+v", stream, rep)
@@ -243,6 +250,7 @@ func (g *game) calmTick() (mismatches int) {
 		g.last[rep.Stream] = rep
 		mismatches += int(rep.Mismatches)
 	}
+	g.accept(g.last[eventsStream])
 	return mismatches
 }
 
@@ -366,6 +374,7 @@ func (g *game) poll(inst *instance) []pipeline.Report {
 		}
 		w.checkLocked(rep)
 		w.checkAudited(inst.runOf(rep.Stream, begin), rep)
+		w.checkGreen(inst.runOf(rep.Stream, begin), rep)
 		w.checkBeginning(inst.runOf(rep.Stream, begin), rep)
 	}
 	return reports

@@ -60,6 +60,8 @@ type Options struct {
 
 	// The others let a test put a defect into the connector, to see that it is found.
 
+	// Settings may change those of each start.
+	Settings func(*config.Connection)
 	// Break may replace parts of each runner.
 	Break func(*pipeline.Runner)
 	// BreakStore and BreakHTTP put something between the connector and the doors.
@@ -102,6 +104,10 @@ type world struct {
 	ahead     time.Duration        // of everybody else's clock that the connector's is
 	audited   time.Time            // up to then, as the last green run of the events says
 	cured     bool                 // the workspace takes what it used to refuse
+	accepted  accepted             // what a person has accepted; nil if nobody was asked
+	reading   bool                 // the connector reads back
+	taken     int                  // rows that the table of events has got
+	lostRows  map[int]bool         // those of them that it did not keep
 }
 
 // now is the time of everybody but the connector.

@@ -15,6 +15,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/sink/readback"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/ledger"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/quarantine"
 )
 
 // DefaultSettle is how long a workspace may take to show what it has acknowledged.
@@ -30,6 +31,17 @@ func (c *Connection) lookInWorkspace(r *pipeline.Runner, s stream, q *AuditReque
 		return nil, err
 	}
 	arrivals := &readback.Arrivals{Client: client, Table: s.Stream().Table, From: q.From, To: q.To, Window: s.Window}
+	var waits func(id string) bool
+	arrivals.Waits = func(ctx context.Context, id string) (bool, error) {
+		if waits == nil {
+			holds, err := c.Quarantine().Holds(ctx, s.Stream().ID, quarantine.Undelivered)
+			if err != nil {
+				return false, err
+			}
+			waits = holds
+		}
+		return waits(id), nil
+	}
 	if reader, ok := s.Source.(pipeline.WindowReader); ok {
 		arrivals.Sample = func(ctx context.Context) (page pipeline.Page, err error) {
 			err = r.Retry.Do(ctx, nil, func(ctx context.Context) (err error) {

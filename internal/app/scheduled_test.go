@@ -3,6 +3,7 @@ package app_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -140,6 +141,56 @@ func TestReadBackMarkIsDamaged(t *testing.T) {
 				}
 				if o, err := s.store.Get(t.Context(), key); err != nil || string(o.Data) != test.data {
 					t.Errorf("the mark was overwritten: %s, %v", o.Data, err)
+				}
+			})
+		})
+	}
+}
+
+// What stands in the way of a read-back does not keep it from repairing the rest: a record that the
+// workspace refuses, which waits in quarantine, and an event that every search shows unasked.
+func TestReadBackRepairsTheRest(t *testing.T) {
+	const outside = `{"id":"outside","created":"9999-12-31T23:59:59.000Z"}`
+	for name, prepare := range map[string]func(s *scene){
+		"a record that waits": func(s *scene) {
+			s.workspace.Poison = func(raw []byte) bool { return strings.Contains(string(raw), `"e3"`) }
+			// Another one of the same run proves that it is the record's fault.
+			s.tenant.AddEvent(fmt.Appendf(nil, `{"id":"beside","created":%q}`, time.Now().Add(30*time.Minute+time.Second).Format(time.RFC3339)), time.Time{})
+		},
+		"an event that was not asked for": func(s *scene) {
+			s.pass = func(req *http.Request, service http.RoundTripper) (*http.Response, error) {
+				resp, err := service.RoundTrip(req)
+				if err != nil || !strings.HasPrefix(req.URL.Path, "/search/") || resp.StatusCode != http.StatusOK {
+					return resp, err
+				}
+				body, err := io.ReadAll(resp.Body)
+				list, ok := strings.CutSuffix(string(body), "]")
+				if !ok || list == "[" {
+					list += outside + "]"
+				} else {
+					list += "," + outside + "]"
+				}
+				resp.Body, resp.ContentLength = io.NopCloser(strings.NewReader(list)), int64(len(list))
+				resp.Header.Del("Content-Length")
+				return resp, err
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newScene()
+				s.connection().ReadBack = config.ReadBack{WorkspaceID: workspace.DefaultID, URL: &url.URL{Scheme: "http", Host: "127.0.0.1"}, Daily: config.RepairReadBack}
+				begin := time.Now()
+				for i := range 40 {
+					s.tenant.AddEvent(fmt.Appendf(nil, `{"id":"e%d","created":%q}`, i, begin.Add(time.Duration(i)*10*time.Minute).Format(time.RFC3339)), time.Time{})
+				}
+				s.workspace.Queries.Lost = func(table string, i int, row workspace.Row) bool {
+					return table == events && row["id_s"] == "e20" && i < 42
+				}
+				prepare(s)
+				warnings := s.live(t, 76*time.Hour)
+				if n := s.workspace.Table(events).IDs()["e20"]; n != 2 {
+					t.Errorf("the lost event was sent %d times, want 2: %q", n, warnings)
 				}
 			})
 		})

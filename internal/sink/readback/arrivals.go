@@ -36,6 +36,9 @@ type Arrivals struct {
 	// Sample returns a page of the source's records of this time, which shows what org they
 	// name. Nil if they name none.
 	Sample func(context.Context) (pipeline.Page, error)
+	// Waits, if set, says whether a record could not be delivered and waits in quarantine: that is
+	// not what the workspace lacks, and sending it again is for whoever takes it from there.
+	Waits func(ctx context.Context, id string) (bool, error)
 	// Delivered is the ledger of what was acknowledged. What is sent again is
 	// noted there; it is asked nothing.
 	Delivered pipeline.Ledger
@@ -118,6 +121,9 @@ func (a *Arrivals) Claim(ctx context.Context, records []pipeline.Record) ([]bool
 	a.learn(records)
 	fresh := make([]bool, len(records))
 	for i, rec := range records {
+		if rec.Time.Before(a.From) || !rec.Time.Before(a.To) {
+			continue // a source may show what was not asked for: no row of this time can tell
+		}
 		at := rec.Time.UTC().Truncate(a.Window)
 		if err := a.load(ctx, at); err != nil {
 			return nil, err
@@ -134,6 +140,15 @@ func (a *Arrivals) Claim(ctx context.Context, records []pipeline.Record) ([]bool
 			a.set.without[when]-- // perhaps one of them is it
 			a.unproven++
 			continue
+		}
+		if a.Waits != nil {
+			waits, err := a.Waits(ctx, rec.ID)
+			if err != nil {
+				return nil, err
+			}
+			if waits {
+				continue
+			}
 		}
 		fresh[i] = true
 	}

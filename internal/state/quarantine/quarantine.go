@@ -32,6 +32,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"path"
 	"strings"
 	"time"
 
@@ -182,7 +183,7 @@ type Entry struct {
 // OfRecord reports whether it is an original of the record with that id. It goes
 // by the key.
 func (e Entry) OfRecord(id string) bool {
-	_, last, _ := cutLast(e.Key, "/")
+	last := path.Base(e.Key)
 	return strings.HasPrefix(last, short([]byte(id))+"-")
 }
 
@@ -239,6 +240,24 @@ func (s *Store) Count(ctx context.Context, stream string, kind Kind) (n, size in
 		size += e.Size
 	}
 	return n, size, nil
+}
+
+// Holds lists the originals of a stream and kind once, and returns whether there is one of the
+// record with an id. It goes by the keys.
+func (s *Store) Holds(ctx context.Context, stream string, kind Kind) (holds func(id string) bool, err error) {
+	ids := map[string]struct{}{}
+	for e, err := range s.List(ctx, stream, kind) {
+		if err != nil {
+			return nil, err
+		}
+		last := path.Base(e.Key)
+		id, _, _ := strings.Cut(last, "-")
+		ids[id] = struct{}{}
+	}
+	return func(id string) bool {
+		_, ok := ids[short([]byte(id))]
+		return ok
+	}, nil
 }
 
 // Get reads the original at a key of [Store.List]. Its errors are [ErrGone],
@@ -320,12 +339,4 @@ func (s *Store) mine(key string) error {
 		return fmt.Errorf("%q is not in the quarantine, where keys begin with %q", key, s.prefix())
 	}
 	return nil
-}
-
-// cutLast is [strings.Cut] around the last sep.
-func cutLast(text, sep string) (before, after string, found bool) {
-	if i := strings.LastIndex(text, sep); i >= 0 {
-		return text[:i], text[i+len(sep):], true
-	}
-	return "", text, false
 }
