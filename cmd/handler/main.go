@@ -40,7 +40,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	settings, invalid := config.Load(config.Kinds(), config.Environment())
+	settings, invalid := config.Load(app.SettingKinds(), config.Environment())
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(app.MemoryLimit(settings))
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/state/mem"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/quarantine"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/streamlock"
+	"github.com/idn-sentinel/idn-sentinel/internal/table/schema"
 )
 
 // staticToken is a credential with one token.
@@ -43,7 +44,7 @@ func ours(ctx context.Context, j job, records []pipeline.Record) error {
 		return err
 	}
 	sink, err := logsingestion.New(logsingestion.Config{
-		Endpoint: endpoint, RuleID: j.Rule, Credential: staticToken(j.Token),
+		Endpoint: endpoint, RuleID: j.Rule, Credential: staticToken(j.Token), Streams: schema.Streams(schema.SailPoint()),
 		HTTP: transport.NewClient(transport.Config{Version: version.String()}),
 	})
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/idn-sentinel/idn-sentinel/dev/deploy"
+	"github.com/idn-sentinel/idn-sentinel/internal/app"
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
 )
 
@@ -111,7 +112,7 @@ func TestEverySetting(t *testing.T) {
 			for name := range extra {
 				want = append(want, name)
 			}
-			for _, s := range config.Table(config.Kinds()) {
+			for _, s := range config.Table(app.SettingKinds()) {
 				known[s.Name] = true
 				if notInTemplate[s.Name] == "" && !slices.Contains(others, s.Name) {
 					want = append(want, s.Name)
@@ -146,7 +147,7 @@ func TestSettingsPage(t *testing.T) {
 	}
 	var b strings.Builder
 	b.WriteString("| Setting | Secret | Set by the template |\n|---|---|---|\n")
-	for _, s := range config.Table(config.Kinds()) {
+	for _, s := range config.Table(app.SettingKinds()) {
 		if from[s.Name] == "" {
 			t.Errorf("nothing says how %s is set", s.Name)
 		}
@@ -181,7 +182,7 @@ func TestSettingsPage(t *testing.T) {
 // TestDefaults: left alone, the template sets what the program would take anyway.
 func TestDefaults(t *testing.T) {
 	got := appSettings(t, deployed(t, "", nil))
-	for _, s := range config.Table(config.Kinds()) {
+	for _, s := range config.Table(app.SettingKinds()) {
 		if value, set := got[s.Name]; set && s.Default != "" && value != s.Default {
 			t.Errorf("%s is %q by the template and %q by the program", s.Name, value, s.Default)
 		}
@@ -290,7 +291,7 @@ func TestSettingsLoad(t *testing.T) {
 func load(env map[string]string) (config.Settings, error) {
 	own := config.Values("app settings", env)
 	own.Closed = true
-	return config.Load(config.Kinds(), own, config.Values("platform", map[string]string{"WEBSITE_SITE_NAME": "acme"}))
+	return config.Load(app.SettingKinds(), own, config.Values("platform", map[string]string{"WEBSITE_SITE_NAME": "acme"}))
 }
 
 // TestPlans: what differs between the plans.

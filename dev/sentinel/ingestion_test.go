@@ -18,6 +18,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/synth"
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/workspace"
 	"github.com/idn-sentinel/idn-sentinel/dev/sentinel/kqltest"
+	"github.com/idn-sentinel/idn-sentinel/internal/app"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/sink/logsingestion"
 	"github.com/idn-sentinel/idn-sentinel/internal/table/schema"
@@ -55,7 +56,7 @@ func transformProblems(t *testing.T, stream string, text string, want []kqltest.
 	return problems
 }
 
-func everyTable() []schema.Table { return append(schema.Tables(), schema.ISC()) }
+func everyTable() []schema.Table { return append(app.Tables(), schema.ISC()) }
 
 // streamFile is the schema of a stream in sentinel/schemas.
 func streamFile(s schema.Stream) string {
@@ -104,7 +105,7 @@ func through(t *testing.T, at time.Time, stream string, raws []jsontext.Value) *
 	clock := func() time.Time { return at }
 	ws := &workspace.Workspace{Now: clock, Rules: map[string]*workspace.Rule{workspace.DefaultRule: workspace.NewRule(schema.ISC())}}
 	sink, err := logsingestion.New(logsingestion.Config{
-		Endpoint: &url.URL{Scheme: "https", Host: "127.0.0.1"}, RuleID: workspace.DefaultRule,
+		Endpoint: &url.URL{Scheme: "https", Host: "127.0.0.1"}, RuleID: workspace.DefaultRule, Streams: schema.Streams(app.Tables()),
 		// The token must be good in the time of the service and in ours.
 		Credential: workspace.Credential{Now: clock, Life: max(time.Until(at), 0) + time.Hour},
 		HTTP:       &http.Client{Transport: fault.Transport(ws)},

@@ -214,7 +214,7 @@ func TestConnectionThatCannotBeOpened(t *testing.T) {
 func TestConnectionWithWrongSettings(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCrowd(newScene(), "acme")
-		wrong, err := config.Load(config.Kinds(), config.Values("settings", map[string]string{
+		wrong, err := config.Load(app.SettingKinds(), config.Values("settings", map[string]string{
 			"CONNECTIONS": "globex", "GLOBEX_TENANT_ID": "no tenant", "GLOBEX_CLIENT_ID": "short", "STATE_URL": "file:///x",
 		}))
 		if problems := new(config.Problems); !errors.As(err, &problems) || problems.Whole {

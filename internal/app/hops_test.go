@@ -44,6 +44,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/source/sailpoint"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/azblob"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/pythonfn"
+	"github.com/idn-sentinel/idn-sentinel/internal/table/schema"
 )
 
 // The hops that the connector talks to. Each fault below is played to the real client
@@ -112,7 +113,7 @@ func hops(t *testing.T) []hop {
 			name: "workspace, Logs Ingestion", public: "https://rule.westeurope-1.ingest.monitor.azure.com", settings: "LOGS_INGESTION_ENDPOINT",
 			blames: []string{"Monitoring Metrics Publisher", "AZURE_CLIENT_ID must name"},
 			call: func(ctx context.Context, address string) error {
-				s, err := logsingestion.New(logsingestion.Config{Endpoint: parse(t, address), RuleID: hopRule, Credential: fixedToken{}})
+				s, err := logsingestion.New(logsingestion.Config{Endpoint: parse(t, address), RuleID: hopRule, Credential: fixedToken{}, Streams: schema.Streams(schema.SailPoint())})
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -63,11 +63,11 @@ func (f *settingsFlags) load() (loaded, error) {
 	}
 	l := loaded{plain: f.file == ""}
 	var err error
-	l.Settings, err = config.Load(config.Kinds(), append(f.origins(), own...)...)
+	l.Settings, err = config.Load(app.SettingKinds(), append(f.origins(), own...)...)
 	if f.verbose {
 		l.LogLevel = slog.LevelDebug
 	}
-	l.overridden = config.Overridden(config.Kinds(), own...)
+	l.overridden = config.Overridden(app.SettingKinds(), own...)
 	if len(l.Connections) == 0 {
 		return l, err
 	}

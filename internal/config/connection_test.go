@@ -31,7 +31,7 @@ func several(changes map[string]string) map[string]string {
 }
 
 func loadSeveral(env map[string]string) (config.Settings, error) {
-	return config.Load(config.Kinds(), config.Values("the environment", env))
+	return config.Load(kinds(), config.Values("the environment", env))
 }
 
 // Each setting of a connection is looked up with its prefix and then without.
@@ -147,7 +147,7 @@ func TestOrigins(t *testing.T) {
 	flag := config.Values("--ingestion-api", map[string]string{"INGESTION_API": "NDJSON"})
 	flag.Overrides = true
 	file := several(map[string]string{"ACME_INGESTION_API": "DataCollector", "LIMIT": "0"})
-	s, err := config.Load(config.Kinds(), flag, config.Values("the environment", map[string]string{"LIMIT": "7", "ACME_CLIENT_ID": " "}), config.Values("a file", file))
+	s, err := config.Load(kinds(), flag, config.Values("the environment", map[string]string{"LIMIT": "7", "ACME_CLIENT_ID": " "}), config.Values("a file", file))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +156,7 @@ func TestOrigins(t *testing.T) {
 			t.Errorf("%+v", c)
 		}
 	}
-	_, err = config.Load(config.Kinds(), config.Values("the environment", map[string]string{"LIMIT": "x"}), config.Values("a file", file))
+	_, err = config.Load(kinds(), config.Values("the environment", map[string]string{"LIMIT": "x"}), config.Values("a file", file))
 	want := []config.Problem{{Setting: "LIMIT", Message: `is "x": use a whole number from 1 to 10000`, Origin: "the environment", Row: "LIMIT"}}
 	if diff := cmp.Diff(want, problems(t, err)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -165,7 +165,7 @@ func TestOrigins(t *testing.T) {
 
 // Load reads the environment where it is given, and leaves it as it is.
 func TestEnvironment(t *testing.T) {
-	for _, s := range config.Table(config.Kinds()) {
+	for _, s := range config.Table(kinds()) {
 		t.Setenv(s.Name, "")
 	}
 	for name, value := range valid() {

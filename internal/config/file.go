@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -59,7 +58,7 @@ func parseFile(data []byte) (map[string]string, error) {
 	switch {
 	case file.IsEncrypted:
 		return nil, errors.New("it is encrypted: run func settings decrypt")
-	case file.Values == nil && slices.ContainsFunc(Table(Kinds()), func(s Setting) bool { return file.Rest[s.Name] != nil }):
+	case file.Values == nil && len(file.Rest) > 0:
 		return nil, errors.New(`it has no "Values": the settings belong in an object of that name`)
 	}
 	values := make(map[string]string, len(file.Values))

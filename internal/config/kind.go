@@ -25,8 +25,3 @@ type Source interface {
 type Located interface {
 	At() (setting, address string)
 }
-
-// Kinds are the kinds of sources that this program has.
-func Kinds() []Kind {
-	return []Kind{sailPoint()}
-}

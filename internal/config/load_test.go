@@ -51,7 +51,7 @@ func load(env map[string]string) (loaded, error) {
 }
 
 func loadFrom(origins ...config.Origin) (loaded, error) {
-	s, err := config.Load(config.Kinds(), origins...)
+	s, err := config.Load(kinds(), origins...)
 	l := loaded{Settings: s, SailPoint: &config.SailPoint{}}
 	if len(s.Connections) > 0 {
 		l.Connection = s.Connections[0]
@@ -326,7 +326,7 @@ func TestNoSecretIsShown(t *testing.T) {
 	bases := map[string]map[string]string{
 		"full": valid(), "bare": {}, "host account": with(map[string]string{"AZURE_STORAGE_ACCOUNT_NAME": "-", "AZURE_STORAGE_ACCESS_KEY": "-"}),
 	}
-	for _, setting := range config.Table(config.Kinds()) {
+	for _, setting := range config.Table(kinds()) {
 		for damage, value := range damages {
 			for base, env := range bases {
 				t.Run(setting.Name+"/"+damage+"/"+base, func(t *testing.T) {

@@ -195,7 +195,7 @@ func TestOverridden(t *testing.T) {
 	around := config.Values("the environment", map[string]string{
 		"TENANT_ID": "acme", "LIMIT": "8", "CLIENT_ID": "y", "SHARED_KEY": "z", "FUNCTIONS_WORKER_RUNTIME": "node", "ACME_LIMIT": "9", "GRANT_TYPE": " ",
 	})
-	if diff := cmp.Diff([]string{"ACME_LIMIT", "CLIENT_ID", "LIMIT"}, config.Overridden(config.Kinds(), around, local)); diff != "" {
+	if diff := cmp.Diff([]string{"ACME_LIMIT", "CLIENT_ID", "LIMIT"}, config.Overridden(kinds(), around, local)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

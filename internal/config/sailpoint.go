@@ -40,7 +40,7 @@ type SailPoint struct {
 }
 
 // Kind implements [Source].
-func (s *SailPoint) Kind() string { return sailPoint().Name }
+func (s *SailPoint) Kind() string { return SailPointKind().Name }
 
 // At implements [Located]. A host of SailPoint serves one tenant, a stand-in may serve several.
 func (s *SailPoint) At() (setting, at string) {
@@ -50,7 +50,8 @@ func (s *SailPoint) At() (setting, at string) {
 	return "SAILPOINT_BASE_URL", at
 }
 
-func sailPoint() Kind {
+// SailPointKind is the settings of an IdentityNow tenant.
+func SailPointKind() Kind {
 	return Kind{
 		Name: "sailpoint",
 		On:   []string{"TENANT_ID", "SAILPOINT_BASE_URL"},

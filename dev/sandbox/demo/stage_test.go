@@ -27,7 +27,7 @@ func TestStageSettings(t *testing.T) {
 				values[setting] = value
 				t.Setenv(setting, value) // some are for the SDK
 			}
-			settings, err := config.Load(config.Kinds(), config.Values("stage", values))
+			settings, err := config.Load(app.SettingKinds(), config.Values("stage", values))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -35,7 +35,8 @@ type Rule struct {
 // NewRule returns the rule that the connector's template deploys. more are
 // further tables that it feeds, for instance [schema.ISC].
 func NewRule(more ...schema.Table) *Rule {
-	return &Rule{Streams: schema.Streams(), Flows: append(schema.Tables(), more...)}
+	tables := append(schema.SailPoint(), schema.Health())
+	return &Rule{Streams: schema.Streams(tables), Flows: append(tables, more...)}
 }
 
 // stream returns the declaration of a stream, whose name comes with "Custom-".

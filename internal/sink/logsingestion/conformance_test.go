@@ -27,7 +27,8 @@ func open(tb testing.TB, service http.Handler, change func(*logsingestion.Config
 	tb.Helper()
 	cfg := logsingestion.Config{
 		Endpoint: at(endpoint), RuleID: workspace.DefaultRule, Credential: workspace.Credential{},
-		HTTP: &http.Client{Transport: fault.Transport(service)},
+		Streams: schema.Streams(append(schema.SailPoint(), schema.Health())),
+		HTTP:    &http.Client{Transport: fault.Transport(service)},
 	}
 	if change != nil {
 		change(&cfg)

@@ -50,7 +50,7 @@ type Config struct {
 	RuleID string
 	// Credential gives tokens for the audience of the endpoint's cloud.
 	Credential azcore.TokenCredential
-	// Streams are those that the rule declares; nil means [schema.Streams].
+	// Streams are those that the rule declares.
 	Streams []schema.Stream
 	// BatchBytes bounds the records of a batch, before they are compressed; 0 means
 	// 8 MB. It is never more than MaxRaw.
@@ -87,9 +87,6 @@ var _ pipeline.Sink = (*Sink)(nil)
 func New(cfg Config) (*Sink, error) {
 	if cfg.Credential == nil {
 		return nil, errors.New("logs ingestion sink: there is no credential to get tokens with")
-	}
-	if cfg.Streams == nil {
-		cfg.Streams = schema.Streams()
 	}
 	batch := cfg.BatchBytes
 	if batch <= 0 {

@@ -61,21 +61,19 @@ const Destination = "workspace"
 
 // NewDeployment makes it. asim holds the transforms into the native tables, by
 // the table's name.
-func NewDeployment(asim map[string]string) Deployment {
+func NewDeployment(tables []Table, asim map[string]string) Deployment {
 	d := Deployment{
 		Note:               "Generated from internal/table/schema by go generate. DO NOT EDIT.",
 		StreamDeclarations: make(map[string]ARMStream),
 		ISCTables:          []ARMTable{armTable(ISC())},
 		ISCDataFlows:       []ARMFlow{armFlow(ISC())},
 	}
-	for _, s := range Streams() {
+	for _, t := range tables {
 		var columns []ARMColumn
-		for _, c := range s.Columns {
+		for _, c := range t.Stream.Columns {
 			columns = append(columns, ARMColumn{c.Name, armType(c.Type, "datetime")})
 		}
-		d.StreamDeclarations["Custom-"+s.Name] = ARMStream{columns}
-	}
-	for _, t := range Tables() {
+		d.StreamDeclarations["Custom-"+t.Stream.Name] = ARMStream{columns}
 		d.Tables = append(d.Tables, armTable(t))
 		d.DataFlows = append(d.DataFlows, armFlow(t))
 	}

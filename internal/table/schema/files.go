@@ -2,18 +2,19 @@ package schema
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
 // Files returns the generated files by path below the root of the repository,
 // but for docs/compatibility.md, which is written by hand around [Markdown].
-func Files(asim map[string]string) (map[string][]byte, error) {
-	deployment, err := NewDeployment(asim).JSON()
+func Files(tables []Table, asim map[string]string) (map[string][]byte, error) {
+	deployment, err := NewDeployment(tables, asim).JSON()
 	if err != nil {
 		return nil, err
 	}
 	files := map[string][]byte{"deploy/ingestion.json": deployment}
-	for _, t := range append(Tables(), ISC()) {
+	for _, t := range append(slices.Clone(tables), ISC()) {
 		files["deploy/transforms/"+t.Name+".kql"] = []byte("// Generated from internal/table/schema by go generate. DO NOT EDIT.\n" + t.Transform() + "\n")
 	}
 	for file, t := range map[string]Table{"events-dcr": Events(), "triggers-dcr": Triggers(), "health": Health(), "events-isc": ISC()} {

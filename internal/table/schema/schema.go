@@ -91,21 +91,17 @@ const (
 	Fixed
 )
 
-// Streams returns the streams, in the order events, triggers, health.
-func Streams() []Stream { return []Stream{eventsStream(), triggersStream(), healthStream()} }
-
-// Tables returns the tables that the rule always fills, in the order of Streams.
-func Tables() []Table { return []Table{Events(), Triggers(), Health()} }
-
-// ByName returns the stream of a name.
-func ByName(name string) (Stream, bool) {
-	for _, s := range Streams() {
-		if s.Name == name {
-			return s, true
-		}
+// Streams returns the streams of tables.
+func Streams(tables []Table) []Stream {
+	streams := make([]Stream, len(tables))
+	for i, t := range tables {
+		streams[i] = t.Stream
 	}
-	return Stream{}, false
+	return streams
 }
+
+// SailPoint returns the tables of an IdentityNow tenant: events, trigger invocations.
+func SailPoint() []Table { return []Table{Events(), Triggers()} }
 
 // Type returns the declared type of a stream's column, "" if it has none.
 func (s Stream) Type(name string) Type {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/idn-sentinel/idn-sentinel/dev/nodetools"
+	"github.com/idn-sentinel/idn-sentinel/internal/app"
 	"github.com/idn-sentinel/idn-sentinel/internal/table/schema"
 )
 
@@ -27,7 +28,7 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	files, err := schema.Files(asim)
+	files, err := schema.Files(app.Tables(), asim)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,57 @@
+package app
+
+import (
+	"github.com/idn-sentinel/idn-sentinel/internal/config"
+	"github.com/idn-sentinel/idn-sentinel/internal/source"
+	"github.com/idn-sentinel/idn-sentinel/internal/table/schema"
+)
+
+// SettingKinds are the kinds of sources as [config.Load] wants them.
+func SettingKinds() []config.Kind {
+	var list []config.Kind
+	for _, k := range kinds() {
+		list = append(list, k.settings)
+	}
+	return list
+}
+
+// Tables are all tables that the connector fills: those of the sources and the health table.
+func Tables() []schema.Table {
+	var list []schema.Table
+	for _, k := range kinds() {
+		list = append(list, k.tables...)
+	}
+	return append(list, schema.Health())
+}
+
+// Manuals are what the kinds of sources add to texts for people.
+func Manuals() []source.Manual {
+	var list []source.Manual
+	for _, k := range kinds() {
+		list = append(list, k.manual)
+	}
+	return list
+}
+
+// openSources opens the sources of a connection. It sends nothing.
+func openSources(c config.Connection, o Options) (list []source.Connector) {
+	eachSource(c, func(k kind, s config.Source) { list = append(list, k.open(s, c, o)) })
+	return list
+}
+
+// largestPage is how many records the largest page of the sources has.
+func largestPage(c config.Connection) (most int) {
+	eachSource(c, func(k kind, s config.Source) { most = max(most, k.pageRecords(s)) })
+	return most
+}
+
+func eachSource(c config.Connection, do func(kind, config.Source)) {
+	registered := kinds()
+	for _, s := range c.Sources {
+		for _, k := range registered {
+			if k.settings.Name == s.Kind() {
+				do(k, s)
+			}
+		}
+	}
+}
