@@ -51,6 +51,9 @@ type Page struct {
 	// Warnings are things the user should hear about although nothing failed,
 	// for instance that the source may have forgotten records before they were read.
 	Warnings []string
+	// Incomplete, if not nil, is how the source contradicts itself: it counts more records than it
+	// lists. The page is good, and what can be done after it is done, but the run fails.
+	Incomplete error
 }
 
 // Stream names one stream of records.

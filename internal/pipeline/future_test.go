@@ -123,3 +123,30 @@ func TestNoCheckpointWarns(t *testing.T) {
 		}
 	})
 }
+
+// contradicts is a source that counts more than it lists.
+type contradicts struct{ source }
+
+func (c contradicts) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.Page, error) {
+	page, err := c.source.Fetch(ctx, after)
+	if !page.More {
+		page.Incomplete = errors.New("counts 600, lists none")
+	}
+	return page, err
+}
+
+// A source that contradicts itself is not drained: what it lists is delivered, and the run fails.
+func TestIncomplete(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 30)
+		w.src = contradicts{source{w}}
+		rep := w.run(time.Minute)
+		if rep.State != pipeline.Failed || rep.Sent != 30 || !strings.Contains(rep.Error, "counts 600") {
+			t.Errorf("%+v", rep)
+		}
+		w.src = nil
+		if rep := w.run(time.Minute); rep.State != pipeline.Drained || rep.Sent != 0 {
+			t.Errorf("once it lists what it counts: %+v", rep)
+		}
+	})
+}

@@ -17,7 +17,9 @@ type run struct {
 	delivery *delivery
 	dirty    bool      // next is ahead of saved
 	since    time.Time // when the oldest page that is gathered was
-	ackErr   error     // why the source does not know what is delivered, see Acker
+	// incomplete is why the last page may not be the end.
+	incomplete error
+	ackErr     error // why the source does not know what is delivered, see Acker
 }
 
 // run does everything a run has to do: the tail first, since it is what users wait for.
@@ -68,6 +70,8 @@ func (t *run) all(ctx context.Context) (State, error) {
 	switch {
 	case a.undecided != nil:
 		return Failed, a.undecided
+	case t.incomplete != nil:
+		return Failed, t.incomplete
 	case t.ackErr != nil:
 		return Failed, fmt.Errorf("everything up to the checkpoint is delivered, but the source could not be notified and keeps it; the next run notifies it again: %w", t.ackErr)
 	case ahead != nil:
@@ -167,6 +171,7 @@ func (t *run) gather(ctx context.Context, f fetched) error {
 	for _, w := range page.Warnings {
 		t.warn(w)
 	}
+	t.incomplete = page.Incomplete
 	return nil
 }
 

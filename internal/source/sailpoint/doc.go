@@ -29,7 +29,8 @@
 // The end. A page that is shorter than asked for is not the end: services cap pages by
 // rows, bytes or time. The walk ends at an empty page, or where X-Total-Count says that
 // the page holds all there is; the total is asked for in the last hour only, so that a
-// quiet tick costs one request. Rows outside of the range are delivered, but the cursor
+// quiet tick costs one request. An empty page whose total says that there is more is asked for
+// again, and then makes the page [pipeline.Page.Incomplete]. Rows outside of the range are delivered, but the cursor
 // never moves to one of them.
 //
 // Ties. Hundreds of events share a millisecond, and a page may end among them.

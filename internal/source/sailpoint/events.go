@@ -22,6 +22,10 @@ type Events struct {
 	jumbled bool
 	// end is where the walk stood last.
 	end end
+	// unlisted is the total of the last page if it was empty although the total says otherwise; hides
+	// counts ends of the stream at which that was so.
+	unlisted int64
+	hides    contradictions
 	// flaws and trouble are what could not be read lately.
 	flaws   flaws
 	trouble trouble
@@ -50,7 +54,16 @@ func (e *Events) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.Pag
 	if err := ahead(after, now); err != nil {
 		return pipeline.Page{}, err
 	}
-	return e.fetch(ctx, now.Add(-e.c.cfg.Lookback), now.Add(-e.c.cfg.Settle), after)
+	e.unlisted = 0
+	page, err := e.fetch(ctx, now.Add(-e.c.cfg.Lookback), now.Add(-e.c.cfg.Settle), after)
+	switch {
+	case err != nil || page.More:
+		return page, err
+	case e.unlisted > 0:
+		return e.recount(ctx, page)
+	}
+	e.hides = 0
+	return page, nil
 }
 
 // StartAt is the cursor in front of every event that happened at that moment or
@@ -103,6 +116,9 @@ func (e *Events) page(ctx context.Context, start, to time.Time, after pipeline.C
 		}
 		switch {
 		case len(r.records) == 0, !full && e.end.proves(at, r):
+			if !e.end.proves(at, r) {
+				e.unlisted = r.total // -1 if the service does not say
+			}
 			e.end.note(at, r, moves)
 			page.Release = r.release
 			return page, nil

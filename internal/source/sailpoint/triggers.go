@@ -41,6 +41,8 @@ type Triggers struct {
 	// flaws and trouble are what could not be read lately.
 	flaws   flaws
 	trouble trouble
+	// hides counts sweeps in a row that ended although the service counts more than it lists.
+	hides contradictions
 }
 
 var _ pipeline.Source = (*Triggers)(nil)
@@ -93,11 +95,20 @@ func (t *Triggers) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.P
 		page.Next, page.More = encode(next), true
 		return page, nil
 	}
+	page.Next, page.Through = encode(sweep{}), begun
+	if known := max(reach, at.seen()); known < triggersKept {
+		page.Incomplete, err = t.hides.judge(total-int64(known), func() string {
+			return fmt.Sprintf("trigger invocation status: SailPoint counts %d invocations, but lists only %d", total, known)
+		})
+		if page.Incomplete != nil {
+			page.Through = time.Time{}
+		}
+		return page, err
+	}
 	if reach >= triggersKept {
 		page.Warnings = append(page.Warnings, fmt.Sprintf("the list of trigger invocations is full (%d): "+
 			"older ones may have dropped out of it before they were read; a shorter POLL_SCHEDULE reads it more often", triggersKept))
 	}
-	page.Next, page.Through = encode(sweep{}), begun
 	return page, nil
 }
 

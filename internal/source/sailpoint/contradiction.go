@@ -1,0 +1,57 @@
+package sailpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+)
+
+// contradictions counts answers in a row in which the service counts more than it lists.
+type contradictions int
+
+// judge decides on the end of a listing, at which the service counts hidden rows more than it
+// listed. An index that is refreshed between two looks does that for a moment, so the listing is
+// asked for again at first; incomplete is the verdict after that.
+func (c *contradictions) judge(hidden int64, what func() string) (incomplete, err error) {
+	if hidden <= 0 {
+		*c = 0
+		return nil, nil
+	}
+	incomplete = errors.New(what() + ": the others are not delivered; the next run asks again")
+	if *c++; *c < sightings {
+		return nil, &pipeline.Retryable{Err: incomplete}
+	}
+	return incomplete, nil
+}
+
+// recount judges a walk that has ended with an empty page although the total in its answer says
+// that there is more. What is in the cursor's own millisecond is counted and not listed again, so
+// it is what comes after it that matters. The count costs a request once for a place.
+func (e *Events) recount(ctx context.Context, page pipeline.Page) (pipeline.Page, error) {
+	at, from, err := begin(page.Next, page.From)
+	if err != nil {
+		return pipeline.Page{}, err
+	}
+	if at.ID != "" {
+		from = from.Add(time.Millisecond)
+	}
+	hidden := int64(0)
+	if from.Before(page.Through) {
+		if hidden, err = e.c.Count(ctx, from, page.Through); err != nil {
+			return pipeline.Page{}, err
+		}
+	}
+	if hidden == 0 {
+		e.end = end{at: at, rows: int(e.unlisted)}
+	}
+	page.Incomplete, err = e.hides.judge(hidden, func() string {
+		return fmt.Sprintf("search: SailPoint counts %d events from %s on, but lists none of them", hidden, formatMilli(from))
+	})
+	if page.Incomplete != nil {
+		page.Through = time.Time{}
+	}
+	return page, err
+}
