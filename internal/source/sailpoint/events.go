@@ -248,6 +248,9 @@ func (e *Events) run(ctx context.Context, q query, wantTypes bool) (*rows, error
 		return r, nil
 	}
 	r, recovered := readRows(page, &q, wantTypes, e.flaws.recover)
+	if recovered == nil && r.flawed == len(r.records) {
+		recovered = e.others(ctx, q)
+	}
 	if recovered == nil {
 		recovered = e.flaws.believe()
 	}

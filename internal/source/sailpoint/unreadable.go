@@ -128,6 +128,34 @@ func (f *flaws) believe() error {
 	return nil
 }
 
+// othersWithin is how far before its end the range of a page is widened to find a sound row.
+const othersWithin = 30 * 24 * time.Hour
+
+// others is nil if the tenant serves sound rows at this moment, and errDoubtful if not: only
+// then a page without one says that its rows are broken, and not the service or the way to it.
+func (e *Events) others(ctx context.Context, page query) error {
+	q := query{from: page.from, to: page.to, order: byCreated, limit: 10}
+	if page.undated {
+		q.from, q.to = time.Now(), time.Now()
+	}
+	if wide := q.to.Add(-othersWithin).Truncate(time.Millisecond); wide.Before(q.from) {
+		q.from = wide
+	}
+	found, err := e.c.searchPage(ctx, &q)
+	if err != nil {
+		return errDoubtful
+	}
+	var sound bool
+	_, err = jsonwalk.Recover(found.body, nil, func(el jsonwalk.Element) error {
+		sound = sound || el.Flaw == ""
+		return nil
+	})
+	if err != nil || !sound {
+		return errDoubtful
+	}
+	return nil
+}
+
 // trouble is a place in the stream after which pages can't be read.
 type trouble struct {
 	cause *unreadable // the last answer that could not be read, nil once one could

@@ -77,6 +77,7 @@ func TestHugeIDAndCreated(t *testing.T) {
 func TestNothingReadableIsNoRow(t *testing.T) {
 	for name, page := range map[string]string{
 		"gateway": "<html><body>Blocked</body></html>", "object": `{"message":"denied"}`, "cut": `[{"id":"`, "empty": "",
+		"null": "[null]", "nulls": "[null,null]", "arrays": "[[],[]]", "texts": `["denied"]`, "not JSON": "[denied]", "no rows, and a text": "[] denied", "two lists": "[][]",
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
