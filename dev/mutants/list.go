@@ -54,6 +54,7 @@ func pipelineMutants() []Mutant {
 		{Breaks: "through moves by a clock that is off", File: pipelineDir + "run.go", Old: "if t.clockOff() == nil {", New: "if true {"},
 		{Breaks: "a checkpoint in the future is no failure", File: pipelineDir + "run.go", Old: "case ahead != nil:", New: "case false && ahead != nil:"},
 		{Breaks: "undecided refusals of an audit are no failure", File: pipelineDir + "run.go", Old: "case a.undecided != nil:", New: "case false:"},
+		{Breaks: "a listing that contradicts its count is no failure", File: pipelineDir + "run.go", Old: "case t.incomplete != nil:", New: "case false && t.incomplete != nil:"},
 		{Breaks: "pages of a source that does not advance are read for ever", File: pipelineDir + "reader.go", Old: "if page.More && page.Next == after && len(page.Records) == 0 {", New: "if false {"},
 		{Breaks: "the last page counts as one with more to come", File: pipelineDir + "reader.go", Old: "after, more = page.Next, page.More", New: "after, more = page.Next, true", Survives: "the run ends at the last page all the same; what is fetched ahead is dropped"},
 		{Breaks: "known records are sent again", File: pipelineDir + "delivery.go", Old: "case !fresh[i]:", New: "case false && !fresh[i]:"},
