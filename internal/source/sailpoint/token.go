@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -177,6 +178,9 @@ func (c *Client) requestToken(ctx context.Context) (*token, error) {
 		AuthStyle:    oauth2.AuthStyleInParams,
 	}
 	got, err := conf.Token(context.WithValue(ctx, oauth2.HTTPClient, &client))
+	if err == nil && strings.ContainsFunc(got.AccessToken, unicode.IsControl) {
+		err = errors.New("control characters in the token") // no header can hold it
+	}
 	if err != nil {
 		return nil, c.tokenFailure(ctx, what, err)
 	}
@@ -200,14 +204,13 @@ func (c *Client) tokenFailure(ctx context.Context, what string, err error) error
 		return &pipeline.Retryable{Err: fmt.Errorf("%s: the answer of %s is no OAuth token (if that stays so, check SAILPOINT_BASE_URL)", what, c.host())}
 	}
 	status := refused.Response.StatusCode
-	if status == http.StatusForbidden && refused.ErrorCode == "" {
-		return fmt.Errorf("%s: status %d without an error code of OAuth: that is not the answer of the token endpoint but of something in between (a firewall, a proxy) or in front of it: "+
-			"let requests of this machine pass to %s", what, status, c.host())
-	}
 	answer := fmt.Sprintf("%s: status %d", what, status)
-	if code := refused.ErrorCode; oauthCode.MatchString(code) {
-		answer += " " + code
+	coded := oauthCode.MatchString(refused.ErrorCode)
+	if coded {
+		answer += " " + refused.ErrorCode
 	}
+	const remedy = "CLIENT_ID or CLIENT_SECRET is wrong, expired or deleted: " +
+		"create a personal access token or an API client with the grant CLIENT_CREDENTIALS and set both settings"
 	switch {
 	case status == http.StatusTooManyRequests, status == http.StatusRequestTimeout, status >= 500:
 		after := transport.RetryAfter(refused.Response.Header, time.Now())
@@ -215,9 +218,14 @@ func (c *Client) tokenFailure(ctx context.Context, what string, err error) error
 		return &pipeline.Retryable{Err: errors.New(answer), After: after}
 	case status == http.StatusNotFound, status == http.StatusMethodNotAllowed:
 		return fmt.Errorf("%s: %s has no token endpoint: check TENANT_ID or SAILPOINT_BASE_URL", answer, c.host())
+	case coded:
+		return fmt.Errorf("%s: %s%s", answer, remedy, c.legacyHint())
+	case status == http.StatusBadRequest, status == http.StatusUnauthorized:
+		return fmt.Errorf("%s without an error code of OAuth: something in between (a firewall, a proxy) may have answered in the place of the token endpoint: "+
+			"let requests of this machine pass to %s; if nothing is in between, %s%s", answer, c.host(), remedy, c.legacyHint())
 	default:
-		return fmt.Errorf("%s: CLIENT_ID or CLIENT_SECRET is wrong, expired or deleted: "+
-			"create a personal access token or an API client with the grant CLIENT_CREDENTIALS and set both settings%s", answer, c.legacyHint())
+		return fmt.Errorf("%s without an error code of OAuth: that is not the answer of the token endpoint but of something in between (a firewall, a proxy) or in front of it: "+
+			"let requests of this machine pass to %s", answer, c.host())
 	}
 }
 

@@ -269,7 +269,14 @@ func TestTokenErrors(t *testing.T) {
 		"list_200":       {reply{200, json, `["canary-body"]`}, outcome{Retry: true}, []string{"no OAuth token"}},
 		"no_token_200":   {reply{200, json, `{"expires_in":7}`}, outcome{Retry: true}, []string{"no OAuth token"}},
 		"damaged_200":    {reply{200, json, `{"access_token":"canary-body`}, outcome{Retry: true}, []string{"no OAuth token"}},
-		"odd_code":       {reply{400, json, `{"error":"canary-body=1","error_description":"canary-body"}`}, outcome{}, []string{remedy}},
+		"odd_code":       {reply{400, json, `{"error":"canary-body=1","error_description":"canary-body"}`}, outcome{}, []string{remedy, "without an error code of OAuth"}},
+		"filter_400":     {reply{400, json, `{"message":"canary-body"}`}, outcome{}, []string{"status 400 without an error code of OAuth", "something in between", "let requests of this machine pass to acme.api.example", remedy}},
+		"filter_401":     {reply{401, nil, `canary-body`}, outcome{}, []string{"status 401 without an error code of OAuth", "something in between", remedy}},
+		"spring_400":     {reply{400, json, `{"status":400,"error":"Bad Request","path":"/oauth/token"}`}, outcome{}, []string{"status 400 without an error code of OAuth"}},
+		"filter_451":     {reply{451, nil, `canary-body`}, outcome{}, []string{"status 451 without an error code of OAuth", "that is not the answer of the token endpoint"}},
+		"filter_413":     {reply{413, json, `{}`}, outcome{}, []string{"status 413 without an error code of OAuth", "that is not the answer of the token endpoint"}},
+		"token_in_lines": {reply{200, json, `{"access_token":"canary-body\r\nX: y","token_type":"bearer"}`}, outcome{Retry: true}, []string{"no OAuth token"}},
+		"token_with_nul": {reply{200, json, `{"access_token":"canary-body\u0000","token_type":"bearer"}`}, outcome{Retry: true}, []string{"no OAuth token"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := says(reply{body: `[]`})
