@@ -62,7 +62,7 @@ func (d *Declared) AppendRow(dst []byte, raw jsontext.Value) ([]byte, error) {
 	if s.document() && !s.moved {
 		return append(dst, raw...), nil
 	}
-	members, err := membersOf(raw)
+	members, _, err := membersOf(raw, 0)
 	if err != nil {
 		return append(dst, raw...), nil //nolint:nilerr // the service says it, in its own words
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -16,20 +15,20 @@ type member struct {
 	value jsontext.Value
 }
 
-// membersOf reads the members of a record, forgiving what is to be mended.
-func membersOf(raw jsontext.Value) ([]member, error) {
+// membersOf reads the members of a record, forgiving what is to be mended. Of more than most (0:
+// any number) it returns the first, and how many are left.
+func membersOf(raw jsontext.Value, most int) (members []member, left int, err error) {
 	dec := lenient(raw)
 	if kind := dec.PeekKind(); kind != '{' && kind != 0 {
-		return nil, errors.New("record is not a JSON object")
+		return nil, 0, errors.New("record is not a JSON object")
 	}
 	if _, err := dec.ReadToken(); err != nil {
-		return nil, broken(err)
+		return nil, 0, broken(err)
 	}
-	var members []member
 	for {
 		token, err := dec.ReadToken()
 		if err != nil {
-			return nil, broken(err)
+			return nil, 0, broken(err)
 		}
 		if token.Kind() == '}' {
 			break
@@ -37,18 +36,22 @@ func membersOf(raw jsontext.Value) ([]member, error) {
 		name := token.String()
 		value, err := dec.ReadValue()
 		if err != nil {
-			return nil, broken(err)
+			return nil, 0, broken(err)
+		}
+		if most > 0 && len(members) >= most {
+			left++
+			continue
 		}
 		end := int(dec.InputOffset())
 		members = append(members, member{name, raw[end-len(value) : end]})
 	}
 	switch _, err := dec.ReadToken(); {
 	case err == nil:
-		return nil, errors.New("record is more than one JSON object")
+		return nil, 0, errors.New("record is more than one JSON object")
 	case errors.Is(err, io.EOF):
-		return members, nil
+		return members, left, nil
 	default:
-		return nil, broken(err)
+		return nil, 0, broken(err)
 	}
 }
 
@@ -114,22 +117,22 @@ func appendNamed(object []byte, start int, name string, value jsontext.Value) []
 
 // repair is the slow half of Conform. It may find that everything fits after all.
 func (d *Declared) repair(raw jsontext.Value) (jsontext.Value, []string, error) {
-	members, err := membersOf(raw)
+	members, left, err := membersOf(raw, 2*maxLeaves)
 	if err != nil {
 		return nil, nil, err
 	}
 	var changes []string
+	if left > 0 {
+		changes = append(changes, fmt.Sprintf("%d of %d members left out", left, left+len(members)))
+	}
 	say := func(name, what string) { changes = append(changes, excerpt([]byte(name))+": "+what) }
-	taken := make(map[string]bool, len(members))
+	taken := make(names, len(members))
 	for i := range members {
 		m := &members[i]
-		if given := m.name; taken[given] {
-			for n := 2; taken[m.name]; n++ {
-				m.name = given + "_" + strconv.Itoa(n)
-			}
+		given := m.name
+		if m.name = taken.take(given); m.name != given {
 			say(given, "name given twice, the second is "+m.name)
 		}
-		taken[m.name] = true
 		if mended, what := d.mend(m.value); what != "" {
 			say(m.name, what)
 			m.value = mended

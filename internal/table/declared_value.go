@@ -1,7 +1,6 @@
 package table
 
 import (
-	"bytes"
 	"fmt"
 	"strconv"
 
@@ -36,10 +35,15 @@ func (d *Declared) mend(value jsontext.Value) (mended jsontext.Value, phrase str
 
 // mendTree mends an object or an array, which stays one if at all possible.
 func (d *Declared) mendTree(value jsontext.Value) (mended jsontext.Value, phrase string) {
+	if limit := d.maxValue(); huge(value, limit) {
+		mended = shrink(value, limit)
+		return mended, fmt.Sprintf("value cut from %d to %d bytes", len(value), len(mended))
+	}
 	compact := value.Clone()
 	_ = compact.Compact() // it was read before: it is valid
 	if !value.IsValid() || !numbersFit(value) {
-		mended, phrase = copyTree(value, 0), "repeated names, broken text or long numbers put right"
+		mended, _ = copyTree(value, 0, 0)
+		phrase = "repeated names, broken text or long numbers put right"
 		compact = mended
 	}
 	if limit := d.maxValue(); len(compact) > limit {
@@ -53,14 +57,14 @@ func (d *Declared) mendTree(value jsontext.Value) (mended jsontext.Value, phrase
 // the limit. If that is not enough the value becomes the beginning of its JSON text.
 func shrink(value jsontext.Value, limit int) jsontext.Value {
 	const shortest = 64
-	short := copyTree(value, shortest)
-	if len(short) > limit {
+	short, whole := copyTree(value, shortest, limit)
+	if !whole {
 		// Each byte of JSON text may need an escape.
-		return quote(cut(bytes.ToValidUTF8(value, []byte("\uFFFD")), limit/2))
+		return quote(beginning(value, limit/2))
 	}
 	for low, high := shortest, limit; high-low > 1; {
 		mid := (low + high) / 2
-		if longer := copyTree(value, mid); len(longer) <= limit {
+		if longer, whole := copyTree(value, mid, limit); whole {
 			short, low = longer, mid
 		} else {
 			high = mid
@@ -71,60 +75,100 @@ func shrink(value jsontext.Value, limit int) jsontext.Value {
 
 // copyTree copies a value compactly: texts cut to most bytes (0: not at all) and
 // valid, names unique in their object, numbers that a double does not hold as text.
-func copyTree(value jsontext.Value, most int) jsontext.Value {
-	dec := lenient(value)
-	return appendTree(nil, dec, most)
+// It stops, and is not whole, once the copy has more than room bytes (0: never).
+func copyTree(value jsontext.Value, most, room int) (copied jsontext.Value, whole bool) {
+	t := tree{dec: lenient(value), most: most, room: atLeast(room, 1)}
+	t.value()
+	return t.dst, !t.full()
 }
 
-func appendTree(dst []byte, dec *jsontext.Decoder, most int) []byte {
-	token, err := dec.ReadToken()
-	if err != nil {
-		return dst // not reached: the value was read before
-	}
-	switch token.Kind() {
+// tree is a copy in the making.
+type tree struct {
+	dec        *jsontext.Decoder
+	dst        []byte
+	most, room int
+}
+
+func (t *tree) full() bool { return len(t.dst) > t.room }
+
+func (t *tree) value() {
+	switch t.dec.PeekKind() {
 	case '{':
-		return appendObject(dst, dec, most)
+		t.object()
+		return
 	case '[':
-		dst = append(dst, '[')
-		for n := 0; dec.PeekKind() != ']' && dec.PeekKind() != 0; n++ {
-			if n > 0 {
-				dst = append(dst, ',')
-			}
-			dst = appendTree(dst, dec, most)
-		}
-		_, _ = dec.ReadToken()
-		return append(dst, ']')
-	case '"':
-		text := []byte(token.String())
-		if most > 0 {
-			text = cut(text, most)
-		}
-		return append(dst, quote(text)...)
-	case '0':
-		if text := token.String(); !isExact(text) {
-			return append(dst, quote([]byte(text))...)
-		}
+		t.array()
+		return
 	}
-	return append(dst, token.String()...)
+	value, err := t.dec.ReadValue()
+	if err != nil {
+		return // not reached: the value was read before
+	}
+	switch kind := value.Kind(); {
+	case kind == '"':
+		text, _, _ := unquote(value, atLeast(t.most, 0))
+		if t.most > 0 {
+			text = cut(text, t.most)
+		}
+		t.dst = append(t.dst, quote(text)...)
+	case kind == '0' && !isExact(string(value)):
+		t.dst = append(t.dst, quote(value)...)
+	default:
+		t.dst = append(t.dst, value...)
+	}
 }
 
-func appendObject(dst []byte, dec *jsontext.Decoder, most int) []byte {
-	dst = append(dst, '{')
-	taken := make(map[string]bool)
-	for dec.PeekKind() == '"' {
-		token, _ := dec.ReadToken()
-		given := token.String()
-		name := given
-		for n := 2; taken[name]; n++ {
-			name = given + "_" + strconv.Itoa(n)
+func (t *tree) array() {
+	_, _ = t.dec.ReadToken()
+	t.dst = append(t.dst, '[')
+	for n := 0; t.dec.PeekKind() != ']' && t.dec.PeekKind() != 0; n++ {
+		if t.full() {
+			return
 		}
-		if len(taken) > 0 {
-			dst = append(dst, ',')
+		if n > 0 {
+			t.dst = append(t.dst, ',')
 		}
-		taken[name] = true
-		dst = append(append(dst, quote([]byte(name))...), ':')
-		dst = appendTree(dst, dec, most)
+		t.value()
 	}
-	_, _ = dec.ReadToken()
-	return append(dst, '}')
+	_, _ = t.dec.ReadToken()
+	t.dst = append(t.dst, ']')
+}
+
+func (t *tree) object() {
+	_, _ = t.dec.ReadToken()
+	t.dst = append(t.dst, '{')
+	taken := make(names)
+	for t.dec.PeekKind() == '"' {
+		if t.full() {
+			return
+		}
+		token, _ := t.dec.ReadToken()
+		if len(taken) > 0 {
+			t.dst = append(t.dst, ',')
+		}
+		name := taken.take(token.String())
+		t.dst = append(append(t.dst, quote([]byte(name))...), ':')
+		t.value()
+	}
+	_, _ = t.dec.ReadToken()
+	t.dst = append(t.dst, '}')
+}
+
+// names are those of an object so far, each with the number that its next namesake is tried with.
+type names map[string]int
+
+// take returns a name that is not taken yet: the given one, or that with a number, counting from
+// the last one: an object may have the same name many thousand times.
+func (n names) take(given string) string {
+	name := given
+	for number := max(n[given], 2); ; number++ {
+		if _, taken := n[name]; !taken {
+			n[name] = 2
+			if name != given {
+				n[given] = number
+			}
+			return name
+		}
+		name = given + "_" + strconv.Itoa(number)
+	}
 }

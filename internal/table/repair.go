@@ -32,8 +32,18 @@ type walker struct {
 	misspelt int    // names on the path that can't be part of a column's name
 
 	leaves []leaf
+	left   int      // leaves that are not kept, see maxLeaves
 	notes  []string // misfits that belong to no leaf
 }
+
+const (
+	// maxLeaves bounds the leaves of a record that are kept: of an event of 31 MB that has
+	// nothing but members they would take ten times its size. No table has as many columns. As
+	// many again are kept of those at the top, because they matter most.
+	maxLeaves = 5000
+	// maxNotes bounds what is noted; no more than maxPhrases are shown.
+	maxNotes = 100
+)
 
 // repair is the slow half of Conform: it reads the record with a full decoder,
 // decides exactly what does not fit, and builds the row. It may find that
@@ -102,7 +112,9 @@ func (w *walker) object(depth int) (members int, err error) {
 		if names[name] {
 			w.note("name given twice")
 		}
-		names[name] = true
+		if len(names) <= 2*maxLeaves {
+			names[name] = true
+		}
 		if err := w.member(depth + 1); err != nil {
 			return 0, err
 		}
@@ -152,6 +164,10 @@ func (w *walker) member(depth int) error {
 	if err != nil {
 		return err
 	}
+	if n := len(w.leaves); n >= maxLeaves && (depth > 1 || n >= 2*maxLeaves) {
+		w.left++
+		return nil
+	}
 	end := int(w.dec.InputOffset())
 	l := leaf{path: excerpt(w.path), depth: depth, value: w.raw[end-len(value) : end]}
 	l.name, l.renamed = w.column(reserved)
@@ -161,6 +177,9 @@ func (w *walker) member(depth int) error {
 }
 
 func (w *walker) note(what string) {
+	if len(w.notes) >= maxNotes {
+		return
+	}
 	w.notes = append(w.notes, excerpt(w.path)+": "+what)
 }
 
@@ -181,7 +200,7 @@ func excerpt(path []byte) string {
 
 // fits reports whether nothing needs a change.
 func (w *walker) fits() bool {
-	if len(w.notes) > 0 || len(w.leaves) > w.rules.maxColumns() {
+	if len(w.notes) > 0 || w.left > 0 || len(w.leaves) > w.rules.maxColumns() {
 		return false
 	}
 	names := make(map[string]bool, len(w.leaves))

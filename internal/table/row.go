@@ -38,6 +38,9 @@ func (w *walker) row() (jsontext.Value, []string) {
 		row = appendMember(row, l.name, value)
 	}
 	changes = append(changes, w.notes...)
+	if w.left > 0 {
+		changes = append(changes, fmt.Sprintf("%d of %d values left out", w.left, w.left+len(w.leaves)))
+	}
 	if surplus != nil {
 		text, phrase := w.surplusText(surplus)
 		changes = append(changes, phrase)
@@ -136,6 +139,10 @@ func (r *Rules) mend(value jsontext.Value) (mended jsontext.Value, phrase string
 }
 
 func (r *Rules) mendArray(value jsontext.Value) (mended jsontext.Value, phrase string) {
+	if huge(value, r.maxValue()) {
+		short := beginning(value, r.maxValue())
+		return quote(short), fmt.Sprintf("array text cut from %d to %d bytes", len(value), len(short))
+	}
 	text := value.Clone()
 	_ = text.Compact() // it was read before: it is valid
 	if len(text) <= r.maxValue() && value.IsValid() && numbersFit(value) {
@@ -160,6 +167,16 @@ func numbersFit(array jsontext.Value) bool {
 			return false
 		}
 	}
+}
+
+// hugeTimes is how many times longer than a value may be it is so long that no copy of it is made.
+const hugeTimes = 32
+
+func huge(value jsontext.Value, limit int) bool { return len(value)/hugeTimes > limit }
+
+// beginning is how the JSON text of a value begins, which is longer than limit.
+func beginning(value jsontext.Value, limit int) []byte {
+	return cut(bytes.ToValidUTF8(value[:limit+utf8.UTFMax], []byte("\uFFFD")), limit)
 }
 
 // cut shortens text to at most limit bytes, at the border of a character.

@@ -1,7 +1,6 @@
 package table
 
 import (
-	"bytes"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -36,13 +35,29 @@ func unquote(value jsontext.Value, limit int) (text []byte, length int, err erro
 	return text, length, err
 }
 
-// border is where a string can be parted after about n bytes: after a character of plain ASCII.
+// border is where a string can be parted after about n bytes: not within an escape or a character,
+// and not near one that is broken.
 func border(text []byte, n int) int {
-	for i := n; i < len(text); i++ {
-		// What precedes must be no part of an escape, which is up to twelve bytes long.
-		if text[i-1] < utf8.RuneSelf && text[i-1] != '\\' && bytes.IndexByte(text[i-min(i, 13):i], '\\') < 0 {
+	sound := 0 // bytes since the last that is broken
+	for i := 0; i < len(text); {
+		if i >= n && sound >= len(`\ud83d\ude00`) {
 			return i
 		}
+		width, whole := 1, true
+		switch c := text[i]; {
+		case c == '\\':
+			width, _ = escape(text[i:])
+			whole = width > 0
+			width = max(width, len(`\"`))
+		case c >= utf8.RuneSelf:
+			var r rune
+			r, width = utf8.DecodeRune(text[i:])
+			whole = r != utf8.RuneError
+		}
+		if sound += width; !whole {
+			sound = 0
+		}
+		i += width
 	}
 	return len(text)
 }
