@@ -112,13 +112,49 @@ func (e *Events) readMoment(ctx context.Context, m *moment, r *rows) (err error)
 		case m.query.offset > 0 && len(r.records) == 0, stale > maxStale:
 			return nil
 		case m.query.offset >= maxPage:
-			return fmt.Errorf("search: more than %d events were created at %s, or SailPoint shows events outside of the time asked for; search can't page through them", maxPage, formatMilli(m.query.from))
+			return e.narrow(ctx, m)
 		}
 		m.query.limit = min(e.c.size.get(), maxPage-m.query.offset)
 		if r, err = e.run(ctx, m.query, false); err != nil {
 			return err
 		}
 	}
+}
+
+// narrow is for more rows than search can page through, none of which tells a time to continue from.
+// It reads the beginning of their range instead, as much as it can, and goes past that if all that
+// the service counts in it came.
+func (e *Events) narrow(ctx context.Context, m *moment) error {
+	impossible := fmt.Errorf("search: more than %d events were created at %s, or SailPoint shows events outside of the time asked for; search can't page through them", maxPage, formatMilli(m.query.from))
+	q, count := m.query, int64(maxPage)
+	for count >= maxPage {
+		if q.to = q.from.Add(q.to.Sub(q.from) / 2).Truncate(time.Millisecond); !q.to.After(q.from) {
+			return impossible
+		}
+		var err error
+		if count, err = e.Count(ctx, q.from, q.to); err != nil {
+			return err
+		}
+	}
+	m.seen, m.last, m.page.Records = make(map[string]bool), nil, nil
+	q.twins = new(twins)
+	for q.offset = 0; int64(q.offset) < count; {
+		q.limit = min(e.c.size.get(), maxPage-q.offset)
+		r, err := e.run(ctx, q, false)
+		switch {
+		case err != nil:
+			return err
+		case !m.take(r.records):
+			return impossible
+		}
+		q.offset += len(r.records)
+	}
+	if int64(len(m.page.Records)) < count {
+		return impossible
+	}
+	m.twice = false
+	m.page.Next, m.page.More, m.page.Through = encode(place{Created: formatMilli(q.to)}), true, q.to
+	return nil
 }
 
 // maxStale is how many pages in a row may bring nothing new, because an id comes twice, before
