@@ -13,6 +13,13 @@ import (
 // probe is the last part of the key under which is tried whether new windows find room.
 const probe = "probe"
 
+// block is what a small file may take on a disk beyond its bytes: many windows with few ids in each
+// fill a disk long before their bytes do. maxBlocks keeps the proof of a long backlog small.
+const (
+	block     = 4 << 10
+	maxBlocks = 2 << 20
+)
+
 // Prove implements [pipeline.Ledger]. Windows that exist are rewritten as they are, each once
 // in a run and in the place of the version that was loaded: one that is leased, held or
 // changed by another fails here. Once in a run an object as large as all that a Commit would
@@ -34,6 +41,7 @@ func (l *Ledger) Prove(ctx context.Context, claimed []pipeline.Record) error {
 		for _, n := range unproven {
 			size += n * idSize
 		}
+		size += min(len(unproven)*block, maxBlocks)
 		if err := l.proveRoom(ctx, size); err != nil {
 			return fmt.Errorf("prepare to store %d records in the ledger: %w", len(claimed), err)
 		}

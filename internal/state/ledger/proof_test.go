@@ -98,7 +98,7 @@ func TestProveCost(t *testing.T) {
 		if err := l.Prove(t.Context(), records); err != nil {
 			t.Fatal(err)
 		}
-		if o[mem.Put] != 2 || o[mem.Delete] != 1 || probed != 4*32+21*16 {
+		if o[mem.Put] != 2 || o[mem.Delete] != 1 || probed != 4*32+21*16+4*4096 {
 			t.Errorf("the first proof costs %v and takes %d bytes", o, probed)
 		}
 		clear(o)
