@@ -79,6 +79,10 @@ func Explain(err error, peer Peer) *Failure {
 		return &Failure{Hop: HopGateway, err: err, text: fmt.Sprintf(
 			"%s redirects requests to another host, as the sign-in page of a proxy or portal does: exempt the host there, or correct %s", peer.Host, peer.Settings)}
 	}
+	if strings.Contains(err.Error(), "invalid header field value") { // package net/http has no type for it
+		return &Failure{Hop: HopSettings, err: err, text: fmt.Sprintf(
+			"the request to %s was not sent: a token, key or id in its header has a character that no header may have", peer.Host)}
+	}
 	if f := explainDNS(err, peer); f != nil {
 		return f
 	}
@@ -166,7 +170,6 @@ func explainTLS(err error, peer Peer) *Failure {
 		authority x509.UnknownAuthorityError
 		names     x509.HostnameError
 		invalid   x509.CertificateInvalidError
-		alert     tls.AlertError
 		f         = &Failure{Hop: HopTLS, err: err}
 	)
 	switch {
@@ -185,7 +188,9 @@ func explainTLS(err error, peer Peer) *Failure {
 			peer.Host, time.Now().UTC().Format(time.RFC3339), validity(invalid.Cert))
 	case errors.Is(err, http.ErrSchemeMismatch), errors.As(err, new(tls.RecordHeaderError)):
 		f.text = fmt.Sprintf("%s does not use TLS on this port: check the port in %s, and whether a portal or proxy answers instead", peer.Host, peer.Settings)
-	case errors.As(err, &alert):
+	case alerted(err) && strings.Contains(err.Error(), "certificate required"):
+		f.text = fmt.Sprintf("%s requires a client certificate, which none of the services does: check %s, and whether a proxy or gateway answers instead", peer.Host, peer.Settings)
+	case alerted(err):
 		f.Passing = true
 		f.text = fmt.Sprintf("%s aborted the TLS handshake: if this persists, check %s, and that firewalls and proxies allow this machine to connect", peer.Host, peer.Settings)
 	case IsCertificate(err):
@@ -194,6 +199,16 @@ func explainTLS(err error, peer Peer) *Failure {
 		return nil
 	}
 	return f
+}
+
+// alerted reports whether the other side ended the TLS handshake in its own words.
+func alerted(err error) bool {
+	for op := new(net.OpError); errors.As(err, &op); err = op.Err {
+		if op.Op == "remote error" {
+			return true
+		}
+	}
+	return false
 }
 
 // certFile says what is wrong with the file of SSL_CERT_FILE, which the standard
