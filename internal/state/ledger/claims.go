@@ -70,7 +70,7 @@ type set struct {
 }
 
 func (s *set) add(h *hash) bool {
-	if s.used >= len(s.slots)/2 {
+	if s.used >= len(s.slots)/4*3 {
 		s.grow()
 	}
 	at, found := s.find(h)
