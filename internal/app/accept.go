@@ -12,7 +12,7 @@ func (c *Connection) Unexplained(ctx context.Context, name string) ([]pipeline.D
 	if err != nil {
 		return nil, err
 	}
-	return c.byHand(s).Unexplained(ctx)
+	return c.interactiveRunner(s).Unexplained(ctx)
 }
 
 // Acknowledge takes windows off the unexplained ones and returns what it took off. It waits
@@ -22,6 +22,6 @@ func (c *Connection) Acknowledge(ctx context.Context, name string, windows []pip
 	if err != nil {
 		return nil, pipeline.Report{}, err
 	}
-	done, rep := c.byHand(s).Acknowledge(ctx, windows, word)
+	done, rep := c.interactiveRunner(s).Acknowledge(ctx, windows, word)
 	return done, rep, nil
 }

@@ -86,7 +86,7 @@ func (c *Connection) Audit(ctx context.Context, name string, q AuditRequest) (Au
 	if err != nil {
 		return AuditResult{}, err
 	}
-	r := c.byHand(s)
+	r := c.interactiveRunner(s)
 	unproven := func() int64 { return 0 }
 	if q.Workspace {
 		if unproven, err = c.lookInWorkspace(r, s, &q); err != nil {

@@ -82,7 +82,7 @@ func (c *Connection) Resend(ctx context.Context, name string, entries []quaranti
 	if err != nil {
 		return pipeline.Report{Stream: name, State: pipeline.Failed, Err: err, Error: err.Error()}
 	}
-	r, q := c.byHand(s), c.Quarantine()
+	r, q := c.interactiveRunner(s), c.Quarantine()
 	one := make(chan struct{}, 1) // held while tell is called
 	told := func(f ResendResult) {
 		one <- struct{}{}
@@ -161,18 +161,18 @@ const (
 	lockEvery    = 500 * time.Millisecond
 )
 
-// byHand is the runner of a stream for a person who waits.
-func (c *Connection) byHand(s stream) *pipeline.Runner {
+// interactiveRunner is the runner of a stream for a person who waits.
+func (c *Connection) interactiveRunner(s stream) *pipeline.Runner {
 	r := c.runner(s)
 	r.Retry = retry.Policy{MaxAttempts: handAttempts}
-	r.Locks = patient{r.Locks}
+	r.Locks = waitingLocks{r.Locks}
 	return r
 }
 
-// patient waits for a lock for a while.
-type patient struct{ pipeline.Locks }
+// waitingLocks waits for a lock for a while.
+type waitingLocks struct{ pipeline.Locks }
 
-func (p patient) Lock(ctx context.Context, stream string) (context.Context, func(context.Context) error, error) {
+func (p waitingLocks) Lock(ctx context.Context, stream string) (context.Context, func(context.Context) error, error) {
 	for end := time.Now().Add(lockPatience); ; {
 		held, release, err := p.Locks.Lock(ctx, stream)
 		if !errors.Is(err, pipeline.ErrLocked) || time.Now().After(end) {

@@ -20,26 +20,26 @@ func (d *delivery) sendRows(ctx context.Context) error {
 	writing, cut := context.WithCancel(ctx)
 	var (
 		pending = d.sizes.batches(d.rows)
-		flying  []inFlight
+		active  []inFlight
 		failed  error
 	)
 	defer func() {
 		cut()
-		for _, f := range flying { // only after a panic: wait for writes before the lock is released
+		for _, f := range active { // only after a panic: wait for writes before the lock is released
 			if err := <-f.result; err != nil {
 				d.log.Debug("batch in flight was cut", "stream", d.report.Stream, "error", err.Error())
 			}
 		}
 	}()
-	for len(pending) > 0 || len(flying) > 0 {
-		for failed == nil && d.spool.sinkErr == nil && len(pending) > 0 && len(flying) < d.sizes.parallel() {
-			flying = append(flying, d.begin(writing, pending[0]))
+	for len(pending) > 0 || len(active) > 0 {
+		for failed == nil && d.spool.sinkErr == nil && len(pending) > 0 && len(active) < d.sizes.parallel() {
+			active = append(active, d.begin(writing, pending[0]))
 			pending = pending[1:]
 		}
 		switch {
-		case len(flying) > 0:
-			f := flying[0]
-			flying = flying[1:]
+		case len(active) > 0:
+			f := active[0]
+			active = active[1:]
 			// Halves of what was refused are cut, too.
 			err := d.handleResult(writing, f.batch, d.confirmed(writing, f, <-f.result))
 			if err != nil && failed == nil {

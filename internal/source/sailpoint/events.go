@@ -18,8 +18,8 @@ type Events struct {
 	// id; proven is set once it has.
 	doubts int
 	proven bool
-	// jumbled is set when the warning about events out of order was given.
-	jumbled bool
+	// outOfOrder is set when the warning about events out of order was given.
+	outOfOrder bool
 	// end is where the walk stood last.
 	end end
 	// unlisted is the total of the last page if it was empty although the total says otherwise; hides
@@ -252,7 +252,7 @@ func (e *Events) run(ctx context.Context, q query, wantTypes bool) (*rows, error
 		recovered = e.others(ctx, q)
 	}
 	if recovered == nil {
-		recovered = e.flaws.believe()
+		recovered = e.flaws.confirm()
 	}
 	if recovered == nil {
 		e.c.passed(&q, page)
@@ -264,8 +264,8 @@ func (e *Events) run(ctx context.Context, q query, wantTypes bool) (*rows, error
 // warnings are what the user should hear about although nothing failed.
 func (e *Events) warnings(r *rows) []string {
 	list := e.c.warnings(e.c.search)
-	if r.jumbled && !e.jumbled {
-		e.jumbled = true
+	if r.outOfOrder && !e.outOfOrder {
+		e.outOfOrder = true
 		list = append(list, "SailPoint returned events that are not in the order of their creation: some may have been passed over")
 	}
 	return list

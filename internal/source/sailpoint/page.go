@@ -20,15 +20,15 @@ type rows struct {
 	release func()
 	// last is the last row that has both an id and a usable created, or one
 	// without id: the last usable created. Zero if no row has one.
-	last    place
-	lastAt  time.Time // of last.Created
-	lastID  string    // the last id of all
-	newest  time.Time // the last usable created
-	types   []string  // distinct, in the order seen; only if asked for
-	jumbled bool      // created went backwards by a millisecond or more
-	flawed  int       // rows that break the rules
-	covered int       // rows that the query covers; of the others nothing is noted above
-	total   int64     // how many rows the query finds, as the service says; −1 if it does not
+	last       place
+	lastAt     time.Time // of last.Created
+	lastID     string    // the last id of all
+	newest     time.Time // the last usable created
+	types      []string  // distinct, in the order seen; only if asked for
+	outOfOrder bool      // created went backwards by a millisecond or more
+	flawed     int       // rows that break the rules
+	covered    int       // rows that the query covers; of the others nothing is noted above
+	total      int64     // how many rows the query finds, as the service says; −1 if it does not
 }
 
 // The members that are picked from an event.
@@ -71,7 +71,7 @@ func readRows(page answer, q *query, wantTypes bool, walk walker) (*rows, error)
 			return nil
 		}
 		r.covered++
-		r.jumbled = r.jumbled || at.Truncate(time.Millisecond).Before(r.newest.Truncate(time.Millisecond))
+		r.outOfOrder = r.outOfOrder || at.Truncate(time.Millisecond).Before(r.newest.Truncate(time.Millisecond))
 		r.newest = at
 		fallback = append(fallback[:0], e.Picks[pickCreated].Text...)
 		if hasID {

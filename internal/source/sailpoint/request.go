@@ -26,9 +26,9 @@ type hold struct{ until atomic.Int64 } // Unix nanoseconds
 func (h *hold) set(d time.Duration) { h.until.Store(time.Now().Add(min(d, maxHold)).UnixNano()) }
 func (h *hold) left() time.Duration { return time.Duration(h.until.Load() - time.Now().UnixNano()) }
 
-// admit waits until a request may be sent under the rate limit, but not past
+// waitForSlot waits until a request may be sent under the rate limit, but not past
 // the deadline of ctx, and counts it.
-func (c *Client) admit(ctx context.Context, what string) error {
+func (c *Client) waitForSlot(ctx context.Context, what string) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
@@ -146,7 +146,7 @@ func (c *Client) newRequest(ctx context.Context, call call, path string) (*http.
 
 // send sends a request under the rate limit.
 func (c *Client) send(ctx context.Context, what string, req *http.Request) (*http.Response, error) {
-	if err := c.admit(ctx, what); err != nil {
+	if err := c.waitForSlot(ctx, what); err != nil {
 		return nil, err
 	}
 	resp, err := c.http.Do(req)

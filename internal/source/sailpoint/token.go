@@ -164,7 +164,7 @@ func (c *Client) dropToken(t *token) {
 // a URL with the secret in it would end in the logs of every proxy.
 func (c *Client) requestToken(ctx context.Context) (*token, error) {
 	const what = "get token"
-	if err := c.admit(ctx, what); err != nil {
+	if err := c.waitForSlot(ctx, what); err != nil {
 		return nil, err
 	}
 	c.tokenRequests.Add(1)

@@ -151,7 +151,7 @@ func (t *Triggers) read(ctx context.Context, offset, limit int) (records []pipel
 	}
 	records, recovered := readInvocations(page.body, t.flaws.recover)
 	if recovered == nil {
-		recovered = t.flaws.believe()
+		recovered = t.flaws.confirm()
 	}
 	if recovered != nil {
 		return nil, 0, t.c.unreadable(t.c.triggers.name, page.body, err, recovered)
@@ -237,7 +237,7 @@ func (t *Triggers) stepOver(ctx context.Context, offset int, bad *unreadable) (r
 		}
 		return err == nil && len(part) > 0, nil
 	}
-	if err := believe(offset, offset-1, readable); err != nil {
+	if err := confirmUnreadable(offset, offset-1, readable); err != nil {
 		if errors.Is(err, errDoubtful) {
 			err = &pipeline.Retryable{Err: bad}
 		}

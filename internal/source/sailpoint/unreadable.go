@@ -102,9 +102,9 @@ func (f *flaws) recover(page []byte, names []string, visit func(jsonwalk.Element
 	return err
 }
 
-// believe says whether what broke the rules in the page that recover has read comes from the
+// confirm says whether what broke the rules in the page that recover has read comes from the
 // service: nil, or errDoubtful.
-func (f *flaws) believe() error {
+func (f *flaws) confirm() error {
 	if f.seen == nil || len(f.seen)+len(f.page) > flawsKept {
 		f.seen = make(map[[sha256.Size]byte]int)
 	}
@@ -302,7 +302,7 @@ func (e *Events) stepOver(ctx context.Context, at place, q query, bad *unreadabl
 		}
 		return err == nil && len(r.records) > 0, nil
 	}
-	if err := believe(q.offset, at.Skip.Sound-1, readable); err != nil {
+	if err := confirmUnreadable(q.offset, at.Skip.Sound-1, readable); err != nil {
 		if errors.Is(err, errDoubtful) {
 			err = &pipeline.Retryable{Err: bad}
 		}
@@ -318,10 +318,10 @@ func (e *Events) stepOver(ctx context.Context, at place, q query, bad *unreadabl
 	return pipeline.Page{Records: []pipeline.Record{rec}, Next: encode(place{Created: at.Created, Skip: &s}), More: true}, nil
 }
 
-// believe says whether it is the row at an offset that can't be read, and not the way to it: nil,
+// confirmUnreadable says whether it is the row at an offset that can't be read, and not the way to it: nil,
 // errDoubtful, or an error that says nothing of either. It is the row if reading it fails again and
 // again, while one beside it can be read each time: the one at sound, if not negative, or the next.
-func believe(offset, sound int, readable func(offset int) (bool, error)) error {
+func confirmUnreadable(offset, sound int, readable func(offset int) (bool, error)) error {
 	beside := []int{sound, offset + 1, offset + 2, offset + 4, offset + 16, offset + 64}
 	if sound < 0 {
 		beside = beside[1:]

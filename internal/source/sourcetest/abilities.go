@@ -39,7 +39,7 @@ func windowsHoldTheStream(t *testing.T, w *World) {
 	got := map[string]time.Time{}
 	for from := first.Truncate(time.Millisecond); !from.After(last); from = from.Add(width) {
 		l, rows := newLedger(t, w), 0
-		l.patient(func(ctx context.Context, after pipeline.Cursor) (pipeline.Page, error) {
+		l.walkWithRetries(func(ctx context.Context, after pipeline.Cursor) (pipeline.Page, error) {
 			page, err := src.FetchWindow(ctx, from, from.Add(width), after)
 			rows += len(page.Records) // pages may overlap, and a service may list an id twice
 			for _, rec := range page.Records {

@@ -142,9 +142,9 @@ func oddWindow(t *testing.T, w *World, o oddity) {
 			return src.FetchWindow(ctx, from, from.Add(width), after)
 		}
 		in, clean := newLedger(t, w), newLedger(t, w)
-		in.patient(fetch)
+		in.walkWithRetries(fetch)
 		w.Tamper(func(page []byte) []byte { return page })
-		clean.patient(fetch)
+		clean.walkWithRetries(fetch)
 		n := len(clean.seen)
 		have := 0
 		for _, rec := range walked.all {
@@ -185,7 +185,7 @@ func oddWalk(t *testing.T, w *World, src pipeline.Source) *ledger {
 			l.want[id] = nil // its bytes may be others
 		}
 	}
-	l.patient(src.Fetch)
+	l.walkWithRetries(src.Fetch)
 	missing := 0
 	for id := range l.want {
 		if !l.seen[id] && !strings.Contains(id, w.Victim) {
@@ -197,8 +197,8 @@ func oddWalk(t *testing.T, w *World, src pipeline.Source) *ledger {
 	return l
 }
 
-// patient walks and repeats what may be repeated.
-func (l *ledger) patient(fetch func(context.Context, pipeline.Cursor) (pipeline.Page, error)) {
+// walkWithRetries walks and repeats what may be repeated.
+func (l *ledger) walkWithRetries(fetch func(context.Context, pipeline.Cursor) (pipeline.Page, error)) {
 	l.t.Helper()
 	var after pipeline.Cursor
 	for pages, failed := 0, 0; pages < maxPages; {
