@@ -95,6 +95,9 @@ type Rule struct {
 	RetryAfter string
 	// Status is the status of [Early] and [Foreign]; 0 means 200.
 	Status int
+	// Header is one more header of [Foreign], "Name: value". With it the answer has no body
+	// unless Body says otherwise.
+	Header string
 	// Body replaces the body of the kinds that answer without asking the
 	// handler, for services that word their errors in another way.
 	Body string

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -25,6 +26,19 @@ const (
 	typeHTML = "text/html"
 	typeText = "text/plain"
 )
+
+// foreign answers in the place of the service.
+func (r Rule) foreign(w http.ResponseWriter) {
+	status := cmp.Or(r.Status, http.StatusOK)
+	name, value, more := strings.Cut(r.Header, ": ")
+	if !more {
+		r.answer(w, status, typeText, bodyForeign)
+		return
+	}
+	w.Header().Set(name, value)
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, r.Body)
+}
 
 // serve lets the request meet the rule's fault.
 func (r Rule) serve(w http.ResponseWriter, req *http.Request, h http.Handler) {
@@ -48,7 +62,7 @@ func (r Rule) serve(w http.ResponseWriter, req *http.Request, h http.Handler) {
 		w.WriteHeader(cmp.Or(r.Status, http.StatusOK))
 	case Foreign:
 		_, _ = io.Copy(io.Discard, req.Body)
-		r.answer(w, cmp.Or(r.Status, http.StatusOK), typeText, bodyForeign)
+		r.foreign(w)
 	case Reset:
 		panic(http.ErrAbortHandler)
 	case ResetAfter:

@@ -27,6 +27,20 @@ func IsPage(header http.Header, body []byte) bool {
 	return false
 }
 
+// NotAnAck names the header that shows that an answer without a body is not an acknowledgement: that
+// of a page, of a sign-in or of an error, which an API does not send with its yes. "" is none.
+func NotAnAck(header http.Header) string {
+	if kind := strings.ToLower(header.Get("Content-Type")); strings.Contains(kind, "html") {
+		return "Content-Type"
+	}
+	for _, name := range []string{"Location", "Refresh", "WWW-Authenticate", "Proxy-Authenticate", "X-Squid-Error", "X-Ms-Error-Code"} {
+		if header.Get(name) != "" {
+			return name
+		}
+	}
+	return ""
+}
+
 // Gateway returns what to say about an answer that something else gave in the place
 // of peer, and nil for one that may be the service's. hidden are secrets that a
 // page may repeat.

@@ -106,6 +106,9 @@ func (a *answer) judge(records, size int) error {
 		case !a.whole:
 			return &pipeline.Retryable{Err: fmt.Errorf("%v came before the batch was sent to its end, so something in between answered and not the service: "+
 				"the batch counts as not delivered; check proxies and gateways", a)}
+		case transport.NotAnAck(a.header) != "":
+			return &pipeline.Retryable{Err: fmt.Errorf("%v with the header %s is not the answer of the service but of something in between: the batch counts as not delivered; %s",
+				a, transport.NotAnAck(a.header), remedy)}
 		case a.saysNo():
 			// The service says nothing when it says yes.
 			return &pipeline.Retryable{Err: fmt.Errorf("%v (%q) is not the answer of the service but of something in between: the batch counts as not delivered; %s", a, a.text, remedy)}

@@ -84,6 +84,10 @@ func (a *answer) judge(rule, stream, audience string) error {
 			return &pipeline.Retryable{Err: fmt.Errorf("%v came before the batch was sent to its end, so something in between answered and not the service: "+
 				"the batch counts as not delivered; check proxies and gateways", a)}
 		}
+		if name := transport.NotAnAck(a.header); name != "" {
+			return &pipeline.Retryable{Err: fmt.Errorf("%v with the header %s is not the answer of the service but of something in between: "+
+				"the batch counts as not delivered; check proxies and gateways", a, name)}
+		}
 		return nil
 	case http.StatusBadRequest:
 		return a.judgeBadRequest(rule, stream)
