@@ -47,6 +47,12 @@ type body struct {
 	}
 }
 
+// of is a report of a connection.
+func of(connection string, r pipeline.Report) pipeline.Report {
+	r.Connection = connection
+	return r
+}
+
 // asHost makes a request look as the Functions host sends it.
 func asHost(r *http.Request) {
 	r.Host = "127.0.0.1:7071"
@@ -134,6 +140,12 @@ func TestInvocation(t *testing.T) {
 			"", "INFO ERROR",
 		},
 		{
+			"one of two connections fails", opens(reports(of("acme", drained), of("globex", failed))), 500,
+			[]pipeline.Report{of("acme", drained), of("globex", failed)},
+			[]string{"acme/" + drainedLine, "globex/Triggers: failed, 0 fetched, 0 sent, 0 duplicates, 0 quarantined, lag 0 s: write: workspace said 403"},
+			"", "INFO ERROR",
+		},
+		{
 			"spooled and repaired", opens(reports(spooled, repaired)), 500,
 			[]pipeline.Report{spooled, repaired},
 			[]string{
@@ -176,6 +188,9 @@ func TestInvocation(t *testing.T) {
 			var levels []string
 			for _, line := range logged(t, &out) {
 				levels = append(levels, line["level"].(string))
+				if i := len(levels) - 1; i < len(tc.runs) && tc.runs[i].Connection != "" && line["connection"] != tc.runs[i].Connection {
+					t.Errorf("no connection in %v", line)
+				}
 				if line["invocation_id"] != "inv-1" {
 					t.Errorf("no invocation id in %v", line)
 				}
