@@ -3,8 +3,10 @@ package sim
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -94,6 +96,9 @@ func newWorld(seed int64, o Options) *world {
 		Rules: map[string]*workspace.Rule{workspace.DefaultRule: workspace.NewRule()},
 	}
 	w.workspace.Queries.Lost = func(table string, i int, _ workspace.Row) bool { return table == eventsStream && w.lostRows[i] }
+	if o.Neighbour {
+		w.neighbour = newNeighbour(w)
+	}
 	return w
 }
 
@@ -112,8 +117,13 @@ func (w *world) start() *instance {
 		store = w.o.BreakStore(store)
 	}
 	settings := w.settings(inst.id)
+	var out io.Writer
+	if w.neighbour != nil {
+		w.neighbour.add(&settings)
+		door, store, out = &besideDoor{door, w.neighbour, inst}, &besideStore{store, w.neighbour, inst}, w.neighbour
+	}
 	a, err := app.Open(settings, app.Options{
-		Log: w.log, HTTP: &http.Client{Transport: door}, Store: store, Credential: workspace.Credential{}, Wrap: func(r *pipeline.Runner) { w.wrap(inst, r) },
+		Log: w.log, Out: out, HTTP: &http.Client{Transport: door}, Store: store, Credential: workspace.Credential{}, Wrap: func(r *pipeline.Runner) { w.wrap(inst, r) },
 	})
 	if err != nil {
 		w.mu.Lock()
@@ -130,6 +140,9 @@ func (w *world) start() *instance {
 
 // wrap puts the watching source around the real one.
 func (w *world) wrap(inst *instance, r *pipeline.Runner) {
+	if w.neighbour.isOf(r) {
+		return
+	}
 	stream := r.Source.Stream().ID
 	if r.AuditPolicy.Window == 0 {
 		panic("sim: no audit")
@@ -203,6 +216,9 @@ func (g *game) checkEnd(calmRequests, calmPolls int) {
 	defer w.mu.Unlock()
 	w.checkEnd()
 	w.checkUnexplained(open)
+	if w.neighbour != nil {
+		w.neighbour.checkEnd()
+	}
 	for _, stream := range []string{eventsStream, triggersStream} {
 		if rep := g.last[stream]; rep.State != pipeline.Drained {
 			w.breaks("in the end %s is not drained: %+v", stream, rep)
@@ -365,6 +381,7 @@ func (g *game) poll(inst *instance) []pipeline.Report {
 	if most := w.budget + grace; took > most {
 		w.breaks("%s: the poll took %v, its budget is %v", inst, took, w.budget)
 	}
+	reports = slices.DeleteFunc(reports, func(rep pipeline.Report) bool { return rep.Connection == neighbourName })
 	for _, rep := range reports {
 		w.tracef("%s: %+v", inst, rep)
 		w.checkReport(rep)

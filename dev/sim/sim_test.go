@@ -94,6 +94,15 @@ func TestSeedsWithRule(t *testing.T) {
 	playMany(t, n, sim.Options{Rule: true})
 }
 
+// The same in one app with a second tenant, which refuses, throttles or hangs for minutes.
+func TestSeedsBesideANeighbour(t *testing.T) {
+	n := few / 4
+	if raceEnabled {
+		n = few / 20
+	}
+	playMany(t, n, sim.Options{Neighbour: true})
+}
+
 // playMany plays n seeds and reports the first ones that fail.
 func playMany(t *testing.T, n int, o sim.Options) {
 	t.Helper()

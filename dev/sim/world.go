@@ -58,6 +58,9 @@ type Options struct {
 	// Trace gets the steps, as lines that a person can read. Nil means none.
 	Trace func(line string)
 
+	// Neighbour adds a second connection to the app, whose tenant misbehaves.
+	Neighbour bool
+
 	// The others let a test put a defect into the connector, to see that it is found.
 
 	// Settings may change those of each start.
@@ -84,6 +87,7 @@ type world struct {
 	tenant    *tenant.Tenant
 	workspace *workspace.Workspace
 	mem       *mem.Store
+	neighbour *neighbour // nil if there is none
 
 	log *slog.Logger
 
