@@ -87,7 +87,7 @@ func TestSoftStop(t *testing.T) {
 	first := startPoll(t, s, dir)
 	<-s.held
 	first.interrupt(t)
-	first.until(t, "stopping: what is under way is finished and remembered")
+	first.until(t, "stopping: work in progress is finished and recorded")
 	s.letGo()
 	first.until(t, "STREAM")
 	if line := first.until(t, "SailPointIDN_Events"); !strings.Contains(line, "budget") {
@@ -116,7 +116,7 @@ func TestSecondInterrupt(t *testing.T) {
 	p := startPoll(t, s, filepath.Join(t.TempDir(), "state"))
 	<-s.held
 	p.interrupt(t)
-	p.until(t, "Ctrl-C again ends at once")
+	p.until(t, "press Ctrl-C again to end at once")
 	p.interrupt(t)
 	p.end()
 	status, ok := p.ProcessState.Sys().(syscall.WaitStatus)

@@ -140,7 +140,7 @@ func probeStore(ctx context.Context, store state.Store, tenant string) (err erro
 	lock, key := tenant+"/locks/check", tenant+"/check/probe"
 	ctx, release, err := store.Lock(ctx, lock)
 	if errors.Is(err, state.ErrLocked) {
-		return fmt.Errorf("%w: another check is under way, or was killed less than a minute ago: try again in a minute", err)
+		return fmt.Errorf("%w: another check is running, or was killed less than a minute ago: try again in a minute", err)
 	}
 	if err != nil {
 		return err
@@ -150,7 +150,7 @@ func probeStore(ctx context.Context, store state.Store, tenant string) (err erro
 		err = errors.Join(err, release(clean), store.Delete(clean, lock))
 	}()
 	if _, _, err := store.Lock(ctx, lock); !errors.Is(err, state.ErrLocked) {
-		return fmt.Errorf("state lock %q could be taken twice (%w): two runs would not see each other; use another place for STATE_URL", lock, errOr(err))
+		return fmt.Errorf("state lock %q could be taken twice (%w), so two runs would not exclude each other; use another location for STATE_URL", lock, errOr(err))
 	}
 	data := []byte("probe of a check, may be deleted: " + rand.Text() + "\n")
 	if _, err := store.Put(ctx, key, data, state.Any); err != nil {
@@ -158,14 +158,14 @@ func probeStore(ctx context.Context, store state.Store, tenant string) (err erro
 	}
 	defer func() { err = errors.Join(err, store.Delete(context.WithoutCancel(ctx), key)) }()
 	if _, err := store.Put(ctx, key, nil, state.Absent); !errors.Is(err, state.ErrConflict) {
-		return fmt.Errorf("state object %q was overwritten although it exists (%w): the place does not know conditional writes; use another one for STATE_URL", key, errOr(err))
+		return fmt.Errorf("state object %q was overwritten although it exists (%w): the location does not support conditional writes; use another one for STATE_URL", key, errOr(err))
 	}
 	o, err := store.Get(ctx, key)
 	switch {
 	case err != nil:
 		return err
 	case !bytes.Equal(o.Data, data):
-		return fmt.Errorf("state object %q holds other bytes than were written: use another place for STATE_URL", key)
+		return fmt.Errorf("state object %q contains different bytes from those written: use another location for STATE_URL", key)
 	}
 	return nil
 }
@@ -198,7 +198,7 @@ func (c *checkup) destination(ctx context.Context) {
 		case *datacollector.Sink:
 			return "CUSTOMER_ID and SHARED_KEY are accepted; nothing was ingested", s.Check(ctx)
 		case *logsingestion.Sink:
-			return "the data collection rule takes this identity and has every stream; nothing was ingested", s.Check(ctx)
+			return "the data collection rule accepts this identity and has every stream; nothing was ingested", s.Check(ctx)
 		}
 		return "records can be written", nil
 	})
@@ -216,11 +216,11 @@ func (c *checkup) readBack(ctx context.Context) (string, error) {
 		}
 		err = reader.MayAsk(ctx, s.Stream().Table)
 		if errors.Is(err, readback.ErrNoTable) {
-			return "the workspace may be asked what has arrived; it has no table " + s.Table.Name + " yet", nil
+			return "the workspace can be queried for what has arrived; it has no table " + s.Table.Name + " yet", nil
 		}
 		if err != nil {
 			return "", err
 		}
 	}
-	return "the workspace may be asked what has arrived (role Log Analytics Reader)", nil
+	return "the workspace can be queried for what has arrived (role Log Analytics Reader)", nil
 }

@@ -55,7 +55,7 @@ func (c *checkup) held(ctx context.Context, store state.Store, locks *streamlock
 			return "", fmt.Errorf("%w; nothing was saved for %s: if a run has just begun, check again in a minute; otherwise: %s", locked, brief(age.Round(time.Second)), remedyOf(locked))
 		}
 	}
-	return fmt.Sprintf("held: a run is at work, or somebody else has it; once nothing was saved for %s, this check and the runs fail", brief(most)), nil
+	return fmt.Sprintf("held by a run or another process; if nothing is saved for %s, this check and the runs fail", brief(most)), nil
 }
 
 func remedyOf(locked error) string {

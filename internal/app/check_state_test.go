@@ -26,7 +26,7 @@ func TestCheckOfLockedState(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, found := s.check(t)
-	if f := found["state"]; f.State != check.Failed || !strings.Contains(f.Detail, "another check is under way") || !strings.Contains(f.Detail, "try again") {
+	if f := found["state"]; f.State != check.Failed || !strings.Contains(f.Detail, "another check is running") || !strings.Contains(f.Detail, "try again") {
 		t.Errorf("%+v", f)
 	}
 }
@@ -122,7 +122,7 @@ func TestCheckOfReadBack(t *testing.T) {
 	}{
 		"off":       {config.NoReadBack, false, "", ""},
 		"report":    {config.ReportReadBack, true, check.Passed, "no table SailPointIDN_Events_CL yet"},
-		"repair":    {config.RepairReadBack, true, check.Passed, "may be asked"},
+		"repair":    {config.RepairReadBack, true, check.Passed, "can be queried"},
 		"no reader": {config.ReportReadBack, false, check.Failed, "Log Analytics Reader"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -285,7 +285,7 @@ func TestCheckFails(t *testing.T) {
 		{
 			"store that garbles", func(s *scene) { s.store = garbling{&mem.Store{}} },
 			"state",
-			[]string{"holds other bytes", "STATE_URL"},
+			[]string{"contains different bytes", "STATE_URL"},
 			[]string{"checkpoint Events", "lock Events", "checkpoint Triggers", "lock Triggers"},
 			nil,
 		},

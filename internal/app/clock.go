@@ -31,7 +31,7 @@ const (
 	witnessLimit = 15 * time.Minute
 )
 
-const setClock = "set the clock (switch time synchronisation on)"
+const setClock = "set the clock (enable time synchronisation)"
 
 // client is what services are talked to with; its answers are shown to the clock.
 func (o Options) client() *http.Client {
@@ -91,7 +91,7 @@ func clockFinding(clock *transport.Clock, names map[string]string) check.Finding
 	f.Detail = "this machine's clock is " + strings.Join(append(off, near...), " and ")
 	if len(off) > 0 {
 		f.State = check.Failed
-		f.Detail += ": " + setClock + "; signatures are refused at 15 minutes, and searches end SETTLE_DELAY behind this clock"
+		f.Detail += ": " + setClock + "; signatures are rejected at 15 minutes, and searches end SETTLE_DELAY before this clock"
 	}
 	return f
 }

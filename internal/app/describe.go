@@ -26,7 +26,7 @@ func (c *checkup) describe() {
 // describeProcess reports what holds for all connections.
 func describeProcess(s config.Settings, report check.Report) {
 	if host, setting := transport.ProxyHost(); host != "" {
-		report.Pass("settings: proxy", fmt.Sprintf("requests leave through %s (%s), except to hosts of NO_PROXY and to the platform's own", host, setting))
+		report.Pass("settings: proxy", fmt.Sprintf("requests use %s (%s), except to hosts of NO_PROXY and of the platform", host, setting))
 	}
 	for _, hint := range s.Hints {
 		report.Pass("settings: hint", hint.Setting+" "+hint.Message)

@@ -702,7 +702,7 @@ func TestNothingLeaksToProxies(t *testing.T) {
 // The way out is described without the user and the password.
 func TestDescribeSaysTheProxy(t *testing.T) {
 	noProxies(t)
-	for value, want := range map[string]string{"": "", "http://user:" + hopSecret + "@proxy.example:3128/": "requests leave through proxy.example:3128 (HTTPS_PROXY)"} {
+	for value, want := range map[string]string{"": "", "http://user:" + hopSecret + "@proxy.example:3128/": "requests use proxy.example:3128 (HTTPS_PROXY)"} {
 		t.Setenv("HTTPS_PROXY", value)
 		got := ""
 		stopped, stop := context.WithCancel(t.Context())

@@ -38,7 +38,7 @@ func TestCheckOfARule(t *testing.T) {
 		state  check.Verdict
 		words  []string
 	}{
-		"right":     {func(*scene) {}, check.Passed, []string{"takes this identity and has every stream"}},
+		"right":     {func(*scene) {}, check.Passed, []string{"accepts this identity and has every stream"}},
 		"no_role":   {func(s *scene) { s.workspace.Rules[workspace.DefaultRule].Granted = time.Now().Add(time.Hour) }, check.Failed, []string{"Monitoring Metrics Publisher", "30 minutes"}},
 		"no_rule":   {func(s *scene) { s.workspace.Rules = nil }, check.Failed, []string{"DCR_IMMUTABLE_ID", "LOGS_INGESTION_ENDPOINT"}},
 		"no_stream": {func(s *scene) { s.workspace.Rules[workspace.DefaultRule].Streams = nil }, check.Failed, []string{"no stream Custom-SailPointIDN_Events"}},

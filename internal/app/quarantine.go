@@ -143,7 +143,7 @@ func (c *Connection) held(ctx context.Context, entries []quarantine.Entry, tell 
 			}
 			h := pipeline.Quarantined{Key: e.Key, Record: pipeline.Record{ID: item.ID, Time: item.Time, Raw: item.Raw}}
 			if item.Reason == pipeline.Unreadable {
-				h.Record.Flaw = "it came from the source like this and is not a row that could be sent: look at it (idnsentinel quarantine show), and discard it; " + item.Detail
+				h.Record.Flaw = "it was received like this and can't be sent as a row: inspect it (idnsentinel quarantine show), and discard it; " + item.Detail
 			}
 			if !yield(h, nil) {
 				return

@@ -105,7 +105,7 @@ func (c *Connection) reader() (*readback.Client, error) { return newReader(c.set
 func newReader(s config.Connection, o Options) (*readback.Client, error) {
 	where := s.ReadBack
 	if where.WorkspaceID == "" {
-		return nil, errors.New("CUSTOMER_ID is missing: set it to the id of the workspace that is to be asked")
+		return nil, errors.New("CUSTOMER_ID is missing: set it to the ID of the workspace to query")
 	}
 	cfg := readback.Config{
 		URL: where.URL, Audience: where.Audience, WorkspaceID: where.WorkspaceID,

@@ -22,7 +22,7 @@ var refusing = map[string]struct {
 	begin func(*scene)
 	says  string
 }{
-	"the workspace": {func(s *scene) { s.workspace.Poison = func([]byte) bool { return true } }, "setup may be at fault"},
+	"the workspace": {func(s *scene) { s.workspace.Poison = func([]byte) bool { return true } }, "may be a configuration error"},
 	"a proxy with a small limit": {func(s *scene) {
 		s.pass = func(req *http.Request, service http.RoundTripper) (*http.Response, error) {
 			if req.URL.Host == s.source().BaseURL.Host || req.ContentLength < 100 {
@@ -94,7 +94,7 @@ func TestBadRecordOnAQuietTenant(t *testing.T) {
 				s.addEvent("bad")
 				poll := s.polling(t)
 				for range 3 {
-					if rep := poll(); rep.State != pipeline.Failed || rep.Quarantined != 0 || !strings.Contains(rep.Error, "as soon as the service takes another one") {
+					if rep := poll(); rep.State != pipeline.Failed || rep.Quarantined != 0 || !strings.Contains(rep.Error, "as soon as the service accepts another one") {
 						t.Fatalf("%+v", rep)
 					}
 					<-time.After(time.Minute)

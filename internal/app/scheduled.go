@@ -98,7 +98,7 @@ func (c *Connection) readBackOf(ctx context.Context, name string, d *daily) (war
 	case done.Missing > 0 && repair:
 		warning = fmt.Sprintf("the workspace lacked %d of %d events of the day from %s; they were sent again", done.Missing, done.Source, d.through.Format(time.RFC3339))
 		if done.Refused > 0 {
-			warning += fmt.Sprintf(", but %d of them were refused and are in quarantine", done.Refused)
+			warning += fmt.Sprintf(", but %d of them were rejected and are in quarantine", done.Refused)
 		}
 	case done.Missing > 0:
 		warning = fmt.Sprintf("the workspace lacks %d of %d events of the day from %s: idnsentinel audit --workspace --repair sends them again, READ_BACK=repair does so every day", done.Missing, done.Source, d.through.Format(time.RFC3339))

@@ -31,16 +31,16 @@ func acceptCommand(p Process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "accept [--all | --from TIME --to TIME] --why TEXT",
 		Short: "List unexplained windows, and acknowledge those that need no explanation",
-		Long: `Accept lists the windows of which the source counts more events than it lists. All
-that it lists was delivered; of the others nothing was seen. Such a window stays
-unexplained, in every report and in the alert, until a later audit finds the counts
-equal, or until somebody acknowledges it here.
+		Long: `Accept lists the windows in which the source counts more events than it lists.
+Everything it lists was delivered; the other events were never seen. Such a window
+stays unexplained in every report and in the alert until a later audit finds equal
+counts, or until you acknowledge it here.
 
-Without --all or --from it only lists. It asks before it does anything, unless --yes is
-given. Who, when and why is kept with the checkpoint. A window whose counts change after
-that is unexplained again.
+Without --all or --from it only lists. It asks for confirmation, unless you pass --yes.
+The checkpoint records who, when and why. A window whose counts change after that is
+unexplained again.
 
-The exit status is 0 if nothing is unexplained any more, 1 if something is, and 2 if
+The exit status is 0 if no window is unexplained any more, 1 if some are, and 2 if
 nothing was tried because a setting, a flag or the state is wrong.`,
 		Example: `  idnsentinel audit accept --settings local.settings.json
   idnsentinel audit accept --settings local.settings.json --from 2026-09-24T13:00:00Z --to 2026-09-24T14:00:00Z --why case-4711
@@ -53,9 +53,9 @@ nothing was tried because a setting, a flag or the state is wrong.`,
 	flags.BoolVar(&c.all, "all", false, "acknowledge all unexplained windows")
 	flags.StringVar(&c.from, "from", "", "acknowledge those that begin at this `time` or later")
 	flags.StringVar(&c.to, "to", "now", "and before this `time`")
-	flags.StringVar(&c.why, "why", "", "the reason, kept with the checkpoint")
-	flags.StringVar(&c.by, "by", "", "who says so; the user of this machine where it is not given")
-	flags.BoolVar(&c.yes, "yes", false, "don't ask")
+	flags.StringVar(&c.why, "why", "", "the reason, recorded with the checkpoint")
+	flags.StringVar(&c.by, "by", "", "who acknowledges; default: the user of this machine")
+	flags.BoolVar(&c.yes, "yes", false, "don't ask for confirmation")
 	return cmd
 }
 
@@ -75,8 +75,8 @@ func (c *acceptance) run(cmd *cobra.Command) error {
 	}
 	if l.look {
 		return &failure{
-			statusUnusable, "with INGESTION_API=NDJSON there is no checkpoint, unless --state says where the state is",
-			"leave --ingestion-api out, or give --state",
+			statusUnusable, "with INGESTION_API=NDJSON there is no checkpoint, unless --state names one",
+			"omit --ingestion-api, or add --state",
 		}
 	}
 	if err := l.one(); change && err != nil {
@@ -129,7 +129,7 @@ func (c *acceptance) one(cmd *cobra.Command, a *app.Connection, name string, cha
 	case err != nil:
 		return 0, &failure{statusUnusable, oneLine(err.Error()), c.hint(cmd)}
 	case rep.State == pipeline.Locked:
-		return 0, &failure{statusFailed, "another run is at work on " + a.Label(name) + " and does not end: try again later", ""}
+		return 0, &failure{statusFailed, "another run is active on " + a.Label(name) + ": try again later", ""}
 	case rep.State != pipeline.Drained:
 		return 0, &failure{statusFailed, oneLine(rep.Error), ""}
 	}
@@ -180,7 +180,7 @@ func (c *acceptance) list(name string, open []pipeline.Difference) {
 		fmt.Fprintf(w, "%-20s\t%d\t%d\t%d\t%s\t\n", stamp(d.From), max(1, d.Windows), d.Source, d.Ledger, checked)
 	}
 	_ = w.Flush() // to memory
-	fmt.Fprintf(c.out, "%s%s: %s unexplained: the source counts more there than it lists, and all it lists was delivered\n", b.String(), name, windows(int(count(open))))
+	fmt.Fprintf(c.out, "%s%s: %s unexplained: the source counts more than it lists; everything it lists was delivered\n", b.String(), name, windows(int(count(open))))
 }
 
 func (c *acceptance) ask(name string, meant []pipeline.Difference) error {
@@ -189,7 +189,7 @@ func (c *acceptance) ask(name string, meant []pipeline.Difference) error {
 		return nil
 	}
 	if c.in == nil {
-		return &failure{statusUnusable, "nobody can be asked here whether to " + text, "add --yes"}
+		return &failure{statusUnusable, "stdin is not a terminal, so there is no one to confirm: " + text, "pass --yes to do it without confirmation"}
 	}
 	fmt.Fprintf(c.console, "%s? [y/N] ", text)
 	answer, _ := bufio.NewReader(c.in).ReadString('\n') // the end is a no

@@ -28,47 +28,48 @@ type audit struct {
 	out      io.Writer
 }
 
-const auditHelp = `Audit counts the events of some time at the source and compares with what was
-delivered, which the connector remembers for LEDGER_KEEP. It begins with the whole,
-and halves what differs, down to windows of 5 minutes; those are read again to find
-out what is missing. With --repair that is delivered.
+const auditHelp = `Audit counts the events of a time range at the source and compares the count with what
+was delivered, which the connector records for LEDGER_KEEP. It starts with the whole
+range and halves what differs, down to windows of 5 minutes; it reads those again to
+find what is missing. With --repair it delivers what is missing.
 
-Times are RFC 3339 (2026-09-24T13:00:00Z), relative (-24h), or now, which is the
+Times are RFC 3339 (2026-09-24T13:00:00Z), relative (-24h), or now, which means the
 newest window that has settled: some minutes ago. Windows are whole: --from is
 rounded down, --to up.
 
-With --workspace it compares with what has arrived in the workspace instead, which it
-asks with the Logs Query API: records can be lost after they were acknowledged, over
-a daily cap for instance. The identity that asks needs the role Log Analytics Reader.
-What was sent in the last 15 minutes (--settle) is left alone: the workspace may not
-show it yet. With --repair only what the workspace lacks is sent again.
-Several tenants may write to one workspace: only rows that are provably those of this
-tenant count, by the org that they name, and each id once; where that count differs, and
-where records name no org, they are compared by their ids.
+With --workspace it compares with what has arrived in the workspace, which it queries
+through the Logs Query API: records can be lost after they were acknowledged, for
+instance over a daily cap. Your identity needs the role Log Analytics Reader. What was
+sent in the last 15 minutes (--settle) is skipped: the workspace may not show it yet.
+With --repair it sends again only what the workspace lacks.
+Several tenants may write to one workspace: only rows that provably belong to this
+tenant count, by their org, and each id once; where that count differs, and where
+records have no org, they are compared by their ids.
 
 It prints a table of the windows that differ, and a verdict:
 
-  complete         everything that the source shows was delivered
-  incomplete       some records are missing, or lie in quarantine undelivered
-  incomplete       also: the source counts more than it lists (see audit accept)
-  could not tell   the source or the state could not be asked, or has forgotten; or
-                   records have no id by which to find them in the workspace
+  complete     everything that the source shows was delivered
+  incomplete   some records are missing, or undelivered in quarantine; or the source
+               counts more than it lists (see audit accept)
+  unknown      the source or the state could not be read, or no longer has the
+               records; or records have no id by which to find them in the workspace
 
 A complete audit says what was compared: "proof: own count" is the number of
-different ids, "proof: ids" is each id by itself.
+different ids, "proof: ids" is each single id.
 
-A window where the source shows less than was delivered is in the table, too: it has
-forgotten some. Such a difference can hide a missing record in another window, unless
---each-window compares them one by one. Events without a time are in no window.
+The table also has windows in which the source shows less than was delivered, because
+it no longer has some events. Such a difference can hide a missing record in another
+window, unless --each-window compares every window separately. Events without a time
+are in no window.
 
-The exit status is 0 for complete, 1 for incomplete, and 2 for could not tell and for
-a wrong setting or flag.`
+The exit status is 0 for complete, 1 for incomplete, and 2 for unknown and for a
+wrong setting or flag.`
 
 func auditCommand(p Process) *cobra.Command {
 	c := &audit{console: newConsole(p), out: p.Out}
 	cmd := &cobra.Command{
 		Use:   "audit",
-		Short: "Prove that everything the source shows of some time was delivered, or say what is missing",
+		Short: "Prove that everything the source shows for a time range was delivered, or list what is missing",
 		Long:  auditHelp,
 		Example: `  # the last 24 hours
   idnsentinel audit --settings local.settings.json
@@ -87,9 +88,9 @@ func auditCommand(p Process) *cobra.Command {
 	flags.StringVar(&c.from, "from", "-24h", "begin of the `time` to audit")
 	flags.StringVar(&c.to, "to", "now", "end of the `time` to audit, not included")
 	flags.StringVar(&c.stream, "stream", "", "only this `stream`, by its name or its short name, for instance Events")
-	flags.BoolVar(&c.each, "each-window", false, "compare every window by itself, which takes a request for each 5 minutes")
+	flags.BoolVar(&c.each, "each-window", false, "compare every window separately, with a request for each 5 minutes")
 	flags.BoolVar(&c.arrived, "workspace", false, "compare with what has arrived in the workspace")
-	flags.DurationVar(&c.settle, "settle", app.DefaultSettle, "with --workspace: how long it may take to show what it has")
+	flags.DurationVar(&c.settle, "settle", app.DefaultSettle, "with --workspace: how long the workspace may take to show new rows")
 	flags.BoolVar(&c.repair, "repair", false, "deliver what is missing")
 	flags.BoolVar(&c.asJSON, "json", false, "print JSON")
 	return cmd
@@ -99,7 +100,7 @@ func auditCommand(p Process) *cobra.Command {
 const (
 	verdictComplete   = "complete"
 	verdictIncomplete = "incomplete"
-	verdictUnknown    = "could not tell"
+	verdictUnknown    = "unknown"
 )
 
 // What a complete audit has compared.
@@ -145,8 +146,8 @@ func (c *audit) run(cmd *cobra.Command) error {
 	}
 	if l.look {
 		return &failure{
-			statusUnusable, "with INGESTION_API=NDJSON there is nothing to compare with, unless --state says where the state is",
-			"leave --ingestion-api out, or give --state",
+			statusUnusable, "with INGESTION_API=NDJSON there is nothing to compare with, unless --state names a state",
+			"omit --ingestion-api, or add --state",
 		}
 	}
 	o := l.options(c.console)
@@ -160,7 +161,7 @@ func (c *audit) run(cmd *cobra.Command) error {
 	worst := statusOK
 	for _, connection := range a.Connections() {
 		if c.arrived && connection.Settings().ReadBack.WorkspaceID == "" {
-			return &failure{statusUnusable, "--workspace needs CUSTOMER_ID, the id of the workspace that is to be asked", c.hint(cmd)}
+			return &failure{statusUnusable, "--workspace needs CUSTOMER_ID, the ID of the workspace to query", c.hint(cmd)}
 		}
 		names, err := c.names(cmd, connection)
 		if err != nil {
@@ -186,7 +187,7 @@ func (c *audit) run(cmd *cobra.Command) error {
 	case statusFailed:
 		return &failure{status: statusFailed}
 	}
-	return &failure{statusUnusable, "", c.again() + " tests every part by itself"}
+	return &failure{statusUnusable, "", c.again() + " tests every part separately"}
 }
 
 // label is what the stream is called.
@@ -232,7 +233,7 @@ func (c *audit) one(cmd *cobra.Command, a *app.Connection, name string) (judged,
 	j := judged{Connection: a.Name(), Stream: name, From: from, To: to, Windows: []pipeline.WindowDiff{}}
 	if forgotten {
 		j.Verdict = verdictUnknown
-		j.Why = fmt.Sprintf("what was delivered is remembered for %s (LEDGER_KEEP), from %s on: use a later --from", lag(a.Settings().LedgerKeep.Seconds()), stamp(span.From))
+		j.Why = fmt.Sprintf("delivered ids are kept for %s (LEDGER_KEEP), from %s on: use a later --from", lag(a.Settings().LedgerKeep.Seconds()), stamp(span.From))
 	} else {
 		remove := c.console.show()
 		q.AuditRequest = pipeline.AuditRequest{From: from, To: to, Each: c.each, Repair: c.repair}
@@ -261,10 +262,10 @@ func (j *judged) judge(done app.AuditResult, err error, c *audit) {
 	}
 	missing := func(w pipeline.WindowDiff) bool { return w.Missing > w.Repaired+w.Refused }
 	if slices.ContainsFunc(j.Windows, func(w pipeline.WindowDiff) bool { return missing(w) && w.From.Before(done.Since) }) {
-		j.Notes = append(j.Notes, fmt.Sprintf("the first run began at %s (INITIAL_LOOKBACK): what is before was never asked for", stamp(done.Since)))
+		j.Notes = append(j.Notes, fmt.Sprintf("the first run began at %s (INITIAL_LOOKBACK): earlier events were never requested", stamp(done.Since)))
 	}
 	if slices.ContainsFunc(j.Windows, func(w pipeline.WindowDiff) bool { return missing(w) && w.To.After(done.Through) }) {
-		j.Notes = append(j.Notes, fmt.Sprintf("the stream is delivered through %s: the next runs bring what is behind", stamp(done.Through)))
+		j.Notes = append(j.Notes, fmt.Sprintf("the stream is delivered through %s: the next runs deliver later events", stamp(done.Through)))
 	}
 	j.decide(done, err, c, left, missing)
 	switch {
@@ -283,7 +284,7 @@ func (j *judged) decide(done app.AuditResult, err error, c *audit, left int64, m
 	case left > 0 && done.Error != "":
 		j.Verdict, j.Why = verdictIncomplete, fmt.Sprintf("%d records or more are missing, and the audit ended early: %s", left, done.Error)
 	case done.State == pipeline.Locked:
-		j.Verdict, j.Why = verdictUnknown, "another run is at work on the stream and does not end: try again later"
+		j.Verdict, j.Why = verdictUnknown, "another run is active on the stream: try again later"
 	case done.State == pipeline.Budget:
 		j.Verdict, j.Why = verdictUnknown, "stopped before the end"
 	case done.State == pipeline.Failed:
@@ -304,14 +305,14 @@ func (j *judged) decide(done app.AuditResult, err error, c *audit, left int64, m
 		}
 	case j.Unexplained > 0:
 		j.Verdict = verdictIncomplete
-		j.Why = fmt.Sprintf("all that the source lists was delivered, but it counts %d records more than it lists: nothing is known of them; "+
+		j.Why = fmt.Sprintf("everything the source lists was delivered, but it counts %d more records than it lists: nothing is known about them; "+
 			"idnsentinel audit accept acknowledges such windows", j.Unexplained)
 	case j.Waiting > 0:
 		j.Verdict = verdictIncomplete
-		j.Why = fmt.Sprintf("%d of %d records could not be delivered and lie in quarantine: idnsentinel quarantine list --reason undelivered shows why", j.Waiting, j.Source)
+		j.Why = fmt.Sprintf("%d of %d records could not be delivered and are in quarantine: idnsentinel quarantine list --reason undelivered shows why", j.Waiting, j.Source)
 	case done.NotYetVisible > 0:
 		j.Verdict = verdictUnknown
-		j.Why = fmt.Sprintf("counts differ in %s that records were sent to less than %s ago: the workspace may not show them yet; ask again later", windows(done.NotYetVisible), lag(c.settle.Seconds()))
+		j.Why = fmt.Sprintf("counts differ in %s that records were sent to less than %s ago: the workspace may not show them yet; try again later", windows(done.NotYetVisible), lag(c.settle.Seconds()))
 	case done.Unproven > 0:
 		j.Verdict = verdictUnknown
 		j.Why = fmt.Sprintf("%d of %d records have no id, so it can't be proven which rows of the workspace are theirs; all others are there", done.Unproven, j.Source)

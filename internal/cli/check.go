@@ -26,19 +26,19 @@ func checkCommand(p Process) *cobra.Command {
 	c := &checking{console: newConsole(p), out: p.Out}
 	cmd := &cobra.Command{
 		Use:   "check",
-		Short: "Try settings, token, scopes, state and workspace, each by itself; nothing is ingested",
-		Long: `Check tries every part of the connector by itself and prints a line for each: ok,
-FAIL with the remedy, or skipped where it needs something that failed.
+		Short: "Check settings, token, scopes, state and workspace separately; nothing is ingested",
+		Long: `Check tests every part of the connector separately and prints a line for each: ok,
+FAIL with the remedy, or skipped if it needs something that failed.
 
 ` + checkItems() + `
 Nothing is ingested and no checkpoint is changed.
 
 ` + settingsHelp + `
 
-Without a workspace or storage account add --ingestion-api ndjson: then only the
-source is checked.
+Without a workspace or storage account, add --ingestion-api ndjson to check only the
+source.
 
-The exit status is 0 if all is well, 1 if a check failed, and 2 if a setting is wrong
+The exit status is 0 if all checks pass, 1 if a check failed, and 2 if a setting is wrong
 or missing, in which case nothing else is tried.`,
 		Example: `  # the settings of a file
   idnsentinel check --settings local.settings.json

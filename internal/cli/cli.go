@@ -94,7 +94,7 @@ func Run(ctx context.Context, p Process) int {
 	case err == nil:
 		return statusOK
 	case !errors.As(err, &known):
-		known = &failure{statusUnusable, err.Error(), "idnsentinel --help shows how it is used"}
+		known = &failure{statusUnusable, err.Error(), "idnsentinel --help shows the usage"}
 	}
 	if known.text != "" {
 		fmt.Fprintf(p.Err, "idnsentinel: %s\n", known.text)
@@ -119,17 +119,17 @@ func rootCommand(p Process) *cobra.Command {
 		Use:   "idnsentinel",
 		Short: "Check and run the connector from identity sources to Microsoft Sentinel",
 		Long: `Idnsentinel brings audit data of ` + services() + `
-into a Microsoft Sentinel workspace. In Azure a function does that every minute;
-this command does the same by hand, with the same settings, and finds out what is
-wrong when something is.
+into a Microsoft Sentinel workspace. In Azure a function does this every minute.
+This command does the same manually, with the same settings, and finds out what is
+wrong if something fails.
 
 Start with a settings file. Copy local.settings.example.json to
 local.settings.json, fill in the values in <angle brackets>, then:
 
   1. idnsentinel check --settings local.settings.json
-     tries every setting, credential and permission, and ingests nothing
+     tests every setting, credential and permission, and ingests nothing
   2. idnsentinel poll --settings local.settings.json --ingestion-api ndjson
-     prints what would be sent, and touches no checkpoint
+     prints what would be sent, and changes no checkpoint
   3. idnsentinel poll --settings local.settings.json
      does one real run`,
 		Example: `  idnsentinel check --settings local.settings.json
@@ -175,10 +175,10 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	return usage(cmd, fmt.Sprintf("%s takes no arguments, only flags, and there is %q", cmd.Name(), args[0]))
+	return usage(cmd, fmt.Sprintf("%s takes only flags, but got the argument %q", cmd.Name(), args[0]))
 }
 
 // usage is the failure of a command line that can't be understood.
 func usage(cmd *cobra.Command, text string) error {
-	return &failure{statusUnusable, text, cmd.CommandPath() + " --help shows how it is used"}
+	return &failure{statusUnusable, text, cmd.CommandPath() + " --help shows the usage"}
 }

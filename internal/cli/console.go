@@ -131,7 +131,7 @@ func (c *console) line() string {
 			texts[i] += fmt.Sprintf(", %.0f/s", float64(s.Sent)/s.after.Seconds())
 		}
 		if s.LagSeconds >= 1 {
-			texts[i] += ", " + lag(s.LagSeconds) + " behind"
+			texts[i] += ", " + lag(s.LagSeconds) + " lag"
 		}
 	}
 	return strings.Join(texts, " · ")

@@ -25,13 +25,13 @@ func parseMoment(text string, now time.Time) (moment, error) {
 	case strings.HasPrefix(text, "-"):
 		d, err := time.ParseDuration(text)
 		if err != nil {
-			return m, fmt.Errorf("is %q: write a duration like -90m or -24h (a day is 24h)", text)
+			return m, fmt.Errorf("is %q: write a duration such as -90m or -24h (a day is 24h)", text)
 		}
 		m.at = now.Add(d)
 	default:
 		var err error
 		if m.at, err = time.Parse(time.RFC3339, text); err != nil {
-			return m, fmt.Errorf("is %q: write it like 2026-09-24T13:00:00Z, -24h or now", text)
+			return m, fmt.Errorf("is %q: write it as 2026-09-24T13:00:00Z, -24h or now", text)
 		}
 	}
 	if m.at.After(now) {
@@ -66,9 +66,9 @@ func between(from, to string, span app.AuditRange, now time.Time) (begin, end ti
 	case !f.at.Before(t.at):
 		return begin, end, false, fmt.Errorf("--from %s is not before --to %s: swap them", from, to)
 	case !begin.Before(span.To):
-		return begin, end, false, fmt.Errorf("--from %s is too young: the newest window that has settled ends at %s", from, stamp(span.To))
+		return begin, end, false, fmt.Errorf("--from %s is too recent: the newest window that has settled ends at %s", from, stamp(span.To))
 	case end.After(span.To):
-		return begin, end, false, fmt.Errorf("--to %s is too young: the newest window that has settled ends at %s; --to now means that one", to, stamp(span.To))
+		return begin, end, false, fmt.Errorf("--to %s is too recent: the newest window that has settled ends at %s; --to now means that window", to, stamp(span.To))
 	}
 	return begin, end, begin.Before(span.From), nil
 }

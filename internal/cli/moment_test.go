@@ -30,16 +30,16 @@ func TestBetween(t *testing.T) {
 		{"2026-09-17T12:05:00Z", "now", "2026-09-17T12:05:00Z 2026-09-24T11:55:00Z"},
 		{"0001-01-01T00:00:00Z", "now", "0001-01-01T00:00:00Z 2026-09-24T11:55:00Z forgotten"},
 
-		{"-1h", "-7m", "--to -7m is too young: the newest window that has settled ends at 2026-09-24T11:55:00Z; --to now means"},
-		{"-1m", "now", "--from -1m is too young"},
+		{"-1h", "-7m", "--to -7m is too recent: the newest window that has settled ends at 2026-09-24T11:55:00Z; --to now means"},
+		{"-1m", "now", "--from -1m is too recent"},
 		{"-1h", "-1h", "--from -1h is not before --to -1h"},
 		{"now", "-1h", "--from now is not before --to -1h: swap them"},
 		{"2026-09-25T00:00:00Z", "now", "--from is 2026-09-25T00:00:00Z, which is in the future: it is 2026-09-24T12:03:04Z now"},
 		{"-1h", "2026-09-24T12:03:05Z", "--to is 2026-09-24T12:03:05Z, which is in the future"},
 		{"-1h", "--5m", `--to is "--5m": write a duration`},
-		{"-1h", "+5m", `--to is "+5m": write it like`},
-		{"", "now", `--from is "": write it like`},
-		{"2026-09-24", "now", `--from is "2026-09-24": write it like 2026-09-24T13:00:00Z, -24h or now`},
+		{"-1h", "+5m", `--to is "+5m": write it as`},
+		{"", "now", `--from is "": write it as`},
+		{"2026-09-24", "now", `--from is "2026-09-24": write it as 2026-09-24T13:00:00Z, -24h or now`},
 		{"--999999h", "now", `--from is "--999999h": write a duration`},
 	} {
 		begin, end, forgotten, err := cli.Between(test.from, test.to, span, noon)

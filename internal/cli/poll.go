@@ -34,21 +34,21 @@ func pollCommand(p Process) *cobra.Command {
 	c := &poll{console: newConsole(p), out: p.Out}
 	cmd := &cobra.Command{
 		Use:   "poll",
-		Short: "Run once against the real services, or only look at the records",
+		Short: "Run once against the real services, or only print the records",
 		Long: `Poll runs the connector once, as the function does on each tick of its timer: it
 reads search events and trigger invocations of the tenant from where the last run
-stopped (the checkpoint), and posts them to the workspace. It may run beside the
-function: a stream that the other one is at work on is "locked" and left alone.
+stopped (the checkpoint), and posts them to the workspace. It can run next to the
+function: a stream that the other one is working on is "locked" and skipped.
 
 ` + settingsHelp + `
 
-Look first: with --ingestion-api ndjson the records are printed as lines of JSON
-instead, {"stream":…,"record":…}, beginning INITIAL_LOOKBACK ago. No workspace and no
-storage account is needed then, and no checkpoint is touched: each look begins
-anew. Add --state file:///dir to go on where the last look stopped.
+Preview first: with --ingestion-api ndjson the records are printed as lines of JSON
+instead, {"stream":…,"record":…}, beginning INITIAL_LOOKBACK ago. This needs no
+workspace and no storage account, and changes no checkpoint: each preview starts
+over. Add --state file:///dir to continue where the last preview stopped.
 
 At the end a table on stderr says for each stream how the run ended: "drained"
-(everything is delivered), "budget" (time was up, the next run goes on), "locked",
+(everything is delivered), "budget" (time was up, the next run continues), "locked",
 or "failed" with the reason. Ctrl-C stops softly: what the workspace acknowledged
 is remembered. A second Ctrl-C ends at once; then the batches in flight may be sent
 again by the next run.
@@ -69,14 +69,14 @@ because a setting or a flag is wrong.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd) },
 	}
 	c.add(cmd)
-	cmd.Flags().DurationVar(&c.budget, "budget", 0, "how long the run may take, like 90s or 2h, instead of RUN_BUDGET; there is no upper limit")
+	cmd.Flags().DurationVar(&c.budget, "budget", 0, "how long the run may take, such as 90s or 2h, instead of RUN_BUDGET; there is no upper limit")
 	cmd.Flags().BoolVar(&c.asJSON, "json", false, "print the numbers of the run as JSON to stdout instead of the table")
 	return cmd
 }
 
 func (c *poll) run(cmd *cobra.Command) error {
 	if cmd.Flags().Changed("budget") && c.budget < minBudget {
-		return usage(cmd, fmt.Sprintf("--budget is %v: give it at least %v", c.budget, minBudget))
+		return usage(cmd, fmt.Sprintf("--budget is %v: use at least %v", c.budget, minBudget))
 	}
 	l, err := c.load()
 	if err != nil {
@@ -89,7 +89,7 @@ func (c *poll) run(cmd *cobra.Command) error {
 	if c.asJSON && slices.ContainsFunc(l.Connections, toStdout) {
 		return &failure{
 			statusUnusable, "the records and the numbers of --json would both go to stdout",
-			"set NDJSON_PATH to a file for the records, or leave --json out",
+			"set NDJSON_PATH to a file for the records, or omit --json",
 		}
 	}
 	o := l.options(c.console)
@@ -113,7 +113,7 @@ func (c *poll) announce(l loaded, o app.Options) {
 	first := l.Connections[0]
 	switch {
 	case l.look:
-		c.console.say("this run looks only: records go to %s, checkpoints are not touched", orElse(first.NDJSONPath, "stdout"))
+		c.console.say("preview only: records go to %s, checkpoints are not changed", orElse(first.NDJSONPath, "stdout"))
 	case first.Name == "" || len(l.Connections) == 1:
 		c.console.say("polling tenant %s into %s; state: %s; budget %s", first.Tenant, first.IngestionAPI, app.Place(l.Settings, o), lag(l.RunBudget.Seconds()))
 	default:
@@ -134,7 +134,7 @@ func (c *poll) poll(ctx context.Context, a *app.App, budget time.Duration) []pip
 	told := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(told)
-		c.console.say("stopping: what is under way is finished and remembered; Ctrl-C again ends at once")
+		c.console.say("stopping: work in progress is finished and recorded; press Ctrl-C again to end at once")
 	})
 	defer func() {
 		if !stop() {
@@ -158,7 +158,7 @@ func (c *poll) conclude(ctx context.Context, l loaded, runs []pipeline.Report) e
 		c.remarks(ctx, l, runs)
 	}
 	if failed {
-		return &failure{statusFailed, "", c.again() + " tests every part by itself"}
+		return &failure{statusFailed, "", c.again() + " tests every part separately"}
 	}
 	return nil
 }
@@ -200,11 +200,11 @@ func (c *poll) remarks(ctx context.Context, l loaded, runs []pipeline.Report) {
 	tell("note", func(r pipeline.Report) []string {
 		switch {
 		case r.State == pipeline.Locked:
-			return []string{"another run is at work on it, the function's or another poll; it was left alone"}
+			return []string{"another run is active on it, the function's or another poll; it was skipped"}
 		case r.State == pipeline.Budget && ctx.Err() == nil && l.look:
-			return []string{"time was up and there is more: give a larger --budget, or a smaller INITIAL_LOOKBACK"}
+			return []string{"time was up and there is more: use a larger --budget or a smaller INITIAL_LOOKBACK"}
 		case r.State == pipeline.Budget && ctx.Err() == nil:
-			return []string{"time was up and there is more: the next run goes on; a larger --budget does more at once"}
+			return []string{"time was up and there is more: the next run continues; a larger --budget does more at once"}
 		}
 		return nil
 	})
@@ -212,13 +212,13 @@ func (c *poll) remarks(ctx context.Context, l loaded, runs []pipeline.Report) {
 		if r.Quarantined == 0 || l.look {
 			return nil
 		}
-		return []string{"what could not be sent is kept in quarantine: idnsentinel quarantine list shows it, with the reason"}
+		return []string{"records that could not be sent are in quarantine: idnsentinel quarantine list shows them with the reason"}
 	})
 	tell("note", func(r pipeline.Report) []string {
 		if r.Unexplained == 0 || l.look {
 			return nil
 		}
-		return []string{windows(int(r.Unexplained)) + " unexplained: the source counts more there than it lists; idnsentinel audit accept lists them"}
+		return []string{windows(int(r.Unexplained)) + " unexplained: the source counts more than it lists; idnsentinel audit accept lists them"}
 	})
 	tell("warning", func(r pipeline.Report) []string { return r.Warnings })
 	tell("error", func(r pipeline.Report) []string {

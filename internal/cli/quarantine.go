@@ -35,23 +35,24 @@ type originals struct {
 func quarantineCommand(p Process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "quarantine",
-		Short: "Look at records that could not be delivered as they were, send them again, or discard them",
-		Long: `Quarantine holds the untouched original, byte for byte, of each record that could
+		Short: "Inspect, resend or discard records that could not be delivered unchanged",
+		Long: `Quarantine holds the unchanged original, byte for byte, of each record that could
 not be delivered as it was, with the reason:
 
-  rejected    the workspace refused this single record
-  unfit       no row that the workspace could take can be made of it
-  unreadable  what the source sent breaks the rules of JSON or of the stream, or could
-              not be had whole: the original is what came, as far as it came
+  rejected    the workspace rejected this single record
+  unfit       it can't be made into a row that the workspace accepts
+  unreadable  the source sent something that is not valid JSON or not a record of the
+              stream, or it could not be read completely: the original is what was
+              received
   conformed   a row was delivered, but changed to fit the columns of the table
 
 Rejected, unfit and unreadable records are missing in the workspace ("undelivered"):
-they are what the number quarantine_waiting of the health table counts. Send them
-again when the cause is gone, or discard them; unreadable ones can only be looked at
-and discarded. Originals are kept for QUARANTINE_KEEP; a record that was not
-delivered is warned about for a week before it is dropped.
+quarantine_waiting of the health table counts them. Resend them when the cause is
+fixed, or discard them; unreadable records can only be inspected and discarded.
+Originals are kept for QUARANTINE_KEEP; runs warn for a week before an undelivered
+record expires.
 
-A record is named by its id or by its key, which "quarantine list --json" shows.`,
+Name a record by its id or by its key, which "quarantine list --json" shows.`,
 		Example: `  idnsentinel quarantine list --settings local.settings.json --reason undelivered
   idnsentinel quarantine show --settings local.settings.json 2c9180835d2e5168015d32f890ca1581
   idnsentinel quarantine resend --settings local.settings.json --all`,
@@ -81,8 +82,8 @@ func (o *originals) open(cmd *cobra.Command, changes bool) error {
 	}
 	if l.look {
 		return &failure{
-			statusUnusable, "with INGESTION_API=NDJSON there is no quarantine to work on, unless --state says where the state is",
-			"leave --ingestion-api out, or give --state",
+			statusUnusable, "with INGESTION_API=NDJSON there is no quarantine, unless --state names one",
+			"omit --ingestion-api, or add --state",
 		}
 	}
 	if err := l.one(); changes && err != nil {
@@ -187,11 +188,11 @@ func (o *originals) oneWay(cmd *cobra.Command, names []string) error {
 	filtered := o.stream != "" || o.reason != "" || o.olderThan != 0
 	switch {
 	case o.all && len(names) > 0:
-		return usage(cmd, "name originals or give --all, not both")
+		return usage(cmd, "name originals or use --all, not both")
 	case !o.all && filtered:
-		return usage(cmd, "--stream, --reason and --older-than belong to --all")
+		return usage(cmd, "--stream, --reason and --older-than need --all")
 	case !o.all && len(names) == 0:
-		return usage(cmd, "name originals by record id or key, or give --all")
+		return usage(cmd, "name originals by record id or key, or use --all")
 	}
 	return nil
 }
@@ -245,7 +246,7 @@ func (o *originals) command(name string) string {
 
 // broken is the failure of a command over an error of the state.
 func (o *originals) broken(err error) error {
-	return &failure{statusFailed, err.Error(), o.again() + " tests every part by itself"}
+	return &failure{statusFailed, err.Error(), o.again() + " tests every part separately"}
 }
 
 // sums says how many originals there are, and of which kind.

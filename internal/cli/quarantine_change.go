@@ -20,16 +20,16 @@ func resendCommand(p Process) *cobra.Command {
 	var dryRun bool
 	cmd := &cobra.Command{
 		Use:   "resend ID|KEY... | --all",
-		Short: "Send records that were not delivered again, by the column rules of this version",
-		Long: `Resend sends records that were not delivered to the workspace again: after a new
-version knows how to make them fit, or when the workspace takes what it refused. One
-that is acknowledged leaves quarantine. One that is refused again stays there.
+		Short: "Resend undelivered records, with the column rules of this version",
+		Long: `Resend sends undelivered records to the workspace again: when a new version can make
+them fit, or when the workspace accepts what it rejected before. An acknowledged
+record leaves quarantine; a record that is rejected again stays there.
 
-It waits for a run that is at work on the stream, and the function's next run waits
-for it. Nothing is sent twice, except that after a kill between acknowledgement
-and removal the records in flight may be.
+It waits for a run that is active on the stream, and the function's next run waits
+for it. Nothing is sent twice, except for the records in flight after a kill between
+acknowledgement and removal.
 
-The exit status is 0 if everything was delivered, 1 if something stays, and 2 if
+The exit status is 0 if everything was delivered, 1 if some records stay, and 2 if
 nothing was tried because a setting, a flag or a name is wrong.`,
 		Example: `  # what would happen
   idnsentinel quarantine resend --settings local.settings.json --all --dry-run
@@ -45,7 +45,7 @@ nothing was tried because a setting, a flag or a name is wrong.`,
 				return err
 			}
 			if o.reason == string(pipeline.Conformed) {
-				return usage(cmd, "--reason is conformed: these records were delivered, and would be there twice")
+				return usage(cmd, "--reason is conformed: these records were delivered, and would arrive twice")
 			}
 			if o.reason == "" {
 				o.reason = "undelivered"
@@ -55,8 +55,8 @@ nothing was tried because a setting, a flag or a name is wrong.`,
 	}
 	o.add(cmd)
 	o.addFilters(cmd)
-	cmd.Flags().BoolVar(&o.all, "all", false, "all records that were not delivered, as far as --stream and --reason don't say otherwise")
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would be sent")
+	cmd.Flags().BoolVar(&o.all, "all", false, "all undelivered records, limited by --stream and --reason")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only print what would be sent")
 	return cmd
 }
 
@@ -69,7 +69,7 @@ func (o *originals) resend(cmd *cobra.Command, names []string, dryRun bool) erro
 	for _, name := range names {
 		if !slices.ContainsFunc(entries, func(e quarantine.Entry) bool { return e.Key == name || e.OfRecord(name) }) {
 			return &failure{
-				statusUnusable, fmt.Sprintf("the record of %q was delivered, as a changed row: sent again, it would be there twice", name),
+				statusUnusable, fmt.Sprintf("the record of %q was delivered, as a changed row: if resent, it would arrive twice", name),
 				o.command("show") + " " + name + " shows what was changed",
 			}
 		}
@@ -147,7 +147,7 @@ func (o *originals) send(ctx context.Context, entries []quarantine.Entry) error 
 		})
 		switch rep.State {
 		case pipeline.Locked:
-			o.console.say("error: %s: another run is at work on it and does not end: try again later", stream)
+			o.console.say("error: %s: another run is active on it: try again later", stream)
 		case pipeline.Failed:
 			o.console.say("error: %s: %s", stream, rep.Error)
 		case pipeline.Budget:
@@ -159,15 +159,15 @@ func (o *originals) send(ctx context.Context, entries []quarantine.Entry) error 
 	}
 	remove()
 	remove = func() {}
-	o.console.say("%d sent and removed from quarantine, %d refused again", sent, stay)
+	o.console.say("%d sent and removed from quarantine, %d rejected again", sent, stay)
 	if rest := len(entries) - sent - stay; rest > 0 {
 		o.console.say("%d were not tried", rest)
 	}
 	switch {
 	case failed:
-		return &failure{statusFailed, "", o.again() + " tests every part by itself"}
+		return &failure{statusFailed, "", o.again() + " tests every part separately"}
 	case stay > 0:
-		return &failure{statusFailed, "", o.command("discard") + " removes what is not wanted"}
+		return &failure{statusFailed, "", o.command("discard") + " removes records that you do not need"}
 	}
 	return nil
 }
@@ -177,20 +177,20 @@ func discardCommand(p Process) *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
 		Use:   "discard ID|KEY... | --all",
-		Short: "Remove originals from quarantine for good",
-		Long: `Discard removes originals for good. A record that was not delivered will then
-never be in the workspace, and the source may have forgotten it.
+		Short: "Permanently remove originals from quarantine",
+		Long: `Discard permanently removes originals. An undelivered record will then never be in
+the workspace, and the source may no longer have it.
 
-It asks before it does, unless --yes is given.
+It asks for confirmation, unless you pass --yes.
 
-The exit status is 0 if they are gone, 1 if something failed or the answer was no, and
+The exit status is 0 if they are removed, 1 if something failed or you declined, and
 2 if nothing was tried because a setting, a flag or a name is wrong.`,
 		Example: `  idnsentinel quarantine discard --settings local.settings.json 2c9180835d2e5168015d32f890ca1581
   idnsentinel quarantine discard --settings local.settings.json --all --reason conformed --older-than 720h --yes`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if o.olderThan < 0 {
-				return usage(cmd, "--older-than is negative: write how old, like 720h for 30 days")
+				return usage(cmd, "--older-than is negative: write the age, such as 720h for 30 days")
 			}
 			if err := o.oneWay(cmd, args); err != nil {
 				return err
@@ -203,9 +203,9 @@ The exit status is 0 if they are gone, 1 if something failed or the answer was n
 	}
 	o.add(cmd)
 	o.addFilters(cmd)
-	cmd.Flags().BoolVar(&o.all, "all", false, "all originals, as far as --stream, --reason and --older-than don't say otherwise")
-	cmd.Flags().DurationVar(&o.olderThan, "older-than", 0, "only originals that have been in quarantine for longer than this, like 720h")
-	cmd.Flags().BoolVar(&yes, "yes", false, "don't ask")
+	cmd.Flags().BoolVar(&o.all, "all", false, "all originals, limited by --stream, --reason and --older-than")
+	cmd.Flags().DurationVar(&o.olderThan, "older-than", 0, "only originals that have been in quarantine for longer than this, such as 720h")
+	cmd.Flags().BoolVar(&yes, "yes", false, "don't ask for confirmation")
 	return cmd
 }
 
@@ -221,9 +221,9 @@ func (o *originals) discard(cmd *cobra.Command, names []string, yes bool) error 
 	}
 	if !yes {
 		if o.in == nil {
-			return &failure{statusUnusable, "nobody can be asked here whether to remove " + sums(entries), "add --yes"}
+			return &failure{statusUnusable, "stdin is not a terminal, so there is no one to confirm: remove " + sums(entries), "pass --yes to do it without confirmation"}
 		}
-		fmt.Fprintf(o.console, "remove for good %s? [y/N] ", sums(entries))
+		fmt.Fprintf(o.console, "permanently remove %s? [y/N] ", sums(entries))
 		answer, _ := bufio.NewReader(o.in).ReadString('\n') // the end is a no
 		if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
 			return &failure{statusFailed, "nothing was removed", ""}

@@ -183,17 +183,17 @@ func showCommand(p Process) *cobra.Command {
 	var raw bool
 	cmd := &cobra.Command{
 		Use:   "show ID|KEY",
-		Short: "Show one original: what is known of it, then the record as the source wrote it",
-		Long: `Show prints what is known of an original, an empty line, and the record byte for
-byte as it came. With --raw it prints nothing but these bytes.
+		Short: "Show one original: its details, then the record as the source wrote it",
+		Long: `Show prints the details of an original, an empty line, and the record byte for byte as
+it was received. With --raw it prints only these bytes.
 
-The exit status is 0, 1 if it can't be read, and 2 if there is none, or a setting or
-a flag is wrong.`,
+The exit status is 0, 1 if the original can't be read, and 2 if there is none, or a
+setting or a flag is wrong.`,
 		Example: `  idnsentinel quarantine show --settings local.settings.json 2c9180835d2e5168015d32f890ca1581
   idnsentinel quarantine show --settings local.settings.json --raw 2c9180835d2e5168015d32f890ca1581`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usage(cmd, fmt.Sprintf("show takes one record id or key, and there are %d", len(args)))
+				return usage(cmd, fmt.Sprintf("show takes one record id or key, but got %d", len(args)))
 			}
 			return nil
 		},

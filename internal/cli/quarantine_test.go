@@ -61,7 +61,7 @@ func TestDiscardAsks(t *testing.T) {
 			if (n == 0) != removed || (status == 0) != removed || out.Len() > 0 {
 				t.Errorf("status %d, %d left, stdout %q", status, n, out.String())
 			}
-			if !strings.Contains(said.String(), "remove for good 1 original, 1 of records that were not delivered") {
+			if !strings.Contains(said.String(), "permanently remove 1 original, 1 of records that were not delivered") {
 				t.Errorf("asked: %q", said.String())
 			}
 			if !removed && !strings.Contains(said.String(), "nothing was removed") {
@@ -109,7 +109,7 @@ func TestUnreadableOriginal(t *testing.T) {
 	}{
 		{[]string{"list", "--reason", "unreadable"}, 0, "unreadable:1  it is cut\n"},
 		{[]string{"show", "--raw", "unreadable:1"}, 0, "nul\x00"},
-		{[]string{"resend", "--dry-run", "unreadable:1"}, 1, "would keep unreadable:1: unreadable: it came from the source like this and is not a row that could be sent"},
+		{[]string{"resend", "--dry-run", "unreadable:1"}, 1, "would keep unreadable:1: unreadable: it was received like this and can't be sent as a row"},
 		{[]string{"discard", "--yes", "unreadable:1"}, 0, ""},
 		{[]string{"list", "--reason", "unreadable"}, 0, ""},
 	} {

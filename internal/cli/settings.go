@@ -26,17 +26,17 @@ type settingsFlags struct {
 	verbose      bool
 }
 
-const settingsHelp = `Settings are those of the function. They come from the environment and, with
---settings, from a file like Azure Functions' local.settings.json. What is in the
-environment already wins over the file, a flag wins over both.`
+const settingsHelp = `The command uses the settings of the function. They come from the environment and,
+with --settings, from a file such as Azure Functions' local.settings.json. The
+environment takes precedence over the file, and a flag over both.`
 
 func (f *settingsFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.file, "settings", "", "read settings from this `file`, a local.settings.json; values in the environment win")
-	flags.StringVar(&f.ingestionAPI, "ingestion-api", "", "destination instead of INGESTION_API: `ndjson` (lines of JSON, to look first), DataCollector or LogsIngestion")
-	flags.StringVar(&f.state, "state", "", "where checkpoints are, instead of STATE_URL: file:///dir or azblob://container, as a `url`")
+	flags.StringVar(&f.file, "settings", "", "read settings from this `file`, such as local.settings.json; the environment takes precedence")
+	flags.StringVar(&f.ingestionAPI, "ingestion-api", "", "destination instead of INGESTION_API: `ndjson` (lines of JSON, for a preview), DataCollector or LogsIngestion")
+	flags.StringVar(&f.state, "state", "", "location of the checkpoints, instead of STATE_URL: file:///dir or azblob://container, as a `url`")
 	flags.StringVar(&f.connection, "connection", "", "only the connection of this `name`, one of CONNECTIONS")
-	flags.BoolVarP(&f.verbose, "verbose", "v", false, "log what happens to stderr, as LOG_LEVEL=debug does")
+	flags.BoolVarP(&f.verbose, "verbose", "v", false, "log details to stderr, like LOG_LEVEL=debug")
 }
 
 // loaded are settings and what to do with them.
@@ -57,7 +57,7 @@ func (f *settingsFlags) load() (loaded, error) {
 	if f.file != "" {
 		file, err := config.ReadFile(f.file)
 		if err != nil {
-			return loaded{}, &failure{statusUnusable, err.Error(), "settings may also be environment variables; idnsentinel poll --help says more"}
+			return loaded{}, &failure{statusUnusable, err.Error(), "settings can also be environment variables; see idnsentinel poll --help"}
 		}
 		own = append(own, file)
 	}
@@ -76,12 +76,12 @@ func (f *settingsFlags) load() (loaded, error) {
 		err = l.ofSelected(err)
 	case wrong == nil:
 	case err == nil:
-		return l, &failure{statusUnusable, wrong.Error(), "leave --connection out for all of them"}
+		return l, &failure{statusUnusable, wrong.Error(), "omit --connection to use all of them"}
 	}
 	if printing := l.printing(); printing > 0 {
 		if printing < len(l.Connections) {
 			return l, &failure{
-				statusUnusable, "some connections have INGESTION_API=NDJSON, which is for looking, and others not",
+				statusUnusable, "some connections have INGESTION_API=NDJSON, which is for previews, and others do not",
 				"name one with --connection, or choose one destination for all with --ingestion-api",
 			}
 		}
@@ -89,8 +89,8 @@ func (f *settingsFlags) load() (loaded, error) {
 		api, _, _ := config.Lookup("INGESTION_API", own...)
 		if f.state != "" && strings.TrimRight(strings.TrimSpace(f.state), "/") == stateURL(own) && !strings.EqualFold(strings.TrimSpace(api), string(config.UseNDJSON)) {
 			return l, &failure{
-				statusUnusable, "--state names the place of the real checkpoints (STATE_URL): what is only printed would count as delivered, and never reach the workspace",
-				"use another place, for instance --state file:///tmp/look, or leave --state out to look without checkpoints",
+				statusUnusable, "--state points at the production checkpoints (STATE_URL): printed records would be marked as delivered, and never reach the workspace",
+				"use another location, for instance --state file:///tmp/look, or omit --state to preview without checkpoints",
 			}
 		}
 	}
@@ -227,9 +227,9 @@ func (l *loaded) unusable(cmd *cobra.Command, f *settingsFlags, err error) error
 // hint says where settings can be set.
 func (f *settingsFlags) hint(cmd *cobra.Command) string {
 	if f.file == "" {
-		return "settings were taken from the environment only; " + cmd.CommandPath() + " --settings local.settings.json reads a file, too"
+		return "settings were read from the environment only; " + cmd.CommandPath() + " --settings local.settings.json also reads a file"
 	}
-	return "correct them in " + f.file + " or in the environment, which wins over the file"
+	return "correct them in " + f.file + " or in the environment, which takes precedence"
 }
 
 // one is the failure of a command that changes something and does not say of which connection.
@@ -237,7 +237,7 @@ func (l *loaded) one() error {
 	if len(l.Connections) == 1 {
 		return nil
 	}
-	return &failure{statusUnusable, "there are several connections: " + l.names(), "say with --connection which one is meant"}
+	return &failure{statusUnusable, "there are several connections: " + l.names(), "choose one with --connection"}
 }
 
 // names are those of all connections.

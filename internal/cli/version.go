@@ -13,7 +13,7 @@ func versionCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "version",
-		Short: "Name this build, the Go version and the platform",
+		Short: "Show this build, the Go version and the platform",
 		Example: `  idnsentinel version
   idnsentinel version --json`,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -229,7 +229,7 @@ func TestConnectionInOtherCase(t *testing.T) {
 	var got []string
 	for _, p := range problems(t, err) {
 		got = append(got, p.Setting)
-		if !strings.Contains(p.Message, "upper and lower case matter, rename it") {
+		if !strings.Contains(p.Message, "names are case-sensitive, so rename it") {
 			t.Errorf("%q", p)
 		}
 	}

@@ -102,13 +102,13 @@ func decodeText(data []byte) ([]byte, error) {
 	case bytes.HasPrefix(data, []byte("\xfe\xff")):
 		return fromUTF16(data[2:], binary.BigEndian)
 	case bytes.IndexByte(data[:min(len(data), 64)], 0) >= 0:
-		return nil, errors.New("it seems to be saved as UTF-16, but without its mark: save it as UTF-8")
+		return nil, errors.New("it seems to be saved as UTF-16 without a byte order mark: save it as UTF-8")
 	}
 	for rest := data; len(rest) > 0; {
 		r, size := utf8.DecodeRune(rest)
 		if r == utf8.RuneError && size == 1 {
 			at := len(data) - len(rest)
-			return nil, fmt.Errorf("line %d has a byte that is not UTF-8 (0x%02X), as in files saved as ANSI or Windows-1252: save it as UTF-8", lineOf(data, at), data[at])
+			return nil, fmt.Errorf("line %d has a byte that is not UTF-8 (0x%02X), the file may be saved as ANSI or Windows-1252: save it as UTF-8", lineOf(data, at), data[at])
 		}
 		rest = rest[size:]
 	}
@@ -117,7 +117,7 @@ func decodeText(data []byte) ([]byte, error) {
 
 func fromUTF16(data []byte, order binary.ByteOrder) ([]byte, error) {
 	if len(data)%2 != 0 {
-		return nil, errors.New("it is saved as UTF-16 and breaks off in the middle of a character: save it again, as UTF-8")
+		return nil, errors.New("it is saved as UTF-16 and ends in the middle of a character: save it again as UTF-8")
 	}
 	units := make([]uint16, len(data)/2)
 	for i := range units {
@@ -145,7 +145,7 @@ func withoutComments(data []byte) ([]byte, error) {
 		case bytes.HasPrefix(out[i:], []byte("/*")):
 			size := bytes.Index(out[i+2:], []byte("*/"))
 			if size < 0 {
-				return nil, fmt.Errorf("line %d begins a comment that does not end", lineOf(data, i))
+				return nil, fmt.Errorf("line %d begins a comment that is never closed", lineOf(data, i))
 			}
 			i = blank(out, i, i+2+size+2)
 		case out[i] == ',' && !bytes.ContainsRune([]byte("{[,"), rune(last)):

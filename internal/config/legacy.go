@@ -44,7 +44,7 @@ func (v *legacyReader) legacy() Legacy {
 		return Legacy{TableEndpoint: u, Named: true, Auth: AccountKey, Name: a.Name, Key: a.Key, KeySetting: a.Setting}
 	}
 	if u.Scheme == "http" {
-		v.Problem(setting, "uses http, over which a managed identity does not work: use https, or set AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCESS_KEY of that account")
+		v.Problem(setting, "uses http, but a managed identity requires https: use https, or set AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCESS_KEY of that account")
 	}
 	return Legacy{TableEndpoint: u, Named: true, Auth: ManagedIdentity, ClientID: v.text.AzureClientID}
 }
@@ -60,11 +60,11 @@ func (v *legacyReader) tables(setting string) *url.URL {
 	case u == nil:
 		return nil
 	case strings.Contains(u.Hostname(), ".blob."):
-		v.Problem(setting, "is the address of the blob service: use that of the table service, https://NAME.table.core.windows.net")
+		v.Problem(setting, "is the address of the blob service: use the address of the table service, https://NAME.table.core.windows.net")
 		return nil
 	case u.Path != "" && strings.Contains(u.Hostname(), ".table."):
 		// The service's 404 for it could be taken for "no checkpoint".
-		v.Problem(setting, "has a path after the host: use the address of the table service alone, https://NAME.table.core.windows.net")
+		v.Problem(setting, "has a path after the host: use only the address of the table service, https://NAME.table.core.windows.net")
 		return nil
 	}
 	return u

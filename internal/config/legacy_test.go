@@ -87,7 +87,7 @@ func TestLegacyCheckpointProblems(t *testing.T) {
 		"https://oldaccount.blob.core.windows.net":                  "is the address of the blob service",
 		"https://oldaccount.table.core.windows.net/checkpointTable": "has a path",
 		"http://oldaccount.table.core.windows.net":                  "use https",
-		"http://127.0.0.1:10002/other":                              "a managed identity does not work",
+		"http://127.0.0.1:10002/other":                              "a managed identity requires https",
 		"https://oldaccount.table.core.windows.net/?sig=abc":        "must not contain",
 		"@Microsoft.KeyVault(SecretUri=https://a/b)":                "unresolved Key Vault reference",
 	} {

@@ -86,7 +86,7 @@ func (s *speller) judge(o Origin, name string) {
 	case right != "":
 		s.misspelled(o, name, right)
 	case o.Closed && !platform(name):
-		s.add(o, name, "", "is not a setting of this program: remove it, or look its name up in the README under Settings")
+		s.add(o, name, "", "is not a setting of this program: remove it, or look up its name in the README under Settings")
 	}
 }
 
@@ -135,7 +135,7 @@ func (s *speller) misspelled(o Origin, name, right string) {
 			return // it folds case itself
 		}
 		s.meant[right] = true
-		s.problems = append(s.problems, Problem{Setting: right, Message: "is set as " + name + ": upper and lower case matter, rename it", Origin: o.Name, Row: row})
+		s.problems = append(s.problems, Problem{Setting: right, Message: "is set as " + name + ": names are case-sensitive, so rename it", Origin: o.Name, Row: row})
 		return
 	}
 	_, _, set := Lookup(right, s.origins...)
@@ -219,7 +219,7 @@ func (s *speller) outside(o Origin, name string) {
 	if set, _, _ := Lookup(name, open...); !o.Closed || trim(set) == trim(text) {
 		return
 	}
-	s.hints = append(s.hints, Problem{Setting: name, Message: "is read from the environment only: Azure Functions Core Tools put it there, this command does not; set it there, too", Origin: o.Name})
+	s.hints = append(s.hints, Problem{Setting: name, Message: "is read only from the environment: Azure Functions Core Tools copy it there, this command does not; also set it there", Origin: o.Name})
 }
 
 // outside are variables of the Go runtime, of TLS, of proxies and of the Azure SDK.

@@ -66,7 +66,7 @@ func TestNamesInOtherCase(t *testing.T) {
 	for _, wrong := range []string{"tenant_id", "Tenant_Id"} {
 		env := with(map[string]string{"TENANT_ID": "-", wrong: "acme"})
 		_, err := load(env)
-		want := []config.Problem{{Setting: "TENANT_ID", Message: "is set as " + wrong + ": upper and lower case matter, rename it", Origin: "the environment", Row: "TENANT_ID"}}
+		want := []config.Problem{{Setting: "TENANT_ID", Message: "is set as " + wrong + ": names are case-sensitive, so rename it", Origin: "the environment", Row: "TENANT_ID"}}
 		if diff := cmp.Diff(want, problems(t, err)); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
@@ -183,7 +183,7 @@ func TestEnvironmentOfTheProcessOnly(t *testing.T) {
 			t.Errorf("%q: hints %q, %v", value, s.Hints, err)
 		}
 		for _, hint := range s.Hints {
-			if hint.Setting != "SSL_CERT_FILE" || !strings.Contains(hint.Message, "set it there, too") {
+			if hint.Setting != "SSL_CERT_FILE" || !strings.Contains(hint.Message, "also set it there") {
 				t.Errorf("%q", hint)
 			}
 		}
@@ -212,7 +212,7 @@ func TestFilesAsEditorsSaveThem(t *testing.T) {
 		"UTF-32":                        {"\xff\xfe\x00\x00" + text, "save it as UTF-8"},
 		"Windows-1252":                  {strings.Replace(text, "acme", "acm\xe9", 1), "save it as UTF-8"},
 		"two trailing commas":           {strings.Replace(text, "7,}", "7,,}", 1), "line 4 is not valid JSON"},
-		"comment without an end":        {strings.Replace(text, "*/", "", 1), "line 3 begins a comment that does not end"},
+		"comment without an end":        {strings.Replace(text, "*/", "", 1), "line 3 begins a comment that is never closed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "local.settings.json")

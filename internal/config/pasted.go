@@ -37,26 +37,26 @@ func pasted(name, value string) string {
 	case configReference.MatchString(value):
 		return "is an unresolved App Configuration reference: give the app's managed identity the role App Configuration Data Reader on the store " +
 			"(and Key Vault Secrets User on the vault, if its value is kept there), check Endpoint, Key and Label in the reference" + blanks(value) +
-			", and that the store's network rules let the app in; then restart the app"
+			", and that the store's network rules allow the app; then restart the app"
 	case nearConfigReference.MatchString(value):
-		return "is an App Configuration reference that the platform does not recognise, because its beginning is not exactly @Microsoft.AppConfiguration( : write it so, without a blank"
+		return "is an App Configuration reference that the platform does not recognise: it must begin with exactly @Microsoft.AppConfiguration( , without a blank"
 	case storeAddress.MatchString(value):
-		return "is the address of an App Configuration store and not a value from it: write @Microsoft.AppConfiguration(Endpoint=…;Key=…) with that address in it"
+		return "is the address of an App Configuration store, not a value from it: write @Microsoft.AppConfiguration(Endpoint=…;Key=…) with that address in it"
 	case reference.MatchString(value):
 		return "is an unresolved Key Vault reference: give the app's managed identity the role Key Vault Secrets User on the vault, " +
-			"check the vault and secret names in the reference" + blanks(value) + ", and that the vault's network rules let the app in; then restart the app"
+			"check the vault and secret names in the reference" + blanks(value) + ", and that the vault's network rules allow the app; then restart the app"
 	case nearReference.MatchString(value):
-		return "is a Key Vault reference that the platform does not recognise, because its beginning is not exactly @Microsoft.KeyVault( : write it so, without a blank"
+		return "is a Key Vault reference that the platform does not recognise: it must begin with exactly @Microsoft.KeyVault( , without a blank"
 	case vaultAddress.MatchString(value):
-		return "is the address of a secret in Key Vault and not the secret: write @Microsoft.KeyVault(SecretUri=…) with that address in it"
+		return "is the address of a secret in Key Vault, not the secret: write @Microsoft.KeyVault(SecretUri=…) with that address in it"
 	case placeholder.MatchString(value):
-		return "still holds the placeholder of the example: put your value in its place"
+		return "still contains the placeholder of the example: replace it with your value"
 	case variable.MatchString(value):
-		return "holds a variable that nothing put a value in for, like $(NAME): define it where the settings are deployed from, or put the value in its place"
+		return "contains a variable that was not replaced, like $(NAME): define it where the settings are deployed from, or replace it with the value"
 	case quoted(value):
 		return "is wrapped in quotation marks: remove them"
 	case strings.HasPrefix(strings.ToLower(value), strings.ToLower(name)+"="):
-		return "holds its own name: keep only what follows the first ="
+		return "contains its own name: keep only what follows the first ="
 	}
 	return odd(name, value)
 }
@@ -64,7 +64,7 @@ func pasted(name, value string) string {
 // blanks is a hint for a reference that has some inside.
 func blanks(value string) string {
 	if strings.ContainsFunc(value, unicode.IsSpace) {
-		return " (it holds blanks: write it without)"
+		return " (it contains blanks: remove them)"
 	}
 	return ""
 }
@@ -85,18 +85,18 @@ func quoted(value string) bool {
 // what joins characters may be meant.
 func odd(name, value string) string {
 	if !utf8.ValidString(value) {
-		return "has a byte that is not UTF-8: the file or script that it comes from was saved with another encoding, save it as UTF-8"
+		return "has a byte that is not UTF-8: the file or script it comes from was saved with another encoding; save it as UTF-8"
 	}
 	for i, r := range []rune(value) {
 		switch {
 		case r == utf8.RuneError:
-			return fmt.Sprintf("has a damaged character (U+FFFD), its %s: a tool took it for another encoding; paste the value again", ordinal(i+1))
+			return fmt.Sprintf("has a damaged character (U+FFFD), its %s: a tool misread its encoding; paste the value again", ordinal(i+1))
 		case unicode.IsControl(r) && name == "AzureWebJobsStorage":
 		case unicode.IsControl(r):
 			return "contains a line break or another control character: paste the value again as one line"
 		case invisible(r) && name == "NDJSON_PATH":
 		case invisible(r), r != ' ' && unicode.IsSpace(r):
-			return fmt.Sprintf("has a character that can't be seen, %s, as its %s: delete the value and type it, or paste it through a plain text editor", nameOf(r), ordinal(i+1))
+			return fmt.Sprintf("has an invisible character, %s, as its %s: delete the value and type it, or paste it through a plain text editor", nameOf(r), ordinal(i+1))
 		}
 	}
 	return ""

@@ -76,7 +76,7 @@ func TestPasted(t *testing.T) {
 		"template parameter":       {"[parameters('clientSecret')]", "$(NAME)"},
 		"reference":                {"@Microsoft.KeyVault(SecretUri=https://" + s + ")", "Key Vault Secrets User"},
 		"reference, small letters": {"@microsoft.keyvault(VaultName=" + s + ")", "Key Vault Secrets User"},
-		"reference, blank inside":  {"@Microsoft.KeyVault( VaultName=v; SecretName=" + s + ")", "it holds blanks"},
+		"reference, blank inside":  {"@Microsoft.KeyVault( VaultName=v; SecretName=" + s + ")", "it contains blanks"},
 		"blank before the bracket": {"@Microsoft.KeyVault (SecretUri=https://" + s + ")", "exactly @Microsoft.KeyVault("},
 		"blank after the sign":     {"@ Microsoft.KeyVault(SecretUri=" + s + ")", "exactly @Microsoft.KeyVault("},
 		"blank at the dot":         {"@Microsoft. KeyVault(SecretUri=" + s + ")", "exactly @Microsoft.KeyVault("},
@@ -101,7 +101,7 @@ func TestPasted(t *testing.T) {
 	}
 	t.Run("name in front", func(t *testing.T) {
 		_, err := load(with(map[string]string{"CLIENT_SECRET": "CLIENT_SECRET=" + s}))
-		if got := problems(t, err); len(got) != 1 || !strings.Contains(got[0].Message, "holds its own name") {
+		if got := problems(t, err); len(got) != 1 || !strings.Contains(got[0].Message, "contains its own name") {
 			t.Errorf("got %q", got)
 		}
 	})
@@ -123,18 +123,18 @@ func TestPastedAddresses(t *testing.T) {
 		{"version and no scheme", env{base: "acme.api.identitynow.com/v3"}, base, "lacks https:// in front"},
 		{"host and port", env{base: "acme.api.identitynow.com:443"}, base, "lacks https:// in front"},
 		{"short name", env{base: "acme"}, base, "move it to TENANT_ID"},
-		{"version behind the API", env{base: "https://acme.api.identitynow.com/v3"}, base, "https://acme.api.identitynow.com alone"},
-		{"token endpoint", env{base: "https://acme.api.identitynow.com/oauth/token"}, base, "alone"},
-		{"any path behind the API", env{base: "https://acme.api.saas.sailpointfedramp.com/idn"}, base, "alone"},
+		{"version behind the API", env{base: "https://acme.api.identitynow.com/v3"}, base, "only https://acme.api.identitynow.com"},
+		{"token endpoint", env{base: "https://acme.api.identitynow.com/oauth/token"}, base, "use only"},
+		{"any path behind the API", env{base: "https://acme.api.saas.sailpointfedramp.com/idn"}, base, "use only"},
 		{"slash behind the API", env{base: "https://acme.api.identitynow.com/"}, "", "acme"},
 		{"path of a proxy", env{base: "https://proxy.example/idn"}, "", "acme"},
 		{"version behind a proxy", env{base: "https://proxy.example/idn/v2025"}, base, "version"},
 		{"call behind a proxy", env{base: "https://proxy.example/beta/search"}, base, "version"},
 		{"query", env{base: "https://acme.api.identitynow.com?a=b"}, base, "keep only"},
 		{"user", env{base: "https://me@acme.api.identitynow.com"}, base, "keep only"},
-		{"host of dashes", env{"TENANT_ID": "-", base: "https://---"}, base, "set TENANT_ID, too"},
-		{"host of dots", env{"TENANT_ID": "-", base: "https://..."}, base, "set TENANT_ID, too"},
-		{"unspecified address", env{"TENANT_ID": "-", base: "https://[::]"}, base, "set TENANT_ID, too"},
+		{"host of dashes", env{"TENANT_ID": "-", base: "https://---"}, base, "also set TENANT_ID"},
+		{"host of dots", env{"TENANT_ID": "-", base: "https://..."}, base, "also set TENANT_ID"},
+		{"unspecified address", env{"TENANT_ID": "-", base: "https://[::]"}, base, "also set TENANT_ID"},
 		{"host of dashes beside a name", env{base: "https://---"}, "", "acme"},
 		{"host with an umlaut", env{"TENANT_ID": "-", base: "https://ümläut"}, base, "xn--"},
 
@@ -142,10 +142,10 @@ func TestPastedAddresses(t *testing.T) {
 		{"four slashes", env{state: "file:////"}, state, "three slashes"},
 		{"the root by dots", env{state: "file:///a/.."}, state, "three slashes"},
 		{"the root by dots, escaped", env{state: "file:///a/%2e%2e"}, state, "three slashes"},
-		{"backslash", env{state: `file:\tmp`}, state, "write / for each backslash"},
-		{"backslashes of a drive", env{state: `file:///C:\state`}, state, "write / for each backslash"},
-		{"backslashes of a share", env{state: `file:\\server\share`}, state, "write / for each backslash"},
-		{"escaped backslash", env{state: `file:///a%5Cb`}, state, "write / for each backslash"},
+		{"backslash", env{state: `file:\tmp`}, state, "replace each backslash with /"},
+		{"backslashes of a drive", env{state: `file:///C:\state`}, state, "replace each backslash with /"},
+		{"backslashes of a share", env{state: `file:\\server\share`}, state, "replace each backslash with /"},
+		{"escaped backslash", env{state: `file:///a%5Cb`}, state, "replace each backslash with /"},
 		{"fragment", env{state: "file:///a/b#c"}, state, "%23"},
 		{"empty fragment", env{state: "file:///a/b#"}, state, "%23"},
 		{"empty query", env{state: "file:///a/b?"}, state, "%3F"},
@@ -228,7 +228,7 @@ func TestWorkspaceKeyLength(t *testing.T) {
 				t.Fatalf("hints %q, %v, want %d", s.Hints, err, c.hints)
 			}
 			for _, hint := range s.Hints {
-				if hint.Setting != "SHARED_KEY" || !strings.Contains(hint.Message, "48 bytes where the keys of workspaces have 64") {
+				if hint.Setting != "SHARED_KEY" || !strings.Contains(hint.Message, "48 bytes, but workspace keys have 64") {
 					t.Errorf("%+v", hint)
 				}
 			}

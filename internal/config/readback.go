@@ -40,9 +40,9 @@ func (v *sinkReader) daily(s Sink) DailyReadBack {
 	case NoReadBack:
 	case ReportReadBack, RepairReadBack:
 		if s.IngestionAPI == UseNDJSON {
-			v.Problem(setting, "asks a workspace, but INGESTION_API is NDJSON: use off")
+			v.Problem(setting, "queries a workspace, but INGESTION_API is NDJSON: use off")
 		} else if v.text.CustomerID == "" && !v.Reported("CUSTOMER_ID") {
-			v.Problem(setting, "needs CUSTOMER_ID, the id of the workspace to ask")
+			v.Problem(setting, "needs CUSTOMER_ID, the ID of the workspace to query")
 		}
 	default:
 		if !v.Reported(setting) {

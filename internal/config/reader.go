@@ -205,7 +205,7 @@ func (r *Reader) Duration(setting, text string, lo, hi time.Duration) time.Durat
 	d, err := time.ParseDuration(text)
 	switch {
 	case err != nil:
-		r.Problemf(setting, "is %s: write a number and a unit, like 90s, 4m or 24h (a day is 24h)", shown(text))
+		r.Problemf(setting, "is %s: write a number and a unit, such as 90s, 4m or 24h (a day is 24h)", shown(text))
 	case d < lo || d > hi:
 		r.Problemf(setting, "is %s: use %s to %s", shown(text), brief(lo), brief(hi))
 	}

@@ -61,12 +61,12 @@ func SailPointKind() Kind {
 			return v.read()
 		},
 		Table: []Setting{
-			{Name: "TENANT_ID", Required: true, Meaning: "Short name of the IdentityNow tenant (`acme`), or its API host (`acme.api.identitynow.com`). May stay empty when `SAILPOINT_BASE_URL` is set."},
-			{Name: "CLIENT_ID", Required: true, Meaning: "Id of the API client or personal access token."},
-			{Name: "CLIENT_SECRET", Required: true, Secret: true, Meaning: "Its secret. In Azure use a Key Vault reference."},
-			{Name: "GRANT_TYPE", Default: "client_credentials", Meaning: "Accepted for the sake of old deployments; no other value works."},
-			{Name: "SAILPOINT_BASE_URL", Otherwise: "`https://{TENANT_ID}.api.identitynow.com`", Meaning: "Address of the API: demo tenants, FedRAMP, a proxy."},
-			{Name: "SAILPOINT_API_VERSION", Default: "v1", Meaning: "`v1` for the per-service paths, or a legacy prefix to begin with: `v2026`, `v2025`, `v2024`, `v3`, `beta`."},
+			{Name: "TENANT_ID", Required: true, Meaning: "Short name of the IdentityNow tenant (`acme`), or its API host (`acme.api.identitynow.com`). Can be empty if `SAILPOINT_BASE_URL` is set."},
+			{Name: "CLIENT_ID", Required: true, Meaning: "ID of the API client or personal access token."},
+			{Name: "CLIENT_SECRET", Required: true, Secret: true, Meaning: "Secret of that client. In Azure, use a Key Vault reference."},
+			{Name: "GRANT_TYPE", Default: "client_credentials", Meaning: "Accepted for compatibility with old deployments; no other value works."},
+			{Name: "SAILPOINT_BASE_URL", Otherwise: "`https://{TENANT_ID}.api.identitynow.com`", Meaning: "Address of the API, for demo tenants, FedRAMP or a proxy."},
+			{Name: "SAILPOINT_API_VERSION", Default: "v1", Meaning: "`v1` for the per-service paths, or a legacy prefix to try first: `v2026`, `v2025`, `v2024`, `v3`, `beta`."},
 			{Name: "LIMIT", Default: "1000", Meaning: "Search page size, 1 to 10000. It does not cap a run."},
 		},
 	}
@@ -116,7 +116,7 @@ func (v *sailPointReader) where() (base *url.URL, tenant string) {
 		case slices.Contains(apiVersions(), strings.ToLower(strings.Trim(v.text.BaseURL, "/"))):
 			v.Problem(setting, "is an API version: move it to SAILPOINT_API_VERSION, and set this one to an address or remove it")
 		case shortName.MatchString(strings.ToLower(v.text.BaseURL)):
-			v.Problemf(setting, "is %s, which is no address: move it to TENANT_ID if it is the short name of the tenant, or write the address like https://host", shown(v.text.BaseURL))
+			v.Problemf(setting, "is %s, which is not an address: move it to TENANT_ID if it is the short name of the tenant, or write the address as https://host", shown(v.text.BaseURL))
 		default:
 			base = v.Address(setting, v.text.BaseURL)
 		}
@@ -135,7 +135,7 @@ func (v *sailPointReader) where() (base *url.URL, tenant string) {
 		}
 	}
 	if base != nil && tenant == "" && !v.Reported("TENANT_ID") {
-		v.Problem(setting, "has a host without a letter or digit, from which no name for the state can be made: set TENANT_ID, too")
+		v.Problem(setting, "has a host without a letter or digit, so no name for the state can be derived: also set TENANT_ID")
 	}
 	return base, tenant
 }
@@ -150,12 +150,12 @@ func (v *sailPointReader) basePath(u *url.URL) {
 	switch host := strings.ToLower(u.Hostname()); {
 	case v.Reported(setting):
 	case strings.ContainsFunc(host, func(r rune) bool { return r > unicode.MaxASCII }):
-		v.Problem(setting, "has a host with letters other than a to z: write it as name servers know it, beginning with xn--")
+		v.Problem(setting, "has a host with letters other than a to z: write it in its DNS form, beginning with xn--")
 	case u.Path == "":
 	case strings.Contains(host, ".api."):
-		v.Problemf(setting, "has a path after the host: use https://%s alone, the versions are added to it", u.Host)
+		v.Problemf(setting, "has a path after the host: use only https://%s; the versions are added to it", u.Host)
 	case apiPath.MatchString(u.Path):
-		v.Problem(setting, "ends with the path of a call or a version: leave that out, it is added")
+		v.Problem(setting, "ends with the path of a call or a version: omit it, because it is added")
 	}
 }
 
@@ -221,10 +221,10 @@ func (v *sailPointReader) client(s *SailPoint) {
 	switch {
 	case clientID.MatchString(s.ClientID):
 	case legacyID.MatchString(s.ClientID):
-		v.Problem("CLIENT_ID", "has 16 characters and no dashes, the legacy form that no longer works: create a new API client or personal access token")
+		v.Problem("CLIENT_ID", "has 16 characters and no dashes, a legacy form that no longer works: create a new API client or personal access token")
 	case hex64.MatchString(s.ClientID):
 		v.Problem("CLIENT_ID", "looks like a secret: CLIENT_ID and CLIENT_SECRET may be swapped")
 	default:
-		v.Problemf("CLIENT_ID", "is no UUID (it has %d characters): copy the id of the API client or personal access token again", len(s.ClientID))
+		v.Problemf("CLIENT_ID", "is not a UUID (it has %d characters): copy the ID of the API client or personal access token again", len(s.ClientID))
 	}
 }

@@ -36,7 +36,7 @@ func checkSchedule(text string) string {
 	case interval.MatchString(text):
 		return `is an interval: write six fields instead, for instance "0 * * * * *" for every minute`
 	case len(parts) == len(fields)-1:
-		return `has five fields: put the seconds in front, for instance "0 * * * * *" for every minute`
+		return `has five fields: add the seconds at the beginning, for instance "0 * * * * *" for every minute`
 	case len(parts) != len(fields):
 		return fmt.Sprintf(`has %d fields: it needs six, for instance "0 * * * * *" for every minute`, len(parts))
 	}

@@ -71,7 +71,7 @@ func (v *sinkReader) ingestionAPI() IngestionAPI {
 	case one || other:
 		return UseLogsIngestion
 	default:
-		v.Problem("INGESTION_API", "there is no destination: set CUSTOMER_ID and SHARED_KEY of the workspace, or LOGS_INGESTION_ENDPOINT and DCR_IMMUTABLE_ID of a data collection rule, or INGESTION_API=NDJSON to look at the data first")
+		v.Problem("INGESTION_API", "there is no destination: set CUSTOMER_ID and SHARED_KEY of the workspace, or LOGS_INGESTION_ENDPOINT and DCR_IMMUTABLE_ID of a data collection rule, or INGESTION_API=NDJSON to preview the data")
 	}
 	return ""
 }
@@ -83,7 +83,7 @@ func (v *sinkReader) dataCollector(s *Sink) {
 	if v.Require("SHARED_KEY", d.SharedKey.Reveal(), "set it to the primary key of the workspace; "+where) {
 		key, err := base64.StdEncoding.DecodeString(d.SharedKey.Reveal())
 		if err != nil {
-			v.Problem("SHARED_KEY", "is not base64, so it is cut or damaged: copy the primary key of the workspace again")
+			v.Problem("SHARED_KEY", "is not base64, so it is truncated or damaged: copy the primary key of the workspace again")
 		}
 		keyBytes = len(key)
 	}
@@ -98,16 +98,16 @@ func (v *sinkReader) dataCollector(s *Sink) {
 	if v.Require("CUSTOMER_ID", d.WorkspaceID, "set it to the id of the workspace; "+where) {
 		switch {
 		case !local && !address.GUID(d.WorkspaceID):
-			v.Problem("CUSTOMER_ID", "is no GUID: use the workspace id, not its name; "+where)
+			v.Problem("CUSTOMER_ID", "is not a GUID: use the workspace ID, not its name; "+where)
 		case strings.ContainsAny(d.WorkspaceID, ": "): // it goes into a header
-			v.Problem("CUSTOMER_ID", "has a colon or a blank in it: a stand-in takes any other text")
+			v.Problem("CUSTOMER_ID", "contains a colon or a blank: a stand-in accepts any other text")
 		}
 		if d.URL == nil {
 			d.URL = address.OfWorkspace(d.WorkspaceID)
 		}
 	}
 	if keyBytes != keySize && !local && !v.Reported("SHARED_KEY") {
-		v.Hint("SHARED_KEY", fmt.Sprintf("has %d bytes where the keys of workspaces have %d: if it is refused, copy the whole primary key again; %s", keyBytes, keySize, where))
+		v.Hint("SHARED_KEY", fmt.Sprintf("has %d bytes, but workspace keys have %d: if it is rejected, copy the whole primary key again; %s", keyBytes, keySize, where))
 	}
 	s.DataCollector = d
 }
@@ -123,11 +123,11 @@ func (v *sinkReader) logsIngestion(s *Sink) {
 	if v.Require("LOGS_INGESTION_ENDPOINT", text, "set it to endpoints.logsIngestion of the data collection rule; "+where+" (or to the logs ingestion URI of a data collection endpoint)") {
 		l.Endpoint = v.Address("LOGS_INGESTION_ENDPOINT", text)
 		if u := l.Endpoint; u != nil && (u.Path != "" || !address.Loopback(u.Hostname()) && !address.Ingestion(u)) {
-			v.Problem("LOGS_INGESTION_ENDPOINT", "must be like https://NAME.REGION-1.ingest.monitor.azure.com, or .us or .cn at its end, without a path")
+			v.Problem("LOGS_INGESTION_ENDPOINT", "must look like https://NAME.REGION-1.ingest.monitor.azure.com (or end in .us or .cn), without a path")
 		}
 	}
 	if v.Require("DCR_IMMUTABLE_ID", l.RuleID, "set it to immutableId of the data collection rule; "+where) && !address.RuleID(l.RuleID) {
-		v.Problem("DCR_IMMUTABLE_ID", "is no immutable id: it is dcr- and 32 hexadecimal digits, not the rule's name; "+where)
+		v.Problem("DCR_IMMUTABLE_ID", "is not an immutable ID: it must be dcr- and 32 hexadecimal digits, not the rule's name; "+where)
 	}
 	s.LogsIngestion = l
 }
@@ -136,8 +136,8 @@ func (v *sinkReader) workspaceAddress(u *url.URL, workspace string) {
 	id, ok := address.Workspace(u)
 	switch {
 	case !ok:
-		v.Problem("logAnalyticsUri", "must be https://{CUSTOMER_ID}.ods.opinsights.azure.com, or .us or .cn at its end, without a path")
+		v.Problem("logAnalyticsUri", "must be https://{CUSTOMER_ID}.ods.opinsights.azure.com (or end in .us or .cn), without a path")
 	case workspace != "" && !strings.EqualFold(id, workspace):
-		v.Problem("logAnalyticsUri", "names another workspace than CUSTOMER_ID: make both the same")
+		v.Problem("logAnalyticsUri", "names a different workspace from CUSTOMER_ID: use the same in both")
 	}
 }

@@ -65,7 +65,7 @@ func (v *stateReader) directory(u *url.URL) string {
 	// Azure sets WEBSITE_SITE_NAME on every plan. The disk of an instance goes with
 	// it, and with the checkpoints everything older than INITIAL_LOOKBACK would go.
 	if v.inAzure {
-		v.Problem("STATE_URL", "is a directory, which an app in Azure loses when it moves to another instance: use azblob://sailpoint-connector")
+		v.Problem("STATE_URL", "is a folder, which an app in Azure loses when it moves to another instance: use azblob://sailpoint-connector")
 		return ""
 	}
 	place := u.Path
@@ -73,7 +73,7 @@ func (v *stateReader) directory(u *url.URL) string {
 		place, _ = url.PathUnescape(u.Opaque)
 	}
 	if strings.ContainsRune(place, '\\') {
-		v.Problem("STATE_URL", "has a backslash, which is part of a name on Linux: write / for each backslash, like file:///absolute/dir")
+		v.Problem("STATE_URL", "has a backslash, which is part of a name on Linux: replace each backslash with /, as in file:///absolute/dir")
 		return ""
 	}
 	// A "#" or "?" at the very end leaves nothing in the parsed URL.
@@ -95,7 +95,7 @@ func (v *stateReader) directory(u *url.URL) string {
 // identity, or the account of the Functions host.
 func (v *stateReader) account() Account {
 	if v.text.AzureClientID != "" && !address.GUID(v.text.AzureClientID) {
-		v.Problem("AZURE_CLIENT_ID", "is no GUID: use the client id of the user-assigned identity, or remove the setting")
+		v.Problem("AZURE_CLIENT_ID", "is not a GUID: use the client ID of the user-assigned identity, or remove the setting")
 	}
 	if v.text.AccountName == "" && !v.Reported("AZURE_STORAGE_ACCOUNT_NAME") {
 		for setting, set := range map[string]bool{
@@ -103,7 +103,7 @@ func (v *stateReader) account() Account {
 			"AZURE_STORAGE_BLOB_ENDPOINT": v.text.BlobEndpoint != "",
 		} {
 			if set {
-				v.Problem(setting, "is set without AZURE_STORAGE_ACCOUNT_NAME: set that too, or remove this one")
+				v.Problem(setting, "is set without AZURE_STORAGE_ACCOUNT_NAME: set both, or remove this one")
 			}
 		}
 	}
@@ -128,7 +128,7 @@ func (v *stateReader) account() Account {
 func (v *stateReader) namedAccount() Account {
 	a := Account{Auth: AccountKey, Setting: "AZURE_STORAGE_ACCESS_KEY", Name: v.text.AccountName, Key: v.text.AccountKey}
 	if !address.Account(a.Name) {
-		v.Problem("AZURE_STORAGE_ACCOUNT_NAME", "must be 3 to 24 lower-case letters and digits: use the name alone, without .blob.core.windows.net")
+		v.Problem("AZURE_STORAGE_ACCOUNT_NAME", "must be 3 to 24 lower-case letters and digits: use only the name, without .blob.core.windows.net")
 	}
 	if v.text.BlobEndpoint != "" {
 		a.BlobEndpoint = v.blobEndpoint("AZURE_STORAGE_BLOB_ENDPOINT", v.text.BlobEndpoint)
@@ -157,18 +157,18 @@ func (v *stateReader) hostIdentity() Account {
 	if a.ClientID == "" {
 		a.ClientID = v.text.AzureClientID
 	} else if !address.GUID(a.ClientID) {
-		v.Problem("AzureWebJobsStorage__clientId", "is no GUID: use the client id of the user-assigned identity")
+		v.Problem("AzureWebJobsStorage__clientId", "is not a GUID: use the client ID of the user-assigned identity")
 	}
 	if v.text.WebJobsBlobURI != "" {
 		a.BlobEndpoint = v.blobEndpoint(a.Setting, v.text.WebJobsBlobURI)
 		if a.BlobEndpoint != nil && a.BlobEndpoint.Scheme == "http" {
-			v.Problem(a.Setting, "uses http, over which a managed identity does not work: use https, or AzureWebJobsStorage=UseDevelopmentStorage=true for Azurite")
+			v.Problem(a.Setting, "uses http, but a managed identity requires https: use https, or AzureWebJobsStorage=UseDevelopmentStorage=true for Azurite")
 		}
 		return a
 	}
 	a.Setting = "AzureWebJobsStorage__accountName"
 	if !address.Account(v.text.WebJobsAccount) {
-		v.Problem(a.Setting, "must be 3 to 24 lower-case letters and digits: use the name alone, without .blob.core.windows.net")
+		v.Problem(a.Setting, "must be 3 to 24 lower-case letters and digits: use only the name, without .blob.core.windows.net")
 	}
 	a.BlobEndpoint = publicEndpoint(v.text.WebJobsAccount)
 	return a
@@ -218,7 +218,7 @@ func (v *stateReader) connectionString(text string) Account {
 	case parts["blobendpoint"] == "" && !address.Account(a.Name):
 		v.Problem(setting, "has an AccountName that is not 3 to 24 lower-case letters and digits: "+remedy)
 	case a.Auth == AccountKey && (a.Key.IsZero() || a.Name == ""):
-		v.Problem(setting, "holds neither AccountName with AccountKey nor a SharedAccessSignature: "+remedy)
+		v.Problem(setting, "contains neither AccountName with AccountKey nor a SharedAccessSignature: "+remedy)
 	default:
 		a.BlobEndpoint = v.blobEndpoint(setting, endpoint)
 		a.TableEndpoint = tableBeside(a.BlobEndpoint)
@@ -234,7 +234,7 @@ func (v *stateReader) connectionString(text string) Account {
 
 func (v *stateReader) checkKey(setting, key string) {
 	if raw, err := base64.StdEncoding.DecodeString(key); err != nil || len(raw) == 0 {
-		v.Problem(setting, "holds an account key that is not base64, so it is cut or damaged: copy it from the storage account's Access keys again")
+		v.Problem(setting, "contains an account key that is not base64, so it is truncated or damaged: copy it from the storage account's Access keys again")
 	}
 }
 
@@ -243,7 +243,7 @@ func (v *stateReader) checkKey(setting, key string) {
 func (v *stateReader) blobEndpoint(setting, text string) *url.URL {
 	u := v.Address(setting, text)
 	if u != nil && u.Scheme == "http" && u.Path == "" && !strings.Contains(u.Hostname(), ".blob.") {
-		v.Problemf(setting, "lacks the account's name: for Azurite write it like %s", devEndpoint)
+		v.Problemf(setting, "lacks the account's name: for Azurite write it as %s", devEndpoint)
 		return nil
 	}
 	return u

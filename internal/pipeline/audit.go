@@ -260,9 +260,9 @@ func (a *auditor) undated(ctx context.Context) error {
 		a.undecided = err
 		return nil
 	case errors.Is(err, ErrUnsupported):
-		a.log.Info("records without an event time can't be looked for", "stream", a.report.Stream, "error", err.Error())
+		a.log.Info("records without an event time can't be searched for", "stream", a.report.Stream, "error", err.Error())
 	case errors.As(err, &f):
-		a.warn("records without an event time could not be looked for: " + f.Error())
+		a.warn("records without an event time could not be searched for: " + f.Error())
 		return nil
 	case err != nil:
 		return err

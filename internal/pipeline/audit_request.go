@@ -130,7 +130,7 @@ func (i *requestedAudit) all(ctx context.Context) (err error) {
 		return err
 	}
 	if i.saved.Tag == "" {
-		return errors.New("there is no checkpoint: nothing of this stream was ever delivered from here, or STATE_URL names another place than the function's")
+		return errors.New("there is no checkpoint: nothing of this stream was ever delivered from here, or STATE_URL differs from the function's")
 	}
 	i.ledger = &trackedLedger{Ledger: i.OpenLedger()}
 	i.delivery = newDelivery(i.session, i.ledger)

@@ -183,7 +183,7 @@ func TestInspectFails(t *testing.T) {
 		text    string
 	}{
 		{"the source can't be asked", func(a *archive) { a.countErr = errors.New("403 no scope") }, false, pipeline.Failed, "403 no scope"},
-		{"no checkpoint", func(a *archive) { a.checkpoint = pipeline.Checkpoint{} }, false, pipeline.Failed, "STATE_URL names another place"},
+		{"no checkpoint", func(a *archive) { a.checkpoint = pipeline.Checkpoint{} }, false, pipeline.Failed, "STATE_URL differs from"},
 		{"no such source", func(a *archive) { a.src = source{a.world} }, false, pipeline.Failed, "can't read its past again"},
 		{"another run is at work", func(a *archive) { a.held = true }, true, pipeline.Locked, ""},
 		{"the sink is down", func(a *archive) {

@@ -81,7 +81,7 @@ func (d *delivery) add(rec Record) {
 // warnOfUnreadable says so once in a run; the log has each.
 func (d *delivery) warnOfUnreadable(rec Record) {
 	d.warn("the source sent records that can't be read; what was received is in quarantine, and the stream continues: " +
-		`look at them with "idnsentinel quarantine list --reason unreadable"`)
+		`inspect them with "idnsentinel quarantine list --reason unreadable"`)
 	d.log.Warn("record can't be read", "stream", d.report.Stream, "record_id", shown(rec.ID), "reason", rec.Flaw, "bytes", len(rec.Raw))
 }
 
@@ -132,7 +132,7 @@ func (d *delivery) prove(ctx context.Context, rows []Record) error {
 		err = d.proveCheckpoint(ctx)
 	}
 	if err != nil {
-		return fmt.Errorf("the state takes no writes, so nothing was sent that could not be remembered: %w", err)
+		return fmt.Errorf("the state can't be written, so nothing was sent that could not be recorded: %w", err)
 	}
 	return nil
 }

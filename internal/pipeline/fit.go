@@ -35,7 +35,7 @@ func Fit(sink Sink, table string, rec Record) Fitted {
 	}
 	if limit := sink.Limits().RecordBytes; limit > 0 && len(f.Row.Raw) > limit {
 		f.Reason = Unfit
-		f.Detail = fmt.Sprintf("record of %d bytes is larger than the %d that the service takes", len(f.Row.Raw), limit)
+		f.Detail = fmt.Sprintf("record of %d bytes is larger than the %d that the service accepts", len(f.Row.Raw), limit)
 	}
 	return f
 }

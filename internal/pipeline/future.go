@@ -17,7 +17,7 @@ func (s *session) future(now time.Time) error {
 		return nil
 	}
 	return fmt.Errorf("the checkpoint says that the stream is delivered through %s, which is %v ahead of this machine's clock: "+
-		"if the clock is right now, it was ahead in an earlier run, and a run that reads the stream to its end corrects this; "+
+		"if the clock is now right, it was ahead in an earlier run, and the next run that reads the stream to its end corrects this; "+
 		"if not, set the clock. idnsentinel audit shows whether anything is missing",
 		through.UTC().Format(time.RFC3339), through.Sub(now).Round(time.Second))
 }
@@ -47,7 +47,7 @@ func (s *session) warnOfFirst() {
 	} else {
 		text += "at " + s.begins.UTC().Format(time.RFC3339)
 	}
-	s.warn(text + ". On a first run that is right; on a later one the state is gone or another one is used " +
+	s.warn(text + ". On a first run this is normal; on a later one the state is missing or a different one is used " +
 		"(STATE_URL, AZURE_STORAGE_ACCOUNT_NAME): restore the checkpoint, or use idnsentinel audit --workspace to see what is missing")
 }
 
@@ -57,6 +57,6 @@ func (s *session) warnOfGap() {
 	if s.Remembers == 0 || last.IsZero() || time.Since(last) <= s.Remembers {
 		return
 	}
-	s.warn(fmt.Sprintf("the source keeps records for %.0f h and was last read to its end at %s: records that came after that may be lost; "+
+	s.warn(fmt.Sprintf("the source keeps records for %.0f h and was last read to its end at %s: later records may be lost; "+
 		"an alert on lag_seconds of the health table warns in time", s.Remembers.Hours(), last.UTC().Format(time.RFC3339)))
 }

@@ -32,7 +32,7 @@ func (s *session) lockedOut(ctx context.Context, locked error) (State, error) {
 
 // Stuck is the error for a lock that has been held for too long.
 func Stuck(locked error, held, longest time.Duration) error {
-	text := "it has been for %v with nothing saved, and no run takes longer than %v, so nothing is delivered until it is set free"
+	text := "it has been for %v with nothing saved, and no run takes longer than %v, so nothing is delivered until it is released"
 	var of *LockedError
 	if errors.As(locked, &of) && of.Remedy != "" {
 		text += ": " + of.Remedy

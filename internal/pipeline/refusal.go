@@ -48,8 +48,8 @@ func (r *refusals) add(ctx context.Context, row Record, why error, onDone func(c
 		if !r.proven() {
 			return newUnproven(r.inRow, why)
 		}
-		return fmt.Errorf("the service refused %d records in a row, so the setup is at fault rather than the records: fix it, and then send "+
-			"those that are in quarantine already with idnsentinel quarantine resend --all: %w", r.inRow, why)
+		return fmt.Errorf("the service rejected %d records in a row, which points to a configuration error: fix it, then resend "+
+			"the records already in quarantine with idnsentinel quarantine resend --all: %w", r.inRow, why)
 	}
 	one := refusal{row, row, why, onDone}
 	for _, o := range r.d.originals {
@@ -156,8 +156,8 @@ func (r *refusals) quarantine(ctx context.Context, one refusal) error {
 type unproven struct{ error }
 
 func newUnproven(records int, why error) error {
-	return &unproven{fmt.Errorf("the service refused every record that it was sent in this run (%d), so the setup may be at fault rather than the records: "+
-		"nothing was put into quarantine, and the next run sends them again. A record that is at fault goes into quarantine as soon as the service takes another one: %w",
+	return &unproven{fmt.Errorf("the service rejected every record of this run (%d), which may be a configuration error: "+
+		"nothing was put into quarantine, and the next run sends them again. A faulty record goes into quarantine as soon as the service accepts another one: %w",
 		records, why)}
 }
 

@@ -38,7 +38,7 @@ func TestEverythingRefused(t *testing.T) {
 				for range 5 {
 					rep := w.run(4 * time.Minute)
 					if rep.State != pipeline.Failed || rep.Quarantined != 0 || len(w.kept) != 0 || w.checkpoint.Cursor != "" ||
-						!strings.Contains(rep.Error, "setup") || !strings.Contains(rep.Error, "InvalidDataFormat") {
+						!strings.Contains(rep.Error, "configuration error") || !strings.Contains(rep.Error, "InvalidDataFormat") {
 						t.Fatalf("%d in quarantine, cursor %q, %+v", len(w.kept), w.checkpoint.Cursor, rep)
 					}
 				}

@@ -13,7 +13,7 @@ const (
 	Budget State = "budget"
 	// Failed: see the error. The checkpoint covers what was acknowledged before.
 	Failed State = "failed"
-	// Locked: another run is at work on the stream.
+	// Locked: another run is active on the stream.
 	Locked State = "locked"
 )
 

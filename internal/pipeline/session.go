@@ -59,7 +59,7 @@ func (r *Runner) locked(ctx context.Context, do func(ctx context.Context, s *ses
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 		defer cancel()
 		if err := release(ctx); err != nil {
-			s.log.Warn("lock was not released; it runs out by itself", "stream", s.report.Stream, "error", err.Error())
+			s.log.Warn("lock was not released; it expires on its own", "stream", s.report.Stream, "error", err.Error())
 		}
 	}()
 	s.end(do(held, s))

@@ -29,7 +29,7 @@ func (s *spooler) err() error {
 	case s.spoolErr != nil:
 		return s.spoolErr
 	case s.sinkErr != nil:
-		return fmt.Errorf("%w; records that the source may forget are safe in the spool (%d in this run)", s.sinkErr, s.d.report.Spooled)
+		return fmt.Errorf("%w; records that the source may delete are safe in the spool (%d in this run)", s.sinkErr, s.d.report.Spooled)
 	}
 	return nil
 }
@@ -65,7 +65,7 @@ func (s *spooler) put(ctx context.Context, batch []Record) error {
 	put, cancel := d.pace.detached(ctx)
 	defer cancel()
 	if err := s.store.Put(put, d.report.Stream, batch); err != nil {
-		s.spoolErr = fmt.Errorf("%w (and the spool could not take it: %w)", s.sinkErr, err)
+		s.spoolErr = fmt.Errorf("%w (and it could not be spooled: %w)", s.sinkErr, err)
 		return s.spoolErr
 	}
 	d.report.Spooled += int64(len(batch))

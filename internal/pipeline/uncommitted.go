@@ -112,9 +112,9 @@ func (d *delivery) recommit(ctx context.Context) error {
 		err = d.ledger.Commit(commit, records)
 	}
 	if err != nil {
-		return fmt.Errorf("%d records that an earlier run has sent can't be remembered as delivered, so nothing more was sent: %w", len(records), err)
+		return fmt.Errorf("%d records that an earlier run sent can't be recorded as delivered, so nothing more was sent: %w", len(records), err)
 	}
 	d.Uncommitted.forget(len(records))
-	d.log.Info("records of an earlier run are remembered as delivered", "stream", d.report.Stream, "records", len(records))
+	d.log.Info("records of an earlier run are recorded as delivered", "stream", d.report.Stream, "records", len(records))
 	return nil
 }

@@ -162,16 +162,16 @@ func (a *auditor) judge(from time.Time, want, have, listed int64) {
 	case want < have:
 		d.Reason = Forgotten
 		known.Accepted = append(known.Accepted, d)
-		a.warn(fmt.Sprintf("the source shows %d events of the window from %s, and %d were delivered: it has forgotten some", want, from.Format(time.RFC3339), have))
+		a.warn(fmt.Sprintf("the source shows %d events of the window from %s, and %d were delivered: it no longer has some of them", want, from.Format(time.RFC3339), have))
 	case listed >= want:
 		d.Reason = Listed
 		known.Accepted = append(known.Accepted, d)
-		a.warn(fmt.Sprintf("the source counts %d events in the window from %s, lists as many, and %d different ones of this window were delivered: it lists one twice or at another time", want, from.Format(time.RFC3339), have))
+		a.warn(fmt.Sprintf("the source counts %d events in the window from %s, lists as many, and %d different ones of this window were delivered: it lists one twice or with another time", want, from.Format(time.RFC3339), have))
 	default:
 		d.Checked = time.Now()
 		if !slices.ContainsFunc(a.saved.Audit.Unexplained, d.same) {
 			a.warn(fmt.Sprintf("the source counts %d events in the window from %s but lists only %d, all delivered: the others are unexplained; "+
-				"the window is read again from time to time, and idnsentinel audit accept acknowledges it", want, from.Format(time.RFC3339), listed))
+				"the window is read again periodically, and idnsentinel audit accept acknowledges it", want, from.Format(time.RFC3339), listed))
 		}
 		known.Unexplained = append(known.Unexplained, d)
 	}

@@ -24,7 +24,7 @@ func (c *Client) Count(ctx context.Context, from, to time.Time) (int64, error) {
 	transport.Discard(resp)
 	n := totalOf(resp.Header)
 	if n < 0 {
-		return 0, fmt.Errorf("%s: the answer has no X-Total-Count that is a number", c.count.name)
+		return 0, fmt.Errorf("%s: the answer has no numeric X-Total-Count", c.count.name)
 	}
 	return n, nil
 }
@@ -78,7 +78,7 @@ func (c *Client) Info(ctx context.Context) (Info, error) {
 		return Info{}, c.refused(&endpoint{name: what}, resp)
 	default: // no credentials were sent, so none can be at fault
 		transport.Discard(resp)
-		return Info{}, &refusal{status, fmt.Sprintf("%s: status %d: %s does not answer as the SailPoint API does: check TENANT_ID or SAILPOINT_BASE_URL", what, status, c.host())}
+		return Info{}, &refusal{status, fmt.Sprintf("%s: status %d: %s does not answer like the SailPoint API: check TENANT_ID or SAILPOINT_BASE_URL", what, status, c.host())}
 	}
 	body, err := transport.ReadAll(resp, 1<<20)
 	if err != nil {
@@ -86,7 +86,7 @@ func (c *Client) Info(ctx context.Context) (Info, error) {
 	}
 	var info Info
 	if err := json.Unmarshal(body, &info, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)); err != nil {
-		return Info{}, &pipeline.Retryable{Err: fmt.Errorf("%s: the answer is not what a SailPoint tenant says: %s", what, c.excerpt(string(body)))}
+		return Info{}, &pipeline.Retryable{Err: fmt.Errorf("%s: the answer is not from a SailPoint tenant: %s", what, c.excerpt(string(body)))}
 	}
 	return info, nil
 }

@@ -196,9 +196,9 @@ func TestInfoErrors(t *testing.T) {
 		r    reply
 		text string
 	}{
-		"other_service": {reply{status: 404}, "does not answer as the SailPoint API does: check TENANT_ID or SAILPOINT_BASE_URL"},
-		"closed":        {reply{status: 403}, "does not answer as the SailPoint API does: check TENANT_ID or SAILPOINT_BASE_URL"},
-		"not_json":      {reply{body: "<html>welcome</html>"}, "not what a SailPoint tenant says: <html>welcome"},
+		"other_service": {reply{status: 404}, "does not answer like the SailPoint API: check TENANT_ID or SAILPOINT_BASE_URL"},
+		"closed":        {reply{status: 403}, "does not answer like the SailPoint API: check TENANT_ID or SAILPOINT_BASE_URL"},
+		"not_json":      {reply{body: "<html>welcome</html>"}, "not from a SailPoint tenant: <html>welcome"},
 		"unavailable":   {reply{status: 503}, "503"},
 	} {
 		t.Run(name, func(t *testing.T) {

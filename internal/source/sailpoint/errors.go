@@ -38,9 +38,9 @@ func (c *Client) refused(ep *endpoint, resp *http.Response) error {
 	case s == http.StatusTooManyRequests, s == http.StatusRequestTimeout, s >= 500:
 		return &pipeline.Retryable{Err: err, After: transport.RetryAfter(resp.Header, time.Now())}
 	case s == http.StatusForbidden:
-		err.text += ": the token of CLIENT_ID needs the scope " + ep.scope + ", and its user a level that may use it (ORG_ADMIN)"
+		err.text += ": the token of CLIENT_ID needs the scope " + ep.scope + ", and its user must have the level ORG_ADMIN"
 	case s == http.StatusUnauthorized:
-		err.text += ": the API refuses a token that was just issued to CLIENT_ID: do SAILPOINT_BASE_URL and CLIENT_ID belong to the same tenant?"
+		err.text += ": the API rejects a token that was just issued to CLIENT_ID: check that SAILPOINT_BASE_URL and CLIENT_ID belong to the same tenant"
 	}
 	return err
 }

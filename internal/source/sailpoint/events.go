@@ -155,9 +155,9 @@ func ahead(after pipeline.Cursor, now time.Time) error {
 	if err != nil || !from.After(now.Add(clockSlack)) {
 		return err
 	}
-	return fmt.Errorf("the checkpoint's cursor stands at %s, which is %v ahead of this machine's clock, and what happened before it would be skipped: "+
-		"if the clock is wrong, set it; if not, an event dated in the future has led the cursor there: set LEGACY_CHECKPOINT=off, make INITIAL_LOOKBACK reach back "+
-		"to when the last events came, and delete the checkpoint: the stream begins again there, and repeats only records that the ledger has forgotten",
+	return fmt.Errorf("the checkpoint's cursor is at %s, which is %v ahead of this machine's clock, and earlier events would be skipped: "+
+		"if the clock is wrong, set it; if not, an event dated in the future moved the cursor there: set LEGACY_CHECKPOINT=off, make INITIAL_LOOKBACK reach back "+
+		"to the last events, and delete the checkpoint: the stream begins again there, and repeats only records that the ledger no longer has",
 		at.Created, from.Sub(now).Round(time.Second))
 }
 
@@ -266,7 +266,7 @@ func (e *Events) warnings(r *rows) []string {
 	list := e.c.warnings(e.c.search)
 	if r.outOfOrder && !e.outOfOrder {
 		e.outOfOrder = true
-		list = append(list, "SailPoint returned events that are not in the order of their creation: some may have been passed over")
+		list = append(list, "SailPoint returned events that are not in the order of their creation: some may have been skipped")
 	}
 	return list
 }

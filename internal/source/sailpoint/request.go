@@ -33,7 +33,7 @@ func (c *Client) waitForSlot(ctx context.Context, what string) error {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	if left := c.hold.left(); left > 0 {
-		return &pipeline.Retryable{Err: fmt.Errorf("%s: held back, because the tenant asked for a pause (status 429)", what), After: left}
+		return &pipeline.Retryable{Err: fmt.Errorf("%s: not sent: the tenant asked for a pause (status 429)", what), After: left}
 	}
 	if err := c.limiter.Wait(ctx); err != nil {
 		if ctx.Err() != nil {

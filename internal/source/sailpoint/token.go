@@ -201,7 +201,7 @@ func (c *Client) tokenFailure(ctx context.Context, what string, err error) error
 		if errors.As(err, &failed) {
 			return c.networkFailure(ctx, what, err)
 		}
-		return &pipeline.Retryable{Err: fmt.Errorf("%s: the answer of %s is no OAuth token (if that stays so, check SAILPOINT_BASE_URL)", what, c.host())}
+		return &pipeline.Retryable{Err: fmt.Errorf("%s: the answer of %s is not an OAuth token (if this persists, check SAILPOINT_BASE_URL)", what, c.host())}
 	}
 	status := refused.Response.StatusCode
 	answer := fmt.Sprintf("%s: status %d", what, status)
@@ -221,11 +221,11 @@ func (c *Client) tokenFailure(ctx context.Context, what string, err error) error
 	case coded:
 		return fmt.Errorf("%s: %s%s", answer, remedy, c.legacyHint())
 	case status == http.StatusBadRequest, status == http.StatusUnauthorized:
-		return fmt.Errorf("%s without an error code of OAuth: something in between (a firewall, a proxy) may have answered in the place of the token endpoint: "+
-			"let requests of this machine pass to %s; if nothing is in between, %s%s", answer, c.host(), remedy, c.legacyHint())
+		return fmt.Errorf("%s without an error code of OAuth: something in between (a firewall, a proxy) may have answered instead of the token endpoint: "+
+			"allow requests of this machine to %s; if nothing is in between, %s%s", answer, c.host(), remedy, c.legacyHint())
 	default:
-		return fmt.Errorf("%s without an error code of OAuth: that is not the answer of the token endpoint but of something in between (a firewall, a proxy) or in front of it: "+
-			"let requests of this machine pass to %s", answer, c.host())
+		return fmt.Errorf("%s without an error code of OAuth: the answer is not from the token endpoint but from something in between (a firewall, a proxy): "+
+			"allow requests of this machine to %s", answer, c.host())
 	}
 }
 
@@ -236,7 +236,7 @@ var oauthCode = regexp.MustCompile(`^[a-z_]{3,40}$`)
 // legacyHint recognises client ids of a kind that SailPoint no longer serves.
 func (c *Client) legacyHint() string {
 	if len(c.cfg.ClientID) == 16 && !strings.Contains(c.cfg.ClientID, "-") {
-		return "; this CLIENT_ID has 16 characters and no dashes: that is a legacy id, which no longer works"
+		return "; this CLIENT_ID has 16 characters and no dashes: it is a legacy ID, which no longer works"
 	}
 	return ""
 }

@@ -107,7 +107,7 @@ func (t *Triggers) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.P
 	}
 	if reach >= triggersKept {
 		page.Warnings = append(page.Warnings, fmt.Sprintf("the list of trigger invocations is full (%d): "+
-			"older ones may have dropped out of it before they were read; a shorter POLL_SCHEDULE reads it more often", triggersKept))
+			"older ones may have been dropped before they were read; a more frequent POLL_SCHEDULE reads it more often", triggersKept))
 	}
 	return page, nil
 }
@@ -250,6 +250,6 @@ func (t *Triggers) stepOver(ctx context.Context, offset int, bad *unreadable) (r
 		rec.ID = "unreadable:" + string(appendHash(nil, bad.start))
 	}
 	rec.Time, _ = parseTime([]byte(texts[2]))
-	rec.Raw, rec.Flaw = withoutSecrets(bad.start, fmt.Sprintf("this invocation can't be had: each time it was asked for alone the answer could not be read, while one beside it could: %v", bad.err))
+	rec.Raw, rec.Flaw = withoutSecrets(bad.start, fmt.Sprintf("this invocation can't be read: each time it was requested alone the answer was unreadable, while a neighbouring one could be read: %v", bad.err))
 	return rec, nil
 }

@@ -358,8 +358,8 @@ func (e *Events) missing(ctx context.Context, q query, bad *unreadable) (pipelin
 	// whatever comes of it.
 	rec := pipeline.Record{ID: fmt.Sprintf("unreadable:%s#%d", formatMilli(created), nth), Time: created, Raw: bad.start}
 	sum := sha256.Sum256(bad.start)
-	rec.Flaw = fmt.Sprintf("this event, created at %s, can't be had: each time it was asked for alone the answer could not be read, while one beside it could: %v; "+
-		"%d bytes of the answer came and %d are kept, SHA-256 %s", formatMilli(created), bad.err, bad.size, len(bad.start), hex.EncodeToString(sum[:]))
+	rec.Flaw = fmt.Sprintf("this event, created at %s, can't be read: each time it was requested alone the answer was unreadable, while a neighbouring one could be read: %v; "+
+		"%d bytes of the answer were received and %d are kept, SHA-256 %s", formatMilli(created), bad.err, bad.size, len(bad.start), hex.EncodeToString(sum[:]))
 	return rec, nil
 }
 

@@ -374,7 +374,7 @@ func (l *Ledger) settle(ctx context.Context, w *state.Write) error {
 	// An earlier try of the same commit may have been stored although it failed.
 	now, err := l.store.Get(ctx, w.Key)
 	if err != nil || !bytes.Equal(now.Data, w.Data) {
-		return fmt.Errorf("%w: another run is at work on this stream; if that happens again, two apps share one state (STATE_URL)", w.Err)
+		return fmt.Errorf("%w: another run is active on this stream; if that happens again, two apps share one state (STATE_URL)", w.Err)
 	}
 	w.ETag = now.ETag
 	return nil

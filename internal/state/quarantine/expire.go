@@ -59,7 +59,7 @@ func (s *Store) Expire(ctx context.Context, stream string, warned time.Time) (no
 		due = now.Add(24 * time.Hour)
 	}
 	return soon, append(warnings, fmt.Sprintf("%d records that were not delivered will be dropped from quarantine, the first of them on %s (QUARANTINE_KEEP is %s): "+
-		`look at them with "idnsentinel quarantine list --reason undelivered", then resend or discard them, or make QUARANTINE_KEEP longer`,
+		`inspect them with "idnsentinel quarantine list --reason undelivered", then resend or discard them, or make QUARANTINE_KEEP longer`,
 		waiting, due.UTC().Format(time.DateOnly), days(s.Keep))), nil
 }
 
