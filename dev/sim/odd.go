@@ -53,6 +53,9 @@ func (p *planner) oddities() {
 		}
 		e := &p.events[i]
 		again := func(o event) bool { return o.id == e.id }
+		if e.created.After(p.start.Add(p.active)) { // the audit that looks at it once more would be the last
+			continue
+		}
 		plain := e.id != "" && !e.created.IsZero() && !e.stray && !e.poison && e.flaw == sound
 		if !plain || slices.ContainsFunc(p.events[:i], again) || slices.ContainsFunc(p.events[i+1:], again) {
 			continue

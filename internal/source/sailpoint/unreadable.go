@@ -302,6 +302,10 @@ func (e *Events) stepOver(ctx context.Context, at place, q query, bad *unreadabl
 		}
 		return err == nil && len(r.records) > 0, nil
 	}
+	total, err := e.Count(ctx, q.from, q.to)
+	if err != nil {
+		return pipeline.Page{}, err
+	}
 	if err := confirmUnreadable(q.offset, at.Skip.Sound-1, readable); err != nil {
 		if errors.Is(err, errDoubtful) {
 			err = &pipeline.Retryable{Err: bad}
@@ -311,6 +315,14 @@ func (e *Events) stepOver(ctx context.Context, at place, q query, bad *unreadabl
 	rec, err := e.missing(ctx, q, bad)
 	if err != nil {
 		return pipeline.Page{}, err
+	}
+	// A row that is indexed late moves the numbers of the others: then this may be the record of
+	// one that was read before, and count for the late one.
+	switch now, err := e.Count(ctx, q.from, q.to); {
+	case err != nil:
+		return pipeline.Page{}, err
+	case now != total:
+		return pipeline.Page{}, &pipeline.Retryable{Err: bad}
 	}
 	e.trouble.limit = 0
 	e.c.size.restore()

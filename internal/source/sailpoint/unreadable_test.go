@@ -259,3 +259,43 @@ func TestNullRowStaysTheSame(t *testing.T) {
 		}
 	})
 }
+
+// A row that is indexed while another one is found to be out of reach does not lend it its number.
+func TestLateRowBesideOneThatCantBeHad(t *testing.T) {
+	for nth := range 8 {
+		t.Run(fmt.Sprint("at count ", nth+1), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tn := newTenant()
+				at := time.Now().Add(-time.Hour)
+				for i := range 5 {
+					indexed(tn, fmt.Sprint("before", i), at.Add(time.Duration(i)*time.Second), nil)
+				}
+				cut := at.Add(time.Minute)
+				indexed(tn, "cut", cut, []byte(`{"id":"cut","crea`))
+				for i := range 5 {
+					indexed(tn, fmt.Sprint("later", i), at.Add(2*time.Minute+time.Duration(i)*time.Second), nil)
+				}
+				counts := 0
+				h := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+					if strings.HasSuffix(r.URL.Path, "/count") {
+						if counts++; counts == nth+1 {
+							indexed(tn, "late", at.Add(2500*time.Millisecond), nil)
+						}
+					}
+					tn.ServeHTTP(rw, r)
+				})
+				cfg := config(http.Handler(h))
+				cfg.PageSize = 100
+				seen, flawed := readPast(t, sailpoint.NewClient(cfg).Events())
+				for _, r := range seen {
+					if r.Flaw != "" && !r.Time.Equal(cut.Truncate(time.Millisecond)) {
+						t.Errorf("%s of %v, and the row is of %v", r.ID, r.Time, cut)
+					}
+				}
+				if flawed != 1 {
+					t.Errorf("%d records of one row that can't be had", flawed)
+				}
+			})
+		})
+	}
+}
