@@ -8,9 +8,10 @@ import (
 
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
-	"github.com/idn-sentinel/idn-sentinel/internal/sink/readback"
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/checkpoint"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/format"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/mark"
 )
 
 const (
@@ -113,7 +114,7 @@ func (c *Connection) readBackOf(ctx context.Context, name string, d *daily) (war
 		}
 		return warning, nil
 	}
-	data, err := readback.EncodeMark(readback.Mark{Through: to})
+	data, err := mark.Encode(mark.Mark{Through: to})
 	if err != nil {
 		return "", err
 	}
@@ -140,10 +141,10 @@ func (c *Connection) loadMark(ctx context.Context, name, key string, d *daily) e
 	if err != nil {
 		return err
 	}
-	m, err := readback.DecodeMark(o.Data)
+	m, err := mark.Decode(o.Data)
 	switch {
-	case errors.Is(err, readback.ErrNewer):
-		return fmt.Errorf("%q: %w: upgrade this app to at least that version; it was left as it is", key, err)
+	case errors.Is(err, format.ErrNewer):
+		return fmt.Errorf("%q: %w", key, err)
 	case err != nil:
 		return fmt.Errorf("%q is damaged: %w: delete it, then the read-back begins again with the stream", key, err)
 	}

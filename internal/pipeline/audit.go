@@ -28,18 +28,18 @@ type AuditPolicy struct {
 type AuditState struct {
 	// Through is, for each age, the moment up to which windows were compared at that
 	// age or later.
-	Through []time.Time `json:"through,omitempty"`
+	Through []time.Time
 	// AgeSeconds are these ages. Checkpoints of the first versions lack them.
-	AgeSeconds []int64 `json:"age_seconds,omitempty"`
+	AgeSeconds []int64
 	// Accepted are windows whose counts differ for a reason that is known.
-	Accepted []Difference `json:"accepted,omitempty"`
+	Accepted []Difference
 	// Unexplained are windows of which the source counts more than was delivered, although
 	// everything that it lists was.
-	Unexplained []Difference `json:"unexplained,omitempty"`
+	Unexplained []Difference
 	// Acknowledged is who took windows off the unexplained ones, the latest last.
-	Acknowledged []Acknowledgement `json:"acknowledged,omitempty"`
+	Acknowledged []Acknowledgement
 	// Undated is when records without an event time were last looked for.
-	Undated time.Time `json:"undated,omitzero"`
+	Undated time.Time
 }
 
 // forgotten reports whether the ledger may have pruned the window that begins then.

@@ -9,18 +9,18 @@ import (
 
 // Difference is a window whose counts at the source and in the ledger differ.
 type Difference struct {
-	From time.Time `json:"from"`
+	From time.Time
 	// To is the end of several windows that are kept as one; zero for a single one.
-	To     time.Time `json:"to,omitzero"`
-	Source int64     `json:"source"`
-	Ledger int64     `json:"ledger"`
+	To     time.Time
+	Source int64
+	Ledger int64
 	// Windows is how many of these differ. 0 means one.
-	Windows int64 `json:"windows,omitzero"`
+	Windows int64
 	// Reason is why the difference is accepted. Versions that did not know of unexplained
 	// windows gave none.
-	Reason Acceptance `json:"reason,omitempty"`
+	Reason Acceptance
 	// Checked is when an unexplained window was last read.
-	Checked time.Time `json:"checked,omitzero"`
+	Checked time.Time
 }
 
 // Acceptance is why a window whose counts differ lacks nothing.
@@ -39,14 +39,14 @@ const (
 
 // Acknowledgement is a person's word that windows need no explanation.
 type Acknowledgement struct {
-	From    time.Time `json:"from"`
-	To      time.Time `json:"to"`
-	Windows int64     `json:"windows"`
-	Source  int64     `json:"source"`
-	Ledger  int64     `json:"ledger"`
-	By      string    `json:"by"`
-	At      time.Time `json:"at"`
-	Why     string    `json:"why"`
+	From    time.Time
+	To      time.Time
+	Windows int64
+	Source  int64
+	Ledger  int64
+	By      string
+	At      time.Time
+	Why     string
 }
 
 const (

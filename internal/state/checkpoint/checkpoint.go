@@ -27,6 +27,7 @@ import (
 
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/format"
 )
 
 var _ pipeline.Checkpoints = (*Store)(nil)
@@ -66,7 +67,7 @@ func (s *Store) Load(ctx context.Context, stream string) (pipeline.Checkpoint, e
 		f, err = Decode(o.Data)
 	}
 	switch {
-	case errors.Is(err, errNewer):
+	case errors.Is(err, format.ErrNewer):
 		return pipeline.Checkpoint{}, fmt.Errorf("load checkpoint %q: %w", key, err)
 	case err == nil && f.Tenant != "" && f.Tenant != s.tenant:
 		return pipeline.Checkpoint{}, fmt.Errorf("load checkpoint %q: it is that of the tenant %q and not of %q (TENANT_ID, SAILPOINT_BASE_URL): it was copied here, "+

@@ -16,6 +16,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/checkpoint"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/mem"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/statetest"
 )
 
 const (
@@ -203,8 +204,8 @@ func TestStoreErrors(t *testing.T) {
 	}
 }
 
-// TestGolden keeps version 1 readable, with and without what was added to it.
-func TestGolden(t *testing.T) {
+// codec keeps version 1 readable, with and without what was added to it.
+func codec() statetest.Codec[checkpoint.File] {
 	withAges := sample()
 	withAges.Audit.AgeSeconds = []int64{300, 900}
 	withTenant := withAges
@@ -217,33 +218,48 @@ func TestGolden(t *testing.T) {
 	withTenant.Audit.Acknowledged = []pipeline.Acknowledgement{
 		{From: from.Add(10 * time.Minute), To: from.Add(15 * time.Minute), Windows: 1, Source: 9, Ledger: 8, By: "ann", At: now, Why: "deleted by SailPoint's support, case 4711"},
 	}
-	for name, want := range map[string]checkpoint.File{
-		"v1.json":        {Checkpoint: sample()},
-		"v1-ages.json":   {Checkpoint: withAges},
-		"v1-tenant.json": {Checkpoint: withTenant, Tenant: "acme.api.identitynow.com"},
-	} {
-		want.Stream, want.Updated, want.Writer = stream, now, "idn-sentinel 1.0.0"
-		data, err := checkpoint.Encode(want)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if *update {
-			if err := os.WriteFile(filepath.Join("testdata", name), data, 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-		stored := golden(t, name)
-		if diff := cmp.Diff(string(stored), string(data)); diff != "" {
-			t.Errorf("Encode (-%s +got):\n%s", name, diff)
-		}
-		got, err := checkpoint.Decode(stored)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("Decode %s (-want +got):\n%s", name, diff)
-		}
+	file := func(c pipeline.Checkpoint, tenant string) checkpoint.File {
+		return checkpoint.File{Stream: stream, Checkpoint: c, Tenant: tenant, Updated: now, Writer: "idn-sentinel 1.0.0"}
 	}
+	return statetest.Codec[checkpoint.File]{
+		Encode: checkpoint.Encode, Decode: checkpoint.Decode, Draw: draw, Update: *update,
+		Golden: map[string]checkpoint.File{
+			"v1.json": file(sample(), ""), "v1-ages.json": file(withAges, ""), "v1-tenant.json": file(withTenant, "acme.api.identitynow.com"),
+		},
+		Newer: []string{`{"version":2}`, `{"version":2,"what":"ever"}`},
+	}
+}
+
+func TestCodec(t *testing.T) { statetest.TestCodec(t, codec()) }
+
+func FuzzDecode(f *testing.F) {
+	statetest.FuzzCodec(f, codec(),
+		`{"version":1,"stream":"s","updated":"2026-01-01T00:00:00Z"}`,
+		`{"version":1,"stream":"s","cursor":null,"through":"0001-01-01T00:00:00Z"}`,
+		`{"version":1,"stream":"s","updated":"9999-12-31T23:59:59-01:00"}`)
+}
+
+func draw(t *rapid.T) checkpoint.File {
+	when := func(name string) time.Time {
+		return time.Unix(rapid.Int64Range(0, 250_000_000_000).Draw(t, name), rapid.Int64Range(0, 999_999_999).Draw(t, name+" ns")).UTC()
+	}
+	want := checkpoint.File{
+		Stream: rapid.StringMatching(`[A-Za-z_]{1,20}`).Draw(t, "stream"),
+		Checkpoint: pipeline.Checkpoint{
+			Cursor: rapid.Custom(drawCursor).Draw(t, "cursor"),
+			Since:  when("since"), Through: when("through"), Pruned: when("pruned"),
+		},
+		Tenant: rapid.String().Draw(t, "tenant"), Updated: when("updated"), Writer: rapid.String().Draw(t, "writer"),
+	}
+	for range rapid.IntRange(0, 3).Draw(t, "ages") {
+		audit := &want.Checkpoint.Audit
+		audit.Through = append(audit.Through, when("audited"))
+		audit.AgeSeconds = append(audit.AgeSeconds, rapid.Int64().Draw(t, "age"))
+		audit.Accepted = append(audit.Accepted, pipeline.Difference{From: when("from"), Source: rapid.Int64().Draw(t, "n")})
+		audit.Unexplained = append(audit.Unexplained, pipeline.Difference{From: when("open"), To: when("to"), Checked: when("checked"), Windows: rapid.Int64().Draw(t, "windows")})
+		audit.Acknowledged = append(audit.Acknowledged, pipeline.Acknowledgement{From: when("word"), At: when("at"), By: rapid.String().Draw(t, "by"), Why: rapid.String().Draw(t, "why")})
+	}
+	return want
 }
 
 func golden(tb testing.TB, name string) []byte {
@@ -255,70 +271,8 @@ func golden(tb testing.TB, name string) []byte {
 	return data
 }
 
-func TestRoundTrip(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		when := func(name string) time.Time {
-			return time.Unix(rapid.Int64Range(0, 250_000_000_000).Draw(t, name), rapid.Int64Range(0, 999_999_999).Draw(t, name+" ns")).UTC()
-		}
-		want := checkpoint.File{
-			Stream: rapid.StringMatching(`[A-Za-z_]{1,20}`).Draw(t, "stream"),
-			Checkpoint: pipeline.Checkpoint{
-				Cursor: rapid.Custom(drawCursor).Draw(t, "cursor"),
-				Since:  when("since"), Through: when("through"), Pruned: when("pruned"),
-			},
-			Tenant: rapid.String().Draw(t, "tenant"), Updated: when("updated"), Writer: rapid.String().Draw(t, "writer"),
-		}
-		for range rapid.IntRange(0, 3).Draw(t, "ages") {
-			audit := &want.Checkpoint.Audit
-			audit.Through = append(audit.Through, when("audited"))
-			audit.AgeSeconds = append(audit.AgeSeconds, rapid.Int64().Draw(t, "age"))
-			audit.Accepted = append(audit.Accepted, pipeline.Difference{From: when("from"), Source: rapid.Int64().Draw(t, "n")})
-			audit.Unexplained = append(audit.Unexplained, pipeline.Difference{From: when("open"), To: when("to"), Checked: when("checked"), Windows: rapid.Int64().Draw(t, "windows")})
-			audit.Acknowledged = append(audit.Acknowledged, pipeline.Acknowledgement{From: when("word"), At: when("at"), By: rapid.String().Draw(t, "by"), Why: rapid.String().Draw(t, "why")})
-		}
-		data, err := checkpoint.Encode(want)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := checkpoint.Decode(data)
-		if err != nil {
-			t.Fatalf("%v\n%s", err, data)
-		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Fatalf("(-want +got):\n%s", diff)
-		}
-	})
-}
-
 func drawCursor(t *rapid.T) pipeline.Cursor {
 	return pipeline.Cursor(rapid.SampledFrom([]string{
 		``, `null`, `{}`, `"text\u00e9\/"`, `1.50E+2`, `[1, 2 ,{"a" : "b"}]`, "{\n\t\"n\": 18446744073709551615}", `{"version":7,"stream":"x"}`,
 	}).Draw(t, "json"))
-}
-
-func FuzzDecode(f *testing.F) {
-	f.Add(golden(f, "v1.json"))
-	f.Add(golden(f, "v1-ages.json"))
-	f.Add(golden(f, "v1-tenant.json"))
-	f.Add([]byte(`{"version":1,"stream":"s","updated":"2026-01-01T00:00:00Z"}`))
-	f.Add([]byte(`{"version":1,"stream":"s","cursor":null,"through":"0001-01-01T00:00:00Z"}`))
-	f.Add([]byte(`{"version":1,"stream":"s","updated":"9999-12-31T23:59:59-01:00"}`))
-	f.Add([]byte(`{"version":2}`))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		file, err := checkpoint.Decode(data)
-		if err != nil {
-			return
-		}
-		again, err := checkpoint.Encode(file)
-		if err != nil {
-			t.Fatalf("what was decoded can't be encoded: %v", err)
-		}
-		got, err := checkpoint.Decode(again)
-		if err != nil {
-			t.Fatalf("what was encoded can't be decoded: %v", err)
-		}
-		if diff := cmp.Diff(file, got); diff != "" {
-			t.Errorf("(-first +second):\n%s", diff)
-		}
-	})
 }

@@ -4,20 +4,17 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/format"
 )
 
 // version is the newest format that this program knows.
 const version = 1
-
-// errNewer is a format of a newer program.
-var errNewer = errors.New("written by a newer version of the connector")
 
 // File is what a checkpoint object holds.
 type File struct {
@@ -36,27 +33,14 @@ type head struct {
 }
 
 type tail struct {
-	Since   time.Time           `json:"since,omitzero"`
-	Through time.Time           `json:"through,omitzero"`
-	Audit   pipeline.AuditState `json:"audit,omitzero"`
-	Pruned  time.Time           `json:"pruned,omitzero"`
-	Warned  time.Time           `json:"warned,omitzero"`
-	Tenant  string              `json:"tenant,omitempty"`
-	Updated time.Time           `json:"updated"`
-	Writer  string              `json:"writer,omitzero"`
-}
-
-// spellable is false if a year would have too many digits, or none, in UTC: what
-// was read could not be saved again.
-func (t *tail) spellable() bool {
-	times := append([]time.Time{t.Since, t.Through, t.Pruned, t.Warned, t.Updated, t.Audit.Undated}, t.Audit.Through...)
-	for _, d := range slices.Concat(t.Audit.Accepted, t.Audit.Unexplained) {
-		times = append(times, d.From, d.To, d.Checked)
-	}
-	for _, word := range t.Audit.Acknowledged {
-		times = append(times, word.From, word.To, word.At)
-	}
-	return !slices.ContainsFunc(times, func(at time.Time) bool { y := at.UTC().Year(); return y < 1 || y > 9999 })
+	Since   time.Time `json:"since,omitzero"`
+	Through time.Time `json:"through,omitzero"`
+	Audit   audit     `json:"audit,omitzero"`
+	Pruned  time.Time `json:"pruned,omitzero"`
+	Warned  time.Time `json:"warned,omitzero"`
+	Tenant  string    `json:"tenant,omitempty"`
+	Updated time.Time `json:"updated"`
+	Writer  string    `json:"writer,omitzero"`
 }
 
 // Encode returns the object for f, in the newest format. It fails if the
@@ -76,7 +60,10 @@ func Encode(f File) ([]byte, error) {
 		out = append(append(out[:len(out)-1], `,"cursor":`...), cursor...)
 		out = append(out, '}')
 	}
-	rest, err := json.Marshal(tail{utc(c.Since), utc(c.Through), auditUTC(c.Audit), utc(c.Pruned), utc(c.Warned), f.Tenant, utc(f.Updated), f.Writer})
+	rest, err := json.Marshal(tail{
+		Since: format.UTC(c.Since), Through: format.UTC(c.Through), Audit: auditOf(c.Audit), Pruned: format.UTC(c.Pruned), Warned: format.UTC(c.Warned),
+		Tenant: f.Tenant, Updated: format.UTC(f.Updated), Writer: f.Writer,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -84,71 +71,28 @@ func Encode(f File) ([]byte, error) {
 	return append(out, '\n'), nil
 }
 
-// utc spells a time in one way, and keeps the zero time zero.
-func utc(t time.Time) time.Time {
-	if t.IsZero() {
-		return time.Time{}
-	}
-	return t.UTC()
-}
-
-func auditUTC(a pipeline.AuditState) pipeline.AuditState {
-	out := pipeline.AuditState{AgeSeconds: append([]int64(nil), a.AgeSeconds...), Undated: utc(a.Undated)}
-	out.Accepted, out.Unexplained = differencesUTC(a.Accepted), differencesUTC(a.Unexplained)
-	for _, word := range a.Acknowledged {
-		word.From, word.To, word.At = utc(word.From), utc(word.To), utc(word.At)
-		out.Acknowledged = append(out.Acknowledged, word)
-	}
-	for _, t := range a.Through {
-		out.Through = append(out.Through, utc(t))
-	}
-	return out
-}
-
-func differencesUTC(list []pipeline.Difference) (out []pipeline.Difference) {
-	for _, d := range list {
-		d.From, d.To, d.Checked = utc(d.From), utc(d.To), utc(d.Checked)
-		out = append(out, d)
-	}
-	return out
-}
-
 // Decode reads an object of any version up to the newest.
 func Decode(data []byte) (File, error) {
-	if len(bytes.TrimSpace(data)) == 0 {
-		return File{}, errors.New("it is empty")
-	}
-	var v struct {
-		Version int `json:"version"`
-	}
-	switch err := json.Unmarshal(data, &v); {
-	case err != nil:
-		return File{}, fmt.Errorf("it is cut or no JSON: %w", err)
-	case v.Version > version:
-		return File{}, fmt.Errorf("%w (format %d, this one knows %d): upgrade this app to at least that version; the checkpoint was left as it is", errNewer, v.Version, version)
-	case v.Version < 1:
-		return File{}, errors.New("it names no version")
-	}
 	var file struct {
 		head
 		Cursor jsontext.Value `json:"cursor"`
 		tail
 	}
-	if err := json.Unmarshal(data, &file); err != nil {
-		return File{}, fmt.Errorf("it does not look like one: %w", err)
+	if err := format.JSON(data, version, &file); err != nil {
+		return File{}, err
 	}
 	if file.Stream == "" {
 		return File{}, errors.New("it names no stream")
 	}
-	if !file.spellable() {
-		return File{}, errors.New("it names a moment that can't be written in UTC")
+	if !file.writable() {
+		return File{}, errors.New("it names a time that can't be written in UTC")
 	}
 	return File{
 		Stream: file.Stream, Tenant: file.Tenant,
 		Checkpoint: pipeline.Checkpoint{
-			Cursor: pipeline.Cursor(file.Cursor), Since: utc(file.Since), Through: utc(file.Through),
-			Audit: auditUTC(file.Audit), Pruned: utc(file.Pruned), Warned: utc(file.Warned),
+			Cursor: pipeline.Cursor(file.Cursor), Since: format.UTC(file.Since), Through: format.UTC(file.Through),
+			Audit: file.Audit.read(), Pruned: format.UTC(file.Pruned), Warned: format.UTC(file.Warned),
 		},
-		Updated: utc(file.Updated), Writer: file.Writer,
+		Updated: format.UTC(file.Updated), Writer: file.Writer,
 	}, nil
 }

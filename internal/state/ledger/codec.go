@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/state/format"
 )
 
 const (
@@ -25,9 +27,6 @@ const (
 
 // undated is the start of the window for records without an event time.
 const undated = math.MinInt64
-
-// errNewer is a format of a newer program.
-var errNewer = errors.New("written by a newer version of the connector")
 
 // hash is what the ledger keeps of a record's id.
 type hash [idSize]byte
@@ -120,7 +119,7 @@ func decode(data []byte) (start int64, width uint32, err error) {
 	}
 	if v := binary.BigEndian.Uint16(data[8:]); v != version {
 		if v > version {
-			return 0, 0, fmt.Errorf("%w (format %d, this one knows %d): upgrade this app to at least that version; the object was left as it is", errNewer, v, version)
+			return 0, 0, format.Newer(int(v), version)
 		}
 		return 0, 0, fmt.Errorf("it has the version %d, which there never was", v)
 	}

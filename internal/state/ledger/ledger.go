@@ -13,6 +13,7 @@ import (
 
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/format"
 )
 
 var (
@@ -234,7 +235,7 @@ func (l *Ledger) items(records []pipeline.Record, hashOf func(id string) hash) [
 // startOf is the start of the window of t. The year of the zero time, and one
 // that no key can spell, are as good as none.
 func (l *Ledger) startOf(t time.Time) int64 {
-	if y := t.UTC().Year(); y < 2 || y > 9999 {
+	if !format.Dated(t) {
 		return undated
 	}
 	return floor(t.Unix(), l.width)
@@ -311,7 +312,7 @@ func (l *Ledger) read(ctx context.Context, start int64) (*window, error) {
 		return nil, err
 	}
 	switch {
-	case errors.Is(err, errNewer):
+	case errors.Is(err, format.ErrNewer):
 		return nil, fmt.Errorf("ledger window %q: %w", key, err)
 	case err == nil && (gotStart != start || gotWidth != l.widthOf(start)):
 		err = fmt.Errorf("it is the window of %d s that begins at second %d", gotWidth, gotStart)

@@ -1,6 +1,7 @@
-// Package mem keeps state in memory, for tests and simulations.
+// Package mem keeps state in memory: for a run that only prints what it reads and leaves
+// nothing, for tests and for simulations.
 //
-// It behaves like the durable adapters and can be made to fail: [Store.Before]
+// It behaves like the durable adapters. Tests can make it fail: [Store.Before]
 // is asked ahead of each operation and stops it, [Store.After] is asked when
 // it has taken effect and hides that from the caller, as a connection does
 // that breaks before the answer. [Store.BreakLock] takes a lock away from its

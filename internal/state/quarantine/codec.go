@@ -1,9 +1,6 @@
 package quarantine
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -15,6 +12,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/format"
 )
 
 const (
@@ -22,9 +20,6 @@ const (
 	version   = 1
 	maxDetail = 1024
 )
-
-// errNewer is a format of a newer program.
-var errNewer = errors.New("written by a newer version of the connector")
 
 // Item is an original with what is known about it.
 type Item struct {
@@ -61,15 +56,14 @@ func Encode(i Item) ([]byte, error) {
 
 // encodeLine is the object for an item up to its raw bytes.
 func encodeLine(i Item) ([]byte, error) {
-	sum := sha256.Sum256(i.Raw)
 	h := header{
 		Version: version, Stream: i.Stream, ID: i.ID, Reason: i.Reason, Detail: bounded(i.Detail),
-		Length: len(i.Raw), SHA256: hex.EncodeToString(sum[:]),
+		Length: len(i.Raw), SHA256: format.Sum(i.Raw),
 	}
-	if t := i.Stored.UTC(); datable(t) {
+	if t := i.Stored.UTC(); format.Dated(t) {
 		h.Stored = t
 	}
-	if t := i.Time.UTC(); datable(t) {
+	if t := i.Time.UTC(); format.Dated(t) {
 		h.Time = t
 	}
 	line, err := json.Marshal(h, jsontext.AllowInvalidUTF8(true))
@@ -96,29 +90,15 @@ func bounded(detail string) string {
 // Decode reads an object of any version up to the newest. The raw bytes are
 // part of data.
 func Decode(data []byte) (Item, error) {
-	line, raw, ok := bytes.Cut(data, []byte{'\n'})
-	if !ok {
-		return Item{}, errors.New("it is cut")
-	}
-	var v struct {
-		Version int `json:"version"`
-	}
-	switch err := json.Unmarshal(line, &v); {
-	case err != nil:
-		return Item{}, fmt.Errorf("its first line is no JSON: %w", err)
-	case v.Version > version:
-		return Item{}, fmt.Errorf("%w (format %d, this one knows %d): upgrade this app to at least that version; the object was left as it is", errNewer, v.Version, version)
-	case v.Version < 1:
-		return Item{}, errors.New("its first line names no version")
-	}
 	var h header
-	if err := json.Unmarshal(line, &h); err != nil {
-		return Item{}, fmt.Errorf("its first line does not look like one: %w", err)
+	raw, err := format.Header(data, version, &h)
+	if err != nil {
+		return Item{}, err
 	}
 	if h.Length != len(raw) {
 		return Item{}, fmt.Errorf("it holds %d of %d bytes", len(raw), h.Length)
 	}
-	if sum := sha256.Sum256(raw); h.SHA256 != hex.EncodeToString(sum[:]) {
+	if h.SHA256 != format.Sum(raw) {
 		return Item{}, errors.New("its bytes do not match their checksum")
 	}
 	return Item{h.Stream, h.ID, h.Time.UTC(), h.Reason, h.Detail, h.Stored.UTC(), raw}, nil

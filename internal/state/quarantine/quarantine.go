@@ -38,6 +38,7 @@ import (
 
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/format"
 )
 
 var (
@@ -105,14 +106,11 @@ func (s *Store) folder(stream string, kind Kind) string {
 // name is the last part of a key behind the folder: day and record.
 func name(rec pipeline.Record) string {
 	day := undated
-	if t := rec.Time.UTC(); datable(t) {
+	if t := rec.Time.UTC(); format.Dated(t) {
 		day = t.Format(time.DateOnly)
 	}
 	return day + "/" + short([]byte(rec.ID)) + "-" + short(rec.Raw)
 }
-
-// datable is false for the year of the zero time, and for one that JSON can't spell.
-func datable(t time.Time) bool { return t.Year() > 1 && t.Year() <= 9999 }
 
 func short(b []byte) string {
 	sum := sha256.Sum256(b)
@@ -160,7 +158,7 @@ func (s *Store) put(ctx context.Context, key string, parts [][]byte) error {
 			return err
 		}
 		_, err = decode(key, o.Data)
-		if err == nil || errors.Is(err, errNewer) {
+		if err == nil || errors.Is(err, format.ErrNewer) {
 			return err
 		}
 		prev = o.ETag // damaged: this one is better
@@ -287,7 +285,7 @@ func (s *Store) Get(ctx context.Context, key string) (Item, error) {
 func decode(key string, data []byte) (Item, error) {
 	item, err := Decode(data)
 	switch {
-	case errors.Is(err, errNewer):
+	case errors.Is(err, format.ErrNewer):
 		return Item{}, fmt.Errorf("%q: %w", key, err)
 	case err == nil && !strings.HasSuffix(key, "-"+short(item.Raw)):
 		err = errors.New("it is another original than its name says")

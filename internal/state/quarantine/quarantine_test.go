@@ -203,13 +203,13 @@ func TestDamaged(t *testing.T) {
 		damage func(string) string
 		want   string
 	}{
-		{"empty", func(string) string { return "" }, "it is cut"},
-		{"cut in the header", func(s string) string { return s[:20] }, "it is cut"},
+		{"empty", func(string) string { return "" }, "it is truncated"},
+		{"cut in the header", func(s string) string { return s[:20] }, "it is truncated"},
 		{"cut in the bytes", func(s string) string { return s[:len(s)-1] }, "6 of 7 bytes"},
 		{"changed", func(s string) string { return strings.Replace(s, `{"a":1}`, `{"a":2}`, 1) }, "checksum"},
-		{"no header", func(string) string { return "{\n}" }, "no JSON"},
+		{"no header", func(string) string { return "{\n}" }, "not valid JSON"},
 		{"no version", func(s string) string { return strings.Replace(s, `"version":1,`, "", 1) }, "no version"},
-		{"length is no number", func(s string) string { return strings.Replace(s, `"length":7`, `"length":"7"`, 1) }, "does not look like one"},
+		{"length is no number", func(s string) string { return strings.Replace(s, `"length":7`, `"length":"7"`, 1) }, "form of version 1"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			ctx, store := t.Context(), new(mem.Store)

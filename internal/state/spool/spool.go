@@ -11,8 +11,6 @@ package spool
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"path"
@@ -24,13 +22,11 @@ import (
 
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/format"
 )
 
 // version of the format that this package writes and reads.
 const version = 1
-
-// ErrNewer says that an object was written by a newer version of the program.
-var ErrNewer = errors.New("written by a newer version of the connector")
 
 // Store is the spool of one tenant.
 type Store struct {
@@ -142,20 +138,15 @@ type line struct {
 func Encode(stream string, batch []pipeline.Record) []byte {
 	var body bytes.Buffer
 	for _, r := range batch {
-		body.Write(marshal(line{r.ID, spelled(r.Time), len(r.Raw)}))
+		l := line{ID: r.ID, Length: len(r.Raw)}
+		if format.Dated(r.Time) { // to the ledger, one that is not is as good as none
+			l.Time = r.Time
+		}
+		body.Write(marshal(l))
 		body.Write(r.Raw)
 		body.WriteByte('\n')
 	}
-	sum := sha256.Sum256(body.Bytes())
-	return append(marshal(head{version, stream, len(batch), hex.EncodeToString(sum[:])}), body.Bytes()...)
-}
-
-// spelled is a time that JSON can spell, or none: the ledger takes the one for the other, too.
-func spelled(t time.Time) time.Time {
-	if y := t.UTC().Year(); y < 1 || y > 9999 {
-		return time.Time{}
-	}
-	return t
+	return append(marshal(head{version, stream, len(batch), format.Sum(body.Bytes())}), body.Bytes()...)
 }
 
 // marshal can't fail on these types. An id may hold invalid UTF-8.
@@ -169,24 +160,18 @@ func marshal(v any) []byte {
 
 // Decode reads a batch. It fails on an object that is damaged, of another stream, or newer.
 func Decode(stream string, data []byte) ([]pipeline.Record, error) {
-	first, body, ok := bytes.Cut(data, []byte("\n"))
-	var v struct {
-		Version int `json:"version"`
-	}
-	if err := json.Unmarshal(first, &v); !ok || err != nil || v.Version < 1 {
-		return nil, damaged("its first line can't be read")
-	}
-	if v.Version > version {
-		return nil, fmt.Errorf("%w (format %d, this one knows %d): upgrade this app to at least that version; the object was left as it is", ErrNewer, v.Version, version)
-	}
 	var h head
-	if err := json.Unmarshal(first, &h); err != nil {
-		return nil, damaged("its first line does not look like one")
+	body, err := format.Header(data, version, &h)
+	switch {
+	case errors.Is(err, format.ErrNewer):
+		return nil, err
+	case err != nil:
+		return nil, damaged(err.Error())
 	}
 	if h.Stream != stream {
 		return nil, damaged(fmt.Sprintf("it belongs to %q", h.Stream))
 	}
-	if sum := sha256.Sum256(body); hex.EncodeToString(sum[:]) != h.SHA256 {
+	if format.Sum(body) != h.SHA256 {
 		return nil, damaged("its checksum is wrong")
 	}
 	var batch []pipeline.Record
@@ -195,6 +180,9 @@ func Decode(stream string, data []byte) ([]pipeline.Record, error) {
 		text, rest, ok := bytes.Cut(body, []byte("\n"))
 		if err := json.Unmarshal(text, &l, jsontext.AllowInvalidUTF8(true)); !ok || err != nil || l.Length < 0 || l.Length >= len(rest) || rest[l.Length] != '\n' {
 			return nil, damaged("a record can't be read")
+		}
+		if !format.Dated(l.Time) {
+			l.Time = time.Time{}
 		}
 		batch = append(batch, pipeline.Record{ID: l.ID, Time: l.Time, Raw: jsontext.Value(rest[:l.Length:l.Length])})
 		body = rest[l.Length+1:]

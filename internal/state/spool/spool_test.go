@@ -6,19 +6,19 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/mem"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/spool"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/statetest"
 )
 
 const stream = "SailPointIDN_Triggers"
@@ -222,45 +222,25 @@ func TestTimeThatCannotBeSpelled(t *testing.T) {
 	}
 }
 
-// Objects that version 1 wrote are read for ever.
-func TestGolden(t *testing.T) {
-	name := filepath.Join("testdata", "v1.spool")
-	if *update {
-		if err := os.MkdirAll("testdata", 0o700); err != nil {
-			t.Fatal(err)
+var codec = statetest.Codec[[]pipeline.Record]{
+	Encode: func(b []pipeline.Record) ([]byte, error) { return spool.Encode(stream, b), nil },
+	Decode: func(data []byte) ([]pipeline.Record, error) { return spool.Decode(stream, data) },
+	Golden: map[string][]pipeline.Record{"v1.spool": batch(0, 3)},
+	Newer:  []string{"{\"version\":2}\n"},
+	Draw: func(t *rapid.T) (b []pipeline.Record) {
+		for i := range rapid.IntRange(0, 5).Draw(t, "records") {
+			at := time.Unix(rapid.Int64Range(0, 250_000_000_000).Draw(t, "time"), int64(i)).UTC()
+			b = append(b, pipeline.Record{ID: rapid.String().Draw(t, "id"), Time: at, Raw: rapid.SliceOfN(rapid.Byte(), 1, 20).Draw(t, "raw")})
 		}
-		if err := os.WriteFile(name, spool.Encode(stream, batch(0, 3)), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	data, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := spool.Decode(stream, data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(batch(0, 3), got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
+		return b
+	},
+}
+
+func TestCodec(t *testing.T) {
+	codec.Update = *update
+	statetest.TestCodec(t, codec)
 }
 
 func FuzzDecode(f *testing.F) {
-	f.Add(spool.Encode(stream, batch(0, 3)))
-	f.Add([]byte(`{"version":1}` + "\n"))
-	f.Add(spool.Encode(stream, nil))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		b, err := spool.Decode(stream, data)
-		if err != nil {
-			return
-		}
-		again, err := spool.Decode(stream, spool.Encode(stream, b))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(b, again); diff != "" {
-			t.Errorf("(-first +again):\n%s", diff)
-		}
-	})
+	statetest.FuzzCodec(f, codec, `{"version":1}`+"\n", string(spool.Encode(stream, nil)))
 }

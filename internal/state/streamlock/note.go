@@ -9,6 +9,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/format"
 )
 
 const (
@@ -64,17 +65,13 @@ func (l *Locks) note(ctx context.Context, stream, progress string, now time.Time
 
 // decodeNote reads a note. None, and a damaged one, is the zero note: it is written anew.
 func decodeNote(data []byte) (note, error) {
-	var v struct {
-		Version int `json:"version"`
-	}
-	damaged := json.Unmarshal(data, &v) != nil || v.Version < 1
-	if v.Version > version {
-		return note{}, fmt.Errorf("written by a newer version of the connector (format %d, this one knows %d): upgrade this app to at least that version", v.Version, version)
-	}
 	var n note
-	damaged = damaged || json.Unmarshal(data, &n) != nil
-	if y := n.Since.UTC().Year(); damaged || y < 1 || y > 9999 {
-		return note{}, nil
+	err := format.JSON(data, version, &n)
+	if errors.Is(err, format.ErrNewer) {
+		return note{}, err
+	}
+	if sound := err == nil && format.Writable(n.Since); !sound {
+		n = note{}
 	}
 	return n, nil
 }

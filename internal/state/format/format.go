@@ -1,0 +1,85 @@
+// Package format holds what the formats of stored objects have in common.
+//
+// Every object names the version of its format. A program reads every version up to the
+// newest that it knows, and refuses a newer one with [ErrNewer], so that it never
+// overwrites what it does not understand.
+package format
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/go-json-experiment/json"
+)
+
+// ErrNewer means that an object was written by a newer version of the connector.
+var ErrNewer = errors.New("written by a newer version of the connector")
+
+// Newer is the error for an object of a version that is not known yet. It wraps [ErrNewer].
+func Newer(version, known int) error {
+	return fmt.Errorf("%w (format %d, this one knows %d): upgrade this app to at least that version; the object was left as it is", ErrNewer, version, known)
+}
+
+// JSON reads a JSON object with a member "version" of any version up to the newest known one.
+func JSON(text []byte, known int, into any) error {
+	if len(bytes.TrimSpace(text)) == 0 {
+		return errors.New("it is empty")
+	}
+	var v struct {
+		Version int `json:"version"`
+	}
+	switch err := json.Unmarshal(text, &v); {
+	case err != nil:
+		return fmt.Errorf("it is truncated or not valid JSON: %w", err)
+	case v.Version > known:
+		return Newer(v.Version, known)
+	case v.Version < 1:
+		return errors.New("it names no version")
+	}
+	if err := json.Unmarshal(text, into); err != nil {
+		return fmt.Errorf("it does not have the form of version %d: %w", v.Version, err)
+	}
+	return nil
+}
+
+// Header reads an object that begins with a line of JSON, and returns what follows the line.
+func Header(object []byte, known int, into any) (body []byte, err error) {
+	line, body, ok := bytes.Cut(object, []byte{'\n'})
+	if !ok {
+		return nil, errors.New("it is truncated")
+	}
+	err = JSON(line, known, into)
+	if err != nil && !errors.Is(err, ErrNewer) {
+		err = fmt.Errorf("its first line: %w", err)
+	}
+	return body, err
+}
+
+// Sum is the checksum of bytes as a header has it.
+func Sum(body []byte) string {
+	sum := sha256.Sum256(body)
+	return hex.EncodeToString(sum[:])
+}
+
+// Writable reports whether JSON can hold the time in UTC. One that it can't hold could be
+// read in another zone and never be saved again.
+func Writable(t time.Time) bool {
+	year := t.UTC().Year()
+	return year >= 1 && year <= 9999
+}
+
+// Dated reports whether the time of an event names a day. The zero time and the year in
+// which it lies do not.
+func Dated(t time.Time) bool { return Writable(t) && t.UTC().Year() > 1 }
+
+// UTC is the one form of a time: in UTC, and the zero time if it is zero.
+func UTC(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Time{}
+	}
+	return t.UTC()
+}

@@ -1,0 +1,49 @@
+// Package mark is the format of how far the arrivals of a stream in the workspace were
+// checked. The object is {tenant}/readback/{stream}.json, a line of JSON:
+//
+//	{"version":1,"through":"2026-09-23T13:05:00Z"}
+package mark
+
+import (
+	"errors"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/state/format"
+)
+
+// version is the newest format that this program knows.
+const version = 1
+
+// Mark is how far a stream was checked.
+type Mark struct {
+	// Through: what happened before it has been compared with the workspace.
+	Through time.Time
+}
+
+type object struct {
+	Version int       `json:"version"`
+	Through time.Time `json:"through"`
+}
+
+// Encode returns the object for a mark, in the newest format.
+func Encode(m Mark) ([]byte, error) {
+	b, err := json.Marshal(object{version, m.Through.UTC()})
+	if err != nil {
+		return nil, err
+	}
+	return append(b, '\n'), nil
+}
+
+// Decode reads an object of any version up to the newest.
+func Decode(data []byte) (Mark, error) {
+	var o object
+	if err := format.JSON(data, version, &o); err != nil {
+		return Mark{}, err
+	}
+	if !format.Dated(o.Through) {
+		return Mark{}, errors.New("it names no valid time")
+	}
+	return Mark{o.Through.UTC()}, nil
+}
