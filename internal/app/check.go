@@ -10,6 +10,7 @@ import (
 
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/check"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/text"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/sink/datacollector"
 	"github.com/idn-sentinel/idn-sentinel/internal/sink/logsingestion"
@@ -104,11 +105,11 @@ func (c *checkup) state(ctx context.Context) {
 func (c *checkup) progress(saved pipeline.Checkpoint) string {
 	switch {
 	case saved.Tag == "":
-		return "none yet: the first run begins " + brief(c.connection.InitialLookback) + " back (INITIAL_LOOKBACK)"
+		return "none yet: the first run begins " + text.Duration(c.connection.InitialLookback) + " back (INITIAL_LOOKBACK)"
 	case saved.Through.IsZero():
 		return "can be read"
 	}
-	text := fmt.Sprintf("delivered through %s, %s ago", saved.Through.UTC().Format(time.RFC3339), brief(time.Since(saved.Through).Round(time.Second)))
+	text := fmt.Sprintf("delivered through %s, %s ago", saved.Through.UTC().Format(time.RFC3339), text.Duration(time.Since(saved.Through).Round(time.Second)))
 	if n := saved.Audit.Open(); n > 0 {
 		text += fmt.Sprintf("; %d windows of the source are unexplained: idnsentinel audit accept lists them", n)
 	}

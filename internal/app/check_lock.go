@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/text"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/checkpoint"
@@ -52,10 +53,10 @@ func (c *checkup) held(ctx context.Context, store state.Store, locks *streamlock
 			return "", err
 		}
 		if age := time.Since(info.Modified); info.Key == key && age > most {
-			return "", fmt.Errorf("%w; nothing was saved for %s: if a run has just begun, check again in a minute; otherwise: %s", locked, brief(age.Round(time.Second)), remedyOf(locked))
+			return "", fmt.Errorf("%w; nothing was saved for %s: if a run has just begun, check again in a minute; otherwise: %s", locked, text.Duration(age.Round(time.Second)), remedyOf(locked))
 		}
 	}
-	return fmt.Sprintf("held by a run or another process; if nothing is saved for %s, this check and the runs fail", brief(most)), nil
+	return fmt.Sprintf("held by a run or another process; if nothing is saved for %s, this check and the runs fail", text.Duration(most)), nil
 }
 
 func remedyOf(locked error) string {

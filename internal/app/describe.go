@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/check"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/text"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 )
 
@@ -19,7 +19,7 @@ func (c *checkup) describe() {
 	c.Pass("settings: destination", destination(c.connection))
 	c.Pass("settings: state", Place(c.settings, c.options))
 	c.Pass("settings: run", fmt.Sprintf("a first run begins %s, the newest %s are left to settle, a run takes at most %s, log level %s",
-		begin(c.connection), brief(c.connection.SettleDelay), brief(c.settings.RunBudget), strings.ToLower(c.settings.LogLevel.String())))
+		begin(c.connection), text.Duration(c.connection.SettleDelay), text.Duration(c.settings.RunBudget), strings.ToLower(c.settings.LogLevel.String())))
 	c.Pass("settings: proof", proof(c.connection))
 }
 
@@ -35,7 +35,7 @@ func describeProcess(s config.Settings, report check.Report) {
 
 // begin says where a first run begins.
 func begin(s config.Connection) string {
-	back := brief(s.InitialLookback) + " back"
+	back := text.Duration(s.InitialLookback) + " back"
 	if s.Legacy.TableEndpoint == nil {
 		return back
 	}
@@ -52,7 +52,7 @@ func proof(s config.Connection) string {
 	if len(s.AuditAges) > 0 {
 		ages := make([]string, len(s.AuditAges))
 		for i, age := range s.AuditAges {
-			ages[i] = brief(age)
+			ages[i] = text.Duration(age)
 		}
 		audits = "counts are compared at the age of " + strings.Join(ages, ", ")
 	}
@@ -60,7 +60,7 @@ func proof(s config.Connection) string {
 	if s.Health {
 		rows = "one health row for each run"
 	}
-	return fmt.Sprintf("%s; delivered ids are kept %s; %s", audits, brief(s.LedgerKeep), rows)
+	return fmt.Sprintf("%s; delivered ids are kept %s; %s", audits, text.Duration(s.LedgerKeep), rows)
 }
 
 func destination(s config.Connection) string {
@@ -95,16 +95,4 @@ func article(noun string) string {
 		return "an " + noun
 	}
 	return "a " + noun
-}
-
-// brief writes a duration without zero parts: 4m, not 4m0s.
-func brief(d time.Duration) string {
-	text := d.String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
 }

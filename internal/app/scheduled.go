@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -95,7 +96,7 @@ func (c *Connection) readBackOf(ctx context.Context, name string, d *daily) (war
 	case err != nil:
 		return "", err
 	case done.State != pipeline.Drained:
-		return "", errors.New(orElse(done.Error, "it was cut short"))
+		return "", errors.New(cmp.Or(done.Error, "it was cut short"))
 	case done.Missing > 0 && repair:
 		warning = fmt.Sprintf("the workspace lacked %d of %d events of the day from %s; they were sent again", done.Missing, done.Source, d.through.Format(time.RFC3339))
 		if done.Refused > 0 {
@@ -154,10 +155,3 @@ func (c *Connection) loadMark(ctx context.Context, name, key string, d *daily) e
 
 // readBackBorder is a border of the windows of every stream that can be audited.
 const readBackBorder = 5 * time.Minute
-
-func orElse(text, otherwise string) string {
-	if text == "" {
-		return otherwise
-	}
-	return text
-}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -113,19 +114,12 @@ func (c *poll) announce(l loaded, o app.Options) {
 	first := l.Connections[0]
 	switch {
 	case l.look:
-		c.console.say("preview only: records go to %s, checkpoints are not changed", orElse(first.NDJSONPath, "stdout"))
+		c.console.say("preview only: records go to %s, checkpoints are not changed", cmp.Or(first.NDJSONPath, "stdout"))
 	case first.Name == "" || len(l.Connections) == 1:
 		c.console.say("polling tenant %s into %s; state: %s; budget %s", first.Tenant, first.IngestionAPI, app.Place(l.Settings, o), lag(l.RunBudget.Seconds()))
 	default:
 		c.console.say("polling %d connections (%s); state: %s; budget %s", len(l.Connections), l.names(), app.Place(l.Settings, o), lag(l.RunBudget.Seconds()))
 	}
-}
-
-func orElse(text, fallback string) string {
-	if text == "" {
-		return fallback
-	}
-	return text
 }
 
 // poll is the run with everything that is seen of it meanwhile.

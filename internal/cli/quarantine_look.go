@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/app"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/text"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/quarantine"
 )
 
@@ -139,13 +140,9 @@ func (o *originals) table(rows []listed) {
 }
 
 // oneLine makes a text from outside fit for a cell of a table.
-func oneLine(text string) string {
+func oneLine(s string) string {
 	const most = 400
-	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 }), " ")
-	if len(text) > most {
-		text = strings.ToValidUTF8(text[:most], "") + "…"
-	}
-	return text
+	return text.Line(s, most)
 }
 
 // read reads originals, some at a time, and calls f for each in their order.

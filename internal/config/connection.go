@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/text"
 )
 
 // connectionNames reads CONNECTIONS: names in lower case, or the one empty name.
@@ -76,13 +78,13 @@ func sources(r *Reader, kinds []Kind) (list []Source, tenant string) {
 }
 
 // auditAges reads a list of ages; "off" is the empty one.
-func auditAges(r *Reader, text string, keep time.Duration) (ages []time.Duration) {
+func auditAges(r *Reader, list string, keep time.Duration) (ages []time.Duration) {
 	const setting = "AUDIT_AGES"
-	if strings.EqualFold(text, "off") || r.Reported(setting) {
+	if strings.EqualFold(list, "off") || r.Reported(setting) {
 		return nil
 	}
-	for text := range strings.SplitSeq(text, ",") {
-		age := r.Duration(setting, strings.TrimSpace(text), 5*time.Minute, 144*time.Hour)
+	for age := range strings.SplitSeq(list, ",") {
+		age := r.Duration(setting, strings.TrimSpace(age), 5*time.Minute, 144*time.Hour)
 		if r.Reported(setting) {
 			return nil
 		}
@@ -91,7 +93,7 @@ func auditAges(r *Reader, text string, keep time.Duration) (ages []time.Duration
 	slices.Sort(ages)
 	ages = slices.Compact(ages)
 	if oldest := ages[len(ages)-1]; oldest >= keep && !r.Reported("LEDGER_KEEP") {
-		r.Problemf("LEDGER_KEEP", "is %s, but windows are audited when they are %s old (%s): remember ids for longer than that", brief(keep), brief(oldest), setting)
+		r.Problemf("LEDGER_KEEP", "is %s, but windows are audited when they are %s old (%s): remember ids for longer than that", text.Duration(keep), text.Duration(oldest), setting)
 	}
 	return ages
 }

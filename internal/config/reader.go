@@ -15,6 +15,7 @@ import (
 
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/address"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/text"
 )
 
 // Reader reads the settings of the app, or of one connection, and collects what is wrong
@@ -198,16 +199,16 @@ func (r *Reader) Boolean(setting, text string) bool {
 }
 
 // Duration reads a duration.
-func (r *Reader) Duration(setting, text string, lo, hi time.Duration) time.Duration {
+func (r *Reader) Duration(setting, value string, lo, hi time.Duration) time.Duration {
 	if r.Reported(setting) {
 		return 0
 	}
-	d, err := time.ParseDuration(text)
+	d, err := time.ParseDuration(value)
 	switch {
 	case err != nil:
-		r.Problemf(setting, "is %s: write a number and a unit, such as 90s, 4m or 24h (a day is 24h)", shown(text))
+		r.Problemf(setting, "is %s: write a number and a unit, such as 90s, 4m or 24h (a day is 24h)", shown(value))
 	case d < lo || d > hi:
-		r.Problemf(setting, "is %s: use %s to %s", shown(text), brief(lo), brief(hi))
+		r.Problemf(setting, "is %s: use %s to %s", shown(value), text.Duration(lo), text.Duration(hi))
 	}
 	return d
 }
@@ -220,16 +221,4 @@ func (r *Reader) Address(setting, text string) *url.URL {
 		return nil
 	}
 	return u
-}
-
-// brief writes a duration without zero parts: 9m, not 9m0s.
-func brief(d time.Duration) string {
-	text := d.String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
 }

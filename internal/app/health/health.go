@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/text"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
 
@@ -72,16 +73,9 @@ func Record(run Run, rep pipeline.Report, waiting int64) (pipeline.Record, error
 		Quarantined: rep.Quarantined, QuarantineWaiting: waiting, Spooled: rep.Spooled,
 		Batches: rep.Batches, Retries: rep.Retries, Throttled: run.Throttled,
 		LagSeconds: rep.LagSeconds, Seconds: rep.Seconds,
-		Error: bounded(rep.Error), Warnings: bounded(strings.Join(rep.Warnings, "; ")), Deprecated: run.Deprecated,
+		Error: text.Cut(rep.Error, maxText), Warnings: text.Cut(strings.Join(rep.Warnings, "; "), maxText), Deprecated: run.Deprecated,
 		AuditedThrough: rep.AuditedThrough.UTC(), WindowsChecked: rep.WindowsChecked, Mismatches: rep.Mismatches, Repaired: rep.Repaired, Unexplained: rep.Unexplained,
 		Connection: rep.Connection, Org: run.Org, Version: run.Version, RunID: run.ID,
 	})
 	return pipeline.Record{ID: run.ID + "/" + rep.Stream, Time: run.Ended, Raw: raw}, err
-}
-
-func bounded(s string) string {
-	if len(s) <= maxText {
-		return s
-	}
-	return strings.ToValidUTF8(s[:maxText], "") + " …"
 }

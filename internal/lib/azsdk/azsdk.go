@@ -23,6 +23,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/text"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/version"
 )
@@ -202,16 +203,22 @@ func Text(err error) string {
 	if errors.As(err, &u) {
 		err = u.Err // the outer one prints the URL
 	}
-	text, _, _ := strings.Cut(FirstLine(err.Error()), "To troubleshoot, visit")
-	return strings.TrimRight(address.ReplaceAllString(text, "$1"), " .")
+	said, _, _ := strings.Cut(FirstLine(err.Error()), "To troubleshoot, visit")
+	return strings.TrimRight(address.ReplaceAllString(said, "$1"), " .")
 }
 
 // FirstLine is the first line of a text, or as much of it as a message bears.
 func FirstLine(s string) string {
 	s, _, _ = strings.Cut(strings.TrimSpace(s), "\n")
 	const most = 300
-	if len(s) > most {
-		s = strings.ToValidUTF8(s[:most], "") + "…"
+	return text.Line(s, most)
+}
+
+// NoToken says why a credential gave no token, and what to do about it.
+func NoToken(err error, remedy string) string {
+	var marked *TokenError
+	if errors.As(err, &marked) {
+		return marked.Explain(remedy)
 	}
-	return strings.TrimSpace(s)
+	return Text(err) + ": " + remedy
 }

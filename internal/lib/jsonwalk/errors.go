@@ -3,11 +3,10 @@ package jsonwalk
 import (
 	"bytes"
 	"fmt"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/text"
 )
 
 // NotAnArray says that the page is something else than an array.
@@ -61,32 +60,8 @@ func describe(kind jsontext.Kind, page []byte) string {
 
 // excerptLen is the length of an excerpt in bytes: enough to recognise a
 // gateway's error page or message, too short to spill a record into a log.
-const excerptLen = 160
+const excerptLen = 159
 
 // Excerpt is the beginning of what a service sent, made fit for one line of an
-// error text: at most 160 bytes, runs of white space as one space, and no control
-// characters. An ellipsis marks that there is more.
-func Excerpt(b []byte) string {
-	var out strings.Builder
-	space := false
-	for len(b) > 0 {
-		r, n := utf8.DecodeRune(b)
-		b = b[n:]
-		switch {
-		case unicode.IsSpace(r):
-			space = out.Len() > 0
-			continue
-		case r == utf8.RuneError || !unicode.IsPrint(r):
-			r = '·'
-		}
-		if out.Len()+utf8.RuneLen(r)+1 > excerptLen {
-			return out.String() + "…"
-		}
-		if space {
-			out.WriteByte(' ')
-			space = false
-		}
-		out.WriteRune(r)
-	}
-	return out.String()
-}
+// error text: see [text.Line].
+func Excerpt(b []byte) string { return text.Line(string(b[:min(len(b), 1<<14)]), excerptLen) }

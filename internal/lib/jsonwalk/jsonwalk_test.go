@@ -168,7 +168,7 @@ func TestExcerpt(t *testing.T) {
 	for name, c := range map[string]struct{ in, want string }{
 		"empty":   {"", ""},
 		"spaces":  {"  a \t\r\n b  ", "a b"},
-		"control": {"a\x00b\x1bc\u202ed", "a·b·c·d"},
+		"control": {"a\x00b\x1bc\u202ed", "a b c·d"},
 		"invalid": {"a\xffb", "a·b"},
 		"long":    {strings.Repeat("x", 500), strings.Repeat("x", 159) + "…"},
 		"exact":   {strings.Repeat("x", 159), strings.Repeat("x", 159)},

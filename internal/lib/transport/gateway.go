@@ -7,9 +7,9 @@ import (
 	"regexp"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/text"
 )
 
 // IsPage reports whether an answer is a web page. No API answers with one: a
@@ -77,8 +77,8 @@ func title(body []byte, hidden []secret.String) string {
 	if m == nil {
 		return ""
 	}
-	if text := Excerpt(string(m[1]), hidden...); text != "" {
-		return fmt.Sprintf(" (%q)", text)
+	if said := Excerpt(string(m[1]), hidden...); said != "" {
+		return fmt.Sprintf(" (%q)", said)
 	}
 	return ""
 }
@@ -89,19 +89,8 @@ const excerptLen = 200
 
 // Excerpt makes a text that a service sent fit for one line of an error: short,
 // printable, and without the secrets that it may repeat, in whatever encoding.
-func Excerpt(text string, hidden ...secret.String) string {
-	text = secret.Mask(text, hidden...)
-	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
-	text = strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return '·'
-	}, strings.ToValidUTF8(text, "·"))
-	if len(text) > excerptLen {
-		text = strings.ToValidUTF8(text[:excerptLen], "") + "…"
-	}
-	return text
+func Excerpt(said string, hidden ...secret.String) string {
+	return text.Line(secret.Mask(said, hidden...), excerptLen)
 }
 
 // Sent are the credentials that a request carries, which a page that answers it may

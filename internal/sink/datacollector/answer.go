@@ -2,7 +2,6 @@ package datacollector
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -15,47 +14,32 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/sink/azmonitor"
 )
 
 // answer is what the service, or something in between, said to a post.
 type answer struct {
-	status int
-	header http.Header
+	*azmonitor.Answer
 	sent   time.Time // when the post was signed
-	whole  bool      // it came after all of the body was sent
-	empty  bool
-	html   bool
-	broken bool   // JSON that breaks off
-	text   string // the body's beginning, fit to be shown
-	says   string // the texts in the body: all of it, or the values of its JSON
-	// code and message are of the service's error body, `{"Error":…,"Message":…}`.
-	code, message string
+	broken bool      // JSON that breaks off
+	text   string    // the body's beginning, fit to be shown
+	says   string    // the texts in the body: all of it, or the values of its JSON
 	// keyHint says what is odd about the key that signed the post.
 	keyHint string
-	// gateway says whose the answer is if it is not the service's, else nil.
-	gateway *transport.Failure
 }
 
-func newAnswer(resp *http.Response, body []byte, sent time.Time, peer transport.Peer, masked ...secret.String) *answer {
-	empty := len(body) == 0                                          // white space is a body, too
-	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\uFEFF"))) // some Windows servers begin with a mark
-	a := &answer{
-		status: resp.StatusCode, header: resp.Header, sent: sent,
-		empty: empty,
-		html:  len(body) > 0 && (strings.Contains(resp.Header.Get("Content-Type"), "html") || body[0] == '<'),
-
-		gateway: transport.Gateway(resp.StatusCode, resp.Header, body, peer, masked...),
-	}
+// newAnswer reads the body, in which the service says {"Error":…,"Message":…}.
+func newAnswer(from *azmonitor.Answer, sent time.Time, masked ...secret.String) *answer {
+	body := from.Body
+	a := &answer{Answer: from, sent: sent, text: transport.Excerpt(string(body), masked...), says: values(body)}
+	a.broken = len(body) > 0 && (body[0] == '{' || body[0] == '[') && !jsontext.Value(body).IsValid()
 	var form struct {
 		Error   string `json:"Error,case:ignore"`
 		Message string `json:"Message,case:ignore"`
 	}
-	a.text = transport.Excerpt(string(body), masked...)
-	a.says = values(body)
-	a.broken = len(body) > 0 && (body[0] == '{' || body[0] == '[') && !jsontext.Value(body).IsValid()
-	// What is not in that form is somebody else's.
+	// A body that does not have that form is not the service's.
 	if json.Unmarshal(body, &form) == nil {
-		a.code, a.message = transport.Excerpt(form.Error, masked...), transport.Excerpt(form.Message, masked...)
+		a.Code, a.Message = transport.Excerpt(form.Error, masked...), transport.Excerpt(form.Message, masked...)
 	}
 	return a
 }
@@ -79,48 +63,29 @@ func values(body []byte) string {
 	}
 }
 
-// String says what the answer was, not what to do about it.
-func (a *answer) String() string {
-	text := fmt.Sprintf("status %d", a.status)
-	switch {
-	case a.code != "":
-		text += " " + a.code
-	case a.html:
-		text += " with an HTML page"
-	case a.empty:
-	case a.message == "":
-		text += " with a body that is not the service's"
-	}
-	if a.message != "" {
-		text += " (" + a.message + ")"
-	}
-	return text
-}
-
 // judge turns the answer into the error of Write, nil for an acknowledgement. The
 // post had that many records and bytes.
 func (a *answer) judge(records, size int) error {
-	switch a.status {
+	switch a.Status {
 	case http.StatusOK:
 		switch {
-		case !a.whole:
-			return &pipeline.Retryable{Err: fmt.Errorf("%v came before the batch was sent to its end, so something in between answered and not the service: "+
-				"the batch counts as not delivered; check proxies and gateways", a)}
-		case transport.NotAnAck(a.header) != "":
+		case !a.Whole:
+			return a.Early()
+		case transport.NotAnAck(a.Header) != "":
 			return &pipeline.Retryable{Err: fmt.Errorf("%v with the header %s is not the answer of the service but of something in between: the batch counts as not delivered; %s",
-				a, transport.NotAnAck(a.header), remedy)}
+				a, transport.NotAnAck(a.Header), remedy)}
 		case a.saysNo():
 			// The service says nothing when it says yes.
 			return &pipeline.Retryable{Err: fmt.Errorf("%v (%q) is not the answer of the service but of something in between: the batch counts as not delivered; %s", a, a.text, remedy)}
-		case !a.empty:
+		case !a.Empty:
 			return &doubt{a}
 		}
 		return nil
 	case http.StatusBadRequest:
 		return a.judgeBadRequest()
 	case http.StatusForbidden:
-		if a.gateway != nil {
-			return a.gateway
+		if a.Gateway != nil {
+			return a.Gateway
 		}
 		return a.judgeForbidden()
 	case http.StatusNotFound:
@@ -130,24 +95,11 @@ func (a *answer) judge(records, size int) error {
 		}
 	case http.StatusRequestEntityTooLarge:
 		if records == 1 && size <= MaxBody/2 {
-			return fmt.Errorf("%v for %d bytes, far less than the %d that the service takes: a proxy or gateway in between has a smaller limit. Raise it there; "+
-				"everything is kept and sent again by the next run", a, size, MaxBody)
+			return a.Small(size, MaxBody)
 		}
-		return &pipeline.Rejected{Err: fmt.Errorf("%v: the batch is too large", a)}
-	case http.StatusRequestTimeout, http.StatusTooManyRequests:
-		return a.retryable()
-	case http.StatusProxyAuthRequired:
-		return a.gateway
 	}
-	switch {
-	case a.status >= 500:
-		return a.retryable()
-	case a.status >= 400 && a.gateway != nil:
-		return a.gateway
-	case a.status >= 400:
-		return fmt.Errorf("%v is nothing that the service documents: everything is kept and sent again by the next run", a)
-	case a.status >= 300:
-		return fmt.Errorf("%v is a redirect, and redirects are not followed: check logAnalyticsUri, and whether a proxy asks for a sign-in", a)
+	if err := a.Other("logAnalyticsUri"); err != nil {
+		return err
 	}
 	return fmt.Errorf("%v is not an acknowledgement that the service documents: the batch counts as not delivered; check logAnalyticsUri, and what is in between", a)
 }
@@ -156,7 +108,7 @@ func (a *answer) judge(records, size int) error {
 // an answer, an error, or words like those of a proxy that enforces a policy. In JSON
 // the values say it: {"accepted":5,"errors":[]} is no refusal.
 func (a *answer) saysNo() bool {
-	if a.html || a.broken || a.code != "" {
+	if a.Page || a.broken || a.Code != "" {
 		return true
 	}
 	text := strings.ToLower(a.says)
@@ -164,22 +116,10 @@ func (a *answer) saysNo() bool {
 		func(word string) bool { return strings.Contains(text, word) })
 }
 
-func (a *answer) retryable() error {
-	now, err := http.ParseTime(a.header.Get("Date")) // a date to wait for is one of the service's clock
-	if err != nil {
-		now = time.Now()
-	}
-	err = errors.New(a.String())
-	if a.gateway != nil {
-		err = a.gateway
-	}
-	return &pipeline.Retryable{Err: err, After: transport.RetryAfter(a.header, now)}
-}
-
 // judgeBadRequest follows the table of return codes on Microsoft's page.
 func (a *answer) judgeBadRequest() error {
 	remedy := "everything is kept and sent again by the next run"
-	switch a.code {
+	switch a.Code {
 	case "InvalidDataFormat":
 		return &pipeline.Rejected{Err: fmt.Errorf("%v: the service can't take a record of the batch", a)}
 	case "InactiveCustomer":
@@ -207,7 +147,7 @@ const (
 func (a *answer) judgeForbidden() error {
 	causes := a.keyHint + "SHARED_KEY does not belong to CUSTOMER_ID, or was regenerated: copy both again from the portal's page Agents. " +
 		"Other causes are a TLS-inspecting proxy that changes requests, and a workspace that takes no keys (DisableLocalAuth) or no public network traffic"
-	date, err := http.ParseTime(a.header.Get("Date"))
+	date, err := http.ParseTime(a.Header.Get("Date"))
 	if err != nil {
 		return fmt.Errorf("%v: %s; the answer has no date to compare this machine's clock with", a, causes)
 	}

@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"strings"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/sink/azmonitor"
 )
 
 // probeTable is named in the probe of Check. It is never created.
@@ -27,13 +29,13 @@ func (s *Sink) Check(ctx context.Context) error {
 	a, err := s.post(ctx, probeTable, "", content{len(probe), func() io.Reader { return strings.NewReader(probe) }})
 	if err == nil {
 		switch {
-		case a.status == http.StatusBadRequest && a.code == "InvalidDataFormat":
+		case a.Status == http.StatusBadRequest && a.Code == "InvalidDataFormat":
 			return nil
-		case a.status == http.StatusNotFound: // three bytes are not too large
+		case a.Status == http.StatusNotFound: // three bytes are not too large
 			err = fmt.Errorf("%v: the address is wrong: check CUSTOMER_ID and logAnalyticsUri", a)
 		default:
 			err = a.judge(1, len(probe)) // nil, should the service take it and throw it away later
 		}
 	}
-	return wrap(err, "check workspace "+s.id)
+	return azmonitor.Wrap(err, "check workspace "+s.id)
 }

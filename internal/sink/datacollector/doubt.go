@@ -112,7 +112,7 @@ func (s *Sink) ask(ctx context.Context, stream, timeField string, batch []pipeli
 			s.doubts.noteSilent()
 			return errSilent(a), nil
 		}
-		if !again.whole || again.kind() != a.kind() {
+		if !again.Whole || again.kind() != a.kind() {
 			return fmt.Errorf("%v (%q) is not the service's, which answers a record of the batch with %v: the batch counts as not delivered; %s", a, a.text, again, remedy), nil
 		}
 	}
@@ -125,7 +125,7 @@ func errSilent(a *answer) error {
 
 // compare judges a doubtful answer by the answer to the counter-check.
 func compare(a, check *answer) error {
-	if check.status != http.StatusBadRequest || check.code != "InvalidDataFormat" {
+	if check.Status != http.StatusBadRequest || check.Code != "InvalidDataFormat" {
 		return fmt.Errorf("%v (%q) is not the service's: it does not refuse a damaged batch either, but says %v: the batch counts as not delivered; %s", a, a.text, check, remedy)
 	}
 	if a.hop() != check.hop() {
@@ -136,12 +136,12 @@ func compare(a, check *answer) error {
 
 // kind is what answers of one origin have in common.
 func (a *answer) kind() string {
-	return strings.Join([]string{strconv.Itoa(a.status), a.hop(), a.header.Get("Content-Type"), a.text}, "\n")
+	return strings.Join([]string{strconv.Itoa(a.Status), a.hop(), a.Header.Get("Content-Type"), a.text}, "\n")
 }
 
 // hop is what an answer says about where it comes from.
 func (a *answer) hop() string {
-	return strings.Join(a.header.Values("Server"), ",") + "\n" + strings.Join(a.header.Values("Via"), ",")
+	return strings.Join(a.Header.Values("Server"), ",") + "\n" + strings.Join(a.Header.Values("Via"), ",")
 }
 
 // maxVerdicts bounds what is remembered: an answer that repeats a part of the

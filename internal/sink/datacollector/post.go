@@ -2,20 +2,14 @@ package datacollector
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"time"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
-	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/sink/azmonitor"
 )
-
-// maxAnswer is how much of an answer's body is read. The service's own are
-// shorter than 1 KB.
-const maxAnswer = 16 << 10
 
 // content is what is posted: so many bytes, and how to read them from the first.
 type content struct {
@@ -44,37 +38,21 @@ func (s *Sink) post(ctx context.Context, logType, timeField string, body content
 	if timeField != "" {
 		req.Header.Set("time-generated-field", timeField)
 	}
-	resp, err := s.http.Do(req)
+	got, err := azmonitor.Post(s.http, req, sent, s.peer(), func(err error) error { return s.explain(ctx, err) }, s.keyText, secret.New(signature))
 	if err != nil {
-		return nil, s.explain(ctx, transport.Redact(err))
+		return nil, err
 	}
-	whole := sent.Whole()
-	defer func() { _ = resp.Body.Close() }()
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	transport.Discard(resp)
-	if err != nil && resp.StatusCode == http.StatusOK {
-		// Without its body an acknowledgement can't be told from a proxy's page.
-		return nil, s.explain(ctx, fmt.Errorf("read the answer: %w", transport.Redact(err)))
-	}
-	a := newAnswer(resp, text, now, s.peer(), s.keyText, secret.New(signature))
+	a := newAnswer(got, now, s.keyText, secret.New(signature))
 	a.keyHint = s.keyHint
-	a.whole = whole
 	return a, nil
 }
 
 // explain classifies what kept an answer from coming.
 func (s *Sink) explain(ctx context.Context, err error) error {
 	if ctx.Err() != nil { // the caller's end, not the service's fault
-		if cause := context.Cause(ctx); !errors.Is(err, cause) {
-			err = fmt.Errorf("%w: %w", cause, err)
-		}
-		return err
+		return azmonitor.Ended(ctx, err)
 	}
-	f := transport.Explain(err, s.peer())
-	if f.Passing || f.Hop == transport.HopNetwork {
-		return &pipeline.Retryable{Err: f}
-	}
-	return f
+	return azmonitor.Unreachable(err, s.peer())
 }
 
 // peer names the workspace's host in error texts.

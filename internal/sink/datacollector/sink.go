@@ -16,8 +16,8 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/address"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/jsonwalk"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
-	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/sink/azmonitor"
 	"github.com/idn-sentinel/idn-sentinel/internal/table"
 )
 
@@ -102,7 +102,7 @@ func New(cfg Config) (*Sink, error) {
 		url:     where.JoinPath("/api/logs").String() + "?api-version=" + apiVersion,
 		host:    where.Host,
 		keyHint: keyHint(len(key)),
-		http:    client(cfg.HTTP),
+		http:    azmonitor.Client(cfg.HTTP),
 		limits: pipeline.Limits{
 			Parallel: pipeline.Parallel,
 			// The pipeline counts a comma for each record; the array has one comma
@@ -129,20 +129,6 @@ func keyHint(size int) string {
 		return ""
 	}
 	return fmt.Sprintf("SHARED_KEY has %d bytes where the keys of workspaces have 64, so it may be cut. ", size)
-}
-
-// client returns a client that follows no redirect: it would carry the
-// signature elsewhere.
-func client(c *http.Client) *http.Client {
-	if c == nil {
-		return transport.NewClient(transport.Config{})
-	}
-	if c.CheckRedirect == nil {
-		own := *c
-		own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-		return &own
-	}
-	return c
 }
 
 // Limits implements [pipeline.Sink].
@@ -184,24 +170,5 @@ func (s *Sink) Write(ctx context.Context, stream string, batch []pipeline.Record
 	if errors.As(err, &unsure) {
 		err = s.settle(ctx, stream, timeField, batch, a)
 	}
-	return wrap(err, what)
-}
-
-// wrap says what failed inside the typed errors, whose type the caller asks for.
-func wrap(err error, what string) error {
-	var (
-		retryable *pipeline.Retryable
-		rejected  *pipeline.Rejected
-	)
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &retryable):
-		retryable.Err = fmt.Errorf("%s: %w", what, retryable.Err)
-		return retryable
-	case errors.As(err, &rejected):
-		rejected.Err = fmt.Errorf("%s: %w", what, rejected.Err)
-		return rejected
-	}
-	return fmt.Errorf("%s: %w", what, err)
+	return azmonitor.Wrap(err, what)
 }

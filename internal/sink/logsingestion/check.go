@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/sink/azmonitor"
 )
 
 // Check finds out whether the rule takes the identity and has the streams, and
@@ -15,7 +16,7 @@ import (
 func (s *Sink) Check(ctx context.Context) error {
 	for _, name := range slices.Sorted(maps.Keys(s.streams)) {
 		if err := s.probe(ctx, name); err != nil {
-			return wrap(err, "check stream Custom-"+name)
+			return azmonitor.Wrap(err, "check stream Custom-"+name)
 		}
 	}
 	return nil

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 
@@ -13,11 +12,8 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/sink/azmonitor"
 )
-
-// maxAnswer is how much of an answer's body is read. The service's own are
-// shorter than 2 KB.
-const maxAnswer = 16 << 10
 
 // send posts body, and once more with a new token if the token is refused. An
 // error is what kept the answer from coming, already classified.
@@ -29,10 +25,10 @@ func (s *Sink) send(ctx context.Context, address string, b body) (*answer, error
 		return nil, err
 	}
 	a, err := s.post(ctx, address, b, token)
-	if err != nil || a.status != http.StatusUnauthorized {
+	if err != nil || a.Status != http.StatusUnauthorized {
 		return a, err
 	}
-	again, err := s.tokens.get(ctx, token, claimsOf(a.header))
+	again, err := s.tokens.get(ctx, token, claimsOf(a.Header))
 	if err != nil {
 		return nil, err
 	}
@@ -46,11 +42,8 @@ var errTimeout = errors.New("the service did not answer in time")
 // ended is the error of what the end of ctx cut short: the caller's end, or that
 // of the time for one post.
 func ended(ctx context.Context, err error) error {
-	cause := context.Cause(ctx)
-	if !errors.Is(err, cause) {
-		err = fmt.Errorf("%w: %w", cause, err)
-	}
-	if errors.Is(cause, errTimeout) {
+	err = azmonitor.Ended(ctx, err)
+	if errors.Is(err, errTimeout) {
 		return &pipeline.Retryable{Err: err}
 	}
 	return err
@@ -67,21 +60,11 @@ func (s *Sink) post(ctx context.Context, address string, b body, token string) (
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Content-Encoding", "gzip")
 	req.Header.Set("x-ms-client-request-id", uuid.NewString())
-	resp, err := s.http.Do(req)
+	got, err := azmonitor.Post(s.http, req, sent, s.peer(), func(err error) error { return s.classify(ctx, err) }, secret.New(token))
 	if err != nil {
-		return nil, s.classify(ctx, transport.Redact(err))
+		return nil, err
 	}
-	whole := sent.Whole()
-	defer func() { _ = resp.Body.Close() }()
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	transport.Discard(resp)
-	if err != nil && resp.StatusCode < http.StatusMultipleChoices {
-		// Without its body an acknowledgement can't be told from a proxy's page.
-		return nil, s.classify(ctx, fmt.Errorf("read the answer: %w", transport.Redact(err)))
-	}
-	a := newAnswer(resp, text, s.peer(), secret.New(token))
-	a.whole = whole
-	return a, nil
+	return newAnswer(got, secret.New(token)), nil
 }
 
 // classify says what to do about something that kept an answer from coming.
@@ -89,11 +72,7 @@ func (s *Sink) classify(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ended(ctx, err)
 	}
-	f := transport.Explain(err, s.peer())
-	if f.Passing || f.Hop == transport.HopNetwork {
-		return &pipeline.Retryable{Err: f}
-	}
-	return f
+	return azmonitor.Unreachable(err, s.peer())
 }
 
 // peer names the endpoint in error texts.

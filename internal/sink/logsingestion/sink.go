@@ -13,8 +13,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"golang.org/x/time/rate"
 
-	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/sink/azmonitor"
 	"github.com/idn-sentinel/idn-sentinel/internal/table"
 	"github.com/idn-sentinel/idn-sentinel/internal/table/schema"
 )
@@ -97,7 +97,7 @@ func New(cfg Config) (*Sink, error) {
 		endpoint: cfg.Endpoint,
 		streams:  make(map[string]stream),
 		tokens:   newTokens(cfg.Credential, audience(cfg.Endpoint)),
-		http:     client(cfg.HTTP),
+		http:     azmonitor.Client(cfg.HTTP),
 		timeout:  cfg.Timeout,
 		sizes:    newSizes(min(batch, MaxRaw-1)),
 		requests: rate.NewLimiter(requestsPerSecond, 100),
@@ -136,19 +136,6 @@ func kindOf(t schema.Type) table.Kind {
 	return table.Any
 }
 
-// client returns a client that follows no redirect: it would carry the token elsewhere.
-func client(c *http.Client) *http.Client {
-	if c == nil {
-		return transport.NewClient(transport.Config{})
-	}
-	if c.CheckRedirect == nil {
-		own := *c
-		own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-		return &own
-	}
-	return c
-}
-
 // Limits implements [pipeline.Sink]. BatchBytes follows what batches came to on
 // the wire so far, so it is worth asking again.
 func (s *Sink) Limits() pipeline.Limits {
@@ -181,9 +168,9 @@ func (s *Sink) Write(ctx context.Context, name string, batch []pipeline.Record) 
 		return fmt.Errorf("%s: the data collection rule has no such stream", what)
 	}
 	if ctx.Err() != nil {
-		return wrap(context.Cause(ctx), what)
+		return azmonitor.Wrap(context.Cause(ctx), what)
 	}
-	return wrap(s.write(ctx, name, st, batch), what)
+	return azmonitor.Wrap(s.write(ctx, name, st, batch), what)
 }
 
 func (s *Sink) write(ctx context.Context, name string, st stream, batch []pipeline.Record) error {
@@ -205,17 +192,16 @@ func (s *Sink) write(ctx context.Context, name string, st stream, batch []pipeli
 	if err != nil {
 		return err
 	}
-	if a.status == http.StatusRequestEntityTooLarge || a.cutOff() {
+	if a.Status == http.StatusRequestEntityTooLarge || a.cutOff() {
 		s.sizes.refused(body.raw)
 	}
 	err = a.judge(s.ruleID, name, s.tokens.audience)
 	switch {
 	case err == nil:
 		s.sizes.packed(name, body.raw, len(body.wire))
-	case a.status == http.StatusRequestEntityTooLarge && len(batch) == 1 && len(body.wire) <= MaxWire/2:
-		return fmt.Errorf("%v for %d bytes, far less than the %d that the service takes: a proxy or gateway in between has a smaller limit. Raise it there; "+
-			"everything is kept and sent again by the next run", a, len(body.wire), MaxWire)
-	case a.status == http.StatusBadRequest && len(batch) == 1:
+	case a.Status == http.StatusRequestEntityTooLarge && len(batch) == 1 && len(body.wire) <= MaxWire/2:
+		return a.Small(len(body.wire), MaxWire)
+	case a.Status == http.StatusBadRequest && len(batch) == 1:
 		var rejected *pipeline.Rejected
 		if errors.As(err, &rejected) {
 			return s.believe(ctx, name, a, err)
@@ -238,23 +224,4 @@ func (s *Sink) admit(ctx context.Context, raw int) error {
 		}
 	}
 	return nil
-}
-
-// wrap says what failed inside the typed errors, whose type the caller asks for.
-func wrap(err error, what string) error {
-	var (
-		retryable *pipeline.Retryable
-		rejected  *pipeline.Rejected
-	)
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &retryable):
-		retryable.Err = fmt.Errorf("%s: %w", what, retryable.Err)
-		return retryable
-	case errors.As(err, &rejected):
-		rejected.Err = fmt.Errorf("%s: %w", what, rejected.Err)
-		return rejected
-	}
-	return fmt.Errorf("%s: %w", what, err)
 }

@@ -93,11 +93,7 @@ func (t *tokens) explain(err error) error {
 		terminal = true
 	}
 	const remedy = "give the function app a managed identity (AZURE_CLIENT_ID names a user-assigned one), or sign in with the Azure CLI"
-	out := fmt.Errorf("no token for %s: %s: %s", t.audience, azsdk.Text(err), remedy)
-	var marked *azsdk.TokenError
-	if errors.As(err, &marked) {
-		out = fmt.Errorf("no token for %s: %s", t.audience, marked.Explain(remedy))
-	}
+	out := fmt.Errorf("no token for %s: %s", t.audience, azsdk.NoToken(err, remedy))
 	if terminal {
 		return out
 	}

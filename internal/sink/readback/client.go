@@ -32,8 +32,10 @@ import (
 
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/azsdk"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/retry"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/text"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/sink/azmonitor"
 )
 
 const (
@@ -134,7 +136,7 @@ func (c *Client) try(ctx context.Context, body []byte) (result, error) {
 		return nil, c.unreachable(ctx, fmt.Errorf("read the answer: %w", transport.Redact(err)))
 	}
 	if f := transport.Gateway(resp.StatusCode, resp.Header, text, c.peer(), transport.Sent(req)...); f != nil {
-		return nil, classed(f)
+		return nil, azmonitor.Failed(f)
 	}
 	if resp.StatusCode != http.StatusOK {
 		return nil, c.refused(resp, text)
@@ -149,14 +151,11 @@ func (c *Client) token(ctx context.Context) (string, error) {
 	}
 	t, err := c.cfg.Credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{strings.TrimRight(c.cfg.Audience, "/") + "/.default"}})
 	const remedy = "switch the managed identity of the app on (AZURE_CLIENT_ID for a user-assigned one), or sign in with the Azure CLI"
-	var marked *azsdk.TokenError
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return "", fmt.Errorf("sign in for the workspace: %w", context.Cause(ctx))
-	case errors.As(err, &marked):
-		return "", fmt.Errorf("sign in for the workspace: %s", marked.Explain(remedy))
 	case err != nil:
-		return "", fmt.Errorf("sign in for the workspace: %s: %s", azsdk.Text(err), remedy)
+		return "", fmt.Errorf("sign in for the workspace: %s", azsdk.NoToken(err, remedy))
 	}
 	return t.Token, nil
 }
@@ -166,20 +165,12 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return err
 	}
-	return classed(transport.Explain(err, c.peer()))
+	return azmonitor.Unreachable(err, c.peer())
 }
 
 // peer names the query endpoint in error texts.
 func (c *Client) peer() transport.Peer {
 	return transport.Peer{Host: c.cfg.URL.Host, Settings: "LOG_ANALYTICS_QUERY_URL"}
-}
-
-// classed makes a failure one that is worth repeating if it may pass.
-func classed(f *transport.Failure) error {
-	if f.Passing || f.Hop == transport.HopNetwork {
-		return &pipeline.Retryable{Err: f, After: f.After}
-	}
-	return f
 }
 
 // problem is an error as the API writes it.
@@ -212,11 +203,7 @@ func (p *problem) text() string {
 		}
 	}
 	const most = 600
-	text := strings.Join(strings.FieldsFunc(strings.Join(parts, ": "), func(r rune) bool { return r < ' ' }), " ")
-	if len(text) > most {
-		text = strings.ToValidUTF8(text[:most], "") + "…"
-	}
-	return text
+	return text.Line(strings.Join(parts, ": "), most)
 }
 
 // refused classifies an answer other than 200.

@@ -3,11 +3,10 @@ package sailpoint
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/check"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/text"
 	"github.com/idn-sentinel/idn-sentinel/internal/source"
 	"github.com/idn-sentinel/idn-sentinel/internal/table/schema"
 )
@@ -100,7 +99,7 @@ func (c *Connector) checkTenant(ctx context.Context, report check.Report) bool {
 		case info.TenantName == "":
 			return host + " answers", nil
 		}
-		return fmt.Sprintf("%s answers for the tenant %s, pod %s", host, printable(info.TenantName), printable(info.Pod)), nil
+		return fmt.Sprintf("%s answers for the tenant %s, pod %s", host, text.Line(info.TenantName, 60), text.Line(info.Pod, 60)), nil
 	})
 	attempts := check.Attempts
 	if infoErr != nil {
@@ -140,19 +139,4 @@ func (c *Connector) checkSearch(ctx context.Context) (string, error) {
 		return "", err
 	}
 	return fmt.Sprintf("events can be read (scope "+searchScope+"); the last 24 hours have %d", n), nil
-}
-
-// printable makes a text that a service sent fit for one line.
-func printable(text string) string {
-	const most = 60
-	text = strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return ' '
-	}, text)
-	if len(text) > most {
-		text = strings.ToValidUTF8(text[:most], "") + "…"
-	}
-	return text
 }

@@ -6,11 +6,11 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/text"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/format"
 )
@@ -79,12 +79,7 @@ func bounded(detail string) string {
 	if len(detail) <= maxDetail {
 		return detail
 	}
-	const more = "…"
-	end := maxDetail - len(more)
-	for !utf8.RuneStart(detail[end]) {
-		end--
-	}
-	return detail[:end] + more
+	return text.Cut(detail, maxDetail-len("…"))
 }
 
 // Decode reads an object of any version up to the newest. The raw bytes are
