@@ -1,0 +1,177 @@
+// Package azmonitor is what the clients of Azure Monitor have in common: both APIs that take
+// rows, and the one that is asked what has arrived.
+//
+// It makes an exchange of HTTP into an [Answer], or into an error that says which hop failed
+// and whether it is worth trying again. What an answer means is up to each client.
+package azmonitor
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+)
+
+// maxAnswer is how much of the answer to a post is read. The services' own are shorter than 2 KB.
+const maxAnswer = 16 << 10
+
+// Client returns a client that follows no redirect: it would carry credentials elsewhere. nil
+// makes one of package transport.
+func Client(c *http.Client) *http.Client {
+	if c == nil {
+		return transport.NewClient(transport.Config{})
+	}
+	if c.CheckRedirect == nil {
+		own := *c
+		own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+		return &own
+	}
+	return c
+}
+
+// Answer is what the service, or something in between, said to a post.
+type Answer struct {
+	Status int
+	Header http.Header
+	Whole  bool // it came after all of the body was sent
+	Empty  bool
+	Page   bool // HTML
+	// Body is the beginning of the body, without white space around it.
+	Body []byte
+	// Code and Message come from the service's error body, as far as the client knows its
+	// form, Request is the service's id for the exchange. They are fit to be shown.
+	Code, Message, Request string
+	// Gateway says whose the answer is if it is not the service's, else nil.
+	Gateway *transport.Failure
+}
+
+// Post sends a request and reads the answer. unreachable classifies what kept it from coming.
+func Post(client *http.Client, req *http.Request, sent *transport.Upload, peer transport.Peer, unreachable func(error) error, hidden ...secret.String) (*Answer, error) {
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, unreachable(transport.Redact(err))
+	}
+	whole := sent.Whole()
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	transport.Discard(resp)
+	if err != nil && resp.StatusCode < http.StatusMultipleChoices {
+		// Without its body an acknowledgement can't be distinguished from a proxy's page.
+		return nil, unreachable(fmt.Errorf("read the answer: %w", transport.Redact(err)))
+	}
+	empty := len(body) == 0                                          // white space is a body, too
+	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\uFEFF"))) // some Windows servers begin with a mark
+	return &Answer{
+		Status: resp.StatusCode, Header: resp.Header, Whole: whole, Empty: empty, Body: body,
+		Page:    len(body) > 0 && (strings.Contains(resp.Header.Get("Content-Type"), "html") || body[0] == '<'),
+		Request: shown(resp.Header, "x-ms-request-id", hidden),
+		Gateway: transport.Gateway(resp.StatusCode, resp.Header, body, peer, hidden...),
+	}, nil
+}
+
+// shown is a header, fit to be shown.
+func shown(h http.Header, name string, hidden []secret.String) string {
+	if value := h.Get(name); value != "" {
+		return transport.Excerpt(value, hidden...)
+	}
+	return ""
+}
+
+// String says what the answer was, not what to do about it.
+func (a *Answer) String() string {
+	text := fmt.Sprintf("status %d", a.Status)
+	switch {
+	case a.Code != "":
+		text += " " + a.Code
+	case a.Page:
+		text += " with an HTML page"
+	case !a.Empty && a.Message == "":
+		text += " with a body that is not the service's"
+	}
+	if a.Message != "" {
+		text += " (" + a.Message + ")"
+	}
+	if a.Request != "" {
+		text += ", request " + a.Request
+	}
+	return text
+}
+
+// Early is the error for an acknowledgement that came before the batch was sent.
+func (a *Answer) Early() error {
+	return &pipeline.Retryable{Err: fmt.Errorf("%v came before the batch was sent to its end, so something in between answered and not the service: "+
+		"the batch counts as not delivered; check proxies and gateways", a)}
+}
+
+// Other judges an answer that is not one of those that the service documents for what the
+// client sent. Nil means that nothing is to be said about its status. address is the setting
+// that holds the service's address.
+func (a *Answer) Other(address string) error {
+	switch {
+	case a.Status == http.StatusRequestEntityTooLarge:
+		return &pipeline.Rejected{Err: fmt.Errorf("%v: the batch is too large", a)}
+	case a.Status == http.StatusRequestTimeout, a.Status == http.StatusTooManyRequests, a.Status >= http.StatusInternalServerError:
+		return a.retryable()
+	case a.Status >= http.StatusBadRequest && a.Gateway != nil:
+		return a.Gateway
+	case a.Status >= http.StatusBadRequest:
+		return fmt.Errorf("%v is nothing that the service documents: everything is kept and sent again by the next run", a)
+	case a.Status >= http.StatusMultipleChoices:
+		return fmt.Errorf("%v is a redirect, and redirects are not followed: check %s, and whether a proxy asks for a sign-in", a, address)
+	}
+	return nil
+}
+
+// Small is the error for a record that is refused for its size although the service takes
+// larger ones.
+func (a *Answer) Small(size, limit int) error {
+	return fmt.Errorf("%v for %d bytes, far less than the %d that the service takes: a proxy or gateway in between has a smaller limit. Raise it there; "+
+		"everything is kept and sent again by the next run", a, size, limit)
+}
+
+func (a *Answer) retryable() error {
+	now, err := http.ParseTime(a.Header.Get("Date")) // a date to wait for is one of the service's clock
+	if err != nil {
+		now = time.Now()
+	}
+	err = errors.New(a.String())
+	if a.Gateway != nil {
+		err = a.Gateway
+	}
+	return &pipeline.Retryable{Err: err, After: transport.RetryAfter(a.Header, now)}
+}
+
+// Unreachable classifies what kept an answer of peer from coming.
+func Unreachable(err error, peer transport.Peer) error { return Failed(transport.Explain(err, peer)) }
+
+// Failed makes a failure one that is worth repeating if it may pass.
+func Failed(f *transport.Failure) error {
+	if f.Passing || f.Hop == transport.HopNetwork {
+		return &pipeline.Retryable{Err: f, After: f.After}
+	}
+	return f
+}
+
+// Ended is the error of what the end of ctx interrupted.
+func Ended(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); !errors.Is(err, cause) {
+		return fmt.Errorf("%w: %w", cause, err)
+	}
+	return err
+}
+
+// Wrap says what failed, and keeps the class of the error.
+func Wrap(err error, what string) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
