@@ -26,6 +26,7 @@ const (
 	sailpoint   = "internal/source/sailpoint/"
 	collector   = "internal/sink/datacollector/"
 	ingestion   = "internal/sink/logsingestion/"
+	readback    = "internal/sink/readback/"
 	azblob      = "internal/state/azblob/"
 	file        = "internal/state/file/"
 )
@@ -127,6 +128,12 @@ func edgeMutants() []Mutant {
 		{Breaks: "a clock that is behind is taken for right", File: "internal/app/clock.go", Old: "s.Ahead.Abs()-s.Doubt < limit(s.Host)", New: "s.Ahead-s.Doubt < limit(s.Host)"},
 		{Breaks: "a read-back sends again what waits in quarantine", File: "internal/sink/readback/arrivals.go", Old: "\t\t\tif waits {", New: "\t\t\tif waits && false {", Tests: []string{"./internal/app"}},
 		{Breaks: "a read-back asks for the time of rows that were not asked for", File: "internal/sink/readback/arrivals.go", Old: "if rec.Time.Before(a.From) || !rec.Time.Before(a.To) {", New: "if false {", Tests: []string{"./internal/app"}},
+		{Breaks: "rows of other tenants count as arrived", File: readback + "queries.go", Old: "among(orgs), int64(window", New: "\"true\", int64(window"},
+		{Breaks: "an id that another tenant wrote counts as arrived", File: readback + "queries.go", Old: "func may(orgs []string) string { return \"isempty(Org) or \" + among(orgs) }", New: "func may([]string) string { return \"true\" }"},
+		{Breaks: "a row that arrived twice counts twice", File: readback + "queries.go", Old: "Own = countif(Own > 0)", New: "Own = sum(Own)"},
+		{Breaks: "one id in two spellings counts twice", File: readback + "queries.go", Old: "tolower(replace_string(strcat(IdG, IdS), '-', ''))", New: "strcat(IdG, IdS)"},
+		{Breaks: "what has no id is proven", File: readback + "arrivals.go", Old: "a.unproven++", New: ""},
+		{Breaks: "a lower bound proves that everything is missing", File: pipelineDir + "audit_request.go", Old: "have == 0 && !i.Floor", New: "have == 0"},
 		{Breaks: "a 200 that came before the whole batch acknowledges", File: collector + "answer.go", Old: "case !a.Whole:", New: "case false && !a.Whole:"},
 		{Breaks: "a 200 with a page acknowledges", File: collector + "answer.go", Old: "case a.saysNo():", New: "case false && a.saysNo():"},
 		{Breaks: "a 200 with a body acknowledges", File: collector + "answer.go", Old: "case !a.Empty:\n\t\t\treturn &doubt{a}", New: "case !a.Empty:"},

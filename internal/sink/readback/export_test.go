@@ -12,7 +12,7 @@ var (
 	Decode  = decode
 )
 
-// Count is a query, with no org.
+// Count is a query for the rows of acme.
 func (c *Client) Count(ctx context.Context, table string, from, to time.Time, window time.Duration) (map[time.Time]counted, error) {
-	return c.count(ctx, table, nil, from, to, window)
+	return c.count(ctx, table, []string{"acme"}, from, to, window)
 }

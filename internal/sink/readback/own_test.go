@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,6 +30,7 @@ func TestOwnCount(t *testing.T) {
 		"its row":                      {[]string{`"id":"` + id + `","org":"acme"`}, 2, true},
 		"its row, spelled by a rule":   {[]string{`"id":"` + dashed + `","org":"acme"`}, 2, true},
 		"its row twice":                {[]string{`"id":"` + id + `","org":"acme"`, `"id":"` + id + `","org":"acme"`}, 2, true},
+		"its row in two spellings":     {[]string{`"id":"` + id + `","org":"acme"`, `"id":"` + strings.ToUpper(id) + `","org":"acme"`}, 2, true},
 		"the other row twice":          {[]string{`"id":"other","org":"acme"`, `"id":"other","org":"acme"`}, 1, false},
 		"a row of another tenant":      {[]string{`"id":"one more","org":"beta"`}, 1, false},
 		"the id, of another tenant":    {[]string{`"id":"` + id + `","org":"beta"`}, 1, false},

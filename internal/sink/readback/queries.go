@@ -29,6 +29,9 @@ func rows(table string, from, to time.Time) string {
 		"| where created_t >= datetime(" + stamp(from) + ") and created_t < datetime(" + stamp(to) + ")\n"
 }
 
+// may is the condition that a row may be one of these orgs' own.
+func may(orgs []string) string { return "isempty(Org) or " + among(orgs) }
+
 // among is the condition that a row names one of these orgs.
 func among(orgs []string) string {
 	if len(orgs) == 0 {
@@ -37,25 +40,25 @@ func among(orgs []string) string {
 	return "Org in ('" + strings.Join(orgs, "', '") + "')"
 }
 
-// CountQuery is the KQL that counts by window the different ids of rows that name one of
-// these orgs, and all rows. An id counts once, whatever its spelling and however often it
-// arrived: duplicates must not make up for what is missing. Rows without an id, which can't
-// be told apart, and those that name no org or another one count as nothing.
-func CountQuery(table string, orgs []string, from, to time.Time, window time.Duration) string {
+// countQuery is the KQL that counts by window the different ids of rows that name one of
+// these orgs, and the rows that may be theirs. An id counts once, whatever its spelling and
+// however often it arrived: duplicates must not make up for what is missing. Rows without an
+// id, which can't be distinguished, and those that name no org or another one count as nothing.
+func countQuery(table string, orgs []string, from, to time.Time, window time.Duration) string {
 	return rows(table, from, to) +
 		"| extend Id = tolower(replace_string(strcat(IdG, IdS), '-', ''))\n" +
-		"| where isnotempty(Id)\n" +
+		"| where isnotempty(Id) and (" + may(orgs) + ")\n" +
 		fmt.Sprintf("| summarize Own = countif(%s), Rows = count(), Window = min(bin(created_t, %ds)) by Id\n", among(orgs), int64(window/time.Second)) +
 		"| summarize Own = countif(Own > 0), Rows = sum(Rows) by Window"
 }
 
-// IDQuery is the KQL that lists the ids of a table's rows, or one of several parts of
+// idQuery is the KQL that lists the ids of a table's rows, or one of several parts of
 // them, without the rows that name an org other than these. Rows without an id are listed
 // by their time. Every row is listed if all is set.
-func IDQuery(table string, orgs []string, all bool, from, to time.Time, part, parts int) string {
+func idQuery(table string, orgs []string, all bool, from, to time.Time, part, parts int) string {
 	kql := rows(table, from, to)
 	if !all {
-		kql += "| where isempty(Org) or " + among(orgs) + "\n"
+		kql += "| where " + may(orgs) + "\n"
 	}
 	if parts > 1 {
 		kql += fmt.Sprintf("| where hash(strcat(IdG, IdS), %d) == %d\n", parts, part)
@@ -66,7 +69,7 @@ func IDQuery(table string, orgs []string, all bool, from, to time.Time, part, pa
 // counted is what a window holds.
 type counted struct {
 	own  int64 // different ids of rows that are provably this tenant's
-	rows int64 // of everyone, with duplicates
+	rows int64 // that may be, with duplicates
 }
 
 // count returns what each window holds, by its start.
@@ -77,7 +80,7 @@ func (c *Client) count(ctx context.Context, table string, orgs []string, from, t
 		if to.Before(end) {
 			end = to
 		}
-		got, err := c.query(ctx, table, CountQuery(table, orgs, begin, end, window), from.Add(-slack), time.Now().Add(slack))
+		got, err := c.query(ctx, table, countQuery(table, orgs, begin, end, window), from.Add(-slack), time.Now().Add(slack))
 		if err != nil {
 			return nil, err
 		}
@@ -115,7 +118,7 @@ func (c *Client) list(ctx context.Context, table string, orgs []string, all bool
 	set := idSet{map[string]struct{}{}, map[time.Time]int64{}}
 	parts := int((n + perList - 1) / perList)
 	for part := range max(1, parts) {
-		got, err := c.query(ctx, table, IDQuery(table, orgs, all, from, to, part, parts), from.Add(-slack), time.Now().Add(slack))
+		got, err := c.query(ctx, table, idQuery(table, orgs, all, from, to, part, parts), from.Add(-slack), time.Now().Add(slack))
 		if err != nil {
 			return idSet{}, err
 		}
