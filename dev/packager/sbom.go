@@ -58,7 +58,7 @@ type dependency struct {
 }
 
 // bill lists what a program is made of, from what the toolchain wrote into it.
-// The same binary gives the same bytes: there is no time in it, and the serial
+// The same binary gives the same bytes: there is not a time in it, and the serial
 // number is made of the binary.
 func bill(program string, s system) ([]byte, error) {
 	info, err := buildinfo.ReadFile(program)

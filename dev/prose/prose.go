@@ -72,6 +72,8 @@ func allowed() []*regexp.Regexp {
 		regexp.MustCompile(`(?i)\bbehind (an?|the|this|your|its|such an?|the same|corporate) ?([\w-]+ ){0,2}(proxy|proxies|firewall|gateway|balancer)\b`),
 		// Progress is slower than arrival.
 		regexp.MustCompile(`(?i)\b(fall|falls|fell|fallen|falling|lag|lags|lagging) ([\w-]+ ){0,2}behind\b`),
+		// A clock is behind another one.
+		regexp.MustCompile(`^behind$|%v behind %s`),
 		// The resource name of an alert rule stays what it is in deployments that exist.
 		regexp.MustCompile(`"name": "behind"`),
 		// Negation of existence and comparison, not of a noun.

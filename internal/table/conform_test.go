@@ -114,15 +114,15 @@ func TestRecordsThatDoNotFit(t *testing.T) {
 		"objects_twice":           {`{"a":{"x":1},"a":{"y":2}}`, want{`"a_x":1,"a_y":2`, []string{"a: name given twice"}}},
 		"string_too_long": {
 			`{"attributes":{"x":"` + x64 + `y"}}`,
-			want{`"attributes_x":"` + x64 + `"`, []string{"attributes.x: value cut from 65 to 64 bytes"}},
+			want{`"attributes_x":"` + x64 + `"`, []string{"attributes.x: value truncated from 65 to 64 bytes"}},
 		},
 		"string_cut_at_a_character": {
 			`{"a":"` + x64[:63] + `é"}`,
-			want{`"a":"` + x64[:63] + `"`, []string{"a: value cut from 65 to 63 bytes"}},
+			want{`"a":"` + x64[:63] + `"`, []string{"a: value truncated from 65 to 63 bytes"}},
 		},
 		"array_too_long": {
 			`{"a":[ "` + x64 + `" ]}`,
-			want{`"a":"[\"` + x64[:62] + `"`, []string{"a: array text cut from 68 to 64 bytes"}},
+			want{`"a":"[\"` + x64[:62] + `"`, []string{"a: array text truncated from 68 to 64 bytes"}},
 		},
 		"array_with_names_twice": {`{"a":[{"b":1,"b":2}]}`, want{`"a":"[{\"b\":1,\"b\":2}]"`, []string{"a: array sent as text"}}},
 		"array_with_names_twice_once_escaped": {
@@ -140,7 +140,7 @@ func TestRecordsThatDoNotFit(t *testing.T) {
 		"digits":              {`{"a":0.12345678901234567890}`, want{`"a":"0.12345678901234567890"`, []string{"a: number sent as text"}}},
 		"too_large":           {`{"a":-1e400}`, want{`"a":"-1e400"`, []string{"a: number sent as text"}}},
 		"too_small":           {`{"a":1e-400}`, want{`"a":"1e-400"`, []string{"a: number sent as text"}}},
-		"number_too_long":     {`{"a":1` + strings.Repeat("1", 64) + `}`, want{`"a":"` + strings.Repeat("1", 64) + `"`, []string{"a: number cut from 65 to 64 digits"}}},
+		"number_too_long":     {`{"a":1` + strings.Repeat("1", 64) + `}`, want{`"a":"` + strings.Repeat("1", 64) + `"`, []string{"a: number truncated from 65 to 64 digits"}}},
 		"invalid_utf8":        {"{\"a\":\"x\xc3(\",\"b\":2}", want{`"a":"x` + "\uFFFD" + `(","b":2`, []string{"a: invalid Unicode replaced"}}},
 		"half_pair":           {`{"a":"\ud83dx"}`, want{`"a":"` + "\uFFFDx" + `"`, []string{"a: invalid Unicode replaced"}}},
 		"half_pair_and_other": {`{"a":"\ud83d\u0041"}`, want{`"a":"` + "\uFFFDA" + `"`, []string{"a: invalid Unicode replaced"}}},
@@ -277,11 +277,11 @@ func TestClassicTable(t *testing.T) {
 		},
 		"value_cut_by_the_service": {
 			jsontext.Value(`{"a":"` + strings.Repeat("x", 32767) + `"}`),
-			[]string{"a: value cut from 32767 to 32000 bytes"},
+			[]string{"a: value truncated from 32767 to 32000 bytes"},
 		},
 		"value_of_two_bytes_too_long": {
 			jsontext.Value(`{"a":"` + strings.Repeat("é", 16001) + `"}`),
-			[]string{"a: value cut from 32002 to 32000 bytes"},
+			[]string{"a: value truncated from 32002 to 32000 bytes"},
 		},
 		"tenant":       {jsontext.Value(`{"tenant":"acme"}`), []string{"tenant: column is tenant_value"}},
 		"time":         {jsontext.Value(`{"timegenerated":"x"}`), []string{"timegenerated: column is timegenerated_value"}},
@@ -290,7 +290,7 @@ func TestClassicTable(t *testing.T) {
 		"many_columns": {record(2000), []string{"1514 of 2000 values have no column of their own: collected in idnSurplus, 981 of them did not fit there"}},
 		"value_of_70000": {
 			jsontext.Value(`{"attributes":{"x":"` + strings.Repeat("x", 70000) + `"}}`),
-			[]string{"attributes.x: value cut from 70000 to 32000 bytes"},
+			[]string{"attributes.x: value truncated from 70000 to 32000 bytes"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

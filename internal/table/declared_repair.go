@@ -171,7 +171,7 @@ func (d *Declared) build(members []member, changes []string) (jsontext.Value, []
 			whole.row = appendNamed(whole.row, whole.start, d.Extra, row.given)
 		}
 		row.extra, row.given = nil, shrink(append(whole.row, '}'), limit)
-		changes = append(changes, fmt.Sprintf("members without a column of their own cut from %d to %d bytes", size, len(row.given)))
+		changes = append(changes, fmt.Sprintf("members without a column of their own truncated from %d to %d bytes", size, len(row.given)))
 	}
 	if n := len(changes) - maxPhrases; n > 0 {
 		changes = append(changes[:maxPhrases], fmt.Sprintf("and %d more", n))

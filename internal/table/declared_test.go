@@ -63,15 +63,15 @@ func TestDeclaredConform(t *testing.T) {
 		"longest_escaped": {`{"id":"` + strings.Repeat(`\n`, 256) + `"}`, ""},
 		"longest_object":  {`{"attributes": {"a": "` + long(248) + `"}}`, ""},
 		"escaped_name":    {`{"\u0069d":"1"}`, ""},
-		"long_text":       {`{"id":"` + long(257) + `"}`, `{"id":"` + long(256) + `","idnConformed":"id: value cut from 257 to 256 bytes"}`},
-		"long_object":     {`{"attributes":{"k":1,"a":"` + long(300) + `"}}`, `{"attributes":{"k":1,"a":"` + long(242) + `"},"idnConformed":"attributes: value cut from 314 to 256 bytes"}`},
-		"many_members":    {`{"attributes":[` + strings.Repeat(`1,`, 200) + `1]}`, `{"attributes":"[` + strings.Repeat("1,", 63) + `1","idnConformed":"attributes: value cut from 403 to 130 bytes"}`},
+		"long_text":       {`{"id":"` + long(257) + `"}`, `{"id":"` + long(256) + `","idnConformed":"id: value truncated from 257 to 256 bytes"}`},
+		"long_object":     {`{"attributes":{"k":1,"a":"` + long(300) + `"}}`, `{"attributes":{"k":1,"a":"` + long(242) + `"},"idnConformed":"attributes: value truncated from 314 to 256 bytes"}`},
+		"many_members":    {`{"attributes":[` + strings.Repeat(`1,`, 200) + `1]}`, `{"attributes":"[` + strings.Repeat("1,", 63) + `1","idnConformed":"attributes: value truncated from 403 to 130 bytes"}`},
 		"twice":           {`{"id":"1","id":"2"}`, `{"id":"1","idnConformed":"id: name given twice, the second is id_2","extra":{"id_2":"2"}}`},
-		"twice_inside":    {`{"attributes":{"a":1,"a":2}}`, `{"attributes":{"a":1,"a_2":2},"idnConformed":"attributes: repeated names, broken text or long numbers put right"}`},
-		"big_number":      {`{"n":12345678901234567890,"attributes":[9007199254740993]}`, `{"attributes":["9007199254740993"],"idnConformed":"n: number sent as text; attributes: repeated names, broken text or long numbers put right","extra":{"n":"12345678901234567890"}}`},
+		"twice_inside":    {`{"attributes":{"a":1,"a":2}}`, `{"attributes":{"a":1,"a_2":2},"idnConformed":"attributes: repeated names, broken text or long numbers repaired"}`},
+		"big_number":      {`{"n":12345678901234567890,"attributes":[9007199254740993]}`, `{"attributes":["9007199254740993"],"idnConformed":"n: number sent as text; attributes: repeated names, broken text or long numbers repaired","extra":{"n":"12345678901234567890"}}`},
 		"invalid_text":    {"{\"id\":\"\xff\"}", `{"id":"` + "\uFFFD" + `","idnConformed":"id: invalid Unicode replaced"}`},
 		"invalid_name":    {"{\"\xff\":1}", `{"idnConformed":"invalid Unicode in a name replaced","extra":{"` + "\uFFFD" + `":1}}`},
-		"own_marker":      {`{"idnConformed":"mine","id":"` + long(257) + `"}`, `{"id":"` + long(256) + `","idnConformed":"id: value cut from 257 to 256 bytes","extra":{"idnConformed":"mine"}}`},
+		"own_marker":      {`{"idnConformed":"mine","id":"` + long(257) + `"}`, `{"id":"` + long(256) + `","idnConformed":"id: value truncated from 257 to 256 bytes","extra":{"idnConformed":"mine"}}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			row, changes, err := declared().Conform(jsontext.Value(c.raw))
@@ -92,7 +92,7 @@ func TestDeclaredConform(t *testing.T) {
 	t.Run("many extras", func(t *testing.T) {
 		raw := `{"id":"1","a":"` + long(200) + `","b":"` + long(200) + `"}`
 		row, changes, err := declared().Conform(jsontext.Value(raw))
-		if err != nil || len(changes) != 1 || !strings.Contains(changes[0], "without a column of their own cut from 415 to 255 bytes") {
+		if err != nil || len(changes) != 1 || !strings.Contains(changes[0], "without a column of their own truncated from 415 to 255 bytes") {
 			t.Errorf("%s, %q, %v", row, changes, err)
 		}
 	})

@@ -16,13 +16,13 @@ func (d *Declared) mend(value jsontext.Value) (mended jsontext.Value, phrase str
 		text, length, err := unquote(value, limit)
 		switch short := cut(text, limit); {
 		case len(short) < length:
-			return quote(short), fmt.Sprintf("value cut from %d to %d bytes", length, len(short))
+			return quote(short), fmt.Sprintf("value truncated from %d to %d bytes", length, len(short))
 		case err != nil:
 			return quote(short), "invalid Unicode replaced"
 		}
 	case '0':
 		if short := cut(value, limit); len(short) < len(value) {
-			return quote(short), fmt.Sprintf("number cut from %d to %d digits", len(value), len(short))
+			return quote(short), fmt.Sprintf("number truncated from %d to %d digits", len(value), len(short))
 		}
 		if !isExact(string(value)) {
 			return quote(value), "number sent as text"
@@ -37,18 +37,18 @@ func (d *Declared) mend(value jsontext.Value) (mended jsontext.Value, phrase str
 func (d *Declared) mendTree(value jsontext.Value) (mended jsontext.Value, phrase string) {
 	if limit := d.maxValue(); huge(value, limit) {
 		mended = shrink(value, limit)
-		return mended, fmt.Sprintf("value cut from %d to %d bytes", len(value), len(mended))
+		return mended, fmt.Sprintf("value truncated from %d to %d bytes", len(value), len(mended))
 	}
 	compact := value.Clone()
 	_ = compact.Compact() // it was read before: it is valid
 	if !value.IsValid() || !numbersFit(value) {
 		mended, _ = copyTree(value, 0, 0)
-		phrase = "repeated names, broken text or long numbers put right"
+		phrase = "repeated names, broken text or long numbers repaired"
 		compact = mended
 	}
 	if limit := d.maxValue(); len(compact) > limit {
 		mended = shrink(compact, limit)
-		phrase = fmt.Sprintf("value cut from %d to %d bytes", len(compact), len(mended))
+		phrase = fmt.Sprintf("value truncated from %d to %d bytes", len(compact), len(mended))
 	}
 	return mended, phrase
 }

@@ -121,13 +121,13 @@ func (r *Rules) mend(value jsontext.Value) (mended jsontext.Value, phrase string
 		text, length, err := unquote(value, r.maxValue())
 		switch short := cut(text, r.maxValue()); {
 		case len(short) < length:
-			return quote(short), fmt.Sprintf("value cut from %d to %d bytes", length, len(short))
+			return quote(short), fmt.Sprintf("value truncated from %d to %d bytes", length, len(short))
 		case err != nil:
 			return quote(short), "invalid Unicode replaced"
 		}
 	case '0':
 		if short := cut(value, r.maxValue()); len(short) < len(value) {
-			return quote(short), fmt.Sprintf("number cut from %d to %d digits", len(value), len(short))
+			return quote(short), fmt.Sprintf("number truncated from %d to %d digits", len(value), len(short))
 		}
 		if !isExact(string(value)) {
 			return quote(value), "number sent as text"
@@ -141,7 +141,7 @@ func (r *Rules) mend(value jsontext.Value) (mended jsontext.Value, phrase string
 func (r *Rules) mendArray(value jsontext.Value) (mended jsontext.Value, phrase string) {
 	if huge(value, r.maxValue()) {
 		short := beginning(value, r.maxValue())
-		return quote(short), fmt.Sprintf("array text cut from %d to %d bytes", len(value), len(short))
+		return quote(short), fmt.Sprintf("array text truncated from %d to %d bytes", len(value), len(short))
 	}
 	text := value.Clone()
 	_ = text.Compact() // it was read before: it is valid
@@ -151,7 +151,7 @@ func (r *Rules) mendArray(value jsontext.Value) (mended jsontext.Value, phrase s
 	valid := bytes.ToValidUTF8(text, []byte("\uFFFD"))
 	short := cut(valid, r.maxValue())
 	if len(short) < len(valid) {
-		return quote(short), fmt.Sprintf("array text cut from %d to %d bytes", len(valid), len(short))
+		return quote(short), fmt.Sprintf("array text truncated from %d to %d bytes", len(valid), len(short))
 	}
 	return quote(short), "array sent as text"
 }

@@ -104,7 +104,7 @@ func (inv *Invocation) check(resp *http.Response, body []byte) error {
 	}
 	var answer struct{ Outputs, Logs, ReturnValue jsontext.Value }
 	if err := json.Unmarshal(body, &answer); err != nil {
-		return fmt.Errorf("the answer is no JSON object: %w", err)
+		return fmt.Errorf("the answer is not a JSON object: %w", err)
 	}
 	if answer.Outputs.Kind() != '{' || answer.Logs.Kind() != '[' || answer.ReturnValue.Kind() != '{' {
 		return errors.New("the answer lacks an object Outputs, a list Logs or an object ReturnValue")
@@ -114,7 +114,7 @@ func (inv *Invocation) check(resp *http.Response, body []byte) error {
 		Error string            `json:"error"`
 	}
 	if err := json.Unmarshal(answer.Logs, &inv.Logs); err != nil {
-		return fmt.Errorf("logs are no list of texts: %w", err)
+		return fmt.Errorf("logs are not a list of texts: %w", err)
 	}
 	if err := json.Unmarshal(answer.ReturnValue, &value); err != nil {
 		return fmt.Errorf("decode ReturnValue: %w", err)

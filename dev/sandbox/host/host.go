@@ -221,7 +221,7 @@ func (h *Host) Terminate(ctx context.Context) (Exit, error) {
 	case <-h.done:
 		return p.exit(), nil
 	case <-ctx.Done():
-		return Exit{}, fmt.Errorf("terminate handler: it goes on: %w", context.Cause(ctx))
+		return Exit{}, fmt.Errorf("terminate handler: it is still running: %w", context.Cause(ctx))
 	}
 }
 

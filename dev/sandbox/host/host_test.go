@@ -138,7 +138,7 @@ func TestFailuresAreAnswered(t *testing.T) {
 func TestBadAnswersAreRefused(t *testing.T) {
 	for mode, says := range map[string]string{
 		"empty": "answer is empty", "text": `content type is "text/plain"`, "no type": "content type", "redirect": "status is 302",
-		"accepted": "status is 202", "cut": "no JSON object", "base64": "ReturnValue", "no outputs": "Outputs", "no runs": "list of runs",
+		"accepted": "status is 202", "cut": "not a JSON object", "base64": "ReturnValue", "no outputs": "Outputs", "no runs": "list of runs",
 		"odd logs": "logs",
 	} {
 		t.Run(mode, func(t *testing.T) {

@@ -223,7 +223,7 @@ func freePort() (string, error) {
 	defer ln.Close()
 	addr, ok := ln.Addr().(*net.TCPAddr)
 	if !ok {
-		return "", fmt.Errorf("find a free port: %v is no TCP address", ln.Addr())
+		return "", fmt.Errorf("find a free port: %v is not a TCP address", ln.Addr())
 	}
 	return strconv.Itoa(addr.Port), nil
 }

@@ -14,7 +14,7 @@ type aggregate struct {
 
 func (s *scope) aggregate(n named) (aggregate, error) {
 	if n.of.op != "call" {
-		return aggregate{}, mistyped("'summarize' operator: wants aggregates, such as count()")
+		return aggregate{}, mistyped("'summarize' operator: needs aggregates, such as count()")
 	}
 	call := n.of
 	switch call.name {
@@ -59,7 +59,7 @@ func first(rows [][]any) []any {
 // argument is the row with the largest or smallest value: the value and other columns.
 func (s *scope) argument(call *expr) (aggregate, error) {
 	if len(call.args) < 2 {
-		return aggregate{}, mistyped("%s(): wants a value and columns", call.name)
+		return aggregate{}, mistyped("%s(): needs a value and columns", call.name)
 	}
 	value, err := s.compile(call.args[0])
 	if err != nil {

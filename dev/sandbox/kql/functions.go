@@ -62,7 +62,7 @@ func (s *scope) call(e *expr) (eval, error) {
 
 func (s *scope) columnIfExists(e *expr) (eval, error) {
 	if len(e.args) != 2 || e.args[0].op != "value" {
-		return eval{}, mistyped("column_ifexists(): wants a column's name and a value")
+		return eval{}, mistyped("column_ifexists(): needs a column's name and a value")
 	}
 	name, ok := e.args[0].value.(string)
 	if ok && slices.ContainsFunc(s.columns, func(c Column) bool { return c.Name == name }) {

@@ -296,7 +296,7 @@ func (r *run) rename() error {
 	}
 	for _, n := range list {
 		if n.name == "" || n.of.op != "name" {
-			return mistyped("'project-rename' operator: wants NewName = OldName")
+			return mistyped("'project-rename' operator: needs NewName = OldName")
 		}
 		i := r.table.index(n.of.name)
 		if i < 0 {

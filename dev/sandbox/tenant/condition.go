@@ -122,7 +122,7 @@ func compareValues(a, b string) int {
 }
 
 // document is an event as a condition sees it: the texts of all its scalars by
-// the path of their names. Arrays are looked into; null is no value.
+// the path of their names. Arrays are looked into; null is not a value.
 type document struct {
 	raw    []byte
 	values map[string][]string

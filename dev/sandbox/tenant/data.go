@@ -95,7 +95,7 @@ func (b backlog) listed(int) bool                     { return true }
 // AddEvent adds a document to the index; searches find it from visibleAt on. The
 // zero time means IndexDelay after it was created. Events may be added in any
 // order and while requests are served. Adding an id again adds another row, as
-// the index sometimes has. It panics if raw is no JSON object.
+// the index sometimes has. It panics if raw is not a JSON object.
 func (t *Tenant) AddEvent(raw []byte, visibleAt time.Time) { t.add(row{raw: raw}, visibleAt) }
 
 // AddEventAs adds a document that goes out in other bytes than the index has it, which need

@@ -77,12 +77,12 @@ func (d dates) absolute(text string) (at time.Time, size time.Duration, err erro
 	if milli, err := strconv.ParseInt(text, 10, 64); err == nil {
 		return time.UnixMilli(milli), time.Millisecond, nil
 	}
-	return time.Time{}, 0, fmt.Errorf("failed to parse date field [%s]: it is no time", text)
+	return time.Time{}, 0, fmt.Errorf("failed to parse date field [%s]: it is not a time", text)
 }
 
 // math applies terms such as +1d, -2h and /M.
 func (d dates) math(at time.Time, text string, up bool) (time.Time, error) {
-	wrong := fmt.Errorf("failed to parse date field: %q is no time with date math", text)
+	wrong := fmt.Errorf("failed to parse date field: %q is not a time with date math", text)
 	for text != "" {
 		op, rest := text[0], text[1:]
 		digits := len(rest) - len(strings.TrimLeft(rest, "0123456789"))

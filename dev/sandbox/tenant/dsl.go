@@ -33,7 +33,7 @@ func (p dsl) clause(raw jsontext.Value) (condition, error) {
 	}
 	var one map[string]jsontext.Value
 	if err := json.Unmarshal(raw, &one); err != nil || len(one) != 1 {
-		return nil, fmt.Errorf("queryDsl: %.100s is no query: an object with one member is", raw)
+		return nil, fmt.Errorf("queryDsl: %.100s is not a query: an object with one member is", raw)
 	}
 	for kind, body := range one {
 		c, err := p.kind(kind, body)
@@ -195,7 +195,7 @@ func zoneOf(text string) (*time.Location, error) {
 	}
 	zone, err := time.LoadLocation(text)
 	if err != nil {
-		return nil, fmt.Errorf("%q is no time zone", text)
+		return nil, fmt.Errorf("%q is not a time zone", text)
 	}
 	return zone, nil
 }
@@ -208,7 +208,7 @@ func scalar(v jsontext.Value) (string, error) {
 	case '0', 't', 'f':
 		return string(v), nil
 	}
-	return "", fmt.Errorf("queryDsl: %s is no value", v)
+	return "", fmt.Errorf("queryDsl: %s is not a value", v)
 }
 
 func (p dsl) ranges(body jsontext.Value) (condition, error) {

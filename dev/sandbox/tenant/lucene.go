@@ -214,7 +214,7 @@ func (p *lucene) bracket(field string) (condition, error) {
 	p.at += end + 1
 	from, to, found := strings.Cut(inside, " TO ")
 	if !found {
-		return nil, fmt.Errorf("failed to parse query [%s]: %q is no range", p.text, inside)
+		return nil, fmt.Errorf("failed to parse query [%s]: %q is not a range", p.text, inside)
 	}
 	r := valueRange{field: field}
 	if from = endText(from); from != "*" {

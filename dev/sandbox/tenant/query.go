@@ -156,7 +156,7 @@ func (b searchBody) condition(d dates) (condition, error) {
 		}
 		return dsl{}.test("match_phrase_prefix", b.TypeAhead.Field, b.TypeAhead.Query, ""), nil
 	}
-	return nil, fmt.Errorf("there is no queryType %q", b.QueryType)
+	return nil, fmt.Errorf("there is not a queryType %q", b.QueryType)
 }
 
 // text is a query of terms in fields: each of them, or any, as words or as a part.
@@ -293,7 +293,7 @@ func parseTime(text string) (int64, error) {
 			return at.UnixMilli(), nil
 		}
 	}
-	return 0, fmt.Errorf("%q is no time", text)
+	return 0, fmt.Errorf("%q is not a time", text)
 }
 
 // match says whether an event has what is asked for beside the window.

@@ -43,7 +43,7 @@ func parsePage(values url.Values, maxLimit int) (page, error) {
 		}
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 0 {
-			return page{}, fmt.Errorf("%s %q is no number from 0 on", number.name, text)
+			return page{}, fmt.Errorf("%s %q is not a number from 0 on", number.name, text)
 		}
 		*number.to = n
 	}

@@ -97,7 +97,7 @@ func TestColumns(t *testing.T) {
 			want{[]string{"id_g string", "id_s string"}, []workspace.Row{{"id_g": "8145d822-13a7-44ad-859c-36f31a84f6dd"}, {"id_s": "x"}}, nil},
 		},
 		"computer_has_no_suffix": {[]string{`{"Computer":"host"}`}, want{nil, []workspace.Row{{"Computer": "host"}}, nil}},
-		"value_cut":              {[]string{`{"a":"` + long + `"}`}, want{[]string{"a_s string"}, []workspace.Row{{"a_s": long[:32766]}}, []string{"row 1: value of a_s cut from 33000 to 32766 bytes"}}},
+		"value_cut":              {[]string{`{"a":"` + long + `"}`}, want{[]string{"a_s string"}, []workspace.Row{{"a_s": long[:32766]}}, []string{"row 1: value of a_s truncated from 33000 to 32766 bytes"}}},
 		"digits_lost":            {[]string{`{"a":9007199254740993,"b":1e400}`}, want{[]string{"a_d real", "b_d real"}, []workspace.Row{{"a_d": "9.007199254740992e+15", "b_d": "+Inf"}}, []string{"row 1: digits of a", "row 1: digits of b"}}},
 		"name_of_45":             {[]string{`{"` + strings.Repeat("n", 45) + `":"x"}`}, want{[]string{strings.Repeat("n", 45) + "_s string"}, []workspace.Row{{strings.Repeat("n", 45) + "_s": "x"}}, nil}},
 		"name_of_46":             {[]string{`{"` + strings.Repeat("n", 46) + `":"x"}`}, want{nil, []workspace.Row{{}}, []string{"row 1: column name " + strings.Repeat("n", 46) + "_s is longer than 45 without its suffix"}}},

@@ -193,8 +193,8 @@ func TestMappedRow(t *testing.T) {
 func TestIngestionLosses(t *testing.T) {
 	for name, c := range map[string]struct{ body, want string }{
 		"undeclared":  {`{"id":"1","newField":1}`, `row 1: member "newField" is not declared: dropped`},
-		"other_type":  {`{"id":1}`, `row 1: value of id is no string: dropped`},
-		"no_time":     {`{"created":"yesterday"}`, `row 1: value of created is no datetime: dropped`},
+		"other_type":  {`{"id":1}`, `row 1: value of id is not a string: dropped`},
+		"no_time":     {`{"created":"yesterday"}`, `row 1: value of created is not a datetime: dropped`},
 		"long":        {`{"name":"` + strings.Repeat("x", 65537) + `"}`, `row 1: value of name has 65537 bytes, more than 65536`},
 		"long_object": {`{"attributes":{"a":"` + strings.Repeat("x", 65537) + `"}}`, `row 1: value of attributes has 65545 bytes, more than 65536`},
 		"twice":       {`{"id":"1","id":"2"}`, `row 1: name "id" twice in one object`},

@@ -24,7 +24,7 @@ func (s *columns) addMapped(r stored) {
 		f := &r.via.Fields[i]
 		text := s.mapped(f, values, r.received)
 		if len(text) > maxMapped {
-			s.lose("value of %s cut from %d to %d bytes", f.Name, len(text), maxMapped)
+			s.lose("value of %s truncated from %d to %d bytes", f.Name, len(text), maxMapped)
 			text = strings.ToValidUTF8(text[:maxMapped], "")
 		}
 		if text != "" {
@@ -64,7 +64,7 @@ func (s *columns) declared(r stored) map[string]jsontext.Value {
 		case value.Kind() == 'n':
 			return
 		case !fitsType(t, value):
-			s.lose("value of %s is no %s: dropped", name, t)
+			s.lose("value of %s is not a %s: dropped", name, t)
 			return
 		}
 		s.lookAt(name, value)

@@ -138,7 +138,7 @@ func question(r *http.Request) (query, timespan string, err error) {
 		query, timespan = ask.Query, ask.Timespan
 	}
 	if err == nil && strings.TrimSpace(query) == "" {
-		err = errors.New("there is no query")
+		err = errors.New("there is not a query")
 	}
 	return query, timespan, err
 }

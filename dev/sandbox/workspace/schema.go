@@ -194,7 +194,7 @@ func (s *columns) put(row Row, base string, value jsontext.Value) {
 		s.columns = append(s.columns, Column{name, typeOf(suffix)})
 	}
 	if len(text) > maxValue {
-		s.lose("value of %s cut from %d to %d bytes", name, len(text), maxValue)
+		s.lose("value of %s truncated from %d to %d bytes", name, len(text), maxValue)
 		text = strings.ToValidUTF8(text[:maxValue], "")
 	}
 	if _, ok := row[name]; ok && name != "Computer" {

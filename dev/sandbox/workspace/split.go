@@ -47,7 +47,7 @@ func split(body []byte, identify bool) ([]item, error) {
 		return nil, errors.New("neither an array nor an object")
 	}
 	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("something stands behind the records")
+		return nil, errors.New("there is something after the records")
 	}
 	return batch, nil
 }

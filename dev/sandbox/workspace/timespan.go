@@ -20,7 +20,7 @@ func (s span) holds(at time.Time) bool {
 // parseSpan reads a range of ISO 8601: start/end, start/duration, duration/end, or a duration
 // until now.
 func parseSpan(text string, now time.Time) (span, error) {
-	wrong := fmt.Errorf("the timespan %q is no interval of ISO 8601", text)
+	wrong := fmt.Errorf("the timespan %q is not an interval of ISO 8601", text)
 	a, b, both := strings.Cut(text, "/")
 	if !both {
 		from, ok := shift(now, a, -1)

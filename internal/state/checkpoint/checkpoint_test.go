@@ -134,7 +134,7 @@ func TestUnreadable(t *testing.T) {
 		{"version is text", strings.Replace(golden, `"version":1`, `"version":"1"`, 1), restore},
 		{"no stream", `{"version":1,"cursor":1}`, restore},
 		{"another stream", strings.Replace(golden, "Events", "Triggers", 1), restore},
-		{"time is no time", strings.Replace(golden, "2026-09-24T13:08", "yesterday", 1), restore},
+		{"time is not a time", strings.Replace(golden, "2026-09-24T13:08", "yesterday", 1), restore},
 		{"year 10000", strings.Replace(golden, "2026-09-24T13:08:00Z", "9999-12-31T23:59:59-01:00", 1), restore},
 		{"year 0, in a list", strings.Replace(golden, "2026-09-23T08:05:00Z", "0001-01-01T00:00:00+01:00", 1), restore},
 		{"named twice", strings.Replace(golden, `"cursor"`, `"cursor":1,"cursor"`, 1), restore},

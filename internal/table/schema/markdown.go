@@ -39,7 +39,7 @@ func (f Field) about() string {
 	case NotGUID:
 		return from + ", if it does not look like a GUID"
 	case Generated:
-		return from + ", if within two days back and one day ahead; else when the row came"
+		return from + ", if at most two days ago and one day ahead; otherwise the time of arrival"
 	case Fixed:
 		return "always `" + f.Constant + "`"
 	case Time:
@@ -52,7 +52,7 @@ func (f Field) about() string {
 	}
 	switch {
 	case f.From == Extra:
-		return "every member that the stream does not declare, or whose value is of another type than declared, by its own name"
+		return "every member that the stream does not declare, or whose value has a different type than declared, by its own name"
 	case f.From == "idnConformed":
 		return "what had to be changed for the record to fit, in words; absent otherwise"
 	case f.Type == Dynamic:
