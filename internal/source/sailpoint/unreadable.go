@@ -292,6 +292,9 @@ func (e *Events) stepOver(ctx context.Context, at place, q query, bad *unreadabl
 	readable := func(offset int) (bool, error) {
 		one := q
 		one.offset = offset
+		if now := time.Now(); offset != q.offset && now.After(q.to) {
+			one.to = now // the row may be the only one of a window
+		}
 		r, err := e.search(ctx, place{}, one)
 		var cause *unreadable
 		if err != nil && !errors.As(err, &cause) {

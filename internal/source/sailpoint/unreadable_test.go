@@ -299,3 +299,35 @@ func TestLateRowBesideOneThatCantBeHad(t *testing.T) {
 		})
 	}
 }
+
+// The only row of a window can be out of reach, too: one after the window shows that it is the row.
+func TestOnlyRowOfAWindowCantBeHad(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tn := newTenant()
+		at := time.Now().Add(-time.Hour).Truncate(5 * time.Minute)
+		indexed(tn, "cut", at.Add(time.Minute), []byte(`{"id":"cut","crea`))
+		indexed(tn, "later", at.Add(20*time.Minute), nil)
+		src := sailpoint.NewClient(config(tn)).Events()
+		var after pipeline.Cursor
+		flawed := 0
+		for range 30 {
+			page, err := src.FetchWindow(t.Context(), at, at.Add(5*time.Minute), after)
+			if err != nil {
+				pass(time.Second)
+				continue
+			}
+			for _, r := range page.Records {
+				if r.Flaw == "" {
+					t.Errorf("%s is not of the window", r.ID)
+				}
+				flawed++
+			}
+			if after = page.Next; !page.More {
+				break
+			}
+		}
+		if flawed != 1 {
+			t.Errorf("%d records of the row that can't be had, want 1", flawed)
+		}
+	})
+}
