@@ -143,6 +143,9 @@ type delivery struct {
 	run   *run
 	rows  []*row
 	clean bool // the sink of a living instance got an unambiguous answer
+	// crowded: a run that had lost its lease may have been at work beside it, and have written
+	// the ledger in between, so that the commit of this batch met a conflict.
+	crowded bool
 }
 
 // excused says whether the connector could not know that the batch had arrived.

@@ -152,7 +152,7 @@ func (w *world) arrive(inst *instance, stream string) *delivery {
 	if stream != eventsStream && stream != triggersStream || r == nil {
 		return nil // health
 	}
-	d := &delivery{run: r}
+	d := &delivery{run: r, crowded: time.Now().Before(w.crowded)}
 	for _, a := range w.batch {
 		known := w.seen.rows[a.key]
 		if known == nil || known.visible.After(w.now()) {

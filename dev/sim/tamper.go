@@ -49,7 +49,7 @@ func (w *world) checkFull(r *run, known *row) {
 		return
 	}
 	again := func(d *delivery) bool {
-		return d.run.phase == ph && d.clean && !d.run.killed && !d.run.leaseLost
+		return d.run.phase == ph && d.clean && !d.crowded && !d.run.killed && !d.run.leaseLost
 	}
 	if !r.leaseLost && slices.ContainsFunc(known.deliveries[known.wiped:], again) {
 		w.breaks("%s delivers %q, which another run had delivered since the store takes no writes", r, known.key)
