@@ -101,7 +101,7 @@ func TestRuleTakesNothing(t *testing.T) {
 	for range 2 {
 		inv := w.fire(h)
 		rep := report(t, inv, events)
-		if inv.Status != http.StatusInternalServerError || rep.State != pipeline.Failed || rep.Sent+rep.Quarantined != 0 || !strings.Contains(rep.Error, "the setup is at fault") {
+		if inv.Status != http.StatusInternalServerError || rep.State != pipeline.Failed || rep.Sent+rep.Quarantined != 0 || !strings.Contains(rep.Error, "the configuration is wrong") {
 			t.Errorf("%d %+v", inv.Status, rep)
 		}
 	}

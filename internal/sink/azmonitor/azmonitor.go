@@ -123,7 +123,7 @@ func (a *Answer) Other(address string) error {
 	case a.Status >= http.StatusBadRequest && a.Gateway != nil:
 		return a.Gateway
 	case a.Status >= http.StatusBadRequest:
-		return fmt.Errorf("%v is nothing that the service documents: everything is kept and sent again by the next run", a)
+		return fmt.Errorf("%v is not documented by the service: everything is kept and sent again by the next run", a)
 	case a.Status >= http.StatusMultipleChoices:
 		return fmt.Errorf("%v is a redirect, and redirects are not followed: check %s, and whether a proxy asks for a sign-in", a, address)
 	}

@@ -53,13 +53,13 @@ func TestOther(t *testing.T) {
 	}{
 		"ok":          {200, nil, "", "", ""},
 		"redirect":    {302, nil, "", "status 302 is a redirect, and redirects are not followed: check ENDPOINT", "permanent"},
-		"teapot":      {418, nil, "x", "status 418 with a body that is not the service's is nothing that the service documents", "permanent"},
+		"teapot":      {418, nil, "x", "status 418 with a body that is not the service's is not documented by the service", "permanent"},
 		"too large":   {413, nil, "", "the batch is too large", "rejected"},
 		"time-out":    {408, nil, "", "status 408", "retryable"},
 		"throttled":   {429, http.Header{"Retry-After": {"7"}, "X-Ms-Request-Id": {"r-1 " + canary}}, "", "status 429, request r-1 (secret)", "retryable"},
 		"unavailable": {503, nil, "", "status 503", "retryable"},
 		"a gateway":   {503, page, "<html><title>Bad " + canary + "</title>", `status 503 with a web page ("Bad (secret)")`, "retryable"},
-		"a portal":    {403, page, "<html>", "status 403 with a web page: that is not the answer of rule.example", "permanent"},
+		"a portal":    {403, page, "<html>", "status 403 with a web page: the answer is not from rule.example", "permanent"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if test.header == nil {

@@ -127,9 +127,9 @@ func (a *answer) judgeBadRequest() error {
 	case "InvalidCustomerId":
 		remedy = "CUSTOMER_ID is wrong: set it to the id of the workspace, from the portal's page Agents"
 	case "InvalidApiVersion", "MissingApiVersion":
-		remedy = "the query of the address got lost or changed on the way: check logAnalyticsUri, and proxies in between"
+		remedy = "the query of the address was lost or changed in transit: check logAnalyticsUri, and proxies in between"
 	case "MissingContentType", "UnsupportedContentType":
-		remedy = "the header Content-Type got lost or changed on the way: check proxies in between"
+		remedy = "the header Content-Type was lost or changed in transit: check proxies in between"
 	case "MissingLogType", "InvalidLogType":
 		remedy = "the service does not take the table's name: it must have letters, digits and _ only"
 	}
@@ -146,7 +146,7 @@ const (
 // judgeForbidden looks for the cause that can be seen from here: the clock.
 func (a *answer) judgeForbidden() error {
 	causes := a.keyHint + "SHARED_KEY does not belong to CUSTOMER_ID, or was regenerated: copy both again from the portal's page Agents. " +
-		"Other causes are a TLS-inspecting proxy that changes requests, and a workspace that takes no keys (DisableLocalAuth) or no public network traffic"
+		"Other causes are a TLS-inspecting proxy that changes requests, and a workspace that accepts no keys (DisableLocalAuth) or no public network traffic"
 	date, err := http.ParseTime(a.Header.Get("Date"))
 	if err != nil {
 		return fmt.Errorf("%v: %s; the answer has no date to compare this machine's clock with", a, causes)

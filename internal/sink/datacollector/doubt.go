@@ -24,7 +24,7 @@ func (d *doubt) Error() string {
 	return fmt.Sprintf("%v is not an acknowledgement that the service is known to send", d.answer)
 }
 
-const remedy = "let *.ods.opinsights.azure.com pass the proxy or gateway in between, and check logAnalyticsUri"
+const remedy = "exempt *.ods.opinsights.azure.com from the proxy or gateway in between, and check logAnalyticsUri"
 
 const (
 	// verdictLife is how long it holds that an answer is not the service's, and that

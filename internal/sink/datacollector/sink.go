@@ -85,7 +85,7 @@ func New(cfg Config) (*Sink, error) {
 	keyText := secret.New(strings.TrimSpace(cfg.Key.Reveal()))
 	key, err := base64.StdEncoding.DecodeString(keyText.Reveal())
 	if err != nil || len(key) == 0 { // the decoder's own error shows nothing useful and must not show the key
-		return nil, errors.New("data collector sink: SHARED_KEY is not base64: copy the primary or secondary key of the workspace again, the whole of it")
+		return nil, errors.New("data collector sink: SHARED_KEY is not base64: copy the whole primary or secondary key of the workspace again")
 	}
 	where := cfg.URL
 	if where == nil {
@@ -128,7 +128,7 @@ func keyHint(size int) string {
 	if size == 64 {
 		return ""
 	}
-	return fmt.Sprintf("SHARED_KEY has %d bytes where the keys of workspaces have 64, so it may be cut. ", size)
+	return fmt.Sprintf("SHARED_KEY has %d bytes where the keys of workspaces have 64, so it may be truncated. ", size)
 }
 
 // Limits implements [pipeline.Sink].

@@ -64,18 +64,18 @@ func (a *answer) judge(rule, stream, audience string) error {
 		return err
 	}
 	// The service says yes with 204 and nothing else.
-	return &pipeline.Retryable{Err: fmt.Errorf("%v is not the answer of the service but of something in between: the batch counts as not delivered; check LOGS_INGESTION_ENDPOINT if that stays so", a)}
+	return &pipeline.Retryable{Err: fmt.Errorf("%v is not the answer of the service but of something in between: the batch counts as not delivered; check LOGS_INGESTION_ENDPOINT if this persists", a)}
 }
 
 // judgeDenied says why the service does not take the token, or not its bearer.
 func (a *answer) judgeDenied(rule, audience string) error {
 	if a.Status == http.StatusUnauthorized {
-		return fmt.Errorf("%v: the token is refused, a new one too: AZURE_CLIENT_ID must name an identity of the tenant that the data collection rule is in, "+
+		return fmt.Errorf("%v: the token is rejected, and so is a new one: AZURE_CLIENT_ID must name an identity of the tenant that the data collection rule is in, "+
 			"and LOGS_INGESTION_ENDPOINT must be of the same cloud (tokens are for %s)", a, audience)
 	}
 	return &pipeline.Retryable{After: roleWait, Err: fmt.Errorf("%v: the identity (AZURE_CLIENT_ID) may not send to the data collection rule %s (DCR_IMMUTABLE_ID): "+
-		"give it the role Monitoring Metrics Publisher on that rule; if it was given, the role may still be spreading (up to 30 minutes). Nothing is lost meanwhile. "+
-		"A rule behind a private link refuses public networks in the same way", a, rule)}
+		"give it the role Monitoring Metrics Publisher on that rule; if it was given, the role may not have taken effect yet (up to 30 minutes). Nothing is lost meanwhile. "+
+		"A rule with a private link rejects public networks in the same way", a, rule)}
 }
 
 // missing says what is not there. The service names the stream, or leaves it open.
@@ -97,7 +97,7 @@ func (a *answer) cutOff() bool {
 
 // unread is the error for a single record that the service did not read to its end.
 func (a *answer) unread() error {
-	return &pipeline.Retryable{Err: fmt.Errorf("%v: the service gave up reading the request: if that stays so, check the line, and proxies in between", a)}
+	return &pipeline.Retryable{Err: fmt.Errorf("%v: the service gave up reading the request: if this persists, check the connection and proxies in between", a)}
 }
 
 // judgeBadRequest tells what is wrong with a record from what is wrong with the
@@ -110,7 +110,7 @@ func (a *answer) judgeBadRequest(rule, stream string) error {
 	case strings.Contains(code, "stream"), strings.Contains(code, "notfound"):
 		return a.missing(rule, stream)
 	case strings.Contains(code, "apiversion"), strings.Contains(code, "api-version"), strings.Contains(code, "contenttype"), strings.Contains(code, "contentencoding"):
-		return fmt.Errorf("%v: a part of the request got lost or changed on the way: check LOGS_INGESTION_ENDPOINT, and proxies in between", a)
+		return fmt.Errorf("%v: a part of the request was lost or changed in transit: check LOGS_INGESTION_ENDPOINT, and proxies in between", a)
 	}
 	return &pipeline.Rejected{Err: fmt.Errorf("%v: the service can't take a record of the batch", a)}
 }

@@ -40,8 +40,8 @@ func (s *Sink) probe(ctx context.Context, name string) error {
 	if a.cutOff() {
 		return a.unread()
 	}
-	return fmt.Errorf("%v: even a batch without a record is refused, so the setup is at fault: check that DCR_IMMUTABLE_ID (%s) and LOGS_INGESTION_ENDPOINT belong together, "+
-		"that no table of the rule is of the classic kind (migrate it), and deploy the template of this version again. Everything is kept", a, s.ruleID)
+	return fmt.Errorf("%v: even an empty batch is rejected, so the configuration is wrong: check that DCR_IMMUTABLE_ID (%s) and LOGS_INGESTION_ENDPOINT belong together, "+
+		"that no table of the rule is a classic table (migrate it), and deploy the template of this version again. Everything is kept", a, s.ruleID)
 }
 
 // believe asks whether a single record is really at fault when the service has

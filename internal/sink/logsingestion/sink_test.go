@@ -147,7 +147,7 @@ func TestAnswers(t *testing.T) {
 		"version":         {answering(400, js, service("InvalidApiVersion")), permanent, []string{"prox"}},
 		"400_of_others":   {answering(400, "text/plain", "bad request"), permanent, []string{"status 400 with a body that is not the service's"}},
 		"401":             {answering(401, "", ""), permanent, []string{"AZURE_CLIENT_ID", "https://monitor.azure.com"}},
-		"403":             {answering(403, js, service("OperationFailed")), retryable, []string{"AZURE_CLIENT_ID", "DCR_IMMUTABLE_ID", "Monitoring Metrics Publisher", "may still be spreading (up to 30 minutes)", "Nothing is lost", workspace.DefaultRule}},
+		"403":             {answering(403, js, service("OperationFailed")), retryable, []string{"AZURE_CLIENT_ID", "DCR_IMMUTABLE_ID", "Monitoring Metrics Publisher", "may not have taken effect yet (up to 30 minutes)", "Nothing is lost", workspace.DefaultRule}},
 		"404":             {answering(404, js, service("NotFound")), permanent, []string{"DCR_IMMUTABLE_ID", "LOGS_INGESTION_ENDPOINT", "no stream Custom-SailPointIDN_Events"}},
 		"407":             {answering(407, "text/html", portal), permanent, []string{"proxy"}},
 		"408":             {answering(408, "", ""), retryable, []string{"status 408"}},
@@ -324,7 +324,7 @@ func TestCheck(t *testing.T) {
 		"no_stream": {noHealth, "no stream Custom-SailPointIDN_Health"},
 		"role":      {later, "Monitoring Metrics Publisher"},
 		"busy":      {answering(503, "", ""), "status 503"},
-		"setup":     {broken, "the setup is at fault"},
+		"setup":     {broken, "the configuration is wrong"},
 		"not_read":  {answering(400, "application/json", service("TimeoutExpired")), "gave up reading"},
 		"refused":   {answering(413, "", ""), "status 413"},
 	} {
@@ -358,7 +358,7 @@ func TestSingleRecord(t *testing.T) {
 		words   []string
 	}{
 		"record":    {then(204), "rejected", []string{"status 400 Odd", "a record of the batch"}},
-		"setup":     {broken, "permanent", []string{"status 400 InvalidSomething", "even a batch without a record is refused", "DCR_IMMUTABLE_ID", "LOGS_INGESTION_ENDPOINT", "classic kind", "Everything is kept"}},
+		"setup":     {broken, "permanent", []string{"status 400 InvalidSomething", "even an empty batch is rejected", "DCR_IMMUTABLE_ID", "LOGS_INGESTION_ENDPOINT", "classic table", "Everything is kept"}},
 		"role":      {then(403), "retryable", []string{"Monitoring Metrics Publisher"}},
 		"busy":      {then(503), "retryable", []string{"status 503"}},
 		"no_stream": {then(404), "permanent", []string{"DCR_IMMUTABLE_ID"}},

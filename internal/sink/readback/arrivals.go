@@ -79,7 +79,7 @@ func (a *Arrivals) count(ctx context.Context) (err error) {
 	if a.Sample != nil {
 		page, err := a.Sample(ctx)
 		if err != nil {
-			return fmt.Errorf("find out which rows of the workspace are those of this source: %w", err)
+			return fmt.Errorf("find the rows of this source in the workspace: %w", err)
 		}
 		a.learn(page.Records)
 		if page.Release != nil {

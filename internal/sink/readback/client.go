@@ -150,7 +150,7 @@ func (c *Client) token(ctx context.Context) (string, error) {
 		return localToken, nil
 	}
 	t, err := c.cfg.Credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{strings.TrimRight(c.cfg.Audience, "/") + "/.default"}})
-	const remedy = "switch the managed identity of the app on (AZURE_CLIENT_ID for a user-assigned one), or sign in with the Azure CLI"
+	const remedy = "enable the managed identity of the app (AZURE_CLIENT_ID for a user-assigned one), or sign in with the Azure CLI"
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return "", fmt.Errorf("sign in for the workspace: %w", context.Cause(ctx))
@@ -221,7 +221,7 @@ func (c *Client) refused(resp *http.Response, body []byte) error {
 	case resp.StatusCode == http.StatusUnauthorized, strings.Contains(said, "InvalidAuthenticationToken"):
 		return fmt.Errorf("%w: the sign-in is not accepted: check that LOG_ANALYTICS_QUERY_URL and logAnalyticsUri are of the same cloud", err)
 	case resp.StatusCode == http.StatusForbidden:
-		return fmt.Errorf("%w: give the identity that asks the role Log Analytics Reader on the workspace; it takes some minutes to work", err)
+		return fmt.Errorf("%w: give the identity that queries the role Log Analytics Reader on the workspace; it takes some minutes to take effect", err)
 	case resp.StatusCode == http.StatusNotFound:
 		return fmt.Errorf("%w: there is no workspace %s: check CUSTOMER_ID and LOG_ANALYTICS_QUERY_URL", err, c.cfg.WorkspaceID)
 	case resp.StatusCode == http.StatusBadRequest && strings.Contains(said, unresolved):
@@ -249,7 +249,7 @@ func missingTable(err error, table string) bool {
 }
 
 // errPartial is a result that is not whole.
-var errPartial = errors.New("the workspace returned a part of the result only")
+var errPartial = errors.New("the workspace returned only a part of the result")
 
 // decode reads the answer to a query.
 func decode(body []byte) (result, error) {
@@ -261,7 +261,7 @@ func decode(body []byte) (result, error) {
 		Error *problem `json:"error"`
 	}
 	if err := json.Unmarshal(body, &answer); err != nil {
-		return nil, fmt.Errorf("read the answer: it is no result of a query: %w", err)
+		return nil, fmt.Errorf("read the answer: it is not the result of a query: %w", err)
 	}
 	if answer.Error != nil {
 		return nil, fmt.Errorf("%w: %s", errPartial, answer.Error.text())

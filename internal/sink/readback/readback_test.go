@@ -308,10 +308,10 @@ func TestErrors(t *testing.T) {
 		arrange func(w *world)
 		want    string
 	}{
-		{"no role", func(w *world) { w.workspace.Queries.NoReader = true }, "give the identity that asks the role Log Analytics Reader"},
+		{"no role", func(w *world) { w.workspace.Queries.NoReader = true }, "give the identity that queries the role Log Analytics Reader"},
 		{"no table", func(w *world) { w.workspace = &workspace.Workspace{} }, "has no table SailPointIDN_Events_CL: nothing was ever stored there"},
 		{"another workspace", func(w *world) { w.workspace.ID = "another" }, "check CUSTOMER_ID"},
-		{"a cut result", func(w *world) { w.workspace.Queries.MaxRows = 2 }, "returned a part of the result only: PartialError"},
+		{"a cut result", func(w *world) { w.workspace.Queries.MaxRows = 2 }, "returned only a part of the result: PartialError"},
 		{"token of another cloud", func(w *world) {
 			w.answer = func(*http.Request) *http.Response {
 				return response(403, `{"error":{"code":"InvalidAuthenticationTokenAudience","message":"wrong audience"}}`)

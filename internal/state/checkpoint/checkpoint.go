@@ -70,14 +70,14 @@ func (s *Store) Load(ctx context.Context, stream string) (pipeline.Checkpoint, e
 	case errors.Is(err, format.ErrNewer):
 		return pipeline.Checkpoint{}, fmt.Errorf("load checkpoint %q: %w", key, err)
 	case err == nil && f.Tenant != "" && f.Tenant != s.tenant:
-		return pipeline.Checkpoint{}, fmt.Errorf("load checkpoint %q: it is that of the tenant %q and not of %q (TENANT_ID, SAILPOINT_BASE_URL): it was copied here, "+
-			"and going on from it would skip events of this tenant: put back this tenant's own, or delete it, and the stream begins at INITIAL_LOOKBACK", key, f.Tenant, s.tenant)
+		return pipeline.Checkpoint{}, fmt.Errorf("load checkpoint %q: it belongs to tenant %q, not to %q (TENANT_ID, SAILPOINT_BASE_URL): it was copied here, "+
+			"and continuing from it would skip events of this tenant: restore this tenant's own checkpoint, or delete it to begin at INITIAL_LOOKBACK", key, f.Tenant, s.tenant)
 	case err == nil && f.Stream != stream:
-		err = fmt.Errorf("it is that of the stream %q", f.Stream)
+		err = fmt.Errorf("it belongs to stream %q", f.Stream)
 		fallthrough
 	case err != nil:
 		return pipeline.Checkpoint{}, fmt.Errorf("load checkpoint %q: damaged: %w: restore an earlier copy of it; or set LEGACY_CHECKPOINT=off, make INITIAL_LOOKBACK "+
-			"reach back before the damage, and delete it: the stream starts over there, and repeats only records that the ledger has forgotten", key, err)
+			"reach back before the damage, and delete it: the stream starts over there, and repeats only records that the ledger no longer has", key, err)
 	}
 	f.Checkpoint.Tag = string(o.ETag)
 	return f.Checkpoint, nil

@@ -55,7 +55,7 @@ func Encode(f File) ([]byte, error) {
 		// Spliced in, because an encoder may spell the same JSON another way.
 		cursor := jsontext.Value(bytes.TrimSpace([]byte(c.Cursor)))
 		if !cursor.IsValid() {
-			return nil, fmt.Errorf("cursor is no JSON text: %.100q", c.Cursor)
+			return nil, fmt.Errorf("cursor is not JSON text: %.100q", c.Cursor)
 		}
 		out = append(append(out[:len(out)-1], `,"cursor":`...), cursor...)
 		out = append(out, '}')

@@ -115,13 +115,13 @@ func idsOf(object []byte) ids { return object[headerSize : len(object)-checksumS
 // decode checks an object and reads its header.
 func decode(data []byte) (start int64, width uint32, err error) {
 	if len(data) < overhead || string(data[:len(magic)]) != magic {
-		return 0, 0, fmt.Errorf("its %d bytes are no window of a ledger", len(data))
+		return 0, 0, fmt.Errorf("its %d bytes are not a ledger window", len(data))
 	}
 	if v := binary.BigEndian.Uint16(data[8:]); v != version {
 		if v > version {
 			return 0, 0, format.Newer(int(v), version)
 		}
-		return 0, 0, fmt.Errorf("it has the version %d, which there never was", v)
+		return 0, 0, fmt.Errorf("it has version %d, which never existed", v)
 	}
 	body, sum := data[:len(data)-checksumSize], data[len(data)-checksumSize:]
 	if binary.BigEndian.Uint32(sum) != crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli)) {

@@ -85,7 +85,7 @@ func Open(cfg Config) *Ledger {
 		cfg.Window = defaultWindow
 	}
 	if cfg.Window < time.Second || cfg.Window%time.Second != 0 || day%cfg.Window != 0 {
-		panic(fmt.Sprintf("ledger: a day is no multiple of the window %v", cfg.Window))
+		panic(fmt.Sprintf("ledger: a day is not a multiple of the window %v", cfg.Window))
 	}
 	if cfg.CacheBytes == 0 {
 		cfg.CacheBytes = defaultCacheSize

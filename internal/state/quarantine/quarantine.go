@@ -288,10 +288,10 @@ func decode(key string, data []byte) (Item, error) {
 	case errors.Is(err, format.ErrNewer):
 		return Item{}, fmt.Errorf("%q: %w", key, err)
 	case err == nil && !strings.HasSuffix(key, "-"+short(item.Raw)):
-		err = errors.New("it is another original than its name says")
+		err = errors.New("it is a different original from what its name says")
 		fallthrough
 	case err != nil:
-		return Item{}, fmt.Errorf("%q is damaged: %w: restore an earlier copy of it, or look at it as it is, line 2 onwards is the original, and discard it (idnsentinel quarantine discard)", key, err)
+		return Item{}, fmt.Errorf("%q is damaged: %w: restore an earlier copy of it, or inspect it directly (the original begins in line 2), and discard it (idnsentinel quarantine discard)", key, err)
 	}
 	return item, nil
 }

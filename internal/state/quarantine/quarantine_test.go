@@ -246,7 +246,7 @@ func TestAnotherOriginalInItsPlace(t *testing.T) {
 	if _, err := store.Put(ctx, key, other, state.Any); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := q.Get(ctx, key); err == nil || !strings.Contains(err.Error(), "another original") {
+	if _, err := q.Get(ctx, key); err == nil || !strings.Contains(err.Error(), "a different original") {
 		t.Errorf("Get: %v, want it to say so", err)
 	}
 }
