@@ -218,8 +218,8 @@ func unfolded(raw []byte) jsontext.Value {
 // checkTwice judges a row that had arrived before.
 func (w *world) checkTwice(r *run, known *row) {
 	earlier := known.deliveries[known.wiped:]
-	if known.lacking && w.plan.readBack == config.RepairReadBack && w.reading {
-		return // which is what it is for
+	if (known.lacking || known.id == "" && w.reading) && w.plan.readBack == config.RepairReadBack && w.reading {
+		return // which is what it is for; what has no id can't be told from others in the workspace
 	}
 	excused := r.leaseLost || slices.ContainsFunc(earlier, (*delivery).excused)
 	switch {

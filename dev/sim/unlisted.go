@@ -33,8 +33,8 @@ func (p *planner) unlistedEvents() {
 	if !p.d.chance("unlisted", 0, 0.1) || p.o.off(Unlisted) || p.pageCap > 0 || p.outside != nil { // a row from outside may be taken for the one that is missing
 		return
 	}
-	if slices.ContainsFunc(p.events, func(e event) bool { return e.flaw == unhad }) {
-		return // when that was created is found out by counting
+	if slices.ContainsFunc(p.events, func(e event) bool { return e.flaw != sound }) {
+		return // a row that can't be read is placed by counting
 	}
 	oldest := p.ages[len(p.ages)-1]
 	for n := range int64(1 + p.d.pick("unlisted/many", 0, 3)) {
