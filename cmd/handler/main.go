@@ -3,7 +3,7 @@
 //
 // It opens its port before it reads anything. Wrong settings fail every
 // invocation with the list of all problems, and the process keeps listening.
-// It ends with status 0 only when it was told to stop: the host does not start
+// It ends with status 0 only when it was asked to stop: the host does not start
 // again what ended so.
 package main
 

@@ -75,7 +75,7 @@ func write(w http.ResponseWriter, status int, a answer) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	// A client that is gone leaves nobody to tell; the run is logged.
+	// If the client is gone, the answer is dropped; the run is logged.
 	_, _ = w.Write(body)
 }
 

@@ -1,5 +1,5 @@
 // Package functions speaks the custom handler protocol of the Azure
-// Functions host: the host starts the process, tells it a port, and posts each
+// Functions host: the host starts the process, gives it a port, and posts each
 // firing of the timer to it.
 //
 //	host                                    handler

@@ -37,7 +37,7 @@ type Handler struct {
 	// Budget is how long one run may take. 0 means 4 minutes. It must stay clear of
 	// functionTimeout in host.json, at which the host kills the process.
 	Budget time.Duration
-	// Grace is how long [Serve] waits for running polls when it is told to stop.
+	// Grace is how long [Serve] waits for running polls when it is asked to stop.
 	// 0 means 5 seconds.
 	Grace time.Duration
 	// Log may be nil.

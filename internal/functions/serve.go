@@ -39,7 +39,7 @@ func Listen(ctx context.Context) (net.Listener, error) {
 
 // Serve answers on ln until ctx ends. Then it accepts nothing more, cancels the
 // running polls with the cause of ctx, gives them h.Grace to answer, and returns
-// nil: being told to stop is no failure, and what is cut off then is taken up
+// nil: a request to stop is not a failure, and what is cut off then is taken up
 // from the checkpoint. Any other end is an error.
 func Serve(ctx context.Context, ln net.Listener, h *Handler) error {
 	server := &http.Server{

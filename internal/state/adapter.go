@@ -74,7 +74,7 @@ func keyByte(c byte) bool {
 }
 
 // ContextErr is why ctx ended: an error that is both ctx.Err and its cause.
-// It is nil while ctx goes on.
+// It is nil while ctx is active.
 func ContextErr(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
 	if err == nil || errors.Is(cause, err) {

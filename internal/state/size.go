@@ -13,7 +13,7 @@ var ErrTooLarge = errors.New("object is too large")
 // Largest is the largest size of any object.
 const Largest = 64 << 20
 
-// MaxSize is the largest size of an object with that key, which tells its kind. Adapters
+// MaxSize is the largest size of an object with that key, which shows its kind. Adapters
 // neither read nor write more: an object is held in memory whole, and one that the
 // connector has not written must not take what it likes.
 func MaxSize(key string) int64 {

@@ -88,7 +88,7 @@ type Store interface {
 	// returns the new version; otherwise ErrConflict. The data is durable when
 	// Put returns, and the slice is the caller's again.
 	Put(ctx context.Context, key string, data []byte, prev ETag) (ETag, error)
-	// Delete removes the object; a missing one is no error.
+	// Delete removes the object; a missing one is not an error.
 	Delete(ctx context.Context, key string) error
 	// List yields the objects whose keys begin with prefix, in ascending order of keys.
 	List(ctx context.Context, prefix string) iter.Seq2[Info, error]

@@ -101,7 +101,7 @@ func NewTransport() policy.Transporter {
 	return transport.NewClient(transport.Config{Version: version.String()})
 }
 
-// Marked is a credential whose errors are a [*TokenError], so that they can be told
+// Marked is a credential whose errors are a [*TokenError], so that they can be distinguished
 // from those of the service that is asked with its token.
 type Marked struct{ azcore.TokenCredential }
 
@@ -196,7 +196,7 @@ func Status(e *azcore.ResponseError) string {
 var address = regexp.MustCompile(`(https?://[^\s"?]+)\?[^\s"]*`)
 
 // Text is what an error says, in one line without the queries of URLs. The SDK's
-// own texts go on for many lines, with requests, the bodies of answers, and
+// own texts run over many lines, with requests, the bodies of answers, and
 // advice for programmers.
 func Text(err error) string {
 	var u *url.Error

@@ -162,7 +162,7 @@ func alike(c, want byte, fold bool) bool {
 }
 
 // escape reads a character that is written as %2B, \u002b, \x2b, \/, &#43;, &#x2b; or
-// &amp;, and how many bytes that takes; 0 if there is none. The digits behind a
+// &amp;, and how many bytes that takes; 0 if there is none. The digits after a
 // percent sign begin at a place.
 func escape(s string, digits int) (byte, int) {
 	code := func(from int) (byte, int) {

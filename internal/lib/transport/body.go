@@ -66,7 +66,7 @@ func ReadAllHint(resp *http.Response, limit int64, hint int, buffer func(size in
 	}
 }
 
-// discardMax is how much of an unwanted body is worth reading for the sake of
+// discardMax is how much of an unwanted body is worth reading for
 // the connection: beyond that a new connection is cheaper.
 const discardMax = 256 << 10
 

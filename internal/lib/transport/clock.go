@@ -14,7 +14,7 @@ const (
 	dateGrain = time.Second
 	// fresh is how long a sample is preferred to a less precise one.
 	fresh = time.Minute
-	// lately is how long a sample counts, by the steady clock that nobody sets.
+	// lately is how long a sample counts, by the monotonic clock.
 	lately = 10 * time.Minute
 	// jump is a change of this machine's clock that voids what was seen before it.
 	jump = 30 * time.Second

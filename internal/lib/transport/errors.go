@@ -24,7 +24,7 @@ func Redact(err error) error {
 	}
 	clean := &url.Error{Op: found.Op, URL: redactURL(found.URL), Err: Redact(found.Err)}
 	if found.Op == "parse" {
-		// Where the parts of this text begin and end is anybody's guess, and the
+		// Where the parts of this text begin and end is unknown, and the
 		// details of the error quote some of it.
 		clean.URL, clean.Err = "…", errors.New("not a valid URL")
 	}

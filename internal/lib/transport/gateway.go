@@ -71,7 +71,7 @@ func Gateway(status int, header http.Header, body []byte, peer Peer, hidden ...s
 
 var pageTitle = regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title>`)
 
-// title tells people whose page it is.
+// title shows whose page it is.
 func title(body []byte, hidden []secret.String) string {
 	m := pageTitle.FindSubmatch(body)
 	if m == nil {

@@ -33,7 +33,7 @@ func (rt *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	watched := &watchedBody{body: resp.Body, ctx: ctx, cancel: cancel, limit: rt.stall}
 	watched.timer = time.AfterFunc(rt.stall, func() { cancel(errStalled{}) })
-	watched.timer.Stop() // runs only while somebody reads
+	watched.timer.Stop() // runs only during a read
 	resp.Body = watched
 	return resp, nil
 }

@@ -7,7 +7,7 @@
 // keeps connections alive, names the program in the User-Agent header, and
 // never follows a redirect: none of the services redirects, so a redirect is a
 // wrong host or a sign-in page, and following it would carry a token or a
-// signature to somebody else.
+// signature to another host.
 //
 // Connections are only reused when bodies are read to their end and closed:
 // that is what [ReadAll] and [Discard] are for.

@@ -10,9 +10,9 @@ import (
 	"sync/atomic"
 )
 
-// Upload is the body of a request that knows how much of it was on its way when
+// Upload is the body of a request that knows how much of it was sent when
 // the answer began. A service that stores what it is sent answers after the last
-// byte; an answer that comes earlier is somebody else's, however it reads.
+// byte; an answer that comes earlier is from something else, however it reads.
 //
 // Bytes count once the connection has taken them. A body smaller than the buffers
 // on the way (some hundred KB) is therefore always whole.

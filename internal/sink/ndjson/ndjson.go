@@ -1,7 +1,7 @@
 // Package ndjson writes records as lines of JSON, for looking at them.
 //
 // A line names the stream and holds the record, so that two streams can share
-// an output and be told apart:
+// an output and be distinguished:
 //
 //	{"stream":"SailPointIDN_Events","record":{"id":"…","created":"…",…}}
 //
@@ -151,7 +151,7 @@ func (s *Sink) put(lines []byte) error {
 	return s.disk.Sync()
 }
 
-// mendEnd makes the file of size bytes end behind a whole line.
+// mendEnd makes the file of size bytes end after a whole line.
 func mendEnd(f *os.File, size int64) error {
 	// Read backwards until the last line break is seen.
 	var tail []byte

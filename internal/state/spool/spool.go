@@ -3,7 +3,7 @@
 //
 // The objects are {tenant}/spool/{stream}/{number}, where the number is the time
 // of storing in nanoseconds since 1970 with 19 digits, or one more than the
-// newest there is, so that their order is that of their keys. Each holds one
+// newest there is, so that their keys give their order. Each holds one
 // batch: a JSON line that says what follows, then for each record a JSON line
 // with its id, time and length, and its bytes verbatim.
 package spool
@@ -61,7 +61,7 @@ func (s *Store) Put(ctx context.Context, stream string, batch []pipeline.Record)
 }
 
 // Drain implements [pipeline.Spool]. An object that can't be read stops it: the
-// error names the key, and nothing behind it is delivered out of order or lost.
+// error names the key, and nothing after it is delivered out of order or lost.
 //
 // Before the first batch is written its object is rewritten as it is: one that can't be
 // changed could not be removed either, and would be delivered with every run.
@@ -104,7 +104,7 @@ func (s *Store) Drain(ctx context.Context, stream string, write func(context.Con
 }
 
 // remove removes an object whose batch was delivered. A removal that is cut short
-// would deliver it again. Where removing is not allowed at all that would go on with
+// would deliver it again. Where removing is not allowed at all that would repeat with
 // every run: an empty batch in its place ends it.
 func (s *Store) remove(ctx context.Context, stream, key string, etag state.ETag) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
@@ -123,7 +123,7 @@ type head struct {
 	Version int    `json:"version"`
 	Stream  string `json:"stream"`
 	Records int    `json:"records"`
-	// SHA256 is that of everything behind the line, in hex.
+	// SHA256 covers everything after the line, in hex.
 	SHA256 string `json:"sha256"`
 }
 

@@ -2,10 +2,10 @@
 // [state.Store]: one process at a time runs a stream of a tenant.
 //
 // The lock keeps two runs from doing the same work twice. What keeps them from
-// harming each other, should one go on after its lock was lost, is that every
+// harming each other, should one continue after its lock was lost, is that every
 // save replaces the version it has seen and no other.
 //
-// A lock can be held by somebody who is not a run: a lease that a person or a
+// A lock can be held by something other than a run: a lease that a person or a
 // backup tool took has no end. No run can see who holds it. So a run that finds
 // the stream locked leaves a note, {tenant}/locks/{stream}.waiting, that says since
 // when that has been so without anything being saved; the next process to find it locked
