@@ -34,8 +34,8 @@ func (e *NotAnObject) Error() string {
 	return fmt.Sprintf("element %d of the array is %s, not an object", e.Index, e.Got)
 }
 
-// describe names a kind in an error text. page tells an empty page from one
-// that is no JSON.
+// describe names a kind in an error text. page distinguishes an empty page from one
+// that is not JSON.
 func describe(kind jsontext.Kind, page []byte) string {
 	switch kind {
 	case jsontext.KindBeginObject:

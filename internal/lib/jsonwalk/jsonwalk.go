@@ -61,7 +61,7 @@ type Element struct {
 	// Picks has one entry for each name asked for, in that order. It is valid
 	// until the visiting function returns.
 	Picks []Pick
-	// Flaw says why the element is no object by the rules of JSON; "" if it is one.
+	// Flaw says why the element is not an object by the rules of JSON; "" if it is one.
 	// [Walk] has none such: it ends with an error there.
 	Flaw string
 	// Outline is set by [Shapes.Walk].
@@ -216,8 +216,8 @@ func (w *walker) pick(i int, value jsontext.Value) {
 	}
 }
 
-// text is the pick of a string. One that can't be told from another once its
-// invalid bytes are replaced would be no identity, so it is none.
+// text is the pick of a string. One that can't be distinguished from another once its
+// invalid bytes are replaced does not identify anything, so there is none.
 func (w *walker) text(quoted []byte) Pick {
 	from := len(w.scratch)
 	var err error

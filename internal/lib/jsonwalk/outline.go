@@ -19,7 +19,7 @@ func (w *walker) outlined(i int) int {
 	return end
 }
 
-// outlinedMembers reads the object that begins at i, behind whose brace the shape is at. It returns where the
+// outlinedMembers reads the object that begins at i, after whose brace the shape is at. It returns where the
 // object ends, or -1, and the shape there.
 func (w *walker) outlinedMembers(i, depth int, at *Shape) (end int, shape *Shape) {
 	b := w.page
@@ -53,7 +53,7 @@ func (w *walker) outlinedMembers(i, depth int, at *Shape) (end int, shape *Shape
 	}
 }
 
-// outlinedMember reads the member whose name begins at i, and returns the shape behind it and where
+// outlinedMember reads the member whose name begins at i, and returns the shape after it and where
 // it ends, or -1.
 func (w *walker) outlinedMember(i, depth int, at *Shape) (shape *Shape, end int) {
 	b, name := w.page, i
@@ -176,7 +176,7 @@ func soundString(b []byte, i int) (end int, sound bool) {
 			x := binary.LittleEndian.Uint64(b[i:]) // see quickString
 			quote, escape := x^'"'*each, x^'\\'*each
 			m := ((quote-each)&^quote | (escape-each)&^escape | (x-' '*each)&^x) & high
-			seen |= x // what lies behind the quote, too: then it is looked at once more
+			seen |= x // what comes after the quote, too: then it is looked at once more
 			if m != 0 {
 				i += bits.TrailingZeros64(m) / 8
 				break

@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// quick visits the leading elements of a page that can be told to be sound
+// quick visits the leading elements of a page that are known to be sound
 // without a decoder, which is all of them nearly always, and says how many there
 // were. done is true when that was the whole page, or when visit returned err.
 //
@@ -29,7 +29,7 @@ func (w *walker) quick(visit func(Element) error) (n int, done bool, err error) 
 			return n, false, nil
 		}
 		next := skipSpace(b, end)
-		// The decoder would look at what follows before anybody sees the element.
+		// The decoder would look at what follows before the element is visited.
 		if next == len(b) {
 			return n, false, nil
 		}
@@ -219,7 +219,7 @@ func quickElements(b []byte, i, depth int) int {
 	}
 }
 
-// quickString returns the place behind the string that begins at i, or -1, and
+// quickString returns the place after the string that begins at i, or -1, and
 // whether there are escapes in it.
 func quickString(b []byte, i int) (end int, escaped bool) {
 	const (

@@ -8,7 +8,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Undivided says that the borders of the elements can't be told: what breaks the page
+// Undivided says that the borders of the elements can't be found: what breaks the page
 // is not within one of them.
 type Undivided struct {
 	At  int    // offset in the page
@@ -19,7 +19,7 @@ func (e *Undivided) Error() string { return fmt.Sprintf("%s (byte %d)", e.Why, e
 
 // Recover is [Walk] for a page that Walk could not read: an element that breaks the rules
 // of JSON, or is not an object, costs itself. It is visited with its Flaw, its bytes and
-// the picks that can be told; the elements beside it are visited as Walk does.
+// the picks that can be found; the elements beside it are visited as Walk does.
 //
 // It goes by brackets, quotes, commas and colons, which must be in their places: an
 // element in which one is missing could take its neighbours along, so the page is
@@ -27,7 +27,7 @@ func (e *Undivided) Error() string { return fmt.Sprintf("%s (byte %d)", e.Why, e
 // escapes in strings, words and numbers, the depth of nesting, commas between elements,
 // and NUL bytes around elements. It takes linear time, and uses no recursion.
 //
-// Something that follows the array is returned as rest: it is no element.
+// Something that follows the array is returned as rest: it is not an element.
 func Recover(page []byte, names []string, visit func(Element) error) (rest []byte, err error) {
 	s := &scanner{page: page, strict: newWalker(nil, names)}
 	s.at = len(page) - len(withoutBOM(page))
@@ -59,7 +59,7 @@ func Recover(page []byte, names []string, visit func(Element) error) (rest []byt
 	}
 }
 
-// Glimpse is what the first element of a page that can't be read tells of the members names:
+// Glimpse is what the first element of a page that can't be read shows of the members names:
 // the texts of those that are strings and come before it breaks off. The page may be cut.
 func Glimpse(page []byte, names []string) []string {
 	texts := make([]string, len(names))
@@ -87,7 +87,7 @@ type scanner struct {
 	page   []byte
 	at     int
 	stack  bitStack // what is open: set for an object
-	strict *walker  // for one element after the other; its picks are those of the element
+	strict *walker  // for one element after the other; its picks come from the element
 	// lenient are the picks of an element before it is known whether it is sound, and
 	// scratch the memory of their texts.
 	lenient []Pick

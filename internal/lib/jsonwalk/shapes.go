@@ -60,7 +60,7 @@ type Shape struct {
 	verdict atomic.Pointer[verdict]
 }
 
-// verdict is what somebody has decided about a shape.
+// verdict is what a caller has decided about a shape.
 type verdict struct {
 	by any
 	ok bool
