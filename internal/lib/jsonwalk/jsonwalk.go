@@ -16,8 +16,8 @@
 // mistake and what does no harm: members with the same name (the last one is
 // picked, as most parsers do) and strings with invalid UTF-8 (kept as they
 // are). It refuses what can't be an answer to a search: a body that ends too
-// early, an object where the array belongs ([NotAnArray]), an element that is
-// no object ([NotAnObject]). An error never means "no results".
+// early, an object where the array belongs ([NotAnArray]), an element that
+// is not an object ([NotAnObject]). An error never means "no results".
 //
 // Every event of a tenant passes through here, so the walk has to be cheap
 // beside the network: it allocates a little for each page and nothing for each
