@@ -9,11 +9,11 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/text"
 )
 
-// NotAnArray says that the page is something else than an array.
+// NotAnArray says that the page is not an array.
 type NotAnArray struct {
 	// Got says what came instead, for instance "an object".
 	Got string
-	// Excerpt is the beginning of the page, see [Excerpt].
+	// Excerpt is the beginning of the page; see [Excerpt].
 	Excerpt string
 }
 
@@ -24,7 +24,7 @@ func (e *NotAnArray) Error() string {
 	return fmt.Sprintf("expected a JSON array, got %s: %s", e.Got, e.Excerpt)
 }
 
-// NotAnObject says that an element of the array is something else than an object.
+// NotAnObject says that an element of the array is not an object.
 type NotAnObject struct {
 	Index int    // counts from 0
 	Got   string // for instance "a number"
@@ -34,8 +34,8 @@ func (e *NotAnObject) Error() string {
 	return fmt.Sprintf("element %d of the array is %s, not an object", e.Index, e.Got)
 }
 
-// describe names a kind in an error text. page distinguishes an empty page from one
-// that is not JSON.
+// describe names a kind in an error text. It needs page to distinguish an empty page from one that
+// is not JSON.
 func describe(kind jsontext.Kind, page []byte) string {
 	switch kind {
 	case jsontext.KindBeginObject:
@@ -58,10 +58,9 @@ func describe(kind jsontext.Kind, page []byte) string {
 	}
 }
 
-// excerptLen is the length of an excerpt in bytes: enough to recognise a
-// gateway's error page or message, too short to spill a record into a log.
+// excerptLen is the length of an excerpt in bytes: enough to recognise a gateway's error page or
+// message, too short to leak a record into a log.
 const excerptLen = 159
 
-// Excerpt is the beginning of what a service sent, made fit for one line of an
-// error text: see [text.Line].
+// Excerpt is the beginning of what a service sent, on one line for an error text; see [text.Line].
 func Excerpt(b []byte) string { return text.Line(string(b[:min(len(b), 1<<14)]), excerptLen) }

@@ -1,27 +1,25 @@
 // Package jsonwalk reads a page of search results in one pass.
 //
-// A page is a JSON array of objects. [Walk] validates it, hands out each
-// element as the bytes it was sent as, and picks the few top-level members that
-// the caller needs (an event's id and its creation time). Nothing is decoded
-// into Go values and nothing is copied: an element is a sub-slice of the page,
-// so the page stays in memory as long as one of its elements does.
+// A page is a JSON array of objects. [Walk] validates it, passes each element on with its bytes
+// unchanged, and picks the few top-level members that the caller needs (an event's id and its
+// creation time). Nothing is decoded into Go values and nothing is copied: an element is a
+// sub-slice of the page, so the page stays in memory as long as one of its elements does.
 //
 //	err := jsonwalk.Walk(page, []string{"id", "created"}, func(e jsonwalk.Element) error {
 //		id, created := e.Picks[0], e.Picks[1]
 //		…
 //	})
 //
-// Real pages are not always clean, and a page that can't be read is a page of
-// events that never arrive. So the walk accepts what a service may send by
-// mistake and what does no harm: members with the same name (the last one is
-// picked, as most parsers do) and strings with invalid UTF-8 (kept as they
-// are). It refuses what can't be an answer to a search: a body that ends too
-// early, an object where the array belongs ([NotAnArray]), an element that
-// is not an object ([NotAnObject]). An error never means "no results".
+// Real pages are not always clean, and the events of a page that can't be read never arrive. So the
+// walk accepts harmless mistakes of a service: several members with the same name (the last one is
+// picked, as most parsers do) and strings with invalid UTF-8 (kept as they are). It refuses what
+// can't be an answer to a search: a body that ends too early, an object instead of the array
+// ([NotAnArray]), an element that is not an object ([NotAnObject]). An error never means "no
+// results".
 //
-// Every event of a tenant passes through here, so the walk has to be cheap
-// beside the network: it allocates a little for each page and nothing for each
-// element. The benchmark of this package says how fast it is.
+// Every event of a tenant passes through here, so the walk must be cheap compared with the network:
+// it allocates a little for each page and nothing for each element. The benchmark of this package
+// measures its speed.
 package jsonwalk
 
 import (
@@ -33,7 +31,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Kind is what a picked member was.
+// Kind is the kind of a picked member.
 type Kind uint8
 
 // The kinds of picked members.
@@ -41,14 +39,13 @@ const (
 	Absent Kind = iota // the object has no such member
 	Null               // null
 	String             // a string; Pick.Text holds it
-	Other              // anything else, and a string that is not valid Unicode
+	Other              // anything else, including a string that is not valid Unicode
 )
 
 // Pick is one picked member.
 type Pick struct {
 	Kind Kind
-	// Text is the string without quotes and escapes. It is valid until the
-	// visiting function returns.
+	// Text is the string without quotes and escapes. It is valid until visit returns.
 	Text []byte
 }
 
@@ -58,21 +55,19 @@ type Element struct {
 	Index int
 	// Raw is the object, byte for byte, as a sub-slice of the page.
 	Raw jsontext.Value
-	// Picks has one entry for each name asked for, in that order. It is valid
-	// until the visiting function returns.
+	// Picks has one entry for each requested name, in that order. It is valid until visit returns.
 	Picks []Pick
-	// Flaw says why the element is not an object by the rules of JSON; "" if it is one.
-	// [Walk] has none such: it ends with an error there.
+	// Flaw says why the element is not a valid JSON object; "" if it is one. [Walk] never sets it:
+	// it ends with an error at such an element.
 	Flaw string
 	// Outline is set by [Shapes.Walk].
 	Outline Outline
 }
 
-// Walk calls visit for each element of the array in page, in order. names are
-// the top-level members to pick. It returns the first error of visit, a
-// [*NotAnArray], a [*NotAnObject] or a syntax error; for a page that is cut off
-// that one is [io.ErrUnexpectedEOF]. The elements before the fault have been
-// visited by then.
+// Walk calls visit for each element of the array in page, in order. names are the top-level members
+// to pick. It returns the first error of visit, a [*NotAnArray], a [*NotAnObject] or a syntax
+// error, which is [io.ErrUnexpectedEOF] for a page that is cut off. By then the elements before the
+// fault have been visited.
 func Walk(page []byte, names []string, visit func(Element) error) error {
 	return newWalker(withoutBOM(page), names).walk(visit)
 }
@@ -85,8 +80,8 @@ func (w *walker) walk(visit func(Element) error) error {
 	return w.slow(visited, visit)
 }
 
-// slow is Walk by the decoder. The first elements, which were visited before, are
-// read and not visited.
+// slow is Walk with the decoder. It reads the elements that were visited before, but does not visit
+// them again.
 func (w *walker) slow(visited int, visit func(Element) error) error {
 	if kind := w.dec.PeekKind(); kind != jsontext.KindBeginArray {
 		return &NotAnArray{Got: describe(kind, w.page), Excerpt: Excerpt(w.page)}
@@ -123,20 +118,20 @@ type walker struct {
 	dec     *jsontext.Decoder
 	page    []byte
 	names   []string
-	quoted  []string // names as they are usually written
+	quoted  []string // names in their usual spelling
 	picks   []Pick
-	scratch []byte // the picks of the current element that had escapes
+	scratch []byte // the texts of the current element's picks that had escapes
 
-	shapes  *Shapes // nil if no outlines are asked for
+	shapes  *Shapes // nil if outlines are not needed
 	outline Outline // of the current element
-	longest int     // and what is known of it so far
+	longest int     // what is known of it so far
 	plain   bool
 }
 
 func newWalker(page []byte, names []string) *walker {
 	w := &walker{
-		// The decoder parses a bytes.Buffer in place and never writes to it. That
-		// makes the offsets it reports offsets into page.
+		// The decoder parses a bytes.Buffer in place and never writes to it. So the offsets that it
+		// reports are offsets into page.
 		dec: jsontext.NewDecoder(bytes.NewBuffer(page),
 			jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)),
 		page:   page,
@@ -182,7 +177,7 @@ func (w *walker) object() (jsontext.Value, error) {
 	}
 }
 
-// wanted is the index of a member in names, or -1.
+// wanted returns the index of a member in names, or -1.
 func (w *walker) wanted(quoted []byte) int {
 	for i, q := range w.quoted {
 		if string(quoted) == q {
@@ -204,7 +199,7 @@ func (w *walker) wanted(quoted []byte) int {
 	return -1
 }
 
-// pick notes the value of a wanted member; a later one of the same name replaces it.
+// pick stores the value of a wanted member; a later one with the same name replaces it.
 func (w *walker) pick(i int, value jsontext.Value) {
 	switch value.Kind() {
 	case jsontext.KindNull:
@@ -216,8 +211,8 @@ func (w *walker) pick(i int, value jsontext.Value) {
 	}
 }
 
-// text is the pick of a string. One that can't be distinguished from another once its
-// invalid bytes are replaced does not identify anything, so there is none.
+// text returns the pick of a string. An invalid string is not picked: with its invalid bytes
+// replaced it could equal another one, so it can't serve as an identity.
 func (w *walker) text(quoted []byte) Pick {
 	from := len(w.scratch)
 	var err error

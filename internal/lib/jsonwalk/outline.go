@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// outlined is quickObject, and notes the element's outline.
+// outlined is quickObject; it also sets the element's outline.
 func (w *walker) outlined(i int) int {
 	clear(w.picks)
 	w.scratch = w.scratch[:0]
@@ -19,8 +19,8 @@ func (w *walker) outlined(i int) int {
 	return end
 }
 
-// outlinedMembers reads the object that begins at i, after whose brace the shape is at. It returns where the
-// object ends, or -1, and the shape there.
+// outlinedMembers reads the object that begins at i; at is the shape after its brace. It returns
+// where the object ends, or -1, and the shape there.
 func (w *walker) outlinedMembers(i, depth int, at *Shape) (end int, shape *Shape) {
 	b := w.page
 	i = skipSpace(b, i+1)
@@ -53,7 +53,7 @@ func (w *walker) outlinedMembers(i, depth int, at *Shape) (end int, shape *Shape
 	}
 }
 
-// outlinedMember reads the member whose name begins at i, and returns the shape after it and where
+// outlinedMember reads the member whose name begins at i. It returns the shape after it and where
 // it ends, or -1.
 func (w *walker) outlinedMember(i, depth int, at *Shape) (shape *Shape, end int) {
 	b, name := w.page, i
@@ -88,7 +88,7 @@ func (w *walker) outlinedMember(i, depth int, at *Shape) (shape *Shape, end int)
 	return at, end
 }
 
-// outlinedValue returns where the value that begins at i, which is not an object, ends, or -1.
+// outlinedValue returns where the value that begins at i ends, or -1. The value is not an object.
 func (w *walker) outlinedValue(i, depth int) (end int) {
 	b := w.page
 	switch b[i] {
@@ -150,7 +150,8 @@ func (w *walker) note(length int, sound bool) {
 	w.plain = w.plain && sound
 }
 
-// noteNumber notes the number b[i:end]: one that is longer than 15 bytes may have more digits.
+// noteNumber notes the number b[i:end]. A number of more than 15 bytes may have more than 15
+// digits.
 func (w *walker) noteNumber(i, end int) {
 	if end-i > 15 {
 		w.plain = false
@@ -162,8 +163,8 @@ func (w *walker) noteNumber(i, end int) {
 	}
 }
 
-// soundString is quickString, and says whether the text is known to be valid Unicode. Not known is
-// that of half a surrogate pair, so any \u is in doubt.
+// soundString is quickString; it also reports whether the text is known to be valid Unicode. Half a
+// surrogate pair is not valid, so any \u leaves it in doubt.
 func soundString(b []byte, i int) (end int, sound bool) {
 	const (
 		each = 0x0101010101010101
@@ -176,7 +177,7 @@ func soundString(b []byte, i int) (end int, sound bool) {
 			x := binary.LittleEndian.Uint64(b[i:]) // see quickString
 			quote, escape := x^'"'*each, x^'\\'*each
 			m := ((quote-each)&^quote | (escape-each)&^escape | (x-' '*each)&^x) & high
-			seen |= x // what comes after the quote, too: then it is looked at once more
+			seen |= x // includes what follows the quote; at worst this causes one needless check
 			if m != 0 {
 				i += bits.TrailingZeros64(m) / 8
 				break

@@ -6,13 +6,13 @@ import (
 	"unicode/utf8"
 )
 
-// quick visits the leading elements of a page that are known to be sound
-// without a decoder, which is all of them nearly always, and says how many there
-// were. done is true when that was the whole page, or when visit returned err.
+// quick visits the leading elements of a page that it can validate without a decoder, nearly always
+// all of them, and returns their number. done is true when that was the whole page, or when visit
+// returned err.
 //
-// It is strict: what it accepts, the decoder accepts with the same result. Of what
-// is rare, such as deep nesting, and of all that is wrong it says nothing; the
-// decoder then reads the page again and finds the words for it.
+// It is strict: what it accepts, the decoder accepts with the same result. It stops at anything
+// rare, such as deep nesting, and at anything wrong; the decoder then reads the page again and
+// produces the error text.
 func (w *walker) quick(visit func(Element) error) (n int, done bool, err error) {
 	b := w.page
 	i := skipSpace(b, 0)
@@ -29,7 +29,7 @@ func (w *walker) quick(visit func(Element) error) (n int, done bool, err error) 
 			return n, false, nil
 		}
 		next := skipSpace(b, end)
-		// The decoder would look at what follows before the element is visited.
+		// The decoder would check what follows before the element is visited.
 		if next == len(b) {
 			return n, false, nil
 		}
@@ -101,7 +101,7 @@ func (w *walker) quickObject(i int) int {
 	}
 }
 
-// quickWanted is wanted, which it asks only about a name that has escapes.
+// quickWanted is wanted, which it calls only for a name with escapes.
 func (w *walker) quickWanted(quoted []byte, escaped bool) int {
 	for i, q := range w.quoted {
 		if string(quoted) == q {
@@ -114,7 +114,7 @@ func (w *walker) quickWanted(quoted []byte, escaped bool) int {
 	return -1
 }
 
-// quickPick is pick, but a string of plain ASCII is not copied.
+// quickPick is pick, but it does not copy a string of plain ASCII.
 func (w *walker) quickPick(i int, value []byte) {
 	if value[0] == '"' && isPlain(value) {
 		w.picks[i] = Pick{Kind: String, Text: value[1 : len(value)-1 : len(value)-1]}
@@ -123,7 +123,7 @@ func (w *walker) quickPick(i int, value []byte) {
 	w.pick(i, value)
 }
 
-// isPlain reports whether a string stands for its own bytes.
+// isPlain reports whether a string has neither escapes nor bytes outside ASCII.
 func isPlain(quoted []byte) bool {
 	for _, c := range quoted {
 		if c == '\\' || c >= utf8.RuneSelf {
@@ -133,7 +133,7 @@ func isPlain(quoted []byte) bool {
 	return true
 }
 
-// quickDepth is a nesting that the stack bears well. The decoder takes more.
+// quickDepth is a nesting that the stack can hold. The decoder accepts more.
 const quickDepth = 64
 
 // quickValue returns where the value that begins at i ends, or -1.
@@ -219,8 +219,8 @@ func quickElements(b []byte, i, depth int) int {
 	}
 }
 
-// quickString returns the place after the string that begins at i, or -1, and
-// whether there are escapes in it.
+// quickString returns the offset after the string that begins at i, or -1, and whether it has
+// escapes.
 func quickString(b []byte, i int) (end int, escaped bool) {
 	const (
 		each = 0x0101010101010101
@@ -229,8 +229,8 @@ func quickString(b []byte, i int) (end int, escaped bool) {
 	i++
 	for {
 		for i+8 <= len(b) {
-			// The lowest high bit of m marks the first quote, backslash or control character:
-			// a borrow can set a wrong bit only above a right one.
+			// The lowest high bit of m marks the first quote, backslash or control character: a
+			// borrow can set a wrong bit only above a correct one.
 			x := binary.LittleEndian.Uint64(b[i:])
 			quote, escape := x^'"'*each, x^'\\'*each
 			m := ((quote-each)&^quote | (escape-each)&^escape | (x-' '*each)&^x) & high
@@ -261,8 +261,8 @@ func quickString(b []byte, i int) (end int, escaped bool) {
 	}
 }
 
-// escapeLen is the length of the escape sequence at the beginning of b, 0 if it is none.
-// Half a surrogate pair is one, as for the decoder.
+// escapeLen is the length of the escape sequence at the beginning of b, 0 if there is none. Half a
+// surrogate pair counts as one, as in the decoder.
 func escapeLen(b []byte) int {
 	if len(b) < 2 {
 		return 0

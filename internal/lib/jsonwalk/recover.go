@@ -8,8 +8,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Undivided says that the borders of the elements can't be found: what breaks the page
-// is not within one of them.
+// Undivided says that the page can't be divided into elements: the fault is not within one of them.
 type Undivided struct {
 	At  int    // offset in the page
 	Why string // for instance "the page ends within an element"
@@ -17,17 +16,17 @@ type Undivided struct {
 
 func (e *Undivided) Error() string { return fmt.Sprintf("%s (byte %d)", e.Why, e.At) }
 
-// Recover is [Walk] for a page that Walk could not read: an element that breaks the rules
-// of JSON, or is not an object, costs itself. It is visited with its Flaw, its bytes and
-// the picks that can be found; the elements beside it are visited as Walk does.
+// Recover is [Walk] for a page that Walk could not read. An element that is not valid JSON, or not
+// an object, does not affect the others: it is visited with its Flaw, its bytes and the picks that
+// were found. All other elements are visited as by Walk.
 //
-// It goes by brackets, quotes, commas and colons, which must be in their places: an
-// element in which one is missing could take its neighbours along, so the page is
-// [*Undivided] then. What it is lenient with is what lies between them: characters and
-// escapes in strings, words and numbers, the depth of nesting, commas between elements,
-// and NUL bytes around elements. It takes linear time, and uses no recursion.
+// Recover relies on brackets, quotes, commas and colons, which must be in their places. If one is
+// missing, the element could swallow its neighbours, so the error is [*Undivided]. It is lenient
+// with everything else: characters and escapes in strings, words and numbers, the depth of nesting,
+// commas between elements, and NUL bytes around elements. It takes linear time, and uses no
+// recursion.
 //
-// Something that follows the array is returned as rest: it is not an element.
+// Anything that follows the array is returned as rest: it is not an element.
 func Recover(page []byte, names []string, visit func(Element) error) (rest []byte, err error) {
 	s := &scanner{page: page, strict: newWalker(nil, names)}
 	s.at = len(page) - len(withoutBOM(page))
@@ -59,8 +58,8 @@ func Recover(page []byte, names []string, visit func(Element) error) (rest []byt
 	}
 }
 
-// Glimpse is what the first element of a page that can't be read shows of the members names:
-// the texts of those that are strings and come before it breaks off. The page may be cut.
+// Glimpse returns the texts of the members names in the first element of a page that can't be read:
+// only strings, and only those before the point where it breaks off. The page may be cut.
 func Glimpse(page []byte, names []string) []string {
 	texts := make([]string, len(names))
 	s := &scanner{page: page, strict: newWalker(nil, names)}
@@ -70,14 +69,14 @@ func Glimpse(page []byte, names []string) []string {
 		return texts
 	}
 	s.at++
-	_ = s.value() // what was picked until then is good
+	_ = s.value() // picks before an error are valid
 	for i, p := range s.strict.picks {
 		texts[i] = string(p.Text)
 	}
 	return texts
 }
 
-// space is what may stand around an element.
+// space is the bytes that may surround an element.
 const space = " \t\r\n\x00"
 
 func withoutBOM(page []byte) []byte { return bytes.TrimPrefix(page, []byte("\xef\xbb\xbf")) }
@@ -86,10 +85,10 @@ func withoutBOM(page []byte) []byte { return bytes.TrimPrefix(page, []byte("\xef
 type scanner struct {
 	page   []byte
 	at     int
-	stack  bitStack // what is open: set for an object
-	strict *walker  // for one element after the other; its picks come from the element
-	// lenient are the picks of an element before it is known whether it is sound, and
-	// scratch the memory of their texts.
+	stack  bitStack // the open brackets: set for an object
+	strict *walker  // reads one element after the other; holds the picks of the current one
+	// lenient is the picks of an element that may turn out not to be valid, and scratch the memory
+	// of their texts.
 	lenient []Pick
 	scratch []byte
 }
@@ -117,7 +116,7 @@ func (s *scanner) element(index int) (Element, error) {
 		return e, nil
 	}
 	s.lenient = append(s.lenient[:0], s.strict.picks...)
-	s.strict.scratch, s.scratch = s.scratch, s.strict.scratch // their texts stay as they are
+	s.strict.scratch, s.scratch = s.scratch, s.strict.scratch // keeps the texts of s.lenient
 	e.Picks = s.strict.picks
 	if err := s.strict.only(e.Raw); err != nil {
 		e.Flaw, e.Picks = flaw(err), s.lenient
@@ -125,7 +124,7 @@ func (s *scanner) element(index int) (Element, error) {
 	return e, nil
 }
 
-// flaw is the text of a strict reader's error, without what is in it of the page.
+// flaw is the text of a strict reader's error, without anything from the page.
 func flaw(err error) string {
 	var syntax *jsontext.SyntacticError
 	if errors.As(err, &syntax) {
@@ -134,7 +133,7 @@ func flaw(err error) string {
 	return "it is not valid JSON: " + err.Error()
 }
 
-// only reads raw as the one element of a page.
+// only reads raw as a single element.
 func (w *walker) only(raw []byte) error {
 	w.page = raw
 	w.dec.Reset(bytes.NewBuffer(raw), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
@@ -142,7 +141,7 @@ func (w *walker) only(raw []byte) error {
 	return err
 }
 
-// value reads one value: brackets, names, colons and commas have to be in their places.
+// value reads one value: brackets, names, colons and commas must be in their places.
 func (s *scanner) value() error {
 	s.stack.clear()
 	for {
@@ -173,8 +172,8 @@ func (s *scanner) value() error {
 	}
 }
 
-// after reads what is between a value, or an opening bracket, and the next value. done
-// says that there is none: the outermost value has ended.
+// after reads what is between a value, or an opening bracket, and the next value. done reports that
+// the outermost value has ended.
 func (s *scanner) after(opened bool) (done bool, err error) {
 	for s.stack.len() > 0 {
 		s.space()
@@ -202,7 +201,7 @@ func (s *scanner) after(opened bool) (done bool, err error) {
 	return true, nil
 }
 
-// name reads the name of a member and the colon. It picks a value that follows.
+// name reads the name of a member and the colon. It picks the value that follows, if wanted.
 func (s *scanner) name() error {
 	s.space()
 	start := s.at
@@ -227,7 +226,7 @@ func (s *scanner) name() error {
 	return nil
 }
 
-// pick notes the value that comes next, without reading on.
+// pick stores the value that comes next without consuming it.
 func (s *scanner) pick(i int) {
 	after := s.at
 	defer func() { s.at = after }()
@@ -243,7 +242,7 @@ func (s *scanner) pick(i int) {
 	}
 }
 
-// text reads a string, whatever characters and escapes are in it.
+// text reads a string with any characters and escapes.
 func (s *scanner) text() error {
 	for i := s.at + 1; i < len(s.page); i++ {
 		n := bytes.IndexAny(s.page[i:min(i+64, len(s.page))], `"\`)
@@ -256,12 +255,12 @@ func (s *scanner) text() error {
 			s.at = i + 1
 			return nil
 		}
-		i++ // what is escaped
+		i++ // the escaped byte
 	}
 	return s.undivided("the page ends within a string")
 }
 
-// word reads a number, true, false, null, or what stands in the place of one.
+// word reads a number, true, false, null, or anything in place of one.
 func (s *scanner) word() error {
 	start := s.at
 	for s.at < len(s.page) {
@@ -281,7 +280,7 @@ func (s *scanner) word() error {
 	return nil
 }
 
-// bitStack is a stack of bits: nesting may be as deep as a page is long.
+// bitStack is a stack of bits, because nesting may be as deep as a page is long.
 type bitStack struct {
 	words []uint64
 	n     int

@@ -5,29 +5,29 @@ import (
 	"sync/atomic"
 )
 
-// Bounds of what is remembered, some 100 bytes for each name.
+// Limits of what is remembered, about 100 bytes for each name.
 const (
 	// maxNodes is room for about a hundred kinds of events.
 	maxNodes = 4096
-	// maxBranches is how many names may come at one place; an object with more is a table
-	// whose keys are data.
+	// maxBranches is how many names may follow at one place; an object with more is a table whose
+	// keys are data.
 	maxBranches = 64
 	// maxToken is the longest name that is remembered.
 	maxToken = 256
 )
 
-// Shapes remembers the structures of the elements that it has walked: most events of a kind
-// have the same members in the same order. A name that comes where it came before is
-// recognised without being read, and what follows from the names alone is known for all
-// elements of a [Shape]. The zero value is ready for use, by one goroutine at a time.
+// Shapes remembers the structures of the elements that it has walked: most events of a kind have
+// the same members in the same order. A name at its usual place is recognised without parsing it,
+// and what follows from the names alone is known for all elements of a [Shape]. The zero value is
+// ready for use, by one goroutine at a time.
 type Shapes struct {
-	names []string // that are picked
-	root  Shape    // in front of the first member
+	names []string // to pick
+	root  Shape    // before the first member
 	size  int
 }
 
-// Walk is [Walk], and sets the elements' Outline. Only the first names that it is called
-// with have outlines.
+// Walk is [Walk]; it also sets the elements' Outline. Only calls with the names of the first call
+// get outlines.
 func (s *Shapes) Walk(page []byte, names []string, visit func(Element) error) error {
 	if s.names == nil {
 		s.names = append([]string{}, names...)
@@ -39,35 +39,35 @@ func (s *Shapes) Walk(page []byte, names []string, visit func(Element) error) er
 	return w.walk(visit)
 }
 
-// Outline is what is known of an element without another look at it.
+// Outline is what is known of an element without reading it again.
 type Outline struct {
-	// Shape is nil if nothing is known. Otherwise each of the element's texts is valid
-	// Unicode, none of its numbers has an exponent or more than 15 digits, and its arrays
-	// hold neither objects nor arrays.
+	// Shape is nil if nothing is known. Otherwise each text of the element is valid Unicode, none
+	// of its numbers has an exponent or more than 15 digits, and its arrays hold neither objects
+	// nor arrays.
 	Shape *Shape
-	// Longest bounds the length in bytes of the element's texts and of its arrays as they are written.
+	// Longest is an upper bound for the length in bytes of each text and each array, as written.
 	Longest int
 }
 
-// Shape is the structure of an element: the names of its members, in their order, and which
-// of them are objects. It never changes, and may be used by several goroutines at a time.
+// Shape is the structure of an element: the names of its members, in order, and which of them are
+// objects. It never changes, and may be used by several goroutines at a time.
 type Shape struct {
 	token   string // a name with its quotes, or a brace
-	pick    int    // which of the names to pick this is, or −1
+	pick    int    // index in the names to pick, or −1
 	parent  *Shape
 	child   *Shape // the first token that came after this one
-	sibling *Shape // the next that came in this one's place
+	sibling *Shape // the next alternative to this one
 	verdict atomic.Pointer[verdict]
 }
 
-// verdict is what a caller has decided about a shape.
+// verdict is a decision about a shape.
 type verdict struct {
 	by any
 	ok bool
 }
 
-// Verdict is what decide says about the skeleton of the shape: an element of this structure
-// with 0 for each value that is not an object. It is remembered for by, the last that asked.
+// Verdict returns the result of decide for the skeleton of the shape: an element of this structure
+// with 0 for each value that is not an object. The result is remembered for the last by.
 func (s *Shape) Verdict(by any, decide func(skeleton []byte) bool) bool {
 	if v := s.verdict.Load(); v != nil && v.by == by {
 		return v.ok
@@ -105,7 +105,7 @@ func (s *Shape) skeleton() []byte {
 }
 
 // step goes from the shape at to the one after the token b[i:], a brace or a quoted name, and
-// returns the end of the token, or −1. It goes nowhere if the shape is unknown and can't be learned.
+// returns the end of the token, or −1. next is nil if the shape is unknown and can't be learned.
 func (w *walker) step(at *Shape, i int, top bool) (next *Shape, end int) {
 	if at == nil {
 		end, _ = quickToken(w.page, i)
@@ -135,8 +135,7 @@ func (w *walker) step(at *Shape, i int, top bool) (next *Shape, end int) {
 	return next, end
 }
 
-// quickToken returns the end of a brace or of a quoted name, or −1, and whether there are
-// escapes in it.
+// quickToken returns the end of a brace or a quoted name, or −1, and whether it has escapes.
 func quickToken(b []byte, i int) (end int, escaped bool) {
 	if b[i] == '"' {
 		return quickString(b, i)
