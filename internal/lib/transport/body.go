@@ -8,10 +8,10 @@ import (
 	"net/http"
 )
 
-// TooLarge says that a body is larger than the reader was ready for.
+// TooLarge says that a body is larger than the limit.
 type TooLarge struct {
 	Max int64
-	// Start is how the body begins, up to 64 KiB.
+	// Start is the beginning of the body, up to 64 KiB.
 	Start []byte
 }
 
@@ -21,17 +21,17 @@ func (e *TooLarge) Error() string {
 	return fmt.Sprintf("the body of the answer is larger than %d bytes", e.Max)
 }
 
-// ReadAll reads the body of resp to its end and closes it. A body of more than
-// limit bytes is a [*TooLarge]. A body that ends before its announced length is
-// [io.ErrUnexpectedEOF]; what came of it is returned, too. One buffer of the right size is made when the service
-// announced the length.
+// ReadAll reads the body of resp to its end and closes it. A body of more than limit bytes is a
+// [*TooLarge]. A body that ends before its announced length is [io.ErrUnexpectedEOF]; what arrived
+// of it is returned, too. If the service announced the length, one buffer of the right size is
+// allocated.
 func ReadAll(resp *http.Response, limit int64) ([]byte, error) {
 	return ReadAllHint(resp, limit, 0, nil)
 }
 
-// ReadAllHint is [ReadAll] for a body that will probably have a length of about
-// hint bytes although nothing announces it, as when it comes compressed. buffer, if
-// not nil, gives an empty one with room for so many bytes, which the body is read into.
+// ReadAllHint is [ReadAll] for a body of about hint bytes whose length is not announced, for
+// instance because it is compressed. buffer, if not nil, returns an empty buffer with the given
+// capacity, which the body is read into.
 func ReadAllHint(resp *http.Response, limit int64, hint int, buffer func(size int) []byte) ([]byte, error) {
 	defer func() { _ = resp.Body.Close() }()
 	if resp.ContentLength > limit {
@@ -43,7 +43,7 @@ func ReadAllHint(resp *http.Response, limit int64, hint int, buffer func(size in
 	if resp.ContentLength >= 0 {
 		size = resp.ContentLength
 	}
-	// One byte more than the body, so that its end is seen without growing.
+	// One byte more than the body, so that its end is found without growing the buffer.
 	if buffer == nil {
 		buffer = func(size int) []byte { return make([]byte, 0, size) }
 	}
@@ -66,12 +66,12 @@ func ReadAllHint(resp *http.Response, limit int64, hint int, buffer func(size in
 	}
 }
 
-// discardMax is how much of an unwanted body is worth reading for
-// the connection: beyond that a new connection is cheaper.
+// discardMax is how much of an unwanted body is worth reading to keep the connection: beyond that a
+// new connection is cheaper.
 const discardMax = 256 << 10
 
-// Discard reads away what is left of the body of resp, within reason, and
-// closes it, so that its connection can be used again. It accepts nil.
+// Discard reads the rest of the body of resp, up to a limit, and closes it, so that its connection
+// can be used again. It accepts nil.
 func Discard(resp *http.Response) {
 	if resp == nil || resp.Body == nil {
 		return

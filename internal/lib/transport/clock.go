@@ -10,18 +10,18 @@ import (
 )
 
 const (
-	// dateGrain is the precision of the header Date.
+	// dateGrain is the precision of the Date header.
 	dateGrain = time.Second
 	// fresh is how long a sample is preferred to a less precise one.
 	fresh = time.Minute
 	// lately is how long a sample counts, by the monotonic clock.
 	lately = 10 * time.Minute
-	// jump is a change of this machine's clock that voids what was seen before it.
+	// jump is a change of this machine's clock that voids earlier samples.
 	jump = 30 * time.Second
 )
 
-// Clock compares this machine's clock with the header Date of every answer that it is
-// shown. The zero value is ready for use; a nil one sees nothing.
+// Clock compares this machine's clock with the Date header of every answer that it sees. The zero
+// value is ready for use; a nil one sees nothing.
 type Clock struct {
 	mu   sync.Mutex
 	seen map[string]sample // by host
@@ -33,13 +33,14 @@ type sample struct {
 	at           time.Time
 }
 
-// Skew is how far this machine's clock is ahead of a service's, and how far that may be wrong.
+// Skew is how far this machine's clock is ahead of a service's, and how far that value may be
+// wrong.
 type Skew struct {
 	Host         string
 	Ahead, Doubt time.Duration
 }
 
-// Watch returns a copy of client whose answers are looked at.
+// Watch returns a copy of client whose answers this clock sees.
 func (c *Clock) Watch(client *http.Client) *http.Client {
 	if c == nil {
 		return client
@@ -67,23 +68,23 @@ func (w watchedTrip) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// CloseIdleConnections is what [http.Client.CloseIdleConnections] looks for.
+// CloseIdleConnections is called by [http.Client.CloseIdleConnections].
 func (w watchedTrip) CloseIdleConnections() {
 	if c, ok := w.base.(interface{ CloseIdleConnections() }); ok {
 		c.CloseIdleConnections()
 	}
 }
 
-// observe notes what the answer to a request says that was sent then.
+// observe notes the Date of the answer to a request that was sent at that time.
 func (c *Clock) observe(host string, header http.Header, sent time.Time) {
 	date, err := http.ParseTime(header.Get("Date"))
 	if err != nil {
 		return
 	}
 	if age, err := strconv.Atoi(header.Get("Age")); err == nil && age > 0 {
-		date = date.Add(time.Duration(age) * time.Second) // out of a cache
+		date = date.Add(time.Duration(age) * time.Second) // from a cache
 	}
-	// The service looked at its clock at some moment of the exchange, and cut what it saw to seconds.
+	// The service read its clock at some moment of the exchange, and truncated the time to seconds.
 	half := time.Since(sent) / 2
 	s := sample{sent.Add(half).Sub(date.Add(dateGrain / 2)), half + dateGrain/2, time.Now()}
 	c.mu.Lock()
@@ -106,7 +107,7 @@ func (s sample) moved(now time.Time) time.Duration {
 	return now.Round(0).Sub(s.at.Round(0)) - now.Sub(s.at)
 }
 
-// Skews are those against the services that have answered lately, by host.
+// Skews returns the skew against each service that has answered lately, by host.
 func (c *Clock) Skews() []Skew {
 	if c == nil {
 		return nil

@@ -13,10 +13,9 @@ import (
 	"syscall"
 )
 
-// Redact returns err without the user, password, query and fragment of the URL
-// that net/http puts into its errors. What a caller looks for with [errors.As] or
-// [errors.Is] is still found. Call it on what an http.Client returned, before
-// anything is wrapped around it.
+// Redact returns err without the user, password, query and fragment of the URL that net/http puts
+// into its errors. [errors.As] and [errors.Is] still find what they found before. Call it on an
+// error of an http.Client before wrapping it.
 func Redact(err error) error {
 	var found *url.Error
 	if !errors.As(err, &found) {
@@ -24,11 +23,11 @@ func Redact(err error) error {
 	}
 	clean := &url.Error{Op: found.Op, URL: redactURL(found.URL), Err: Redact(found.Err)}
 	if found.Op == "parse" {
-		// Where the parts of this text begin and end is unknown, and the
-		// details of the error quote some of it.
+		// The parts of this text can't be separated reliably, and the details of the error quote
+		// some of it.
 		clean.URL, clean.Err = "…", errors.New("not a valid URL")
 	}
-	if err == error(found) { //nolint:errorlint // the very same one, not one inside it
+	if err == error(found) { //nolint:errorlint // err itself, not an error inside it
 		return clean
 	}
 	text := strings.ReplaceAll(err.Error(), found.Error(), clean.Error())
@@ -36,7 +35,7 @@ func Redact(err error) error {
 	return &redacted{text: strings.ReplaceAll(text, found.URL, clean.URL), err: clean}
 }
 
-// redacted is an error that was wrapped around a *url.Error, with its text made clean.
+// redacted is an error that wrapped a *url.Error, with its text redacted.
 type redacted struct {
 	text string
 	err  error
@@ -45,8 +44,8 @@ type redacted struct {
 func (e *redacted) Error() string { return e.text }
 func (e *redacted) Unwrap() error { return e.err }
 
-// redactURL keeps scheme, host and path. It works on text, because a URL that
-// can't be parsed needs it most.
+// redactURL keeps scheme, host and path. It works on text, because a URL that can't be parsed needs
+// it most.
 func redactURL(s string) string {
 	s, _, _ = strings.Cut(s, "#")
 	s, _, _ = strings.Cut(s, "?")
@@ -67,14 +66,14 @@ func redactURL(s string) string {
 	return host
 }
 
-// IsUnknownHost reports whether the name of the host does not exist. Callers say
-// which setting holds the name.
+// IsUnknownHost reports whether the name of the host does not exist. Callers add which setting
+// holds the name.
 func IsUnknownHost(err error) bool {
 	var dns *net.DNSError
 	return errors.As(err, &dns) && dns.IsNotFound
 }
 
-// IsCertificate reports whether the service could not prove who it is, or does not speak TLS.
+// IsCertificate reports whether the service failed to prove its identity, or does not speak TLS.
 func IsCertificate(err error) bool {
 	var (
 		verification *tls.CertificateVerificationError
@@ -87,14 +86,14 @@ func IsCertificate(err error) bool {
 		errors.As(err, &invalid) || errors.As(err, &header)
 }
 
-// IsTimeout reports whether err is a time-out of any phase of an exchange.
+// IsTimeout reports whether err is a time-out in any phase of an exchange.
 func IsTimeout(err error) bool {
 	var timeout interface{ Timeout() bool }
 	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
-// IsNetwork reports whether err is one of an exchange that failed, and not one of
-// what came.
+// IsNetwork reports whether err means that an exchange failed, as opposed to an error in the
+// answer.
 func IsNetwork(err error) bool {
 	var (
 		failed   *url.Error
@@ -106,11 +105,10 @@ func IsNetwork(err error) bool {
 		IsTransient(err) || IsUnknownHost(err) || IsCertificate(err)
 }
 
-// IsTransient reports whether err is a failure of the network that may pass: a
-// connection that was refused, reset or ended too early, a time-out, a name
-// server that did not answer. It is false for an unknown host, a certificate that
-// does not hold, a redirect, and a context that was cancelled. A deadline of the caller's own
-// context looks like any other time-out: ask the context first.
+// IsTransient reports whether err is a failure of the network that may pass: a connection that was
+// refused, reset or ended too early, a time-out, a name server that did not answer. It is false for
+// an unknown host, an invalid certificate, a redirect, and a cancelled context. A deadline of the
+// caller's own context looks like any other time-out: check the context first.
 func IsTransient(err error) bool {
 	var redirect *Redirect
 	switch {
@@ -134,8 +132,8 @@ func IsTransient(err error) bool {
 	if errors.As(err, &op) || errors.As(err, &dns) {
 		return true
 	}
-	// Some failures of a connection are plain texts, and those of HTTP/2 are
-	// types that net/http does not export.
+	// Some failures of a connection are plain texts, and those of HTTP/2 have types that net/http
+	// does not export.
 	var failed *url.Error
 	if errors.As(err, &failed) {
 		text := failed.Err.Error()

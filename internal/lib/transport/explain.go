@@ -13,11 +13,11 @@ import (
 	"time"
 )
 
-// Hop is who failed on the way of a request.
+// Hop is the part of a request's route that failed.
 type Hop string
 
-// The hops. HopGateway is whatever answers in place of the service: a web
-// application firewall, a captive portal, a proxy's page.
+// The hops. HopGateway is anything that answers in place of the service: a web application
+// firewall, a captive portal, a proxy's page.
 const (
 	HopSettings Hop = "settings"
 	HopProxy    Hop = "proxy"
@@ -27,20 +27,21 @@ const (
 	HopGateway  Hop = "gateway"
 )
 
-// Peer is the service that a request is for, in the words of its user.
+// Peer is the service that a request is for, in the user's terms.
 type Peer struct {
-	// Host is where it is, with a port if there is one.
+	// Host is its host, with a port if there is one.
 	Host string
-	// Settings are those that hold its address, for instance "TENANT_ID or
+	// Settings are the settings that hold its address, for instance "TENANT_ID or
 	// SAILPOINT_BASE_URL".
 	Settings string
 }
 
-// Failure is an exchange that brought no answer of the service. Its text names the
-// hop that failed, the setting and the remedy, and holds no secret.
+// Failure is an exchange that got no answer from the service. Its text names the hop that failed,
+// the setting and the remedy, and holds no secret.
 type Failure struct {
 	Hop Hop
-	// Passing says that it may go away by itself, After how long the answer asks to wait.
+	// Passing says that the failure may go away by itself; After is how long the answer asks to
+	// wait.
 	Passing bool
 	After   time.Duration
 
@@ -57,8 +58,8 @@ func (f *Failure) Error() string {
 
 func (f *Failure) Unwrap() error { return f.err }
 
-// Explain says what kept an answer of peer from coming. Callers ask first whether
-// their own context has ended. It is the one place for these words.
+// Explain says why no answer from peer arrived. It is the one place for these texts. Callers first
+// check whether their own context has ended.
 func Explain(err error, peer Peer) *Failure {
 	var known *Failure
 	if errors.As(err, &known) {
@@ -72,14 +73,14 @@ func Explain(err error, peer Peer) *Failure {
 	)
 	switch {
 	case errors.As(err, &setting):
-		return &Failure{Hop: HopSettings, text: setting.Error()} // err would say it twice
+		return &Failure{Hop: HopSettings, text: setting.Error()} // wrapping err would repeat the text
 	case errors.As(err, &proxy) && proxy.proxyFault():
 		return explainProxy(err, proxy, peer)
 	case errors.As(err, &redirect):
 		return &Failure{Hop: HopGateway, err: err, text: fmt.Sprintf(
 			"%s redirects requests to another host, as the sign-in page of a proxy or portal does: exempt the host there, or correct %s", peer.Host, peer.Settings)}
 	}
-	if strings.Contains(err.Error(), "invalid header field value") { // package net/http has no type for it
+	if strings.Contains(err.Error(), "invalid header field value") { // net/http has no type for it
 		return &Failure{Hop: HopSettings, err: err, text: fmt.Sprintf(
 			"the request to %s was not sent: a token, key or id in its header has a character that no header may have", peer.Host)}
 	}
@@ -98,8 +99,8 @@ func Explain(err error, peer Peer) *Failure {
 	return f
 }
 
-// explainProxy says what is wrong with the proxy, which is never the fault of the
-// settings of the service.
+// explainProxy says what is wrong with the proxy, which is never the fault of the service's
+// settings.
 func explainProxy(err error, via *viaProxy, peer Peer) *Failure {
 	f := &Failure{Hop: HopProxy, Passing: IsTransient(err), err: err}
 	name := fmt.Sprintf("the proxy %s (%s)", via.host, via.setting)
@@ -138,7 +139,7 @@ func (e *proxyRefused) explain(name, setting string, peer Peer) string {
 	return fmt.Sprintf("%s: it does not allow this machine to reach %s: allow it there, or add the host to NO_PROXY", said, peer.Host)
 }
 
-// dialing says whether the connection was never made.
+// dialing reports whether the connection was never made.
 func dialing(err error) bool {
 	for op := new(net.OpError); errors.As(err, &op); err = op.Err {
 		if op.Op == "dial" {
@@ -164,7 +165,7 @@ func explainDNS(err error, peer Peer) *Failure {
 	return nil
 }
 
-// explainTLS says why the host could not prove who it is; nil if that is not it.
+// explainTLS says why the host could not prove its identity; nil if that is not the cause.
 func explainTLS(err error, peer Peer) *Failure {
 	var (
 		authority x509.UnknownAuthorityError
@@ -201,7 +202,7 @@ func explainTLS(err error, peer Peer) *Failure {
 	return f
 }
 
-// alerted reports whether the other side ended the TLS handshake in its own words.
+// alerted reports whether the other side ended the TLS handshake with an alert.
 func alerted(err error) bool {
 	for op := new(net.OpError); errors.As(err, &op); err = op.Err {
 		if op.Op == "remote error" {
@@ -211,8 +212,8 @@ func alerted(err error) bool {
 	return false
 }
 
-// certFile says what is wrong with the file of SSL_CERT_FILE, which the standard
-// library leaves out without a word.
+// certFile says what is wrong with the file of SSL_CERT_FILE, which the standard library ignores
+// silently.
 func certFile() string {
 	name := os.Getenv("SSL_CERT_FILE")
 	if name == "" || runtime.GOOS == "windows" || runtime.GOOS == "darwin" {

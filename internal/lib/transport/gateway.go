@@ -12,8 +12,8 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/text"
 )
 
-// IsPage reports whether an answer is a web page. No API answers with one: a
-// gateway, a firewall or a portal does.
+// IsPage reports whether an answer is a web page. An API does not send one: a gateway, a firewall
+// or a portal does.
 func IsPage(header http.Header, body []byte) bool {
 	if kind := strings.ToLower(header.Get("Content-Type")); strings.Contains(kind, "text/html") || strings.Contains(kind, "xhtml") {
 		return true
@@ -27,8 +27,9 @@ func IsPage(header http.Header, body []byte) bool {
 	return false
 }
 
-// NotAnAck names the header that shows that an answer without a body is not an acknowledgement: that
-// of a page, of a sign-in or of an error, which an API does not send with its yes. "" is none.
+// NotAnAck names the header that shows that an answer without a body is not an acknowledgement: a
+// header of a page, a sign-in or an error, which an API does not send with a success. "" means
+// none.
 func NotAnAck(header http.Header) string {
 	if kind := strings.ToLower(header.Get("Content-Type")); strings.Contains(kind, "html") {
 		return "Content-Type"
@@ -41,9 +42,8 @@ func NotAnAck(header http.Header) string {
 	return ""
 }
 
-// Gateway returns what to say about an answer that something else gave in the place
-// of peer, and nil for one that may be the service's. hidden are secrets that a
-// page may repeat.
+// Gateway returns the failure if something else answered in place of peer, and nil if the answer
+// may be the service's. hidden are secrets that a page may repeat.
 func Gateway(status int, header http.Header, body []byte, peer Peer, hidden ...secret.String) *Failure {
 	f := &Failure{
 		Hop:     HopGateway,
@@ -71,7 +71,7 @@ func Gateway(status int, header http.Header, body []byte, peer Peer, hidden ...s
 
 var pageTitle = regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title>`)
 
-// title shows whose page it is.
+// title is the title of a page, so that people can see where it comes from.
 func title(body []byte, hidden []secret.String) string {
 	m := pageTitle.FindSubmatch(body)
 	if m == nil {
@@ -83,18 +83,17 @@ func title(body []byte, hidden []secret.String) string {
 	return ""
 }
 
-// excerptLen is the length of an excerpt in bytes: enough to recognise a message,
-// too short to spill a record into a log.
+// excerptLen is the length of an excerpt in bytes: enough to recognise a message, too short to leak
+// a record into a log.
 const excerptLen = 200
 
-// Excerpt makes a text that a service sent fit for one line of an error: short,
-// printable, and without the secrets that it may repeat, in whatever encoding.
+// Excerpt makes a text from a service fit for one line of an error: short, printable, and without
+// the secrets that it may repeat, in any encoding.
 func Excerpt(said string, hidden ...secret.String) string {
 	return text.Line(secret.Mask(said, hidden...), excerptLen)
 }
 
-// Sent are the credentials that a request carries, which a page that answers it may
-// repeat.
+// Sent returns the credentials that a request carries, which a page in answer to it may repeat.
 func Sent(req *http.Request) (out []secret.String) {
 	if req == nil {
 		return nil

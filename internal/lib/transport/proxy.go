@@ -15,10 +15,10 @@ import (
 	"golang.org/x/net/http/httpproxy"
 )
 
-// ProxyError says that a proxy setting can't be used. Its text names the setting
-// and holds nothing of the value, which may carry a password.
+// ProxyError says that a proxy setting can't be used. Its text names the setting and omits the
+// value, which may carry a password.
 type ProxyError struct {
-	// Setting is the environment variable, as it is written there.
+	// Setting is the environment variable, in the spelling that is set.
 	Setting string
 	// Problem says what is wrong and what to do.
 	Problem string
@@ -26,12 +26,12 @@ type ProxyError struct {
 
 func (e *ProxyError) Error() string { return e.Setting + " " + e.Problem }
 
-// proxySettings are the names under which the proxy for https is looked up, in
-// this order. Plain http stays on this machine, so HTTP_PROXY is of no use here.
+// proxySettings are the names under which the proxy for https is looked up, in this order.
+// HTTP_PROXY is not used: plain http stays on this machine.
 func proxySettings() []string { return []string{"HTTPS_PROXY", "https_proxy"} }
 
-// CheckProxy reads the proxy from the environment. It returns a [*ProxyError] for a
-// value that can't be used, which net/http would ignore or take apart wrongly.
+// CheckProxy reads the proxy from the environment. It returns a [*ProxyError] for a value that
+// can't be used, which net/http would ignore or misread.
 func CheckProxy() error {
 	name, value := proxyValue()
 	if problem := proxyProblem(value); problem != "" {
@@ -40,8 +40,8 @@ func CheckProxy() error {
 	return nil
 }
 
-// ProxyHost is the proxy that requests leave through and the setting that names it, ""
-// if there is none.
+// ProxyHost is the proxy that requests go through and the setting that names it; "" if there is
+// none.
 func ProxyHost() (host, setting string) {
 	name, value := proxyValue()
 	if value == "" || CheckProxy() != nil {
@@ -63,7 +63,7 @@ func proxyValue() (name, value string) {
 	return proxySettings()[0], ""
 }
 
-// proxyProblem says what is wrong with the value of a proxy setting, "" if nothing.
+// proxyProblem says what is wrong with the value of a proxy setting; "" if nothing is.
 func proxyProblem(value string) string {
 	const form = "write it as http://host:port or http://user:password@host:port"
 	scheme, rest, ok := strings.Cut(value, "://")
@@ -125,8 +125,8 @@ func newProxies() *proxies {
 	return p
 }
 
-// platformHosts are where the platform gives tokens to a managed identity. The
-// requests carry a header that is as good as a password, and the answers tokens.
+// platformHosts are the hosts where the platform issues tokens to a managed identity. The requests
+// carry a header that is as good as a password, and the answers carry tokens.
 func platformHosts() map[string]bool {
 	hosts := map[string]bool{}
 	for _, name := range []string{"IDENTITY_ENDPOINT", "MSI_ENDPOINT", "IMDS_ENDPOINT", "AZURE_POD_IDENTITY_AUTHORITY_HOST"} {
@@ -137,7 +137,7 @@ func platformHosts() map[string]bool {
 	return hosts
 }
 
-// of returns the proxy for an address, nil for none.
+// of returns the proxy for an address; nil if there is none.
 func (p *proxies) of(u *url.URL) (*url.URL, error) {
 	if p.isDirect(u.Hostname()) {
 		return nil, nil //nolint:nilnil // the contract of http.Transport.Proxy
@@ -145,7 +145,7 @@ func (p *proxies) of(u *url.URL) (*url.URL, error) {
 	return p.choose(u)
 }
 
-// wireServer is where Azure's own agents answer, inside every virtual network.
+// wireServer is where Azure's own agents answer, in every virtual network.
 const wireServer = "168.63.129.16"
 
 func (p *proxies) isDirect(host string) bool {
@@ -157,10 +157,10 @@ func (p *proxies) isDirect(host string) bool {
 	return err == nil && (addr.Unmap().IsLoopback() || addr.Unmap().IsLinkLocalUnicast())
 }
 
-// proxyRefused is what a proxy answered instead of opening a tunnel.
+// proxyRefused is an answer of a proxy that did not open a tunnel.
 type proxyRefused struct {
 	status int
-	signed bool // there is a user in the setting
+	signed bool // the setting has a user
 }
 
 func (e *proxyRefused) Error() string {
@@ -177,22 +177,22 @@ func refusedByProxy(_ context.Context, proxy *url.URL, _ *http.Request, resp *ht
 // viaProxy is an error of a request that was sent through a proxy.
 type viaProxy struct {
 	err error
-	// host is the proxy's, setting where it was named.
+	// host is the proxy's host, setting the setting that names it.
 	host, setting string
-	// connected says that the way through the proxy was open.
+	// connected says that the connection through the proxy was open.
 	connected bool
 }
 
 func (e *viaProxy) Error() string { return e.err.Error() }
 func (e *viaProxy) Unwrap() error { return e.err }
 
-// Timeout and Temporary are asked by net/http, which does not unwrap.
+// Timeout implements [net.Error]; net/http calls it and Temporary without unwrapping.
 func (e *viaProxy) Timeout() bool { return IsTimeout(e.err) }
 
 // Temporary implements [net.Error].
 func (e *viaProxy) Temporary() bool { return IsTimeout(e.err) }
 
-// proxyFault says whether the proxy itself is at fault.
+// proxyFault reports whether the proxy itself is at fault.
 func (e *viaProxy) proxyFault() bool {
 	var (
 		refused *proxyRefused
@@ -204,7 +204,7 @@ func (e *viaProxy) proxyFault() bool {
 	case errors.As(e.err, &op) && (op.Op == "proxyconnect" || op.Op == "socks connect"):
 		return true
 	case IsCertificate(e.err):
-		return false // of the host that was asked for; the proxy's own is a proxyconnect
+		return false // the requested host's; the proxy's own would be a proxyconnect
 	}
 	return !e.connected
 }

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// roundTripper names the program in each request and watches over each body:
-// net/http has no time-out of its own for a body that stops coming.
+// roundTripper names the program in each request and watches each body: net/http has no time-out of
+// its own for a body that stalls.
 type roundTripper struct {
 	*http.Transport
 	proxies *proxies
@@ -18,7 +18,7 @@ type roundTripper struct {
 	stall   time.Duration
 }
 
-// RoundTrip implements [http.RoundTripper]. A User-Agent that is set is kept.
+// RoundTrip implements [http.RoundTripper]. It keeps a User-Agent that is already set.
 func (rt *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(req.Context())
 	req = req.Clone(ctx)
@@ -33,12 +33,12 @@ func (rt *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	watched := &watchedBody{body: resp.Body, ctx: ctx, cancel: cancel, limit: rt.stall}
 	watched.timer = time.AfterFunc(rt.stall, func() { cancel(errStalled{}) })
-	watched.timer.Stop() // runs only during a read
+	watched.timer.Stop() // runs only during a Read
 	resp.Body = watched
 	return resp, nil
 }
 
-// send also notes in an error through which proxy the request went, and how far it came.
+// send also records in an error which proxy the request went through, and how far it got.
 func (rt *roundTripper) send(req *http.Request) (*http.Response, error) {
 	proxy, err := rt.proxies.of(req.URL)
 	if err != nil || proxy == nil {
@@ -47,7 +47,7 @@ func (rt *roundTripper) send(req *http.Request) (*http.Response, error) {
 	var connected atomic.Bool
 	trace := &httptrace.ClientTrace{
 		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
-		// With a proxy that speaks TLS itself the first handshake is its own.
+		// With a proxy that speaks TLS itself, the first handshake is the proxy's.
 		TLSHandshakeStart: func() { connected.Store(proxy.Scheme != "https") },
 	}
 	resp, err := rt.Transport.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
@@ -57,7 +57,7 @@ func (rt *roundTripper) send(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// watchedBody ends its request when no byte comes for a while.
+// watchedBody cancels its request when no byte arrives for a while.
 type watchedBody struct {
 	body   io.ReadCloser
 	ctx    context.Context //nolint:containedctx // of the one request that the body belongs to
@@ -85,7 +85,7 @@ func (b *watchedBody) Close() error {
 	return err
 }
 
-// errStalled is a [net.Error], as the time-outs of net/http are.
+// errStalled is a [net.Error], like the time-outs of net/http.
 type errStalled struct{}
 
 func (errStalled) Error() string   { return "the body of the answer stalled" }

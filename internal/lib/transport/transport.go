@@ -1,26 +1,22 @@
 // Package transport is how this program speaks HTTP.
 //
-// [NewClient] builds the one *http.Client that a service is talked to with. It
-// has a time-out for every phase in which nothing may happen: dialling, the TLS
-// handshake, waiting for the head of an answer, waiting for more of its body.
-// How long a whole exchange may take is for the caller's context to say. It
-// keeps connections alive, names the program in the User-Agent header, and
-// never follows a redirect: none of the services redirects, so a redirect is a
-// wrong host or a sign-in page, and following it would carry a token or a
-// signature to another host.
+// [NewClient] builds the one *http.Client for a service. It has a time-out for every phase in which
+// nothing may happen: dialling, the TLS handshake, waiting for the head of an answer, waiting for
+// more of its body. The caller's context limits the whole exchange. The client keeps connections
+// alive, names the program in the User-Agent header, and never follows a redirect: none of the
+// services redirects, so a redirect means a wrong host or a sign-in page, and following it would
+// send a token or a signature to another host.
 //
-// Connections are only reused when bodies are read to their end and closed:
-// that is what [ReadAll] and [Discard] are for.
+// Connections are only reused when bodies are read to their end and closed: use [ReadAll] and
+// [Discard].
 //
-// An error of net/http is not fit to be shown: it prints the URL it was asked
-// for with its query, where some services expect credentials. [Redact] makes
-// it so. [IsTransient] and [IsUnknownHost] say what to do about one, and [Explain] says
-// it in the words of the user: which hop failed, which setting, which remedy.
-// [Gateway] does the same for an answer that something else gave in the place of
-// the service.
+// An error of net/http must not be shown as it is: it prints the URL with its query, where some
+// services expect credentials. [Redact] removes that. [IsTransient] and [IsUnknownHost] classify an
+// error, and [Explain] says it in the user's terms: which hop failed, which setting, which remedy.
+// [Gateway] does the same for an answer that something else gave in place of the service.
 //
-// Proxies come from the environment (HTTPS_PROXY, NO_PROXY). What gives tokens to a
-// managed identity is never asked through one.
+// Proxies come from the environment (HTTPS_PROXY, NO_PROXY). The endpoints that issue tokens to a
+// managed identity are never reached through one.
 package transport
 
 import (
@@ -32,22 +28,22 @@ import (
 	"time"
 )
 
-// Config is how to build a client. The zero value is ready for use.
+// Config is the configuration of a client. The zero value is ready for use.
 type Config struct {
 	// Version of the program, for the User-Agent header; "" means "dev".
 	Version string
-	// DialTimeout bounds looking up the host and connecting, and then the TLS
-	// handshake; 0 means 10 s each.
+	// DialTimeout limits looking up the host and connecting, and then the TLS handshake; 0 means
+	// 10 s each.
 	DialTimeout time.Duration
-	// HeaderTimeout bounds the wait for the head of an answer once the request is
-	// sent; 0 means 60 s, because a large search page takes the service a while.
+	// HeaderTimeout limits the wait for the head of an answer once the request is sent; 0 means
+	// 60 s, because the service takes a while for a large search page.
 	HeaderTimeout time.Duration
-	// StallTimeout bounds the wait for the next piece of an answer's body; 0 means 30 s.
+	// StallTimeout limits the wait for the next piece of an answer's body; 0 means 30 s.
 	StallTimeout time.Duration
 }
 
-// NewClient returns a client as the package comment describes it. Its
-// connections are its own.
+// NewClient returns a client as described in the package comment. It shares no connections with
+// other clients.
 func NewClient(cfg Config) *http.Client {
 	dial := cmp.Or(cfg.DialTimeout, 10*time.Second)
 	proxies := newProxies()
@@ -60,13 +56,13 @@ func NewClient(cfg Config) *http.Client {
 		TLSHandshakeTimeout:    dial,
 		ResponseHeaderTimeout:  cmp.Or(cfg.HeaderTimeout, 60*time.Second),
 		ExpectContinueTimeout:  time.Second,
-		// Two streams and a few parallel writes to a handful of hosts. The idle
-		// time is longer than a tick, so that the next tick finds its connection.
+		// Two streams and a few parallel writes to a handful of hosts. The idle time is longer than
+		// a tick, so that the next tick can reuse the connection.
 		MaxIdleConns:        32,
 		MaxIdleConnsPerHost: 8,
 		IdleConnTimeout:     3 * time.Minute,
 		ReadBufferSize:      32 << 10, // pages are large
-		// A connection of HTTP/2 that died silently is noticed and dropped.
+		// Detects and drops an HTTP/2 connection that died silently.
 		HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 15 * time.Second},
 	}
 	version := cfg.Version
@@ -87,7 +83,7 @@ func NewClient(cfg Config) *http.Client {
 // Redirect says that a service answered with a redirect, which is not followed.
 type Redirect struct {
 	Status int
-	// To is where it points to, without user and query.
+	// To is the target, without user and query.
 	To string
 }
 

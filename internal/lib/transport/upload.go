@@ -10,19 +10,19 @@ import (
 	"sync/atomic"
 )
 
-// Upload is the body of a request that knows how much of it was sent when
-// the answer began. A service that stores what it is sent answers after the last
-// byte; an answer that comes earlier is from something else, however it reads.
+// Upload is the body of a request that records how much of it was sent when the answer began. A
+// service that stores what it receives answers after the last byte; an earlier answer comes from
+// something else, whatever it says.
 //
-// Bytes count once the connection has taken them. A body smaller than the buffers
-// on the way (some hundred KB) is therefore always whole.
+// Bytes count once the connection has taken them. So a body smaller than the buffers in between
+// (some hundred KB) always counts as whole.
 type Upload struct {
 	size   int64
 	open   func() io.Reader
 	latest atomic.Pointer[countedReader]
-	// atAnswer is what was taken when the first byte of the answer came, or -1.
+	// atAnswer is how many bytes were taken when the first byte of the answer arrived, or -1.
 	atAnswer atomic.Int64
-	// interim says that this byte was of a 1xx, which may come at any time.
+	// interim says that this byte belonged to a 1xx answer, which may arrive at any time.
 	interim atomic.Bool
 
 	reading sync.Mutex // held while bytes are copied out of the body
@@ -32,18 +32,17 @@ type Upload struct {
 // errEnded stops a connection that is still sending.
 var errEnded = errors.New("the request has ended")
 
-// End makes sure that nothing of the body is read any more. The client may be sending
-// it long after the answer, or on a connection that was given up: without End its memory
-// must not be used again.
+// End ensures that nothing more is read from the body. The client may still be sending it long
+// after the answer, or on an abandoned connection: without End the body's memory must not be
+// reused.
 func (u *Upload) End() {
 	u.reading.Lock()
 	defer u.reading.Unlock()
 	u.ended = true
 }
 
-// NewUpload gives req a body of size bytes and returns the request to send. open
-// begins at the first byte; it is called again when a connection breaks before
-// the service has seen anything.
+// NewUpload gives req a body of size bytes and returns the request to send. open starts at the
+// first byte; it is called again when a connection breaks before the service has seen anything.
 func NewUpload(req *http.Request, size int64, open func() io.Reader) (*http.Request, *Upload) {
 	u := &Upload{size: size, open: open}
 	u.atAnswer.Store(-1)
@@ -57,8 +56,8 @@ func NewUpload(req *http.Request, size int64, open func() io.Reader) (*http.Requ
 	return req, u
 }
 
-// Whole reports whether the answer came after all of the body. It is asked as soon
-// as there is an answer.
+// Whole reports whether the answer came after all of the body. Call it as soon as there is an
+// answer.
 func (u *Upload) Whole() bool {
 	at := u.atAnswer.Load()
 	if at < 0 || u.interim.Load() {

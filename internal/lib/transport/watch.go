@@ -8,8 +8,8 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 )
 
-// Seen is what the last request under a context met. Libraries that make a text of
-// an error lose what [Explain] needs; this keeps it for them.
+// Seen is the outcome of the last request under a context. Libraries that turn an error into text
+// lose what [Explain] needs; Seen keeps it.
 type Seen struct {
 	mu     sync.Mutex
 	host   string
@@ -20,8 +20,7 @@ type Seen struct {
 
 type seenKey struct{}
 
-// Watch returns a context under which clients of this package note what each
-// request met.
+// Watch returns a context under which clients of this package record the outcome of each request.
 func Watch(ctx context.Context) (context.Context, *Seen) {
 	seen := &Seen{}
 	return context.WithValue(ctx, seenKey{}, seen), seen
@@ -41,9 +40,9 @@ func note(req *http.Request, resp *http.Response, err error) {
 	}
 }
 
-// Failure says what kept peer, which is filled in with the host of the last
-// request, from answering it, or that something else answered in its place. It is
-// nil if the service answered, or nothing was sent.
+// Failure says why peer did not answer the last request, or that something else answered in its
+// place. It sets the host of peer to the request's. It is nil if the service answered, or if
+// nothing was sent.
 func (s *Seen) Failure(peer Peer) *Failure {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -57,7 +56,7 @@ func (s *Seen) Failure(peer Peer) *Failure {
 	return nil
 }
 
-// Host is where the last request went.
+// Host is the host of the last request.
 func (s *Seen) Host() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
