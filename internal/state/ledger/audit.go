@@ -17,7 +17,7 @@ const (
 	dayLayout     = "2006-01-02"
 	keyLayout     = dayLayout + "/150405"
 	secondsPerDay = int64(day / time.Second)
-	// maxDays bounds the counts that are remembered: some 10 KB for each.
+	// maxDays bounds how many days of counts are cached: about 10 KB each.
 	maxDays = 32
 )
 
@@ -31,8 +31,8 @@ type Window struct {
 	Modified time.Time
 }
 
-// Windows yields the stored windows in the order of time, the undated one last.
-// It costs a listing.
+// Windows yields the stored windows in order of time, the undated one last. It
+// costs one listing.
 func (l *Ledger) Windows(ctx context.Context) iter.Seq2[Window, error] {
 	return l.list(ctx, l.prefix)
 }
@@ -55,7 +55,7 @@ func (l *Ledger) list(ctx context.Context, prefix string) iter.Seq2[Window, erro
 			}
 			var ok bool
 			if w.Count, ok = countOf(info.Size); !ok || info.Size > state.MaxSize(info.Key) {
-				// Damaged or of another version: reading it tells.
+				// Damaged or another version: read it to find out.
 				_, err := l.read(ctx, start)
 				if err == nil {
 					err = fmt.Errorf("ledger window %q: it was %d bytes long and has changed since", info.Key, info.Size)
@@ -71,8 +71,7 @@ func (l *Ledger) list(ctx context.Context, prefix string) iter.Seq2[Window, erro
 }
 
 // Count implements [pipeline.Ledger]. It trusts the sizes of the objects and
-// reads none, unless one has a size that it can't have. Undated records are in
-// no range.
+// reads only those with an impossible size. It never counts undated records.
 func (l *Ledger) Count(ctx context.Context, from, to time.Time) (n int64, err error) {
 	for _, t := range []time.Time{from, to} {
 		if s := t.Unix(); t.Nanosecond() != 0 || floor(s, l.width) != s {
@@ -93,8 +92,8 @@ func (l *Ledger) Count(ctx context.Context, from, to time.Time) (n int64, err er
 	return n, nil
 }
 
-// day returns the counts of the windows of a day: listed once in a run, and
-// kept up to date by what the run commits.
+// day returns the counts of the windows of a day. They are listed once per run
+// and updated by the run's commits.
 func (l *Ledger) day(ctx context.Context, date int64) (map[int64]int64, error) {
 	if counts, ok := l.days[date]; ok {
 		return counts, nil
@@ -113,7 +112,7 @@ func (l *Ledger) day(ctx context.Context, date int64) (map[int64]int64, error) {
 	return counts, nil
 }
 
-// days holds, by start of the day, the counts of its windows by their start.
+// days maps the start of a day to the counts of its windows, by their start.
 type days map[int64]map[int64]int64
 
 func (d days) set(start, count int64) {
@@ -132,9 +131,9 @@ func (d days) forget(start int64) {
 }
 
 // Prune implements [pipeline.Pruner]: it removes the windows that end at or
-// before the given moment, and says how many. It goes by the order of the keys
-// and looks at nothing behind the first window that stays. The undated window
-// always stays.
+// before the given moment, and returns how many. It follows the order of the
+// keys and stops at the first window that stays. The undated window always
+// stays.
 func (l *Ledger) Prune(ctx context.Context, before time.Time) (int, error) {
 	var n atomic.Int64
 	g, ctx := errgroup.WithContext(ctx)

@@ -10,20 +10,20 @@ import (
 type window struct {
 	start int64 // seconds since 1970, or undated
 	ids   ids
-	data  []byte // the object that ids are part of
+	data  []byte // the object that contains ids
 	etag  state.ETag
-	place *list.Element // in the cache
+	place *list.Element // in cache.used
 }
 
-// cost of a window in the cache: its object and what surrounds it.
+// cost is the size of a window in the cache: its object and some overhead.
 func (w *window) cost() int { return cap(w.data) + 256 }
 
-// cache keeps the windows that were used last. Everything in it is stored, so
-// anything may be evicted; that only costs reading it again.
+// cache keeps the most recently used windows. All of them are stored, so any
+// of them may be evicted at the cost of reading it again.
 type cache struct {
 	max, size int // bytes
 	windows   map[int64]*window
-	used      list.List // of *window, the latest first
+	used      list.List // of *window, most recently used first
 }
 
 func (c *cache) has(start int64) bool { return c.windows[start] != nil }
@@ -40,8 +40,8 @@ func (c *cache) put(w *window) {
 	c.size += w.cost()
 }
 
-// replace takes a new object for a window in the cache and returns the old one,
-// which nobody uses any more.
+// replace gives a cached window a new object and returns the old one, which is
+// no longer in use.
 func (c *cache) replace(w *window, object []byte) (old []byte) {
 	old = w.data
 	c.size += cap(object) - cap(old)
@@ -49,8 +49,8 @@ func (c *cache) replace(w *window, object []byte) (old []byte) {
 	return old
 }
 
-// trim evicts until the size is within bounds. The two windows that were used
-// last stay in any case: the tail goes back and forth over the border of two.
+// trim evicts windows until the size is within bounds. The two most recently
+// used always stay: new records alternate between two windows at a border.
 func (c *cache) trim() {
 	for c.size > c.max && c.used.Len() > 2 {
 		oldest := c.used.Back()

@@ -12,13 +12,13 @@ type claim struct {
 	hash hash
 }
 
-// maxRecent bounds what is kept of claims that are not committed in their order.
+// maxRecent bounds the claims that are kept if they are not committed in order.
 const maxRecent = 1 << 16
 
-// keep notes the hashes of records that were claimed.
+// keep stores the hashes of the claimed records.
 func (l *Ledger) keep(records []pipeline.Record, fresh []bool) {
 	if l.at == len(l.recent) || len(l.recent) > maxRecent {
-		clear(l.recent) // lets go of the ids
+		clear(l.recent) // releases the ids
 		l.recent, l.at = l.recent[:0], 0
 	}
 	from := len(l.recent)
@@ -40,17 +40,17 @@ func (l *Ledger) keep(records []pipeline.Record, fresh []bool) {
 	l.recent = l.recent[:n]
 }
 
-// hash is what the ledger keeps of an id.
+// hash returns the hash of an id.
 func (l *Ledger) hash(id string) (h hash) {
 	h, l.buf = hashOf(id, l.buf)
 	return h
 }
 
-// ahead is how many claims may be passed over by a Commit before their hashes are no longer
-// found: of records that went into quarantine, or were refused.
+// ahead is how many claims a Commit may skip before it no longer finds the next hash in recent.
+// Skipped records went into quarantine or were refused.
 const ahead = 16
 
-// recall is hash of an id that was claimed.
+// recall returns the hash of an id that was claimed.
 func (l *Ledger) recall(id string) hash {
 	for at := l.at; at < min(l.at+ahead, len(l.recent)); at++ {
 		if l.recent[at].id == id {
@@ -61,11 +61,10 @@ func (l *Ledger) recall(id string) hash {
 	return l.hash(id)
 }
 
-// set is a set of hashes. They are random already, so the first bits of one are its place,
-// and where that is taken it is in the next one that is free. A hash of zeros, which marks those,
-// is taken for one that is not in it.
+// set is a set of hashes with linear probing. The hashes are random already, so their first
+// bytes give the slot. A hash of zeros marks a free slot, so it never counts as a member.
 type set struct {
-	slots []hash // a power of two of them
+	slots []hash // the length is a power of two
 	used  int
 }
 
@@ -91,7 +90,7 @@ func (s *set) remove(h *hash) {
 		return
 	}
 	s.used--
-	// What follows moves up, unless it would leave the way that leads to it from its own place.
+	// Move the following entries up, except those that could then not be found from their home slot.
 	mask := len(s.slots) - 1
 	for next := (at + 1) & mask; s.slots[next] != (hash{}); next = (next + 1) & mask {
 		if (next-s.home(&s.slots[next]))&mask >= (next-at)&mask {
@@ -102,7 +101,7 @@ func (s *set) remove(h *hash) {
 	s.slots[at] = hash{}
 }
 
-// find returns the place of h, or the one that is free for it.
+// find returns the slot of h, or the free slot for it.
 func (s *set) find(h *hash) (at int, found bool) {
 	mask := len(s.slots) - 1
 	for at = s.home(h); s.slots[at] != (hash{}); at = (at + 1) & mask {

@@ -16,8 +16,8 @@ import (
 const (
 	magic   = "idnledgr"
 	version = 1
-	// idSize is the length of an id's hash: with 2^32 ids the chance that any two
-	// of them are taken for one is 2^-65.
+	// idSize is the length of an id's hash: among 2^32 ids, the chance that any
+	// two collide is 2^-65.
 	idSize       = 16
 	headerSize   = 28
 	checksumSize = 4
@@ -28,10 +28,10 @@ const (
 // undated is the start of the window for records without an event time.
 const undated = math.MinInt64
 
-// hash is what the ledger keeps of a record's id.
+// hash is the form in which the ledger keeps a record's id.
 type hash [idSize]byte
 
-// hashOf uses buf, and returns it for the next time.
+// hashOf uses buf as scratch space, and returns it for reuse.
 func hashOf(id string, buf []byte) (hash, []byte) {
 	buf = append(buf[:0], id...)
 	sum := sha256.Sum256(buf)
@@ -46,13 +46,13 @@ func (h hash) compare(other hash) int {
 	return cmp.Compare(binary.BigEndian.Uint64(h[8:]), binary.BigEndian.Uint64(other[8:]))
 }
 
-// ids is a sorted set of hashes, one behind the other, as in an object.
+// ids is a sorted set of hashes, stored one after the other, as in an object.
 type ids []byte
 
 func (s ids) len() int { return len(s) / idSize }
 
-// search returns the place of the first hash that is not less than h, at or
-// behind place from, and whether it is h.
+// search returns the index of the first hash that is not less than h, searching
+// from index from, and whether it equals h.
 func (s ids) search(from int, h *hash) (int, bool) {
 	hi, lo := binary.BigEndian.Uint64(h[:8]), binary.BigEndian.Uint64(h[8:])
 	for n := s.len(); from < n; {
@@ -76,7 +76,7 @@ func (s ids) has(h *hash) bool {
 	return found
 }
 
-// merge appends the union of s and of more, which is sorted, to dst.
+// merge appends the union of s and more to dst. more is sorted.
 func (s ids) merge(dst []byte, more []hash) []byte {
 	from := 0
 	for i := range more {
@@ -89,12 +89,12 @@ func (s ids) merge(dst []byte, more []hash) []byte {
 	return append(dst, s[from*idSize:]...)
 }
 
-// encode returns the object of a window with the union of base and more, which
-// is sorted. It is written into dst if that is large enough.
+// encode returns the object of a window with the union of base and more. more
+// is sorted. The object is written into dst if that is large enough.
 func encode(dst []byte, start int64, width uint32, base ids, more []hash) []byte {
 	size := overhead + len(base) + len(more)*idSize
 	if cap(dst) < size {
-		// A window grows page by page; room for some more lets dst be used again.
+		// A window grows page by page; with some spare room, dst can be reused.
 		dst = make([]byte, 0, size+size/4)
 	}
 	out := dst[:0]
@@ -103,13 +103,13 @@ func encode(dst []byte, start int64, width uint32, base ids, more []hash) []byte
 	out = binary.BigEndian.AppendUint16(out, 0)
 	out = binary.BigEndian.AppendUint32(out, width)
 	out = binary.BigEndian.AppendUint64(out, uint64(start))
-	out = binary.BigEndian.AppendUint32(out, 0) // the count, when it is known
+	out = binary.BigEndian.AppendUint32(out, 0) // the count, set below
 	out = base.merge(out, more)
 	binary.BigEndian.PutUint32(out[headerSize-4:], uint32((len(out)-headerSize)/idSize))
 	return binary.BigEndian.AppendUint32(out, crc32.Checksum(out, crc32.MakeTable(crc32.Castagnoli)))
 }
 
-// idsOf is the part of a sound object that is ids.
+// idsOf returns the ids of a valid object.
 func idsOf(object []byte) ids { return object[headerSize : len(object)-checksumSize] }
 
 // decode checks an object and reads its header.
@@ -140,7 +140,7 @@ func decode(data []byte) (start int64, width uint32, err error) {
 }
 
 // countOf is the number of ids in an object of that size; false if no object of
-// this version can have it. None is ever written without an id: one that has none was cut.
+// this version can have that size. Every object has an id, so one without was truncated.
 func countOf(size int64) (int64, bool) {
 	n := size - overhead
 	return n / idSize, n > 0 && n%idSize == 0

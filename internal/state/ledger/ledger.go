@@ -25,10 +25,10 @@ const (
 	day              = 24 * time.Hour
 	defaultWindow    = 5 * time.Minute
 	defaultCacheSize = 4 << 20
-	// atOnce bounds the reads that are under way together.
+	// atOnce bounds the number of concurrent reads.
 	atOnce = 8
-	// fewWindows and manyWindows are how many windows are worked on together, and so how far
-	// memory can go beyond the cache: few if they are large.
+	// fewWindows and manyWindows are how many windows are processed together, which bounds
+	// the memory used beyond the cache: few if they are large.
 	fewWindows, manyWindows = 8, 32
 	largeWindow             = 64 << 10
 )
@@ -36,13 +36,13 @@ const (
 // Config says which ledger to open.
 type Config struct {
 	Store state.Store
-	// Tenant is the first element of the keys, as it stands.
+	// Tenant is the first element of the keys, unchanged.
 	Tenant string
 	Stream string
-	// Window is the width of a window, in whole seconds, of which a day is a
-	// multiple; 0 means 5 minutes. It can't be changed for an existing ledger.
+	// Window is the width of a window in whole seconds, and must divide a day;
+	// 0 means 5 minutes. It can't be changed for an existing ledger.
 	Window time.Duration
-	// CacheBytes bounds what is kept of the windows that were loaded; 0 means 4 MiB.
+	// CacheBytes bounds the memory for loaded windows; 0 means 4 MiB.
 	CacheBytes int
 }
 
@@ -54,32 +54,33 @@ type Ledger struct {
 	width  int64  // seconds
 	cache  cache
 	days   days
-	// claimed are records of this run that are not committed, and recent the last of them in
-	// their order: a Commit nearly always takes them in the same, and need not hash them again.
+	// claimed holds the records of this run that are not committed, and recent the latest of
+	// them in order: a Commit nearly always has the same order and need not hash them again.
 	claimed set
 	recent  []claim
-	at      int // in recent, behind the last that was committed
-	// writable are windows that this run has written or proven, or that did not exist.
+	at      int // index in recent, after the last committed claim
+	// writable holds the windows that this run wrote or proved writable, or that did not exist.
 	writable map[int64]struct{}
-	// roomy: new windows find room.
+	// roomy is true once there is known to be room for new windows.
 	roomy bool
-	// What follows is room that is kept for the next call.
+	// The buffers below are reused by the next call.
 	work   []item
 	starts []int64
 	hashes []hash
 	buf    []byte
-	spare  []byte // an object that was replaced
+	spare  []byte // a replaced object
 }
 
-// item is a record on its way through Claim or Commit.
+// item is a record that Claim or Commit processes.
 type item struct {
 	start int64 // of its window
 	hash  hash
 	index int
 }
 
-// Open opens the ledger for a run. It reads nothing, and nothing that an
-// earlier run had in memory is used. It panics if a day is no multiple of the window.
+// Open opens the ledger for a run. It reads nothing, and starts without
+// anything that an earlier run had in memory. It panics if a day is not a
+// multiple of the window.
 func Open(cfg Config) *Ledger {
 	if cfg.Window == 0 {
 		cfg.Window = defaultWindow
@@ -100,8 +101,8 @@ func Open(cfg Config) *Ledger {
 	}
 }
 
-// Claim implements [pipeline.Ledger]. Either all of the new records are
-// claimed or, on an error, none.
+// Claim implements [pipeline.Ledger]. It claims all of the new records or, on
+// an error, none.
 func (l *Ledger) Claim(ctx context.Context, records []pipeline.Record) ([]bool, error) {
 	fresh := make([]bool, len(records))
 	err := l.byWindow(ctx, l.items(records, l.hash), func(w *window, items []item) {
@@ -122,13 +123,13 @@ func (l *Ledger) Claim(ctx context.Context, records []pipeline.Record) ([]bool, 
 	return fresh, nil
 }
 
-// Commit implements [pipeline.Ledger]. After an error some of the windows may
-// be written: the same Commit, tried again, writes the others.
+// Commit implements [pipeline.Ledger]. After an error, some of the windows may
+// have been written; repeating the same Commit writes the others.
 func (l *Ledger) Commit(ctx context.Context, delivered []pipeline.Record) error {
 	var writes []*write
 	err := l.byWindow(ctx, l.items(delivered, l.recall), func(w *window, items []item) {
 		object := encode(l.takeSpare(), w.start, l.widthOf(w.start), w.ids, l.sorted(items))
-		if len(object) == overhead+len(w.ids) { // all known
+		if len(object) == overhead+len(w.ids) { // all were known already
 			l.spare = object
 			return
 		}
@@ -146,7 +147,7 @@ func (l *Ledger) Commit(ctx context.Context, delivered []pipeline.Record) error 
 	return nil
 }
 
-// sorted returns the hashes of items in order. They are good until the next call.
+// sorted returns the hashes of items in ascending order. They are valid until the next call.
 func (l *Ledger) sorted(items []item) []hash {
 	l.hashes = l.hashes[:0]
 	for i := range items {
@@ -162,12 +163,12 @@ func (l *Ledger) takeSpare() []byte {
 	return spare
 }
 
-// byWindow calls do for each window that the items touch, with the items
-// in it in their order, and then, if not nil, after a group of windows.
+// byWindow calls do for each window that the items touch, with the window's
+// items in order. If after is not nil, it is called after each group of windows.
 func (l *Ledger) byWindow(ctx context.Context, items []item, do func(*window, []item), after func() error) error {
 	for rest := items; len(rest) > 0; {
 		most := l.together()
-		// The next windows: loaded together, worked on, and then subject to eviction.
+		// The next group of windows: loaded together, processed, and then evictable.
 		starts, n := l.starts[:0], 0
 		for ; n < len(rest); n++ {
 			if n > 0 && rest[n].start == rest[n-1].start {
@@ -200,16 +201,16 @@ func (l *Ledger) byWindow(ctx context.Context, items []item, do func(*window, []
 	return nil
 }
 
-// together is how many windows are worked on together.
+// together is how many windows are processed together.
 func (l *Ledger) together() int {
 	if n := len(l.cache.windows); n > 0 && l.cache.size/n <= largeWindow {
 		return manyWindows
 	}
-	return fewWindows // they may be of any size
+	return fewWindows // windows that are not loaded may have any size
 }
 
-// items makes the records the work, by window. Records of a page usually are
-// in the order of time already.
+// items turns the records into work items, ordered by window. The records of a
+// page usually are in order of time already.
 func (l *Ledger) items(records []pipeline.Record, hashOf func(id string) hash) []item {
 	l.work = l.work[:0]
 	sorted := true
@@ -232,8 +233,8 @@ func (l *Ledger) items(records []pipeline.Record, hashOf func(id string) hash) [
 	return l.work
 }
 
-// startOf is the start of the window of t. The year of the zero time, and one
-// that no key can spell, are as good as none.
+// startOf is the start of the window of t. A time in the year of the zero time,
+// or in one that a key can't express, counts as undated.
 func (l *Ledger) startOf(t time.Time) int64 {
 	if !format.Dated(t) {
 		return undated
@@ -241,7 +242,7 @@ func (l *Ledger) startOf(t time.Time) int64 {
 	return floor(t.Unix(), l.width)
 }
 
-// floor is the greatest multiple of width up to s, also before 1970.
+// floor is the largest multiple of width that is at most s, also before 1970.
 func floor(s, width int64) int64 {
 	r := s % width
 	if r < 0 {
@@ -264,7 +265,7 @@ func (l *Ledger) key(start int64) string {
 	return l.prefix + time.Unix(start, 0).UTC().Format(keyLayout)
 }
 
-// load brings the windows that are not there into the cache.
+// load reads the windows that are missing from the cache.
 func (l *Ledger) load(ctx context.Context, starts []int64) error {
 	var missing []int64
 	for _, start := range starts {
@@ -289,8 +290,8 @@ func (l *Ledger) load(ctx context.Context, starts []int64) error {
 	}
 	for _, w := range loaded {
 		l.cache.put(w)
-		// Another run whose lock was lost may have written since the day was listed: what
-		// Claim goes by is also what counts.
+		// Another run that lost its lock may have written since the day was listed, so the
+		// count must match the version that Claim uses.
 		l.days.set(w.start, int64(w.ids.len()))
 	}
 	return nil
@@ -323,20 +324,20 @@ func (l *Ledger) read(ctx context.Context, start int64) (*window, error) {
 	return &window{start: start, ids: idsOf(o.Data), data: o.Data, etag: o.ETag}, nil
 }
 
-// write is a window with the object that shall replace it.
+// write is a window with the object that is to replace it.
 type write struct {
 	window *window
 	data   []byte
 	etag   state.ETag // of the object, once it is written
 }
 
-// write stores the objects, each in the place of the version that was loaded,
-// and takes those that were stored into the cache.
+// write stores the objects, each in place of the version that was loaded, and
+// puts those that were stored into the cache.
 func (l *Ledger) write(ctx context.Context, writes []*write) error {
 	err := l.put(ctx, writes)
 	for _, wr := range writes {
 		w := wr.window
-		if wr.etag == "" { // not written, or nobody knows
+		if wr.etag == "" { // not written, or unknown
 			l.days.forget(w.start)
 			continue
 		}
@@ -348,8 +349,8 @@ func (l *Ledger) write(ctx context.Context, writes []*write) error {
 	return err
 }
 
-// put stores the objects, and sets the etag of each that is stored. One that fails does not
-// stop the others: what is written is written.
+// put stores the objects, and sets the etag of each that is stored. A failure does not stop
+// the others.
 func (l *Ledger) put(ctx context.Context, writes []*write) error {
 	puts := make([]*state.Write, len(writes))
 	for i, wr := range writes {
@@ -367,12 +368,12 @@ func (l *Ledger) put(ctx context.Context, writes []*write) error {
 	return failed
 }
 
-// settle is the outcome of a write.
+// settle returns the outcome of a write.
 func (l *Ledger) settle(ctx context.Context, w *state.Write) error {
 	if !errors.Is(w.Err, state.ErrConflict) {
 		return w.Err
 	}
-	// An earlier try of the same commit may have been stored although it failed.
+	// An earlier attempt of the same commit may have been stored although it returned an error.
 	now, err := l.store.Get(ctx, w.Key)
 	if err != nil || !bytes.Equal(now.Data, w.Data) {
 		return fmt.Errorf("%w: another run is active on this stream; if that happens again, two apps share one state (STATE_URL)", w.Err)

@@ -10,20 +10,20 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
 )
 
-// probe is the last part of the key under which is tried whether new windows find room.
+// probe is the last element of the key that is written to test for room.
 const probe = "probe"
 
-// block is what a small file may take on a disk beyond its bytes: many windows with few ids in each
-// fill a disk long before their bytes do. maxBlocks keeps the proof of a long backlog small.
+// block is the disk space that a small file may take beyond its bytes: many windows with few ids
+// each fill a disk long before their bytes do. maxBlocks bounds the test object for a long backlog.
 const (
 	block     = 4 << 10
 	maxBlocks = 2 << 20
 )
 
-// Prove implements [pipeline.Ledger]. Windows that exist are rewritten as they are, each once
-// in a run and in the place of the version that was loaded: one that is leased, held or
-// changed by another fails here. Once in a run an object as large as all that a Commit would
-// write is stored and removed: that takes the room and the rights that new windows take.
+// Prove implements [pipeline.Ledger]. It rewrites existing windows unchanged, each once per run
+// and in place of the version that was loaded: if one is leased, on hold or changed by another
+// writer, that fails here. Once per run, it stores and removes an object as large as everything
+// that a Commit would write: that needs the same room and rights as new windows.
 func (l *Ledger) Prove(ctx context.Context, claimed []pipeline.Record) error {
 	unproven := l.unproven(claimed)
 	if len(unproven) == 0 {
@@ -52,8 +52,8 @@ func (l *Ledger) Prove(ctx context.Context, claimed []pipeline.Record) error {
 	return nil
 }
 
-// unproven are the windows that are not known to be writable, with the number of records
-// that each is to take.
+// unproven returns the windows that are not known to be writable, with the number of records
+// that are to be added to each.
 func (l *Ledger) unproven(records []pipeline.Record) map[int64]int {
 	var found map[int64]int
 	for i := range records {
@@ -69,8 +69,8 @@ func (l *Ledger) unproven(records []pipeline.Record) map[int64]int {
 	return found
 }
 
-// rewrite stores windows as they are, if what is to come has room in them, and returns the size that they have together. Absent
-// ones stay absent.
+// rewrite stores windows unchanged, if they have room for the new records, and returns their total
+// size. Absent windows stay absent.
 func (l *Ledger) rewrite(ctx context.Context, starts []int64, unproven map[int64]int) (size int, err error) {
 	if err := l.load(ctx, starts); err != nil {
 		return 0, err
@@ -96,8 +96,8 @@ func (l *Ledger) rewrite(ctx context.Context, starts []int64, unproven map[int64
 	return size, nil
 }
 
-// proveRoom stores an object and removes it. Where nothing may be removed it stays, and the
-// next run overwrites it.
+// proveRoom stores an object and removes it. If removing is not allowed, it stays, and the next
+// run overwrites it.
 func (l *Ledger) proveRoom(ctx context.Context, size int) error {
 	key := l.prefix + probe
 	if _, err := l.store.Put(ctx, key, make([]byte, size), state.Any); err != nil {
