@@ -8,15 +8,15 @@ import (
 )
 
 const (
-	// maxKey stays below the 1,024 characters of a blob name.
+	// maxKey is below the limit for blob names, 1,024 characters.
 	maxKey = 512
-	// maxElement leaves room in the 255 bytes of a file name for an adapter's suffix.
+	// maxElement leaves room for an adapter's suffix in a file name, which has at most 255 bytes.
 	maxElement = 200
 )
 
-// CheckKey returns an error if key can't name an object in every kind of
-// store. Adapters call it first in each method. It is stricter than the
-// services: an element can't end with a dot, which Azure and Windows drop.
+// CheckKey returns an error unless key is valid in every kind of store.
+// Adapters call it first in each method. It is stricter than the services: an
+// element can't end with a dot, which Azure and Windows drop.
 func CheckKey(key string) error {
 	if key == "" {
 		return errors.New("state key is empty")
@@ -35,8 +35,8 @@ func CheckKey(key string) error {
 	return nil
 }
 
-// CheckPrefix returns an error if no key can begin with prefix. The empty
-// prefix is the beginning of all.
+// CheckPrefix returns an error if no key can begin with prefix. Every key
+// begins with the empty prefix.
 func CheckPrefix(prefix string) error {
 	last := prefix
 	if i := strings.LastIndexByte(prefix, '/'); i >= 0 {
@@ -73,8 +73,8 @@ func keyByte(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_' || c == '.'
 }
 
-// ContextErr is why ctx ended: an error that is both ctx.Err and its cause.
-// It is nil while ctx is active.
+// ContextErr is why ctx ended: an error that wraps both ctx.Err and its cause.
+// It is nil until ctx ends.
 func ContextErr(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
 	if err == nil || errors.Is(cause, err) {

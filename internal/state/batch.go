@@ -5,27 +5,27 @@ import (
 	"sync"
 )
 
-// Write is one Put of several.
+// Write is one of several Puts.
 type Write struct {
 	Key  string
 	Data []byte
 	Prev ETag
-	// ETag and Err are what Put would return.
+	// ETag and Err are the results of the Put.
 	ETag ETag
 	Err  error
 }
 
-// Batcher is a [Store] for which several Puts together cost less than one by one.
+// Batcher is a [Store] for which several Puts cost less together than one by one.
 type Batcher interface {
-	// PutAll does all the writes, which are of different objects, and sets the outcome of
-	// each. One that fails does not stop the others.
+	// PutAll does all the writes, each of a different object, and sets their outcomes. A
+	// failure does not stop the others.
 	PutAll(ctx context.Context, writes []*Write)
 }
 
-// atOnce bounds the Puts that are under way together.
+// atOnce bounds the number of concurrent Puts.
 const atOnce = 8
 
-// PutAll does all the writes, together if the store can do that.
+// PutAll does all the writes, as a batch if the store is a [Batcher].
 func PutAll(ctx context.Context, s Store, writes []*Write) {
 	if b, ok := s.(Batcher); ok {
 		b.PutAll(ctx, writes)

@@ -7,14 +7,14 @@ import (
 	"io"
 )
 
-// Parted is a [Store] that takes an object in parts: joining large ones would double the
-// memory that they take.
+// Parted is a [Store] that takes an object in parts, because joining large parts would double
+// their memory.
 type Parted interface {
-	// PutParts is Put of what the parts are when they are joined.
+	// PutParts is Put with the parts joined.
 	PutParts(ctx context.Context, key string, parts [][]byte, prev ETag) (ETag, error)
 }
 
-// PutParts stores parts as one object, in parts if the store can do that.
+// PutParts stores parts as one object. It joins them only if the store is not [Parted].
 func PutParts(ctx context.Context, s Store, key string, parts [][]byte, prev ETag) (ETag, error) {
 	if p, ok := s.(Parted); ok {
 		return p.PutParts(ctx, key, parts, prev)
@@ -22,7 +22,7 @@ func PutParts(ctx context.Context, s Store, key string, parts [][]byte, prev ETa
 	return s.Put(ctx, key, bytes.Join(parts, nil), prev)
 }
 
-// SizeOf is the size of parts together.
+// SizeOf is the total size of parts.
 func SizeOf(parts [][]byte) (n int64) {
 	for _, p := range parts {
 		n += int64(len(p))
@@ -30,7 +30,7 @@ func SizeOf(parts [][]byte) (n int64) {
 	return n
 }
 
-// SameAs reports whether data is what the parts are when they are joined.
+// SameAs reports whether the joined parts equal data.
 func SameAs(parts [][]byte, data []byte) bool {
 	for _, p := range parts {
 		if !bytes.HasPrefix(data, p) {
@@ -41,7 +41,7 @@ func SameAs(parts [][]byte, data []byte) bool {
 	return len(data) == 0
 }
 
-// NewReader reads parts as one stream.
+// NewReader returns a reader of parts as one stream.
 func NewReader(parts [][]byte) io.ReadSeekCloser { return &partsReader{parts: parts} }
 
 type partsReader struct {

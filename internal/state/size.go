@@ -7,15 +7,15 @@ import (
 	"strings"
 )
 
-// ErrTooLarge says that an object is larger than one of its kind can be.
+// ErrTooLarge means that an object is larger than its kind allows.
 var ErrTooLarge = errors.New("object is too large")
 
-// Largest is the largest size of any object.
+// Largest is the maximum size of any object.
 const Largest = 64 << 20
 
-// MaxSize is the largest size of an object with that key, which shows its kind. Adapters
-// neither read nor write more: an object is held in memory whole, and one that the
-// connector has not written must not take what it likes.
+// MaxSize is the maximum size of an object with that key, which shows its kind. Adapters
+// neither read nor write more: a whole object is held in memory, and one that the connector
+// did not write must not use unlimited memory.
 func MaxSize(key string) int64 {
 	const kib, mib = 1 << 10, 1 << 20
 	_, rest, _ := strings.Cut(key, "/")
@@ -24,16 +24,16 @@ func MaxSize(key string) int64 {
 	case "locks", "check", "readback":
 		return 64 * kib
 	case "checkpoints":
-		return 4 * mib // some kilobytes, and 100 bytes for each window whose counts differ
+		return 4 * mib // a few kilobytes, and 100 bytes for each window whose counts differ
 	case "ledger":
 		return 32 * mib // two million ids in a window
 	case "quarantine", "spool":
-		return 48 * mib // the largest page of a source in one record, or a batch of the largest size
+		return 48 * mib // a source's largest page as one record, or the largest batch
 	}
 	return Largest
 }
 
-// CheckSize returns an [ErrTooLarge] if an object with that key can't have that size.
+// CheckSize returns an [ErrTooLarge] if size is more than an object with that key can have.
 func CheckSize(key string, size int64) error {
 	if most := MaxSize(key); size > most {
 		return fmt.Errorf("%w: %q has %d bytes, more than the %d that the connector writes for this kind of object", ErrTooLarge, key, size, most)
@@ -41,9 +41,10 @@ func CheckSize(key string, size int64) error {
 	return nil
 }
 
-// ReadAll reads an object with that key whose size is announced as size; -1 if it is not.
-// One that is larger than that, or than its kind can be, is an [ErrTooLarge], and one that
-// is smaller an [io.ErrUnexpectedEOF]. Memory is taken for what has come, not for what is announced.
+// ReadAll reads an object with that key. size is the announced size, or -1 if there is none.
+// If the object is larger than size, or than its kind allows, the error is an [ErrTooLarge];
+// if it is smaller than size, an [io.ErrUnexpectedEOF]. Memory grows with the bytes received,
+// not with the announced size.
 func ReadAll(key string, from io.Reader, size int64) ([]byte, error) {
 	if err := CheckSize(key, size); err != nil {
 		return nil, err
@@ -57,7 +58,7 @@ func ReadAll(key string, from io.Reader, size int64) ([]byte, error) {
 	if size >= 0 {
 		room = min(size, first)
 	}
-	data := make([]byte, 0, room+1) // one more, so that the end is seen without growing
+	data := make([]byte, 0, room+1) // one more byte, so that the end is seen without growing
 	for {
 		n, err := from.Read(data[len(data):cap(data)])
 		data = data[:len(data)+n]
