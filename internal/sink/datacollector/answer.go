@@ -17,18 +17,18 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/sink/azmonitor"
 )
 
-// answer is what the service, or something in between, said to a post.
+// answer is the response of the service, or of something in between, to a post.
 type answer struct {
 	*azmonitor.Answer
 	sent   time.Time // when the post was signed
-	broken bool      // JSON that breaks off
-	text   string    // the body's beginning, fit to be shown
-	says   string    // the texts in the body: all of it, or the values of its JSON
-	// keyHint says what is odd about the key that signed the post.
+	broken bool      // truncated or invalid JSON
+	text   string    // the beginning of the body, safe to show
+	says   string    // the text of the body: the string values if it is JSON, else all of it
+	// keyHint says what is unusual about the key that signed the post.
 	keyHint string
 }
 
-// newAnswer reads the body, in which the service says {"Error":…,"Message":…}.
+// newAnswer reads the body. The service reports errors as {"Error":…,"Message":…}.
 func newAnswer(from *azmonitor.Answer, sent time.Time, masked ...secret.String) *answer {
 	body := from.Body
 	a := &answer{Answer: from, sent: sent, text: transport.Excerpt(string(body), masked...), says: values(body)}
@@ -37,15 +37,15 @@ func newAnswer(from *azmonitor.Answer, sent time.Time, masked ...secret.String) 
 		Error   string `json:"Error,case:ignore"`
 		Message string `json:"Message,case:ignore"`
 	}
-	// A body that does not have that form is not the service's.
+	// A body of another form is not from the service.
 	if json.Unmarshal(body, &form) == nil {
 		a.Code, a.Message = transport.Excerpt(form.Error, masked...), transport.Excerpt(form.Message, masked...)
 	}
 	return a
 }
 
-// values are the texts of a JSON value without the names of its members, and any other
-// text itself.
+// values returns the strings in a JSON body without the member names. It returns any other
+// body unchanged.
 func values(body []byte) string {
 	if len(body) == 0 || body[0] != '{' && body[0] != '[' {
 		return string(body)
@@ -63,8 +63,8 @@ func values(body []byte) string {
 	}
 }
 
-// judge turns the answer into the error of Write, nil for an acknowledgement. The
-// post had that many records and bytes.
+// judge turns the answer into the error of Write, nil for an acknowledgement.
+// records and size are the number of records and bytes in the post.
 func (a *answer) judge(records, size int) error {
 	switch a.Status {
 	case http.StatusOK:
@@ -75,7 +75,7 @@ func (a *answer) judge(records, size int) error {
 			return &pipeline.Retryable{Err: fmt.Errorf("%v with the header %s is not the answer of the service but of something in between: the batch counts as not delivered; %s",
 				a, transport.NotAnAck(a.Header), remedy)}
 		case a.saysNo():
-			// The service says nothing when it says yes.
+			// The service acknowledges without a body.
 			return &pipeline.Retryable{Err: fmt.Errorf("%v (%q) is not the answer of the service but of something in between: the batch counts as not delivered; %s", a, a.text, remedy)}
 		case !a.Empty:
 			return &doubt{a}
@@ -104,9 +104,9 @@ func (a *answer) judge(records, size int) error {
 	return fmt.Errorf("%v is not an acknowledgement that the service documents: the batch counts as not delivered; check logAnalyticsUri, and what is in between", a)
 }
 
-// saysNo reports whether the body of a 200 can't be an acknowledgement: a page, half
-// an answer, an error, or words like those of a proxy that enforces a policy. In JSON
-// the values say it: {"accepted":5,"errors":[]} is no refusal.
+// saysNo reports whether the body of a 200 can't be an acknowledgement: an HTML page,
+// truncated JSON, an error, or words that a policy proxy uses. In JSON, only values
+// count: {"accepted":5,"errors":[]} is not a refusal.
 func (a *answer) saysNo() bool {
 	if a.Page || a.broken || a.Code != "" {
 		return true
@@ -137,13 +137,13 @@ func (a *answer) judgeBadRequest() error {
 }
 
 const (
-	// signatureLife is how far the service lets the date of a signature be from its own clock.
+	// signatureLife is how far a signature's date may be from the service's clock.
 	signatureLife = 15 * time.Minute
-	// slack covers the way there and back, and the seconds that HTTP dates don't have.
+	// slack covers the round trip and the resolution of HTTP dates.
 	slack = time.Minute
 )
 
-// judgeForbidden looks for the cause that can be seen from here: the clock.
+// judgeForbidden checks for the one cause that is visible on this side: the clock.
 func (a *answer) judgeForbidden() error {
 	causes := a.keyHint + "SHARED_KEY does not belong to CUSTOMER_ID, or was regenerated: copy both again from the portal's page Agents. " +
 		"Other causes are a TLS-inspecting proxy that changes requests, and a workspace that accepts no keys (DisableLocalAuth) or no public network traffic"

@@ -6,9 +6,9 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
 
-// array is a batch as a JSON array. It is never put together in memory: its
-// readers copy from the records into the buffers of the connection, and the
-// signature needs its length only.
+// array is a batch as a JSON array. It is never assembled in memory: its readers
+// copy from the records into the connection's buffers, and the signature needs
+// only its length.
 type array struct {
 	batch []pipeline.Record
 	size  int // bytes
@@ -22,15 +22,15 @@ func newArray(batch []pipeline.Record) *array {
 	return &array{batch: batch, size: size}
 }
 
-// reader begins at the first byte. Readers don't disturb each other: the
+// reader returns a new reader at the first byte. Readers are independent: the
 // transport may still hold an old one when it asks for another.
 func (a *array) reader() io.Reader { return &arrayReader{batch: a.batch} }
 
 type arrayReader struct {
 	batch  []pipeline.Record
 	next   int  // the record whose bytes come next
-	at     int  // the place in it
-	inside bool // the byte in front of it was read
+	at     int  // the position in it
+	inside bool // the separator before it was read
 }
 
 // Read implements [io.Reader].
@@ -57,7 +57,7 @@ func (r *arrayReader) Read(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// separator is the byte in front of the next record, or behind the last.
+// separator is the byte before the next record, or after the last.
 func (r *arrayReader) separator() byte {
 	switch r.next {
 	case len(r.batch):

@@ -10,20 +10,19 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/sink/azmonitor"
 )
 
-// probeTable is named in the probe of Check. It is never created.
+// probeTable is the table that Check's probe names. It is never created.
 const probeTable = "IdnSentinelCheck"
 
-// Check finds out whether the workspace takes the id and the key, and ingests
-// nothing. Its errors are worded as those of Write.
+// Check finds out whether the workspace accepts the id and the key, without
+// ingesting anything. Its errors are worded like those of Write.
 //
-// The API has no call for this. The probe is a post that is right in everything
-// but its body, the three bytes "[[]", which is no JSON. A wrong key is
-// answered with 403. A right one must be answered with 400 InvalidDataFormat,
-// because there is nothing that could be ingested. That the key is looked at
-// before the body is not documented but follows: the signature covers only the
-// length of the body, so the service need not read it to refuse a stranger. A
-// header left out would be as harmless, but the service may well complain about
-// headers before it looks at the key.
+// The API has no call for this. The probe is a post that is correct except for
+// its body, the three bytes "[[]", which is invalid JSON. The service answers a
+// wrong key with 403, and a correct one with 400 InvalidDataFormat, because there
+// is nothing to ingest. It is not documented that the service checks the key
+// first, but the signature covers only the length of the body, so it need not
+// read the body to refuse a caller. Leaving out a header would be as harmless,
+// but the service may report missing headers before it checks the key.
 func (s *Sink) Check(ctx context.Context) error {
 	const probe = "[[]"
 	a, err := s.post(ctx, probeTable, "", content{len(probe), func() io.Reader { return strings.NewReader(probe) }})
@@ -34,7 +33,7 @@ func (s *Sink) Check(ctx context.Context) error {
 		case a.Status == http.StatusNotFound: // three bytes are not too large
 			err = fmt.Errorf("%v: the address is wrong: check CUSTOMER_ID and logAnalyticsUri", a)
 		default:
-			err = a.judge(1, len(probe)) // nil, should the service take it and throw it away later
+			err = a.judge(1, len(probe)) // nil if the service accepts the probe, to discard it later
 		}
 	}
 	return azmonitor.Wrap(err, "check workspace "+s.id)

@@ -14,10 +14,10 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
 
-// doubt is an answer of 200 that has a body. Microsoft's page documents the status
-// and no body, and in practice the service sends none; a proxy's "access denied"
-// may come with the same status. So such an answer counts neither as an
-// acknowledgement nor as a refusal until it is settled.
+// doubt is a 200 with a body. Microsoft's page documents the status without a
+// body, and in practice the service sends none, but a proxy may send "access
+// denied" with the same status. So such an answer counts neither as an
+// acknowledgement nor as a refusal until [Sink.settle] decides.
 type doubt struct{ *answer }
 
 func (d *doubt) Error() string {
@@ -27,19 +27,19 @@ func (d *doubt) Error() string {
 const remedy = "exempt *.ods.opinsights.azure.com from the proxy or gateway in between, and check logAnalyticsUri"
 
 const (
-	// verdictLife is how long it holds that an answer is not the service's, and that
-	// the service acknowledges without a body.
+	// verdictLife is how long the sink remembers that an answer is not the service's,
+	// and that the service acknowledges without a body.
 	verdictLife = 10 * time.Minute
-	// beliefLife is how long it holds that an answer is the service's: to find that out
-	// costs a record that comes twice.
+	// beliefLife is how long the sink remembers that an answer is the service's. It is
+	// longer because finding out may duplicate a record.
 	beliefLife = 24 * time.Hour
 )
 
-// doubts is what was found out about answers.
+// doubts is what the sink has found out about answers.
 type doubts struct {
-	settling chan struct{} // held by the one that asks
+	settling chan struct{} // a lock: one goroutine asks at a time
 	mu       sync.Mutex
-	silent   time.Time // when the service last acknowledged without a body, as it is known to
+	silent   time.Time // when the service last acknowledged without a body, as usual
 	verdicts map[string]verdict
 }
 
@@ -52,9 +52,9 @@ type verdict struct {
 	error error // nil: the answer is the service's
 }
 
-// settle finds out whether a doubtful answer to a batch is the service's. An answer
-// that reads the same is not asked about again for a while, so that a proxy that
-// stays is no second load.
+// settle finds out whether a doubtful answer to a batch is the service's. It does not
+// ask about the same answer again for a while, so that a permanent proxy does not
+// double the load.
 func (s *Sink) settle(ctx context.Context, stream, timeField string, batch []pipeline.Record, a *answer) error {
 	select {
 	case s.doubts.settling <- struct{}{}:
@@ -82,14 +82,14 @@ func (s *Sink) settle(ctx context.Context, stream, timeField string, batch []pip
 	return nil
 }
 
-// ask puts two questions. The first is the same bytes with a bracket too many in
-// front, which is no JSON: the service refuses it in its own words and ingests
-// nothing, while what answers 200 to whatever it does not like answers 200 again.
-// But that only shows that the service can be reached now. The answer in doubt may
-// have been a gateway's that has let everything pass since, so the second is a record
-// of the batch once more: a service that acknowledges in words does it again. That
-// record comes again, if the service had it already. Both are put more than once:
-// the turns of a load balancer with one bad member can't fit all of that.
+// ask sends two kinds of posts. The first is the same bytes with an extra bracket in
+// front, which is invalid JSON: the service refuses it in its own words and ingests
+// nothing, while a proxy that blocks with 200 answers 200 again. But this only shows
+// that the service is reachable now. The doubtful answer may come from a gateway that
+// has since let everything pass, so the second is a record of the batch: a service
+// that acknowledges with a body does so again. The record is duplicated if the service
+// already had it. Both are repeated, so that a load balancer with one bad member can't
+// pass by rotation.
 func (s *Sink) ask(ctx context.Context, stream, timeField string, batch []pipeline.Record, a *answer) (found, err error) {
 	one := newArray(batch[:1])
 	for _, copied := range []*array{newArray(batch), one, one, one} {
@@ -123,7 +123,7 @@ func errSilent(a *answer) error {
 	return fmt.Errorf("%v (%q) is not the service's, which acknowledges without a body: the batch counts as not delivered; %s", a, a.text, remedy)
 }
 
-// compare judges a doubtful answer by the answer to the counter-check.
+// compare judges a doubtful answer by the answer to a damaged copy of the batch.
 func compare(a, check *answer) error {
 	if check.Status != http.StatusBadRequest || check.Code != "InvalidDataFormat" {
 		return fmt.Errorf("%v (%q) is not the service's: it does not refuse a damaged batch either, but says %v: the batch counts as not delivered; %s", a, a.text, check, remedy)
@@ -134,18 +134,18 @@ func compare(a, check *answer) error {
 	return nil
 }
 
-// kind is what answers of one origin have in common.
+// kind identifies answers that are the same.
 func (a *answer) kind() string {
 	return strings.Join([]string{strconv.Itoa(a.Status), a.hop(), a.Header.Get("Content-Type"), a.text}, "\n")
 }
 
-// hop is what an answer says about where it comes from.
+// hop is what an answer's headers say about its origin.
 func (a *answer) hop() string {
 	return strings.Join(a.Header.Values("Server"), ",") + "\n" + strings.Join(a.Header.Values("Via"), ",")
 }
 
-// maxVerdicts bounds what is remembered: an answer that repeats a part of the
-// request is another one each time.
+// maxVerdicts bounds what is remembered: an answer that quotes a part of the
+// request differs each time.
 const maxVerdicts = 100
 
 func (d *doubts) isSilent() bool {
@@ -154,8 +154,8 @@ func (d *doubts) isSilent() bool {
 	return !d.silent.IsZero() && time.Since(d.silent) < verdictLife
 }
 
-// noteSilent notes an acknowledgement as the service is known to send it. From then
-// on nothing that it was taken for in words is believed.
+// noteSilent notes a normal acknowledgement, without a body. From then on, no answer
+// with a body counts as the service's.
 func (d *doubts) noteSilent() {
 	now := time.Now()
 	d.mu.Lock()
@@ -188,7 +188,7 @@ func (d *doubts) note(kind string, v verdict) {
 	d.verdicts[kind] = v
 }
 
-// notices is what users should hear about answers, by table.
+// notices are messages about answers for the user, by table.
 type notices struct {
 	mu   sync.Mutex
 	list map[string][]string
@@ -215,8 +215,8 @@ func (s *Sink) Notices(table string) []string {
 	return list
 }
 
-// Share returns the same sink for another user. What was found out about the service holds for
-// both, but each has its own notices: they quote answers to what it sent.
+// Share returns the same sink for another caller. Both share what was found out about the
+// service, but each has its own notices, which quote the answers to its own posts.
 func (s *Sink) Share() pipeline.Sink {
 	own := *s
 	own.notices = new(notices)

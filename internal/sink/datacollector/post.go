@@ -11,14 +11,14 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/sink/azmonitor"
 )
 
-// content is what is posted: so many bytes, and how to read them from the first.
+// content is the body of a post: its size, and a function that reads it from the start.
 type content struct {
 	size int
 	open func() io.Reader
 }
 
-// post sends body to the table of logType, signed as of now, and returns the
-// answer. An error is what kept the answer from coming, already classified.
+// post sends body to the table of logType with a new signature, and returns the
+// answer. If there is no answer, it returns a classified error.
 func (s *Sink) post(ctx context.Context, logType, timeField string, body content) (*answer, error) {
 	attempt, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -27,7 +27,7 @@ func (s *Sink) post(ctx context.Context, logType, timeField string, body content
 		return nil, transport.Redact(err)
 	}
 	req, sent := transport.NewUpload(req, int64(body.size), body.open)
-	defer sent.End() // the records' memory is not ours
+	defer sent.End() // the caller owns the records' memory
 	now := time.Now()
 	date := now.UTC().Format(http.TimeFormat)
 	signature := Signature([]byte(s.key.Reveal()), body.size, date)
@@ -47,9 +47,9 @@ func (s *Sink) post(ctx context.Context, logType, timeField string, body content
 	return a, nil
 }
 
-// explain classifies what kept an answer from coming.
+// explain classifies the error of a post without an answer.
 func (s *Sink) explain(ctx context.Context, err error) error {
-	if ctx.Err() != nil { // the caller's end, not the service's fault
+	if ctx.Err() != nil { // the caller stopped; it is not the service's fault
 		return azmonitor.Ended(ctx, err)
 	}
 	return azmonitor.Unreachable(err, s.peer())

@@ -9,10 +9,10 @@ import (
 
 const contentType = "application/json"
 
-// Signature signs a post of length bytes (not characters) at date, the value of
-// its x-ms-date header in the form of RFC 1123 in GMT. key is the workspace key,
-// decoded. The form of the signed text is Microsoft's, see "Authorization" on
-// the page about the HTTP Data Collector API.
+// Signature signs a post of length bytes (not characters). date is the value of
+// its x-ms-date header, in RFC 1123 format in GMT. key is the decoded workspace
+// key. Microsoft defines the signed text under "Authorization" on the page about
+// the HTTP Data Collector API.
 func Signature(key []byte, length int, date string) string {
 	mac := hmac.New(sha256.New, key)
 	text := make([]byte, 0, 128)

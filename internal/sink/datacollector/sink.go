@@ -22,11 +22,11 @@ import (
 )
 
 const (
-	// MaxBody is the largest body that is ever sent, in bytes: Microsoft's page
-	// about the API says 30 MB (a newer one 32).
+	// MaxBody is the maximum size of a body, in bytes: Microsoft's page about the
+	// API says 30 MB (a newer one 32).
 	MaxBody = 30_000_000
 
-	// apiVersion is the only version that the API ever had.
+	// apiVersion is the API's only version.
 	apiVersion = "2016-04-01"
 
 	defaultBatchBytes = 4 << 20
@@ -34,20 +34,19 @@ const (
 	defaultTimeout    = 2 * time.Minute
 )
 
-// Config says where to write and as whom.
+// Config is where to write, and with which key.
 type Config struct {
 	// WorkspaceID is the workspace's id, a GUID (setting CUSTOMER_ID).
 	WorkspaceID string
 	// Key is the primary or secondary key of the workspace in base64 (setting SHARED_KEY).
 	Key secret.String
-	// URL is the workspace's address without a path (setting logAnalyticsUri), as
-	// package address has checked it; nil means that in the public cloud.
+	// URL is the workspace's address without a path (setting logAnalyticsUri), checked
+	// by package address; nil means the address in the public cloud.
 	URL *url.URL
-	// BatchBytes is the size of a batch to aim at; 0 means 4 MiB. It is never more than MaxBody.
+	// BatchBytes is the target size of a batch, at most MaxBody; 0 means 4 MiB.
 	BatchBytes int
-	// TimeFields names, for each stream, the top-level property that becomes
-	// TimeGenerated. A stream that is not in it uses "created"; "" means the time
-	// of ingestion.
+	// TimeFields maps a stream to the top-level property that becomes TimeGenerated.
+	// A missing stream uses "created"; "" means the time of ingestion.
 	TimeFields map[string]string
 	// HTTP is the client to use; nil means one of package transport.
 	HTTP *http.Client
@@ -59,7 +58,7 @@ type Config struct {
 type Sink struct {
 	id         string
 	key        secret.String // decoded
-	keyText    secret.String // as it was configured, for keeping it out of messages
+	keyText    secret.String // as configured, to keep it out of messages
 	url        string
 	host       string
 	keyHint    string
@@ -77,14 +76,14 @@ var (
 	_ pipeline.Noticer = (*Sink)(nil)
 )
 
-// Log-Type: letters, digits and "_", a letter first, at most 100 characters.
+// logType is a valid Log-Type: letters, digits and "_", a letter first, at most 100 characters.
 var logType = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,99}$`)
 
 // New returns the sink of a workspace. It sends nothing; [Sink.Check] does.
 func New(cfg Config) (*Sink, error) {
 	keyText := secret.New(strings.TrimSpace(cfg.Key.Reveal()))
 	key, err := base64.StdEncoding.DecodeString(keyText.Reveal())
-	if err != nil || len(key) == 0 { // the decoder's own error shows nothing useful and must not show the key
+	if err != nil || len(key) == 0 { // the decoder's error is not useful, and must not show the key
 		return nil, errors.New("data collector sink: SHARED_KEY is not base64: copy the whole primary or secondary key of the workspace again")
 	}
 	where := cfg.URL
@@ -106,7 +105,7 @@ func New(cfg Config) (*Sink, error) {
 		limits: pipeline.Limits{
 			Parallel: pipeline.Parallel,
 			// The pipeline counts a comma for each record; the array has one comma
-			// less and two brackets.
+			// fewer and two brackets.
 			BatchBytes:  min(batch, MaxBody-1),
 			RecordBytes: MaxBody - len("[]"),
 		},
@@ -122,8 +121,8 @@ func New(cfg Config) (*Sink, error) {
 	return s, nil
 }
 
-// keyHint says what is odd about a key of that many bytes. All keys that were seen
-// have 64, but no page of Microsoft's promises it.
+// keyHint says what is unusual about a key of size bytes. All known keys have 64,
+// but Microsoft does not document that.
 func keyHint(size int) string {
 	if size == 64 {
 		return ""
@@ -134,7 +133,7 @@ func keyHint(size int) string {
 // Limits implements [pipeline.Sink].
 func (s *Sink) Limits() pipeline.Limits { return s.limits }
 
-// Fit implements [pipeline.Sink]. The column rules are those of [table.Classic], for every table.
+// Fit implements [pipeline.Sink] with the column rules of [table.Classic], for every table.
 func (s *Sink) Fit(_ string, raw jsontext.Value) (row jsontext.Value, changes []string, err error) {
 	return s.rules.Conform(raw)
 }
