@@ -40,8 +40,7 @@ func (c *cache) put(w *window) {
 	c.size += w.cost()
 }
 
-// replace gives a cached window a new object and returns the old one, which is
-// no longer in use.
+// replace gives a cached window a new object and returns the old one, now unused.
 func (c *cache) replace(w *window, object []byte) (old []byte) {
 	old = w.data
 	c.size += cap(object) - cap(old)
