@@ -2,13 +2,12 @@ package sailpoint
 
 import "sync"
 
-// buffers are those that pages were read into and that nobody needs any more: pages
-// are most of all that is ever allocated. What lies unused goes with the next
-// garbage collections. The zero value is ready for use.
+// buffers recycles the memory of pages: pages are most of what is ever allocated. The garbage
+// collector frees unused buffers. The zero value is ready for use.
 type buffers struct{ pool sync.Pool }
 
-// get returns an empty buffer with room for size bytes, and not for many more: all
-// of it stays in memory as long as one record of its page does.
+// get returns an empty buffer with room for size bytes, and not many more: all of it stays in
+// memory as long as one record of its page does.
 func (b *buffers) get(size int) []byte {
 	if old, ok := b.pool.Get().(*[]byte); ok {
 		if cap(*old) >= size && cap(*old) <= size+size/4 {
@@ -22,11 +21,11 @@ func (b *buffers) get(size int) []byte {
 	return make([]byte, 0, size+size/16) // pages differ a little in size
 }
 
-// maxBuffer is room for 10,000 events of 1.5 KB. What is larger is rare, and must not
-// stay in memory.
+// maxBuffer has room for 10,000 events of 1.5 KB. Larger buffers are rare, and must not stay in
+// memory.
 const maxBuffer = 16 << 20
 
-// put takes a buffer back.
+// put returns a buffer for reuse.
 func (b *buffers) put(page []byte) {
 	if cap(page) <= maxBuffer+maxBuffer/16 {
 		b.pool.Put(&page)

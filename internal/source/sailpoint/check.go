@@ -13,8 +13,8 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
 
-// Count returns the number of events whose created is at or after from and
-// before to, both in whole milliseconds. It costs the service little.
+// Count returns the number of events with created at or after from and before to, both in whole
+// milliseconds. It costs the service little.
 func (c *Client) Count(ctx context.Context, from, to time.Time) (int64, error) {
 	q := query{from: from.Truncate(time.Millisecond), to: to.Truncate(time.Millisecond)}
 	resp, err := c.do(ctx, q.call(c.count)) //nolint:bodyclose // Discard closes it
@@ -29,8 +29,8 @@ func (c *Client) Count(ctx context.Context, from, to time.Time) (int64, error) {
 	return n, nil
 }
 
-// Token makes sure that there is an access token. Its error says what is wrong
-// with the credentials or the host.
+// Token ensures that there is an access token. Its error says what is wrong with the credentials or
+// the host.
 func (c *Client) Token(ctx context.Context) error {
 	_, err := c.token(ctx)
 	return err
@@ -59,7 +59,7 @@ type Info struct {
 	CloudDomainURL string `json:"cloudDomainUrl"`
 }
 
-// Info asks the tenant's host who it is. That needs no credentials, so it tells a
+// Info asks the tenant's host for the tenant. That needs no credentials, so it distinguishes a
 // wrong host from wrong credentials.
 func (c *Client) Info(ctx context.Context) (Info, error) {
 	const what = "get tenant info"
@@ -68,7 +68,7 @@ func (c *Client) Info(ctx context.Context) (Info, error) {
 		return Info{}, fmt.Errorf("%s: SAILPOINT_BASE_URL is not usable: %w", what, transport.Redact(err))
 	}
 	req.Header.Set("Accept", "application/json")
-	resp, err := c.send(ctx, what, req) //nolint:bodyclose // whatever branch is taken closes it
+	resp, err := c.send(ctx, what, req) //nolint:bodyclose // every branch closes it
 	if err != nil {
 		return Info{}, err
 	}
@@ -76,7 +76,7 @@ func (c *Client) Info(ctx context.Context) (Info, error) {
 	case status == http.StatusOK:
 	case status == http.StatusTooManyRequests, status == http.StatusRequestTimeout, status >= 500:
 		return Info{}, c.refused(&endpoint{name: what}, resp)
-	default: // no credentials were sent, so none can be at fault
+	default: // no credentials were sent, so they can't be at fault
 		transport.Discard(resp)
 		return Info{}, &refusal{status, fmt.Sprintf("%s: status %d: %s does not answer like the SailPoint API: check TENANT_ID or SAILPOINT_BASE_URL", what, status, c.host())}
 	}

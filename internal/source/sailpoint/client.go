@@ -14,39 +14,38 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 )
 
-// Config is how to reach a tenant and what to read from it.
+// Config says how to reach a tenant and what to read from it.
 type Config struct {
-	// Tenant is the name of the tenant in texts.
+	// Tenant is the name of the tenant for texts.
 	Tenant string
-	// BaseURL is where the API and the token endpoint are, for instance
+	// BaseURL is the address of the API and the token endpoint, for instance
 	// https://acme.api.identitynow.com. Required.
 	BaseURL *url.URL
-	// ClientID and ClientSecret are a personal access token or an API client. Required.
+	// ClientID and ClientSecret belong to a personal access token or an API client. Required.
 	ClientID     string
 	ClientSecret secret.String
-	// APIVersion is "v1", for one path for each service, or the legacy prefix to
-	// begin with: "v2026", "v2025", "v2024", "v3", "beta". "" means "v1".
+	// APIVersion is "v1", with one path for each service, or the legacy prefix to try first:
+	// "v2026", "v2025", "v2024", "v3", "beta". "" means "v1".
 	APIVersion string
 
-	// PageSize is the largest page of search to ask for, 1 to 10000; 0 means 1000.
+	// PageSize is the largest search page to ask for, 1 to 10000; 0 means 1000.
 	PageSize int
-	// Settle is how far behind now the range of a search ends: events younger
-	// than that may not be visible in order.
+	// Settle is how long before now the range of a search ends: younger events may not be visible
+	// in order yet.
 	Settle time.Duration
 	// Lookback is how far before now the first run begins.
 	Lookback time.Duration
 
-	// HTTP may not follow redirects; nil means one of package transport.
+	// HTTP must not follow redirects; nil means a client of package transport.
 	HTTP *http.Client
-	// Limiter is shared by all requests of the client, those for tokens included.
-	// nil means 8 requests in a second with bursts of 10, see newLimiter.
+	// Limiter is shared by all requests of the client, including those for tokens. nil means 8
+	// requests a second with bursts of 10; see newLimiter.
 	Limiter *rate.Limiter
-	// Log gets what happens once in a process; nil means nothing is logged.
+	// Log gets what is reported once in a process; nil means nothing is logged.
 	Log *slog.Logger
 }
 
-// Client speaks to one tenant as one OAuth client. It is used from several
-// goroutines at a time.
+// Client speaks to one tenant as one OAuth client. It is safe for concurrent use.
 type Client struct {
 	cfg     Config
 	base    string // without a slash at its end
@@ -59,9 +58,9 @@ type Client struct {
 	size   pageSize
 
 	search, count, triggers *endpoint
-	// idSortRefused is set once the tenant has shown that it can't sort by id.
+	// idSortRefused is set once the tenant has refused to sort by id.
 	idSortRefused atomic.Bool
-	// bodyHint is the length of the last large body, for those that come unannounced.
+	// bodyHint is the length of the last large body, for bodies whose length is not announced.
 	bodyHint atomic.Int64
 	pages    buffers
 
@@ -94,10 +93,10 @@ func NewClient(cfg Config) *Client {
 	return c
 }
 
-// newLimiter keeps to SailPoint's limit of 100 requests in any 10 s: 8 a second
-// and a burst of 10 are 90 at the most. It begins with all but two tokens spent,
-// because the process before this one, which may have been killed a moment ago,
-// used the same client id: so five restarts within 10 s stay below the limit.
+// newLimiter keeps to SailPoint's limit of 100 requests in any 10 s: 8 a second and a burst of 10
+// are at most 90. It starts with only two tokens, because the process before this one, which may
+// have been killed a moment ago, used the same client id: so five restarts within 10 s stay below
+// the limit.
 func newLimiter() *rate.Limiter {
 	l := rate.NewLimiter(8, 10)
 	l.ReserveN(time.Now(), 8)
@@ -106,7 +105,7 @@ func newLimiter() *rate.Limiter {
 
 // Stats is what a client has done since it was made.
 type Stats struct {
-	Requests      int64 // sent, those for tokens included
+	Requests      int64 // sent, including those for tokens
 	Throttled     int64 // answered with 429
 	TokenRequests int64
 	Deprecated    bool // the tenant marked an endpoint in use as deprecated

@@ -11,7 +11,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/table/schema"
 )
 
-// Connector is the tenant of a [Client] as package app sees it.
+// Connector is the tenant of a [Client] for package app.
 type Connector struct{ client *Client }
 
 var _ source.Connector = (*Connector)(nil)
@@ -19,7 +19,7 @@ var _ source.Connector = (*Connector)(nil)
 // Connect makes a client for a tenant. It sends nothing yet.
 func Connect(cfg Config) *Connector { return &Connector{NewClient(cfg)} }
 
-// Manual is what texts for people say of this kind of source.
+// Manual is this kind of source in texts for people.
 func Manual() source.Manual {
 	return source.Manual{
 		Service: "SailPoint IdentityNow (Identity Security Cloud)",
@@ -38,8 +38,8 @@ func (c *Connector) Name() string { return "SailPoint" }
 // Host implements [source.Connector].
 func (c *Connector) Host() string { return c.client.cfg.BaseURL.Host }
 
-// Describe implements [source.Connector]. The id of the client is left out: it is easily
-// swapped with its secret.
+// Describe implements [source.Connector]. It omits the client id, which is easily swapped with its
+// secret.
 func (c *Connector) Describe() string {
 	cfg := c.client.cfg
 	return fmt.Sprintf("tenant %s at %s, API version %s, pages of %d events", cfg.Tenant, cfg.BaseURL, cfg.APIVersion, cfg.PageSize)
@@ -86,9 +86,9 @@ func (c *Connector) Check(ctx context.Context, report check.Report) {
 	})
 }
 
-// checkTenant checks the host and the credentials. What a tenant says about itself
-// distinguishes a wrong host from wrong credentials, but it is documented loosely: a host
-// that gives tokens is right even if it says nothing.
+// checkTenant checks the host and the credentials. The tenant's info distinguishes a wrong host
+// from wrong credentials, but it is documented only loosely: a host that issues tokens is right
+// even without it.
 func (c *Connector) checkTenant(ctx context.Context, report check.Report) bool {
 	host := c.Host()
 	detail, infoErr := check.Attempt(ctx, check.Attempts, func(ctx context.Context) (string, error) {
@@ -103,7 +103,7 @@ func (c *Connector) checkTenant(ctx context.Context, report check.Report) bool {
 	})
 	attempts := check.Attempts
 	if infoErr != nil {
-		attempts = 1 // the host had its chances
+		attempts = 1 // the host has been tried enough
 	}
 	_, tokenErr := check.Attempt(ctx, attempts, func(ctx context.Context) (string, error) { return "", c.client.Token(ctx) })
 	switch {
@@ -128,7 +128,7 @@ func (c *Connector) checkTenant(ctx context.Context, report check.Report) bool {
 	return true
 }
 
-// checkSearch reads one event, and counts those of a day for the reader's sake.
+// checkSearch reads one event, and counts a day's events as information for the reader.
 func (c *Connector) checkSearch(ctx context.Context) (string, error) {
 	if err := c.client.CheckSearch(ctx); err != nil {
 		return "", err

@@ -9,12 +9,12 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
 
-// contradictions counts answers in a row in which the service counts more than it lists.
+// contradictions counts successive answers in which the service counts more than it lists.
 type contradictions int
 
-// judge decides on the end of a listing, at which the service counts hidden rows more than it
-// listed. An index that is refreshed between two looks does that for a moment, so the listing is
-// asked for again at first; incomplete is the verdict after that.
+// judge decides on the end of a listing at which the service counts hidden more rows than it
+// listed. That happens briefly when an index is refreshed between the two, so the listing is
+// requested again at first; after that, incomplete is the verdict.
 func (c *contradictions) judge(hidden int64, what func() string) (incomplete, err error) {
 	if hidden <= 0 {
 		*c = 0
@@ -27,9 +27,9 @@ func (c *contradictions) judge(hidden int64, what func() string) (incomplete, er
 	return incomplete, nil
 }
 
-// recount judges a walk that has ended with an empty page although the total in its answer says
-// that there is more. What is in the cursor's own millisecond is counted and not listed again, so
-// it is what comes after it that matters. The count costs a request once for a place.
+// recount judges a walk that ended with an empty page although the total in its answer says that
+// there is more. Rows in the cursor's own millisecond are counted but not listed again, so only
+// later ones matter. The count costs one request for each place.
 func (e *Events) recount(ctx context.Context, page pipeline.Page) (pipeline.Page, error) {
 	at, from, err := begin(page.Next, page.From)
 	if err != nil {

@@ -10,39 +10,39 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
 
-// place is where a walk through the events stands. Its JSON is the cursor.
+// place is a position in a walk through the events. Its JSON is the cursor.
 type place struct {
-	// Created and ID are those of the last row, as the document had them. With
-	// no ID the place is in front of all rows of the millisecond Created.
+	// Created and ID belong to the last row, spelled as in the document. Without an ID the place is
+	// before all rows of the millisecond Created.
 	Created string `json:"created"`
 	ID      string `json:"id"`
 	// Split is set while the millisecond Created is read type by type.
 	Split *split `json:"split,omitempty"`
-	// Skip is set while the rows from Created on are read by their number, because one among
-	// them can't be read.
+	// Skip is set while the rows from Created on are read by number, because one of them can't be
+	// read.
 	Skip *skip `json:"skip,omitempty"`
 }
 
-// skip is the progress on the way past a row that can't be read.
+// skip is the progress in getting past a row that can't be read.
 type skip struct {
-	// Done is how many rows from Created on, in the order of the search, are done.
+	// Done is how many rows from Created on, in search order, are done.
 	Done int `json:"done"`
-	// Sound is the number of the last of them that could be read, counting from 1.
+	// Sound is the number of the last of them that was readable, counting from 1.
 	Sound int `json:"sound,omitempty"`
-	// Past is set once the row that can't be read is among them.
+	// Past is set once they include the unreadable row.
 	Past bool `json:"past,omitempty"`
 }
 
-// valid is what a skip looks like that this program has written.
+// valid reports whether this program can have written the skip.
 func (s *skip) valid() bool { return s.Done >= 0 && s.Sound >= 0 && s.Sound <= s.Done }
 
 // split is the progress within one millisecond that holds more rows than a page.
 type split struct {
 	Types []string `json:"types"` // seen so far
-	Done  int      `json:"done"`  // that many of them are read
+	Done  int      `json:"done"`  // how many of them are read
 }
 
-// parsePlace reads a cursor of Events that is not empty, with the time of its Created.
+// parsePlace reads a cursor of Events that is not empty. It also returns the time of Created.
 func parsePlace(cursor pipeline.Cursor) (place, time.Time, error) {
 	var p place
 	err := decode(cursor, &p)
@@ -56,7 +56,7 @@ func parsePlace(cursor pipeline.Cursor) (place, time.Time, error) {
 	return p, created, nil
 }
 
-// decode reads a cursor that is not empty into the struct at to.
+// decode reads a cursor that is not empty into the struct that to points to.
 func decode(cursor pipeline.Cursor, to any) error {
 	if jsontext.Value(cursor).Kind() != jsontext.KindBeginObject || json.Unmarshal([]byte(cursor), to, json.RejectUnknownMembers(true)) != nil {
 		return badCursor(cursor)
@@ -64,15 +64,14 @@ func decode(cursor pipeline.Cursor, to any) error {
 	return nil
 }
 
-// badCursor is the error for a cursor of another source or of a newer version.
-// Starting over in its stead would deliver a year of events again.
+// badCursor is the error for a cursor of another source or a newer version. Starting over instead
+// would deliver a year of events again.
 func badCursor(cursor pipeline.Cursor) error {
 	return fmt.Errorf("the checkpoint's cursor %.100q can't be read by this version: "+
 		"update the connector, or set LEGACY_CHECKPOINT=off and delete the checkpoint to begin again at INITIAL_LOOKBACK", string(cursor))
 }
 
-// encode marshals a cursor. The values hold nothing that could fail: their texts
-// come from JSON and are valid.
+// encode marshals a cursor. It can't fail: the texts come from JSON and are valid.
 func encode(v any) pipeline.Cursor {
 	b, err := json.Marshal(v, json.Deterministic(true))
 	if err != nil {

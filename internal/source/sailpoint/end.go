@@ -11,30 +11,30 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
 
-// countedRange is the longest range for which a page asks how many rows there are in
-// all. Near the end of the stream that saves the request for an empty page; in a
-// backlog it would cost the service something and save nothing.
+// countedRange is the longest range for which a page requests the total number of rows. Near the
+// end of the stream the total saves the request for an empty page; in a backlog it would cost the
+// service something and save nothing.
 const countedRange = time.Hour
 
-// end knows how many rows lie up to the place where a walk stands, within its
-// millisecond: the service counts them, but does not list them again.
+// end knows how many rows of the current millisecond lie up to the walk's place: the service counts
+// them, but does not list them again.
 type end struct {
 	at   place
 	rows int
 }
 
-// proves reports whether r, the page after at, holds all that the query finds. A
-// short page alone says nothing: a service may serve fewer rows than it was asked for.
+// proves reports whether r, the page after at, holds all that the query finds. A short page alone
+// proves nothing: a service may serve fewer rows than requested.
 func (n *end) proves(at place, r *rows) bool {
 	known := 0
 	switch {
-	case at.ID == "": // the page begins with the millisecond
+	case at.ID == "": // the page starts with the millisecond
 	case n.at.Created == at.Created && n.at.ID == at.ID:
 		known = n.rows
 	default:
 		known = 1
 	}
-	// Elasticsearch counts no further than that unless it is asked to.
+	// Elasticsearch counts no further than that by default.
 	return r.total >= int64(r.covered) && r.total <= int64(r.covered+known) && r.total < maxPage
 }
 
@@ -46,14 +46,14 @@ func (n *end) note(at place, r *rows, moves bool) {
 	rows := 0
 	tie := r.lastAt.Truncate(time.Millisecond)
 	for i := len(r.records) - 1; i >= 0 && r.records[i].Time.Truncate(time.Millisecond).Equal(tie); i-- {
-		if strings.HasPrefix(r.records[i].ID, hashed) { // no place to stand: it may come again
+		if strings.HasPrefix(r.records[i].ID, hashed) { // not a place for the cursor: it may come again
 			rows = 0
 			break
 		}
 		rows++
 	}
 	if rows == len(r.records) && n.at.ID == at.ID && n.at.Created == at.Created && at.ID != "" {
-		// The whole page may be of the millisecond in which the walk stood.
+		// The whole page may belong to the millisecond of the walk's place.
 		if before, ok := parseTime([]byte(at.Created)); ok && before.Truncate(time.Millisecond).Equal(tie) {
 			rows += n.rows
 		}
@@ -61,10 +61,10 @@ func (n *end) note(at place, r *rows, moves bool) {
 	*n = end{at: r.last, rows: max(rows, 1)}
 }
 
-// readOn reads the millisecond in which the walk stands by offset, until a row of a
-// later one comes or nothing more does. It is for a page that brings nothing after the
-// cursor and may yet not be the last one. r is the page at q.offset. Where an id came twice
-// the order may change from one search to the next: then it reads until nothing new comes.
+// readOn reads the current millisecond by offset, until a later row or no further row comes. It is
+// for a page that has nothing after the cursor but may not be the last one. r is the page at
+// q.offset. If an id came twice, the order may differ from one search to the next: then it reads
+// until nothing new comes.
 func (e *Events) readOn(ctx context.Context, q query, r *rows, page pipeline.Page) (pipeline.Page, error) {
 	m := moment{query: q, page: page, seen: make(map[string]bool)}
 	m.page.Records = nil
@@ -72,7 +72,7 @@ func (e *Events) readOn(ctx context.Context, q query, r *rows, page pipeline.Pag
 	for again := true; again; {
 		m.fresh, m.twice, m.query.offset = false, false, 0
 		if len(r.records) == 0 {
-			m.query.twins = new(twins) // they are read anew
+			m.query.twins = new(twins) // they are counted from the start again
 		}
 		if err := e.readMoment(ctx, &m, r); err != nil {
 			return pipeline.Page{}, err
@@ -87,13 +87,13 @@ type moment struct {
 	query query
 	page  pipeline.Page
 	seen  map[string]bool
-	// fresh and twice: ids came that were not seen before, and some of the millisecond that were.
+	// fresh: there were new ids. twice: ids of the millisecond came again.
 	fresh, twice bool
-	last         []pipeline.Record // the last page
+	last         []pipeline.Record // the previous page
 }
 
-// repeats reports whether a page is the last one once more, byte for byte: the service
-// ignores the offset. Rows without id would seem to be further ones of the same kind.
+// repeats reports whether a page equals the previous one byte for byte, so that the service ignores
+// the offset. Otherwise rows without id would count as further copies.
 func (m *moment) repeats(records []pipeline.Record) bool {
 	same := slices.EqualFunc(m.last, records, func(a, b pipeline.Record) bool { return bytes.Equal(a.Raw, b.Raw) })
 	m.last = records
@@ -101,7 +101,7 @@ func (m *moment) repeats(records []pipeline.Record) bool {
 }
 
 func (e *Events) readMoment(ctx context.Context, m *moment, r *rows) (err error) {
-	for stale := 0; ; { // pages in a row with nothing new
+	for stale := 0; ; { // successive pages with nothing new
 		if stale++; m.take(r.records) {
 			stale = 0
 		}
@@ -121,8 +121,8 @@ func (e *Events) readMoment(ctx context.Context, m *moment, r *rows) (err error)
 	}
 }
 
-// narrow is for more rows than search can page through, none of which tells a time to continue from.
-// It reads the beginning of their range instead, as much as it can, and goes past that if all that
+// narrow is for more rows than search can page through without a later time to continue from. It
+// reads the largest possible beginning of their range instead, and moves past that if all rows that
 // the service counts in it came.
 func (e *Events) narrow(ctx context.Context, m *moment) error {
 	impossible := fmt.Errorf("search: more than %d events were created at %s, or SailPoint shows events outside of the time asked for; search can't page through them", maxPage, formatMilli(m.query.from))
@@ -157,8 +157,8 @@ func (e *Events) narrow(ctx context.Context, m *moment) error {
 	return nil
 }
 
-// maxStale is how many pages in a row may bring nothing new, because an id comes twice, before
-// the service is taken for one that ignores the offset.
+// maxStale is how many successive pages may bring nothing new, because an id comes twice, before
+// the service is assumed to ignore the offset.
 const maxStale = 3
 
 // take adds records that were not seen before, and reports whether there were any.
@@ -179,7 +179,7 @@ func (m *moment) take(records []pipeline.Record) (fresh bool) {
 	return fresh
 }
 
-// order is how events are sorted: by id, too, where the tenant can do that.
+// order is how events are sorted: by id as well, where the tenant can do that.
 func (e *Events) order() order {
 	if e.c.idSortRefused.Load() {
 		return byCreated

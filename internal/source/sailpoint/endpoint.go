@@ -5,24 +5,24 @@ import (
 	"sync/atomic"
 )
 
-// The scopes that the API wants, as the admin UI lists them.
+// The scopes that the API requires, as the admin UI lists them.
 const (
 	searchScope   = "sp:search:read"
 	triggersScope = "sp:trigger-service-invocation-status:read"
 )
 
-// endpoint is one operation of the API and what was learnt about it. Tenants
-// serve the same operation under several paths: per service since 2026, and
-// under shared versions before that, which end in 2029.
+// endpoint is one operation of the API and what is known about it. Tenants serve the same operation
+// under several paths: per service since 2026, and before that under shared versions, which end in
+// 2029.
 type endpoint struct {
 	name   string // for error texts
 	method string
 	scope  string
 	paths  []string // to try, in this order
-	// worked is the index in paths of the one that was served last.
+	// worked is the index in paths of the path that worked last.
 	worked atomic.Int32
-	// deprecated is set when the tenant marks the path as deprecated; warn is set
-	// with it, until a page has carried the warning.
+	// deprecated is set when the tenant marks the path as deprecated; warn is set with it, until a
+	// page has carried the warning.
 	deprecated, warn atomic.Bool
 }
 
@@ -30,7 +30,7 @@ func newEndpoint(name, method, scope string, paths []string) *endpoint {
 	return &endpoint{name: name, method: method, scope: scope, paths: paths}
 }
 
-// perService is the version in front of which the service's own name stands.
+// perService is the version that follows the service's own name in the path.
 const perService = "v1"
 
 func searchPaths(version, suffix string) []string {
@@ -51,7 +51,7 @@ func triggersPaths(version string) []string {
 	})
 }
 
-// paths puts the configured version in front of those to fall back to.
+// paths puts the configured version before the fallbacks.
 func paths(version string, fallbacks []string, path func(version string) string) []string {
 	if version == "" {
 		version = perService

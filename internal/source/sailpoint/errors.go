@@ -26,7 +26,7 @@ type refusal struct {
 
 func (e *refusal) Error() string { return e.text }
 
-// refused makes an error of an answer with an error status, and closes its body.
+// refused turns an answer with an error status into an error, and closes its body.
 func (c *Client) refused(ep *endpoint, resp *http.Response) error {
 	defer transport.Discard(resp)
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // a part of it is better than nothing
@@ -51,8 +51,8 @@ func (c *Client) missing(ep *endpoint) error {
 		ep.name, c.host(), strings.Join(ep.paths, ", "))}
 }
 
-// details are what the body of an error answer says, for the end of a text. The
-// API has three forms; gateways in front of it have their own.
+// details is what the body of an error answer says, for the end of an error text. The API has three
+// forms; gateways in front of it have their own.
 func (c *Client) details(body []byte) string {
 	var api struct {
 		DetailCode string `json:"detailCode"`
@@ -69,7 +69,7 @@ func (c *Client) details(body []byte) string {
 	text := strings.TrimSpace(api.Error + " " + api.Message)
 	for i, m := range api.Messages {
 		if i == 0 || strings.HasPrefix(m.Locale, "en") {
-			text = strings.TrimSuffix(m.Text, ".") // the remedy follows behind a colon
+			text = strings.TrimSuffix(m.Text, ".") // the remedy follows after a colon
 		}
 	}
 	if err != nil || text == "" && api.DetailCode == "" {
@@ -92,8 +92,8 @@ func (c *Client) details(body []byte) string {
 	return out
 }
 
-// excerpt makes a text that a service sent fit for an error: short, printable,
-// and without the secrets that an echoing proxy may have put into it.
+// excerpt makes a text from a service fit for an error: short, printable, and without the secrets
+// that an echoing proxy may have put into it.
 func (c *Client) excerpt(text string) string { return transport.Excerpt(text, c.hidden()...) }
 
 // hidden are the secrets that an answer may repeat.
@@ -112,7 +112,7 @@ func (c *Client) networkFailure(ctx context.Context, what string, err error) err
 	return passing(what, transport.Explain(err, c.peer()))
 }
 
-// passing makes a failure one that is worth repeating if it may pass.
+// passing makes a failure retryable if it may pass.
 func passing(what string, f *transport.Failure) error {
 	err := fmt.Errorf("%s: %w", what, f)
 	if f.Passing {
@@ -121,8 +121,8 @@ func passing(what string, f *transport.Failure) error {
 	return err
 }
 
-// malformed is the error for an answer of status 200 that is not what it should
-// be. It may be a gateway's, so it may pass; it never means that there is nothing.
+// malformed is the error for an answer of status 200 with the wrong content. It may come from a
+// gateway, so it may pass; it never means that there is nothing.
 func (c *Client) malformed(what string, body []byte, err error) error {
 	if f := transport.Gateway(http.StatusOK, nil, body, c.peer(), c.hidden()...); f != nil {
 		return passing(what, f)

@@ -11,27 +11,27 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
 
-// Events is the stream of audit events, see the package comment.
+// Events is the stream of audit events; see the package comment.
 type Events struct {
 	c *Client
-	// doubts counts failures in a row that may mean that the tenant can't sort by
-	// id; proven is set once it has.
+	// doubts counts successive failures that may mean that the tenant can't sort by id; proven is
+	// set once it has.
 	doubts int
 	proven bool
-	// outOfOrder is set when the warning about events out of order was given.
+	// outOfOrder is set once the warning about events out of order was given.
 	outOfOrder bool
-	// end is where the walk stood last.
+	// end describes the place where the walk stood last.
 	end end
-	// unlisted is the total of the last page if it was empty although the total says otherwise; hides
-	// counts ends of the stream at which that was so.
+	// unlisted is the total of the last page if that was empty although the total says otherwise;
+	// hides counts ends of the stream where this was so.
 	unlisted int64
 	hides    contradictions
-	// flaws and trouble are what could not be read lately.
+	// flaws and trouble record what could not be read recently.
 	flaws   flaws
 	trouble trouble
-	// shapes are those of the events so far.
+	// shapes are the shapes of the events so far.
 	shapes jsonwalk.Shapes
-	// undated are the same documents on pages of FetchUndated that are read by offset.
+	// undated counts identical documents on the pages of FetchUndated that are read by offset.
 	undated *twins
 }
 
@@ -47,8 +47,8 @@ func (e *Events) Stream() pipeline.Stream {
 	return pipeline.Stream{ID: "SailPointIDN_Events", Table: "SailPointIDN_Events"}
 }
 
-// Fetch implements [pipeline.Source]. The page's records are the events behind
-// the cursor and before now − Settle, as many as fit a page, oldest first.
+// Fetch implements [pipeline.Source]. The page's records are the events after the cursor and before
+// now − Settle, as many as fit a page, oldest first.
 func (e *Events) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.Page, error) {
 	now := time.Now()
 	if err := ahead(after, now); err != nil {
@@ -66,8 +66,8 @@ func (e *Events) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.Pag
 	return page, nil
 }
 
-// StartAt is the cursor in front of every event that happened at that moment or
-// later, in whole milliseconds.
+// StartAt is the cursor before every event that happened at that moment or later, in whole
+// milliseconds.
 func (e *Events) StartAt(at time.Time) pipeline.Cursor {
 	return encode(place{Created: formatMilli(at.Truncate(time.Millisecond))})
 }
@@ -82,8 +82,8 @@ func (e *Events) Count(ctx context.Context, from, to time.Time) (int64, error) {
 	return e.c.Count(ctx, from, to)
 }
 
-// page returns the page after the cursor, or from start on if there is none, that
-// ends before to.
+// page returns the page after the cursor, or from start on if there is no cursor. Its range ends
+// before to.
 func (e *Events) page(ctx context.Context, start, to time.Time, after pipeline.Cursor) (pipeline.Page, error) {
 	to = to.Truncate(time.Millisecond)
 	at, from, err := begin(after, start)
@@ -92,7 +92,7 @@ func (e *Events) page(ctx context.Context, start, to time.Time, after pipeline.C
 	}
 	next := after
 	if next == "" {
-		next = encode(at) // so that a first run's begin is fixed even if nothing comes
+		next = encode(at) // fixes the start of a first run even if nothing comes
 	}
 	switch {
 	case !from.Before(to):
@@ -130,23 +130,22 @@ func (e *Events) page(ctx context.Context, start, to time.Time, after pipeline.C
 			page.More, page.Through, page.Release = true, r.newest, r.release
 			return page, nil
 		case !full, r.covered == 0:
-			if at.ID != "" { // the millisecond began before this page
+			if at.ID != "" { // the millisecond started before this page
 				r = new(rows)
 			}
 			return e.readOn(ctx, q, r, page)
 		case limit == maxPage:
 			return pipeline.Page{Next: encode(place{Created: at.Created, Split: &split{}}), More: true, Warnings: page.Warnings}, nil
 		}
-		// One millisecond fills the page: look further with a larger one.
+		// One millisecond fills the page: try a larger one.
 	}
 }
 
-// clockSlack is how far a cursor may be ahead of this machine's clock before one of the two
-// is taken for wrong.
+// clockSlack is how far a cursor may be ahead of this machine's clock before one of the two is
+// considered wrong.
 const clockSlack = 5 * time.Minute
 
-// ahead is the error for a cursor in the future: from there the stream would look quiet for
-// as long as it takes.
+// ahead is the error for a cursor in the future: until that time the stream would look quiet.
 func ahead(after pipeline.Cursor, now time.Time) error {
 	if after == "" {
 		return nil
@@ -161,7 +160,7 @@ func ahead(after pipeline.Cursor, now time.Time) error {
 		at.Created, from.Sub(now).Round(time.Second))
 }
 
-// begin is where a fetch starts, and its time in whole milliseconds.
+// begin returns where a fetch starts, and its time in whole milliseconds.
 func begin(after pipeline.Cursor, start time.Time) (at place, from time.Time, err error) {
 	if after == "" {
 		from = start.Truncate(time.Millisecond)
@@ -171,8 +170,8 @@ func begin(after pipeline.Cursor, start time.Time) (at place, from time.Time, er
 	return at, from.Truncate(time.Millisecond), err
 }
 
-// moves reports whether a cursor at the last of r's rows is further than at,
-// whose time is from. A cursor without id is only further in a later millisecond.
+// moves reports whether a cursor at the last of r's rows is further than at, whose time is from. A
+// cursor without id is only further in a later millisecond.
 func (r *rows) moves(at place, from time.Time) bool {
 	if r.last.ID != "" {
 		return r.last.ID != at.ID || r.last.Created != at.Created
@@ -180,7 +179,7 @@ func (r *rows) moves(at place, from time.Time) bool {
 	return r.last.Created != "" && r.lastAt.Truncate(time.Millisecond).After(from)
 }
 
-// search runs q from at, in the order that the tenant can do.
+// search runs q from at, in the order that the tenant supports.
 func (e *Events) search(ctx context.Context, at place, q query) (*rows, error) {
 	if e.c.idSortRefused.Load() {
 		q.order = byCreated
@@ -199,7 +198,7 @@ func (e *Events) search(ctx context.Context, at place, q query) (*rows, error) {
 	if !e.mayBeOrder(err) {
 		return nil, err
 	}
-	// The only proof that the order is at fault is that it works without.
+	// The order is at fault only if the search works without it.
 	q.order, q.after = byCreated, nil
 	r, plain := e.run(ctx, q, false)
 	var passing *pipeline.Retryable
@@ -216,9 +215,8 @@ func (e *Events) search(ctx context.Context, at place, q query) (*rows, error) {
 	}
 }
 
-// mayBeOrder reports whether a search may have failed because of its order: the
-// service says that the request is bad, or fails three times in a row although
-// no search behind an id has ever worked.
+// mayBeOrder reports whether a search may have failed because of its order: the service says that
+// the request is bad, or fails three times in a row although no search after an id has ever worked.
 func (e *Events) mayBeOrder(err error) bool {
 	var refused *refusal
 	if !errors.As(err, &refused) {
@@ -238,7 +236,7 @@ func (e *Events) run(ctx context.Context, q query, wantTypes bool) (*rows, error
 		return nil, err
 	}
 	walk := walker(e.shapes.Walk)
-	if wantTypes { // rare, and other names than the shapes have
+	if wantTypes { // rare, and the shapes have other names
 		walk = jsonwalk.Walk
 	}
 	r, err := readRows(page, &q, wantTypes, walk)
@@ -261,7 +259,7 @@ func (e *Events) run(ctx context.Context, q query, wantTypes bool) (*rows, error
 	return nil, e.c.unreadable(e.c.search.name, page.body, err, recovered)
 }
 
-// warnings are what the user should hear about although nothing failed.
+// warnings are for the user although nothing failed.
 func (e *Events) warnings(r *rows) []string {
 	list := e.c.warnings(e.c.search)
 	if r.outOfOrder && !e.outOfOrder {

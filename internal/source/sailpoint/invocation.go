@@ -14,11 +14,11 @@ import (
 // invocation is what is picked from a record of the status endpoint.
 type invocation struct {
 	id, triggerID      string // "" if absent
-	created, completed string // as they came
+	created, completed string // as received
 	hash               string // the identity if there is no id
 }
 
-// invocationNames are the members of readInvocation, in its order.
+// invocationNames are the members that readInvocation needs, in its order.
 func invocationNames() []string { return []string{"id", "triggerId", "created", "completed"} }
 
 func readInvocation(e jsonwalk.Element) invocation {
@@ -35,7 +35,7 @@ func readInvocation(e jsonwalk.Element) invocation {
 	return inv
 }
 
-// recordID tells the states of one invocation apart.
+// recordID distinguishes the states of one invocation.
 func (inv *invocation) recordID() string {
 	if inv.id == "" {
 		return inv.hash
@@ -52,8 +52,8 @@ func (inv *invocation) time() time.Time {
 	return t
 }
 
-// rowWriter makes rows of invocations, see the package comment. Members keep
-// their order, and texts and numbers their spelling.
+// rowWriter makes rows of invocations; see the package comment. Members keep their order, and texts
+// and numbers their spelling.
 type rowWriter struct {
 	masker
 	inv         invocation
@@ -61,7 +61,7 @@ type rowWriter struct {
 	input       jsontext.Value // startInvocationInput.input; nil if absent
 }
 
-// row returns the row of the invocation in raw, in memory of its own.
+// row returns the row of the invocation in raw. It does not share raw's memory.
 func (w *rowWriter) row(raw jsontext.Value, inv invocation) (jsontext.Value, error) {
 	w.inv, w.triggerType, w.input = inv, "", nil
 	out := bytes.NewBuffer(make([]byte, 0, len(raw)+256))
@@ -72,7 +72,7 @@ func (w *rowWriter) row(raw jsontext.Value, inv invocation) (jsontext.Value, err
 			return w.start(dec, enc, quoted)
 		case "completeInvocationInput":
 			return w.complete(dec, enc, quoted)
-		case "Body", "Metadata": // not known, but they would collide with ours
+		case "Body", "Metadata": // unknown to the service, but they would collide with ours
 			quoted = append(append(jsontext.Value{}, quoted[:len(quoted)-1]...), `_"`...)
 		}
 		return w.member(dec, enc, name, quoted, elsewhere)
@@ -121,9 +121,8 @@ func (w *rowWriter) start(dec *jsontext.Decoder, enc *jsontext.Encoder, quoted j
 	}, nil)
 }
 
-// complete copies completeInvocationInput with its members as JSON text: the
-// output is whatever the subscriber answered, and localizedError's columns would
-// have longer names than a table takes.
+// complete copies completeInvocationInput with its members as JSON text: the output is whatever the
+// subscriber answered, and localizedError would make columns with longer names than a table allows.
 func (w *rowWriter) complete(dec *jsontext.Decoder, enc *jsontext.Encoder, quoted jsontext.Value) error {
 	if dec.PeekKind() != jsontext.KindBeginObject {
 		return w.member(dec, enc, "completeInvocationInput", quoted, elsewhere)
@@ -142,8 +141,8 @@ func (w *rowWriter) complete(dec *jsontext.Decoder, enc *jsontext.Encoder, quote
 	}, nil)
 }
 
-// body writes the member Body: the input with a _metadata that names trigger and
-// invocation. An input that is no object can't have one and is written as it is.
+// body writes the member Body: the input with a _metadata that names trigger and invocation. An
+// input that is not an object can't have one and is written unchanged.
 func (w *rowWriter) body(enc *jsontext.Encoder) error {
 	input := w.input
 	if input == nil || input.Kind() == jsontext.KindNull {
@@ -173,7 +172,7 @@ func (w *rowWriter) body(enc *jsontext.Encoder) error {
 	})
 }
 
-// ownMetadata copies the payload's _metadata and adds what it lacks.
+// ownMetadata copies the payload's _metadata and adds what is missing.
 func (w *rowWriter) ownMetadata(dec *jsontext.Decoder, enc *jsontext.Encoder) error {
 	var hasTrigger, hasInvocation bool
 	return object(dec, enc, func(name string, quoted jsontext.Value) error {
@@ -225,7 +224,7 @@ func (w *rowWriter) ids(enc *jsontext.Encoder, trigger, invocation bool) error {
 	return nil
 }
 
-// asText writes the next value as JSON text in a string. A string is taken for such text already.
+// asText writes the next value as JSON text in a string. A string counts as such text already.
 func (w *rowWriter) asText(dec *jsontext.Decoder, enc *jsontext.Encoder) error {
 	switch dec.PeekKind() {
 	case jsontext.KindString, jsontext.KindNull:

@@ -9,10 +9,10 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// masked stands for a credential in a row.
+// masked replaces a credential in a row.
 const masked = "(masked)"
 
-// where a value stands, as far as it matters.
+// where is the position of a value, as far as it matters.
 type where uint8
 
 const (
@@ -22,7 +22,7 @@ const (
 	inSearchResult  // Body.searchResults.*
 )
 
-// into is where the value of the member name of an object at w stands.
+// into is the position of the value of the member name in an object at w.
 func (w where) into(name string) where {
 	switch {
 	case w == inBody && name == "searchResults":
@@ -42,8 +42,8 @@ func (m *masker) member(dec *jsontext.Decoder, enc *jsontext.Encoder, name strin
 	return errors.Join(enc.WriteValue(quoted), m.value(dec, enc, name, at))
 }
 
-// value copies the next value, which is that of the member name ("" in an array)
-// of an object at at.
+// value copies the next value, which belongs to the member name ("" in an array) of an object at
+// at.
 func (m *masker) value(dec *jsontext.Decoder, enc *jsontext.Encoder, name string, at where) error {
 	kind := dec.PeekKind()
 	if kind != jsontext.KindNull && isCredential(name) {
@@ -87,8 +87,8 @@ func (m *masker) array(dec *jsontext.Decoder, enc *jsontext.Encoder) error {
 	return copyToken(dec, enc)
 }
 
-// text returns a string without what may be a credential in it: the signature
-// of a link, or members of JSON text.
+// text returns a string without possible credentials: the signature of a link, or members of JSON
+// text.
 func (m *masker) text(quoted jsontext.Value, name string) jsontext.Value {
 	if strings.EqualFold(name, "signedS3Url") {
 		link, query, found := strings.Cut(unquote(quoted), "?")
@@ -118,8 +118,7 @@ func (m *masker) text(quoted jsontext.Value, name string) jsontext.Value {
 	return quote(strings.TrimRight(out.String(), "\n"))
 }
 
-// isCredential reports whether a member of that name is masked. Case, "_" and
-// "-" don't count.
+// isCredential reports whether a member of that name is masked. It ignores case, "_" and "-".
 func isCredential(name string) bool {
 	var buf [16]byte // longer than any of the names below
 	n := 0
@@ -156,8 +155,7 @@ func mayBeJSON(quoted []byte) bool {
 	return false
 }
 
-// mentionsCredential reports whether text may name a credential: a quick look
-// before a slow one.
+// mentionsCredential reports whether text may name a credential: a quick check before a slow one.
 func mentionsCredential(text []byte) bool {
 	lower := bytes.ToLower(text)
 	for _, part := range []string{"secret", "passw", "token", "key", "authorization", "signeds3url"} {
@@ -168,8 +166,8 @@ func mentionsCredential(text []byte) bool {
 	return false
 }
 
-// object copies an object. member is called with each name, and copies name and
-// value or consumes the value; end, if not nil, may add members.
+// object copies an object. member is called with each name, and either copies name and value or
+// consumes the value; end, if not nil, may add members.
 func object(dec *jsontext.Decoder, enc *jsontext.Encoder, member func(name string, quoted jsontext.Value) error, end func() error) error {
 	if err := copyToken(dec, enc); err != nil {
 		return err
@@ -207,12 +205,12 @@ func write(enc *jsontext.Encoder, name jsontext.Token, value func() error) error
 	return value()
 }
 
-// texts writes a member that is a string.
+// texts writes a member whose value is a string.
 func texts(enc *jsontext.Encoder, name, value string) error {
 	return errors.Join(enc.WriteToken(jsontext.String(name)), enc.WriteToken(jsontext.String(value)))
 }
 
-// newDecoder and newEncoder take what a page may hold and keep its spelling. The decoder
+// newDecoder and newEncoder accept whatever a page may hold and keep its spelling. The decoder
 // reads b in place.
 func newDecoder(b []byte) *jsontext.Decoder {
 	return jsontext.NewDecoder(bytes.NewBuffer(b), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
@@ -223,11 +221,11 @@ func newEncoder(out *bytes.Buffer) *jsontext.Encoder {
 }
 
 func unquote(quoted jsontext.Value) string {
-	text, _ := jsontext.AppendUnquote(nil, quoted) // fails for invalid UTF-8 only, which it replaces
+	text, _ := jsontext.AppendUnquote(nil, quoted) // only fails for invalid UTF-8, which it replaces
 	return string(text)
 }
 
 func quote(text string) jsontext.Value {
-	quoted, _ := jsontext.AppendQuote(nil, text) // fails for invalid UTF-8 only, which it replaces
+	quoted, _ := jsontext.AppendQuote(nil, text) // only fails for invalid UTF-8, which it replaces
 	return quoted
 }

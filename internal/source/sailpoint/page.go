@@ -13,22 +13,22 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
 
-// rows is a page of search, read.
+// rows is a page of search that has been read.
 type rows struct {
 	records []pipeline.Record
-	// release gives the memory of the records' Raw back.
+	// release returns the memory of the records' Raw.
 	release func()
-	// last is the last row that has both an id and a usable created, or one
-	// without id: the last usable created. Zero if no row has one.
+	// last is the last row that has both an id and a usable created, or a place without id at the
+	// last usable created. Zero if no row has one.
 	last       place
 	lastAt     time.Time // of last.Created
-	lastID     string    // the last id of all
+	lastID     string    // the last id of any row
 	newest     time.Time // the last usable created
-	types      []string  // distinct, in the order seen; only if asked for
+	types      []string  // distinct, in the order seen; only if requested
 	outOfOrder bool      // created went backwards by a millisecond or more
 	flawed     int       // rows that break the rules
-	covered    int       // rows that the query covers; of the others nothing is noted above
-	total      int64     // how many rows the query finds, as the service says; −1 if it does not
+	covered    int       // rows in the range of the query; the fields above ignore all others
+	total      int64     // how many rows the query finds, according to the service; −1 if it does not say
 }
 
 // The members that are picked from an event.
@@ -38,8 +38,8 @@ const (
 	pickType
 )
 
-// readRows makes records of a page. Their Raw are parts of body, and their ids
-// parts of one string: a page costs a handful of allocations, not one per row.
+// readRows makes records of a page. Their Raw are parts of body, and their ids parts of one string:
+// a page costs a handful of allocations, not one per row.
 func readRows(page answer, q *query, wantTypes bool, walk walker) (*rows, error) {
 	body := page.body
 	names := []string{"id", "created", "type"}
@@ -99,16 +99,15 @@ func readRows(page answer, q *query, wantTypes bool, walk walker) (*rows, error)
 	return r, nil
 }
 
-// walker is [jsonwalk.Walk], one that notes outlines, or one that takes what it refuses.
+// walker is [jsonwalk.Walk], or a variant that notes outlines, or one that accepts broken rows.
 type walker func(page []byte, names []string, visit func(jsonwalk.Element) error) error
 
-// window is what one look at events by time spans: the width of the ledger's windows.
+// window is the span of one look at events by time: the width of the ledger's windows.
 const window = 5 * time.Minute
 
-// dateFlawed gives rows that break the rules, and tell no time, one of the window in which the
-// service counts them, as far as what lies before and after them leaves no doubt of it. The others
-// stay without a time: in a window in which the service does not count them, they would
-// make up for an event that is missing there.
+// dateFlawed dates rows that break the rules and have no time: a row gets a time in the window in
+// which the service counts it, if the rows before and after it leave no doubt. The others stay
+// undated: in the wrong window they would make up for an event that is missing there.
 func (r *rows) dateFlawed(q *query) {
 	if q.undated || r.flawed == 0 {
 		return
@@ -136,7 +135,7 @@ func (r *rows) dateFlawed(q *query) {
 	}
 }
 
-// pickTime is the zero time for a created that is absent, null or unreadable.
+// pickTime returns the zero time for a created that is absent, null or unreadable.
 func pickTime(p jsonwalk.Pick) (time.Time, bool) {
 	if p.Kind != jsonwalk.String || len(p.Text) > maxTime {
 		return time.Time{}, false
@@ -144,7 +143,7 @@ func pickTime(p jsonwalk.Pick) (time.Time, bool) {
 	return parseTime(p.Text)
 }
 
-// noteType collects the types of a page. Pages have few, so a list will do.
+// noteType collects the types of a page. There are few, so a list is enough.
 func (r *rows) noteType(p jsonwalk.Pick) {
 	if p.Kind != jsonwalk.String {
 		return
@@ -165,15 +164,15 @@ type idArena struct {
 }
 
 const (
-	// maxID is the longest id that is taken for one. A longer one would have to go into
-	// each request for the page after it.
+	// maxID is the longest id that is accepted. A longer one would make the request for the next
+	// page too long.
 	maxID = 1 << 10
 	// maxTime is the longest text that may be a time.
 	maxTime = 64
 )
 
-// add appends the id of a row and reports whether it is the document's own. prev is the last
-// id before it: a row that breaks the rules may be a mere null, and is known by its place.
+// add appends the id of a row and reports whether it is the document's own. prev is the last id
+// before it: it identifies a row that breaks the rules, which may be a mere null, by its place.
 func (a *idArena) add(e jsonwalk.Element, prev []byte) bool {
 	id := e.Picks[pickID]
 	own := id.Kind == jsonwalk.String && len(id.Text) > 0 && len(id.Text) <= maxID
@@ -193,13 +192,12 @@ func (a *idArena) add(e jsonwalk.Element, prev []byte) bool {
 	return own
 }
 
-// twins counts documents without id that are the same, byte for byte. A page, or pages that
-// are read one after the other by offset, begin with a row that has an id or with a
-// millisecond, and rows without id lie together in it: so the n-th of them is the n-th
-// whenever it is read.
+// twins counts identical documents without id. A page, or a sequence of pages read by offset,
+// starts with a row that has an id or with a millisecond, and its rows without id are adjacent: so
+// the n-th of them is the n-th in every reading.
 type twins struct{ seen map[string]int }
 
-// clone is a copy, so that a page which can't be read counts nothing.
+// clone copies the counts, so that a page which can't be read does not change them.
 func (t *twins) clone() twins {
 	if t == nil {
 		return twins{}
@@ -207,7 +205,7 @@ func (t *twins) clone() twins {
 	return twins{maps.Clone(t.seen)}
 }
 
-// count is how often id was there, this time included.
+// count is how often id occurred, this time included.
 func (t *twins) count(id []byte) int {
 	if t.seen == nil {
 		t.seen = make(map[string]int)
@@ -225,10 +223,10 @@ func (a *idArena) assign(records []pipeline.Record) {
 	}
 }
 
-// hashed is how the id of a document begins that has none.
+// hashed is the prefix of the id of a document without an id.
 const hashed = "sha256:"
 
-// appendHash appends the id of a document that has none, see the package comment.
+// appendHash appends the id of a document without an id; see the package comment.
 func appendHash(dst []byte, raw jsontext.Value) []byte {
 	sum := sha256.Sum256(raw)
 	return hex.AppendEncode(append(dst, hashed...), sum[:])

@@ -11,16 +11,16 @@ import (
 // query is one search for events.
 type query struct {
 	from, to time.Time // created is at or after from and before to; whole milliseconds
-	undated  bool      // instead: there is no created
+	undated  bool      // instead: created is missing
 	order    order
-	after    []string // searchAfter: the last row's values of what it is sorted by
+	after    []string // searchAfter: the last row's values of the sort keys
 	// types restricts the search to events of these types, or to all others.
 	types   []string
 	exclude bool
 	limit   int
 	offset  int
-	total   bool // the answer shall say how many rows there are in all
-	// twins, if not nil, are those of the pages before, which were read by offset.
+	total   bool // the answer must say how many rows there are in all
+	// twins, if not nil, counts the earlier pages that were read by offset.
 	twins *twins
 }
 
@@ -34,7 +34,8 @@ const (
 	byID
 )
 
-// call is the request for q. The limit goes into the URL: in the body it is ignored.
+// call is the request for q. The limit goes into the URL, because the service ignores it in the
+// body.
 func (q *query) call(ep *endpoint) call {
 	c := call{ep: ep, body: q.body()}
 	if q.limit > 0 {
@@ -49,7 +50,8 @@ func (q *query) call(ep *endpoint) call {
 	return c
 }
 
-// lastID is the last id of a page so far, or else that of the row before the page; nil if neither is known.
+// lastID is the last id of a page so far, or else the id of the row before the page; nil if neither
+// is known.
 func (q *query) lastID(inPage []byte) []byte {
 	if len(inPage) == 0 && len(q.after) > 0 {
 		return []byte(q.after[len(q.after)-1])
@@ -57,14 +59,14 @@ func (q *query) lastID(inPage []byte) []byte {
 	return inPage
 }
 
-// covers reports whether a row with that created is what q asks for. What comes
-// although it does not is still delivered, but says nothing about where the walk stands.
+// covers reports whether q asks for a row with that created. Other rows are still delivered, but
+// say nothing about the walk's place.
 func (q *query) covers(created time.Time) bool {
 	return q.undated || !created.Before(q.from) && created.Before(q.to)
 }
 
-// body is the JSON of the request. The DSL form of the range is the one that
-// SailPoint's guide documents for created.
+// body is the JSON of the request. SailPoint's guide documents the DSL form of the range for
+// created.
 func (q *query) body() []byte {
 	b := append(make([]byte, 0, 512), `{"indices":["events"],`...)
 	if q.undated {
@@ -105,7 +107,7 @@ func appendTexts(b []byte, texts ...string) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b, _ = jsontext.AppendQuote(b, text) // fails for invalid UTF-8 only, which it replaces
+		b, _ = jsontext.AppendQuote(b, text) // only fails for invalid UTF-8, which it replaces
 	}
 	return b
 }

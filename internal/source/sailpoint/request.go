@@ -15,19 +15,19 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
 
-// maxHold is the longest pause that a 429 can impose on the whole client. It is
-// the longest that the retry policy waits: services have sent absurd values.
+// maxHold is the longest pause that a 429 can impose on the whole client. It equals the longest
+// wait of the retry policy: services have sent absurd values.
 const maxHold = 2 * time.Minute
 
-// hold is a pause that the tenant asked for. It is the client id's, so it
-// holds back both streams.
+// hold is a pause that the tenant asked for. It applies to the client id, so it holds back both
+// streams.
 type hold struct{ until atomic.Int64 } // Unix nanoseconds
 
 func (h *hold) set(d time.Duration) { h.until.Store(time.Now().Add(min(d, maxHold)).UnixNano()) }
 func (h *hold) left() time.Duration { return time.Duration(h.until.Load() - time.Now().UnixNano()) }
 
-// waitForSlot waits until a request may be sent under the rate limit, but not past
-// the deadline of ctx, and counts it.
+// waitForSlot waits until the rate limit allows a request, but not past the deadline of ctx, and
+// counts the request.
 func (c *Client) waitForSlot(ctx context.Context, what string) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
@@ -68,9 +68,9 @@ type call struct {
 	body  []byte // JSON; nil for none
 }
 
-// do sends a call to the path that worked last, then to the others as long as
-// they do not exist. It returns an answer of status 2xx, whose body the caller
-// closes, or an error that is classified and fit to be shown.
+// do sends a call to the path that worked last, then to the others as long as they do not exist. It
+// returns an answer of status 2xx, whose body the caller closes, or an error that is classified and
+// can be shown.
 func (c *Client) do(ctx context.Context, call call) (*http.Response, error) {
 	ep := call.ep
 	first := int(ep.worked.Load())
@@ -94,8 +94,8 @@ func (c *Client) do(ctx context.Context, call call) (*http.Response, error) {
 	return nil, c.missing(ep)
 }
 
-// authorized sends a call to one path. A token that is refused is replaced, and
-// the call repeated, once.
+// authorized sends a call to one path. If the token is refused, it gets a new one and repeats the
+// call once.
 func (c *Client) authorized(ctx context.Context, call call, path string) (*http.Response, error) {
 	for attempt := 1; ; attempt++ {
 		tok, err := c.token(ctx)
@@ -137,8 +137,8 @@ func (c *Client) newRequest(ctx context.Context, call call, path string) (*http.
 		req.Header.Set("Content-Type", "application/json")
 	}
 	if call.ep == c.triggers {
-		// These endpoints were experimental until 2026 and refuse calls without
-		// the header then; where it is not needed it does no harm.
+		// These endpoints were experimental until 2026, when they refused calls without this
+		// header; where it is not needed it does no harm.
 		req.Header.Set("X-SailPoint-Experimental", "true")
 	}
 	return req, nil
@@ -159,7 +159,7 @@ func (c *Client) send(ctx context.Context, what string, req *http.Request) (*htt
 	return resp, nil
 }
 
-// noteDeprecation logs once for each endpoint that the tenant means to drop it.
+// noteDeprecation logs once for each endpoint that the tenant plans to remove it.
 func (c *Client) noteDeprecation(ep *endpoint, path string, resp *http.Response) {
 	if resp.Header.Get("X-Deprecated") == "true" && ep.deprecated.CompareAndSwap(false, true) {
 		ep.warn.Store(true)
@@ -167,7 +167,7 @@ func (c *Client) noteDeprecation(ep *endpoint, path string, resp *http.Response)
 	}
 }
 
-// warnings are what a page of ep has to tell the user, each once in a process.
+// warnings are the warnings for the user on a page of ep, each once in a process.
 func (c *Client) warnings(ep *endpoint) []string {
 	if !ep.warn.CompareAndSwap(true, false) {
 		return nil

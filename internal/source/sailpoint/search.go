@@ -14,16 +14,16 @@ import (
 )
 
 const (
-	// maxBody bounds a page in memory. It fits 10,000 events of 3 KB; larger ones
-	// come in smaller pages.
+	// maxBody limits a page in memory. It fits 10,000 events of 3 KB; larger events come in smaller
+	// pages.
 	maxBody = 32 << 20
-	// smallBody bounds a page of smallPage events or less, for which a process is promised
-	// to stay small: twice or three times as much is in memory at a time. A single event
-	// that is larger is read once more, into one buffer of maxBody.
+	// smallBody limits a page of at most smallPage events, so that the process stays small: two or
+	// three times as much is in memory at a time. A single larger event is read again, into one
+	// buffer of maxBody.
 	smallBody, smallPage = 12 << 20, 1000
 )
 
-// bodyOf bounds the body of a page of that many events.
+// bodyOf is the limit for the body of a page of that many events.
 func bodyOf(limit int) int64 {
 	if limit <= smallPage {
 		return smallBody
@@ -31,16 +31,16 @@ func bodyOf(limit int) int64 {
 	return maxBody
 }
 
-// answer is a page as it came.
+// answer is a page as received.
 type answer struct {
 	body []byte
 	// total is how many rows the query finds in all; −1 if the service does not say.
 	total int64
 }
 
-// searchPage returns a page, and adapts the page size to what went wrong.
+// searchPage returns a page, and adapts the page size to failures.
 func (c *Client) searchPage(ctx context.Context, q *query) (answer, error) {
-	// A slow token endpoint says nothing about pages, so get the token before.
+	// A slow token endpoint says nothing about pages, so get the token first.
 	if _, err := c.token(ctx); err != nil {
 		return answer{}, err
 	}
@@ -70,8 +70,8 @@ func (c *Client) searchPage(ctx context.Context, q *query) (answer, error) {
 	return answer{}, err
 }
 
-// readLarge reads an answer that was too large once more, first to see whether it ends at all, and
-// then into one buffer of its size. tooLarge is the error if it does not end within maxBody.
+// readLarge reads an answer that was too large again, first to see whether it ends at all, and then
+// into one buffer of its size. tooLarge is the error if it does not end within maxBody.
 func (c *Client) readLarge(ctx context.Context, call call, tooLarge error) (answer, error) {
 	var large *transport.TooLarge
 	errors.As(tooLarge, &large)
@@ -88,7 +88,7 @@ func (c *Client) readLarge(ctx context.Context, call call, tooLarge error) (answ
 		err = fmt.Errorf("%s: the answer broke off: %w", call.ep.name, transport.Redact(err))
 		return answer{}, &pipeline.Retryable{Err: &unreadable{err: err, start: large.Start, size: int(size)}}
 	}
-	debug.FreeOSMemory() // what was read of it makes room for the whole
+	debug.FreeOSMemory() // frees the part that was read, to make room for the whole
 	return c.readPage(ctx, call, maxBody, int(size))
 }
 
@@ -107,7 +107,7 @@ func (c *Client) readPage(ctx context.Context, call call, limit int64, hint int)
 	case ctx.Err() != nil:
 		return answer{}, fmt.Errorf("%s: %w", call.ep.name, ctx.Err())
 	case errors.As(err, &large):
-		debug.FreeOSMemory() // rare, and what was read of it is worth a page or two
+		debug.FreeOSMemory() // rare, and the part that was read takes the memory of a page or two
 		return answer{}, fmt.Errorf("%s: %w", call.ep.name, err)
 	default:
 		err = fmt.Errorf("%s: the answer broke off: %w", call.ep.name, transport.Redact(err))
@@ -115,8 +115,8 @@ func (c *Client) readPage(ctx context.Context, call call, limit int64, hint int)
 	}
 }
 
-// totalOf is the number of rows that an answer says its query finds; −1 if it has none
-// that is a number.
+// totalOf is the number of rows that the query finds, according to the answer; −1 if it does not
+// state a valid number.
 func totalOf(header http.Header) int64 {
 	n, err := strconv.ParseInt(header.Get("X-Total-Count"), 10, 64)
 	if err != nil || n < 0 {

@@ -5,16 +5,16 @@ import "sync"
 const (
 	// maxPage is the largest page that search serves.
 	maxPage = 10_000
-	// minPage is the smallest page to go down to because the service is slow: below
-	// that it is not the page that makes it slow.
+	// minPage is the smallest page to try when the service is slow: below that the page is not what
+	// makes it slow.
 	minPage = 50
-	// firstStreak and lastStreak are how many full pages in a row earn a larger
-	// size. It doubles with each failure, so that a size that the service can't
-	// serve is tried less and less often.
+	// firstStreak and lastStreak are how many successive full pages earn a larger size. The number
+	// doubles with each failure, so that a size that the service can't serve is tried less and less
+	// often.
 	firstStreak, lastStreak = 8, 512
 )
 
-// pageSize is the page size of search, adapted to what the service can do in time.
+// pageSize is the page size of search, adapted to what the service can serve in time.
 type pageSize struct {
 	mu      sync.Mutex
 	limit   int // from the configuration
@@ -31,14 +31,13 @@ func (s *pageSize) get() int {
 	return s.now
 }
 
-// failed halves the size after a page of n rows could not be had, but not below
-// floor.
+// failed halves the size after a page of n rows failed, but not below floor.
 func (s *pageSize) failed(n, floor int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.streak = 0
 	if n < s.now {
-		return // has been halved meanwhile
+		return // already halved
 	}
 	next := max(s.now/2, min(floor, s.limit))
 	if next == s.now {
@@ -48,15 +47,15 @@ func (s *pageSize) failed(n, floor int) {
 	s.earning = min(2*s.earning, lastStreak)
 }
 
-// restore goes back to the size of the configuration: what made pages too large, or
-// unreadable, lies behind.
+// restore returns to the configured size, once the rows that made pages too large or unreadable are
+// passed.
 func (s *pageSize) restore() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.now, s.streak, s.earning = s.limit, 0, firstStreak
 }
 
-// served notes a full page.
+// served counts a full page.
 func (s *pageSize) served() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

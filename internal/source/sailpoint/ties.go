@@ -9,10 +9,10 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
 
-// fetchSplit reads a millisecond that holds more events than the largest page:
-// one type after the other, then all others. Filter and opposite filter make a
-// partition however the service compares types. Should it ignore the filter,
-// pages stay full and this ends in an error, not in a gap.
+// fetchSplit reads a millisecond that holds more events than the largest page: one type after the
+// other, then all others. A filter and its opposite cover everything, however the service compares
+// types. If the service ignores the filter, pages stay full and this ends in an error, not in a
+// gap.
 func (e *Events) fetchSplit(ctx context.Context, at place, from time.Time) (pipeline.Page, error) {
 	s := *at.Split
 	q := query{from: from, to: from.Add(time.Millisecond), order: byCreated, limit: maxPage, types: s.Types, exclude: true, total: true}

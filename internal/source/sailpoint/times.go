@@ -2,13 +2,14 @@ package sailpoint
 
 import "time"
 
-// milli is how search wants its bounds: whole milliseconds, the resolution of its index.
+// milli is the format that search requires for its bounds: whole milliseconds, the resolution of
+// its index.
 const milli = "2006-01-02T15:04:05.000Z"
 
 func formatMilli(t time.Time) string { return t.UTC().Format(milli) }
 
-// parseTime reads a time as SailPoint writes it: RFC 3339 with any fraction, an offset
-// without a colon, a space instead of the T, no zone (then UTC).
+// parseTime reads a time as SailPoint writes it: RFC 3339 with any fraction, an offset without a
+// colon, a space instead of the T, or no zone (then UTC).
 func parseTime(text []byte) (time.Time, bool) {
 	var t time.Time
 	if t.UnmarshalText(text) == nil {

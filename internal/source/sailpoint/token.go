@@ -26,16 +26,16 @@ import (
 )
 
 const (
-	// tokenTimeout bounds a request for a token.
+	// tokenTimeout limits a request for a token.
 	tokenTimeout = 30 * time.Second
-	// tokenLifetime is taken when the answer does not state one that makes sense. A token
-	// that expires earlier is replaced on the first 401.
+	// tokenLifetime is used when the answer does not state a plausible one. A token that expires
+	// earlier is replaced on the first 401.
 	tokenLifetime = 5 * time.Minute
-	// The lifetimes that SailPoint documents, 15 to 43200 s, bound what is believed: less would
-	// ask for a token with nearly every request, more would mean that it is never renewed.
+	// SailPoint documents lifetimes of 15 to 43200 s. Others are not trusted: a shorter one would
+	// cause a token request with nearly every call, and a longer one would never be renewed.
 	shortestLife = 15 * time.Second
 	longestLife  = 12 * time.Hour
-	// renewPause is the time between attempts to replace a token that is still good.
+	// renewPause is the time between attempts to replace a token that is still valid.
 	renewPause = 10 * time.Second
 )
 
@@ -46,16 +46,16 @@ type token struct {
 	expires time.Time
 }
 
-// tokens is the cache of the one token that a client needs at a time.
+// tokens caches the one token that a client needs at a time.
 type tokens struct {
 	mu      sync.Mutex
 	current *token
-	// previous is the one before: what is said about it may still have to be masked.
+	// previous is the token before: answers about it may still have to be masked.
 	previous *token
 	pending  *tokenCall
 }
 
-// secrets are the tokens that may show up in an answer.
+// secrets are the tokens that an answer may show.
 func (t *tokens) secrets() (out []secret.String) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -67,7 +67,7 @@ func (t *tokens) secrets() (out []secret.String) {
 	return out
 }
 
-// tokenCall is a request under way, shared by all who wait for it.
+// tokenCall is a request in progress, shared by all who wait for it.
 type tokenCall struct {
 	done    chan struct{}
 	cancel  context.CancelFunc
@@ -76,8 +76,8 @@ type tokenCall struct {
 	err     error
 }
 
-// token returns the cached token or waits for a new one. Each request for one
-// may leave a mark in the tenant's own audit log, so there are no more than needed.
+// token returns the cached token or waits for a new one. Each request for a token may leave an
+// entry in the tenant's own audit log, so there are no more than needed.
 func (c *Client) token(ctx context.Context) (*token, error) {
 	tok, call := c.tokenOrCall(ctx)
 	if tok != nil {
@@ -97,8 +97,7 @@ func (c *Client) token(ctx context.Context) (*token, error) {
 	}
 }
 
-// tokenOrCall returns the cached token, or the request for one, which it joins
-// or begins.
+// tokenOrCall returns the cached token, or the request for a new one, which it joins or starts.
 func (c *Client) tokenOrCall(ctx context.Context) (*token, *tokenCall) {
 	c.tokens.mu.Lock()
 	defer c.tokens.mu.Unlock()
@@ -108,7 +107,7 @@ func (c *Client) tokenOrCall(ctx context.Context) (*token, *tokenCall) {
 	call := c.tokens.pending
 	if call == nil {
 		call = &tokenCall{done: make(chan struct{})}
-		// The request does not end with the caller who happens to be first, but with the last.
+		// The request does not end with the first caller, but with the last.
 		ctx, call.cancel = context.WithTimeout(context.WithoutCancel(ctx), tokenTimeout)
 		c.tokens.pending = call
 		go c.renewToken(ctx, call)
@@ -137,8 +136,8 @@ func (c *Client) renewToken(ctx context.Context, call *tokenCall) {
 	defer c.tokens.mu.Unlock()
 	var passing *pipeline.Retryable
 	if old := c.tokens.current; old != nil && errors.As(err, &passing) && time.Now().Before(old.expires) {
-		// The old one is good for a little longer: an outage of the token endpoint
-		// need not be one of ours.
+		// The old token is valid for a little longer: an outage of the token endpoint need not stop
+		// us.
 		tok, err = &token{access: old.access, expires: old.expires, renew: time.Now().Add(renewPause)}, nil
 	}
 	if err == nil {
@@ -151,7 +150,7 @@ func (c *Client) renewToken(ctx context.Context, call *tokenCall) {
 	call.tok, call.err = tok, err
 }
 
-// dropToken forgets t, which the API refused, unless it has been replaced already.
+// dropToken drops t, which the API refused, unless it has been replaced already.
 func (c *Client) dropToken(t *token) {
 	c.tokens.mu.Lock()
 	defer c.tokens.mu.Unlock()
@@ -160,8 +159,8 @@ func (c *Client) dropToken(t *token) {
 	}
 }
 
-// requestToken asks for a token with the client credentials in the form body:
-// a URL with the secret in it would end in the logs of every proxy.
+// requestToken asks for a token with the client credentials in the form body: in a URL the secret
+// would end up in the logs of every proxy.
 func (c *Client) requestToken(ctx context.Context) (*token, error) {
 	const what = "get token"
 	if err := c.waitForSlot(ctx, what); err != nil {
@@ -179,7 +178,7 @@ func (c *Client) requestToken(ctx context.Context) (*token, error) {
 	}
 	got, err := conf.Token(context.WithValue(ctx, oauth2.HTTPClient, &client))
 	if err == nil && strings.ContainsFunc(got.AccessToken, unicode.IsControl) {
-		err = errors.New("control characters in the token") // no header can hold it
+		err = errors.New("control characters in the token") // can't be sent in a header
 	}
 	if err != nil {
 		return nil, c.tokenFailure(ctx, what, err)
@@ -192,8 +191,8 @@ func (c *Client) requestToken(ctx context.Context) (*token, error) {
 	return &token{access: secret.New(got.AccessToken), expires: now.Add(life), renew: now.Add(life - early)}, nil
 }
 
-// tokenFailure says what the user or the retry policy has to do about err. The
-// errors of package oauth2 may print the whole answer, so none of them is shown.
+// tokenFailure says what the user or the retry policy must do about err. The errors of package
+// oauth2 may print the whole answer, so they are never shown.
 func (c *Client) tokenFailure(ctx context.Context, what string, err error) error {
 	var refused *oauth2.RetrieveError
 	if !errors.As(err, &refused) {
@@ -229,11 +228,10 @@ func (c *Client) tokenFailure(ctx context.Context, what string, err error) error
 	}
 }
 
-// oauthCode is what an error code of RFC 6749 looks like; nothing else of the
-// answer is repeated.
+// oauthCode matches an error code of RFC 6749; nothing else of the answer is repeated.
 var oauthCode = regexp.MustCompile(`^[a-z_]{3,40}$`)
 
-// legacyHint recognises client ids of a kind that SailPoint no longer serves.
+// legacyHint recognises client ids of a kind that SailPoint no longer supports.
 func (c *Client) legacyHint() string {
 	if len(c.cfg.ClientID) == 16 && !strings.Contains(c.cfg.ClientID, "-") {
 		return "; this CLIENT_ID has 16 characters and no dashes: it is a legacy ID, which no longer works"
@@ -241,10 +239,9 @@ func (c *Client) legacyHint() string {
 	return ""
 }
 
-// tokenTransport makes the answer of the token endpoint digestible for package
-// oauth2: that takes an answer labelled as plain text for a form, hides the cause
-// when a body ends too early, does not tell whose answer it is, and refuses a token whose
-// lifetime is not a whole number.
+// tokenTransport prepares the answer of the token endpoint for package oauth2, which takes an
+// answer labelled as plain text for a form, hides the cause when a body ends too early, does not
+// show who answered, and refuses a token whose lifetime is not a whole number.
 type tokenTransport struct {
 	base   http.RoundTripper
 	client *Client
@@ -279,7 +276,8 @@ func (t tokenTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// takeLifetime takes the lifetime out of the answer, so that the rest is not refused for its sake.
+// takeLifetime removes the lifetime from the answer, so that an odd one does not make the rest
+// fail.
 func (t tokenTransport) takeLifetime(body []byte) []byte {
 	var members map[string]jsontext.Value
 	if json.Unmarshal(body, &members, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) != nil {
@@ -298,7 +296,7 @@ func (t tokenTransport) takeLifetime(body []byte) []byte {
 	return rest
 }
 
-// lifetime is what an answer's expires_in means: seconds, as a number or as text.
+// lifetime is the meaning of an answer's expires_in: seconds, as a number or as text.
 func lifetime(stated jsontext.Value) time.Duration {
 	text := string(stated)
 	if stated.Kind() == '"' && json.Unmarshal(stated, &text) != nil {
@@ -306,7 +304,7 @@ func lifetime(stated jsontext.Value) time.Duration {
 	}
 	seconds, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
 	switch {
-	case math.IsInf(seconds, 1): // also of a number that is too large for any type
+	case math.IsInf(seconds, 1): // includes numbers too large for any type
 		return longestLife
 	case err != nil, math.IsNaN(seconds), seconds <= 0:
 		return tokenLifetime

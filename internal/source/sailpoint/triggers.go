@@ -14,49 +14,48 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
 
-// TriggersRemembered is how long the service keeps an invocation after its end;
-// failed ones twice as long.
+// TriggersRemembered is how long the service keeps an invocation after its end; failed ones twice
+// as long.
 const TriggersRemembered = 24 * time.Hour
 
 const (
 	// triggersPage is the largest page of the status endpoint.
 	triggersPage = 250
-	// triggersOverlap is how far pages of a sweep overlap. Arrivals during a sweep
-	// push rows to later pages, where they come twice; expiries pull rows to
-	// earlier pages, where they would be missed without it. The next sweep sees
-	// them in any case.
+	// triggersOverlap is how far pages of a sweep overlap. Arrivals during a sweep push rows to
+	// later pages, where they come twice; expiries pull rows to earlier pages, where they would be
+	// missed without an overlap. The next sweep sees them in any case.
 	triggersOverlap = 10
 	// triggersKept is how many invocations the service keeps in all.
 	triggersKept = 2000
 	// triggersEnd ends a sweep of a service that always answers with a full page.
 	triggersEnd = 5 * triggersKept
-	// sweepAge is the age at which a sweep that was interrupted is begun anew: the
-	// list has moved too far.
+	// sweepAge is the age at which an interrupted sweep starts again: by then the list has moved
+	// too far.
 	sweepAge = 5 * time.Minute
 )
 
-// Triggers is the stream of trigger invocations, see the package comment.
+// Triggers is the stream of trigger invocations; see the package comment.
 type Triggers struct {
 	c *Client
-	// flaws and trouble are what could not be read lately.
+	// flaws and trouble record what could not be read recently.
 	flaws   flaws
 	trouble trouble
-	// hides counts sweeps in a row that ended although the service counts more than it lists.
+	// hides counts successive sweeps that ended although the service counts more than it lists.
 	hides contradictions
 }
 
 var _ pipeline.Source = (*Triggers)(nil)
 
-// sweep is the place within a sweep. Its JSON is the cursor.
+// sweep is a position in a sweep. Its JSON is the cursor.
 type sweep struct {
 	Offset int `json:"offset"`
-	// Begun is when the sweep began; absent in front of one.
+	// Begun is when the sweep began; absent before one.
 	Begun string `json:"sweep,omitempty"`
-	// Seen is how many rows the sweep has read, if Offset does not tell.
+	// Seen is how many rows the sweep has read, if Offset does not show it.
 	Seen int `json:"seen,omitzero"`
 }
 
-// seen is how many rows of the list the sweep has read before it stands at s.
+// seen is how many rows of the list the sweep has read up to s.
 func (s sweep) seen() int {
 	switch {
 	case s.Seen > 0:
@@ -72,8 +71,8 @@ func (t *Triggers) Stream() pipeline.Stream {
 	return pipeline.Stream{ID: "SailPointIDN_Triggers", Table: "SailPointIDN_Triggers"}
 }
 
-// Fetch implements [pipeline.Source]. The page's records are one page of a
-// sweep, newest first; what was delivered before is among them.
+// Fetch implements [pipeline.Source]. The page's records are one page of a sweep, newest first;
+// they include rows that were delivered before.
 func (t *Triggers) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.Page, error) {
 	now := time.Now()
 	at, begun, err := beginSweep(after, now)
@@ -87,7 +86,7 @@ func (t *Triggers) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.P
 	page := pipeline.Page{Records: records, Warnings: t.c.warnings(t.c.triggers)}
 	reach := at.Offset + len(records)
 	if reach > at.seen() && int64(reach) != total && at.Offset < triggersEnd {
-		// A short page is not the end: the service may serve fewer than it was asked for.
+		// A short page is not the end: the service may serve fewer rows than requested.
 		next := sweep{Offset: reach - min(triggersOverlap, len(records)/2), Begun: formatMilli(begun)}
 		if next.seen() != reach {
 			next.Seen = reach
@@ -112,7 +111,7 @@ func (t *Triggers) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.P
 	return page, nil
 }
 
-// beginSweep is where to go on, and when that sweep began.
+// beginSweep returns where to continue, and when that sweep began.
 func beginSweep(after pipeline.Cursor, now time.Time) (sweep, time.Time, error) {
 	fresh := now.Truncate(time.Millisecond)
 	if after == "" {
@@ -179,8 +178,8 @@ func readInvocations(body []byte, walk walker) (records []pipeline.Record, err e
 	return records, err
 }
 
-// withoutSecrets is what is kept of an invocation of which no row can be made: nothing that
-// may hold a secret, since that can't be found in it.
+// withoutSecrets is what is kept of an invocation that can't become a row: nothing that may hold a
+// secret, since secrets can't be found in it.
 func withoutSecrets(raw []byte, flaw string) (kept []byte, why string) {
 	if len(raw) > 0 && raw[0] != '{' && raw[0] != '[' && raw[0] != '"' && len(raw) <= maxTime {
 		return raw, flaw
@@ -189,8 +188,8 @@ func withoutSecrets(raw []byte, flaw string) (kept []byte, why string) {
 	return nil, fmt.Sprintf("%s; its bytes are not kept, because secrets in them could not be masked: %d bytes, SHA-256 %x", flaw, len(raw), sum)
 }
 
-// readAt reads the page at an offset. When it could not be read several times, it is read in
-// smaller and smaller pieces, past a row that can't be had.
+// readAt reads the page at an offset. When that has failed several times, it reads smaller and
+// smaller pieces, past a row that can't be read.
 func (t *Triggers) readAt(ctx context.Context, after pipeline.Cursor, offset int) ([]pipeline.Record, int64, error) {
 	records, total, err := t.read(ctx, offset, triggersPage)
 	switch {
@@ -228,7 +227,7 @@ func (t *Triggers) readAt(ctx context.Context, after pipeline.Cursor, offset int
 	return records, total, nil
 }
 
-// stepOver makes a record of what came of the row at an offset, as [Events.stepOver] does.
+// stepOver makes a record of what was received of the row at an offset, like [Events.stepOver].
 func (t *Triggers) stepOver(ctx context.Context, offset int, bad *unreadable) (rec pipeline.Record, err error) {
 	readable := func(at int) (bool, error) {
 		part, _, err := t.read(ctx, at, 1)

@@ -9,17 +9,17 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
 
-// undatedPlace is where a walk through the events without created stands.
+// undatedPlace is a position in a walk through the events without created.
 type undatedPlace struct {
 	ID string `json:"id"`
-	// Offset is how many rows are read, counted from the first: those without id have no other place.
+	// Offset is how many rows are read, counted from the first: rows without id have no other
+	// place.
 	Offset int `json:"offset,omitzero"`
 }
 
-// FetchUndated implements [pipeline.Undated]: it pages through the events that
-// have no created, which no range of time finds, in the order of their ids. The
-// filter for them is documented for search, but not for this field: a service
-// that refuses it, or that ignores it and shows other events, is
+// FetchUndated implements [pipeline.Undated]: it pages through the events without created, which no
+// time range finds, in the order of their ids. The filter for them is documented for search, but
+// not for this field: if a service refuses it, or ignores it and shows other events, the error is
 // [pipeline.ErrUnsupported].
 func (e *Events) FetchUndated(ctx context.Context, after pipeline.Cursor) (pipeline.Page, error) {
 	var at undatedPlace
@@ -35,7 +35,7 @@ func (e *Events) FetchUndated(ctx context.Context, after pipeline.Cursor) (pipel
 	if e.c.idSortRefused.Load() {
 		q.order, q.after, q.limit = unsorted, nil, maxPage
 	}
-	if at.Offset > 0 { // not together with searchAfter
+	if at.Offset > 0 { // can't be combined with searchAfter
 		q.after, q.offset, q.limit = nil, at.Offset, min(q.limit, maxPage-at.Offset)
 	}
 	if at.Offset <= 1 {
@@ -48,7 +48,7 @@ func (e *Events) FetchUndated(ctx context.Context, after pipeline.Cursor) (pipel
 	var refused *refusal
 	switch {
 	case errors.As(err, new(*unreadable)) && e.trouble.again("undated"+after) >= sightings:
-		return pipeline.Page{}, errors.New(err.Error()) // no use to go on trying in this run
+		return pipeline.Page{}, errors.New(err.Error()) // retrying in this run is pointless
 	case errors.As(err, &refused) && refused.status == http.StatusBadRequest:
 		return pipeline.Page{}, fmt.Errorf("%w: search for events without created: %w", pipeline.ErrUnsupported, err)
 	case err != nil:
@@ -59,7 +59,7 @@ func (e *Events) FetchUndated(ctx context.Context, after pipeline.Cursor) (pipel
 	return e.undatedPage(q, at, r), nil
 }
 
-// undatedPage is the page of an answer to q, asked at a place, and where it goes on.
+// undatedPage is the page of an answer to q, requested at a place, and where to continue.
 func (e *Events) undatedPage(q query, at undatedPlace, r *rows) pipeline.Page {
 	page := pipeline.Page{Records: r.records, Next: encode(at), Warnings: e.warnings(r)}
 	read := at.Offset + len(r.records)
@@ -67,7 +67,7 @@ func (e *Events) undatedPage(q query, at undatedPlace, r *rows) pipeline.Page {
 	case len(r.records) == 0, at == undatedPlace{} && r.total == int64(read) && r.total < maxPage:
 	case q.order == byID && at.Offset == 0 && r.lastID != "" && r.lastID != at.ID:
 		page.Next, page.More = encode(undatedPlace{ID: r.lastID}), true
-	case q.after != nil: // rows without id, sorted to the end: from the beginning, by offset
+	case q.after != nil: // rows without id, which sort last: from the beginning, by offset
 		page.Next, page.More = encode(undatedPlace{ID: at.ID, Offset: 1}), true
 	case read < maxPage:
 		page.Next, page.More = encode(undatedPlace{ID: at.ID, Offset: read}), true

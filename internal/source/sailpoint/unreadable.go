@@ -15,27 +15,27 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
 
-// unreadable is an answer that can't be divided into its rows: it is cut, too large, or
-// something else than a list. It may be the fault of the way, so it is worth repeating.
+// unreadable is an answer that can't be divided into its rows: it is cut, too large, or not a list.
+// The connection may be at fault, so it is worth repeating.
 type unreadable struct {
 	err   error
-	start []byte // how it begins
-	size  int    // how much of it came
-	// large: it is a whole page that is too large, which a smaller one need not be.
+	start []byte // its beginning
+	size  int    // how much of it was received
+	// large: a whole page is too large; a smaller page may not be.
 	large bool
 }
 
 func (u *unreadable) Error() string { return u.err.Error() }
 func (u *unreadable) Unwrap() error { return u.err }
 
-// startBytes is how much of an answer that can't be read is kept.
+// startBytes is how much is kept of an answer that can't be read.
 const startBytes = 64 << 10
 
-// start is a copy of how a body begins: the body itself may be large.
+// start copies the beginning of a body: the body itself may be large.
 func start(body []byte) []byte { return append([]byte(nil), body[:min(len(body), startBytes)]...) }
 
-// tooLarge is the error for a page that is too large: by its body, or by the word of a gateway
-// (413). It is nil for any other error.
+// tooLarge is the error for a page that is too large: by its body, or according to a gateway (413).
+// It is nil for any other error.
 func tooLarge(rows int, err error) error {
 	bad := &unreadable{err: fmt.Errorf("a page of %d rows is too large: %w", rows, err), large: true}
 	var (
@@ -52,8 +52,8 @@ func tooLarge(rows int, err error) error {
 }
 
 // unreadable is the error for an answer that neither [jsonwalk.Walk] nor, for the reason in
-// recovered, [jsonwalk.Recover] can read. A page whose broken rows are not believed yet, and one
-// of a gateway, say nothing about the rows.
+// recovered, [jsonwalk.Recover] can read. A page with broken rows that are not confirmed yet says
+// nothing about the rows, nor does a gateway's page.
 func (c *Client) unreadable(what string, body []byte, walked, recovered error) error {
 	err := c.malformed(what, body, walked)
 	if errors.Is(recovered, errDoubtful) || transport.Gateway(http.StatusOK, nil, body, c.peer(), c.hidden()...) != nil {
@@ -62,8 +62,8 @@ func (c *Client) unreadable(what string, body []byte, walked, recovered error) e
 	return &pipeline.Retryable{Err: &unreadable{err: err, start: start(body), size: len(body)}}
 }
 
-// passed notes a page that could be read. A single row that is as large as a page may be was what
-// made pages too large, and lies behind now.
+// passed notes a page that was read. If it was a single row as large as a page may be, that row
+// made pages too large, and is now passed.
 func (c *Client) passed(q *query, page answer) {
 	if q.limit == 1 && len(page.body) > smallBody/2 {
 		c.size.restore()
@@ -71,26 +71,26 @@ func (c *Client) passed(q *query, page answer) {
 }
 
 const (
-	// sightings is how often the same broken bytes must come before they are believed.
+	// sightings is how often the same broken bytes must come before they are confirmed.
 	sightings = 3
-	// patience is how often in a row broken rows may come, different ones each time.
+	// patience is how often in a row broken rows may come that differ each time.
 	patience = 10
-	// flawsKept bounds what is remembered of broken rows.
+	// flawsKept limits how many broken rows are remembered.
 	flawsKept = 4096
 )
 
-// errDoubtful says that a page has rows that break the rules and are not believed yet.
+// errDoubtful says that a page has rows that break the rules and are not confirmed yet.
 var errDoubtful = errors.New("rows break the rules")
 
-// flaws are rows that break the rules of JSON or of the stream. What went wrong on the way
-// looks the same, but does not come again the same way: only what does is believed.
+// flaws are rows that break the rules of JSON or of the stream. Damage in transit looks the same,
+// but does not come again the same way: so only rows that do are confirmed.
 type flaws struct {
 	seen  map[[sha256.Size]byte]int
-	tries int // pages in a row with rows that are not believed
+	tries int // successive pages with rows that are not confirmed
 	page  [][sha256.Size]byte
 }
 
-// recover is [jsonwalk.Recover]; it notes the rows that break the rules.
+// recover is [jsonwalk.Recover]; it also notes the rows that break the rules.
 func (f *flaws) recover(page []byte, names []string, visit func(jsonwalk.Element) error) error {
 	f.page = f.page[:0]
 	_, err := jsonwalk.Recover(page, names, func(e jsonwalk.Element) error {
@@ -102,8 +102,8 @@ func (f *flaws) recover(page []byte, names []string, visit func(jsonwalk.Element
 	return err
 }
 
-// confirm says whether what broke the rules in the page that recover has read comes from the
-// service: nil, or errDoubtful.
+// confirm says whether the broken rows of the last page that recover read come from the service:
+// nil, or errDoubtful.
 func (f *flaws) confirm() error {
 	if f.seen == nil || len(f.seen)+len(f.page) > flawsKept {
 		f.seen = make(map[[sha256.Size]byte]int)
@@ -117,7 +117,7 @@ func (f *flaws) confirm() error {
 		}
 		doubtful = doubtful || f.seen[sum] < sightings
 	}
-	if len(f.page) == 0 { // it is what stands around the rows
+	if len(f.page) == 0 { // the bytes around the rows are broken
 		doubtful = f.tries < sightings-1
 	}
 	if doubtful && f.tries < patience-1 {
@@ -128,11 +128,12 @@ func (f *flaws) confirm() error {
 	return nil
 }
 
-// othersWithin is how far before its end the range of a page is widened to find a sound row.
+// othersWithin is how far before its end the range of a page is extended to find a sound row.
 const othersWithin = 30 * 24 * time.Hour
 
-// others is nil if the tenant serves sound rows at this moment, and errDoubtful if not: only
-// then a page without one says that its rows are broken, and not the service or the way to it.
+// others returns nil if the tenant serves sound rows at this moment, and errDoubtful if not. Only
+// if it does are the rows of a page without a sound one at fault, and not the service or the
+// connection.
 func (e *Events) others(ctx context.Context, page query) error {
 	q := query{from: page.from, to: page.to, order: byCreated, limit: 10}
 	if page.undated {
@@ -158,15 +159,15 @@ func (e *Events) others(ctx context.Context, page query) error {
 
 // trouble is a place in the stream after which pages can't be read.
 type trouble struct {
-	cause *unreadable // the last answer that could not be read, nil once one could
+	cause *unreadable // the last answer that could not be read, nil once one was
 	after pipeline.Cursor
 	times int
-	limit int // the size of page to go on with, on the way past a row; 0 means as usual
-	good  int // pages of that size in a row that could be read
+	limit int // the page size to continue with on the way past a row; 0 means the usual size
+	good  int // successive pages of that size that were read
 }
 
-// sound notes a page of limit rows that could be read: where several follow each other, the way
-// to the row is longer than it seemed.
+// sound notes a page of limit rows that was read: after several in a row, the unreadable row is
+// further away than it seemed, and pages grow again.
 func (t *trouble) sound(limit, full int) {
 	if t.good++; t.limit > 0 && t.good > 1 {
 		t.limit, t.good = 2*limit, 0
@@ -176,7 +177,7 @@ func (t *trouble) sound(limit, full int) {
 	}
 }
 
-// again counts a page after that place which could not be read.
+// again counts a page after that place that could not be read.
 func (t *trouble) again(after pipeline.Cursor) int {
 	if t.after != after || t.times == 0 {
 		t.after, t.times = after, 0
@@ -185,8 +186,8 @@ func (t *trouble) again(after pipeline.Cursor) int {
 	return t.times
 }
 
-// fetch is page, and gets past a row that can't be had: when the page after a cursor could not be
-// read several times, it is read again in smaller and smaller pieces, by the number of the rows.
+// fetch is page, but it gets past a row that can't be read: when the page after a cursor has failed
+// several times, it is read again in smaller and smaller pieces, by row number.
 func (e *Events) fetch(ctx context.Context, start, to time.Time, after pipeline.Cursor) (pipeline.Page, error) {
 	for {
 		size := e.c.size.get()
@@ -199,7 +200,7 @@ func (e *Events) fetch(ctx context.Context, start, to time.Time, after pipeline.
 		case !errors.As(err, &bad):
 			return page, e.trouble.explain(err)
 		case bad.large && e.c.size.get() < size:
-			continue // there is no need to wait with smaller pages
+			continue // retry with smaller pages without waiting
 		}
 		e.trouble.cause = bad
 		at, _, parsed := begin(after, start)
@@ -213,8 +214,8 @@ func (e *Events) fetch(ctx context.Context, start, to time.Time, after pipeline.
 	}
 }
 
-// explain prefers what could not be read to the news that there was no time to read it
-// once more.
+// explain prefers the error of an unreadable answer to the error that there was no time to read it
+// again.
 func (t *trouble) explain(err error) error {
 	if t.cause == nil || !errors.Is(err, retry.ErrNoTime) {
 		return err
@@ -222,10 +223,10 @@ func (t *trouble) explain(err error) error {
 	return &pipeline.Retryable{Err: t.cause}
 }
 
-// fetchSkip reads rows by their number from at.Created on. A page that can't be read is halved
-// down to the one row; past that it goes on by number until a row can be the cursor.
+// fetchSkip reads rows by number from at.Created on. A page that can't be read is halved down to
+// the one row; past that row it continues by number until a row can be the cursor.
 func (e *Events) fetchSkip(ctx context.Context, at place, from, to time.Time) (pipeline.Page, error) {
-	// The size of other pages says nothing here: it shrinks with each piece that is too large.
+	// The size of other pages does not matter here: it shrinks with each piece that is too large.
 	limit := e.c.size.limit
 	if e.trouble.limit > 0 {
 		limit = min(limit, e.trouble.limit)
@@ -253,7 +254,7 @@ func (e *Events) fetchSkip(ctx context.Context, at place, from, to time.Time) (p
 	}
 }
 
-// skipped is the page of rows that were read by their number.
+// skipped is the page of rows that were read by number.
 func (e *Events) skipped(at place, q *query, r *rows) pipeline.Page {
 	page := pipeline.Page{Records: r.records, Next: encode(at), From: q.from, Through: q.to, Warnings: e.warnings(r)}
 	if len(r.records) == 0 {
@@ -264,8 +265,8 @@ func (e *Events) skipped(at place, q *query, r *rows) pipeline.Page {
 	s.Done += len(r.records)
 	s.Sound = s.Done
 	page.Next = encode(place{Created: at.Created, Skip: &s})
-	// Or the trouble was another. But within the millisecond in which this began, the row that can't be
-	// read may still lie ahead: a cursor there would lead to it again.
+	// If no row had to be skipped, something else was wrong. But within the millisecond where this
+	// began, the unreadable row may still lie ahead: a cursor there would lead to it again.
 	later := r.lastAt.Truncate(time.Millisecond).After(q.from)
 	over := s.Past || later && (e.trouble.limit == 0 || s.Done > min(2*e.c.size.limit, maxPage/2))
 	if over && r.last.Created != "" && e.leaves(r) {
@@ -276,18 +277,18 @@ func (e *Events) skipped(at place, q *query, r *rows) pipeline.Page {
 	return page
 }
 
-// leaves reports whether the last of rows that follow a row that can't be read is a place from
-// which that row is not met again.
+// leaves reports whether the last of rows is a place from which the unreadable row before them is
+// not met again.
 func (e *Events) leaves(r *rows) bool {
 	if r.last.ID != "" {
 		return true
 	}
-	first := r.records[0].Time // the row that can't be read may be of the same millisecond
+	first := r.records[0].Time // the unreadable row may belong to the same millisecond
 	return !first.IsZero() && r.lastAt.Truncate(time.Millisecond).After(first.Truncate(time.Millisecond))
 }
 
-// stepOver makes a record of what came of the row that q asks for. That it is the row, and not the
-// way, is believed only if it fails again and again while a row beside it can be read.
+// stepOver makes a record of what was received of the row that q asks for. The row is blamed, and
+// not the connection, only if it fails again and again while a row beside it can be read.
 func (e *Events) stepOver(ctx context.Context, at place, q query, bad *unreadable) (pipeline.Page, error) {
 	readable := func(offset int) (bool, error) {
 		one := q
@@ -301,7 +302,7 @@ func (e *Events) stepOver(ctx context.Context, at place, q query, bad *unreadabl
 			return false, err
 		}
 		if cause != nil && offset == q.offset && cause.size > bad.size {
-			bad = cause // what is kept is the most that came of it
+			bad = cause // the longest attempt is kept
 		}
 		return err == nil && len(r.records) > 0, nil
 	}
@@ -319,8 +320,8 @@ func (e *Events) stepOver(ctx context.Context, at place, q query, bad *unreadabl
 	if err != nil {
 		return pipeline.Page{}, err
 	}
-	// A row that is indexed late moves the numbers of the others: then this may be the record of
-	// one that was read before, and count for the late one.
+	// A row that is indexed late shifts the numbers of the others: then this record may stand for a
+	// row that was read before, and would count for the late one.
 	switch now, err := e.Count(ctx, q.from, q.to); {
 	case err != nil:
 		return pipeline.Page{}, err
@@ -333,9 +334,10 @@ func (e *Events) stepOver(ctx context.Context, at place, q query, bad *unreadabl
 	return pipeline.Page{Records: []pipeline.Record{rec}, Next: encode(place{Created: at.Created, Skip: &s}), More: true}, nil
 }
 
-// confirmUnreadable says whether it is the row at an offset that can't be read, and not the way to it: nil,
-// errDoubtful, or an error that says nothing of either. It is the row if reading it fails again and
-// again, while one beside it can be read each time: the one at sound, if not negative, or the next.
+// confirmUnreadable says whether the row at an offset is at fault, and not the connection: nil,
+// errDoubtful, or an error that says nothing about either. It is the row if reading it fails again
+// and again, while one beside it can be read each time: the one at sound, if not negative, or the
+// next.
 func confirmUnreadable(offset, sound int, readable func(offset int) (bool, error)) error {
 	beside := []int{sound, offset + 1, offset + 2, offset + 4, offset + 16, offset + 64}
 	if sound < 0 {
@@ -363,14 +365,14 @@ func confirmUnreadable(offset, sound int, readable func(offset int) (bool, error
 	return nil
 }
 
-// missing is the record in the place of a row that can't be had.
+// missing is the record in place of a row that can't be read.
 func (e *Events) missing(ctx context.Context, q query, bad *unreadable) (pipeline.Record, error) {
 	created, nth, err := e.dateOf(ctx, q)
 	if err != nil {
 		return pipeline.Record{}, err
 	}
-	// When it was created, and the how manieth of that millisecond it is, stays the same
-	// whatever comes of it.
+	// The creation time and the row's number within that millisecond stay the same, whatever is
+	// received of it.
 	rec := pipeline.Record{ID: fmt.Sprintf("unreadable:%s#%d", formatMilli(created), nth), Time: created, Raw: bad.start}
 	sum := sha256.Sum256(bad.start)
 	rec.Flaw = fmt.Sprintf("this event, created at %s, can't be read: each time it was requested alone the answer was unreadable, while a neighbouring one could be read: %v; "+
@@ -378,7 +380,7 @@ func (e *Events) missing(ctx context.Context, q query, bad *unreadable) (pipelin
 	return rec, nil
 }
 
-// dateOf finds out by counting when the row that q asks for was created, and how many of that
+// dateOf finds out by counting when the row that q asks for was created, and how many rows of that
 // millisecond come before it.
 func (e *Events) dateOf(ctx context.Context, q query) (created time.Time, nth int64, err error) {
 	before := func(t time.Time) (int64, error) {
@@ -387,7 +389,7 @@ func (e *Events) dateOf(ctx context.Context, q query) (created time.Time, nth in
 		}
 		return e.Count(ctx, q.from, t)
 	}
-	low, high := q.from, q.to // it was created at or after low, and before high
+	low, high := q.from, q.to // low <= its created < high
 	next := q
 	next.offset++
 	if r, err := e.search(ctx, place{}, next); err == nil && !r.newest.IsZero() && r.newest.Before(high) {
