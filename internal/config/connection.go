@@ -11,7 +11,8 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/text"
 )
 
-// connectionNames reads CONNECTIONS: names in lower case, or the one empty name.
+// connectionNames returns the names in CONNECTIONS, in lower case, or one empty name if it
+// is not set.
 func connectionNames(r *Reader, table []Setting) (names []string) {
 	const setting = "CONNECTIONS"
 	text := r.text(r.names(setting))
@@ -32,7 +33,7 @@ func connectionNames(r *Reader, table []Setting) (names []string) {
 	return names
 }
 
-// connection reads the settings of one.
+// connection reads the settings of one connection.
 func connection(r *Reader, name string, kinds []Kind, keyed func() Account, several bool) Connection {
 	var text struct {
 		InitialLookback string `envconfig:"INITIAL_LOOKBACK"`
@@ -63,8 +64,8 @@ func connection(r *Reader, name string, kinds []Kind, keyed func() Account, seve
 	return c
 }
 
-// sources reads those that are turned on. If none is, what the first kind lacks is
-// reported. The tenant is that of the first.
+// sources reads the sources that are enabled. If none is, it reports what is missing for
+// the first kind. The first source names the tenant.
 func sources(r *Reader, kinds []Kind) (list []Source, tenant string) {
 	on := slices.DeleteFunc(slices.Clone(kinds), func(k Kind) bool { return !slices.ContainsFunc(k.On, r.isSet) })
 	if len(on) == 0 {
@@ -77,7 +78,7 @@ func sources(r *Reader, kinds []Kind) (list []Source, tenant string) {
 	return list, tenant
 }
 
-// auditAges reads a list of ages; "off" is the empty one.
+// auditAges reads a list of ages; "off" means an empty list.
 func auditAges(r *Reader, list string, keep time.Duration) (ages []time.Duration) {
 	const setting = "AUDIT_AGES"
 	if strings.EqualFold(list, "off") || r.Reported(setting) {
@@ -98,8 +99,8 @@ func auditAges(r *Reader, list string, keep time.Duration) (ages []time.Duration
 	return ages
 }
 
-// oneStateEach reports connections that would share one state, or read one tenant under
-// two names.
+// oneStateEach reports connections that would share state, and connections that would read
+// the same tenant twice.
 func oneStateEach(kinds []Kind, readers []*Reader, connections []Connection) {
 	states, places := map[string]string{}, map[string]string{}
 	for i, c := range connections {
@@ -126,7 +127,7 @@ func oneStateEach(kinds []Kind, readers []*Reader, connections []Connection) {
 	}
 }
 
-// tenantSetting is the setting that named the tenant of a connection.
+// tenantSetting returns the setting that names the tenant of a connection.
 func tenantSetting(kinds []Kind, r *Reader) string {
 	for _, k := range kinds {
 		if i := slices.IndexFunc(k.On, r.isSet); i >= 0 {
@@ -136,16 +137,16 @@ func tenantSetting(kinds []Kind, r *Reader) string {
 	return "CONNECTIONS"
 }
 
-// hookPaths are taken below /api/hooks/, where the name of a connection comes first.
+// hookPaths are the paths below /api/hooks/ that connection names would collide with.
 func hookPaths() []string { return []string{"sailpoint", "saas"} }
 
-// reserved are prefixes of settings that are none of a connection: of other kinds of
-// sources, and of the copies that App Service makes.
+// reserved are prefixes that can't be connection names: they belong to other kinds of
+// sources, or to the copies of settings that App Service makes.
 func reserved() []string { return []string{"appsetting", "iiq", "okta", "webhook", "workflow"} }
 
 var connectionName = regexp.MustCompile(`^[a-z0-9]+$`)
 
-// hasPrefix says whether something is set whose name begins like that, in whatever case.
+// hasPrefix reports whether a name with this prefix, in any case, is set.
 func (r *Reader) hasPrefix(prefix string) bool {
 	return slices.ContainsFunc(r.origins, func(o Origin) bool {
 		return slices.ContainsFunc(o.Names(), func(name string) bool {
@@ -155,8 +156,7 @@ func (r *Reader) hasPrefix(prefix string) bool {
 	})
 }
 
-// checkName says what is wrong with the name of a connection, "" if nothing. It is in
-// lower case.
+// checkName returns what is wrong with a connection name in lower case, or "".
 func checkName(r *Reader, table []Setting, name string, before []string) string {
 	prefix := strings.ToUpper(name) + "_"
 	switch {

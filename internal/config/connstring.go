@@ -7,12 +7,12 @@ import (
 	"unicode"
 )
 
-// connectionRemedy is what to do about a connection string that is not one.
+// connectionRemedy says what to do about an invalid connection string.
 const connectionRemedy = "copy the connection string from the storage account's Access keys again, or use UseDevelopmentStorage=true for Azurite"
 
-// splitConnection takes a connection string apart, into values by lower-case name. As
-// the tools do, it takes empty parts and white space around names and values. Its
-// errors show no value.
+// splitConnection splits a connection string into values by lower-case name. Like Azure's
+// tools, it ignores empty parts and white space around names and values. Its errors show no
+// value.
 func splitConnection(text string) (map[string]string, error) {
 	parts := map[string]string{}
 	for part := range strings.SplitSeq(text, ";") {
@@ -40,7 +40,7 @@ func splitConnection(text string) (map[string]string, error) {
 	return parts, nil
 }
 
-// partName says whether a name can be shown: nothing but letters.
+// partName reports whether a name is safe to show: at most 40 letters and nothing else.
 func partName(name string) bool {
 	return len(name) <= 40 && !strings.ContainsFunc(name, func(r rune) bool {
 		return (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')

@@ -13,11 +13,11 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// ReadFile reads the app settings from a local.settings.json as Azure Functions
-// Core Tools keep it. Errors name the place, not the content.
+// ReadFile reads the app settings from a local.settings.json of the Azure Functions Core
+// Tools. Errors name the place, not the content.
 //
-// It takes what those tools take: comments, commas at the end of a list, a byte
-// order mark, UTF-16 with one, numbers and booleans as values.
+// Like those tools, it accepts comments, trailing commas, a byte order mark, UTF-16 with
+// one, and numbers and booleans as values.
 func ReadFile(path string) (Origin, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -72,7 +72,7 @@ func parseFile(data []byte) (map[string]string, error) {
 	return values, nil
 }
 
-// scalar is the text of a value; null is an empty one.
+// scalar returns the text of a value; null is empty.
 func scalar(raw jsontext.Value) (text string, ok bool) {
 	switch raw.Kind() {
 	case jsontext.KindString:
@@ -90,7 +90,7 @@ func lineOf(data []byte, offset int) int {
 	return 1 + bytes.Count(data[:min(offset, len(data))], []byte("\n"))
 }
 
-// decodeText makes UTF-8 of what editors and PowerShell write. Its errors name the line.
+// decodeText converts what editors and PowerShell write to UTF-8. Its errors name the line.
 func decodeText(data []byte) ([]byte, error) {
 	switch {
 	case bytes.HasPrefix(data, []byte("\xef\xbb\xbf")):
@@ -126,12 +126,12 @@ func fromUTF16(data []byte, order binary.ByteOrder) ([]byte, error) {
 	return []byte(string(utf16.Decode(units))), nil
 }
 
-// withoutComments replaces // and /* */ and commas before a closing bracket by
-// blanks, so that lines keep their numbers.
+// withoutComments replaces comments (// and /* */) and trailing commas by blanks, which
+// keeps the line numbers.
 func withoutComments(data []byte) ([]byte, error) {
 	out := bytes.Clone(data)
-	comma := -1       // the last token, if it is a comma after a value
-	last := byte('{') // the last token, of strings and the like any byte of it
+	comma := -1       // index of the last token, if it is a comma after a value
+	last := byte('{') // last byte of the last token; for a string, any of its bytes
 	for i := 0; i < len(out); {
 		switch {
 		case out[i] == '"':
@@ -164,8 +164,8 @@ func withoutComments(data []byte) ([]byte, error) {
 	return out, nil
 }
 
-// endOfString returns where the string that begins at i ends; a line break ends one
-// that lacks its quotation mark.
+// endOfString returns the end of the string that begins at i. A string without a closing
+// quotation mark ends at the line break.
 func endOfString(text []byte, i int) int {
 	for i++; i < len(text) && text[i] != '"' && text[i] != '\n'; i++ {
 		if text[i] == '\\' {
@@ -175,7 +175,7 @@ func endOfString(text []byte, i int) int {
 	return min(i+1, len(text))
 }
 
-// blank overwrites all but line breaks, and returns end.
+// blank replaces everything except line breaks by blanks, and returns end.
 func blank(text []byte, from, end int) int {
 	for i := from; i < end; i++ {
 		if text[i] != '\n' && text[i] != '\r' {

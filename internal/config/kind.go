@@ -1,27 +1,30 @@
 package config
 
-// Kind is a kind of source, as far as settings know it. Each has a file of its own.
+// Kind describes the settings of one kind of source. Each kind has a file of its own.
 type Kind struct {
-	// Name is what the registry of sources calls it.
+	// Name is its name in the registry of sources.
 	Name string
-	// On are the settings of which one turns the kind on for a connection.
+	// On lists the settings that enable this kind for a connection: any one of them is
+	// enough.
 	On []string
 	// Table describes its settings.
 	Table []Setting
-	// Read checks them for one connection that has turned it on. It also returns what the
-	// state of the connection is called if this is its first source, in lower case
-	// letters, digits, "." and "-"; "" if there was a problem.
+	// Read checks them for a connection that has enabled this kind. tenant is the name of
+	// the connection's state if this is its first source: lower-case letters, digits, "."
+	// and "-"; "" if there was a problem.
 	Read func(*Reader) (source Source, tenant string)
 }
 
-// Source is the checked settings of one source of a connection, of a type for each kind.
+// Source holds the checked settings of one source of a connection. Each kind has its own
+// type.
 type Source interface {
 	// Kind is the name of the kind.
 	Kind() string
 }
 
-// Located is a [Source] at an address of its own: two connections with the same would
-// deliver everything twice. The setting is the one that holds it; "" may be anywhere.
+// Located is a [Source] with an address. Two connections with the same address would
+// deliver everything twice. At returns the setting and the address in it; "" means that
+// addresses can't be compared.
 type Located interface {
 	At() (setting, address string)
 }

@@ -12,9 +12,10 @@ type legacyReader struct {
 		Legacy        string `envconfig:"LEGACY_CHECKPOINT"`
 		AzureClientID string `envconfig:"AZURE_CLIENT_ID"`
 	}
-	// keyed is the account that a key is known of; its name is empty if there is none.
+	// keyed returns the account whose key is known; its name is empty if there is none.
 	keyed func() Account
-	// several connections must not all begin where the one of the old connector stopped.
+	// several is set with several connections: only one may continue from the old
+	// checkpoint.
 	several bool
 }
 
@@ -26,8 +27,8 @@ func (v *legacyReader) legacy() Legacy {
 	case v.Reported(setting), strings.EqualFold(v.text.Legacy, "off"):
 		return Legacy{}
 	case strings.EqualFold(v.text.Legacy, "auto"):
-		// Only where it is certain that looking is allowed: a key opens the tables too.
-		// Elsewhere a refusal would say nothing about an old checkpoint.
+		// Look only with an account key, because it certainly opens the tables too. Without
+		// one, access may be denied whether or not there is an old checkpoint.
 		if a := v.keyed(); a.TableEndpoint != nil && own {
 			return Legacy{TableEndpoint: a.TableEndpoint, Auth: AccountKey, Name: a.Name, Key: a.Key, KeySetting: a.Setting}
 		}
@@ -63,15 +64,15 @@ func (v *legacyReader) tables(setting string) *url.URL {
 		v.Problem(setting, "is the address of the blob service: use the address of the table service, https://NAME.table.core.windows.net")
 		return nil
 	case u.Path != "" && strings.Contains(u.Hostname(), ".table."):
-		// The service's 404 for it could be taken for "no checkpoint".
+		// A path makes the service return 404, which could be mistaken for "no checkpoint".
 		v.Problem(setting, "has a path after the host: use only the address of the table service, https://NAME.table.core.windows.net")
 		return nil
 	}
 	return u
 }
 
-// keyed is the account that a key is known of: that of the state or, beside state in
-// a directory, the one that the old settings name. Its name is empty if there is none.
+// keyed returns the account whose key is known: the account of the state or, if the state
+// is in a directory, the one in the old settings. Its name is empty if there is none.
 func (v *stateReader) keyed(s State) Account {
 	a := s.Account
 	if s.Dir != "" && v.text.AccountName != "" && !v.text.AccountKey.IsZero() {
@@ -83,8 +84,8 @@ func (v *stateReader) keyed(s State) Account {
 	return a
 }
 
-// tableBeside is the table service of the account with that blob service. Only
-// the common form of the address tells.
+// tableBeside returns the table service of the account with that blob service, or nil if
+// the address doesn't have the usual form.
 func tableBeside(blob *url.URL) *url.URL {
 	if blob == nil || blob.Path != "" || !strings.Contains(blob.Host, ".blob.") {
 		return nil
@@ -94,8 +95,8 @@ func tableBeside(blob *url.URL) *url.URL {
 	return &table
 }
 
-// accountOf is the name of the account whose table service is at u: the first part of
-// the host, or the path for an emulator.
+// accountOf returns the name of the account whose table service is at u: the first part of
+// the host name, or the path of an emulator.
 func accountOf(u *url.URL) string {
 	if u.Path != "" {
 		return strings.Trim(u.Path, "/")

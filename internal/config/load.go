@@ -12,13 +12,13 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 )
 
-// maxBudget leaves a minute of the host's functionTimeout (10 minutes in
-// host.json), after which the host kills the process.
+// maxBudget leaves one minute of the host's functionTimeout (10 minutes in host.json), at
+// which the host kills the process.
 const maxBudget = 9 * time.Minute
 
-// Load reads and validates the settings. An earlier origin wins over a later one; what is
-// empty counts as absent. The error is a [*Problems]. Settings are complete only without
-// one, but their LogLevel is valid in any case.
+// Load reads and validates the settings. An earlier origin wins over a later one; an empty
+// setting counts as absent. The error is a [*Problems]. With an error, only LogLevel is
+// certain to be valid.
 func Load(kinds []Kind, origins ...Origin) (Settings, error) {
 	table := Table(kinds)
 	app := newReader("", table, origins)
@@ -70,7 +70,7 @@ func Load(kinds []Kind, origins ...Origin) (Settings, error) {
 	return s, &Problems{List: sorted(once(problems), table), Whole: len(app.problems) > 0}
 }
 
-// once drops what several connections have in common.
+// once removes duplicates: several connections can have the same problem.
 func once(list []Problem) []Problem {
 	var out []Problem
 	for _, p := range list {
@@ -81,7 +81,7 @@ func once(list []Problem) []Problem {
 	return out
 }
 
-// sorted puts problems in the order of the table; those of the platform come last.
+// sorted puts problems in the order of the table, followed by those of platform settings.
 func sorted(list []Problem, table []Setting) []Problem {
 	order := map[string]int{}
 	for i, one := range table {
@@ -92,14 +92,14 @@ func sorted(list []Problem, table []Setting) []Problem {
 	return list
 }
 
-// platform says whether the platform has set one of its own variables.
+// platform reports whether a variable of the platform is set.
 func (r *Reader) platform(name string) bool {
 	_, _, ok := Lookup(name, r.origins...)
 	return ok
 }
 
-// proxy reports a proxy that can't be used. It is not a setting of this program, but
-// every request depends on it.
+// proxy reports an unusable proxy. It isn't a setting of this program, but every request
+// depends on it.
 func proxy(r *Reader) {
 	var problem *transport.ProxyError
 	if errors.As(transport.CheckProxy(), &problem) {

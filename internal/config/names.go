@@ -7,20 +7,20 @@ import (
 	"strings"
 )
 
-// speller looks through the names that the origins hold for those that can't be meant as
-// they are. A settings file holds settings and nothing else; the environment holds much
-// that is none of ours, so there only what looks like a setting counts.
+// speller finds mistakes in the names that the origins hold. Everything in a settings file
+// must be a setting. The environment also holds variables of other programs, so only names
+// that look like settings count there.
 type speller struct {
 	origins  []Origin
 	prefixes []string           // of the connections, with "_" at the end
-	known    map[string]Setting // by every name that it is looked up under
+	known    map[string]Setting // by every name that is looked up
 	table    []Setting
 	problems []Problem
 	hints    []Problem
 	meant    map[string]bool // what misspelled names should be
 }
 
-// spell checks the names of all origins. connections are in lower case.
+// spell checks the names in all origins. connections are in lower case.
 func spell(table []Setting, connections []string, origins []Origin) *speller {
 	s := &speller{origins: origins, table: table, known: map[string]Setting{}, meant: map[string]bool{}}
 	for _, setting := range table {
@@ -49,7 +49,7 @@ func spell(table []Setting, connections []string, origins []Origin) *speller {
 	return s
 }
 
-// of takes the problems out that concern one connection.
+// of removes and returns the problems of one connection.
 func (s *speller) of(connection string) (list []Problem) {
 	s.problems = slices.DeleteFunc(s.problems, func(p Problem) bool {
 		own := connection != "" && strings.HasPrefix(p.Setting, strings.ToUpper(connection)+"_")
@@ -94,7 +94,7 @@ func (s *speller) add(o Origin, name, row, message string) {
 	s.problems = append(s.problems, Problem{Setting: name, Message: message, Origin: o.Name, Row: row})
 }
 
-// row finds a setting by its name in the table, or that in upper case.
+// row finds a setting by its name in the table, or by that name in upper case.
 func (s *speller) row(name string) (Setting, bool) {
 	i := slices.IndexFunc(s.table, func(t Setting) bool { return t.Name == name || strings.ToUpper(t.Name) == name })
 	if i < 0 {
@@ -103,15 +103,15 @@ func (s *speller) row(name string) (Setting, bool) {
 	return s.table[i], true
 }
 
-// forgotten says whether a name with an unlisted prefix is meant for a connection. In the
-// environment of a developer other programs have settings like ours, above all CLIENT_ID.
+// forgotten reports whether a name with an unlisted prefix is meant for a connection. A
+// developer's environment contains similar names of other programs, above all CLIENT_ID.
 func (s *speller) forgotten(o Origin, prefix, row string) bool {
 	name := strings.TrimSuffix(prefix, "_")
 	list, _, listed := Lookup("CONNECTIONS", s.origins...)
 	if !connectionName.MatchString(strings.ToLower(name)) || slices.ContainsFunc(strings.Split(list, ","), func(other string) bool { return strings.EqualFold(trim(other), name) }) {
-		return false // or what is wrong with the name is reported already
+		return false // the problem is already reported
 	}
-	// App Service repeats every setting with APPSETTING_ in front.
+	// App Service copies every setting, with the prefix APPSETTING_.
 	common := []string{"CLIENT_ID", "CLIENT_SECRET", "LIMIT", "TENANT_ID", "GRANT_TYPE"}
 	others := []string{"APPSETTING_", "ARM_", "AAD_", "AZURE_", "ENTRA_", "GRAPH_", "MSAL_", "SAIL_", "TEAMS_"}
 	switch {
@@ -121,18 +121,18 @@ func (s *speller) forgotten(o Origin, prefix, row string) bool {
 		return false
 	case row == "TENANT_ID":
 		_, _, one := Lookup(row, s.origins...)
-		return len(s.prefixes) > 0 || !listed && !one // without either, it is the list that is missing
+		return len(s.prefixes) > 0 || !listed && !one // with neither, CONNECTIONS is missing
 	}
 	return !slices.Contains(common, row)
 }
 
-// misspelled reports a name that should be another. Where that is set too, a name in the
-// environment may be that of another program.
+// misspelled reports a misspelled name. If the correct name is set too, a name in the
+// environment may belong to another program.
 func (s *speller) misspelled(o Origin, name, right string) {
 	row := s.known[right].Name
 	if strings.EqualFold(name, right) {
 		if runtime.GOOS == "windows" && !o.Closed {
-			return // it folds case itself
+			return // environment variables on Windows are not case-sensitive
 		}
 		s.meant[right] = true
 		s.problems = append(s.problems, Problem{Setting: right, Message: "is set as " + name + ": names are case-sensitive, so rename it", Origin: o.Name, Row: row})
@@ -147,8 +147,8 @@ func (s *speller) misspelled(o Origin, name, right string) {
 	s.add(o, name, row, "is not a setting: did you mean "+right+"? Then rename it")
 }
 
-// nearest is the known name that another may be a slip of; "" if there is none. With
-// a prefix the slip is in one of the two parts.
+// nearest returns the known name that another is probably a typo of, or "". With a prefix,
+// only one of the two parts may contain typos.
 func (s *speller) nearest(name string) string {
 	prefix, rest, _ := strings.Cut(strings.ToUpper(name), "_")
 	prefix += "_"
@@ -176,7 +176,7 @@ func (s *speller) nearest(name string) string {
 	return best
 }
 
-// allowed is how many slips a name may have and still be recognised.
+// allowed is how many typos a name may have and still be recognised.
 func allowed(name string) int {
 	if len(name) > 9 {
 		return 2
@@ -184,8 +184,8 @@ func allowed(name string) int {
 	return 1
 }
 
-// distance counts the slips between two names, up to most+1: characters that are missing,
-// too many, wrong, or swapped with the next.
+// distance counts the typos between two names, up to most+1: missing, extra or wrong
+// characters, and swapped adjacent ones.
 func distance(a, b string, most int) int {
 	if max(len(a)-len(b), len(b)-len(a)) > most {
 		return most + 1
@@ -211,8 +211,8 @@ func distance(a, b string, most int) int {
 	return last[len(b)]
 }
 
-// outside reports a variable that the parts of this program read from the environment of
-// the process, and that stands in a settings file only.
+// outside reports a variable in a settings file that libraries read from the environment of
+// the process, where it has no effect.
 func (s *speller) outside(o Origin, name string) {
 	text, _ := o.Lookup(name)
 	open := slices.DeleteFunc(slices.Clone(s.origins), func(o Origin) bool { return o.Closed })
@@ -222,7 +222,7 @@ func (s *speller) outside(o Origin, name string) {
 	s.hints = append(s.hints, Problem{Setting: name, Message: "is read only from the environment: Azure Functions Core Tools copy it there, this command does not; also set it there", Origin: o.Name})
 }
 
-// outside are variables of the Go runtime, of TLS, of proxies and of the Azure SDK.
+// outside matches variables of the Go runtime, TLS, proxies and the Azure SDK.
 func outside(name string) bool {
 	switch strings.ToUpper(name) {
 	case "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "ALL_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR",
@@ -236,7 +236,7 @@ func outside(name string) bool {
 	return false
 }
 
-// platform says whether a name is one that Azure Functions or its tools read.
+// platform reports whether Azure Functions or its tools read this name.
 func platform(name string) bool {
 	name = strings.ToUpper(name)
 	for _, prefix := range []string{
@@ -250,8 +250,8 @@ func platform(name string) bool {
 	return false
 }
 
-// Overridden are the settings of a settings file that an earlier origin sets to something
-// else.
+// Overridden lists the settings in a settings file for which an earlier origin has a
+// different value.
 func Overridden(kinds []Kind, origins ...Origin) (names []string) {
 	table := Table(kinds)
 	place := func(name string) int {

@@ -9,15 +9,15 @@ import (
 
 // Origin is one place that settings come from.
 type Origin struct {
-	// Name is how messages call it: the environment, the path of a file, a flag.
+	// Name identifies it in messages: the environment, the path of a file, a flag.
 	Name string
 	// Lookup returns the text of a setting by its exact name.
 	Lookup func(name string) (string, bool)
-	// Names lists what the origin holds, also what is not a setting.
+	// Names lists everything in the origin, including what is not a setting.
 	Names func() []string
-	// Overrides says that its values hold for every connection, whatever is set for one.
+	// Overrides means that its values win over a connection's own settings.
 	Overrides bool
-	// Closed says that it holds settings of this app and of its platform, and nothing else.
+	// Closed means that it holds only settings of this app and its platform.
 	Closed bool
 }
 
@@ -34,7 +34,7 @@ func Environment() Origin {
 	}}
 }
 
-// Values are settings that are known by name: those of flags, or of a test.
+// Values is an origin of fixed settings, for flags and tests.
 func Values(name string, values map[string]string) Origin {
 	return Origin{Name: name, Lookup: func(name string) (string, bool) {
 		value, ok := values[name]
@@ -49,7 +49,7 @@ func Values(name string, values map[string]string) Origin {
 	}}
 }
 
-// Lookup returns a setting as the first origin has it that holds more than white space.
+// Lookup returns a setting from the first origin in which it isn't blank.
 func Lookup(name string, origins ...Origin) (text string, from Origin, ok bool) {
 	for _, o := range origins {
 		if text, ok := o.Lookup(name); ok && trim(text) != "" {
@@ -59,7 +59,7 @@ func Lookup(name string, origins ...Origin) (text string, from Origin, ok bool) 
 	return "", Origin{}, false
 }
 
-// trim removes white space and what can't be seen from both ends.
+// trim removes white space and invisible characters from both ends.
 func trim(text string) string {
 	return strings.TrimFunc(text, func(r rune) bool { return unicode.IsSpace(r) || invisible(r) })
 }

@@ -11,27 +11,27 @@ import (
 var (
 	reference       = regexp.MustCompile(`(?i)^@Microsoft\.KeyVault\(`)
 	configReference = regexp.MustCompile(`(?i)^@Microsoft\.AppConfiguration\(`)
-	// What the platform does not take for one.
+	// What looks like a reference, but not to the platform.
 	nearReference       = regexp.MustCompile(`(?i)^@?\s*Microsoft\s*\.\s*KeyVault\s*\(`)
 	nearConfigReference = regexp.MustCompile(`(?i)^@?\s*Microsoft\s*\.\s*AppConfiguration\s*\(`)
-	// vaultAddress is what a reference holds, without the reference.
+	// vaultAddress matches a secret's address without the reference around it.
 	vaultAddress = regexp.MustCompile(`(?i)^https://[a-z0-9-]+\.vault\.(azure\.net|azure\.cn|usgovcloudapi\.net)/secrets/`)
 
-	// storeAddress is likewise that of a store.
+	// storeAddress matches the address of an App Configuration store.
 	storeAddress = regexp.MustCompile(`(?i)^https://[a-z0-9-]+\.azconfig\.(io|azure\.us|azure\.cn)(/|$)`)
 
 	placeholder = regexp.MustCompile(`^<[^<>]*>$`)
-	// variable is one of a pipeline, a shell or a template that nothing put a value in
-	// for. The forms that could be part of a value count only as the whole of it.
+	// variable matches an unreplaced variable of a pipeline, a shell or a template. Forms
+	// that could be part of a value must be the whole value.
 	variable = regexp.MustCompile(`\$\([A-Za-z_][\w.-]*\)|\$\{\{?[^{}]*\}?\}|^%[A-Za-z_]\w*%$|^#\{[^{}]*\}#?$|^\{\{[^{}]*\}\}$|^__[A-Za-z]\w*__$|^\[(parameters|variables)\('[^']*'\)\]$`)
 )
 
-// wrapping are quotation marks as people paste them, with what may follow the last.
+// wrapping lists pairs of quotation marks that get pasted along.
 func wrapping() [][2]string {
 	return [][2]string{{`"`, `"`}, {`'`, `'`}, {"`", "`"}, {"“", "”"}, {"„", "“"}, {"‘", "’"}, {"«", "»"}}
 }
 
-// pasted says what went wrong when a value was put into a setting, "" if nothing.
+// pasted returns what went wrong when a value was pasted into a setting, or "".
 func pasted(name, value string) string {
 	switch {
 	case configReference.MatchString(value):
@@ -61,7 +61,7 @@ func pasted(name, value string) string {
 	return odd(name, value)
 }
 
-// blanks is a hint for a reference that has some inside.
+// blanks returns a hint for a reference that contains blanks.
 func blanks(value string) string {
 	if strings.ContainsFunc(value, unicode.IsSpace) {
 		return " (it contains blanks: remove them)"
@@ -69,7 +69,7 @@ func blanks(value string) string {
 	return ""
 }
 
-// quoted also sees what follows a value in JSON or a script.
+// quoted also ignores a comma or semicolon after the value, as in JSON or a script.
 func quoted(value string) bool {
 	value = strings.TrimRight(value, ",; ")
 	for _, marks := range wrapping() {
@@ -80,9 +80,9 @@ func quoted(value string) bool {
 	return false
 }
 
-// odd looks for characters that nobody types. Around the parts of a connection
-// string a line break does no harm, see connectionString; in the name of a file
-// what joins characters may be meant.
+// odd finds characters that no one types on purpose. A connection string may have line
+// breaks around its parts, see connectionString, and a file name may contain characters
+// that join others.
 func odd(name, value string) string {
 	if !utf8.ValidString(value) {
 		return "has a byte that is not UTF-8: the file or script it comes from was saved with another encoding; save it as UTF-8"
@@ -102,8 +102,8 @@ func odd(name, value string) string {
 	return ""
 }
 
-// invisible says whether a character shows nothing: zero width, direction marks, the
-// soft hyphen, fillers.
+// invisible reports whether a character can't be seen: zero width, direction marks, soft
+// hyphen, fillers.
 func invisible(r rune) bool {
 	switch {
 	case unicode.Is(unicode.Cf, r), unicode.Is(unicode.Zl, r), unicode.Is(unicode.Zp, r):
@@ -114,7 +114,7 @@ func invisible(r rune) bool {
 	return unicode.Is(unicode.Variation_Selector, r)
 }
 
-// nameOf tells the common ones by name.
+// nameOf names a character, with a description of the common ones.
 func nameOf(r rune) string {
 	names := map[rune]string{
 		'\u00a0': "no-break space", '\u00ad': "soft hyphen", '\u200b': "zero-width space", '\u200c': "zero-width non-joiner",

@@ -12,7 +12,7 @@ type Problem struct {
 	Setting string
 	// Message says what is wrong and what to do. It holds no secret.
 	Message string
-	// Origin is the name of the [Origin] that the value comes from; "" if there is none.
+	// Origin is the name of the [Origin] of the value; "" if there is none.
 	Origin string
 	// Row is the name of the setting in the table, without a prefix.
 	Row string
@@ -21,7 +21,7 @@ type Problem struct {
 // Problems is the error of [Load]: everything that is wrong, in the order of [Table].
 type Problems struct {
 	List []Problem
-	// Whole is set if something concerns the whole app. Otherwise connections without
+	// Whole is set if a problem concerns the whole app. Otherwise connections without
 	// [Connection.Problems] can be used.
 	Whole bool
 }
@@ -39,8 +39,8 @@ func (p *Problems) Error() string {
 	return b.String()
 }
 
-// shown renders a value inside a message. Something long was probably meant for
-// another setting, and may be a secret; then only its length is shown.
+// shown renders a value for a message. A long one may be a secret that was meant for
+// another setting, so only its length is shown.
 func shown(value string) string {
 	const longest = 24
 	if n := utf8.RuneCountInString(value); n > longest {

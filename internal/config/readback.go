@@ -7,22 +7,22 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/address"
 )
 
-// ReadBack is where the workspace can be asked what has arrived.
+// ReadBack says where to query what has arrived in the workspace.
 type ReadBack struct {
-	// WorkspaceID is "" if CUSTOMER_ID is not set: then nobody can be asked.
+	// WorkspaceID is "" if CUSTOMER_ID is not set: then queries are impossible.
 	WorkspaceID string
 	// URL is the query endpoint, without the version.
 	URL *url.URL
-	// Audience is for what a token is asked: the endpoint of the cloud, also where
-	// URL is another one.
+	// Audience is the audience of tokens: the endpoint of the cloud, even if URL is a
+	// different one.
 	Audience string
-	// Daily says what to do with it by itself.
+	// Daily is what runs do with it.
 	Daily DailyReadBack
 	// ClientID selects a user-assigned identity; "" means the system-assigned one.
 	ClientID string
 }
 
-// DailyReadBack is what is done once a day about what has arrived.
+// DailyReadBack is the choice in READ_BACK: what runs do once a day about missing events.
 type DailyReadBack string
 
 // The choices of READ_BACK.
@@ -52,7 +52,7 @@ func (v *sinkReader) daily(s Sink) DailyReadBack {
 	return choice
 }
 
-// readBack finds the cloud by the addresses that records are sent to.
+// readBack determines the cloud from the addresses that records are sent to.
 func (v *sinkReader) readBack(s Sink) ReadBack {
 	r := ReadBack{WorkspaceID: v.text.CustomerID, ClientID: v.text.AzureClientID, Audience: "https://api.loganalytics.io"}
 	for _, text := range []string{v.text.LogAnalyticsURI, v.text.LogsEndpoint} {
@@ -71,11 +71,11 @@ func (v *sinkReader) readBack(s Sink) ReadBack {
 	case v.text.QueryURL != "":
 		r.URL = v.Address("LOG_ANALYTICS_QUERY_URL", strings.TrimSuffix(strings.TrimRight(v.text.QueryURL, "/"), "/v1"))
 	case u != nil && address.Loopback(u.Hostname()):
-		r.URL = u // a stand-in is both
+		r.URL = u // a stand-in serves both
 	case s.LogsIngestion.Endpoint != nil && address.Loopback(s.LogsIngestion.Endpoint.Hostname()):
 		r.URL = s.LogsIngestion.Endpoint
 	default:
-		r.URL, _ = url.Parse(r.Audience) // a constant
+		r.URL, _ = url.Parse(r.Audience) // can't fail: a constant
 	}
 	r.Daily = v.daily(s)
 	return r

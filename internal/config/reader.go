@@ -18,9 +18,9 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/text"
 )
 
-// Reader reads the settings of the app, or of one connection, and collects what is wrong
-// with them. Its methods take the name of a setting as [Table] has it; problems carry the
-// name that the value was found under, or would be looked for first.
+// Reader reads the settings of the app, or of one connection, and collects problems. Its
+// methods take a setting's name from [Table]. Problems contain the name that the value was
+// found under, or the first name to look for.
 type Reader struct {
 	origins  []Origin
 	prefix   string // of the connection, upper case; "" for the app
@@ -29,7 +29,7 @@ type Reader struct {
 	hints    []Problem
 	places   map[string]place
 	reported map[string]bool
-	meant    map[string]bool // what misspelled names should be: they are reported already
+	meant    map[string]bool // what misspelled names should be; these are already reported
 }
 
 // place is where a setting was found.
@@ -43,10 +43,10 @@ func newReader(prefix string, table []Setting, origins []Origin) *Reader {
 	return r
 }
 
-// Fill reads the settings that the fields of a struct name in their tags, envconfig:"NAME",
-// in exact case. The fields are strings or [secret.String]; they get cleaned text, or the
-// default. envconfig walks the struct and builds the prefixed names; it would read the
-// process environment, so the values come from elsewhere.
+// Fill reads the settings that the fields of a struct name in envconfig:"NAME" tags. Case
+// matters. The fields are strings or [secret.String]; they get the cleaned text, or the
+// default. envconfig only walks the struct and builds the prefixed names, because on its
+// own it would read just the environment of the process.
 func (r *Reader) Fill(spec any) {
 	assign := func(key string, tag reflect.StructTag, field reflect.Value) string {
 		name := tag.Get("envconfig")
@@ -67,8 +67,8 @@ func (r *Reader) Fill(spec any) {
 	}
 }
 
-// names are what a setting is looked up under, in this order: with the prefix of the
-// connection, as it is written or in upper case, and then without.
+// names lists the names to look a setting up under, in order: with the connection's prefix,
+// as written and in upper case, then without.
 func names(prefix, key, name string) []string {
 	if prefix == "" {
 		return []string{name}
@@ -76,12 +76,12 @@ func names(prefix, key, name string) []string {
 	return slices.Compact([]string{prefix + "_" + name, key, name})
 }
 
-// names are those of a setting for the connection.
+// names lists the names of a setting for this connection.
 func (r *Reader) names(name string) []string {
 	return names(r.prefix, strings.ToUpper(r.prefix+"_"+name), name)
 }
 
-// text finds a setting and cleans it. The last of its names is that of the table.
+// text looks a setting up and cleans it. The last name is the one in the table.
 func (r *Reader) text(names []string) string {
 	name := names[len(names)-1]
 	if found, o, text, ok := r.find(names); ok {
@@ -93,7 +93,8 @@ func (r *Reader) text(names []string) string {
 	return ""
 }
 
-// find looks a setting up: what overrides all, then the connection's own, then that of all.
+// find looks a setting up: first in overriding origins, then for the connection, then
+// without a prefix.
 func (r *Reader) find(names []string) (found string, o Origin, text string, ok bool) {
 	name := names[len(names)-1]
 	for _, o := range r.origins {
@@ -114,14 +115,13 @@ func (r *Reader) isSet(name string) bool {
 	return ok
 }
 
-// own says whether a setting was found under the prefix of the connection.
+// own reports whether a setting was found with the connection's prefix.
 func (r *Reader) own(name string) bool {
 	at, found := r.places[name]
 	return found && at.name != name
 }
 
-// clean trims a value, and reports and empties one that can't be meant as it stands,
-// whatever the setting.
+// clean trims a value. If it can't be what was meant, clean reports it and returns "".
 func (r *Reader) clean(name, found string, o Origin, text string) string {
 	r.places[name] = place{found, o.Name}
 	text = trim(text)
@@ -132,7 +132,7 @@ func (r *Reader) clean(name, found string, o Origin, text string) string {
 	return text
 }
 
-// Name is the name that a setting was found under, or would be looked for first.
+// Name returns the name that a setting was found under, or the first name to look for.
 func (r *Reader) Name(setting string) string {
 	switch at, found := r.places[setting]; {
 	case found:
@@ -143,8 +143,8 @@ func (r *Reader) Name(setting string) string {
 	return setting
 }
 
-// Problem reports that something is wrong with a setting. The message says what, and what
-// to do; it holds no secret.
+// Problem reports a problem with a setting. The message says what is wrong and how to fix
+// it, and contains no secret.
 func (r *Reader) Problem(setting, message string) {
 	r.reported[setting] = true
 	r.add(Problem{Setting: r.Name(setting), Message: message, Origin: r.places[setting].origin, Row: setting})
@@ -157,16 +157,16 @@ func (r *Reader) Problemf(setting, format string, args ...any) {
 
 func (r *Reader) add(p Problem) { r.problems = append(r.problems, p) }
 
-// Hint reports what looks odd and need not be wrong.
+// Hint reports something that looks odd but may be correct.
 func (r *Reader) Hint(setting, message string) {
 	r.hints = append(r.hints, Problem{Setting: r.Name(setting), Message: message, Origin: r.places[setting].origin, Row: setting})
 }
 
-// Reported says whether there is a problem with the setting already; then its
-// absence is not a second one.
+// Reported reports whether a setting already has a problem. If so, its value is missing for
+// that reason only.
 func (r *Reader) Reported(setting string) bool { return r.reported[setting] }
 
-// Require reports a setting that is empty.
+// Require reports an empty setting as a problem.
 func (r *Reader) Require(setting, value, remedy string) bool {
 	if value == "" && !r.Reported(setting) {
 		r.Problem(setting, "is missing: "+remedy)

@@ -15,34 +15,35 @@ import (
 var (
 	shortName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
 	hostName  = regexp.MustCompile(`^[a-z0-9-]+(\.[a-z0-9-]+)+$`)
-	// uiHost is the address of the user interface, which is not that of the API.
+	// uiHost is the address of the user interface; the API has another one.
 	uiHost = regexp.MustCompile(`^([a-z0-9-]+)\.(identitynow(?:-demo)?\.com)$`)
-	// clientID is a UUID; personal access tokens show theirs without dashes.
+	// clientID is a UUID; those of personal access tokens have no dashes.
 	clientID = regexp.MustCompile(`(?i)^([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32})$`)
 	legacyID = regexp.MustCompile(`^[A-Za-z0-9]{16}$`)
 	hex64    = regexp.MustCompile(`(?i)^[0-9a-f]{64}$`)
 )
 
-// commercial is what follows the short name in the API host of most tenants.
+// commercial follows the short name in the API host of most tenants.
 const commercial = ".api.identitynow.com"
 
 // SailPoint is one IdentityNow tenant (Identity Security Cloud).
 type SailPoint struct {
-	// BaseURL is where the API and its token endpoint are. Without a trailing slash;
-	// empty, not nil, if there was a problem.
+	// BaseURL is the address of the API and its token endpoint, without a trailing slash.
+	// After a problem it is empty, not nil.
 	BaseURL *url.URL
-	// APIVersion is "v1" (one path for each service) or the legacy prefix to begin with.
+	// APIVersion is "v1" (one path for each service) or the first legacy prefix to try.
 	APIVersion   string
 	ClientID     string
 	ClientSecret secret.String
-	// Limit is the page size of search, 1 to 10000. It does not cap a run.
+	// Limit is the page size of searches, 1 to 10000. It doesn't limit a run.
 	Limit int
 }
 
 // Kind implements [Source].
 func (s *SailPoint) Kind() string { return SailPointKind().Name }
 
-// At implements [Located]. A host of SailPoint serves one tenant, a stand-in may serve several.
+// At implements [Located]. A SailPoint host serves one tenant, but a stand-in may serve
+// several.
 func (s *SailPoint) At() (setting, at string) {
 	if !address.Loopback(s.BaseURL.Hostname()) {
 		at = s.BaseURL.String()
@@ -50,7 +51,7 @@ func (s *SailPoint) At() (setting, at string) {
 	return "SAILPOINT_BASE_URL", at
 }
 
-// SailPointKind is the settings of an IdentityNow tenant.
+// SailPointKind describes the settings of an IdentityNow tenant.
 func SailPointKind() Kind {
 	return Kind{
 		Name: "sailpoint",
@@ -108,7 +109,7 @@ func (v *sailPointReader) read() (source *SailPoint, tenant string) {
 
 func apiVersions() []string { return []string{"v1", "v2026", "v2025", "v2024", "v3", "beta"} }
 
-// where resolves the address of the API, and the name of the tenant in the state.
+// where finds the address of the API, and the tenant's name in the state.
 func (v *sailPointReader) where() (base *url.URL, tenant string) {
 	const setting = "SAILPOINT_BASE_URL"
 	if v.text.BaseURL != "" {
@@ -140,11 +141,11 @@ func (v *sailPointReader) where() (base *url.URL, tenant string) {
 	return base, tenant
 }
 
-// apiPath is what people copy along with the address: a version, or a call.
+// apiPath matches a path that is often copied with the address: a version, or a call.
 var apiPath = regexp.MustCompile(`(?i)/(v\d+|beta|oauth/(token|info)|(v\d+|beta)/[^/]+|search(/v\d+)?|ui(/.*)?|login(/.*)?)$`)
 
-// basePath reports a path that the address of the API does not have. In front of
-// another host, a proxy, it may have one.
+// basePath reports a path that the API doesn't have. On any other host, such as a proxy, a
+// path is allowed.
 func (v *sailPointReader) basePath(u *url.URL) {
 	const setting = "SAILPOINT_BASE_URL"
 	switch host := strings.ToLower(u.Hostname()); {
@@ -159,9 +160,8 @@ func (v *sailPointReader) basePath(u *url.URL) {
 	}
 }
 
-// tenantHost returns the API host that TENANT_ID stands for, or "" when it is
-// absent or wrong. It accepts the address as people copy it: with https://, or
-// of the user interface.
+// tenantHost returns the API host for TENANT_ID, or "" if it is absent or invalid. It also
+// accepts an address with https://, also one of the user interface.
 func (v *sailPointReader) tenantHost() string {
 	text := strings.ToLower(v.text.TenantID)
 	if text == "" {
@@ -170,7 +170,7 @@ func (v *sailPointReader) tenantHost() string {
 		}
 		return ""
 	}
-	// What follows the host is where in the user interface it was copied.
+	// Whatever follows the host is a page of the user interface.
 	text = strings.TrimPrefix(text, "https://")
 	if end := strings.IndexAny(text, "/?#"); end > 0 {
 		text = text[:end]
@@ -191,9 +191,9 @@ func (v *sailPointReader) tenantHost() string {
 	return ""
 }
 
-// tenantKey names a tenant in the state: its short name where the host has the
-// usual form, so that both spellings of TENANT_ID lead to one checkpoint, and
-// the whole host otherwise, so that two tenants never share one.
+// tenantKey names a tenant in the state. For a host of the usual form it is the short name,
+// so that both forms of TENANT_ID use the same checkpoint. Otherwise it is the whole host,
+// so that no two tenants share one.
 func tenantKey(host string) string {
 	host = strings.ToLower(host)
 	if name, ok := strings.CutSuffix(host, commercial); ok && shortName.MatchString(name) {
@@ -208,15 +208,15 @@ func tenantKey(host string) string {
 	}, host), "-.")
 }
 
-// client checks the credentials. Their values are not shown: the two are easily
-// swapped, and then the id is the secret.
+// client checks the credentials. It shows neither value: if the two are swapped, the id is
+// the secret.
 func (v *sailPointReader) client(s *SailPoint) {
 	v.Require("CLIENT_SECRET", s.ClientSecret.Reveal(), "create a personal access token or an API client in IdentityNow and copy its secret")
 	if !v.Require("CLIENT_ID", s.ClientID, "create a personal access token or an API client in IdentityNow and copy its id") {
 		return
 	}
 	if s.BaseURL != nil && address.Loopback(s.BaseURL.Hostname()) {
-		return // a stand-in takes what it likes
+		return // a stand-in accepts any value
 	}
 	switch {
 	case clientID.MatchString(s.ClientID):

@@ -9,7 +9,7 @@ import (
 
 var interval = regexp.MustCompile(`^(\d+\.)?\d{1,2}:\d{2}:\d{2}$`)
 
-// cronField is the range of one NCRONTAB field; names stand for lo, lo+1, ….
+// cronField is the range of one NCRONTAB field; names stand for lo, lo+1, and so on.
 type cronField struct {
 	title  string
 	lo, hi int
@@ -27,8 +27,8 @@ func cronFields() []cronField {
 	}
 }
 
-// checkSchedule returns what is wrong with an NCRONTAB text, or "". The host
-// disables the function over a wrong one and says so in a log line only.
+// checkSchedule returns what is wrong with an NCRONTAB text, or "". For an invalid one the
+// host only logs a line and disables the function.
 func checkSchedule(text string) string {
 	fields := cronFields()
 	parts := strings.Fields(text)
@@ -51,11 +51,11 @@ func checkSchedule(text string) string {
 	return ""
 }
 
-// accepts checks one item of a field's list: *, a, a-b, each with /step.
+// accepts checks one item of a field: *, a or a-b, each with an optional /step.
 func (f cronField) accepts(item string) bool {
 	span, step, stepped := strings.Cut(item, "/")
 	if stepped {
-		if n, err := strconv.ParseUint(step, 10, 31); err != nil || n < 1 { // an int of the host
+		if n, err := strconv.ParseUint(step, 10, 31); err != nil || n < 1 { // the host reads an int
 			return false
 		}
 	}
@@ -69,7 +69,7 @@ func (f cronField) accepts(item string) bool {
 	return !ranged || f.value(to)
 }
 
-// value accepts a number in range or a name of at least three letters.
+// value accepts a number in range, or a name of at least three letters.
 func (f cronField) value(text string) bool {
 	if n, err := strconv.Atoi(text); err == nil {
 		return n >= f.lo && n <= f.hi && text[0] != '+' && text[0] != '-'

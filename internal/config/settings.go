@@ -13,58 +13,58 @@ type Settings struct {
 	// Connections are in the order of CONNECTIONS; there is at least one.
 	Connections []Connection
 
-	// State is one store for all connections. [Connection.Tenant] keeps them apart.
+	// State is one store for all connections, separated by [Connection.Tenant].
 	State State
-	// PollSchedule is the timer's NCRONTAB text. Only the host acts on it.
+	// PollSchedule is the timer's NCRONTAB text. Only the host uses it.
 	PollSchedule string
 	RunBudget    time.Duration
 	LogLevel     slog.Level
 
-	// Hints are what looks odd and need not be wrong. They stop nothing.
+	// Hints are things that look odd but may be correct. They don't prevent a run.
 	Hints []Problem
 }
 
-// Connection is what one customer tenant or org means.
+// Connection holds the settings of one customer tenant or org.
 type Connection struct {
 	// Name is lower case, letters and digits; "" if CONNECTIONS is not set.
 	Name string
-	// Tenant is the first element of every state key: the short name of the
-	// tenant, or a host when there is none. Lower case; letters, digits, ".", "-".
-	// No two connections have the same.
+	// Tenant is the first element of every state key: the short name of the tenant, or a
+	// host if it has none. Lower-case letters, digits, "." and "-". It is unique.
 	Tenant string
-	// Sources is what the connection reads from, at least one.
+	// Sources lists what the connection reads from, at least one.
 	Sources []Source
 
 	Sink
 	ReadBack ReadBack
-	// Legacy is where the Python function that this connector replaces left its checkpoint.
+	// Legacy says where the Python function that this connector replaces left its
+	// checkpoint.
 	Legacy Legacy
 
 	InitialLookback time.Duration
-	// SettleDelay is how far the newest window stays behind now.
+	// SettleDelay is how long before now a search ends.
 	SettleDelay time.Duration
-	// AuditAges are ascending; none means no audit.
+	// AuditAges are in ascending order; empty means no audit.
 	AuditAges []time.Duration
-	// LedgerKeep is longer than any of them.
+	// LedgerKeep is longer than all AuditAges.
 	LedgerKeep time.Duration
 	// QuarantineKeep is more than a week.
 	QuarantineKeep time.Duration
 	// Health enables the health table: one row for each stream and run.
 	Health bool
 
-	// Problems are what is wrong with the settings of this connection. While there are
-	// some it can't be used.
+	// Problems are the problems with this connection's settings. A connection with problems
+	// can't be used.
 	Problems []Problem
 }
 
-// Sink is where a connection writes to.
+// Sink says where a connection writes to.
 type Sink struct {
 	IngestionAPI IngestionAPI
-	// BatchBytes is the size of a batch to aim at.
+	// BatchBytes is the target size of a batch.
 	BatchBytes    int
-	DataCollector DataCollector // set when IngestionAPI says so
-	LogsIngestion LogsIngestion // likewise
-	NDJSONPath    string        // "" is stdout
+	DataCollector DataCollector // set for UseDataCollector
+	LogsIngestion LogsIngestion // set for UseLogsIngestion
+	NDJSONPath    string        // "" means stdout
 }
 
 // IngestionAPI selects the sink.
@@ -77,19 +77,19 @@ const (
 	UseNDJSON        IngestionAPI = "NDJSON"
 )
 
-// DataCollector is where and as whom to post to the HTTP Data Collector API.
+// DataCollector is the workspace and key for the HTTP Data Collector API.
 type DataCollector struct {
 	WorkspaceID string
-	// SharedKey is the workspace key as base64 text; it is known to decode.
+	// SharedKey is the workspace key as valid base64.
 	SharedKey secret.String
-	// URL is the workspace's address without path, for instance
+	// URL is the workspace's address without a path, for instance
 	// https://{id}.ods.opinsights.azure.com.
 	URL *url.URL
 }
 
-// LogsIngestion is where to send to the Logs Ingestion API, and as whom.
+// LogsIngestion is the destination and identity for the Logs Ingestion API.
 type LogsIngestion struct {
-	// Endpoint is the address of the data collection rule or endpoint, without path.
+	// Endpoint is the address of the data collection rule or endpoint, without a path.
 	Endpoint *url.URL
 	// RuleID is the immutable id of the data collection rule.
 	RuleID string
@@ -97,9 +97,9 @@ type LogsIngestion struct {
 	ClientID string
 }
 
-// State is where checkpoints, ledger and quarantine live.
+// State says where checkpoints, ledger and quarantine are stored.
 type State struct {
-	// Dir is the directory of file state, and "" for blob state.
+	// Dir is the directory of file state; "" for blob state.
 	Dir string
 	// Container and Account are set for blob state.
 	Container string
@@ -109,31 +109,32 @@ type State struct {
 // Account is a storage account and the way to sign in to it.
 type Account struct {
 	Auth StorageAuth
-	// Setting is the setting that selected Auth, to be named in messages.
+	// Setting is the name of the setting that selected Auth, for messages.
 	Setting string
-	// BlobEndpoint is the address of the blob service, without a trailing slash
-	// and without a signature. For Azurite its path holds the account name.
+	// BlobEndpoint is the address of the blob service, without a trailing slash and without
+	// a signature. For Azurite, the path is the account name.
 	BlobEndpoint *url.URL
-	// TableEndpoint is that of its table service, or nil if it can't be told from the rest.
+	// TableEndpoint is the address of the table service, or nil if it is unknown.
 	TableEndpoint *url.URL
-	// Name and Key belong to [AccountKey]. Key is base64 text and is known to decode.
+	// Name and Key are for [AccountKey]. Key is valid base64.
 	Name string
 	Key  secret.String
 	// ClientID selects a user-assigned identity for [ManagedIdentity]; "" means the
 	// system-assigned one.
 	ClientID string
-	// SAS belongs to [SharedAccess]: the query string without its "?".
+	// SAS is for [SharedAccess]: the query string without its "?".
 	SAS secret.String
 }
 
-// Legacy is where an older connector's checkpoint may be, and the way in. The
-// zero value means nowhere.
+// Legacy says where an older connector's checkpoint may be, and how to sign in. The zero
+// value means nowhere.
 type Legacy struct {
 	// TableEndpoint is the address of the table service.
 	TableEndpoint *url.URL
-	// Named says that LEGACY_CHECKPOINT gives that address: then one is expected there.
+	// Named means that LEGACY_CHECKPOINT contains the address: a checkpoint must exist
+	// there.
 	Named bool
-	// Auth is [AccountKey] or [ManagedIdentity]; the rest is as in [Account].
+	// Auth is [AccountKey] or [ManagedIdentity]; the other fields are as in [Account].
 	Auth StorageAuth
 	Name string
 	Key  secret.String

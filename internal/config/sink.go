@@ -10,7 +10,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 )
 
-// sinkReader reads where a connection writes to, and where it can ask what has arrived.
+// sinkReader reads where a connection writes to, and where to query what has arrived.
 type sinkReader struct {
 	*Reader
 	text struct {
@@ -28,7 +28,7 @@ type sinkReader struct {
 	}
 }
 
-// sink chooses the ingestion API and checks the settings of the chosen one only.
+// sink chooses the ingestion API and checks only the settings of that one.
 func (v *sinkReader) sink(s *Sink) {
 	s.IngestionAPI = v.ingestionAPI()
 	s.NDJSONPath = v.text.NDJSONPath
@@ -41,7 +41,7 @@ func (v *sinkReader) sink(s *Sink) {
 	}
 	s.BatchBytes = 4_000_000
 	if s.IngestionAPI == UseLogsIngestion {
-		s.BatchBytes = 8_000_000 // they are compressed
+		s.BatchBytes = 8_000_000 // before compression
 	}
 	if v.text.BatchBytes != "" || v.Reported("BATCH_BYTES") {
 		s.BatchBytes = v.Integer("BATCH_BYTES", v.text.BatchBytes, 1024, 30_000_000)
@@ -66,7 +66,7 @@ func (v *sinkReader) ingestionAPI() IngestionAPI {
 		return UseDataCollector
 	case one && other:
 		return UseLogsIngestion
-	case collector: // one half of it: the other is missing
+	case collector: // incomplete: the other setting is reported as missing
 		return UseDataCollector
 	case one || other:
 		return UseLogsIngestion
@@ -99,7 +99,7 @@ func (v *sinkReader) dataCollector(s *Sink) {
 		switch {
 		case !local && !address.GUID(d.WorkspaceID):
 			v.Problem("CUSTOMER_ID", "is not a GUID: use the workspace ID, not its name; "+where)
-		case strings.ContainsAny(d.WorkspaceID, ": "): // it goes into a header
+		case strings.ContainsAny(d.WorkspaceID, ": "): // used in a header
 			v.Problem("CUSTOMER_ID", "contains a colon or a blank: a stand-in accepts any other text")
 		}
 		if d.URL == nil {
@@ -112,8 +112,8 @@ func (v *sinkReader) dataCollector(s *Sink) {
 	s.DataCollector = d
 }
 
-// keySize is the length of every workspace key that was seen, in bytes; no page of
-// Microsoft's promises it.
+// keySize is the observed length of every workspace key, in bytes. Microsoft doesn't
+// document it.
 const keySize = 64
 
 func (v *sinkReader) logsIngestion(s *Sink) {

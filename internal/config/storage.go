@@ -16,7 +16,7 @@ import (
 
 var driveLetter = regexp.MustCompile(`^/?[A-Za-z]:`)
 
-// stateReader reads where the state lives. All connections share that.
+// stateReader reads where the state is stored. All connections share it.
 type stateReader struct {
 	*Reader
 	text struct {
@@ -62,8 +62,8 @@ func (v *stateReader) container(u *url.URL) string {
 
 // directory accepts file:///absolute/dir and file:relative/dir.
 func (v *stateReader) directory(u *url.URL) string {
-	// Azure sets WEBSITE_SITE_NAME on every plan. The disk of an instance goes with
-	// it, and with the checkpoints everything older than INITIAL_LOOKBACK would go.
+	// Azure sets WEBSITE_SITE_NAME on every plan. The disk of an instance is temporary:
+	// without the checkpoints on it, events older than INITIAL_LOOKBACK would be lost.
 	if v.inAzure {
 		v.Problem("STATE_URL", "is a folder, which an app in Azure loses when it moves to another instance: use azblob://sailpoint-connector")
 		return ""
@@ -76,13 +76,13 @@ func (v *stateReader) directory(u *url.URL) string {
 		v.Problem("STATE_URL", "has a backslash, which is part of a name on Linux: replace each backslash with /, as in file:///absolute/dir")
 		return ""
 	}
-	// A "#" or "?" at the very end leaves nothing in the parsed URL.
+	// A trailing "#" or "?" leaves no trace in the parsed URL.
 	if place == "" || path.Clean(place) == "/" || u.Host != "" && u.Host != "localhost" || strings.ContainsAny(v.text.StateURL, "#?") || strings.ContainsFunc(place, unicode.IsControl) {
 		v.Problem("STATE_URL", "must be file:///absolute/dir (three slashes) or file:relative/dir, with # and ? written as %23 and %3F")
 		return ""
 	}
 	if driveLetter.MatchString(place) {
-		if runtime.GOOS != "windows" { // it would be a folder of that name where the command is run
+		if runtime.GOOS != "windows" { // elsewhere it would be a relative folder of that name
 			v.Problem("STATE_URL", "names a drive, which only Windows has: use file:///absolute/dir or file:relative/dir")
 			return ""
 		}
@@ -91,8 +91,8 @@ func (v *stateReader) directory(u *url.URL) string {
 	return filepath.FromSlash(place)
 }
 
-// account finds the storage account: by name and key, by name and managed
-// identity, or the account of the Functions host.
+// account finds the storage account: by name and key, by name with a managed identity, or
+// the account of the Functions host.
 func (v *stateReader) account() Account {
 	if v.text.AzureClientID != "" && !address.GUID(v.text.AzureClientID) {
 		v.Problem("AZURE_CLIENT_ID", "is not a GUID: use the client ID of the user-assigned identity, or remove the setting")
@@ -148,7 +148,7 @@ func (v *stateReader) namedAccount() Account {
 	return a
 }
 
-// hostIdentity is the AzureWebJobsStorage__… form of the host's own account.
+// hostIdentity reads the AzureWebJobsStorage__… form of the host's own account.
 func (v *stateReader) hostIdentity() Account {
 	a := Account{Auth: ManagedIdentity, Setting: "AzureWebJobsStorage__blobServiceUri", ClientID: v.text.WebJobsClient}
 	if c := v.text.WebJobsCred; c != "" && !strings.EqualFold(c, "managedidentity") {
@@ -181,8 +181,8 @@ const (
 	devEndpoint = "http://127.0.0.1:10000/devstoreaccount1"
 )
 
-// connectionString takes the forms that the Functions host takes: the emulator,
-// an account with its key, or an endpoint with a shared access signature.
+// connectionString accepts what the Functions host accepts: the emulator, an account with
+// its key, or an endpoint with a shared access signature.
 func (v *stateReader) connectionString(text string) Account {
 	const setting = "AzureWebJobsStorage"
 	const remedy = connectionRemedy
@@ -238,8 +238,8 @@ func (v *stateReader) checkKey(setting, key string) {
 	}
 }
 
-// blobEndpoint also catches Azurite's address without the account, which it
-// answers with an unhelpful 400.
+// blobEndpoint also reports Azurite's address without the account name, to which Azurite
+// responds with an unhelpful 400.
 func (v *stateReader) blobEndpoint(setting, text string) *url.URL {
 	u := v.Address(setting, text)
 	if u != nil && u.Scheme == "http" && u.Path == "" && !strings.Contains(u.Hostname(), ".blob.") {

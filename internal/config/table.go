@@ -4,24 +4,23 @@ import "strings"
 
 // Setting describes one app setting.
 type Setting struct {
-	// Name is the environment variable, in exact case.
+	// Name is the environment variable; case matters.
 	Name string
 	// Default is the value used when the setting is absent or empty; "" for none.
 	Default string
-	// Otherwise says in words what an absent setting comes to, where Default can't.
+	// Otherwise describes what applies without the setting, if Default can't.
 	Otherwise string
 	// Meaning is one or two sentences of Markdown.
 	Meaning string
-	// Secret values belong into Key Vault and are never shown.
+	// Secret values belong in Key Vault and are never shown.
 	Secret bool
-	// Required settings have no default that works. TENANT_ID gives way to SAILPOINT_BASE_URL.
+	// Required settings have no usable default. SAILPOINT_BASE_URL can replace TENANT_ID.
 	Required bool
-	// App settings hold for the whole app; a connection can't have its own.
+	// App settings apply to the whole app; a connection can't have its own.
 	App bool
 }
 
-// Table returns every setting, in the order in which people read them: those of the
-// sources first.
+// Table returns every setting in reading order, those of the sources first.
 func Table(kinds []Kind) []Setting {
 	var list []Setting
 	for _, k := range kinds {
@@ -30,7 +29,7 @@ func Table(kinds []Kind) []Setting {
 	return append(list, shared()...)
 }
 
-// shared are the settings that do not belong to a source.
+// shared returns the settings that don't belong to a source.
 func shared() []Setting {
 	return []Setting{
 		{Name: "CONNECTIONS", App: true, Meaning: "Names of several connections in one app, for instance `acme,globex`: letters and digits. Each setting of a connection is looked up as `ACME_TENANT_ID` and then as `TENANT_ID`. Without it there is one connection without a name. See [docs/connections.md](docs/connections.md)."},
