@@ -15,13 +15,13 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/sink/azmonitor"
 )
 
-// roleWait is how long to wait before asking again whether a role has spread.
+// roleWait is how long to wait before checking again whether a role has taken effect.
 const roleWait = 30 * time.Second
 
-// answer is what the service, or something in between, said to a post.
+// answer is the response of the service, or of something in between, to a post.
 type answer struct{ *azmonitor.Answer }
 
-// newAnswer reads the body, in which the service says {"error":{"code":…,"message":…}}.
+// newAnswer reads the body. The service reports errors as {"error":{"code":…,"message":…}}.
 func newAnswer(from *azmonitor.Answer, masked ...secret.String) *answer {
 	a := &answer{from}
 	var form struct {
@@ -30,7 +30,7 @@ func newAnswer(from *azmonitor.Answer, masked ...secret.String) *answer {
 			Message string `json:"message,case:ignore"`
 		} `json:"error,case:ignore"`
 	}
-	// A body that does not have that form is not the service's, and not shown.
+	// A body of another form is not from the service, and is not shown.
 	if json.Unmarshal(a.Body, &form) == nil {
 		a.Code, a.Message = transport.Excerpt(form.Error.Code, masked...), transport.Excerpt(form.Error.Message, masked...)
 	}
@@ -63,11 +63,11 @@ func (a *answer) judge(rule, stream, audience string) error {
 	if err := a.Other("LOGS_INGESTION_ENDPOINT"); err != nil {
 		return err
 	}
-	// The service says yes with 204 and nothing else.
+	// The service acknowledges with 204 only.
 	return &pipeline.Retryable{Err: fmt.Errorf("%v is not the answer of the service but of something in between: the batch counts as not delivered; check LOGS_INGESTION_ENDPOINT if this persists", a)}
 }
 
-// judgeDenied says why the service does not take the token, or not its bearer.
+// judgeDenied explains why the service refuses the token or its identity.
 func (a *answer) judgeDenied(rule, audience string) error {
 	if a.Status == http.StatusUnauthorized {
 		return fmt.Errorf("%v: the token is rejected, and so is a new one: AZURE_CLIENT_ID must name an identity of the tenant that the data collection rule is in, "+
@@ -78,7 +78,7 @@ func (a *answer) judgeDenied(rule, audience string) error {
 		"A rule with a private link rejects public networks in the same way", a, rule)}
 }
 
-// missing says what is not there. The service names the stream, or leaves it open.
+// missing explains what does not exist. The service may name the stream or leave it open.
 func (a *answer) missing(rule, stream string) error {
 	if strings.Contains(strings.ToLower(a.Code), "stream") {
 		return fmt.Errorf("%v: the data collection rule has no stream Custom-%s: deploy the template of this version again, which adds it, "+
@@ -88,21 +88,21 @@ func (a *answer) missing(rule, stream string) error {
 		"and LOGS_INGESTION_ENDPOINT, and deploy the template of this version again. Everything is kept", a, stream, rule)
 }
 
-// cutOff says that the service gave up reading. Its page on errors blames the size
-// of the request; a slow line does the same.
+// cutOff reports whether the service gave up reading. Its page on errors blames the
+// size of the request, but a slow connection has the same effect.
 func (a *answer) cutOff() bool {
 	text := strings.ToLower(a.Code + " " + a.Message)
 	return a.Status >= 400 && a.Status < 500 && (strings.Contains(text, "timeoutexpired") || strings.Contains(text, "clientconnectionabort"))
 }
 
-// unread is the error for a single record that the service did not read to its end.
+// unread is the error for a single record that the service did not finish reading.
 func (a *answer) unread() error {
 	return &pipeline.Retryable{Err: fmt.Errorf("%v: the service gave up reading the request: if this persists, check the connection and proxies in between", a)}
 }
 
-// judgeBadRequest tells what is wrong with a record from what is wrong with the
-// setup. The codes are not documented as a list; these are known from practice,
-// and [Sink.believe] asks again where one is not.
+// judgeBadRequest distinguishes a bad record from a wrong configuration. Microsoft
+// does not list the codes; these are known from practice, and [Sink.believe]
+// checks the others.
 func (a *answer) judgeBadRequest(rule, stream string) error {
 	switch code := strings.ToLower(a.Code); {
 	case code == "":

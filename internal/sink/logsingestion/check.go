@@ -11,8 +11,8 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/sink/azmonitor"
 )
 
-// Check finds out whether the rule takes the identity and has the streams, and
-// ingests nothing. Its errors are worded as those of Write.
+// Check finds out whether the rule accepts the identity and has the streams,
+// without ingesting anything. Its errors are worded like those of Write.
 func (s *Sink) Check(ctx context.Context) error {
 	for _, name := range slices.Sorted(maps.Keys(s.streams)) {
 		if err := s.probe(ctx, name); err != nil {
@@ -22,7 +22,7 @@ func (s *Sink) Check(ctx context.Context) error {
 	return nil
 }
 
-// probe posts an empty array to a stream, which the service answers as any other.
+// probe posts an empty array to a stream. The service answers it like any other batch.
 func (s *Sink) probe(ctx context.Context, name string) error {
 	empty, err := s.pack(nil, nil)
 	if err != nil {
@@ -44,9 +44,8 @@ func (s *Sink) probe(ctx context.Context, name string) error {
 		"that no table of the rule is a classic table (migrate it), and deploy the template of this version again. Everything is kept", a, s.ruleID)
 }
 
-// believe asks whether a single record is really at fault when the service has
-// refused it: if the service refuses a batch without a record as well, none is, and
-// none must go into quarantine for it.
+// believe checks whether a single refused record is really at fault. If the service
+// refuses an empty batch too, the record is not, and must not go into quarantine.
 func (s *Sink) believe(ctx context.Context, name string, a *answer, refusal error) error {
 	if a.cutOff() {
 		return a.unread()

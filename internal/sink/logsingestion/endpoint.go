@@ -7,8 +7,8 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 )
 
-// Cloud returns the cloud that an endpoint is in, which a credential must know,
-// too. This machine counts as the public one.
+// Cloud returns the cloud that an endpoint is in, which a credential must know
+// too. An endpoint on this machine counts as the public cloud.
 func Cloud(endpoint *url.URL) cloud.Configuration {
 	switch {
 	case strings.HasSuffix(strings.ToLower(endpoint.Hostname()), ".azure.us"):
@@ -19,7 +19,7 @@ func Cloud(endpoint *url.URL) cloud.Configuration {
 	return cloud.AzurePublic
 }
 
-// audience is the resource that tokens are for.
+// audience is the resource that tokens are issued for.
 func audience(endpoint *url.URL) string {
 	switch Cloud(endpoint).ActiveDirectoryAuthorityHost {
 	case cloud.AzureGovernment.ActiveDirectoryAuthorityHost:

@@ -13,10 +13,10 @@ import (
 // body is a batch as it is sent.
 type body struct {
 	wire []byte // compressed
-	raw  int    // bytes before that
+	raw  int    // bytes before compression
 }
 
-// tooLarge says that a batch does not fit into one request.
+// tooLarge means that a batch does not fit into one request.
 type tooLarge struct {
 	raw, records int
 	limit        int
@@ -27,17 +27,17 @@ func (e *tooLarge) Error() string {
 	return fmt.Sprintf("%d records are more than %d bytes %s, the most that a request may have", e.records, e.limit, e.what)
 }
 
-// errFull ends the compression of a batch that gets too large.
+// errFull stops the compression of a batch that becomes too large.
 var errFull = errors.New("too large")
 
-// packer is what packing a batch needs and the next one can use again.
+// packer holds the reusable buffers for packing a batch.
 type packer struct {
 	fast, best *gzip.Writer
 	row        []byte
 	out        bounded
 }
 
-// bounded takes MaxWire bytes.
+// bounded is a buffer of at most MaxWire bytes.
 type bounded struct{ buf []byte }
 
 func (b *bounded) Write(p []byte) (int, error) {
@@ -49,8 +49,7 @@ func (b *bounded) Write(p []byte) (int, error) {
 }
 
 const (
-	// guess is the part of a batch that is left after compression, for the first
-	// size of a buffer.
+	// guess is the assumed compression ratio, for the initial size of a buffer.
 	guess = 6
 	// maxScratch is the largest row whose memory is kept.
 	maxScratch = 1 << 20
@@ -65,7 +64,7 @@ func rawSize(batch []pipeline.Record) int {
 	return size
 }
 
-// pack makes the body of a batch. Its errors are a reason to try with fewer records.
+// pack makes the body of a batch. After an error, fewer records may succeed.
 func (s *Sink) pack(rule *table.Declared, batch []pipeline.Record) (body, error) {
 	raw := rawSize(batch)
 	if raw > MaxRaw {
@@ -87,7 +86,7 @@ func (s *Sink) pack(rule *table.Declared, batch []pipeline.Record) (body, error)
 	}
 	b, err := p.pack(p.fast, rule, batch)
 	if errors.Is(err, errFull) && len(batch) == 1 {
-		// There is nothing to split: try harder.
+		// A single record can't be split: compress it better.
 		if p.best == nil {
 			p.best, _ = gzip.NewWriterLevel(nil, gzip.BestCompression)
 		}
@@ -100,7 +99,7 @@ func (s *Sink) pack(rule *table.Declared, batch []pipeline.Record) (body, error)
 	return b, err
 }
 
-// pack compresses a JSON array of the rows. With errFull, raw is how far it got.
+// pack compresses a JSON array of the rows. After errFull, b.raw is how far it got.
 func (p *packer) pack(z *gzip.Writer, rule *table.Declared, batch []pipeline.Record) (b body, err error) {
 	z.Reset(&p.out)
 	if len(batch) == 0 {

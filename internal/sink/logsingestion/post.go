@@ -15,8 +15,8 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/sink/azmonitor"
 )
 
-// send posts body, and once more with a new token if the token is refused. An
-// error is what kept the answer from coming, already classified.
+// send posts body, and repeats it once with a new token if the token is refused.
+// If there is no answer, it returns a classified error.
 func (s *Sink) send(ctx context.Context, address string, b body) (*answer, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.timeout, errTimeout)
 	defer cancel()
@@ -32,15 +32,15 @@ func (s *Sink) send(ctx context.Context, address string, b body) (*answer, error
 	if err != nil {
 		return nil, err
 	}
-	// A managed identity may have no other: its library keeps one for hours. Then it
-	// is the same question again, in case the refusal was a mishap.
+	// A managed identity may return the same token, which its library caches for hours.
+	// Then this repeats the request unchanged, in case the refusal was a glitch.
 	return s.post(ctx, address, b, again)
 }
 
 var errTimeout = errors.New("the service did not answer in time")
 
-// ended is the error of what the end of ctx cut short: the caller's end, or that
-// of the time for one post.
+// ended is the error of what the end of ctx interrupted: the caller stopped, or
+// the time for one post ran out.
 func ended(ctx context.Context, err error) error {
 	err = azmonitor.Ended(ctx, err)
 	if errors.Is(err, errTimeout) {
@@ -49,7 +49,7 @@ func ended(ctx context.Context, err error) error {
 	return err
 }
 
-// post is one request.
+// post sends one request.
 func (s *Sink) post(ctx context.Context, address string, b body, token string) (*answer, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, nil)
 	if err != nil {
@@ -67,7 +67,7 @@ func (s *Sink) post(ctx context.Context, address string, b body, token string) (
 	return newAnswer(got, secret.New(token)), nil
 }
 
-// classify says what to do about something that kept an answer from coming.
+// classify classifies the error of a request without an answer.
 func (s *Sink) classify(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ended(ctx, err)

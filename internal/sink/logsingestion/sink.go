@@ -22,18 +22,18 @@ import (
 // Limits of the service, from Microsoft's page "Azure Monitor service limits",
 // section "Logs Ingestion API", and from its error texts.
 const (
-	// MaxWire is the largest body that is ever sent: the service takes 1,048,576
-	// bytes as they are on the wire, and 4 KiB are left to it.
+	// MaxWire is the maximum size of a body: the service takes 1,048,576 bytes on
+	// the wire, and 4 KiB are spare.
 	MaxWire = 1_044_480
-	// MaxRaw is the most that a body may be when it is unpacked; the service loses
-	// what is beyond 50 MiB after it has acknowledged it.
+	// MaxRaw is the maximum size of a body before compression; the service
+	// acknowledges, but loses, what exceeds 50 MiB.
 	MaxRaw = 48 << 20
 
 	apiVersion = "2023-01-01"
 
-	// A rule takes 12,000 requests and 2 GB a minute. Whether that is counted
-	// before or after unpacking is not documented: the larger is kept to. A tenth is
-	// left to others, and to clocks that differ.
+	// A rule takes 12,000 requests and 2 GB a minute. It is not documented whether
+	// the service counts compressed bytes, so the sink counts the larger, uncompressed
+	// size. A tenth is spare for other senders and for clock differences.
 	requestsPerSecond = 12_000 / 60 * 0.9
 	bytesPerSecond    = 2_000_000_000 / 60 * 0.9
 
@@ -41,19 +41,19 @@ const (
 	defaultTimeout    = 2 * time.Minute
 )
 
-// Config says where to write and as whom.
+// Config is where to write, and with which identity.
 type Config struct {
 	// Endpoint is the logs ingestion URI of the rule, or a data collection endpoint
-	// (setting LOGS_INGESTION_ENDPOINT), as package address has checked it.
+	// (setting LOGS_INGESTION_ENDPOINT), checked by package address.
 	Endpoint *url.URL
-	// RuleID is the immutable id of the rule (setting DCR_IMMUTABLE_ID), likewise.
+	// RuleID is the immutable id of the rule (setting DCR_IMMUTABLE_ID), also checked.
 	RuleID string
-	// Credential gives tokens for the audience of the endpoint's cloud.
+	// Credential issues tokens for the audience of the endpoint's cloud.
 	Credential azcore.TokenCredential
-	// Streams are those that the rule declares.
+	// Streams are the streams that the rule declares.
 	Streams []schema.Stream
-	// BatchBytes bounds the records of a batch, before they are compressed; 0 means
-	// 8 MB. It is never more than MaxRaw.
+	// BatchBytes bounds the records of a batch before compression, at most MaxRaw;
+	// 0 means 8 MB.
 	BatchBytes int
 	// HTTP is the client to use; nil means one of package transport.
 	HTTP *http.Client
@@ -75,7 +75,7 @@ type Sink struct {
 	bytes    *rate.Limiter
 }
 
-// stream is where rows of a stream go.
+// stream is the address and the column rules of a stream.
 type stream struct {
 	url  string
 	rule *table.Declared
@@ -136,8 +136,8 @@ func kindOf(t schema.Type) table.Kind {
 	return table.Any
 }
 
-// Limits implements [pipeline.Sink]. BatchBytes follows what batches came to on
-// the wire so far, so it is worth asking again.
+// Limits implements [pipeline.Sink]. BatchBytes depends on how well past batches
+// compressed, so callers should ask again.
 func (s *Sink) Limits() pipeline.Limits {
 	return pipeline.Limits{
 		BatchBytes:  s.sizes.target(),
@@ -146,8 +146,8 @@ func (s *Sink) Limits() pipeline.Limits {
 	}
 }
 
-// Fit implements [pipeline.Sink]: the rules are the columns that the rule declares for the
-// table's stream. A table without one is refused by Write.
+// Fit implements [pipeline.Sink] with the columns that the rule declares for the table's
+// stream. Write refuses a table without a stream.
 func (s *Sink) Fit(name string, raw jsontext.Value) (row jsontext.Value, changes []string, err error) {
 	st, ok := s.streams[name]
 	if !ok {
@@ -157,7 +157,7 @@ func (s *Sink) Fit(name string, raw jsontext.Value) (row jsontext.Value, changes
 }
 
 // Write implements [pipeline.Sink]: it posts the batch once, or twice if the
-// token is refused; behind a single record that is refused also a batch without one.
+// token is refused. If a single record is refused, it also posts an empty batch.
 func (s *Sink) Write(ctx context.Context, name string, batch []pipeline.Record) error {
 	if len(batch) == 0 {
 		return nil

@@ -3,17 +3,17 @@ package logsingestion
 import "sync"
 
 const (
-	// firstRatio is what compression is taken to save before anything was seen:
-	// audit events come to a sixth or less.
+	// firstRatio is the compression ratio assumed before the first batch: audit events
+	// shrink to a sixth or less.
 	firstRatio = 4
-	// fill is how much of a request's limit a batch aims at: batches differ.
+	// fill is the part of a request's limit that batches aim at, because they vary.
 	fill = 0.9
-	// leastTarget is where batches don't become smaller any more.
+	// leastTarget is the smallest target for batches.
 	leastTarget = 64 << 10
-	// telling is the size on the wire from which on a batch says something about others.
+	// From this size on the wire, a batch's ratio is representative.
 	telling = 32 << 10
 	// afterRefusal is the size of batches after the service, or something in between,
-	// refused one that is within the limits: it may count before compression.
+	// refused one within the limits: it may count bytes before compression.
 	afterRefusal = 1_000_000
 )
 
@@ -21,13 +21,13 @@ const (
 type sizes struct {
 	mu    sync.Mutex
 	most  int  // bytes of records
-	known bool // somebody refused a batch of twice as much as most
+	known bool // a batch of twice most was refused
 	ratio map[string]float64
 }
 
 func newSizes(most int) *sizes { return &sizes{most: most, ratio: make(map[string]float64)} }
 
-// target is the size of a batch to aim at. It suits the stream that compresses worst.
+// target is the target size of a batch. It suits the stream that compresses worst.
 func (s *sizes) target() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -43,7 +43,7 @@ func (s *sizes) target() int {
 	return max(min(int(worst*fill*MaxWire), s.most), min(leastTarget, s.most))
 }
 
-// packed notes a batch that went through. The average follows slowly.
+// packed records the ratio of a delivered batch. The average changes slowly.
 func (s *sizes) packed(stream string, raw, wire int) {
 	if wire < telling {
 		return
@@ -57,7 +57,7 @@ func (s *sizes) packed(stream string, raw, wire int) {
 	s.ratio[stream] = seen
 }
 
-// overflow notes that raw bytes filled a request, with more to come. It counts at once.
+// overflow records that raw bytes filled a request before the batch ended. It takes effect at once.
 func (s *sizes) overflow(stream string, raw int) {
 	if raw >= MaxRaw {
 		return // it was not compressed
@@ -70,7 +70,7 @@ func (s *sizes) overflow(stream string, raw int) {
 	}
 }
 
-// refused notes that a batch within the limits was too large for somebody.
+// refused records that a batch within the limits was refused as too large.
 func (s *sizes) refused(raw int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -78,7 +78,7 @@ func (s *sizes) refused(raw int) {
 	s.known = true
 }
 
-// hopeless says that a batch is larger than what was refused before.
+// hopeless reports whether a batch is larger than one that was refused.
 func (s *sizes) hopeless(raw int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

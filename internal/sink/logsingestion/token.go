@@ -18,24 +18,24 @@ import (
 )
 
 const (
-	// early is how long before its end a token is replaced.
+	// early is how long before its expiry a token is replaced.
 	early = 5 * time.Minute
-	// usable is how long a token must last to be sent at all.
+	// usable is how long a token must still be valid to be sent at all.
 	usable = 30 * time.Second
-	// askEvery is how long a token is used that was just given, whatever it says about its end:
-	// one that seems to have ended already (by a clock that is ahead, or by a credential
-	// that hands out old ones) would be asked for with every batch. The service decides.
+	// askEvery is how long a new token is used, whatever its expiry says: if it seems expired
+	// already (because the clock is ahead, or the credential returns old tokens), every batch
+	// would request a new one. The service decides whether it is valid.
 	askEvery = 30 * time.Second
 )
 
-// tokens keeps one token: not every credential keeps its own.
+// tokens caches one token, because not every credential does.
 type tokens struct {
 	credential azcore.TokenCredential
 	audience   string
 
-	turn    chan struct{} // holds an element while nobody is at work on current
+	turn    chan struct{} // a lock for current: holds an element while it is free
 	current azcore.AccessToken
-	given   time.Time // when the credential gave it
+	given   time.Time // when the credential returned it
 }
 
 func newTokens(credential azcore.TokenCredential, audience string) *tokens {
@@ -44,8 +44,8 @@ func newTokens(credential azcore.TokenCredential, audience string) *tokens {
 	return t
 }
 
-// get returns a token other than refused. claims is what the service asked for
-// when it refused that.
+// get returns a token other than refused, unless the credential returns that one
+// again. claims is what the service asked for when it refused it.
 func (t *tokens) get(ctx context.Context, refused, claims string) (string, error) {
 	select {
 	case <-t.turn:
@@ -68,14 +68,14 @@ func (t *tokens) get(ctx context.Context, refused, claims string) (string, error
 	case ctx.Err() != nil:
 		return "", ended(ctx, ctx.Err())
 	case have && t.current.ExpiresOn.After(now.Add(usable)):
-		// The one that is there still works.
+		// The current token is still valid.
 	default:
 		return "", t.explain(err)
 	}
 	return t.current.Token, nil
 }
 
-// explain classifies what a credential says.
+// explain classifies a credential's error.
 func (t *tokens) explain(err error) error {
 	var (
 		failed   *azidentity.AuthenticationFailedError
@@ -102,7 +102,7 @@ func (t *tokens) explain(err error) error {
 
 var challenge = regexp.MustCompile(`claims="([A-Za-z0-9+/=_-]+)"`)
 
-// claimsOf reads what a 401 asks a new token to say, "" if nothing.
+// claimsOf returns the claims that a 401 requests for a new token, "" if none.
 func claimsOf(h http.Header) string {
 	m := challenge.FindStringSubmatch(h.Get("WWW-Authenticate"))
 	if m == nil {
