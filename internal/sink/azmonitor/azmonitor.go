@@ -1,8 +1,8 @@
-// Package azmonitor is what the clients of Azure Monitor have in common: both APIs that take
-// rows, and the one that is asked what has arrived.
+// Package azmonitor is what the clients of Azure Monitor have in common: those of the two
+// ingestion APIs, and the one of the query API.
 //
-// It makes an exchange of HTTP into an [Answer], or into an error that says which hop failed
-// and whether it is worth trying again. What an answer means is up to each client.
+// It turns an HTTP exchange into an [Answer], or into an error that says which hop failed
+// and whether a retry may help. Each client decides what an answer means.
 package azmonitor
 
 import (
@@ -20,11 +20,11 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
 
-// maxAnswer is how much of the answer to a post is read. The services' own are shorter than 2 KB.
+// maxAnswer is how much of the answer to a post is read. The services' answers are shorter than 2 KB.
 const maxAnswer = 16 << 10
 
-// Client returns a client that follows no redirect: it would carry credentials elsewhere. nil
-// makes one of package transport.
+// Client returns a client that follows no redirects, which would send credentials elsewhere.
+// For nil, it makes a client of package transport.
 func Client(c *http.Client) *http.Client {
 	if c == nil {
 		return transport.NewClient(transport.Config{})
@@ -37,23 +37,23 @@ func Client(c *http.Client) *http.Client {
 	return c
 }
 
-// Answer is what the service, or something in between, said to a post.
+// Answer is the response of the service, or of something in between, to a post.
 type Answer struct {
 	Status int
 	Header http.Header
-	Whole  bool // it came after all of the body was sent
+	Whole  bool // it came after the whole body was sent
 	Empty  bool
 	Page   bool // HTML
 	// Body is the beginning of the body, without white space around it.
 	Body []byte
-	// Code and Message come from the service's error body, as far as the client knows its
-	// form, Request is the service's id for the exchange. They are fit to be shown.
+	// Code and Message come from the service's error body, if the client knows its form.
+	// Request is the service's id for the exchange. All three are safe to show.
 	Code, Message, Request string
-	// Gateway says whose the answer is if it is not the service's, else nil.
+	// Gateway says who sent the answer if the service did not, else nil.
 	Gateway *transport.Failure
 }
 
-// Post sends a request and reads the answer. unreachable classifies what kept it from coming.
+// Post sends a request and reads the answer. unreachable classifies the error if there is none.
 func Post(client *http.Client, req *http.Request, sent *transport.Upload, peer transport.Peer, unreachable func(error) error, hidden ...secret.String) (*Answer, error) {
 	resp, err := client.Do(req)
 	if err != nil {
@@ -68,7 +68,7 @@ func Post(client *http.Client, req *http.Request, sent *transport.Upload, peer t
 		return nil, unreachable(fmt.Errorf("read the answer: %w", transport.Redact(err)))
 	}
 	empty := len(body) == 0                                          // white space is a body, too
-	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\uFEFF"))) // some Windows servers begin with a mark
+	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\uFEFF"))) // some Windows servers send a byte order mark
 	return &Answer{
 		Status: resp.StatusCode, Header: resp.Header, Whole: whole, Empty: empty, Body: body,
 		Page:    len(body) > 0 && (strings.Contains(resp.Header.Get("Content-Type"), "html") || body[0] == '<'),
@@ -77,7 +77,7 @@ func Post(client *http.Client, req *http.Request, sent *transport.Upload, peer t
 	}, nil
 }
 
-// shown is a header, fit to be shown.
+// shown returns a header in a form that is safe to show.
 func shown(h http.Header, name string, hidden []secret.String) string {
 	if value := h.Get(name); value != "" {
 		return transport.Excerpt(value, hidden...)
@@ -85,7 +85,7 @@ func shown(h http.Header, name string, hidden []secret.String) string {
 	return ""
 }
 
-// String says what the answer was, not what to do about it.
+// String describes the answer, without a remedy.
 func (a *Answer) String() string {
 	text := fmt.Sprintf("status %d", a.Status)
 	switch {
@@ -105,15 +105,14 @@ func (a *Answer) String() string {
 	return text
 }
 
-// Early is the error for an acknowledgement that came before the batch was sent.
+// Early is the error for an acknowledgement that came before the whole batch was sent.
 func (a *Answer) Early() error {
 	return &pipeline.Retryable{Err: fmt.Errorf("%v came before the batch was sent to its end, so something in between answered and not the service: "+
 		"the batch counts as not delivered; check proxies and gateways", a)}
 }
 
-// Other judges an answer that is not one of those that the service documents for what the
-// client sent. Nil means that nothing is to be said about its status. address is the setting
-// that holds the service's address.
+// Other judges a status that the service does not document for the request. It returns nil
+// for one below 300. address is the setting that holds the service's address.
 func (a *Answer) Other(address string) error {
 	switch {
 	case a.Status == http.StatusRequestEntityTooLarge:
@@ -130,7 +129,7 @@ func (a *Answer) Other(address string) error {
 	return nil
 }
 
-// Small is the error for a record that is refused for its size although the service takes
+// Small is the error for a record that is refused as too large although the service takes
 // larger ones.
 func (a *Answer) Small(size, limit int) error {
 	return fmt.Errorf("%v for %d bytes, far less than the %d that the service takes: a proxy or gateway in between has a smaller limit. Raise it there; "+
@@ -138,7 +137,7 @@ func (a *Answer) Small(size, limit int) error {
 }
 
 func (a *Answer) retryable() error {
-	now, err := http.ParseTime(a.Header.Get("Date")) // a date to wait for is one of the service's clock
+	now, err := http.ParseTime(a.Header.Get("Date")) // a date in Retry-After follows the service's clock
 	if err != nil {
 		now = time.Now()
 	}
@@ -149,10 +148,10 @@ func (a *Answer) retryable() error {
 	return &pipeline.Retryable{Err: err, After: transport.RetryAfter(a.Header, now)}
 }
 
-// Unreachable classifies what kept an answer of peer from coming.
+// Unreachable classifies the error of an exchange with peer that got no answer.
 func Unreachable(err error, peer transport.Peer) error { return Failed(transport.Explain(err, peer)) }
 
-// Failed makes a failure one that is worth repeating if it may pass.
+// Failed makes a failure retryable if it may pass.
 func Failed(f *transport.Failure) error {
 	if f.Passing || f.Hop == transport.HopNetwork {
 		return &pipeline.Retryable{Err: f, After: f.After}
@@ -160,7 +159,7 @@ func Failed(f *transport.Failure) error {
 	return f
 }
 
-// Ended is the error of what the end of ctx interrupted.
+// Ended is the error of an exchange that the end of ctx interrupted.
 func Ended(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); !errors.Is(err, cause) {
 		return fmt.Errorf("%w: %w", cause, err)
@@ -168,7 +167,7 @@ func Ended(ctx context.Context, err error) error {
 	return err
 }
 
-// Wrap says what failed, and keeps the class of the error.
+// Wrap adds what failed to the error, and keeps its class.
 func Wrap(err error, what string) error {
 	if err == nil {
 		return nil
