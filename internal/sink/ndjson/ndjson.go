@@ -1,4 +1,4 @@
-// Package ndjson writes records as lines of JSON, for looking at them.
+// Package ndjson writes records as lines of JSON, for inspection.
 //
 // A line names the stream and holds the record, so that two streams can share
 // an output and be distinguished:
@@ -8,13 +8,13 @@
 //	jq -c 'select(.stream == "SailPointIDN_Events").record' out.ndjson
 //	jq -r '.record | [.created, .type, .name] | @tsv' out.ndjson
 //
-// The record is what the source sent, byte for byte, with one exception: line
-// breaks between its tokens would break the line, so a record that has any is
-// written without insignificant white space. There are no column rules; what a
-// table would do to a record can't be seen here.
+// The record is what the source sent, byte for byte, with one exception: a
+// record with line breaks between its tokens is written without insignificant
+// white space, so that it stays on one line. There are no column rules, so the
+// output does not show how a table would change a record.
 //
-// This is not a destination to rely on: a pipe may lose what was written to it
-// when the reader ends. A file is appended to and is on disk when Write returns.
+// This is not a reliable destination: a pipe may lose what was written to it
+// when the reader ends. A file is appended to, and is on disk when Write returns.
 package ndjson
 
 import (
@@ -31,10 +31,10 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
 
-// batchBytes makes output flow; nothing demands it.
+// batchBytes is small so that output appears early; there is no technical limit.
 const batchBytes = 1 << 20
 
-// begin is how each line begins.
+// begin is the start of each line.
 const begin = `{"stream":"`
 
 // Sink writes to one output.
@@ -48,13 +48,13 @@ type Sink struct {
 
 var _ pipeline.Sink = (*Sink)(nil)
 
-// New returns a sink that writes to w, one call of w.Write for a batch.
+// New returns a sink that writes to w, with one call of w.Write per batch.
 func New(w io.Writer) *Sink { return &Sink{w: w} }
 
-// Open returns a sink that appends to the file at path, and makes it if needed.
-// It is readable by its owner only, because audit data names people. Half a line
-// at its end, left by a process that was killed, is removed: it was not
-// acknowledged, so it comes again.
+// Open returns a sink that appends to the file at path, and creates it if needed.
+// Only its owner can read it, because audit data names people. A partial line at
+// its end, left by a killed process, is removed: it was not acknowledged, so it
+// comes again.
 func Open(path string) (*Sink, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
@@ -62,7 +62,7 @@ func Open(path string) (*Sink, error) {
 	}
 	s := &Sink{w: f, close: f.Close}
 	info, err := f.Stat()
-	if err == nil && info.Mode().IsRegular() { // a pipe or a terminal has no end, and no disk
+	if err == nil && info.Mode().IsRegular() { // a pipe or a terminal has no end and is not on disk
 		s.disk = f
 		err = mendEnd(f, info.Size())
 	}
@@ -72,7 +72,7 @@ func Open(path string) (*Sink, error) {
 	return s, nil
 }
 
-// Close closes the file; it does nothing for another writer.
+// Close closes the file of [Open]; after [New], it does nothing.
 func (s *Sink) Close() error {
 	if s.close == nil {
 		return nil
@@ -88,8 +88,8 @@ func (s *Sink) Fit(_ string, raw jsontext.Value) (row jsontext.Value, changes []
 	return raw, nil, nil
 }
 
-// Write implements [pipeline.Sink]. The lines of a batch stand together, also
-// when several are written at a time.
+// Write implements [pipeline.Sink]. The lines of a batch stay together, also
+// when several batches are written at the same time.
 func (s *Sink) Write(ctx context.Context, stream string, batch []pipeline.Record) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("write %d records: %w", len(batch), context.Cause(ctx))
@@ -103,7 +103,7 @@ func (s *Sink) Write(ctx context.Context, stream string, batch []pipeline.Record
 	if err != nil {
 		return err
 	}
-	if cap(lines) <= 4*batchBytes { // one huge record must not stay in memory
+	if cap(lines) <= 4*batchBytes { // don't keep the memory of a huge record
 		s.lines = lines
 	}
 	if err := s.put(lines); err != nil {
@@ -135,7 +135,7 @@ func appendLines(b []byte, stream string, batch []pipeline.Record) ([]byte, erro
 	return b, nil
 }
 
-// put writes the lines, all of them or, in a file, none.
+// put writes the lines. In a file, it writes all of them or none.
 func (s *Sink) put(lines []byte) error {
 	if s.disk == nil {
 		_, err := s.w.Write(lines)
@@ -151,7 +151,7 @@ func (s *Sink) put(lines []byte) error {
 	return s.disk.Sync()
 }
 
-// mendEnd makes the file of size bytes end after a whole line.
+// mendEnd makes the file, which has size bytes, end after a whole line.
 func mendEnd(f *os.File, size int64) error {
 	// Read backwards until the last line break is seen.
 	var tail []byte
@@ -172,7 +172,7 @@ func mendEnd(f *os.File, size int64) error {
 		return nil
 	case bytes.HasPrefix(tail, []byte(begin)) || bytes.HasPrefix([]byte(begin), tail):
 		return f.Truncate(size - int64(len(tail)))
-	default: // not ours
+	default: // not written by this package
 		_, err := f.WriteString("\n")
 		return err
 	}
