@@ -16,49 +16,49 @@ import (
 
 var _ pipeline.Ledger = (*Arrivals)(nil)
 
-// derivedID is what the id begins with that the source gives a document without
-// one. The row has none.
+// derivedID is the prefix of the id that the source derives for a document without
+// one. Its row has no id.
 const derivedID = "sha256:"
 
 // Arrivals is a ledger of what has arrived in the workspace, for an audit of
-// [From, To). Like a ledger it is used by one goroutine, for one run.
+// [From, To). Like any ledger, it is used by one goroutine, for one run.
 //
-// Several connectors may write to one table, so that not every row is this one's. Which
-// rows are, their column org says: it names the tenant, and the records of the source name
-// it, too. Count counts no other rows, and nothing that can't be told apart, so it may be
-// less than what has arrived; it is never more. Claim compares ids.
+// Several connectors may write to one table, so not every row belongs to this one. The
+// column org names the tenant, as do the source's records. Count counts only rows of this
+// tenant, and only rows that can be distinguished, so the count may be less than what has
+// arrived, but never more. Claim compares ids.
 type Arrivals struct {
 	Client   *Client
 	Table    string // without "_CL"
 	From, To time.Time
-	// Window is the width of the windows, on whose borders From and To are.
+	// Window is the width of the windows. From and To are on the borders of windows.
 	Window time.Duration
-	// Sample returns a page of the source's records of this time, which shows what org they
+	// Sample returns a page of the source's records of this time, to find out which org they
 	// name. Nil if they name none.
 	Sample func(context.Context) (pipeline.Page, error)
-	// Waits, if set, says whether a record could not be delivered and waits in quarantine: that is
-	// not what the workspace lacks, and sending it again is for whoever takes it from there.
+	// Waits, if set, reports whether a record could not be delivered and waits in quarantine. Such
+	// a record does not count as missing; it is sent again when a user resends it from there.
 	Waits func(ctx context.Context, id string) (bool, error)
 	// Delivered is the ledger of what was acknowledged. What is sent again is
-	// noted there; it is asked nothing.
+	// recorded there; it is not used for lookups.
 	Delivered pipeline.Ledger
 
-	orgs     []string // that the source's records name
-	all      bool     // one of them can't be put into a query
+	orgs     []string // the orgs that the source's records name
+	all      bool     // one of the orgs can't be put into a query
 	counts   map[time.Time]counted
-	again    map[time.Time]int64 // sent again in this run: not to be seen for a while
+	again    map[time.Time]int64 // records sent again in this run, which are not visible for a while
 	unproven int64
-	// The ids of the window that was asked for last: an audit reads one after the other.
+	// The ids of the last window that was listed: an audit reads one window after the other.
 	at      time.Time
 	set     idSet
 	claimed map[string]struct{}
 }
 
-// Unproven is how many records count as arrived without proof: they have no id, and there
-// is a row of the same time without one.
+// Unproven is how many records count as arrived without proof: they have no id, and a row
+// without an id has the same time.
 func (a *Arrivals) Unproven() int64 { return a.unproven }
 
-// Count implements [pipeline.Ledger]. Everything is counted at the first call.
+// Count implements [pipeline.Ledger]. The first call counts the whole range.
 func (a *Arrivals) Count(ctx context.Context, from, to time.Time) (n int64, err error) {
 	if from.Before(a.From) || to.After(a.To) {
 		return 0, fmt.Errorf("count what has arrived: %s to %s is not within the audit", stamp(from), stamp(to))
@@ -74,7 +74,7 @@ func (a *Arrivals) Count(ctx context.Context, from, to time.Time) (n int64, err 
 	return n, nil
 }
 
-// count counts everything.
+// count counts the whole range of the audit.
 func (a *Arrivals) count(ctx context.Context) (err error) {
 	if a.Sample != nil {
 		page, err := a.Sample(ctx)
@@ -91,11 +91,11 @@ func (a *Arrivals) count(ctx context.Context) (err error) {
 	return err
 }
 
-// plain is a name that a query can hold as it is.
+// plain matches a name that needs no quoting in a query.
 var plain = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,100}$`)
 
-// learn notes the orgs that records name. One that is new makes the list of ids one of
-// too few rows.
+// learn adds the orgs that records name. A new one makes the current list of ids incomplete,
+// so it is dropped.
 func (a *Arrivals) learn(records []pipeline.Record) {
 	for _, rec := range records {
 		var named struct {
@@ -116,13 +116,13 @@ func (a *Arrivals) learn(records []pipeline.Record) {
 	}
 }
 
-// Claim implements [pipeline.Ledger]: what the workspace has is not new.
+// Claim implements [pipeline.Ledger]: a record is new if the workspace does not have it.
 func (a *Arrivals) Claim(ctx context.Context, records []pipeline.Record) ([]bool, error) {
 	a.learn(records)
 	fresh := make([]bool, len(records))
 	for i, rec := range records {
 		if rec.Time.Before(a.From) || !rec.Time.Before(a.To) {
-			continue // a source may show what was not asked for: no row of this time can tell
+			continue // a source may return records outside the range, whose rows were not queried
 		}
 		at := rec.Time.UTC().Truncate(a.Window)
 		if err := a.load(ctx, at); err != nil {
@@ -137,7 +137,7 @@ func (a *Arrivals) Claim(ctx context.Context, records []pipeline.Record) ([]bool
 		}
 		a.claimed[id] = struct{}{}
 		if when := moment(rec.Time); strings.HasPrefix(rec.ID, derivedID) && a.set.without[when] > 0 {
-			a.set.without[when]-- // perhaps one of them is it
+			a.set.without[when]-- // one of these rows may be the record's
 			a.unproven++
 			continue
 		}
@@ -160,7 +160,7 @@ func (a *Arrivals) load(ctx context.Context, at time.Time) error {
 	if a.at.Equal(at) && a.set.ids != nil {
 		return nil
 	}
-	if _, err := a.Count(ctx, a.From, a.From); err != nil { // so that the number of rows is known
+	if _, err := a.Count(ctx, a.From, a.From); err != nil { // to know the number of rows
 		return err
 	}
 	set, err := a.Client.list(ctx, a.Table, a.orgs, a.all, at, at.Add(a.Window), a.counts[at].rows)

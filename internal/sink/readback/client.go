@@ -1,19 +1,19 @@
-// Package readback asks a Log Analytics workspace what has arrived in it.
+// Package readback queries a Log Analytics workspace for what has arrived in it.
 //
-// The services that take records acknowledge them before they are stored, and
-// lose some without a word: over a daily cap, over a volume limit, in a transform.
-// So what was acknowledged is not proven to be there. [Client] counts the records
+// The ingestion services acknowledge records before they store them, and lose some
+// silently: over a daily cap, over a volume limit, in a transform. So an
+// acknowledgement does not prove that a record is there. [Client] counts the records
 // of a table by window of event time, and lists their ids, with the Logs Query API
-// (POST {endpoint}/v1/workspaces/{id}/query). [Arrivals] makes a ledger of that,
-// so that an audit can compare the source with the workspace as it compares it
-// with what was acknowledged.
+// (POST {endpoint}/v1/workspaces/{id}/query). [Arrivals] makes a ledger of the
+// results, so that an audit can compare the source with the workspace in the same
+// way as with what was acknowledged.
 //
 // The event time of a row is its column created_t, not TimeGenerated, which is
-// when the service received it. The id is in id_g (the service finds that it looks
-// like a GUID, and writes it with dashes) or in id_s.
+// when the service received it. The id is in id_g (if the service takes it for a
+// GUID, which it writes with dashes) or in id_s.
 //
-// The caller's identity needs the role Log Analytics Reader on the workspace.
-// Against a stand-in, which is plain HTTP on this machine, no identity is asked.
+// The caller's identity needs the role Log Analytics Reader on the workspace. A
+// stand-in, which is plain HTTP on this machine, needs no identity.
 package readback
 
 import (
@@ -39,38 +39,38 @@ import (
 )
 
 const (
-	// maxAnswer is more than the API sends: it cuts a result at 500,000 rows or
-	// about 100 MB.
+	// maxAnswer is more than the API sends: it truncates a result at 500,000 rows
+	// or about 100 MB.
 	maxAnswer = 128 << 20
-	// serverWait is how long the service may work on a query; the most is 600 s.
+	// serverWait is how long the service may work on a query; it allows at most 600 s.
 	serverWait = 300 * time.Second
-	// localToken is sent to a stand-in.
+	// localToken is the token for a stand-in.
 	localToken = "stand-in"
 )
 
 // Config is how to reach a workspace.
 type Config struct {
-	// URL is the query endpoint without the version, for instance
+	// URL is the query endpoint without the version, for example
 	// https://api.loganalytics.io.
 	URL *url.URL
-	// Audience is for what the token is asked, for instance https://api.loganalytics.io.
+	// Audience is the resource that the token is for, for example https://api.loganalytics.io.
 	Audience    string
 	WorkspaceID string
-	// Credential signs in. It is not used for plain http.
+	// Credential issues tokens. It is not used for plain HTTP.
 	Credential azcore.TokenCredential
-	// HTTP must wait for the head of an answer for longer than five minutes; nil
+	// HTTP must wait more than five minutes for the header of an answer; nil
 	// makes such a client.
 	HTTP *http.Client
-	// Retry is how to repeat what may pass.
+	// Retry is the policy for faults that may pass.
 	Retry retry.Policy
-	// Version of the program, for the User-Agent header.
+	// Version is the program's, for the User-Agent header.
 	Version string
 }
 
-// Client asks one workspace. It may be used by several goroutines.
+// Client queries one workspace. It may be used by several goroutines.
 type Client struct{ cfg Config }
 
-// New returns a client. It does nothing by itself.
+// New returns a client. It sends nothing.
 func New(cfg Config) *Client {
 	if cfg.HTTP == nil {
 		cfg.HTTP = transport.NewClient(transport.Config{Version: cfg.Version, HeaderTimeout: serverWait + 30*time.Second})
@@ -78,14 +78,14 @@ func New(cfg Config) *Client {
 	return &Client{cfg}
 }
 
-// ErrNoTable says that the workspace does not have the table.
+// ErrNoTable means that the workspace does not have the table.
 var ErrNoTable = errors.New("the workspace has no such table")
 
-// result is the table that a query returns: each row has the columns that the
-// query names, in its order.
+// result is the table that a query returns: each row has the query's columns,
+// in the query's order.
 type result []row
 
-// query runs a query about a table over rows that the workspace received between two moments.
+// query runs a query on a table over the rows that the workspace received between from and to.
 func (c *Client) query(ctx context.Context, table, kql string, from, to time.Time) (rows result, err error) {
 	body, err := json.Marshal(struct {
 		Query    string `json:"query"`
@@ -144,7 +144,7 @@ func (c *Client) try(ctx context.Context, body []byte) (result, error) {
 	return decode(text)
 }
 
-// token asks for a token at the sign-in service, which keeps it until it is about to end.
+// token gets a token from the credential, which caches it until shortly before it expires.
 func (c *Client) token(ctx context.Context) (string, error) {
 	if c.cfg.URL.Scheme == "http" {
 		return localToken, nil
@@ -160,7 +160,7 @@ func (c *Client) token(ctx context.Context) (string, error) {
 	return t.Token, nil
 }
 
-// unreachable classifies what kept an answer from coming.
+// unreachable classifies the error of a request without an answer.
 func (c *Client) unreachable(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return err
@@ -173,7 +173,7 @@ func (c *Client) peer() transport.Peer {
 	return transport.Peer{Host: c.cfg.URL.Host, Settings: "LOG_ANALYTICS_QUERY_URL"}
 }
 
-// problem is an error as the API writes it.
+// problem is an error in the API's format.
 type problem struct {
 	Code    string   `json:"code"`
 	Message string   `json:"message"`
@@ -185,7 +185,7 @@ type problem struct {
 	} `json:"details"`
 }
 
-// text is what the API says, from the outer to the inner.
+// text joins the codes and messages, from the outer to the inner error.
 func (p *problem) text() string {
 	var parts []string
 	add := func(code, message string) {
@@ -211,7 +211,7 @@ func (c *Client) refused(resp *http.Response, body []byte) error {
 	var answer struct {
 		Error problem `json:"error"`
 	}
-	_ = json.Unmarshal(body, &answer) // a proxy answers something else
+	_ = json.Unmarshal(body, &answer) // a proxy's answer has another form
 	said := answer.Error.text()
 	err := fmt.Errorf("status %d %s", resp.StatusCode, said)
 	if said == "" {
@@ -232,23 +232,23 @@ func (c *Client) refused(resp *http.Response, body []byte) error {
 	return err
 }
 
-// unresolved is the code of a query that names a table, or a column, that does not exist.
+// unresolved is the error code for a query that names a missing table or column.
 const unresolved = "SEM0100"
 
-// unresolvedError is what a query names and the workspace does not have.
+// unresolvedError means that a query names something that the workspace does not have.
 type unresolvedError struct {
 	error
 	said string
 }
 
-// missingTable reports whether what the workspace does not have is this table. A column
-// that is missing is another matter: then rows may be there.
+// missingTable reports whether the workspace lacks this table. If only a column is missing,
+// there may be rows.
 func missingTable(err error, table string) bool {
 	var e *unresolvedError
 	return errors.As(err, &e) && strings.Contains(e.said, "resolve table") && strings.Contains(e.said, table+"_CL")
 }
 
-// errPartial is a result that is not whole.
+// errPartial means that a result is incomplete.
 var errPartial = errors.New("the workspace returned only a part of the result")
 
 // decode reads the answer to a query.

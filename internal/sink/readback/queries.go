@@ -12,24 +12,24 @@ import (
 )
 
 const (
-	// perQuery is how much event time one query counts, so that each ends in time.
+	// perQuery is how much event time one query counts, so that no query times out.
 	perQuery = 24 * time.Hour
-	// perList is how many ids one query lists at the most: the API cuts a result at
+	// perList is how many ids one query lists at most: the API truncates a result at
 	// 500,000 rows.
 	perList = 200_000
-	// slack is how far TimeGenerated may be from where it is expected: behind the
-	// event, and up to now.
+	// slack is how far TimeGenerated may be outside the expected range, which is from
+	// the event until now.
 	slack = 24 * time.Hour
 )
 
-// rows are the records of a table with an event time in [from, to).
+// rows is the KQL for the records of a table with an event time in [from, to).
 func rows(table string, from, to time.Time) string {
 	return table + "_CL\n" +
 		"| extend IdG = column_ifexists('id_g', ''), IdS = column_ifexists('id_s', ''), Org = column_ifexists('org_s', '')\n" +
 		"| where created_t >= datetime(" + stamp(from) + ") and created_t < datetime(" + stamp(to) + ")\n"
 }
 
-// may is the condition that a row may be one of these orgs' own.
+// may is the condition that a row may belong to one of these orgs.
 func may(orgs []string) string { return "isempty(Org) or " + among(orgs) }
 
 // among is the condition that a row names one of these orgs.
@@ -40,10 +40,10 @@ func among(orgs []string) string {
 	return "Org in ('" + strings.Join(orgs, "', '") + "')"
 }
 
-// countQuery is the KQL that counts by window the different ids of rows that name one of
-// these orgs, and the rows that may be theirs. An id counts once, whatever its spelling and
-// however often it arrived: duplicates must not make up for what is missing. Rows without an
-// id, which can't be distinguished, and those that name no org or another one count as nothing.
+// countQuery is the KQL that counts, by window, the distinct ids of rows that name one of
+// these orgs, and the rows that may belong to them. An id counts once, whatever its spelling
+// and however often it arrived: duplicates must not offset missing rows. Rows without an id
+// don't count, because they can't be distinguished.
 func countQuery(table string, orgs []string, from, to time.Time, window time.Duration) string {
 	return rows(table, from, to) +
 		"| extend Id = tolower(replace_string(strcat(IdG, IdS), '-', ''))\n" +
@@ -53,8 +53,8 @@ func countQuery(table string, orgs []string, from, to time.Time, window time.Dur
 }
 
 // idQuery is the KQL that lists the ids of a table's rows, or one of several parts of
-// them, without the rows that name an org other than these. Rows without an id are listed
-// by their time. Every row is listed if all is set.
+// them, except rows that name another org. Rows without an id are listed by their time.
+// If all is set, every row is listed.
 func idQuery(table string, orgs []string, all bool, from, to time.Time, part, parts int) string {
 	kql := rows(table, from, to)
 	if !all {
@@ -68,11 +68,11 @@ func idQuery(table string, orgs []string, all bool, from, to time.Time, part, pa
 
 // counted is what a window holds.
 type counted struct {
-	own  int64 // different ids of rows that are provably this tenant's
-	rows int64 // that may be, with duplicates
+	own  int64 // distinct ids of rows that provably belong to this tenant
+	rows int64 // rows that may belong to it, with duplicates
 }
 
-// count returns what each window holds, by its start.
+// count returns what each window holds, by the start of the window.
 func (c *Client) count(ctx context.Context, table string, orgs []string, from, to time.Time, window time.Duration) (map[time.Time]counted, error) {
 	counts := map[time.Time]counted{}
 	for begin := from; begin.Before(to); begin = begin.Add(perQuery) {
@@ -97,23 +97,23 @@ func (c *Client) count(ctx context.Context, table string, orgs []string, from, t
 	return counts, nil
 }
 
-// MayAsk asks the workspace the least that there is to ask about a table. The error wraps
-// [ErrNoTable] if there is no such table.
+// MayAsk sends a minimal query about a table, to find out whether the workspace answers. The
+// error wraps [ErrNoTable] if there is no such table.
 func (c *Client) MayAsk(ctx context.Context, table string) error {
 	now := time.Now().UTC()
 	_, err := c.count(ctx, table, nil, now.Add(-time.Hour).Truncate(time.Hour), now.Truncate(time.Hour), time.Hour)
 	return err
 }
 
-// idSet holds the ids of a window in the form of [normal], and how many rows of which
-// time have none.
+// idSet holds the ids of a window in the form of [normal], and the number of rows without
+// an id by their time.
 type idSet struct {
 	ids     map[string]struct{}
 	without map[time.Time]int64
 }
 
-// list returns the ids of the rows in [from, to) that may be those of the orgs. n is how
-// many rows there are, about.
+// list returns the ids of the rows in [from, to) that may belong to the orgs. n is the
+// approximate number of rows.
 func (c *Client) list(ctx context.Context, table string, orgs []string, all bool, from, to time.Time, n int64) (idSet, error) {
 	set := idSet{map[string]struct{}{}, map[time.Time]int64{}}
 	parts := int((n + perList - 1) / perList)
@@ -142,7 +142,7 @@ func (c *Client) list(ctx context.Context, table string, orgs []string, all bool
 	return set, nil
 }
 
-// moment is a time as exact as an event time is.
+// moment returns a time with the precision of an event time.
 func moment(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 
 // row is a row of a result.
@@ -161,8 +161,8 @@ func (r row) read(columns ...any) error {
 	return nil
 }
 
-// normal is the form in which an id of the source and one of the workspace are the
-// same: the service writes a GUID with dashes, however it came.
+// normal returns an id in the form in which ids of the source and of the workspace are
+// comparable: the service writes every GUID with dashes, however it was sent.
 func normal(id string) string {
 	bare := id
 	if len(id) == 36 && id[8] == '-' && id[13] == '-' && id[18] == '-' && id[23] == '-' {
