@@ -7,44 +7,42 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Kind is what a declared column takes.
+// Kind is the type of a declared column.
 type Kind byte
 
-// The kinds. null is taken by each of them.
+// The kinds. Each of them accepts null.
 const (
 	Undeclared Kind = iota
 	Any             // any JSON value ("dynamic")
 	Text
-	Moment // a text that is an ISO 8601 time with "T" and a zone
+	Moment // an ISO 8601 time with "T" and a zone
 	Number
 	Truth
 )
 
-// Declared are the rules of a stream whose columns are declared, as those of a
-// data collection rule are. The service drops what is not declared without a
-// word, and cuts values that are too long; so
+// Declared are the rules of a stream with declared columns, as in a data collection rule. The
+// service silently drops members that are not declared, and cuts values that are too long; so
 //
 //   - a member that is not declared, or whose value is not of the declared kind,
 //     travels in the column Extra, one object, under its own name. That changes
-//     no value and is done by [Declared.AppendRow], when the row is sent.
+//     no value; [Declared.AppendRow] does it when the row is sent.
 //   - a member's value has at most MaxValue bytes: a text as text, anything else
 //     as compact JSON. So has the object in Extra.
-//   - Text is valid Unicode, each object names a member once, a number is one
-//     that a double holds: what a parser on the way could lose.
+//   - text is valid Unicode, each object names a member once, and a number fits
+//     a double: a parser on the way could lose anything else.
 //
-// The last two are the business of [Declared.Conform], which marks what it had
-// to change in the column [Marker]. It must not change while it is in use, and
-// is then safe for concurrent use.
+// [Declared.Conform] enforces the last two, and names what it had to change in the column [Marker].
+// The rules must not change while they are in use, and are then safe for concurrent use.
 type Declared struct {
 	Columns map[string]Kind
 	// Extra is the name of a declared column of kind Any.
 	Extra string
-	// MaxValue is in bytes of UTF-8. Less than 256 counts as 256, but for 0, which means no limit.
+	// MaxValue is in bytes of UTF-8. Less than 256 counts as 256; 0 means no limit.
 	MaxValue int
 }
 
-// Conform is as [Rules.Conform]: the record itself if it fits, else a row and
-// what was changed.
+// Conform is like [Rules.Conform]: it returns the record itself if it fits, else a row and what was
+// changed.
 func (d *Declared) Conform(raw jsontext.Value) (row jsontext.Value, changes []string, err error) {
 	if d.fits(raw) {
 		return raw, nil, nil
@@ -52,10 +50,10 @@ func (d *Declared) Conform(raw jsontext.Value) (row jsontext.Value, changes []st
 	return d.repair(raw)
 }
 
-// AppendRow appends the row that is sent for a record: the record itself, byte
-// for byte, or one in which the members that have no column are gathered in
-// Extra. A text that is not one JSON object is appended as it is, for the service
-// to refuse. An error means that those members are more than Extra holds.
+// AppendRow appends the row that is sent for a record: the record itself, byte for byte, or a row
+// with the members that have no column gathered in Extra. A text that is not one JSON object is
+// appended unchanged, for the service to refuse. An error means that those members do not fit in
+// Extra.
 func (d *Declared) AppendRow(dst []byte, raw jsontext.Value) ([]byte, error) {
 	var slots [128]uint64
 	s := declaredScanner{scanner: scanner{b: raw, seen: slots[:]}, d: d, limit: atLeast(0, 0)}
@@ -64,7 +62,7 @@ func (d *Declared) AppendRow(dst []byte, raw jsontext.Value) ([]byte, error) {
 	}
 	members, _, err := membersOf(raw, 0)
 	if err != nil {
-		return append(dst, raw...), nil //nolint:nilerr // the service says it, in its own words
+		return append(dst, raw...), nil //nolint:nilerr // the service reports it, in its own words
 	}
 	var row rowBuilder
 	row.open(dst)
@@ -77,8 +75,7 @@ func (d *Declared) AppendRow(dst []byte, raw jsontext.Value) ([]byte, error) {
 	return row.close(d), nil
 }
 
-// takes says whether a member, its name without quotation marks, has a column of
-// its kind.
+// takes reports whether a member, its name without quotation marks, has a column of its kind.
 func (d *Declared) takes(name, value []byte) bool {
 	switch kind := d.Columns[string(name)]; {
 	case kind == Undeclared:
@@ -97,8 +94,8 @@ func (d *Declared) takes(name, value []byte) bool {
 	return false
 }
 
-// isMoment knows the form that the service reads for sure, and that with a zone
-// of four digits, in which SailPoint writes some times.
+// isMoment accepts the form that the service is known to read, and the one with a zone of four
+// digits, in which SailPoint writes some times.
 func isMoment(text []byte) bool {
 	var at time.Time
 	if at.UnmarshalText(text) == nil {

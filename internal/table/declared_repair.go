@@ -9,14 +9,14 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// member is a member at the top of a record.
+// member is a top-level member of a record.
 type member struct {
 	name  string // decoded
 	value jsontext.Value
 }
 
-// membersOf reads the members of a record, forgiving what is to be mended. Of more than most (0:
-// any number) it returns the first, and how many are left.
+// membersOf reads the members of a record, and tolerates what the caller will repair. If there are
+// more than most (0: no limit), it returns the first ones, and how many are left.
 func membersOf(raw jsontext.Value, most int) (members []member, left int, err error) {
 	dec := lenient(raw)
 	if kind := dec.PeekKind(); kind != '{' && kind != 0 {
@@ -55,12 +55,12 @@ func membersOf(raw jsontext.Value, most int) (members []member, left int, err er
 	}
 }
 
-// rowBuilder puts members either into the row or into its Extra.
+// rowBuilder puts each member into the row or into its Extra.
 type rowBuilder struct {
 	row   []byte
 	start int
 	extra []byte
-	given jsontext.Value // an Extra that the record has itself
+	given jsontext.Value // the record's own Extra
 }
 
 func (b *rowBuilder) open(dst []byte) {
@@ -79,7 +79,7 @@ func (b *rowBuilder) put(d *Declared, m member) {
 	}
 }
 
-// extraSize is the size of the object in Extra; a given one that stays alone was
+// extraSize is the size of the object in Extra; if the record's own Extra is all of it, that was
 // measured as a value.
 func (b *rowBuilder) extraSize(d *Declared) int {
 	switch {
@@ -115,7 +115,7 @@ func appendNamed(object []byte, start int, name string, value jsontext.Value) []
 	return append(object, value...)
 }
 
-// repair is the slow half of Conform. It may find that everything fits after all.
+// repair is the slow part of Conform. It may find that everything fits after all.
 func (d *Declared) repair(raw jsontext.Value) (jsontext.Value, []string, error) {
 	members, left, err := membersOf(raw, 2*maxLeaves)
 	if err != nil {
@@ -157,7 +157,7 @@ func (d *Declared) build(members []member, changes []string) (jsontext.Value, []
 	var row rowBuilder
 	row.open(nil)
 	for _, m := range members {
-		if m.name == Marker { // ours is another
+		if m.name == Marker { // replaced by ours
 			row.extra = appendNamed(row.extra, 0, m.name, m.value)
 		} else {
 			row.put(d, m)

@@ -1,7 +1,7 @@
 package table
 
-// fits reports whether raw is one JSON object that keeps every rule. As with
-// [Rules], a yes is never wrong, and a no is a reason to look closely.
+// fits reports whether raw is one JSON object that keeps every rule. As with [Rules], true is never
+// wrong, and false means that repair must look closely.
 func (d *Declared) fits(raw []byte) bool {
 	var slots [128]uint64
 	ok, full := d.fitsIn(raw, slots[:])
@@ -24,22 +24,22 @@ func (d *Declared) fitsIn(raw []byte, slots []uint64) (ok, full bool) {
 	return ok && s.extra < s.limit, s.full
 }
 
-// declaredScanner reads the members of a record. (It takes no function to call for
-// each: that would move the set of names to the heap.)
+// declaredScanner reads the members of a record. It has no callback for each member, because that
+// would move the set of names to the heap.
 type declaredScanner struct {
 	scanner
 
 	d     *Declared
 	limit int // of a value
-	// moved is set once a member has no column of its kind; extra counts the
-	// bytes that such members take in Extra. A given Extra counts too: it will be
-	// inside another, if there are more.
+	// moved is set once a member has no column of its kind; extra counts the bytes that such
+	// members take in Extra. The record's own Extra counts too: with other members there, it will
+	// be inside another object.
 	moved bool
 	extra int
 }
 
-// document reads one object. It reports false for anything else, for a name with
-// escapes, and for what breaks a rule.
+// document reads one object. It returns false for anything else, for a name with escapes, and for
+// anything that breaks a rule.
 func (s *declaredScanner) document() bool {
 	if s.next() != '{' {
 		return false
@@ -77,7 +77,7 @@ func (s *declaredScanner) document() bool {
 	return s.i == len(s.b)
 }
 
-// member reads the value of a member and judges its length and kind.
+// member reads the value of a member and checks its length and kind.
 func (s *declaredScanner) member(name []byte) bool {
 	first := s.next()
 	start, blanks := s.i, s.blanks

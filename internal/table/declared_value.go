@@ -7,8 +7,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// mend returns what to send instead of a value, and says why. An empty phrase
-// means that the value fits.
+// The result is the replacement for a value and the reason. An empty phrase means that the value
+// fits.
 func (d *Declared) mend(value jsontext.Value) (mended jsontext.Value, phrase string) {
 	limit := d.maxValue()
 	switch value.Kind() {
@@ -33,14 +33,14 @@ func (d *Declared) mend(value jsontext.Value) (mended jsontext.Value, phrase str
 	return nil, ""
 }
 
-// mendTree mends an object or an array, which stays one if at all possible.
+// mendTree repairs an object or an array, and keeps its kind if at all possible.
 func (d *Declared) mendTree(value jsontext.Value) (mended jsontext.Value, phrase string) {
 	if limit := d.maxValue(); huge(value, limit) {
 		mended = shrink(value, limit)
 		return mended, fmt.Sprintf("value truncated from %d to %d bytes", len(value), len(mended))
 	}
 	compact := value.Clone()
-	_ = compact.Compact() // it was read before: it is valid
+	_ = compact.Compact() // it was read before, so it is valid
 	if !value.IsValid() || !numbersFit(value) {
 		mended, _ = copyTree(value, 0, 0)
 		phrase = "repeated names, broken text or long numbers repaired"
@@ -53,8 +53,8 @@ func (d *Declared) mendTree(value jsontext.Value) (mended jsontext.Value, phrase
 	return mended, phrase
 }
 
-// shrink cuts the longest texts in a value, all to the same length, until it fits
-// the limit. If that is not enough the value becomes the beginning of its JSON text.
+// shrink cuts the longest texts in a value, all to the same length, until it fits the limit. If
+// that is not enough, the value becomes the beginning of its JSON text.
 func shrink(value jsontext.Value, limit int) jsontext.Value {
 	const shortest = 64
 	short, whole := copyTree(value, shortest, limit)
@@ -73,16 +73,16 @@ func shrink(value jsontext.Value, limit int) jsontext.Value {
 	return short
 }
 
-// copyTree copies a value compactly: texts cut to most bytes (0: not at all) and
-// valid, names unique in their object, numbers that a double does not hold as text.
-// It stops, and is not whole, once the copy has more than room bytes (0: never).
+// copyTree copies a value compactly: texts cut to most bytes (0: not at all) and valid, names
+// unique in their object, and numbers that do not fit a double as text. It stops, and reports that
+// the copy is not whole, once the copy has more than room bytes (0: never).
 func copyTree(value jsontext.Value, most, room int) (copied jsontext.Value, whole bool) {
 	t := tree{dec: lenient(value), most: most, room: atLeast(room, 1)}
 	t.value()
 	return t.dst, !t.full()
 }
 
-// tree is a copy in the making.
+// tree is a copy in progress.
 type tree struct {
 	dec        *jsontext.Decoder
 	dst        []byte
@@ -154,11 +154,11 @@ func (t *tree) object() {
 	t.dst = append(t.dst, '}')
 }
 
-// names are those of an object so far, each with the number that its next namesake is tried with.
+// names are the names in an object so far, each with the next number to try for a duplicate.
 type names map[string]int
 
 // take returns a name that is not taken yet: the given one, or that with a number, counting from
-// the last one: an object may have the same name many thousand times.
+// the last one, because an object may have the same name many thousand times.
 func (n names) take(given string) string {
 	name := given
 	for number := max(n[given], 2); ; number++ {

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// isReserved reports whether a flattened name is taken by the service.
+// isReserved reports whether a flattened name is reserved by the service.
 func (r *Rules) isReserved(flat string) bool {
 	for _, reserved := range r.Reserved {
 		if strings.EqualFold(reserved, flat) {
@@ -17,14 +17,14 @@ func (r *Rules) isReserved(flat string) bool {
 	return false
 }
 
-// column returns the name of the current property's column, and whether it is
-// another than its flattened name.
+// column returns the name of the current property's column, and whether it differs from the
+// flattened name.
 func (w *walker) column(reserved bool) (name string, renamed bool) {
 	short := w.rules.shortName()
 	name = string(w.flat)
 	switch {
 	case len(name) > w.rules.maxName():
-		// The hash keeps long names apart, and is the same in every record.
+		// The hash distinguishes long names, and is the same in every record.
 		h := fnv.New32a()
 		_, _ = h.Write(w.path)
 		return join(name, fmt.Sprintf("_%08x", h.Sum32()), short), true
@@ -39,8 +39,8 @@ func join(name, ending string, limit int) string {
 	return name[:min(len(name), limit-len(ending))] + ending
 }
 
-// claim gives every column a name of its own. Names that needed no change have
-// the first choice, so that a mended name never moves a good one.
+// claim gives every column its own name. Names that needed no change come first, so that a repaired
+// name never displaces a good one.
 func (w *walker) claim() {
 	taken := map[string]bool{Marker: true, Surplus: true}
 	for i := range w.leaves {

@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// maxInteger is the last integer up to which a double holds each one: 2^53.
+// maxInteger is 2^53: a double holds every integer up to it.
 const maxInteger = 1 << 53
 
-// number reads a number, and reports false for one that a double can't hold.
+// number reads a number, and returns false for one that a double can't hold.
 func (s *scanner) number() bool {
 	b := s.b
 	start := s.i
@@ -42,7 +42,7 @@ func (s *scanner) number() bool {
 		if i == from {
 			return false
 		}
-		n += 100 // let exact see it
+		n += 100 // make exact check it
 		plain = false
 	}
 	s.i = i
@@ -57,10 +57,10 @@ func skipDigits(b []byte, i int) int {
 	return i
 }
 
-// exact reports whether a double holds the number, so that printing it gives the
-// same value again: 0.1 and 1.50 do, 0.12345678901234567890 does not. Integers
-// (plain: neither fraction nor exponent) above 2^53 never count as exact: half
-// of them are, but a reader can't know which. lit is a valid JSON number.
+// exact reports whether a double holds the number, so that printing it gives the same value again:
+// true for 0.1 and 1.50, false for 0.12345678901234567890. Integers (plain: neither fraction nor
+// exponent) above 2^53 never count as exact: half of them are, but a reader can't know which. lit
+// is a valid JSON number.
 func exact(lit []byte, plain bool) bool {
 	if lit[0] == '-' {
 		lit = lit[1:]
@@ -91,19 +91,18 @@ func exact(lit []byte, plain bool) bool {
 	return ok && printed == d
 }
 
-// maxDigits are as many as the shortest text of any double needs.
+// maxDigits is how many digits the shortest text of any double needs at most.
 const maxDigits = 17
 
-// decimal is d1.d2d3… × 10^exponent, with neither leading nor trailing
-// zeros, so that equal values are equal structs.
+// decimal is d1.d2d3… × 10^exponent, without leading and trailing zeros, so that equal values are
+// equal structs.
 type decimal struct {
 	digits   [maxDigits]byte
 	n        int
 	exponent int // of the first digit
 }
 
-// decimalOf reads an unsigned JSON number. It reports false when the number has
-// more digits than fit.
+// decimalOf reads an unsigned JSON number. It returns false if the number has more digits than fit.
 func decimalOf(lit []byte) (d decimal, ok bool) {
 	exponent, point, zeros := -1, false, 0
 	for i, c := range lit {
@@ -148,8 +147,7 @@ func (d decimal) normal() decimal {
 	return d
 }
 
-// exponentOf reads what follows the letter e, and does not count further than
-// any double could need.
+// exponentOf reads what follows the letter e, and stops counting beyond any exponent of a double.
 func exponentOf(b []byte) int {
 	sign := 1
 	e := 0

@@ -12,13 +12,13 @@ import (
 
 // leaf is a property that becomes a column.
 type leaf struct {
-	path    string // as the record names it, for people: "attributes.x"
+	path    string // as in the record, for people: "attributes.x"
 	depth   int    // 1 at the top
 	name    string // of the column, without suffix
 	renamed bool
-	value   jsontext.Value // as it came
-	mended  jsontext.Value // what to send instead, nil if the value fits
-	phrase  string         // what was done to the value
+	value   jsontext.Value // as received
+	mended  jsontext.Value // the replacement; nil if the value fits
+	phrase  string         // how the value was changed
 }
 
 // walker collects the leaves of a record.
@@ -37,17 +37,16 @@ type walker struct {
 }
 
 const (
-	// maxLeaves bounds the leaves of a record that are kept: of an event of 31 MB that has
-	// nothing but members they would take ten times its size. No table has as many columns. As
-	// many again are kept of those at the top, because they matter most.
+	// maxLeaves limits how many leaves of a record are kept: those of an event of 31 MB with
+	// nothing but members would take ten times its size. No table has as many columns. The same
+	// number of leaves at the top is kept in addition, because they matter most.
 	maxLeaves = 5000
-	// maxNotes bounds what is noted; no more than maxPhrases are shown.
+	// maxNotes limits what is noted; at most maxPhrases are shown.
 	maxNotes = 100
 )
 
-// repair is the slow half of Conform: it reads the record with a full decoder,
-// decides exactly what does not fit, and builds the row. It may find that
-// everything fits after all.
+// repair is the slow part of Conform: it reads the record with a full decoder, decides exactly what
+// does not fit, and builds the row. It may find that everything fits after all.
 func (r *Rules) repair(raw jsontext.Value) (jsontext.Value, []string, error) {
 	w := &walker{rules: r, raw: raw, dec: lenient(raw)}
 	if err := w.document(); err != nil {
@@ -60,7 +59,7 @@ func (r *Rules) repair(raw jsontext.Value) (jsontext.Value, []string, error) {
 	return row, changes, nil
 }
 
-// lenient reads what is to be mended.
+// lenient returns a decoder that tolerates what will be repaired.
 func lenient(raw jsontext.Value) *jsontext.Decoder {
 	return jsontext.NewDecoder(bytes.NewBuffer(raw), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 }
@@ -82,7 +81,8 @@ func (w *walker) document() error {
 	}
 }
 
-// broken words a decoder's error without the content that its own text may show.
+// broken rewords a decoder's error without any content of the record, which the decoder's own text
+// may show.
 func broken(err error) error {
 	var syntax *jsontext.SyntacticError
 	if errors.As(err, &syntax) && !errors.Is(err, io.ErrUnexpectedEOF) {
@@ -91,8 +91,8 @@ func broken(err error) error {
 	return errors.New("record is not one JSON object: it ends too early")
 }
 
-// object reads an object, the decoder being in front of it, and returns how many
-// members it has.
+// object reads an object that begins at the decoder's position, and returns how many members it
+// has.
 func (w *walker) object(depth int) (members int, err error) {
 	if _, err := w.dec.ReadToken(); err != nil {
 		return 0, err

@@ -10,13 +10,13 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Bounds of what is said about a row.
+// Limits of the marker's text.
 const (
 	maxPhrases = 32
 	maxMarker  = 2048 // bytes
 )
 
-// row builds the flat row and the list of what was changed.
+// row builds the flat row and the list of changes.
 func (w *walker) row() (jsontext.Value, []string) {
 	w.claim()
 	surplus := w.surplus()
@@ -54,8 +54,8 @@ func (w *walker) row() (jsontext.Value, []string) {
 	return append(row, '}'), changes
 }
 
-// appendMember appends a member to an object that is not closed yet. A column's
-// name needs no escapes.
+// appendMember appends a member to an object that is not closed yet. A column's name needs no
+// escapes.
 func appendMember(object []byte, name string, value jsontext.Value) []byte {
 	if len(object) > 1 {
 		object = append(object, ',')
@@ -66,11 +66,10 @@ func appendMember(object []byte, name string, value jsontext.Value) []byte {
 	return append(object, value...)
 }
 
-// surplus says which leaves find no column, nil if all do. Those nearest to the
-// top stay, then those that come first: identity, time and status of an event
-// are at the top.
+// surplus says which leaves get no column; nil if all do. Leaves nearest to the top stay, then
+// those that come first: identity, time and status of an event are at the top.
 func (w *walker) surplus() []bool {
-	room := w.rules.maxColumns() - 1 // the marker's
+	room := w.rules.maxColumns() - 1 // one is the marker's
 	if len(w.leaves) <= room {
 		return nil
 	}
@@ -80,14 +79,14 @@ func (w *walker) surplus() []bool {
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return w.leaves[a].depth - w.leaves[b].depth })
 	surplus := make([]bool, len(w.leaves))
-	for _, i := range order[room-1:] { // one more goes to the surplus column
+	for _, i := range order[room-1:] { // one more makes room for the surplus column
 		surplus[i] = true
 	}
 	return surplus
 }
 
-// surplusText puts the leaves without a column into one JSON object, as many of
-// them as a value may hold.
+// surplusText puts the leaves without a column into one JSON object, as many of them as a value may
+// hold.
 func (w *walker) surplusText(surplus []bool) (text []byte, phrase string) {
 	text = []byte{'{'}
 	n, left := 0, 0
@@ -98,7 +97,7 @@ func (w *walker) surplusText(surplus []bool) (text []byte, phrase string) {
 		}
 		n++
 		value := l.value.Clone()
-		_ = value.Compact() // it was read before: it is valid
+		_ = value.Compact() // it was read before, so it is valid
 		longer := appendMember(text, l.name, bytes.ToValidUTF8(value, []byte("\uFFFD")))
 		if len(longer) >= w.rules.maxValue() {
 			left++
@@ -113,8 +112,7 @@ func (w *walker) surplusText(surplus []bool) (text []byte, phrase string) {
 	return append(text, '}'), phrase
 }
 
-// mend returns what to send instead of a value, and says why. Nil means that the
-// value fits.
+// The result is the replacement for a value and the reason. Nil means that the value fits.
 func (r *Rules) mend(value jsontext.Value) (mended jsontext.Value, phrase string) {
 	switch value.Kind() {
 	case '"':
@@ -144,7 +142,7 @@ func (r *Rules) mendArray(value jsontext.Value) (mended jsontext.Value, phrase s
 		return quote(short), fmt.Sprintf("array text truncated from %d to %d bytes", len(value), len(short))
 	}
 	text := value.Clone()
-	_ = text.Compact() // it was read before: it is valid
+	_ = text.Compact() // it was read before, so it is valid
 	if len(text) <= r.maxValue() && value.IsValid() && numbersFit(value) {
 		return nil, ""
 	}
@@ -169,17 +167,17 @@ func numbersFit(array jsontext.Value) bool {
 	}
 }
 
-// hugeTimes is how many times longer than a value may be it is so long that no copy of it is made.
+// hugeTimes is how many times over the limit a value must be for no copy of it to be made.
 const hugeTimes = 32
 
 func huge(value jsontext.Value, limit int) bool { return len(value)/hugeTimes > limit }
 
-// beginning is how the JSON text of a value begins, which is longer than limit.
+// beginning returns the beginning of a value's JSON text, which is longer than limit.
 func beginning(value jsontext.Value, limit int) []byte {
 	return cut(bytes.ToValidUTF8(value[:limit+utf8.UTFMax], []byte("\uFFFD")), limit)
 }
 
-// cut shortens text to at most limit bytes, at the border of a character.
+// cut shortens text to at most limit bytes, between two characters.
 func cut(text []byte, limit int) []byte {
 	if len(text) <= limit {
 		return text
@@ -191,6 +189,6 @@ func cut(text []byte, limit int) []byte {
 }
 
 func quote(text []byte) jsontext.Value {
-	quoted, _ := jsontext.AppendQuote(nil, text) // fails for invalid UTF-8 only
+	quoted, _ := jsontext.AppendQuote(nil, text) // only fails for invalid UTF-8
 	return quoted
 }

@@ -14,41 +14,38 @@ const (
 	Surplus = "idnSurplus"
 )
 
-// Limits of the classic tables, from Microsoft's page about the HTTP Data
-// Collector API, sections "Data limits" and "Reserved properties", and from what the
-// service was seen to do where the page leaves it open.
+// Limits of the classic tables: from Microsoft's page about the HTTP Data Collector API, sections
+// "Data limits" and "Reserved properties", and where that leaves questions, from the observed
+// behaviour of the service.
 const (
-	// classicName: the page says 45 characters. The suffix does not count: the published
-	// columns of Okta_CL have one of 46 with it. Other solutions publish longer ones,
-	// but a name that is shortened without need loses nothing, and one that is too
-	// long may lose its value.
+	// classicName: the page says 45 characters. The suffix does not count: the published columns of
+	// Okta_CL have one of 46 with it. Other solutions publish longer ones, but shortening a name
+	// needlessly loses nothing, while a name that is too long may lose its value.
 	classicName = 45
-	// classicShort is 45 with the suffix, as the limit was read before: shortened names
-	// are columns in tables by now, and must not move.
+	// classicShort is 45 with the suffix, as the limit was understood before: tables already have
+	// columns with shortened names, which must not move.
 	classicShort   = 43
 	classicColumns = 500
 	// classicValue: the page says 32 KB, and the service reports that it cuts values to
-	// 32,766 bytes. 32,000 is 32 KB however one reads it, and leaves room for what the
-	// service may count in another way, such as the spelling of an array as text.
+	// 32,766 bytes. 32,000 is safe in either reading, and leaves room in case the service counts
+	// differently, for instance an array's spelling as text.
 	classicValue = 32_000
 
-	// systemColumns are there in every classic table and count among its 500:
-	// TenantId, SourceSystem, MG, ManagementGroupName, TimeGenerated, Computer,
-	// RawData, AdditionalFields, Type, _ResourceId, _SubscriptionId, _ItemId.
+	// systemColumns exist in every classic table and count towards its 500: TenantId, SourceSystem,
+	// MG, ManagementGroupName, TimeGenerated, Computer, RawData, AdditionalFields, Type,
+	// _ResourceId, _SubscriptionId, _ItemId.
 	systemColumns = 12
 )
 
-// Rules are the column rules of a table. A limit of 0 means none; the zero
-// value asks for well-formed names and text only. It must not change while it
-// is in use, and is then safe for concurrent use.
+// Rules are the column rules of a table. A limit of 0 means none; the zero value only requires
+// well-formed names and text. Rules must not change while they are in use, and are then safe for
+// concurrent use.
 type Rules struct {
-	// MaxName is the length of a column's name in bytes, without the type suffix that
-	// the service appends. The two added columns need 14 and a shortened name 22:
-	// less counts as 22.
+	// MaxName is the length of a column's name in bytes, without the type suffix that the service
+	// appends. The two added columns need 14 and a shortened name 22: less counts as 22.
 	MaxName int
-	// ShortName is the length of a name that had to be shortened, in the same way; 0
-	// and what is more than MaxName mean MaxName. With a limit of its own a shortened
-	// name stays what it is when MaxName becomes wider.
+	// ShortName is the length of a shortened name, in bytes; 0 and more than MaxName mean MaxName.
+	// With a limit of its own, a shortened name stays the same when MaxName grows.
 	ShortName int
 	// MaxColumns is the number of columns that one record may fill. Less than 3
 	// counts as 3: one column, the surplus and the marker.
@@ -56,8 +53,8 @@ type Rules struct {
 	// MaxValue is the length of a string, or of an array's text, in bytes of UTF-8.
 	// Less than 64 counts as 64.
 	MaxValue int
-	// Reserved are flattened names, without a suffix, that the service refuses
-	// or uses itself, in any case of letters.
+	// Reserved are flattened names, without a suffix, that the service refuses or uses itself, in
+	// any case of letters.
 	Reserved []string
 }
 
@@ -69,18 +66,17 @@ func Classic() *Rules {
 		ShortName:  classicShort,
 		MaxColumns: classicColumns - systemColumns,
 		MaxValue:   classicValue,
-		// The first three are refused. Computer is the one name that gets no suffix:
-		// it would land in the system column.
+		// The first three are refused. Computer is the one name that gets no suffix: it would end
+		// up in the system column.
 		Reserved: []string{"tenant", "TimeGenerated", "RawData", "Computer"},
 	}
 }
 
-// Conform returns a row that fits the rules, and in short phrases what had to be
-// changed for it. A record that fits is returned itself, with no changes. An
-// error means that raw is not one JSON object. raw is never written to.
+// Conform returns a row that fits the rules, and short phrases that say what was changed for it. A
+// record that fits is returned itself, without changes. An error means that raw is not one JSON
+// object. Conform never writes to raw.
 //
-// Its result conforms: Conform returns it unchanged. The same record always
-// gives the same row.
+// Conform returns its own result unchanged. The same record always gives the same row.
 func (r *Rules) Conform(raw jsontext.Value) (row jsontext.Value, changes []string, err error) {
 	if r.fits(raw) {
 		return raw, nil, nil
@@ -88,13 +84,13 @@ func (r *Rules) Conform(raw jsontext.Value) (row jsontext.Value, changes []strin
 	return r.repair(raw)
 }
 
-// FitsOutline reports whether a record with that outline is known to fit, so that Conform
-// would return it itself. A no says nothing.
+// FitsOutline reports whether a record with that outline is known to fit, so that Conform would
+// return it itself. False proves nothing.
 func (r *Rules) FitsOutline(o jsonwalk.Outline) bool {
 	return o.Shape != nil && o.Longest <= r.maxValue() && o.Shape.Verdict(r, r.fits)
 }
 
-// The limits in force.
+// The limits in effect.
 func (r *Rules) maxName() int { return atLeast(r.MaxName, 22) }
 
 func (r *Rules) shortName() int {

@@ -2,13 +2,12 @@ package table
 
 import "strings"
 
-// fits reports whether raw is one JSON object that keeps every rule. It is
-// never wrong when it says yes. A no means that repair has to look closely: it
-// also comes for what is too rare to be worth fast code, such as a name
-// written with escapes.
+// fits reports whether raw is one JSON object that keeps every rule. True is never wrong. False
+// means that repair must look closely: it is also returned for anything too rare to be worth fast
+// code, such as a name written with escapes.
 func (r *Rules) fits(raw []byte) bool {
-	// The set lives on the stack. Few records have more than 96 names, and the
-	// larger set costs more to clear than those records cost to read.
+	// The set lives on the stack. Few records have more than 96 names, and clearing the larger set
+	// costs more than reading those records.
 	var slots [128]uint64
 	s := r.scanner(raw, slots[:])
 	ok := s.document()
@@ -44,15 +43,15 @@ type scanner struct {
 	blanks  int // white space skipped so far
 	depth   int
 
-	// seen is an open hash table of the flattened names, of objects too. Two
-	// names that only look equal cost a closer look, no more.
+	// seen is an open hash table of the flattened names, including those of objects. A collision of
+	// two different names only costs a closer look.
 	seen []uint64
 	used int
 	full bool
 }
 
-// maxDepth is a nesting that the stack bears well. What is deeper has too long
-// names anyhow, unless it is inside an array.
+// maxDepth is a nesting that the stack can hold. Names nested deeper are too long anyway, except
+// inside an array.
 const maxDepth = 64
 
 // Parameters of the 64-bit FNV-1a hash.
@@ -69,7 +68,7 @@ func (s *scanner) document() bool {
 	return s.i == len(s.b)
 }
 
-// next skips white space and returns the byte behind it, 0 at the end.
+// next skips white space and returns the byte after it, 0 at the end.
 func (s *scanner) next() byte {
 	for i := s.i; i < len(s.b); i++ {
 		if c := s.b[i]; c > ' ' || c != ' ' && c != '\n' && c != '\r' && c != '\t' {
@@ -83,8 +82,8 @@ func (s *scanner) next() byte {
 	return 0
 }
 
-// object reads an object whose members become columns. prefix and length
-// describe the flattened name so far.
+// object reads an object whose members become columns. prefix and length are the hash and the
+// length of the flattened name so far.
 func (s *scanner) object(prefix uint64, length int, top bool) bool {
 	if s.depth++; s.depth > maxDepth {
 		return false
@@ -154,8 +153,8 @@ func (s *scanner) member(hash uint64, n int) bool {
 	return n <= s.maxName && s.columns <= s.maxColumns
 }
 
-// name reads a property's name and continues the hash with it. 0 stands for an
-// empty name, and for one that can't be the name of a column.
+// name reads a property's name and continues the hash with it. It returns 0 for an empty name, and
+// for one that can't be a column's name.
 func (s *scanner) name(hash uint64) (int, uint64) {
 	b := s.b[s.i+1:]
 	for i, c := range b {
@@ -183,7 +182,7 @@ func (s *scanner) isReserved(n int, top bool) bool {
 			continue
 		}
 		if !top {
-			// The name is not in one piece here.
+			// The name is not contiguous here.
 			if strings.IndexByte(r, '_') >= 0 {
 				return true
 			}
@@ -207,7 +206,7 @@ func equalFold(a []byte, b string) bool {
 	return true
 }
 
-// add notes a name, and reports false if it was there or if there is no room.
+// add adds a name, and returns false if it was there already or if there is no room.
 func (s *scanner) add(hash uint64) bool {
 	if s.used > len(s.seen)/4*3 {
 		s.full = true
@@ -227,8 +226,8 @@ func (s *scanner) add(hash uint64) bool {
 	}
 }
 
-// array reads an array. It will be text, so the names in it are free, but a
-// parser on the way must not lose anything of it.
+// array reads an array. It becomes text, so the names in it are free, but a parser on the way must
+// not lose any of it.
 func (s *scanner) array() bool {
 	if s.depth++; s.depth > maxDepth {
 		return false
@@ -279,14 +278,14 @@ func (s *scanner) plainObject() bool {
 	if s.depth++; s.depth > maxDepth {
 		return false
 	}
-	// Names count as repeated within one object only, so they are hashed with its place.
+	// Only names in the same object can be duplicates, so the hash includes the object's position.
 	prefix := (hashBasis ^ uint64(s.i)) * hashPrime
 	s.i++
 	c := s.next()
 	for c == '"' {
 		start := s.i + 1
 		size, ok := s.text()
-		if !ok || size != s.i-1-start { // escapes may hide a repetition
+		if !ok || size != s.i-1-start { // escapes may hide a duplicate
 			return false
 		}
 		hash := prefix

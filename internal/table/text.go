@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// text reads a string and returns how many bytes of UTF-8 it stands for. It
-// reports false for invalid Unicode too.
+// text reads a string and returns how many bytes of UTF-8 it stands for. It returns false for
+// invalid Unicode, too.
 func (s *scanner) text() (size int, ok bool) {
 	const (
 		each = 0x0101010101010101
@@ -19,8 +19,8 @@ func (s *scanner) text() (size int, ok bool) {
 	shrunk := 0 // by escapes
 	for {
 		for i+8 <= len(b) {
-			// The lowest high bit of m marks the first byte that is not plain: a
-			// quote, a backslash, a control character or not ASCII.
+			// The lowest high bit of m marks the first byte that is not plain: a quote, a
+			// backslash, a control character or not ASCII.
 			x := binary.LittleEndian.Uint64(b[i:])
 			m := (x | (x - ' '*each) | ((x ^ '"'*each) - each) | ((x ^ '\\'*each) - each)) & high
 			if m != 0 {
@@ -59,9 +59,8 @@ func (s *scanner) text() (size int, ok bool) {
 	}
 }
 
-// escape returns how long the escape sequence at the beginning of b is and how
-// many bytes of UTF-8 it stands for. 0 means that it is none, or half of a
-// surrogate pair.
+// escape returns how long the escape sequence at the beginning of b is and how many bytes of UTF-8
+// it stands for. 0 means that there is none, or half of a surrogate pair.
 func escape(b []byte) (n, decoded int) {
 	if len(b) < 2 {
 		return 0, 0

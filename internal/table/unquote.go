@@ -9,9 +9,9 @@ import (
 // unquotePiece is how much of a long string is unquoted at a time.
 const unquotePiece = 64 << 10
 
-// unquote returns the text of a string of JSON and its length, with bytes that are no Unicode
-// replaced, which err reports. Of a long one it returns the beginning, which is longer than limit:
-// all of it would take as much memory again as the string does.
+// unquote returns the text of a JSON string and its length. Bytes that are not valid Unicode are
+// replaced, which err reports. Of a long string it returns only the beginning, which is longer than
+// limit: the whole would take as much memory again as the string.
 func unquote(value jsontext.Value, limit int) (text []byte, length int, err error) {
 	if len(value) <= max(4*unquotePiece, 8*limit) {
 		text, err = jsontext.AppendUnquote(nil, value)
@@ -35,10 +35,10 @@ func unquote(value jsontext.Value, limit int) (text []byte, length int, err erro
 	return text, length, err
 }
 
-// border is where a string can be parted after about n bytes: not within an escape or a character,
-// and not near one that is broken.
+// border is where a string can be split after about n bytes: not within an escape or a character,
+// and not near an invalid one.
 func border(text []byte, n int) int {
-	sound := 0 // bytes since the last that is broken
+	sound := 0 // bytes since the last invalid one
 	for i := 0; i < len(text); {
 		if i >= n && sound >= len(`\ud83d\ude00`) {
 			return i

@@ -9,12 +9,12 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Deployment is what a template needs of all this: deploy/ingestion.json. Its
-// parts are in the form in which resources of Azure Resource Manager have them.
+// Deployment is what the template needs: deploy/ingestion.json. Its parts have the form of
+// resources in Azure Resource Manager.
 type Deployment struct {
 	Note string `json:"note"`
-	// Tables are always there; ISCTables and the flows of that name are for those
-	// who have rules on SailPointISC_Events_CL, ASIMDataFlows for Microsoft's native tables.
+	// Tables are always created. ISCTables and ISCDataFlows are for users with rules on
+	// SailPointISC_Events_CL, ASIMDataFlows for Microsoft's native tables.
 	Tables             []ARMTable           `json:"tables"`
 	ISCTables          []ARMTable           `json:"iscTables"`
 	StreamDeclarations map[string]ARMStream `json:"streamDeclarations"`
@@ -41,7 +41,7 @@ type ARMStream struct {
 	Columns []ARMColumn `json:"columns"`
 }
 
-// ARMColumn is a column of either.
+// ARMColumn is a column of a table or stream.
 type ARMColumn struct {
 	Name string `json:"name"`
 	Type string `json:"type"`
@@ -59,8 +59,8 @@ type ARMFlow struct {
 // destinations.logAnalytics.
 const Destination = "workspace"
 
-// NewDeployment makes it. asim holds the transforms into the native tables, by
-// the table's name.
+// NewDeployment makes a Deployment. asim holds the transforms into the native tables, by table
+// name.
 func NewDeployment(tables []Table, asim map[string]string) Deployment {
 	d := Deployment{
 		Note:               "Generated from internal/table/schema by go generate. DO NOT EDIT.",
@@ -109,8 +109,8 @@ func armFlow(t Table) ARMFlow {
 	}
 }
 
-// armType is the name that a resource has for a type. Streams and tables spell
-// the one for times differently.
+// armType is the name of a type in a resource. Streams and tables spell the type for times
+// differently.
 func armType(t Type, moment string) string {
 	switch t {
 	case DateTime:
@@ -122,7 +122,7 @@ func armType(t Type, moment string) string {
 	return string(t)
 }
 
-// bare is a query without the comments in front of it.
+// bare is a query without the comments at its beginning.
 func bare(query string) string {
 	var lines []string
 	for line := range strings.Lines(query) {

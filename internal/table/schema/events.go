@@ -2,7 +2,7 @@ package schema
 
 import "strings"
 
-// eventsStream is a search event as SailPoint gives it.
+// eventsStream is a search event as SailPoint sends it.
 func eventsStream() Stream {
 	return Stream{Name: "SailPointIDN_Events", Time: "created", Columns: join(
 		[]Column{{"id", String}, {"created", DateTime}, {"synced", DateTime}},
@@ -32,8 +32,8 @@ func Events() Table {
 			named("docVersion_s", String, Text, "_version"),
 			named("index_s", String, Text, "_index"),
 		},
-		// Ids that the published table has in one form only. The other is added where
-		// the first would leave a value out.
+		// Ids that the published table has in one form only. The other form is added where the
+		// first would omit a value.
 		split(under("attributes", "accessItemId accountActivityId appId info requestedAppRoleId sourceId taskResultId")),
 		fields(Text, under("attributes", `accessItemName accessItemType accountName attributeName attributeValue cloudAppName comment comments
 			errors flow hostName IdnAccessRequestAttributes interface operation org pod preventativeSODResultsJSON previousValue
@@ -51,7 +51,7 @@ func Events() Table {
 	), publishedEvents())}
 }
 
-// under puts a parent in front of each name.
+// under puts a parent before each name.
 func under(parent, names string) string {
 	var paths []string
 	for name := range strings.FieldsSeq(names) {
@@ -60,8 +60,8 @@ func under(parent, names string) string {
 	return strings.Join(paths, " ")
 }
 
-// ISC is SailPointISC_Events_CL, the table of the codeless connector. A rule
-// feeds it beside the other only if asked to.
+// ISC is SailPointISC_Events_CL, the table of the codeless connector. A rule fills it in addition
+// only on request.
 func ISC() Table {
 	attribute := func(name, path string) Field { return named("Attributes"+name, String, Text, "attributes."+path) }
 	token := func(name, path, end string) Field {

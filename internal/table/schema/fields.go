@@ -30,11 +30,11 @@ func field(form Form, path string) Field {
 	return f
 }
 
-// split makes two columns of each path, one for what looks like a GUID.
+// split makes two columns of each path, one for values that look like a GUID.
 func split(paths string) []Field { return join(fields(GUID, paths), fields(NotGUID, paths)) }
 
-// pairs makes the columns "…_after_s" and "…_before_s". The classic table has the
-// same name for a member x_after and for a member after of an object x.
+// pairs makes the columns "…_after_s" and "…_before_s". The classic table uses the same name for a
+// member x_after and for a member after of an object x.
 func pairs(parent, names string) []Field {
 	var all []Field
 	for name := range strings.FieldsSeq(names) {
@@ -47,7 +47,7 @@ func pairs(parent, names string) []Field {
 	return all
 }
 
-// named gives a field another name.
+// named makes a field with a name of its own.
 func named(name string, t Type, form Form, path string) Field {
 	return Field{Column: Column{name, t}, From: path, Form: form}
 }

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Files returns the generated files by path below the root of the repository,
-// but for docs/compatibility.md, which is written by hand around [Markdown].
+// Files returns the generated files by path in the repository, except docs/compatibility.md, which
+// is written by hand around [Markdown].
 func Files(tables []Table, asim map[string]string) (map[string][]byte, error) {
 	deployment, err := NewDeployment(tables, asim).JSON()
 	if err != nil {

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Markdown returns the tables of docs/compatibility.md, by the name of their
-// mark: what each published column is filled from, and what is added.
+// Markdown returns the tables of docs/compatibility.md, by the name of their mark: the source of
+// each published column, and what is added.
 func Markdown() map[string]string {
 	sections := make(map[string]string)
 	for mark, t := range map[string]Table{"events": Events(), "triggers": Triggers(), "isc": ISC()} {
@@ -27,7 +27,7 @@ func rows(t Table, published bool) string {
 	return b.String()
 }
 
-// about says in words where a field comes from.
+// about describes where a field comes from.
 func (f Field) about() string {
 	from := "`" + f.From + "`"
 	if f.Or != "" {

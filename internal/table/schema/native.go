@@ -5,8 +5,8 @@ import (
 	"path/filepath"
 )
 
-// NativeTransforms reads the transforms into Microsoft's native ASIM tables from
-// the repository at root, by the table's name.
+// NativeTransforms reads the transforms into Microsoft's native ASIM tables from the repository at
+// root, by table name.
 func NativeTransforms(root string) (map[string]string, error) {
 	asim := make(map[string]string)
 	for file, table := range map[string]string{

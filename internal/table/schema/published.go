@@ -1,7 +1,7 @@
 package schema
 
-// The columns that the earlier Sentinel solution published, in its order of names,
-// with its misspellings put right.
+// The columns that the earlier Sentinel solution published, in the order of its names, with its
+// misspellings corrected.
 
 func publishedEvents() string {
 	return `

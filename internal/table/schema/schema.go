@@ -5,7 +5,7 @@ import "strings"
 // Type is the type of a column, by its name in KQL.
 type Type string
 
-// The types that streams and tables have here.
+// The types of columns in streams and tables here.
 const (
 	String   Type = "string"
 	Real     Type = "real"
@@ -14,19 +14,18 @@ const (
 	Dynamic  Type = "dynamic"
 )
 
-// Extra is the stream's column for members that are not declared, and for those
-// whose value is not of the declared type: one object, by their own names.
+// Extra is the stream's column for members that are not declared or have a value of another type
+// than declared: one object, under their own names.
 const Extra = "idnExtra"
 
 // Limits of the Logs Ingestion API and of data collection rules.
 const (
-	// MaxValue is the longest value of a column that is sent, in bytes. The service cuts
-	// what is longer than 64 KB, and does not say how it counts: 64,000 is less than
-	// that however one reads it.
+	// MaxValue is the longest value that is sent for a column, in bytes. The service cuts values
+	// over 64 KB, and does not say how it counts: 64,000 is safe in any reading.
 	MaxValue = 64_000
-	// MaxTransform is the length of a transformKql, in characters.
+	// MaxTransform is the maximum length of a transformKql, in characters.
 	MaxTransform = 15360
-	// MaxColumns is how many columns a table has at most.
+	// MaxColumns is the maximum number of columns of a table.
 	MaxColumns = 500
 )
 
@@ -36,10 +35,10 @@ type Column struct {
 	Type Type
 }
 
-// Stream is what a data collection rule takes for a table.
+// Stream is what a data collection rule accepts for a table.
 type Stream struct {
-	// Name is that of the pipeline's stream: "SailPointIDN_Events". In a rule it
-	// is "Custom-" and this.
+	// Name is the name of the pipeline's stream: "SailPointIDN_Events". A rule puts "Custom-"
+	// before it.
 	Name    string
 	Columns []Column
 	// Time is the column that holds the event time.
@@ -56,17 +55,17 @@ type Table struct {
 // Field is a column of a table and where it comes from.
 type Field struct {
 	Column
-	// From is a path in the stream, members separated by "."; Or, if set, is
-	// another that is taken when the first is empty.
+	// From is a path in the stream, with members separated by "."; Or, if set, is another path that
+	// is used when the first is empty.
 	From, Or string
 	Form     Form
 	// Constant is the value for [Fixed].
 	Constant string
-	// Published: the column is one of those that the earlier solution published.
+	// Published says that the earlier solution published the column.
 	Published bool
 }
 
-// Form is how a value becomes that of a column.
+// Form is how a value is converted for a column.
 type Form int
 
 // The forms. An absent or unfit value leaves the column empty.
@@ -75,17 +74,17 @@ const (
 	AsIs Form = iota
 	// Text is the value as text: a text itself, anything else as JSON.
 	Text
-	// GUID is a text of 32 hexadecimal digits, with dashes or without, as a GUID
-	// with dashes in lower case; any other text gives nothing.
+	// GUID is a text of 32 hexadecimal digits, with dashes or without, as a GUID with dashes in
+	// lower case; any other text leaves the column empty.
 	GUID
-	// NotGUID is Text, but for what GUID takes.
+	// NotGUID is Text, except for values that GUID accepts.
 	NotGUID
-	// Time, Number and Truth read the value, a text or not, as such.
+	// Time, Number and Truth read the value, also from a text, as that type.
 	Time
 	Number
 	Truth
-	// Generated is the event time, or now if that is absent or not within what the
-	// service keeps: two days back, one day ahead.
+	// Generated is the event time, or now if that is absent or outside the range that the service
+	// accepts: two days back, one day ahead.
 	Generated
 	// Fixed is the same text in every row.
 	Fixed

@@ -5,9 +5,8 @@ import (
 	"strings"
 )
 
-// Transform is the transformKql that makes the table's rows of its stream. It
-// uses what Azure Monitor allows in one, never fails on a row, and gives one row
-// for each.
+// Transform is the transformKql that makes the table's rows from its stream. It uses only what
+// Azure Monitor allows in one, never fails on a row, and returns one row for each.
 func (t Table) Transform() string {
 	var first, columns []string
 	guids := make(map[string]bool)

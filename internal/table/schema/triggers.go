@@ -1,7 +1,7 @@
 package schema
 
-// triggersStream is a trigger invocation as the connector writes it: the
-// service's own members, the payload as Body, and Metadata.
+// triggersStream is a trigger invocation as the connector writes it: the service's own members, the
+// payload as Body, and Metadata.
 func triggersStream() Stream {
 	return Stream{Name: "SailPointIDN_Triggers", Time: "created", Columns: join(
 		list(String, "id triggerId subscriptionId subscriptionName type"),
