@@ -1,9 +1,8 @@
-// Package source is what the connector needs to know of a kind of source, whichever it is.
+// Package source is the interface between the connector and any kind of source.
 //
-// A kind is a package below this one with a type that is a [Connector]. Package app opens
-// them in its registry, the one place that names each, and knows nothing else of them: what
-// they read, where their rows go, how they are checked and what they have to say comes
-// from here.
+// A kind is a package below this one with a type that is a [Connector]. Package app opens them in
+// its registry, the one place that names each kind, and knows nothing else about them: what they
+// read, where their rows go, how they are checked and what they report comes from here.
 package source
 
 import (
@@ -15,44 +14,44 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/table/schema"
 )
 
-// Connector reads what one tenant, or org, of a kind of source has. It is used from several
-// goroutines at a time.
+// Connector reads from one tenant, or org, of a kind of source. It is safe for concurrent use.
 type Connector interface {
-	// Name is what the service is called in sentences.
+	// Name is the service's name in sentences.
 	Name() string
 	// Host is the service's host, whose clock dates the records.
 	Host() string
-	// Describe says in one line without secrets what the settings come to.
+	// Describe sums up the settings in one line, without secrets.
 	Describe() string
-	// Streams are what it reads, always the same and in the order in which they are reported.
+	// Streams are the streams that it reads, always the same and in the order in which they are
+	// reported.
 	Streams() []Spec
-	// Check tries what reading takes, each part by itself, and reports it. It reads little.
+	// Check tries each thing that reading needs separately, and reports it. It reads little.
 	Check(ctx context.Context, report check.Report)
-	// Stats returns what was noted since it was opened.
+	// Stats returns what was recorded since the source was opened.
 	Stats() Stats
 }
 
-// Spec is a stream and what is particular about it.
+// Spec describes a stream.
 type Spec struct {
 	pipeline.Source
-	// Short is the stream's name for people, where there is little room: "Events".
+	// Short is the stream's name for people, where space is short: "Events".
 	Short string
-	// Window is the width of the ledger's windows: what one read spans should touch few of
-	// them. Where the stream can be audited it divides an hour and is a multiple of 5 minutes.
+	// Window is the width of the ledger's windows: one read should touch few of them. Where the
+	// stream can be audited it divides an hour and is a multiple of 5 minutes.
 	Window time.Duration
-	// Remembers is how long the source keeps a record, which may be less than a sink is down;
-	// 0 means for ever.
+	// Remembers is how long the source keeps a record, which may be shorter than an outage of the
+	// sink; 0 means for ever.
 	Remembers time.Duration
-	// Lookback is how far back the stream begins where it has no checkpoint.
+	// Lookback is how far back the stream starts without a checkpoint.
 	Lookback time.Duration
-	// StartAt gives the cursor in front of a moment. Nil if the source has none: then a first
-	// run reads all that there is.
+	// StartAt returns the cursor before a moment. Nil if the source has none: then a first run
+	// reads everything.
 	StartAt func(time.Time) pipeline.Cursor
-	// Table is where the rows go, and what they hold.
+	// Table is where the rows go, and what they contain.
 	Table schema.Table
 }
 
-// Stats is what a source has noted since it was opened.
+// Stats is what a source has recorded since it was opened.
 type Stats struct {
 	// Throttled is how many requests were answered with "too many".
 	Throttled int64
