@@ -1,5 +1,5 @@
-// Package address holds the rules for addresses and ids of services, each in one place:
-// what reads settings checks with them, and adapters rely on it.
+// Package address holds the rules for addresses and ids of services, each in one place: the reader
+// of settings checks with them, and adapters rely on that.
 package address
 
 import (
@@ -10,9 +10,9 @@ import (
 	"strings"
 )
 
-// Parse reads the address of a service: https, or plain http to this machine, without a
-// user name, a query or a fragment. The result has no slash at its end. Errors say what
-// to do and don't show the text: it may carry a signature or a password.
+// Parse reads the address of a service: https, or plain http to this machine, without a user name,
+// a query or a fragment. The result has no slash at its end. Errors say what to do and do not show
+// the text, which may carry a signature or a password.
 func Parse(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	switch {
@@ -34,8 +34,8 @@ func Parse(text string) (*url.URL, error) {
 	return u, nil
 }
 
-// Loopback says whether a host is this machine, the only one for plain http. Names that
-// end in .localhost are not: not every resolver answers for them itself.
+// Loopback reports whether a host is this machine, the only one that may use plain http. Names that
+// end in .localhost do not count: not every resolver maps them to this machine.
 func Loopback(host string) bool {
 	if strings.EqualFold(host, "localhost") {
 		return true
@@ -45,7 +45,7 @@ func Loopback(host string) bool {
 }
 
 var (
-	// bareHost has at least one dot, and perhaps a port and a path.
+	// bareHost has at least one dot, and optionally a port and a path.
 	bareHost      = regexp.MustCompile(`^[\w-]+(\.[\w-]+)+(:\d+)?(/|$)`)
 	workspaceHost = regexp.MustCompile(`(?i)^([\w-]+)\.ods\.opinsights\.azure\.(com|us|cn)$`)
 	ingestionHost = regexp.MustCompile(`(?i)^([\w-]+\.)+ingest\.monitor\.azure\.(com|us|cn)$`)
@@ -65,24 +65,24 @@ func Workspace(u *url.URL) (id string, ok bool) {
 	return m[1], true
 }
 
-// OfWorkspace is that address for a workspace in the public cloud.
+// OfWorkspace is the address of a workspace's Data Collector API in the public cloud.
 func OfWorkspace(id string) *url.URL {
 	return &url.URL{Scheme: "https", Host: id + ".ods.opinsights.azure.com"}
 }
 
-// Ingestion says whether an address belongs to a data collection rule or endpoint.
+// Ingestion reports whether an address belongs to a data collection rule or endpoint.
 func Ingestion(u *url.URL) bool {
 	return u.Scheme == "https" && u.Path == "" && ingestionHost.MatchString(u.Host)
 }
 
-// GUID says whether a text has the form of a GUID: ids of workspaces and identities do.
+// GUID reports whether a text has the form of a GUID, like the ids of workspaces and identities.
 func GUID(text string) bool { return guid.MatchString(text) }
 
-// RuleID says whether a text is the immutable id of a data collection rule.
+// RuleID reports whether a text is the immutable id of a data collection rule.
 func RuleID(text string) bool { return ruleID.MatchString(text) }
 
-// Account says whether a storage account can have that name.
+// Account reports whether a storage account can have that name.
 func Account(name string) bool { return accountName.MatchString(name) }
 
-// Container says whether a blob container can have that name.
+// Container reports whether a blob container can have that name.
 func Container(name string) bool { return len(name) <= 63 && containerName.MatchString(name) }

@@ -1,5 +1,5 @@
-// Package azsdk is what all users of the Azure SDK here share: how patient its
-// clients are, and what of its errors may be shown.
+// Package azsdk is what all users of the Azure SDK here share: how often its clients retry, and
+// which parts of its errors may be shown.
 package azsdk
 
 import (
@@ -28,8 +28,8 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/version"
 )
 
-// ClientOptions fills in what o leaves open: few tries and short waits, because
-// the run that asks is short and comes again in a minute.
+// ClientOptions fills in what o leaves open: few retries and short waits, because the run is short
+// and comes again in a minute.
 func ClientOptions(o policy.ClientOptions) policy.ClientOptions {
 	if o.Retry.MaxRetries == 0 {
 		o.Retry.MaxRetries = 3
@@ -53,8 +53,8 @@ func ClientOptions(o policy.ClientOptions) policy.ClientOptions {
 	return o
 }
 
-// noPages refuses a web page that comes with a good status, as a portal sends it: the
-// SDK would take it for what was asked for.
+// noPages refuses a web page with a good status, as a portal sends it: the SDK would take it for
+// the requested content.
 type noPages struct{}
 
 // Do implements [policy.Policy].
@@ -64,28 +64,28 @@ func (noPages) Do(req *policy.Request) (*http.Response, error) {
 		return resp, err
 	}
 	var start []byte
-	if resp.Header.Get("Content-Type") == "" && resp.Body != nil { // the services always name one
+	if resp.Header.Get("Content-Type") == "" && resp.Body != nil { // the services always send one
 		start, _ = io.ReadAll(io.LimitReader(resp.Body, 256))
 		resp.Body = rejoined{io.MultiReader(bytes.NewReader(start), resp.Body), resp.Body}
 	}
 	if !transport.IsPage(resp.Header, start) {
 		return resp, nil
 	}
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxPage)) // as much as comes
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxPage)) // as much as can be read
 	transport.Discard(resp)
 	return nil, &pageError{resp.StatusCode, resp.Header, body, transport.Sent(req.Raw())}
 }
 
-// rejoined is a body with its beginning put back.
+// rejoined is a body with its beginning restored.
 type rejoined struct {
 	io.Reader
 	io.Closer
 }
 
-// maxPage is more than the head of a page.
+// maxPage is more than the beginning of a page needs.
 const maxPage = 16 << 10
 
-// pageError is a web page in the place of an answer.
+// pageError is a web page in place of an answer.
 type pageError struct {
 	status int
 	header http.Header
@@ -95,14 +95,14 @@ type pageError struct {
 
 func (e *pageError) Error() string { return fmt.Sprintf("status %d with a web page", e.status) }
 
-// NewTransport is what clients of the SDK send with: as every other client here, it
-// explains what fails, and keeps the requests of a managed identity from proxies.
+// NewTransport is the transport for clients of the SDK: like every other client here, it explains
+// failures, and keeps the requests of a managed identity from proxies.
 func NewTransport() policy.Transporter {
 	return transport.NewClient(transport.Config{Version: version.String()})
 }
 
-// Marked is a credential whose errors are a [*TokenError], so that they can be distinguished
-// from those of the service that is asked with its token.
+// Marked is a credential whose errors are a [*TokenError], so that they can be distinguished from
+// errors of the service that the token is for.
 type Marked struct{ azcore.TokenCredential }
 
 // GetToken implements [azcore.TokenCredential].
@@ -119,7 +119,7 @@ func (m Marked) GetToken(ctx context.Context, o policy.TokenRequestOptions) (azc
 	return azcore.AccessToken{}, &TokenError{err, seen}
 }
 
-// TokenError says that there is no token.
+// TokenError says that no token could be obtained.
 type TokenError struct {
 	err  error
 	seen *transport.Seen
@@ -128,23 +128,23 @@ type TokenError struct {
 func (e *TokenError) Error() string { return e.err.Error() }
 func (e *TokenError) Unwrap() error { return e.err }
 
-// signIn is how the sign-in service is reached, in the words of its user.
+// signIn describes the sign-in service in the user's terms.
 func signIn() transport.Peer {
 	return transport.Peer{Settings: "the managed identity of the app, or AZURE_AUTHORITY_HOST outside Azure"}
 }
 
-// Explain says why there is no token. remedy is what to do if the sign-in service
-// itself refuses; it is not of use if that could not be asked.
+// Explain says why there is no token. remedy is what to do if the sign-in service itself refuses;
+// it is not used if that service was not reached.
 func (e *TokenError) Explain(remedy string) string {
 	f := e.seen.Failure(signIn())
-	// Outside Azure the metadata service is only one of several to be asked.
+	// Outside Azure the metadata service is only one of several to try.
 	if f != nil && (os.Getenv("IDENTITY_ENDPOINT") != "" || !strings.HasPrefix(e.seen.Host(), "169.254.")) {
 		return "the sign-in service could not be reached: " + f.Error()
 	}
 	return Text(e.err) + said(e.err) + ": " + remedy
 }
 
-// said is what the sign-in service answered, in a few words.
+// said is the answer of the sign-in service, in a few words.
 func said(err error) string {
 	var failed *azidentity.AuthenticationFailedError
 	if !errors.As(err, &failed) || failed.RawResponse == nil {
@@ -161,8 +161,8 @@ func said(err error) string {
 	return strings.TrimRight(fmt.Sprintf(" (status %d %s", failed.RawResponse.StatusCode, transport.Excerpt(text, secret.New(os.Getenv("IDENTITY_HEADER")))), " .") + ")"
 }
 
-// Explain says what kept the service from answering, or that something else answered
-// in its place. It is nil for an answer of the service, right or wrong.
+// Explain says why the service did not answer, or that something else answered in its place. It is
+// nil for an answer of the service, right or wrong.
 func Explain(err error, peer transport.Peer) *transport.Failure {
 	var (
 		refused *azcore.ResponseError
@@ -175,7 +175,7 @@ func Explain(err error, peer transport.Peer) *transport.Failure {
 	case transport.IsNetwork(err):
 		return transport.Explain(err, peer)
 	default:
-		return nil // what came was not right
+		return nil // the answer was wrong
 	}
 	if refused.RawResponse == nil {
 		return nil
@@ -184,7 +184,7 @@ func Explain(err error, peer transport.Peer) *transport.Failure {
 	return transport.Gateway(refused.StatusCode, refused.RawResponse.Header, body, peer, transport.Sent(refused.RawResponse.Request)...)
 }
 
-// Status is an answer in a few words: its status and its code.
+// Status sums up an answer: its status and its code.
 func Status(e *azcore.ResponseError) string {
 	if e.ErrorCode == "" {
 		return fmt.Sprintf("%d %s", e.StatusCode, http.StatusText(e.StatusCode))
@@ -195,9 +195,8 @@ func Status(e *azcore.ResponseError) string {
 // address is a URL with a query, which may be a secret.
 var address = regexp.MustCompile(`(https?://[^\s"?]+)\?[^\s"]*`)
 
-// Text is what an error says, in one line without the queries of URLs. The SDK's
-// own texts run over many lines, with requests, the bodies of answers, and
-// advice for programmers.
+// Text is an error's text, in one line without the queries of URLs. The SDK's own texts run over
+// many lines, with requests, the bodies of answers, and advice for programmers.
 func Text(err error) string {
 	var u *url.Error
 	if errors.As(err, &u) {
@@ -207,14 +206,14 @@ func Text(err error) string {
 	return strings.TrimRight(address.ReplaceAllString(said, "$1"), " .")
 }
 
-// FirstLine is the first line of a text, or as much of it as a message bears.
+// FirstLine is the first line of a text, cut to what fits in a message.
 func FirstLine(s string) string {
 	s, _, _ = strings.Cut(strings.TrimSpace(s), "\n")
 	const most = 300
 	return text.Line(s, most)
 }
 
-// NoToken says why a credential gave no token, and what to do about it.
+// NoToken says why a credential returned no token, and what to do about it.
 func NoToken(err error, remedy string) string {
 	var marked *TokenError
 	if errors.As(err, &marked) {

@@ -8,8 +8,8 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 )
 
-// Bounded limits the bodies of answers: the SDK reads most of them into memory whole,
-// however long they are.
+// Bounded limits the bodies of answers: the SDK reads most of them into memory in full, at any
+// length.
 type Bounded struct {
 	policy.Transporter
 	Max int64
@@ -30,7 +30,7 @@ type boundedBody struct {
 	left, most int64
 }
 
-// Read implements [io.Reader]. It fails on the first byte too many.
+// Read implements [io.Reader]. It fails on the first byte over the limit.
 func (b *boundedBody) Read(p []byte) (int, error) {
 	if int64(len(p)) > b.left+1 {
 		p = p[:b.left+1]

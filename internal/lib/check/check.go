@@ -1,5 +1,5 @@
-// Package check tries parts of the connector one after the other, for a person who waits,
-// and reports what came of each.
+// Package check tries parts of the connector one after the other, for a person who waits, and
+// reports each result.
 package check
 
 import (
@@ -9,7 +9,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/retry"
 )
 
-// Verdict is how a check ended.
+// Verdict is the result of a check.
 type Verdict string
 
 // The verdicts. Skipped: it could not be tried, because it needs something that failed.
@@ -19,7 +19,7 @@ const (
 	Skipped Verdict = "skipped"
 )
 
-// Finding is the outcome of one check. The JSON names are what scripts rely on.
+// Finding is the outcome of one check. Scripts rely on the JSON names.
 type Finding struct {
 	// Connection is the connection that was checked; "" where there is only one.
 	Connection string `json:"connection,omitzero"`
@@ -31,9 +31,9 @@ type Finding struct {
 }
 
 const (
-	// Timeout bounds one check, its repetitions included.
+	// Timeout limits one check, including its repetitions.
 	Timeout = 30 * time.Second
-	// Attempts are made when an error may pass.
+	// Attempts is how often something is tried when its error may pass.
 	Attempts = 3
 )
 
@@ -66,7 +66,7 @@ func (r Report) Try(ctx context.Context, item string, try func(context.Context) 
 	return true
 }
 
-// Attempt repeats what may pass, within a time that a person can wait.
+// Attempt repeats an attempt that may succeed later, within a time that a person can wait.
 func Attempt(ctx context.Context, attempts int, try func(context.Context) (detail string, err error)) (detail string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()

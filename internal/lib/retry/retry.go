@@ -1,7 +1,7 @@
 // Package retry repeats an operation that failed for a reason that may pass.
 //
-// What is worth repeating is the adapter's word: an error that has a
-// RetryAfter method. How often and how long is decided here, and nowhere else.
+// The adapter decides what is worth repeating: an error that has a RetryAfter method. How often and
+// how long is decided here, and nowhere else.
 package retry
 
 import (
@@ -15,11 +15,11 @@ import (
 // Policy is how to repeat. The zero value is ready for use.
 type Policy struct {
 	Min         time.Duration // first wait; 0 means 500 ms
-	Max         time.Duration // longest wait of our own choosing; 0 means 30 s
+	Max         time.Duration // longest wait of our own; 0 means 30 s
 	MaxAfter    time.Duration // longest wait that a service may ask for; 0 means 2 min
 	MaxAttempts int           // 0 means as many as fit before the deadline
-	// Jitter returns a random part of d, from 0 to d; nil means one of package
-	// rand. A simulation sets it so that its waits depend on its seed alone.
+	// Jitter returns a random part of d, from 0 to d; nil means one based on package rand. A
+	// simulation sets it so that its waits depend on its seed alone.
 	Jitter func(d time.Duration) time.Duration
 }
 
@@ -29,11 +29,11 @@ type waiter interface {
 	RetryAfter() time.Duration
 }
 
-// ErrNoTime is wrapped by an error that says only that there was no time for an attempt.
+// ErrNoTime is wrapped by an error that only says that there was no time for an attempt.
 var ErrNoTime = fmt.Errorf("no time left: %w", context.DeadlineExceeded)
 
-// Exhausted is returned when the next wait would pass the deadline of ctx, or
-// the attempts are used up. It wraps the last error.
+// Exhausted is returned when the next wait would exceed the deadline of ctx, or the attempts are
+// used up. It wraps the last error.
 type Exhausted struct {
 	Err      error
 	Attempts int
@@ -47,10 +47,9 @@ func (e *Exhausted) Error() string {
 }
 func (e *Exhausted) Unwrap() error { return e.Err }
 
-// Do calls op until it succeeds, fails with an error that is not worth
-// repeating, or no further attempt fits before ctx ends. It never sleeps past
-// ctx's deadline: it returns at once when the wait would. before, if not nil,
-// is called ahead of each repetition with the error and the wait.
+// Do calls op until it succeeds, fails with an error that is not worth repeating, or no further
+// attempt fits before ctx ends. It never sleeps past ctx's deadline: if the wait would, it returns
+// at once. before, if not nil, is called before each repetition with the error and the wait.
 func (p Policy) Do(ctx context.Context, before func(err error, wait time.Duration), op func(context.Context) error) error {
 	var last error // the last one that was worth repeating
 	for attempt := 1; ; attempt++ {
@@ -60,7 +59,7 @@ func (p Policy) Do(ctx context.Context, before func(err error, wait time.Duratio
 		case err == nil:
 			return nil
 		case last != nil && (errors.Is(err, ErrNoTime) || ctx.Err() != nil && errors.Is(err, ctx.Err())):
-			// Cut in the middle of one more attempt: what was wrong before says more.
+			// Interrupted during another attempt: the earlier error says more.
 			return &Exhausted{last, attempt}
 		case !errors.As(err, &w):
 			return err
@@ -86,8 +85,8 @@ func (p Policy) Do(ctx context.Context, before func(err error, wait time.Duratio
 	}
 }
 
-// wait is exponential with full jitter on its upper half, and never shorter
-// than what the service asked for, within reason.
+// wait is exponential with full jitter on its upper half, and never shorter than the service asked
+// for, up to a limit.
 func (p Policy) wait(attempt int, after time.Duration) time.Duration {
 	lo, hi, ask := p.Min, p.Max, p.MaxAfter
 	if lo == 0 {

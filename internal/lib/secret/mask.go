@@ -10,17 +10,16 @@ import (
 )
 
 const (
-	// encodedMin is the length from which a secret is looked for in other
-	// encodings. What is shorter would be found by chance.
+	// encodedMin is the length from which a secret is searched for in other encodings. Shorter ones
+	// would be found by chance.
 	encodedMin = 8
 	// partMin is how much of a long secret counts as a leak: a page may break off.
 	partMin = 16
 )
 
-// Mask replaces the secrets in a text, as a service or proxy may have repeated
-// them: as they are, in hex, in base64 (also within something longer, as in a
-// Basic header), and each of these with characters escaped as URLs, JSON or HTML
-// escape them. The beginning of a long secret is replaced, too.
+// Mask replaces the secrets in a text, as a service or proxy may have repeated them: unchanged, in
+// hex, in base64 (also within something longer, as in a Basic header), and each of these with
+// characters escaped as in URLs, JSON or HTML. The beginning of a long secret is replaced, too.
 func Mask(text string, secrets ...String) string {
 	for _, s := range secrets {
 		plain := s.Reveal()
@@ -39,13 +38,13 @@ func Mask(text string, secrets ...String) string {
 	return text
 }
 
-// base64Cores are the parts of base64 that are the same whatever stands before and
-// after the secret, for each of the three ways it can fall into groups. The alphabet
-// is the standard one; '-' and '_' match too.
+// base64Cores are the parts of base64 that do not depend on what precedes and follows the secret,
+// one for each of its three possible alignments. The alphabet is the standard one; '-' and '_'
+// match too.
 func base64Cores(plain string) (cores []string) {
 	for before := range 3 {
 		text := base64.RawStdEncoding.EncodeToString([]byte(strings.Repeat("\x00", before) + plain))
-		// The first characters mix with what stands before, the last ones with what follows.
+		// The first characters mix with what precedes, the last ones with what follows.
 		first := []int{0, 2, 3}[before]
 		last := len(text)
 		if (before+len(plain))%3 != 0 {
@@ -56,7 +55,7 @@ func base64Cores(plain string) (cores []string) {
 	return cores
 }
 
-// maskForm replaces form wherever it stands, with any of its characters escaped.
+// maskForm replaces form wherever it occurs, with any of its characters escaped.
 func maskForm(text, form string, fold bool) string {
 	need := len(form)
 	if need > partMin {
@@ -79,8 +78,7 @@ func maskBase64(text, core string) string {
 
 const base64Chars = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_="
 
-// replace puts the mask in the place of what find sees: it returns where that ends,
-// 0 for nothing.
+// replace masks what find finds: find returns where a match ends, 0 for none.
 func replace(text string, find func(at int) int) string {
 	var out strings.Builder
 	from := 0
@@ -101,9 +99,8 @@ func replace(text string, find func(at int) int) string {
 	return out.String()
 }
 
-// match returns where form ends that begins at a place of the text, or 0 if fewer
-// than need of its characters are there. What looks like an escape may stand for
-// itself, so it follows every way to read the text.
+// match returns the end of the form that begins at a place of the text, or 0 if fewer than need of
+// its characters are there. An apparent escape may be literal text, so match follows every reading.
 func match(text string, at int, form string, need int, fold bool) int {
 	ends, next := []int{at}, []int(nil)
 	n := 0
@@ -131,8 +128,8 @@ func match(text string, at int, form string, need int, fold bool) int {
 	return slices.Max(ends)
 }
 
-// sizes are how many bytes of the text may stand for a character: for itself,
-// escaped, and escaped more than once; 0 for each way that is not.
+// sizes are how many bytes of the text may represent a character: as itself, escaped, and escaped
+// more than once; 0 where that does not apply.
 func sizes(text string, want byte, fold bool) (out [3]int) {
 	if text == "" {
 		return out
@@ -151,8 +148,8 @@ func sizes(text string, want byte, fold bool) (out [3]int) {
 	return out
 }
 
-// alike says whether two characters are the same, in another alphabet of base64 or,
-// for hex, in the other case.
+// alike reports whether two characters are the same, in another alphabet of base64 or, for hex, in
+// the other case.
 func alike(c, want byte, fold bool) bool {
 	switch {
 	case c == want, c == '-' && want == '+', c == '_' && want == '/', c == '+' && want == ' ':
@@ -161,9 +158,9 @@ func alike(c, want byte, fold bool) bool {
 	return fold && c >= 'A' && c <= 'F' && c+'a'-'A' == want
 }
 
-// escape reads a character that is written as %2B, \u002b, \x2b, \/, &#43;, &#x2b; or
-// &amp;, and how many bytes that takes; 0 if there is none. The digits after a
-// percent sign begin at a place.
+// escape reads a character that is written as %2B, \u002b, \x2b, \/, &#43;, &#x2b; or &amp;, and
+// how many bytes that takes; 0 if there is none. digits is where the digits after a percent sign
+// begin.
 func escape(s string, digits int) (byte, int) {
 	code := func(from int) (byte, int) {
 		if from+2 <= len(s) {

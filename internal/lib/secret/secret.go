@@ -6,13 +6,12 @@ import (
 	"log/slog"
 )
 
-// mask stands for a secret in every printed form.
+// mask replaces a secret in every printed form.
 const mask = "(secret)"
 
-// String is a secret text. No fmt verb, encoder or logger shows it; only
-// [String.Reveal] does. It holds a pointer because fmt prints the fields of an
-// unexported struct field by reflection, past every method: then it shows an
-// address instead of the text.
+// String is a secret text. No fmt verb, encoder or logger shows it; only [String.Reveal] does. It
+// holds a pointer because fmt prints the fields of an unexported struct field by reflection,
+// bypassing every method: then it shows an address instead of the text.
 type String struct{ p *string }
 
 // New wraps s.
@@ -23,7 +22,7 @@ func New(s string) String {
 	return String{&s}
 }
 
-// Reveal returns the text. Call it where the text is used, not before.
+// Reveal returns the text. Call it where the text is used, not earlier.
 func (s String) Reveal() string {
 	if s.p == nil {
 		return ""
@@ -51,8 +50,8 @@ func (s String) LogValue() slog.Value { return slog.StringValue(s.String()) }
 // MarshalText implements [encoding.TextMarshaler].
 func (s String) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// UnmarshalText implements [encoding.TextUnmarshaler]. It never fails: the error
-// of a decoder may print the value that it could not take.
+// UnmarshalText implements [encoding.TextUnmarshaler]. It never fails: a decoder's error may print
+// the rejected value.
 func (s *String) UnmarshalText(b []byte) error {
 	*s = New(string(b))
 	return nil

@@ -9,13 +9,13 @@ import (
 
 const (
 	more = "…"
-	// wide is how much longer than the line the text may be that is looked at: the rest
-	// of a body of many megabytes would hardly show.
+	// wide is how much longer than the line the examined text may be: the rest of a body of many
+	// megabytes would hardly show.
 	wide = 64
 )
 
 // Line is a text on one line. White space and control characters become single spaces, and
-// what can't be printed a dot. More than so many bytes are cut off, which an ellipsis shows.
+// unprintable characters a dot. A text of more than most bytes is cut, which an ellipsis shows.
 func Line(s string, most int) string {
 	long := len(s) > wide*most
 	if long {
@@ -34,7 +34,7 @@ func Line(s string, most int) string {
 	return Cut(s, most)
 }
 
-// Cut is the beginning of a text, of at most so many bytes and whole characters. An ellipsis
+// Cut is the beginning of a text, in whole characters and at most that many bytes. An ellipsis
 // shows that there was more.
 func Cut(s string, most int) string {
 	if len(s) <= most {

@@ -1,11 +1,10 @@
-// Package version names the build. The Go toolchain writes the version into
-// every binary that it builds from a checkout, from the tag or commit, so no
-// flag and no generated file is needed.
+// Package version names the build. The Go toolchain writes the version, from the tag or commit,
+// into every binary that it builds from a checkout, so no flag and no generated file is needed.
 package version
 
 import "runtime/debug"
 
-// unknown stands for a build outside a checkout, and for tests.
+// unknown is the version of a build outside a checkout, and of tests.
 const unknown = "devel"
 
 // String returns for instance "v1.2.0", or "v1.2.1-0.20260901120000-0123456789ab+dirty"
