@@ -6,7 +6,8 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
 
-// Unexplained are the windows of a stream of which the source counts more than it lists.
+// Unexplained returns the windows of a stream for which the source counts more records than
+// it lists.
 func (c *Connection) Unexplained(ctx context.Context, name string) ([]pipeline.Difference, error) {
 	s, err := c.stream(name)
 	if err != nil {
@@ -15,8 +16,8 @@ func (c *Connection) Unexplained(ctx context.Context, name string) ([]pipeline.D
 	return c.interactiveRunner(s).Unexplained(ctx)
 }
 
-// Acknowledge takes windows off the unexplained ones and returns what it took off. It waits
-// for a run that is at work on the stream.
+// Acknowledge marks unexplained windows as acknowledged and returns those it marked. It
+// waits for a run that is active on the stream.
 func (c *Connection) Acknowledge(ctx context.Context, name string, windows []pipeline.Difference, word pipeline.Acknowledgement) ([]pipeline.Difference, pipeline.Report, error) {
 	s, err := c.stream(name)
 	if err != nil {

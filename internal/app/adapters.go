@@ -23,7 +23,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/table/schema"
 )
 
-// newSink is the registry of sinks. It takes rows of the tables.
+// newSink is the registry of sinks. The sink accepts rows for these tables.
 func newSink(s config.Sink, tables []schema.Stream, o Options) (pipeline.Sink, error) {
 	switch s.IngestionAPI {
 	case config.UseDataCollector:
@@ -57,7 +57,7 @@ func newSink(s config.Sink, tables []schema.Stream, o Options) (pipeline.Sink, e
 	}
 }
 
-// newStore opens where the state lives.
+// newStore opens the state store.
 func newStore(s config.State, o Options) (state.Store, error) {
 	if s.Dir != "" {
 		return file.Open(s.Dir)
@@ -79,7 +79,7 @@ func newStore(s config.State, o Options) (state.Store, error) {
 	return azblob.New(cfg)
 }
 
-// newLegacy opens the checkpoint of an older connector, which the settings name.
+// newLegacy opens the checkpoint of an older connector at the address in the settings.
 func newLegacy(s config.Legacy, o Options) (*pythonfn.Table, error) {
 	cfg := pythonfn.Config{ServiceURL: s.TableEndpoint, AccountName: s.Name, AccountKey: s.Key, KeySetting: s.KeySetting, Expected: s.Named}
 	if s.Auth == config.ManagedIdentity {
@@ -93,9 +93,8 @@ func newLegacy(s config.Legacy, o Options) (*pythonfn.Table, error) {
 	return pythonfn.New(cfg)
 }
 
-// identity signs in as the function app's managed identity, or, outside
-// Azure, as whoever is signed in there (environment, Azure CLI). The zero cloud is
-// the public one.
+// identity signs in as the function app's managed identity, or, outside Azure, as the user
+// or service of the environment or Azure CLI. The zero cloud is the public one.
 func identity(clientID string, where cloud.Configuration) (azcore.TokenCredential, error) {
 	client := azcore.ClientOptions{Cloud: where, Transport: azsdk.NewTransport()}
 	var credential azcore.TokenCredential

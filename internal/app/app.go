@@ -1,9 +1,9 @@
-// Package app wires the connector: settings in, runs out. It is the only place
-// that knows which adapter serves which setting.
+// Package app builds the connector from its settings and runs it. It is the only place that
+// knows which adapter serves which setting.
 //
 // An [App] is the process; a [Connection] is one customer tenant or org. A new source is a
-// package of its own and one case in registry.go, the only file here that names one; a new
-// sink is a package and one case in newSink. Nothing registers itself.
+// package of its own and a case in registry.go, the only file here that names sources; a
+// new sink is a package and a case in newSink. Nothing registers itself.
 package app
 
 import (
@@ -27,42 +27,42 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
 )
 
-// App is the connector. It lives as long as the process, so that tokens and network
-// connections last from run to run.
+// App is the connector. It lives as long as the process, so that runs share tokens and
+// network connections.
 type App struct {
 	options     Options
 	connections []*Connection
 }
 
-// Options replace what settings can't name. The zero value is for production.
+// Options contains what settings can't express. The zero value is for production.
 type Options struct {
 	Log *slog.Logger
-	// HTTP serves all requests to sources and workspaces; nil makes a client.
+	// HTTP sends all requests to sources and workspaces; nil creates a client.
 	HTTP *http.Client
-	// Store keeps the state; nil opens the one that the settings name.
+	// Store keeps the state; nil opens the store in the settings.
 	Store state.Store
-	// Limiter bounds the requests to each source; nil means its published limit.
+	// Limiter limits the requests to each source; nil means its published limit.
 	Limiter *rate.Limiter
-	// Out is where NDJSON goes when no file is named; nil means stdout.
+	// Out receives NDJSON if no file is set; nil means stdout.
 	Out io.Writer
-	// Credential signs in to the workspace where that takes no key; nil means the
-	// identity of the app, or of whoever is signed in.
+	// Credential signs in to a workspace that doesn't use a key; nil means the identity of
+	// the app, or the user who is signed in.
 	Credential azcore.TokenCredential
-	// Look is set where nothing is kept for a later run: then nobody expects a checkpoint.
+	// Look is set if nothing is kept for a later run: then a missing checkpoint is normal.
 	Look bool
-	// Again is how long after the begin of its last run a connection is polled again while
-	// others are still at work, so that a slow one makes no other wait; 0 means not at all.
+	// Again is how long after the start of its last run a connection is polled again while
+	// others are still running, so that none has to wait for a slow one; 0 means never.
 	Again time.Duration
 	// Progress is called after each commit, from the goroutine of each stream.
 	Progress func(pipeline.Report)
-	// Wrap, if set, may put something around the parts of each stream's runner before
-	// it runs. It is for simulations, which watch what the parts do to each other.
+	// Wrap, if set, may wrap the parts of each stream's runner before it runs. Simulations
+	// use it to observe how the parts interact.
 	Wrap func(*pipeline.Runner)
 
-	clock *transport.Clock // compares answers with this machine's clock
+	clock *transport.Clock // compares the time in answers with this machine's clock
 }
 
-// prepared fills in what the zero value stands for.
+// prepared replaces zero values by their defaults.
 func (o Options) prepared() Options {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -74,8 +74,8 @@ func (o Options) prepared() Options {
 	return o
 }
 
-// Open builds the connector. It sends nothing yet. It fails if no connection can be opened;
-// one of several that can't is tried again by each [App.Poll], and its error is in [App.Err].
+// Open builds the connector. It sends nothing yet. It fails if no connection can be opened.
+// If only some can't, each [App.Poll] tries them again, and [App.Err] returns their errors.
 func Open(settings config.Settings, o Options) (*App, error) {
 	o = o.prepared()
 	shared, err := newShared(settings, o)
@@ -97,7 +97,7 @@ func Open(settings config.Settings, o Options) (*App, error) {
 	return a, nil
 }
 
-// Err says which connections could not be opened, and why.
+// Err says which connections can't be opened, and why.
 func (a *App) Err() error {
 	var errs []error
 	for _, c := range a.connections {
@@ -106,17 +106,17 @@ func (a *App) Err() error {
 	return errors.Join(errs...)
 }
 
-// Connections are all of them, in the order of the settings.
+// Connections returns all connections, in the order of the settings.
 func (a *App) Connections() []*Connection { return slices.Clone(a.connections) }
 
-// Poll runs every stream of every connection once, side by side: one that fails does not
+// Poll runs every stream of every connection once, concurrently: a failure of one doesn't
 // stop another. The reports are in the order of the connections and their streams. ctx
 // carries the run's deadline; cancelling it is a soft stop.
 func (a *App) Poll(ctx context.Context) []pipeline.Report {
 	return pollAll(ctx, a.connections, a.options.Again)
 }
 
-// Select leaves only the connection of a name in the settings. "" leaves all.
+// Select removes all connections except the named one from the settings. "" keeps all.
 func Select(s *config.Settings, name string) error {
 	if name == "" {
 		return nil
@@ -135,7 +135,7 @@ func Select(s *config.Settings, name string) error {
 	return fmt.Errorf("there is no connection %q: CONNECTIONS has %s", name, strings.Join(names, ", "))
 }
 
-// opening wraps an error of building an adapter in the setting that led to it.
+// opening adds the adapter and its setting to an error.
 func opening(what, setting string, err error) error {
 	return fmt.Errorf("open %s (%s): %w", what, setting, err)
 }

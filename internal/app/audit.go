@@ -10,8 +10,8 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/state/quarantine"
 )
 
-// youngest is how old a window must be, behind SETTLE_DELAY, before an audit can
-// tell a missing record from one that the next run will bring.
+// youngest is how old a window must be, past SETTLE_DELAY, before an audit can distinguish
+// a missing record from one that the next run will deliver.
 const youngest = 5 * time.Minute
 
 // audited reports whether the windows of a stream can be compared with the source.
@@ -20,7 +20,7 @@ func (s stream) audited() bool {
 	return ok
 }
 
-// Audited are the names of the streams that can be audited.
+// Audited returns the names of the streams that can be audited.
 func (c *Connection) Audited() (names []string) {
 	for _, s := range c.streams {
 		if s.audited() {
@@ -30,27 +30,26 @@ func (c *Connection) Audited() (names []string) {
 	return names
 }
 
-// AuditRange is what of a stream can be audited at some moment.
+// AuditRange is the time range of a stream that can be audited now.
 type AuditRange struct {
-	// Window is the width of the windows that are compared. From and To are on
-	// borders of windows.
+	// Window is the width of the compared windows. From and To are window boundaries.
 	Window   time.Duration
 	From, To time.Time
 }
 
-// AuditRequest is what an audit is asked.
+// AuditRequest says what to audit.
 type AuditRequest struct {
 	pipeline.AuditRequest
-	// Workspace compares with what has arrived in the workspace instead of what was
+	// Workspace compares with what has arrived in the workspace instead of what it
 	// acknowledged.
 	Workspace bool
 	// Settle is how long the workspace may take to show what it has acknowledged.
 	Settle time.Duration
 }
 
-// AuditRange is what can be audited now: the ledger has forgotten what is before, and
-// what is behind has not settled. The workspace forgets nothing, as far as
-// anybody knows here.
+// AuditRange returns what can be audited now: the ledger has forgotten everything before
+// From, and records after To have not settled. The retention of the workspace is unknown,
+// so with Workspace there is no lower limit.
 func (c *Connection) AuditRange(name string, q AuditRequest) (AuditRange, error) {
 	s, err := c.stream(name)
 	if err != nil {
@@ -72,15 +71,16 @@ func (c *Connection) AuditRange(name string, q AuditRequest) (AuditRange, error)
 // AuditResult is the outcome of an audit.
 type AuditResult struct {
 	pipeline.AuditResult
-	// Waiting are records of the time that was audited that could not be delivered
-	// and lie in quarantine.
+	// Waiting is the number of undelivered records in the audited range. They are in
+	// quarantine.
 	Waiting int
-	// Unproven are records that have no id in the workspace, and so may be there or not.
+	// Unproven is the number of records without an id in the workspace, which may or may
+	// not have arrived.
 	Unproven int64
 }
 
-// Audit compares the source of a stream with what was delivered. With Repair
-// it waits for a run that is at work on the stream.
+// Audit compares a stream's source with what was delivered. With Repair it waits for a run
+// that is active on the stream.
 func (c *Connection) Audit(ctx context.Context, name string, q AuditRequest) (AuditResult, error) {
 	s, err := c.stream(name)
 	if err != nil {
@@ -101,8 +101,8 @@ func (c *Connection) Audit(ctx context.Context, name string, q AuditRequest) (Au
 	return done, err
 }
 
-// undelivered is how many records of a time lie in quarantine. One whose original
-// can't be read counts by its day.
+// undelivered counts the records in quarantine whose time is in the range. If an original
+// can't be read, the day of its key decides.
 func (c *Connection) undelivered(ctx context.Context, name string, from, to time.Time) (n int, err error) {
 	q := c.Quarantine()
 	for e, err := range q.List(ctx, name, quarantine.Undelivered) {

@@ -21,12 +21,11 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/state/pythonfn"
 )
 
-// Check tries every part of the connector by itself, in the order in which they
-// depend on each other, and reports each as it goes. It reads little and ingests
-// nothing; what it writes is a probe object in the state, which it removes again. It holds
-// the lock of each stream for a moment.
+// Check tests each part of the connector separately, in order of dependency, and reports
+// each result at once. It reads little and ingests nothing. It writes only a probe object
+// to the state, which it removes, and briefly holds the lock of each stream.
 //
-// With several connections each is checked by itself, and its findings bear its name.
+// Each of several connections is checked separately, and its findings include its name.
 func Check(ctx context.Context, s config.Settings, o Options, report func(check.Finding)) {
 	for i, connection := range s.Connections {
 		c := &checkup{settings: s, connection: connection, options: o.prepared(), Report: func(f check.Finding) {
@@ -43,7 +42,7 @@ func Check(ctx context.Context, s config.Settings, o Options, report func(check.
 	}
 }
 
-// run is everything behind the description of the settings.
+// run does all checks after the description of the settings.
 func (c *checkup) run(ctx context.Context) {
 	for _, one := range c.sources {
 		one.Check(ctx, c.Report)
@@ -56,7 +55,7 @@ func (c *checkup) run(ctx context.Context) {
 	c.Report(clockFinding(c.options.clock, peers(c.settings.State, c.connection, c.sources)))
 }
 
-// checkup is a Check under way.
+// checkup is a Check in progress.
 type checkup struct {
 	check.Report
 	settings   config.Settings
@@ -66,8 +65,8 @@ type checkup struct {
 	streams    []stream
 }
 
-// state checks that the store keeps what the promises rest on: durable objects,
-// conditional writes, locks; and that the checkpoints can be read.
+// state checks that the store provides what delivery relies on: durable objects,
+// conditional writes and locks. It also reads the checkpoints.
 func (c *checkup) state(ctx context.Context) {
 	store := c.options.Store
 	works := c.Try(ctx, "state", func(ctx context.Context) (string, error) {
@@ -101,7 +100,7 @@ func (c *checkup) state(ctx context.Context) {
 	}
 }
 
-// progress says how far a stream is.
+// progress says how far a stream has been delivered.
 func (c *checkup) progress(saved pipeline.Checkpoint) string {
 	switch {
 	case saved.Tag == "":
@@ -136,7 +135,7 @@ func (c *checkup) beginning(ctx context.Context) (string, error) {
 		pythonfn.Begin(at).Format(time.RFC3339), at.Format(time.RFC3339)), nil
 }
 
-// probeStore uses a store as a run does, with an object and a lock of its own.
+// probeStore uses a store as a run does, with its own object and lock.
 func probeStore(ctx context.Context, store state.Store, tenant string) (err error) {
 	lock, key := tenant+"/locks/check", tenant+"/check/probe"
 	ctx, release, err := store.Lock(ctx, lock)
@@ -173,7 +172,7 @@ func probeStore(ctx context.Context, store state.Store, tenant string) (err erro
 
 var errNone = errors.New("no error")
 
-// errOr names what came instead of the error that had to come.
+// errOr names what occurred instead of the expected error.
 func errOr(err error) error {
 	if err == nil {
 		return errNone
@@ -205,7 +204,7 @@ func (c *checkup) destination(ctx context.Context) {
 	})
 }
 
-// readBack asks the workspace what the last minutes have brought.
+// readBack checks that the workspace can be queried for what has arrived.
 func (c *checkup) readBack(ctx context.Context) (string, error) {
 	reader, err := newReader(c.connection, c.options)
 	if err != nil {

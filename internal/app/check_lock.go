@@ -13,12 +13,12 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/state/streamlock"
 )
 
-// lock tries the lock of a stream itself: the probe of the store says nothing about a lease
-// that somebody else took on this very blob.
+// lock tries the lock of a stream itself, because probing the store doesn't reveal a lease
+// on this blob.
 func (c *checkup) lock(ctx context.Context, store state.Store, stream string) (string, error) {
 	locks := streamlock.New(store, c.connection.Tenant)
 	own := checkpoint.New(store, c.connection.Tenant)
-	saved, unreadable := own.Load(ctx, stream) // which is another check's business
+	saved, unreadable := own.Load(ctx, stream) // reported by another check
 	_, release, err := locks.Lock(ctx, stream)
 	switch {
 	case errors.Is(err, pipeline.ErrLocked):
@@ -29,7 +29,7 @@ func (c *checkup) lock(ctx context.Context, store state.Store, stream string) (s
 	if err := release(context.WithoutCancel(ctx)); err != nil {
 		return "", err
 	}
-	if saved.Tag == "" && unreadable == nil { // a place that nothing ran in stays as it was
+	if saved.Tag == "" && unreadable == nil { // leave no trace where nothing has run
 		if err := store.Delete(ctx, c.connection.Tenant+"/locks/"+stream); err != nil {
 			return "", err
 		}
@@ -37,8 +37,8 @@ func (c *checkup) lock(ctx context.Context, store state.Store, stream string) (s
 	return "is free", nil
 }
 
-// held judges a lock that somebody else holds. A run is over in minutes, and saves the
-// checkpoint meanwhile.
+// held judges a lock that is taken. A run takes only minutes, and saves its checkpoint
+// meanwhile.
 func (c *checkup) held(ctx context.Context, store state.Store, locks *streamlock.Locks, key, stream, progress string, locked error) (string, error) {
 	since, err := locks.Since(ctx, stream, progress)
 	if err != nil {

@@ -18,22 +18,25 @@ import (
 )
 
 const (
-	// clockLimit is how far this machine's clock may be off for a check to pass. The services
-	// refuse signatures only at 15 minutes, but a search ends SETTLE_DELAY behind this clock, one
-	// minute by default: a clock that is ahead by more reads what has not settled.
+	// clockLimit is how far this machine's clock may be off for a check to pass. The
+	// services reject signatures only at 15 minutes. But a search ends SETTLE_DELAY before
+	// now, one minute by default: if the clock is ahead by more, the search includes what
+	// has not settled.
 	clockLimit = time.Minute
-	// sourceLimit is how far it may be off the source's before a run leaves out what can't be undone.
-	// The source's clock dates the events, and 5 minutes is the width of the smallest window that
-	// is compared: by less, a window is compared too early at most by one.
+	// sourceLimit is how far the clock may differ from the source's before a run skips what
+	// can't be undone. The source's clock dates the events, and the smallest compared
+	// window is 5 minutes wide: with a smaller difference, at most one window is compared
+	// too early.
 	sourceLimit = 5 * time.Minute
-	// witnessLimit is that for all others, which date nothing that is compared. A service that
-	// is itself off by minutes must not stop the audits; at 15 it refuses signatures.
+	// witnessLimit is the limit for all other services, whose clocks date nothing that is
+	// compared. A service whose own clock is off by minutes must not stop the audits; at 15
+	// minutes it rejects signatures.
 	witnessLimit = 15 * time.Minute
 )
 
 const setClock = "set the clock (enable time synchronisation)"
 
-// client is what services are talked to with; its answers are shown to the clock.
+// client returns the HTTP client for services. The clock sees all of its answers.
 func (o Options) client() *http.Client {
 	client := o.HTTP
 	if client == nil {
@@ -42,7 +45,7 @@ func (o Options) client() *http.Client {
 	return o.clock.Watch(client)
 }
 
-// peers names the hosts whose clocks a connection sees.
+// peers names the hosts whose clocks a connection can compare with.
 func peers(state config.State, connection config.Connection, sources []source.Connector) map[string]string {
 	names := map[string]string{}
 	for _, c := range sources {
@@ -60,8 +63,8 @@ func peers(state config.State, connection config.Connection, sources []source.Co
 	return names
 }
 
-// compared says how far this machine's clock is from those of the services: from whose it is
-// off by more than the limit, and near which it is.
+// compared compares this machine's clock with those of the services. off are the
+// differences beyond the limit, near are the others.
 func compared(skews []transport.Skew, names map[string]string, limit func(host string) time.Duration) (off, near []string) {
 	for _, s := range skews {
 		name := names[s.Host]
@@ -80,7 +83,7 @@ func compared(skews []transport.Skew, names map[string]string, limit func(host s
 	return off, near
 }
 
-// clockFinding judges the clock for a check.
+// clockFinding judges this machine's clock for a check.
 func clockFinding(clock *transport.Clock, names map[string]string) check.Finding {
 	f := check.Finding{Item: "clock", State: check.Passed}
 	off, near := compared(clock.Skews(), names, func(string) time.Duration { return clockLimit })
@@ -96,13 +99,13 @@ func clockFinding(clock *transport.Clock, names map[string]string) check.Finding
 	return f
 }
 
-// runClock judges it for the runs of a stream.
+// runClock judges this machine's clock for the runs of a stream.
 func (c *Connection) runClock(s stream) runClock {
 	return runClock{skews: c.skews, names: peers(c.state, c.settings, c.sources), source: s.of.Host()}
 }
 
-// skews are those against the services of this connection. A workspace and the storage account
-// may serve others too; whatever is wrong with those of others is not its business.
+// skews are the differences from the services of this connection. It may share a workspace
+// and the storage account with others; the clocks of other services don't matter to it.
 func (c *Connection) skews() []transport.Skew {
 	names := peers(c.state, c.settings, c.sources)
 	all := c.clock.Skews()
@@ -115,7 +118,7 @@ func (c *Connection) skews() []transport.Skew {
 	return all
 }
 
-// runClock judges it for a run.
+// runClock judges this machine's clock for a run.
 type runClock struct {
 	skews  func() []transport.Skew
 	names  map[string]string
@@ -124,8 +127,8 @@ type runClock struct {
 
 var _ pipeline.Clock = runClock{}
 
-// Off implements [pipeline.Clock]. Where the services disagree with each other, one of them
-// disagrees with this machine, and that is enough.
+// Off implements [pipeline.Clock]. If services disagree, at least one of them disagrees
+// with this machine too, and that is enough.
 func (r runClock) Off() error {
 	off, near := compared(r.skews(), r.names, func(host string) time.Duration {
 		if host == r.source {

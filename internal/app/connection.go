@@ -21,28 +21,29 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/state/streamlock"
 )
 
-// Connection is one customer tenant or org: its sources, its state, and where its rows go.
+// Connection is one customer tenant or org: its sources, its state, and the destination of
+// its rows.
 type Connection struct {
 	settings config.Connection
 	*shared
 	log     *slog.Logger
-	clock   *transport.Clock // compares the answers of the sources with this machine's clock
+	clock   *transport.Clock // compares the sources' clocks with this machine's
 	sources []source.Connector
 	streams []stream
 	locks   *streamlock.Locks
-	// uncommitted is what runs have sent and could not remember, by stream.
+	// uncommitted holds, by stream, what runs sent but could not commit.
 	uncommitted map[string]*pipeline.Uncommitted
 
 	opening sync.Mutex      // guards sink and legacy while they are opened
 	sink    pipeline.Sink   // nil until then
-	legacy  *pythonfn.Table // nil if no older connector is to be followed
+	legacy  *pythonfn.Table // nil if there is no older connector to follow
 
 	reading sync.Mutex // guards daily
 	daily   map[string]*daily
 }
 
-// undatedEvery is how often events without an event time are looked for: no
-// range of time finds them, so it takes a search of its own.
+// undatedEvery is how often to look for events without an event time. They take a separate
+// search, because no time range includes them.
 const undatedEvery = time.Hour
 
 // stream is one stream of a source.
@@ -77,7 +78,7 @@ func streamsOf(sources []source.Connector) (all []stream) {
 	return all
 }
 
-// open opens the destination, and the old connector's checkpoint, unless they are open.
+// open opens the destination and the old connector's checkpoint, unless they are open.
 func (c *Connection) open() (err error) {
 	c.opening.Lock()
 	defer c.opening.Unlock()
@@ -98,7 +99,7 @@ func (c *Connection) open() (err error) {
 	return nil
 }
 
-// named says in an error which connection it is of.
+// named adds the name of the connection to an error.
 func (c *Connection) named(err error) error {
 	if c.settings.Name == "" {
 		return err
@@ -106,17 +107,17 @@ func (c *Connection) named(err error) error {
 	return fmt.Errorf("connection %s: %w", c.settings.Name, err)
 }
 
-// Name is the connection's name; "" if there is only one.
+// Name is the connection's name; "" if CONNECTIONS is not set.
 func (c *Connection) Name() string { return c.settings.Name }
 
-// Settings are those of the connection.
+// Settings returns the settings of the connection.
 func (c *Connection) Settings() config.Connection { return c.settings }
 
-// Label is what a stream is called in texts for people: "acme/Events" with a name of the
-// connection, and "Events" without.
+// Label names a stream in messages: "acme/Events" if the connection has a name, "Events" if
+// not.
 func (c *Connection) Label(stream string) string { return Label(c.settings.Name, stream) }
 
-// Label is what a stream of a connection is called in texts for people.
+// Label names a connection's stream in messages.
 func Label(connection, stream string) string {
 	if connection == "" {
 		return stream
@@ -124,9 +125,9 @@ func Label(connection, stream string) string {
 	return connection + "/" + stream
 }
 
-// Poll runs every stream once, side by side: one that fails does not stop the
-// other. The reports are in the order of the streams. ctx carries the run's
-// deadline; cancelling it is a soft stop. It never panics.
+// Poll runs every stream once, concurrently: a failure of one doesn't stop another. The
+// reports are in the order of the streams. ctx carries the run's deadline; cancelling it is
+// a soft stop. Poll never panics.
 func (c *Connection) Poll(ctx context.Context) []pipeline.Report {
 	reports := make([]pipeline.Report, len(c.streams))
 	for i, s := range c.streams {
@@ -153,8 +154,8 @@ func (c *Connection) Poll(ctx context.Context) []pipeline.Report {
 	return reports
 }
 
-// recovered, when deferred, makes a panic a failure of these reports: what goes wrong with one
-// connection is no reason for another to stop.
+// recovered, when deferred, turns a panic into a failure of these reports, because a fault
+// of one connection must not stop another.
 func (c *Connection) recovered(reports []pipeline.Report) {
 	if p := recover(); p != nil {
 		c.log.Error("poll panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
@@ -162,7 +163,7 @@ func (c *Connection) recovered(reports []pipeline.Report) {
 	}
 }
 
-// fail makes every report one of a failure, and keeps what it says already.
+// fail marks every report as failed, and keeps its other contents.
 func (c *Connection) fail(reports []pipeline.Report, err error) {
 	for i := range reports {
 		r := &reports[i]
@@ -214,13 +215,13 @@ func (c *Connection) runner(s stream) *pipeline.Runner {
 	return r
 }
 
-// leaseFor is how long the lock of a run stays after it was killed.
+// leaseFor is how long a killed run's lock remains.
 const leaseFor = 30 * time.Second
 
-// longest is the longest that a run can hold its lock, or leave it behind.
+// longest is how long a run can hold its lock, including a lock that it leaves when killed.
 func longest(budget time.Duration) time.Duration { return budget + pipeline.Overtime + leaseFor }
 
-// checkpoints are those of a stream. A stream that can begin at a given moment
+// checkpoints returns the checkpoints of a stream. A stream that can begin at a given time
 // begins where an older connector stopped, if there was one.
 func (c *Connection) checkpoints(s stream) pipeline.Checkpoints {
 	own := checkpoint.New(c.store, c.settings.Tenant)

@@ -11,7 +11,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 )
 
-// describe reports what the settings come to, in a few lines without secrets.
+// describe reports the effective settings in a few lines, without secrets.
 func (c *checkup) describe() {
 	for _, one := range c.sources {
 		c.Pass("settings: source", one.Describe())
@@ -23,7 +23,7 @@ func (c *checkup) describe() {
 	c.Pass("settings: proof", proof(c.connection))
 }
 
-// describeProcess reports what holds for all connections.
+// describeProcess reports the settings that apply to all connections.
 func describeProcess(s config.Settings, report check.Report) {
 	if host, setting := transport.ProxyHost(); host != "" {
 		report.Pass("settings: proxy", fmt.Sprintf("requests use %s (%s), except to hosts of NO_PROXY and of the platform", host, setting))
@@ -40,13 +40,13 @@ func begin(s config.Connection) string {
 		return back
 	}
 	where := "where an older connector stopped (table service at " + s.Legacy.TableEndpoint.Host + ")"
-	if s.Legacy.Named { // then it is an error if there is none
+	if s.Legacy.Named { // with an address, a missing checkpoint is an error
 		return where
 	}
 	return where + ", else " + back
 }
 
-// proof says how completeness is looked after.
+// proof describes how completeness is verified.
 func proof(s config.Connection) string {
 	audits := "no audits"
 	if len(s.AuditAges) > 0 {

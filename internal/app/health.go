@@ -14,16 +14,16 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/table/schema"
 )
 
-// countTimeout bounds the listing of the quarantine: a state store that is down
-// has cost the run enough.
+// countTimeout limits the listing of the quarantine: a state store that is down has already
+// delayed the run enough.
 const countTimeout = 2 * time.Second
 
-// healthTimeout bounds what is spent on telling how a run went: the run itself
-// is over, and its budget may be, too.
+// healthTimeout limits the time for health rows: the run is over, and its budget may be
+// used up.
 const healthTimeout = 10 * time.Second
 
-// tellHealth writes a row for each stream of a run. A row that can't be written
-// is a warning in the log and no failure: its absence is what alerts look for.
+// tellHealth writes one row for each stream of a run. If a row can't be written, it logs a
+// warning and the run doesn't fail: alerts detect the missing row.
 func (c *Connection) tellHealth(ctx context.Context, reports []pipeline.Report, before map[source.Connector]int64) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), healthTimeout)
 	defer cancel()
@@ -31,7 +31,7 @@ func (c *Connection) tellHealth(ctx context.Context, reports []pipeline.Report, 
 	rows := make([]pipeline.Record, 0, len(reports))
 	for i, rep := range reports {
 		if rep.State == pipeline.Locked {
-			continue // the other run tells
+			continue // the other run writes the row
 		}
 		of := c.streams[i].of
 		stats := of.Stats()
@@ -55,7 +55,7 @@ func (c *Connection) tellHealth(ctx context.Context, reports []pipeline.Report, 
 	}
 }
 
-// throttled is how many requests each source has seen refused as too many.
+// throttled returns how many requests to each source were answered with 429.
 func (c *Connection) throttled() map[source.Connector]int64 {
 	counts := map[source.Connector]int64{}
 	for _, c := range c.sources {
@@ -64,8 +64,7 @@ func (c *Connection) throttled() map[source.Connector]int64 {
 	return counts
 }
 
-// waiting is the number of records of a stream that were not delivered; 0 if
-// they can't be counted.
+// waiting is the number of undelivered records of a stream; 0 if they can't be counted.
 func (c *Connection) waiting(ctx context.Context, stream string) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, countTimeout)
 	defer cancel()

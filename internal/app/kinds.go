@@ -6,7 +6,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/table/schema"
 )
 
-// SettingKinds are the kinds of sources as [config.Load] wants them.
+// SettingKinds returns the kinds of sources for [config.Load].
 func SettingKinds() []config.Kind {
 	var list []config.Kind
 	for _, k := range kinds() {
@@ -15,7 +15,8 @@ func SettingKinds() []config.Kind {
 	return list
 }
 
-// Tables are all tables that the connector fills: those of the sources and the health table.
+// Tables returns all tables that the connector fills: those of the sources and the health
+// table.
 func Tables() []schema.Table {
 	var list []schema.Table
 	for _, k := range kinds() {
@@ -24,7 +25,7 @@ func Tables() []schema.Table {
 	return append(list, schema.Health())
 }
 
-// Manuals are what the kinds of sources add to texts for people.
+// Manuals returns what each kind of source adds to help texts.
 func Manuals() []source.Manual {
 	var list []source.Manual
 	for _, k := range kinds() {
@@ -39,7 +40,7 @@ func openSources(c config.Connection, o Options) (list []source.Connector) {
 	return list
 }
 
-// largestPage is how many records the largest page of the sources has.
+// largestPage returns how many records the largest page of the sources has.
 func largestPage(c config.Connection) (most int) {
 	eachSource(c, func(k kind, s config.Source) { most = max(most, k.pageRecords(s)) })
 	return most

@@ -3,28 +3,28 @@ package app
 import "github.com/idn-sentinel/idn-sentinel/internal/config"
 
 const (
-	// baseMemory is what the Go runtime aims to stay under with one connection at a LIMIT of up
-	// to 1000: the 64 MiB that are promised for the whole process, less what the runtime does
-	// not count, above all the pages of the binary itself.
+	// baseMemory is the Go runtime's soft limit with one connection and a LIMIT of up to
+	// 1000: the promised 64 MiB for the whole process, minus what the runtime doesn't
+	// count, mainly the pages of the binary itself.
 	baseMemory = 48 << 20
-	// connectionMemory is added for each further connection, of which 8 MiB are promised.
+	// connectionMemory is added for each further connection, for which 8 MiB are promised.
 	connectionMemory = 6 << 20
-	// eventMemory is added for each event of a page beyond 1000: pages of 1 KB an event that
-	// are gathered, fetched ahead, and in flight, twice over for garbage.
+	// eventMemory is added for each event of a page beyond 1000. It allows for events of 1
+	// KB in pages that are gathered, prefetched and in flight, doubled for garbage.
 	eventMemory = 10 << 10
-	// pageMemory is what all connections together hold of fetched pages beyond what each
-	// needs in any case: what one with a backlog can make use of.
+	// pageMemory is how much fetched data all connections together may hold beyond what
+	// each always needs. It is enough for one connection with a backlog.
 	pageMemory = 24 << 20
 )
 
-// MemoryLimit is a soft limit of memory in bytes for the number of connections and the largest
-// pages that the settings ask for. One that is below what the pages take makes the runtime
-// collect garbage without end.
+// MemoryLimit returns a soft memory limit in bytes for the number of connections and their
+// largest pages. A limit below what the pages take would make the runtime collect garbage
+// constantly.
 func MemoryLimit(s config.Settings) int64 {
 	return baseMemory + int64(max(len(s.Connections)-1, 0))*connectionMemory + beyond(s)
 }
 
-// beyond is what pages of more than 1000 events take.
+// beyond is the memory for pages of more than 1000 events.
 func beyond(s config.Settings) int64 {
 	limit := 0
 	for _, c := range s.Connections {

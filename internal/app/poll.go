@@ -10,12 +10,12 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
 
-// pollAll polls all connections side by side. While one is still at work, those that are
-// done are polled again every so often: the host does not start another run before this one
-// ends, and a connection that is throttled or has much to catch up on may take all of the
-// budget. again 0 polls each once.
+// pollAll polls all connections concurrently. While any is still running, the others are
+// polled again at the given interval: the host doesn't start another run before this one
+// ends, and a connection that is throttled or has a backlog may use the whole budget. again
+// 0 polls each once.
 func pollAll(ctx context.Context, connections []*Connection, again time.Duration) (all []pipeline.Report) {
-	var left atomic.Int64 // connections whose first poll goes on
+	var left atomic.Int64 // connections whose first poll is not done
 	left.Store(int64(len(connections)))
 	done := make(chan struct{})
 	reports := make([][]pipeline.Report, len(connections))
@@ -57,7 +57,7 @@ func waitUntil(ctx context.Context, moment time.Time, done <-chan struct{}) bool
 	return false
 }
 
-// merge adds what later runs of the same streams did. A failure stays one.
+// merge adds the results of later runs to the reports. A failure remains a failure.
 func merge(reports, later []pipeline.Report) {
 	for i, next := range later {
 		sum := next
@@ -89,7 +89,7 @@ func merge(reports, later []pipeline.Report) {
 	}
 }
 
-// union is all texts of both, each once.
+// union returns the texts of both, without duplicates.
 func union(a, b []string) []string {
 	all := a
 	for _, text := range b {

@@ -13,14 +13,14 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/state/quarantine"
 )
 
-// Quarantine is where the originals of the tenant's records are kept.
+// Quarantine returns the store of the tenant's original records.
 func (c *Connection) Quarantine() *quarantine.Store {
 	q := quarantine.New(c.store, c.settings.Tenant)
 	q.Keep = c.settings.QuarantineKeep
 	return q
 }
 
-// Streams are the names of the streams.
+// Streams returns the names of the streams.
 func (c *Connection) Streams() []string {
 	names := make([]string, len(c.streams))
 	for i, s := range c.streams {
@@ -29,7 +29,7 @@ func (c *Connection) Streams() []string {
 	return names
 }
 
-// Named finds the stream that a person means, by its name or its short name.
+// Named finds a stream by its name or short name, in any case.
 func (c *Connection) Named(text string) (name string, ok bool) {
 	for _, s := range c.streams {
 		if id := s.Stream().ID; strings.EqualFold(text, id) || strings.EqualFold(text, s.Short) {
@@ -39,7 +39,7 @@ func (c *Connection) Named(text string) (name string, ok bool) {
 	return "", false
 }
 
-// Short is the label of a report's stream, where there is little room.
+// Short is a shorter label for a report's stream.
 func (a *App) Short(r pipeline.Report) string {
 	for _, c := range a.connections {
 		if c.Name() != r.Connection {
@@ -62,28 +62,27 @@ func (c *Connection) stream(name string) (stream, error) {
 	return stream{}, fmt.Errorf("there is no stream %q; there are %s", name, strings.Join(c.Streams(), " and "))
 }
 
-// ResendResult is what became of an original, or would become of it.
+// ResendResult is the actual or expected outcome for one original.
 type ResendResult struct {
 	Key string
 	ID  string // of the record; "" if the original can't be read
-	// Sent: the record was delivered, and its original removed.
+	// Sent means that the record was delivered and its original removed.
 	Sent bool
 	// Changes says what was changed to make it fit.
 	Changes string
-	// Kept says why it stays in quarantine; "" if it does not.
+	// Kept says why it remains in quarantine; "" if it doesn't.
 	Kept string
 }
 
-// Resend sends records of a stream again whose originals are the entries. It waits
-// for a run that is at work on the stream. tell is called for each entry, by one
-// goroutine at a time.
+// Resend sends the records in these entries again. It waits for a run that is active on the
+// stream. It reports each entry, from one goroutine at a time.
 func (c *Connection) Resend(ctx context.Context, name string, entries []quarantine.Entry, tell func(ResendResult)) pipeline.Report {
 	s, err := c.stream(name)
 	if err != nil {
 		return pipeline.Report{Stream: name, State: pipeline.Failed, Err: err, Error: err.Error()}
 	}
 	r, q := c.interactiveRunner(s), c.Quarantine()
-	one := make(chan struct{}, 1) // held while tell is called
+	one := make(chan struct{}, 1) // held during a report
 	told := func(f ResendResult) {
 		one <- struct{}{}
 		defer func() { <-one }()
@@ -104,7 +103,7 @@ func (c *Connection) Resend(ctx context.Context, name string, entries []quaranti
 	})
 }
 
-// Rehearse says what [Connection.Resend] would try to send, and changes nothing.
+// Rehearse reports what [Connection.Resend] would try to send, and changes nothing.
 func (c *Connection) Rehearse(ctx context.Context, name string, entries []quarantine.Entry, tell func(ResendResult)) error {
 	s, err := c.stream(name)
 	if err != nil {
@@ -124,8 +123,8 @@ func (c *Connection) Rehearse(ctx context.Context, name string, entries []quaran
 	return nil
 }
 
-// held reads originals one after the other. One that is damaged is told as kept,
-// one that is gone is passed over.
+// held reads originals one by one. It reports damaged ones as kept, and skips those that no
+// longer exist.
 func (c *Connection) held(ctx context.Context, entries []quarantine.Entry, tell func(ResendResult)) iter.Seq2[pipeline.Quarantined, error] {
 	q := c.Quarantine()
 	return func(yield func(pipeline.Quarantined, error) bool) {
@@ -153,15 +152,15 @@ func (c *Connection) held(ctx context.Context, entries []quarantine.Entry, tell 
 }
 
 const (
-	// handAttempts are made by commands when an error may pass: a person is waiting.
+	// handAttempts is the number of attempts of a command, because a person is waiting.
 	handAttempts = 5
-	// lockPatience is how long a command waits for a run that is at work. One run
-	// follows the other each minute, but most are over in seconds.
+	// lockPatience is how long a command waits for an active run. Runs follow each other
+	// every minute, but most take only seconds.
 	lockPatience = 45 * time.Second
 	lockEvery    = 500 * time.Millisecond
 )
 
-// interactiveRunner is the runner of a stream for a person who waits.
+// interactiveRunner returns the runner of a stream for a command, with a person waiting.
 func (c *Connection) interactiveRunner(s stream) *pipeline.Runner {
 	r := c.runner(s)
 	r.Retry = retry.Policy{MaxAttempts: handAttempts}
@@ -169,7 +168,7 @@ func (c *Connection) interactiveRunner(s stream) *pipeline.Runner {
 	return r
 }
 
-// waitingLocks waits for a lock for a while.
+// waitingLocks retries a lock for a while.
 type waitingLocks struct{ pipeline.Locks }
 
 func (p waitingLocks) Lock(ctx context.Context, stream string) (context.Context, func(context.Context) error, error) {

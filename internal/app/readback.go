@@ -18,13 +18,13 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/state/quarantine"
 )
 
-// DefaultSettle is how long a workspace may take to show what it has acknowledged.
-// Seconds are usual, some minutes normal; for a new table it is a quarter of an hour.
+// DefaultSettle is how long a workspace may take to show what it has acknowledged. Usually
+// it takes seconds, sometimes minutes, and a quarter of an hour for a new table.
 const DefaultSettle = 15 * time.Minute
 
-// lookInWorkspace makes r compare with what has arrived in the workspace. A window
-// that the connector wrote to a short while ago is left for later: the workspace may
-// not show yet what it has. unproven is to be asked when r has done its audit.
+// lookInWorkspace makes r compare with what has arrived in the workspace. It skips windows
+// that the connector wrote to recently, because the workspace may not show everything yet.
+// Call unproven after r has done its audit.
 func (c *Connection) lookInWorkspace(r *pipeline.Runner, s stream, q *AuditRequest) (unproven func() int64, err error) {
 	client, err := c.reader()
 	if err != nil {
@@ -75,14 +75,13 @@ func (c *Connection) lookInWorkspace(r *pipeline.Runner, s stream, q *AuditReque
 	return arrivals.Unproven, nil
 }
 
-// windows lists the windows of a stream's ledger, with the moments at which the
-// connector last wrote to them.
+// windows lists the windows in a stream's ledger and when each was last written.
 func (c *Connection) windows(ctx context.Context, s stream) iter.Seq2[ledger.Window, error] {
 	return ledger.Open(ledger.Config{Store: c.store, Tenant: c.settings.Tenant, Stream: s.Stream().ID, Window: s.Window}).Windows(ctx)
 }
 
-// writtenSince reports whether a window that begins in [from, to) was written to
-// after a moment.
+// writtenSince reports whether any window that begins in [from, to) was written after a
+// moment.
 func (c *Connection) writtenSince(ctx context.Context, name string, from, to, moment time.Time) (bool, error) {
 	s, err := c.stream(name)
 	if err != nil {
@@ -99,7 +98,7 @@ func (c *Connection) writtenSince(ctx context.Context, name string, from, to, mo
 	return false, nil
 }
 
-// reader is the client that asks the workspace.
+// reader returns the client that queries the workspace.
 func (c *Connection) reader() (*readback.Client, error) { return newReader(c.settings, c.options) }
 
 func newReader(s config.Connection, o Options) (*readback.Client, error) {
@@ -121,7 +120,7 @@ func newReader(s config.Connection, o Options) (*readback.Client, error) {
 	return readback.New(cfg), nil
 }
 
-// cloudOf is the cloud whose sign-in service gives tokens for an audience.
+// cloudOf returns the cloud whose sign-in service issues tokens for an audience.
 func cloudOf(audience string) cloud.Configuration {
 	switch {
 	case strings.HasSuffix(audience, ".us"):

@@ -7,20 +7,20 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/table/schema"
 )
 
-// kind is a kind of source: everything that the rest of the program needs to know of it.
+// kind is everything that the rest of the program needs to know about a kind of source.
 type kind struct {
 	settings config.Kind
 	manual   source.Manual
-	// tables are those that its streams fill.
+	// tables are the tables that its streams fill.
 	tables []schema.Table
-	// open gets the settings that settings.Read returned. It sends nothing.
+	// open takes the settings that settings.Read returned. It sends nothing.
 	open func(config.Source, config.Connection, Options) source.Connector
-	// pageRecords is how many records its largest page has. Memory limits follow it.
+	// pageRecords is the number of records in its largest page. Memory limits depend on it.
 	pageRecords func(config.Source) int
 }
 
-// kinds is the registry of sources. Nothing else of this package, the command line or the
-// Functions entry names one.
+// kinds is the registry of sources. Nothing else in this package, the command line or the
+// Functions entry names a source.
 func kinds() []kind {
 	return []kind{
 		{

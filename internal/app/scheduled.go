@@ -16,30 +16,30 @@ import (
 )
 
 const (
-	// readBackEvery is how much time one read-back covers, and so how often there is one.
+	// readBackEvery is how much time one read-back covers, and the interval between them.
 	readBackEvery = 24 * time.Hour
-	// readBackAge is how old events are when they are looked for: the audits of
-	// windows have found by then what was indexed late.
+	// readBackAge is how old events are when they are looked for. By then the audits of
+	// windows have found late ones.
 	readBackAge = 24 * time.Hour
-	// readBackAgain is when one that was not possible is tried again.
+	// readBackAgain is how long to wait after a failed read-back.
 	readBackAgain = time.Hour
 )
 
 // daily is what this process knows about the read-back of a stream.
 type daily struct {
-	through time.Time // zero if it was not looked up
+	through time.Time // zero before the mark is loaded
 	etag    state.ETag
 	next    time.Time
 }
 
-// readBack asks the workspace, once a day and behind a run that is drained, what
-// of the day before has arrived, and tells it as warnings of that run. A failure
-// to ask is a warning, too.
+// readBack queries the workspace once a day, after a drained run, for what has arrived of
+// an earlier day. It adds the results to that run as warnings. A failed query is a warning,
+// too.
 func (c *Connection) readBack(ctx context.Context, reports []pipeline.Report) {
 	if c.settings.ReadBack.Daily == config.NoReadBack || c.settings.ReadBack.Daily == "" {
 		return
 	}
-	c.reading.Lock() // one at a time; a second invocation has nothing to add
+	c.reading.Lock() // one at a time; a second invocation adds nothing
 	defer c.reading.Unlock()
 	for i, s := range c.streams {
 		if !s.audited() || reports[i].State != pipeline.Drained || ctx.Err() != nil {
@@ -67,7 +67,7 @@ func (c *Connection) readBack(ctx context.Context, reports []pipeline.Report) {
 	}
 }
 
-// readBackOf does the read-back of one stream if it is due, and moves the mark.
+// readBackOf does the read-back of one stream if it is due, and advances the mark.
 func (c *Connection) readBackOf(ctx context.Context, name string, d *daily) (warning string, err error) {
 	key := c.settings.Tenant + "/readback/" + name + ".json"
 	to := time.Now().Add(-readBackAge).UTC().Truncate(readBackBorder)
@@ -80,10 +80,10 @@ func (c *Connection) readBackOf(ctx context.Context, name string, d *daily) (war
 		d.next = d.through.Add(readBackEvery + readBackAge)
 		return "", nil
 	}
-	to = d.through.Add(readBackEvery) // after a pause: a day at a time
+	to = d.through.Add(readBackEvery) // after a pause: one day at a time
 	if fresh, err := c.writtenSince(ctx, name, d.through, to, time.Now().Add(-DefaultSettle)); err != nil || fresh {
-		// What was sent just now, for instance behind a pause, the workspace may not show
-		// yet. Windows that can't be judged would be passed over.
+		// The workspace may not show recent data yet, for instance what was sent after a
+		// pause. Continuing would skip windows that can't be judged.
 		d.next = time.Now().Add(DefaultSettle)
 		return "", err
 	}
@@ -108,9 +108,9 @@ func (c *Connection) readBackOf(ctx context.Context, name string, d *daily) (war
 		warning = fmt.Sprintf("%d of %d events of the day from %s have no id, so whether the workspace has them can't be proven", done.Unproven, done.Source, d.through.Format(time.RFC3339))
 	}
 	if done.NotYetVisible > 0 {
-		// Another process has sent something meanwhile that the workspace may not show yet.
+		// Another process has sent data meanwhile that the workspace may not show yet.
 		d.next = time.Now().Add(DefaultSettle)
-		if !repair { // it is reported then
+		if !repair { // it is reported next time
 			warning = ""
 		}
 		return warning, nil
@@ -126,8 +126,8 @@ func (c *Connection) readBackOf(ctx context.Context, name string, d *daily) (war
 	return warning, nil
 }
 
-// loadMark reads how far the stream was read back. The first day begins where
-// the stream does: what was before was never delivered, and is not missing.
+// loadMark reads up to where the stream was read back. The first day begins where the
+// stream does: earlier events were never delivered, so they are not missing.
 func (c *Connection) loadMark(ctx context.Context, name, key string, d *daily) error {
 	o, err := c.store.Get(ctx, key)
 	if errors.Is(err, state.ErrNotFound) {
@@ -135,7 +135,7 @@ func (c *Connection) loadMark(ctx context.Context, name, key string, d *daily) e
 		if err != nil {
 			return err
 		}
-		// Whole windows; the one in which the stream begins is not.
+		// Whole windows only: the stream begins inside the one before.
 		d.through, d.etag = cp.Since.Truncate(readBackBorder).Add(readBackBorder), state.Absent
 		return nil
 	}
@@ -153,5 +153,5 @@ func (c *Connection) loadMark(ctx context.Context, name, key string, d *daily) e
 	return nil
 }
 
-// readBackBorder is a border of the windows of every stream that can be audited.
+// readBackBorder is a window boundary of every stream that can be audited.
 const readBackBorder = 5 * time.Minute

@@ -14,19 +14,19 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/table/schema"
 )
 
-// shared is what the connections of an app have together.
+// shared is what the connections of an app share.
 type shared struct {
 	options Options
 	state   config.State
 	budget  time.Duration // of a run
 	store   state.Store
-	tables  []schema.Stream // what rows may be of, the health table's included
-	// memory is for the pages that the runs of all connections hold; nil if there is one
-	// connection, whose runs bound themselves.
+	tables  []schema.Stream // allowed for rows, including the health table
+	// memory limits the pages that the runs of all connections hold; nil with one
+	// connection, whose runs limit themselves.
 	memory *pipeline.Memory
 
 	mu    sync.Mutex
-	sinks map[string]pipeline.Sink // by the settings that lead there
+	sinks map[string]pipeline.Sink // by sinkKey
 }
 
 func newShared(s config.Settings, o Options) (*shared, error) {
@@ -43,7 +43,7 @@ func newShared(s config.Settings, o Options) (*shared, error) {
 	return all, nil
 }
 
-// tablesOf are the tables that rows of these connections go to, and the health table.
+// tablesOf returns the health table and the tables that rows of these connections go to.
 func tablesOf(connections []config.Connection, o Options) []schema.Stream {
 	tables := []schema.Stream{schema.Health().Stream}
 	for _, c := range connections {
@@ -57,9 +57,9 @@ func tablesOf(connections []config.Connection, o Options) []schema.Stream {
 	return tables
 }
 
-// sink opens the destination of a connection, or returns the one that another connection
-// with the same settings writes to: what a workspace is asked in a second, what it answers
-// and how large its batches may be is of one piece. What there is to say about writes is not.
+// sink opens the destination of a connection, or shares one with the same settings, because
+// request rate, findings about the service and batch size are per workspace. Notices about
+// writes are not shared.
 func (s *shared) sink(settings config.Sink) (pipeline.Sink, error) {
 	key := sinkKey(settings)
 	s.mu.Lock()
@@ -72,13 +72,13 @@ func (s *shared) sink(settings config.Sink) (pipeline.Sink, error) {
 	}
 	sink, err := newSink(settings, s.tables, s.options)
 	if err != nil {
-		return nil, err // whatever came with it
+		return nil, err // an error never comes with a sink
 	}
 	s.sinks[key] = sink
 	return sink, nil
 }
 
-// sinkKey is the same for settings that lead to the same place in the same way. It holds secrets.
+// sinkKey is equal for settings with the same destination and options. It contains secrets.
 func sinkKey(s config.Sink) string {
 	d, l := s.DataCollector, s.LogsIngestion
 	text := func(u *url.URL) string {

@@ -1,10 +1,9 @@
-// Package health makes the rows of the health table: one for each stream
-// and run, so that silence, lag, faults and missing completeness can be
-// alerted on where the data is looked at.
+// Package health makes the rows of the health table: one for each stream and run. They
+// allow alerts on silence, lag, faults and incomplete data in the same place as the data.
 //
-// The Data Collector API derives the column names: a number lag_seconds becomes
-// lag_seconds_d, a text state becomes state_s, the moment audited_through
-// becomes audited_through_t, and the run id, which looks like a GUID, run_id_g.
+// The Data Collector API derives the column names: the number lag_seconds becomes
+// lag_seconds_d, the text state becomes state_s, the time audited_through becomes
+// audited_through_t, and the run id, which looks like a GUID, becomes run_id_g.
 package health
 
 import (
@@ -17,23 +16,23 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
 
-// maxText bounds the error and the warnings, far below what a column takes.
+// maxText limits the error and the warnings, far below the limit of a column.
 const maxText = 4000
 
-// Run is what is known of the run as a whole.
+// Run describes the run as a whole.
 type Run struct {
 	ID      string // a GUID
 	Org     string // the tenant ("tenant" itself is a reserved column name)
 	Version string
 	Ended   time.Time
-	// Throttled is how many requests of the source were answered with 429 in this run.
+	// Throttled is how many requests to the source were answered with 429 in this run.
 	Throttled int64
-	// Deprecated is set when the source marks the API that is used as deprecated.
+	// Deprecated is set if the source marks the API in use as deprecated.
 	Deprecated bool
 }
 
-// row is the JSON of one row. Numbers are always there, so that a chart has no
-// gaps; texts and moments only when there is something to say.
+// row is the JSON of one row. Numbers are always present, so that charts have no gaps;
+// texts and times only if they are not empty.
 type row struct {
 	Ended             time.Time      `json:"ended"`
 	Stream            string         `json:"stream"`
@@ -64,8 +63,8 @@ type row struct {
 	RunID             string         `json:"run_id"`
 }
 
-// Record makes the row of one stream. waiting is the number of records of the
-// stream that were not delivered and lie in quarantine.
+// Record makes the row of one stream. waiting is the number of its undelivered records in
+// quarantine.
 func Record(run Run, rep pipeline.Report, waiting int64) (pipeline.Record, error) {
 	raw, err := json.Marshal(row{
 		Ended: run.Ended.UTC(), Stream: rep.Stream, State: rep.State,
