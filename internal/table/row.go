@@ -167,7 +167,7 @@ func numbersFit(array jsontext.Value) bool {
 	}
 }
 
-// hugeTimes is how many times over the limit a value must be for no copy of it to be made.
+// hugeTimes: a value of more than this many times the limit is never copied.
 const hugeTimes = 32
 
 func huge(value jsontext.Value, limit int) bool { return len(value)/hugeTimes > limit }

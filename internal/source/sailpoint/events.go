@@ -259,7 +259,7 @@ func (e *Events) run(ctx context.Context, q query, wantTypes bool) (*rows, error
 	return nil, e.c.unreadable(e.c.search.name, page.body, err, recovered)
 }
 
-// warnings are for the user although nothing failed.
+// warnings are for the user, although nothing failed.
 func (e *Events) warnings(r *rows) []string {
 	list := e.c.warnings(e.c.search)
 	if r.outOfOrder && !e.outOfOrder {

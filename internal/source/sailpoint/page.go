@@ -27,7 +27,7 @@ type rows struct {
 	types      []string  // distinct, in the order seen; only if requested
 	outOfOrder bool      // created went backwards by a millisecond or more
 	flawed     int       // rows that break the rules
-	covered    int       // rows in the range of the query; the fields above ignore all others
+	covered    int       // rows that the query covers; only these count for last to outOfOrder
 	total      int64     // how many rows the query finds, according to the service; −1 if it does not say
 }
 

@@ -70,8 +70,9 @@ func (c *Client) searchPage(ctx context.Context, q *query) (answer, error) {
 	return answer{}, err
 }
 
-// readLarge reads an answer that was too large again, first to see whether it ends at all, and then
-// into one buffer of its size. tooLarge is the error if it does not end within maxBody.
+// readLarge requests an answer that was too large again, first to see whether it ends at all, and
+// then to read it into one buffer of its size. tooLarge is the error if it does not end within
+// maxBody.
 func (c *Client) readLarge(ctx context.Context, call call, tooLarge error) (answer, error) {
 	var large *transport.TooLarge
 	errors.As(tooLarge, &large)

@@ -131,9 +131,9 @@ func (f *flaws) confirm() error {
 // othersWithin is how far before its end the range of a page is extended to find a sound row.
 const othersWithin = 30 * 24 * time.Hour
 
-// others returns nil if the tenant serves sound rows at this moment, and errDoubtful if not. Only
-// if it does are the rows of a page without a sound one at fault, and not the service or the
-// connection.
+// others returns nil if the tenant serves sound rows at this moment, and errDoubtful if not.
+// Without them a page of only broken rows proves nothing: the service or the connection may be at
+// fault.
 func (e *Events) others(ctx context.Context, page query) error {
 	q := query{from: page.from, to: page.to, order: byCreated, limit: 10}
 	if page.undated {
@@ -162,7 +162,7 @@ type trouble struct {
 	cause *unreadable // the last answer that could not be read, nil once one was
 	after pipeline.Cursor
 	times int
-	limit int // the page size to continue with on the way past a row; 0 means the usual size
+	limit int // the page size on the way past a row; 0 means the usual size
 	good  int // successive pages of that size that were read
 }
 
@@ -223,8 +223,8 @@ func (t *trouble) explain(err error) error {
 	return &pipeline.Retryable{Err: t.cause}
 }
 
-// fetchSkip reads rows by number from at.Created on. A page that can't be read is halved down to
-// the one row; past that row it continues by number until a row can be the cursor.
+// fetchSkip reads rows by number from at.Created on. A page that can't be read is halved until one
+// row is left; past that row it continues by number until a row can be the cursor.
 func (e *Events) fetchSkip(ctx context.Context, at place, from, to time.Time) (pipeline.Page, error) {
 	// The size of other pages does not matter here: it shrinks with each piece that is too large.
 	limit := e.c.size.limit
@@ -277,8 +277,8 @@ func (e *Events) skipped(at place, q *query, r *rows) pipeline.Page {
 	return page
 }
 
-// leaves reports whether the last of rows is a place from which the unreadable row before them is
-// not met again.
+// leaves reports whether the last of r's rows is a place from which the unreadable row before them
+// is not met again.
 func (e *Events) leaves(r *rows) bool {
 	if r.last.ID != "" {
 		return true
@@ -334,8 +334,8 @@ func (e *Events) stepOver(ctx context.Context, at place, q query, bad *unreadabl
 	return pipeline.Page{Records: []pipeline.Record{rec}, Next: encode(place{Created: at.Created, Skip: &s}), More: true}, nil
 }
 
-// confirmUnreadable says whether the row at an offset is at fault, and not the connection: nil,
-// errDoubtful, or an error that says nothing about either. It is the row if reading it fails again
+// confirmUnreadable returns nil if the row at an offset is at fault, errDoubtful if the connection
+// may be, or an error that says nothing about either. The row is at fault if reading it fails again
 // and again, while one beside it can be read each time: the one at sound, if not negative, or the
 // next.
 func confirmUnreadable(offset, sound int, readable func(offset int) (bool, error)) error {

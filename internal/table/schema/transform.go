@@ -59,7 +59,7 @@ func (t Table) value(f Field) string {
 	return text
 }
 
-// text is the expression that gives a place in the stream as text.
+// text is the expression for a place in the stream, as text.
 func (t Table) text(path string) string {
 	if t.Stream.Type(path) == String {
 		return path
