@@ -19,14 +19,14 @@ const (
 	settingConnectionString = "AzureWebJobsStorage"
 )
 
-// where is what errors say about the place and the way in.
+// where is what errors say about the location and the credentials.
 type where struct {
 	container, host string
-	// account is its name, as far as it can be told.
+	// account is the account's name, possibly derived from the host.
 	account string
-	// by is the setting that opens the account; empty for a token.
+	// by is the setting with the key or SAS; empty for a token.
 	by string
-	// place is the settings that name the account.
+	// place names the settings that identify the account.
 	place string
 }
 
@@ -39,7 +39,7 @@ type account struct {
 	credential   azcore.TokenCredential
 }
 
-// resolve finds out the account. Its errors show no value of a secret.
+// resolve determines the account. Its errors contain no secrets.
 func resolve(cfg Config) (account, error) {
 	a := account{name: cfg.AccountName, key: cfg.AccountKey.Reveal(), sas: strings.TrimPrefix(cfg.SAS.Reveal(), "?"), credential: cfg.Credential}
 	a.container, a.by, a.place = cfg.Container, settingKey, settingEndpoint+" and "+settingName
@@ -78,7 +78,7 @@ func resolve(cfg Config) (account, error) {
 	return a, nil
 }
 
-// client makes the SDK's client.
+// client returns the SDK's client.
 func (a *account) client(o *container.ClientOptions) (*container.Client, error) {
 	u := a.containerURL.String()
 	var c *container.Client

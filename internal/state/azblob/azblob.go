@@ -2,20 +2,20 @@
 // the cloud. It works with Azurite too.
 //
 // An object is a block blob of the same name in one container, which is
-// created when something is first stored. Conditional writes are If-Match and
+// created when something is first stored. Conditional writes use If-Match and
 // If-None-Match headers. A lock is a lease on a small blob of the lock's name:
-// taken for 30 s, renewed every 10 s, and free again at the latest 30 s after
-// its holder died. A holder that can't renew it in time is told so by its
-// context, before the service gives the lease to another.
+// acquired for 30 s, renewed every 10 s, and free at most 30 s after its holder
+// dies. If a holder can't renew it in time, its context ends before the service
+// gives the lease to another.
 //
-// Faults that may pass are retried here, a few times and within ctx. A
-// conditional write whose answer got lost meets itself when it is repeated,
-// and looks like a conflict; so the blob is read back then, and if it holds
-// what was to be written, the write is taken as done.
+// Faults that may pass are retried here, a few times and within ctx. If the
+// answer to a conditional write is lost, repeating it fails with a conflict with
+// the first attempt; so the blob is read back, and if it holds the data, the
+// write counts as done.
 //
-// Errors are short and name the setting to look at. They hold no URL with a
-// query, no header and no body, and wrap no error of the SDK, which would
-// print all of these.
+// Errors are short and name the setting to check. They contain no URL with a
+// query, no header and no body, and wrap no SDK error, which would print all of
+// these.
 package azblob
 
 import (
@@ -47,20 +47,20 @@ var _ state.Store = (*Store)(nil)
 // Config says where the container is and how to get in. Exactly one of
 // AccountKey, Credential and SAS is set.
 type Config struct {
-	// ServiceURL is the blob endpoint of the account, as package address has checked
-	// it. Nil means that of AccountName in the public cloud.
+	// ServiceURL is the blob endpoint of the account, checked by package address. Nil
+	// means the endpoint of AccountName in the public cloud.
 	ServiceURL *url.URL
-	// Container is its name, likewise.
+	// Container is the container's name, also checked.
 	Container   string
 	AccountName string
 	AccountKey  secret.String
-	// Credential gives tokens, for instance of a managed identity.
+	// Credential issues tokens, for example of a managed identity.
 	Credential azcore.TokenCredential
 	// SAS is the query of a shared access signature.
 	SAS secret.String
 	// RenewEvery is how often a lock's lease is renewed; 0 means 10 s.
 	RenewEvery time.Duration
-	// ClientOptions are for tests: a transport, retries, policies.
+	// ClientOptions are for tests: transport, retries, policies.
 	ClientOptions policy.ClientOptions
 }
 
@@ -88,24 +88,24 @@ func New(cfg Config) (*Store, error) {
 	return s, nil
 }
 
-// clientOptions also watches each try, see observer.
+// clientOptions returns the SDK's options, with an observer of each attempt.
 func clientOptions(o policy.ClientOptions) *container.ClientOptions {
 	o = azsdk.ClientOptions(o)
-	// Of objects; and of listings, which come in pages of 5,000 names.
+	// Largest also covers listings, which come in pages of 5,000 names.
 	o.Transport = azsdk.Bounded{Transporter: o.Transport, Max: state.Largest}
 	o.PerRetryPolicies = append(o.PerRetryPolicies[:len(o.PerRetryPolicies):len(o.PerRetryPolicies)], observer{})
 	return &container.ClientOptions{ClientOptions: o}
 }
 
-// call is one operation on the way: what its errors say, and what its tries met.
+// call is one operation in progress: the details for its errors, and its attempts.
 type call struct {
 	*Store
 	op, key string
 	tries   tries
 }
 
-// begin checks what every operation checks first. The returned context makes
-// the SDK report each try to the call.
+// begin does the checks that come first in every operation. The returned context
+// makes the SDK report each attempt to the call.
 func (s *Store) begin(ctx context.Context, op, key string) (context.Context, *call, error) {
 	if err := state.CheckKey(key); err != nil {
 		return nil, nil, err
@@ -138,7 +138,7 @@ func (c *call) get(ctx context.Context) (state.Object, error) {
 	if resp.ETag == nil {
 		return state.Object{}, errors.New("the answer has no ETag")
 	}
-	// The reader asks for the rest of the same version when the connection breaks.
+	// If the connection breaks, the reader requests the rest of the same version.
 	body := resp.NewRetryReader(ctx, &blob.RetryReaderOptions{MaxRetries: 2})
 	defer body.Close()
 	size := int64(-1)
@@ -196,8 +196,8 @@ func (c *call) put(ctx context.Context, parts [][]byte, prev state.ETag) (state.
 	}
 	resp, err := c.container.NewBlockBlobClient(c.key).Upload(ctx, state.NewReader(parts), &blockblob.UploadOptions{
 		AccessConditions: &blob.AccessConditions{ModifiedAccessConditions: conditions},
-		// The service refuses damaged bytes: also those of a try that was given up
-		// and still reads data for a moment when the caller has it again.
+		// The service refuses damaged bytes, also from an abandoned attempt that still
+		// reads the data for a moment after the caller may reuse it.
 		TransactionalValidation: blob.TransferValidationTypeMD5(sum.Sum(nil)),
 	})
 	switch {
@@ -211,19 +211,19 @@ func (c *call) put(ctx context.Context, parts [][]byte, prev state.ETag) (state.
 	return "", err
 }
 
-// readBack tells a conflict with another writer from one with an earlier try
-// of the same write, whose answer was lost.
+// readBack distinguishes a conflict with another writer from one with an earlier
+// attempt of the same write, whose answer was lost.
 func (c *call) readBack(ctx context.Context, parts [][]byte, conflict error) (state.ETag, error) {
 	switch now, err := c.get(ctx); {
 	case err != nil && !isNotFound(err):
-		return "", err // it can't be told; the caller must not take it as either
+		return "", err // unknown; the caller must assume neither
 	case err == nil && state.SameAs(parts, now.Data):
 		return now.ETag, nil
 	}
 	return "", conflict
 }
 
-// createContainer is no error when another process was quicker.
+// createContainer creates the container. It is not an error if another process was faster.
 func (c *call) createContainer(ctx context.Context) error {
 	_, err := c.container.Create(ctx, nil)
 	if bloberror.HasCode(err, bloberror.ContainerAlreadyExists) {
@@ -244,7 +244,7 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 	return nil
 }
 
-// List implements [state.Store]. Blobs whose names are no keys are left out.
+// List implements [state.Store]. It skips blobs whose names are not valid keys.
 func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[state.Info, error] {
 	return func(yield func(state.Info, error) bool) {
 		if err := state.CheckPrefix(prefix); err != nil {
@@ -292,14 +292,14 @@ func infoOf(item *container.BlobItem) (state.Info, bool) {
 	return info, true
 }
 
-// tries is what the tries of one call met, as far as the SDK does not tell.
+// tries records the attempts of one call, which the SDK does not report.
 type tries struct {
 	n      int
-	err    error  // of the last one, if it was not answered
-	status string // of its answer, if it may pass
+	err    error  // of the last attempt, if it got no answer
+	status string // of its answer, if the fault may pass
 }
 
-// explain says why the last one failed, if it did.
+// explain says why the last attempt failed, if it did.
 func (t *tries) explain(peer transport.Peer) string {
 	if t.err == nil {
 		return t.status
@@ -317,7 +317,7 @@ func (t *tries) watch(ctx context.Context) context.Context {
 	return context.WithValue(ctx, triesKey{}, t)
 }
 
-// observer is a policy that sees every try.
+// observer is a policy that sees every attempt.
 type observer struct{}
 
 // Do implements [policy.Policy].

@@ -16,10 +16,10 @@ import (
 )
 
 const (
-	// role is the built-in role that opens a container to an identity.
+	// role is the built-in role that gives an identity access to a container.
 	role  = "Storage Blob Data Contributor"
 	grant = "give the managed identity the role \"" + role + "\" on the storage account (a new assignment takes some minutes)"
-	// keysForbidden is missing among the SDK's codes.
+	// keysForbidden is missing from the SDK's codes.
 	keysForbidden = "KeyBasedAuthenticationNotPermitted"
 )
 
@@ -27,8 +27,8 @@ func isConflict(err error) bool {
 	return bloberror.HasCode(err, bloberror.BlobAlreadyExists, bloberror.ConditionNotMet, bloberror.TargetConditionNotMet)
 }
 
-// isNotFound is strict: another 404 may come from a wrong endpoint, and taking
-// it for "no checkpoint yet" would start the stream over.
+// isNotFound is strict: another 404 may come from a wrong endpoint, and treating
+// it as "no checkpoint yet" would start the stream over.
 func isNotFound(err error) bool {
 	return bloberror.HasCode(err, bloberror.BlobNotFound, bloberror.ContainerNotFound)
 }
@@ -37,15 +37,15 @@ func isLocked(err error) bool {
 	return bloberror.HasCode(err, bloberror.LeaseAlreadyPresent, bloberror.LeaseIsBreakingAndCannotBeAcquired)
 }
 
-// isLeaseLost is true when the service says that the lease is no longer ours.
+// isLeaseLost reports whether the service says that this process no longer holds the lease.
 func isLeaseLost(err error) bool {
 	return isNotFound(err) || bloberror.HasCode(err,
 		bloberror.LeaseIDMismatchWithLeaseOperation, bloberror.LeaseIsBrokenAndCannotBeRenewed,
 		bloberror.LeaseNotPresentWithLeaseOperation, bloberror.LeaseLost, bloberror.LeaseAlreadyBroken)
 }
 
-// fail names the operation, the object and the remedy. What it returns wraps a
-// sentinel of package state or the end of ctx, and nothing of the SDK.
+// fail adds the operation, the object and the remedy to an error. The result wraps
+// a sentinel of package state or the end of ctx, but no SDK error.
 func (c *call) fail(ctx context.Context, err error) error {
 	what := fmt.Sprintf("%s blob %q in container %q", c.op, c.key, c.where.container)
 	switch {
@@ -71,7 +71,7 @@ func (c *call) fail(ctx context.Context, err error) error {
 		return fmt.Errorf("%s: no token for the storage account: %s", what, token.Explain(
 			fmt.Sprintf("give the app a managed identity with the role %q (AZURE_CLIENT_ID names a user-assigned one), or set %s", role, settingKey)))
 	}
-	// What is returned wraps nothing of the SDK, so the text is enough.
+	// The result must not wrap an SDK error, so the text is enough.
 	if f := azsdk.Explain(err, c.where.peer()); f != nil {
 		return fmt.Errorf("%s: %s", what, f.Error())
 	}
@@ -85,7 +85,7 @@ func (c *call) fail(ctx context.Context, err error) error {
 // peer names the account in error texts.
 func (w where) peer() transport.Peer { return transport.Peer{Host: w.host, Settings: w.place} }
 
-// statusOf is the answer in a line: status, code and the id that support asks for.
+// statusOf is the answer in one line: status, code, and the request id that support asks for.
 func statusOf(e *azcore.ResponseError) string {
 	s := azsdk.Status(e)
 	if e.RawResponse != nil {
@@ -96,12 +96,12 @@ func statusOf(e *azcore.ResponseError) string {
 	return s
 }
 
-// breakLease is how a person ends a lease that is not a run's.
+// breakLease says how to end a lease that does not belong to a run.
 func (w where) breakLease(key string) string {
 	return fmt.Sprintf("if no run or command of this connector is active, break the lease: az storage blob lease break --account-name %s --container-name %s --blob-name %s --auth-mode login", w.account, w.container, key)
 }
 
-// remedy is what the user can do about a refusal.
+// remedy says what the user can do about a refusal.
 func (w where) remedy(e *azcore.ResponseError, key string) string {
 	switch {
 	case e.ErrorCode == string(bloberror.LeaseIDMissing):

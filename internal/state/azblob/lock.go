@@ -15,20 +15,20 @@ import (
 )
 
 const (
-	// leaseFor is within the 15 to 60 s that the service allows.
+	// leaseFor must be within the 15 to 60 s that the service allows.
 	leaseFor = 30 * time.Second
-	// margin is how long before the service does we take a lease as run out.
+	// margin is how much earlier than for the service a lease expires here.
 	margin            = 2 * time.Second
 	defaultRenewEvery = 10 * time.Second
-	// retryEvery is how soon a failed renewal is tried again.
+	// retryEvery is the wait before a failed renewal is repeated.
 	retryEvery     = time.Second
 	renewTimeout   = 5 * time.Second
 	releaseTimeout = 5 * time.Second
 )
 
-// Lock implements [state.Store]: it takes the lease on the blob called key and
-// renews it until the release, also when ctx has ended, because what is being
-// finished then is still under the lock.
+// Lock implements [state.Store]: it acquires the lease on the blob called key and
+// renews it until the release, even after ctx has ended, because the work that is
+// then being finished still needs the lock.
 func (s *Store) Lock(ctx context.Context, key string) (context.Context, func(context.Context) error, error) {
 	tryCtx, c, err := s.begin(ctx, "lock", key)
 	if err != nil {
@@ -68,13 +68,13 @@ func (s *Store) Lock(ctx context.Context, key string) (context.Context, func(con
 }
 
 func (c *call) acquire(ctx context.Context, client *lease.BlobClient) error {
-	// Repeated with the same lease id, it is no conflict with itself.
+	// The lease id stays the same, so a retry does not conflict with an earlier attempt.
 	_, err := client.AcquireLease(ctx, int32(leaseFor/time.Second), nil)
 	return err
 }
 
 // createLockBlob creates the blob that carries the lease, and the container.
-// Another process may be quicker at either.
+// Another process may create either first.
 func (c *call) createLockBlob(ctx context.Context) error {
 	_, err := c.put(ctx, nil, state.Absent)
 	if bloberror.HasCode(err, bloberror.ContainerNotFound) {
@@ -88,16 +88,16 @@ func (c *call) createLockBlob(ctx context.Context) error {
 	return err
 }
 
-// leaseLock is a lease that is held.
+// leaseLock is a lease that this process holds.
 type leaseLock struct {
 	*call
 	client  *lease.BlobClient
 	stopped chan struct{}
 }
 
-// keep renews the lease until ctx ends or it is lost. expires is when it runs
-// out unless it is renewed: counted from before the request was sent, the
-// service counts from later.
+// keep renews the lease until ctx ends or the lease is lost. expires is when it
+// expires unless it is renewed: it counts from before the request was sent, and
+// the service from later.
 func (l *leaseLock) keep(ctx context.Context, expires time.Time, lose context.CancelCauseFunc) {
 	defer close(l.stopped)
 	timer := time.NewTimer(l.renewEvery)
@@ -129,7 +129,7 @@ func (l *leaseLock) keep(ctx context.Context, expires time.Time, lose context.Ca
 	}
 }
 
-// renew is one try; keep decides about more.
+// renew makes one attempt; keep decides whether to repeat it.
 func (l *leaseLock) renew(ctx context.Context, expires time.Time) error {
 	ctx, cancel := context.WithDeadline(once(ctx), expires)
 	defer cancel()
@@ -139,7 +139,7 @@ func (l *leaseLock) renew(ctx context.Context, expires time.Time) error {
 	return err
 }
 
-// release gives the lease back. What is lost already needs no release.
+// release releases the lease. A lost lease needs no release.
 func (l *leaseLock) release(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
 	defer cancel()
@@ -151,7 +151,7 @@ func (l *leaseLock) release(ctx context.Context) error {
 	return nil
 }
 
-// once switches the SDK's retries off.
+// once disables the SDK's retries.
 func once(ctx context.Context) context.Context {
 	return policy.WithRetryOptions(ctx, policy.RetryOptions{MaxRetries: -1})
 }
