@@ -10,9 +10,9 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
 )
 
-// PutAll implements [state.Batcher]. All files are written before the first is waited for:
-// then the disk takes them together, and one commit of the file system's journal makes all
-// of them durable.
+// PutAll implements [state.Batcher]. It writes all files before it waits for the first: then
+// the disk takes them together, and one commit of the file system's journal makes all of
+// them durable.
 func (s *Store) PutAll(ctx context.Context, writes []*state.Write) {
 	puts := make([]*put, len(writes))
 	for i, w := range writes {
@@ -24,7 +24,7 @@ func (s *Store) PutAll(ctx context.Context, writes []*state.Write) {
 	}
 }
 
-// put is a Put under way.
+// put is a Put in progress.
 type put struct {
 	key   string
 	parts [][]byte
@@ -34,7 +34,7 @@ type put struct {
 	err   error
 }
 
-// putAll does all puts, and sets the outcome of each.
+// putAll does all puts, and sets their outcomes.
 func (s *Store) putAll(ctx context.Context, puts []*put) {
 	s.sweep.Do(s.sweepStale)
 	// The slow part comes first, outside the lock.
@@ -75,7 +75,7 @@ func (s *Store) putAll(ctx context.Context, puts []*put) {
 	}
 }
 
-// check is what is checked before anything is written.
+// check does the checks that come before anything is written.
 func (s *Store) check(ctx context.Context, p *put) error {
 	if err := begin(ctx, "write", p.key); err != nil {
 		return err
@@ -86,7 +86,7 @@ func (s *Store) check(ctx context.Context, p *put) error {
 	return nil
 }
 
-// writeTemp writes data to a new temporary file, and lets the disk begin with it.
+// writeTemp writes parts to a new temporary file, and lets the disk begin to write it.
 func (s *Store) writeTemp(parts [][]byte) (*os.File, error) {
 	dir := filepath.Join(s.root, tmpFolder)
 	if err := mkdirAll(dir); err != nil {

@@ -1,22 +1,22 @@
-// Package file keeps state in a local folder: the embedded default for use at
-// a desk, where no storage account is wanted.
+// Package file keeps state in a local folder: the default for use on a
+// workstation, without a storage account.
 //
-// The object called a/b is the file a/b below the root, so it can be looked at
-// with any tool. Names with a "~" are the store's own; no key can hold one:
+// The object called a/b is the file a/b below the root, so any tool can show it.
+// Names with a "~" belong to the store; no key can contain one:
 //
-//	~lock       guards the moment in which a file is compared and replaced
-//	~tmp/       files that are being written; a killed process may leave one behind,
-//	            which does no harm and is swept when it is an hour old
+//	~lock       held while a file is compared and replaced
+//	~tmp/       files that are being written; a killed process may leave one there,
+//	            which does no harm and is deleted when it is an hour old
 //	a/b~lock    the lock called a/b, if it was ever taken
 //
-// A write goes to a temporary file that is fsynced, then renamed into its
-// place, and the folder is fsynced: after a crash the object is the old one or
-// the new one. The version of an object is a hash of its bytes. So a
-// conditional write succeeds if the object holds what the writer has seen,
-// whatever happened in between.
+// A write creates a temporary file, fsyncs it, renames it to its final path, and
+// fsyncs the folder: after a crash, the object is either the old or the new one.
+// The version of an object is a hash of its bytes. So a conditional write
+// succeeds if the object holds what the writer has seen, whatever happened in
+// between.
 //
 // Locks belong to the operating system and end with their process. The folder
-// must be on a file system with locks, which local disks are.
+// must be on a file system with locks, such as a local disk.
 package file
 
 import (
@@ -42,20 +42,20 @@ var _ state.Store = (*Store)(nil)
 const (
 	lockSuffix = "~lock"
 	tmpFolder  = "~tmp"
-	// staleAfter is the age at which no live process can still be writing a temporary file.
+	// staleAfter is the age at which no running process can still be writing a temporary file.
 	staleAfter = time.Hour
 )
 
 // Store is a [state.Store] in a folder.
 type Store struct {
 	root  string
-	mine  chan struct{} // a mutex that can be waited for with a context
+	mine  chan struct{} // a mutex that supports waiting with a context
 	swaps swaps
 	sweep sync.Once
 }
 
 // Open returns the store in the folder root, which is created when something
-// is first stored. It touches nothing by itself.
+// is first stored. Open itself does not access the disk.
 func Open(root string) (*Store, error) {
 	if root == "" {
 		return nil, errors.New("STATE_URL names no folder: write it as file:///dir")
@@ -69,7 +69,7 @@ func Open(root string) (*Store, error) {
 
 func (s *Store) path(key string) string { return filepath.Join(s.root, filepath.FromSlash(key)) }
 
-// begin checks what every operation checks first.
+// begin does the checks that come first in every operation.
 func begin(ctx context.Context, op, key string) error {
 	if err := state.CheckKey(key); err != nil {
 		return err
@@ -110,7 +110,7 @@ func (s *Store) expect(key string, prev state.ETag) error {
 		return nil
 	}
 	if prev == state.Absent {
-		// Whether there is one takes no reading.
+		// There is no need to read the file.
 		info, err := os.Stat(s.path(key))
 		switch {
 		case err == nil && !info.IsDir():
@@ -134,7 +134,7 @@ func (s *Store) expect(key string, prev state.ETag) error {
 	return nil
 }
 
-// Delete implements [state.Store]. Folders that become empty go too.
+// Delete implements [state.Store]. It also removes folders that become empty.
 func (s *Store) Delete(ctx context.Context, key string) error {
 	if err := begin(ctx, "delete", key); err != nil {
 		return err
@@ -181,7 +181,7 @@ func (s *Store) Lock(ctx context.Context, key string) (context.Context, func(con
 	held, cancel := context.WithCancel(ctx)
 	release := sync.OnceValue(func() error {
 		cancel()
-		return f.Close() // the file stays: another process may have it open already
+		return f.Close() // don't delete the file: another process may have it open already
 	})
 	return held, func(context.Context) error { return release() }, nil
 }
@@ -203,7 +203,7 @@ func takeLock(path string) (*os.File, error) {
 }
 
 // locked runs do while no other process or goroutine replaces or deletes a file. It
-// does nothing once needless is closed; nil never is.
+// does nothing once needless, which may be nil, is closed.
 func (s *Store) locked(ctx context.Context, needless <-chan struct{}, do func() error) (err error) {
 	select {
 	case s.mine <- struct{}{}:
@@ -229,8 +229,8 @@ func (s *Store) locked(ctx context.Context, needless <-chan struct{}, do func() 
 	return do()
 }
 
-// waitLock is takeLock with patience. It asks again and again because waiting
-// for a file lock can't be cancelled; others hold it for milliseconds.
+// waitLock is takeLock with waiting. It polls, because waiting for a file lock can't
+// be canceled; other processes hold it for milliseconds.
 func waitLock(ctx context.Context, path string) (*os.File, error) {
 	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
 		f, err := takeLock(path)
@@ -247,8 +247,8 @@ func waitLock(ctx context.Context, path string) (*os.File, error) {
 	}
 }
 
-// sweepStale removes what killed processes left in the temporary folder. What
-// it can't remove does no harm.
+// sweepStale removes what killed processes left in the temporary folder. Files
+// that it can't remove do no harm.
 func (s *Store) sweepStale() {
 	dir := filepath.Join(s.root, tmpFolder)
 	entries, _ := os.ReadDir(dir)
@@ -259,7 +259,7 @@ func (s *Store) sweepStale() {
 	}
 }
 
-// mkdirAll creates dir and its parents, each durably in its own.
+// mkdirAll creates dir and its parents durably.
 func mkdirAll(dir string) error {
 	if info, err := os.Stat(dir); err == nil && info.IsDir() {
 		return nil
@@ -280,7 +280,7 @@ func mkdirAll(dir string) error {
 	return syncDir(parent)
 }
 
-// syncDir makes the names in dir durable. Windows can't and need not.
+// syncDir makes the names in dir durable. On Windows, that is neither possible nor needed.
 func syncDir(dir string) error {
 	if runtime.GOOS == "windows" {
 		return nil
@@ -292,7 +292,7 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// readFile reads an object's file; a folder in its place is no object.
+// readFile reads an object's file. A folder at that path is not an object.
 func readFile(path, key string) ([]byte, error) {
 	data, err := readBounded(path, key)
 	if err == nil || errors.Is(err, state.ErrTooLarge) {
@@ -307,8 +307,8 @@ func readFile(path, key string) ([]byte, error) {
 	return nil, err
 }
 
-// readBounded is [os.ReadFile] of an object. A file may be replaced while it is read, but
-// not the one that is open.
+// readBounded is [os.ReadFile] with a limit for the object's size. The path may be replaced
+// meanwhile, but the open file does not change.
 func readBounded(path, key string) (data []byte, err error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -319,7 +319,7 @@ func readBounded(path, key string) (data []byte, err error) {
 	if err != nil {
 		return nil, err
 	}
-	size := int64(-1) // of what is not a file as any other
+	size := int64(-1) // unknown for special files
 	if info.Mode().IsRegular() {
 		size = info.Size()
 	}
@@ -333,7 +333,7 @@ func removeIfThere(path string) error {
 	return nil
 }
 
-// isMissing is true as well when a parent is a file, so that nothing can be below it.
+// isMissing reports whether a file does not exist, also because a parent is a file.
 func isMissing(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
@@ -350,7 +350,7 @@ func etagOf(parts ...[]byte) state.ETag {
 	return state.ETag(hex.EncodeToString(h.Sum(nil)[:16]))
 }
 
-// explain names the operation and the object, and what the user can do.
+// explain adds the operation, the object and the remedy to an error.
 func explain(op, key string, err error) error {
 	hint := ""
 	switch {

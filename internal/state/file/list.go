@@ -13,15 +13,15 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
 )
 
-// List implements [state.Store]. Objects that come or go meanwhile may or may
-// not be in it.
+// List implements [state.Store]. It may or may not yield objects that are created
+// or deleted meanwhile.
 func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[state.Info, error] {
 	return func(yield func(state.Info, error) bool) {
 		if err := state.CheckPrefix(prefix); err != nil {
 			yield(state.Info{}, err)
 			return
 		}
-		// Begin in the deepest folder that the prefix names whole.
+		// Begin in the deepest folder that the prefix names completely.
 		folder := prefix[:strings.LastIndexByte(prefix, '/')+1]
 		w := walk{root: s.root, prefix: prefix, yield: yield}
 		if err := w.folder(ctx, folder); err != nil {
@@ -38,7 +38,7 @@ type walk struct {
 	done         bool
 }
 
-// folder visits what is in the folder, a key that is empty or ends with a slash.
+// folder visits the contents of a folder. The key of a folder is empty or ends with a slash.
 func (w *walk) folder(ctx context.Context, folder string) error {
 	if err := state.ContextErr(ctx); err != nil {
 		return err
@@ -55,7 +55,7 @@ func (w *walk) folder(ctx context.Context, folder string) error {
 	for _, e := range entries {
 		key := folder + e.Name()
 		if state.CheckKey(key) != nil {
-			continue // the store's own, or a stranger's
+			continue // internal to the store, or not from the connector
 		}
 		if e.IsDir() {
 			key += "/"

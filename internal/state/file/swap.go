@@ -10,7 +10,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
 )
 
-// swap is one object's move from its temporary file into its place.
+// swap moves an object from its temporary file to its final path.
 type swap struct {
 	tmp, key string
 	prev     state.ETag
@@ -18,8 +18,8 @@ type swap struct {
 	done     chan struct{} // closed when err is final
 }
 
-// swaps are those that wait for the lock. Whoever gets it does what waits for all:
-// opening the lock and making a folder durable cost the same for one as for many, and
+// swaps are the moves that wait for the lock. The goroutine that gets it does all of
+// them: taking the lock and syncing a folder cost the same for one as for many, and
 // a ledger puts a dozen windows of one day at a time.
 type swaps struct {
 	mu      sync.Mutex
@@ -41,7 +41,7 @@ func (q *swaps) takeAll() []*swap {
 	return all
 }
 
-// withdraw takes sw out of the queue, and reports false if somebody is at it already.
+// withdraw removes sw from the queue. It returns false if another goroutine has taken sw.
 func (q *swaps) withdraw(sw *swap) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -53,30 +53,30 @@ func (q *swaps) withdraw(sw *swap) bool {
 	return true
 }
 
-// swapIn puts temporary files in the places of their keys, durably, each if the version that is
-// there is prev, and sets their errors.
+// swapIn moves temporary files to the paths of their keys, durably, each only if the stored
+// version is prev, and sets their errors.
 func (s *Store) swapIn(ctx context.Context, all []*swap) {
 	if len(all) == 0 {
 		return
 	}
 	s.swaps.add(all...)
-	// They were added together, and are done together.
+	// All were added together, so all are done together.
 	err := s.locked(ctx, all[0].done, func() error {
 		s.swapAll(s.swaps.takeAll())
 		return nil
 	})
 	for _, sw := range all {
 		if err != nil && s.swaps.withdraw(sw) {
-			sw.err = err // it never began
+			sw.err = err // it never started
 			continue
 		}
 		<-sw.done
 	}
 }
 
-// swapAll does what waits, in its order. It is called under the lock.
+// swapAll does the swaps in order. The caller holds the lock.
 func (s *Store) swapAll(all []*swap) {
-	var dirs []string // to be made durable
+	var dirs []string // to sync
 	for _, sw := range all {
 		dir := filepath.Dir(s.path(sw.key))
 		if sw.err = s.expect(sw.key, sw.prev); sw.err != nil {

@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// beginSync lets the disk begin to write the file, and does not wait. It is only about time: the Sync that
-// follows is what makes the file durable, and says what failed.
+// beginSync lets the disk begin to write the file, without waiting. It only saves time: the Sync that
+// follows makes the file durable and reports failures.
 func beginSync(f *os.File) {
 	const write = 2 // SYNC_FILE_RANGE_WRITE
 	_ = syscall.SyncFileRange(int(f.Fd()), 0, 0, write)

@@ -4,5 +4,5 @@ package file
 
 import "os"
 
-// beginSync would let the disk begin to write the file.
+// beginSync does nothing here; on Linux, it lets the disk begin to write the file.
 func beginSync(*os.File) {}
