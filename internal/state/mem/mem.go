@@ -1,11 +1,11 @@
-// Package mem keeps state in memory: for a run that only prints what it reads and leaves
+// Package mem keeps state in memory: for a run that only prints what it reads and stores
 // nothing, for tests and for simulations.
 //
 // It behaves like the durable adapters. Tests can make it fail: [Store.Before]
-// is asked ahead of each operation and stops it, [Store.After] is asked when
-// it has taken effect and hides that from the caller, as a connection does
-// that breaks before the answer. [Store.BreakLock] takes a lock away from its
-// holder, as a lease that ran out does.
+// is called before each operation and can stop it. [Store.After] is called when
+// the operation has taken effect and can hide that from the caller, like a
+// connection that breaks before the answer. [Store.BreakLock] takes a lock away
+// from its holder, like a lease that expires.
 package mem
 
 import (
@@ -39,11 +39,12 @@ const (
 // Store is a [state.Store] in memory. The zero value is empty and ready for
 // use. A Store must not be copied.
 type Store struct {
-	// Before, if set, is called ahead of each operation. Its error is returned
-	// and nothing happens. Set it before the first use; it may be called from several goroutines.
+	// Before, if set, is called before each operation. If it returns an error, the
+	// operation returns that and does nothing. Set it before the first use; it may be
+	// called from several goroutines.
 	Before func(op Op, key string) error
-	// After, if set, is called when an operation succeeded. Its error is returned
-	// although the operation took effect. Set it before the first use.
+	// After, if set, is called after an operation has succeeded. If it returns an error,
+	// the operation returns that although it took effect. Set it before the first use.
 	After func(op Op, key string) error
 
 	mu      sync.Mutex
@@ -141,7 +142,7 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 	})
 }
 
-// List implements [state.Store]. It yields what was there when it began.
+// List implements [state.Store]. It yields the objects that existed when it began.
 func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[state.Info, error] {
 	return func(yield func(state.Info, error) bool) {
 		var infos []state.Info
@@ -197,8 +198,8 @@ func (s *Store) Lock(ctx context.Context, key string) (context.Context, func(con
 }
 
 // BreakLock takes the lock called key away from its holder: the held context
-// ends with [state.ErrLockLost], and the lock is free. Without a holder
-// nothing happens.
+// ends with [state.ErrLockLost], and the lock is free. It does nothing if the
+// lock has no holder.
 func (s *Store) BreakLock(key string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
