@@ -1,5 +1,5 @@
-// Package mark is the format of how far the arrivals of a stream in the workspace were
-// checked. The object is {tenant}/readback/{stream}.json, a line of JSON:
+// Package mark is the format of the object that says how far the arrivals of a stream in
+// the workspace were checked: {tenant}/readback/{stream}.json, a line of JSON:
 //
 //	{"version":1,"through":"2026-09-23T13:05:00Z"}
 package mark
@@ -13,12 +13,12 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/state/format"
 )
 
-// version is the newest format that this program knows.
+// version is the latest format that this program knows.
 const version = 1
 
 // Mark is how far a stream was checked.
 type Mark struct {
-	// Through: what happened before it has been compared with the workspace.
+	// Through is the event time before which everything has been compared with the workspace.
 	Through time.Time
 }
 
@@ -27,7 +27,7 @@ type object struct {
 	Through time.Time `json:"through"`
 }
 
-// Encode returns the object for a mark, in the newest format.
+// Encode returns the object for a mark, in the latest format.
 func Encode(m Mark) ([]byte, error) {
 	b, err := json.Marshal(object{version, m.Through.UTC()})
 	if err != nil {
@@ -36,7 +36,7 @@ func Encode(m Mark) ([]byte, error) {
 	return append(b, '\n'), nil
 }
 
-// Decode reads an object of any version up to the newest.
+// Decode reads an object of any version up to the latest.
 func Decode(data []byte) (Mark, error) {
 	var o object
 	if err := format.JSON(data, version, &o); err != nil {
