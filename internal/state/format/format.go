@@ -1,7 +1,7 @@
 // Package format holds what the formats of stored objects have in common.
 //
 // Every object names the version of its format. A program reads every version up to the
-// newest that it knows, and refuses a newer one with [ErrNewer], so that it never
+// latest that it knows, and refuses a newer one with [ErrNewer], so that it never
 // overwrites what it does not understand.
 package format
 
@@ -19,12 +19,12 @@ import (
 // ErrNewer means that an object was written by a newer version of the connector.
 var ErrNewer = errors.New("written by a newer version of the connector")
 
-// Newer is the error for an object of a version that is not known yet. It wraps [ErrNewer].
+// Newer is the error for an object with an unknown, newer version. It wraps [ErrNewer].
 func Newer(version, known int) error {
 	return fmt.Errorf("%w (format %d, this one knows %d): upgrade this app to at least that version; the object was left as it is", ErrNewer, version, known)
 }
 
-// JSON reads a JSON object with a member "version" of any version up to the newest known one.
+// JSON reads a JSON object with a member "version", of any version up to known.
 func JSON(text []byte, known int, into any) error {
 	if len(bytes.TrimSpace(text)) == 0 {
 		return errors.New("it is empty")
@@ -46,7 +46,7 @@ func JSON(text []byte, known int, into any) error {
 	return nil
 }
 
-// Header reads an object that begins with a line of JSON, and returns what follows the line.
+// Header reads the JSON in the first line of an object, and returns what follows the line.
 func Header(object []byte, known int, into any) (body []byte, err error) {
 	line, body, ok := bytes.Cut(object, []byte{'\n'})
 	if !ok {
@@ -59,24 +59,24 @@ func Header(object []byte, known int, into any) (body []byte, err error) {
 	return body, err
 }
 
-// Sum is the checksum of bytes as a header has it.
+// Sum is the checksum of body in the form that headers use.
 func Sum(body []byte) string {
 	sum := sha256.Sum256(body)
 	return hex.EncodeToString(sum[:])
 }
 
-// Writable reports whether JSON can hold the time in UTC. One that it can't hold could be
-// read in another zone and never be saved again.
+// Writable reports whether JSON can hold the time in UTC. Another time might be read in a
+// different zone but could never be saved again.
 func Writable(t time.Time) bool {
 	year := t.UTC().Year()
 	return year >= 1 && year <= 9999
 }
 
-// Dated reports whether the time of an event names a day. The zero time and the year in
-// which it lies do not.
+// Dated reports whether the time of an event is valid. The zero time and other times in its
+// year are not.
 func Dated(t time.Time) bool { return Writable(t) && t.UTC().Year() > 1 }
 
-// UTC is the one form of a time: in UTC, and the zero time if it is zero.
+// UTC returns a time in its normal form: in UTC, and the zero time if it is zero.
 func UTC(t time.Time) time.Time {
 	if t.IsZero() {
 		return time.Time{}
