@@ -16,7 +16,7 @@ func TestDemo(t *testing.T) {
 	if err := demo.Run(t.Context(), demo.Options{Handler: handlerPath, Out: &told, Log: &log, Seed: 1, Past: 2 * time.Hour, Rate: 5}); err != nil {
 		t.Fatalf("%v\n%s\n%s", err, told.String(), log.String())
 	}
-	for _, part := range []string{"SIGKILL after", "goes on from the checkpoint", " 0 missing in the table", "Nothing is lost."} {
+	for _, part := range []string{"SIGKILL after", "continues from the checkpoint", " 0 missing in the table", "Nothing is lost."} {
 		if !strings.Contains(told.String(), part) {
 			t.Errorf("the story lacks %q:\n%s", part, told.String())
 		}

@@ -307,8 +307,8 @@ func (e *Events) stepOver(ctx context.Context, at place, q query, bad *unreadabl
 		return err == nil && len(r.records) > 0, nil
 	}
 	total, err := e.Count(ctx, q.from, q.to)
-	if err != nil {
-		return pipeline.Page{}, err
+	if err != nil { // the answer that can't be read is what the user should hear about
+		return pipeline.Page{}, &pipeline.Retryable{Err: bad}
 	}
 	if err := confirmUnreadable(q.offset, at.Skip.Sound-1, readable); err != nil {
 		if errors.Is(err, errDoubtful) {

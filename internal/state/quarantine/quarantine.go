@@ -123,13 +123,14 @@ func short(b []byte) string {
 func (s *Store) Put(ctx context.Context, stream string, rec pipeline.Record, reason pipeline.Reason, detail string) error {
 	kind := KindOf(reason)
 	line, err := encodeLine(Item{Stream: stream, ID: rec.ID, Time: rec.Time, Reason: reason, Detail: detail, Stored: s.now(), Raw: rec.Raw})
+	if err == nil && kind == Undelivered {
+		// It may have been changed to fit before it was refused. That original goes first: should
+		// anything fail, the record is fetched again and may be delivered, and then it must not
+		// lie among the undelivered.
+		err = s.store.Delete(ctx, s.folder(stream, Conformed)+name(rec))
+	}
 	if err == nil {
 		err = s.put(ctx, s.folder(stream, kind)+name(rec), [][]byte{line, rec.Raw})
-	}
-	if err == nil && kind == Undelivered {
-		// It may have been changed to fit before it was refused. Should this fail,
-		// it lies in both places, which claims nothing that is wrong for long.
-		err = s.store.Delete(ctx, s.folder(stream, Conformed)+name(rec))
 	}
 	if err != nil {
 		return fmt.Errorf("keep the original of record %.100q in quarantine: %w", rec.ID, err)
