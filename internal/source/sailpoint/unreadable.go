@@ -139,6 +139,9 @@ func (e *Events) others(ctx context.Context, page query) error {
 	if page.undated {
 		q.from, q.to = time.Now(), time.Now()
 	}
+	if now := time.Now(); now.After(q.to) {
+		q.to = now // what came later proves as much, and the page may be the first one of all
+	}
 	if wide := q.to.Add(-othersWithin).Truncate(time.Millisecond); wide.Before(q.from) {
 		q.from = wide
 	}
