@@ -1,11 +1,11 @@
 // Package spool keeps batches in the state store while the sink is down, for a
 // stream whose source forgets its records within a day or two.
 //
-// The objects are {tenant}/spool/{stream}/{number}, where the number is the time
-// of storing in nanoseconds since 1970 with 19 digits, or one more than the
-// newest there is, so that their keys give their order. Each holds one
-// batch: a JSON line that says what follows, then for each record a JSON line
-// with its id, time and length, and its bytes verbatim.
+// The objects are {tenant}/spool/{stream}/{number}, where the number has 19
+// digits and is the time of storing in nanoseconds since 1970, or one more than
+// the latest number, so that the keys are in the order of the batches. Each
+// object holds one batch: a JSON line that describes it, then for each record a
+// JSON line with its id, time and length, and its bytes verbatim.
 package spool
 
 import (
@@ -25,7 +25,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/state/format"
 )
 
-// version of the format that this package writes and reads.
+// version is the format that this package writes and reads.
 const version = 1
 
 // Store is the spool of one tenant.
@@ -36,8 +36,8 @@ type Store struct {
 
 var _ pipeline.Spool = (*Store)(nil)
 
-// New returns the spool of a tenant, the first element of the keys. It does
-// nothing by itself.
+// New returns the spool of a tenant, which is the first element of the keys. It
+// does not access the store.
 func New(store state.Store, tenant string) *Store { return &Store{store, tenant} }
 
 func (s *Store) prefix(stream string) string { return s.tenant + "/spool/" + stream + "/" }
@@ -60,11 +60,11 @@ func (s *Store) Put(ctx context.Context, stream string, batch []pipeline.Record)
 	return nil
 }
 
-// Drain implements [pipeline.Spool]. An object that can't be read stops it: the
-// error names the key, and nothing after it is delivered out of order or lost.
+// Drain implements [pipeline.Spool]. It stops at an object that can't be read: the
+// error names the key, and later objects are neither delivered out of order nor lost.
 //
-// Before the first batch is written its object is rewritten as it is: one that can't be
-// changed could not be removed either, and would be delivered with every run.
+// Before it writes the first batch, it rewrites that batch's object unchanged: one that
+// can't be changed could not be removed either, and every run would deliver it again.
 func (s *Store) Drain(ctx context.Context, stream string, write func(context.Context, []pipeline.Record) error) error {
 	proven := false
 	for info, err := range s.store.List(ctx, s.prefix(stream)) {
@@ -103,9 +103,9 @@ func (s *Store) Drain(ctx context.Context, stream string, write func(context.Con
 	return nil
 }
 
-// remove removes an object whose batch was delivered. A removal that is cut short
-// would deliver it again. Where removing is not allowed at all that would repeat with
-// every run: an empty batch in its place ends it.
+// remove removes an object whose batch was delivered. It ignores the end of ctx, because
+// an object that stays is delivered again. If removing is not allowed, it replaces the
+// object with an empty batch, so that not every run delivers it again.
 func (s *Store) remove(ctx context.Context, stream, key string, etag state.ETag) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
 	defer cancel()
@@ -123,7 +123,7 @@ type head struct {
 	Version int    `json:"version"`
 	Stream  string `json:"stream"`
 	Records int    `json:"records"`
-	// SHA256 covers everything after the line, in hex.
+	// SHA256 is the hash of everything after the line, in hex.
 	SHA256 string `json:"sha256"`
 }
 
@@ -139,7 +139,7 @@ func Encode(stream string, batch []pipeline.Record) []byte {
 	var body bytes.Buffer
 	for _, r := range batch {
 		l := line{ID: r.ID, Length: len(r.Raw)}
-		if format.Dated(r.Time) { // to the ledger, one that is not is as good as none
+		if format.Dated(r.Time) { // the ledger treats an invalid time as no time
 			l.Time = r.Time
 		}
 		body.Write(marshal(l))
@@ -149,7 +149,7 @@ func Encode(stream string, batch []pipeline.Record) []byte {
 	return append(marshal(head{version, stream, len(batch), format.Sum(body.Bytes())}), body.Bytes()...)
 }
 
-// marshal can't fail on these types. An id may hold invalid UTF-8.
+// marshal can't fail on these types. An id may contain invalid UTF-8.
 func marshal(v any) []byte {
 	b, err := json.Marshal(v, jsontext.AllowInvalidUTF8(true))
 	if err != nil {
@@ -158,7 +158,7 @@ func marshal(v any) []byte {
 	return append(b, '\n')
 }
 
-// Decode reads a batch. It fails on an object that is damaged, of another stream, or newer.
+// Decode reads a batch. It fails if the object is damaged, belongs to another stream, or is newer.
 func Decode(stream string, data []byte) ([]pipeline.Record, error) {
 	var h head
 	body, err := format.Header(data, version, &h)
