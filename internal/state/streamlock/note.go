@@ -13,28 +13,28 @@ import (
 )
 
 const (
-	// version of the note that this package writes and reads.
+	// version is the format that this package writes and reads.
 	version = 1
-	// seenEvery is how often a note is written that only says that the lock is still held.
+	// seenEvery is how often a note is updated only to say that the lock is still held.
 	seenEvery = time.Hour
-	// void is how long after it was last seen a lock is no longer taken for the same one.
+	// void is how long after the last sighting a lock counts as a new one.
 	void = 25 * time.Hour
 )
 
-// note is what a run leaves that found a stream locked.
+// note is what a run stores when it finds a stream locked.
 type note struct {
 	Version int `json:"version"`
 	// Since is when the lock was first found held.
 	Since time.Time `json:"since"`
-	// Seen is when it was last found held, give or take seenEvery.
+	// Seen is when it was last found held, to within seenEvery.
 	Seen time.Time `json:"seen"`
-	// Progress is what the holder had saved by then.
+	// Progress is what the holder had saved by that time.
 	Progress string `json:"progress,omitzero"`
 }
 
 func (l *Locks) noteKey(stream string) string { return l.key(stream) + ".waiting" }
 
-// note returns since when the lock has been held, and writes down what is new.
+// note returns since when the lock has been held, and updates the stored note.
 func (l *Locks) note(ctx context.Context, stream, progress string, now time.Time) (time.Time, error) {
 	key := l.noteKey(stream)
 	o, err := l.store.Get(ctx, key)
@@ -57,13 +57,13 @@ func (l *Locks) note(ctx context.Context, stream, progress string, now time.Time
 	if err == nil {
 		_, err = l.store.Put(ctx, key, append(data, '\n'), o.ETag)
 	}
-	if err != nil && !errors.Is(err, state.ErrConflict) { // another run that waits was quicker
+	if err != nil && !errors.Is(err, state.ErrConflict) { // another waiting run was faster
 		return time.Time{}, fmt.Errorf("note that the stream is locked: %w", err)
 	}
 	return next.Since, nil
 }
 
-// decodeNote reads a note. None, and a damaged one, is the zero note: it is written anew.
+// decodeNote reads a note. A missing or damaged one gives the zero note, and is written anew.
 func decodeNote(data []byte) (note, error) {
 	var n note
 	err := format.JSON(data, version, &n)

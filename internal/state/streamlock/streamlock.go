@@ -1,15 +1,16 @@
-// Package streamlock makes the lock of a stream from the locks of a
-// [state.Store]: one process at a time runs a stream of a tenant.
+// Package streamlock builds the lock of a stream on the locks of a
+// [state.Store]: only one process at a time runs a stream of a tenant.
 //
-// The lock keeps two runs from doing the same work twice. What keeps them from
-// harming each other, should one continue after its lock was lost, is that every
-// save replaces the version it has seen and no other.
+// The lock keeps two runs from doing the same work twice. If a run continues
+// after it has lost its lock, the runs still can't harm each other, because every
+// save replaces only the version that the run has seen.
 //
 // A lock can be held by something other than a run: a lease that a person or a
-// backup tool took has no end. No run can see who holds it. So a run that finds
-// the stream locked leaves a note, {tenant}/locks/{stream}.waiting, that says since
-// when that has been so without anything being saved; the next process to find it locked
-// goes on from there. Who gets the lock removes the note.
+// backup tool took may never expire. No run can see who holds it. So a run that
+// finds the stream locked leaves a note, {tenant}/locks/{stream}.waiting, with the
+// time since which the stream has been locked without anything being saved. The
+// next process that finds it locked updates the note. A run that gets the lock
+// removes it.
 package streamlock
 
 import (
@@ -24,17 +25,17 @@ import (
 
 var _ pipeline.Locks = (*Locks)(nil)
 
-// Locks gives out the locks of one tenant's streams. It lasts as long as the process.
+// Locks provides the locks of one tenant's streams. It lives as long as the process.
 type Locks struct {
 	store  state.Store
 	tenant string
 
 	mu    sync.Mutex
-	clean map[string]bool // by stream: no note is left, as far as this process knows
+	clean map[string]bool // by stream: as far as this process knows, there is no note
 }
 
-// New returns the locks of a tenant, which is the first element of
-// the keys as it stands. It does nothing by itself.
+// New returns the locks of a tenant, which is the first element of the keys,
+// unchanged. It does not access the store.
 func New(store state.Store, tenant string) *Locks {
 	return &Locks{store: store, tenant: tenant, clean: map[string]bool{}}
 }
@@ -58,8 +59,8 @@ func (l *Locks) Lock(ctx context.Context, stream string) (context.Context, func(
 	return held, release, err
 }
 
-// tidy removes the note once the lock is ours. What can't be removed is void as soon as
-// something is saved.
+// tidy removes the note once this process has the lock. A note that can't be removed becomes
+// void as soon as something is saved.
 func (l *Locks) tidy(ctx context.Context, stream string) {
 	l.mu.Lock()
 	clean := l.clean[stream]
@@ -73,7 +74,7 @@ func (l *Locks) tidy(ctx context.Context, stream string) {
 	l.clean[stream] = err == nil
 }
 
-// Since implements [pipeline.Locks]: one read, and a write when there is something new to note.
+// Since implements [pipeline.Locks]: one read, and one write if the note changes.
 func (l *Locks) Since(ctx context.Context, stream, progress string) (time.Time, error) {
 	l.mu.Lock()
 	l.clean[stream] = false
