@@ -9,14 +9,14 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
 
-// overlap is how far before the function's moment the stream begins, at least.
-// What was indexed later than that is found by comparing with the workspace,
-// see docs/migrate.md. It is also the width of the windows that are audited.
+// overlap is how far before the function's time the stream begins, at least.
+// Events that were indexed even later are found by comparing with the workspace,
+// see docs/migrate.md. It is also the width of the audited windows.
 const overlap = 5 * time.Minute
 
-// Begin is where the stream begins if the function stopped at that moment: five
-// to ten minutes before it, on the border of a window. Audits look at whole
-// windows, and would add the rest of one that was begun in its middle.
+// Begin is where the stream begins if the function stopped at that time: five to
+// ten minutes earlier, on the border of a window. Audits compare whole windows, and
+// would add the rest of a window in whose middle the stream began.
 func Begin(stopped time.Time) time.Time { return stopped.Add(-overlap).Truncate(overlap) }
 
 var _ pipeline.Checkpoints = (*Checkpoints)(nil)
@@ -25,9 +25,9 @@ var _ pipeline.Checkpoints = (*Checkpoints)(nil)
 // stream without one of its own begins where the function stopped.
 type Checkpoints struct {
 	pipeline.Checkpoints
-	// CreatedTime is that of a [Table].
+	// CreatedTime is [Table.CreatedTime].
 	CreatedTime func(context.Context) (time.Time, error)
-	// Cursor is the source's cursor in front of everything that happened at a moment or later.
+	// Cursor returns the source's cursor before everything that happened at a time or later.
 	Cursor func(time.Time) pipeline.Cursor
 	Log    *slog.Logger
 }

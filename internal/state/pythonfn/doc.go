@@ -1,21 +1,20 @@
-// Package pythonfn goes on where the Python function stopped that this connector
-// replaces.
+// Package pythonfn continues where the Python function, which this connector
+// replaces, stopped.
 //
-// That function kept one moment, the "created" of the last event it had read, in
+// The function stored one time, the "created" of the last event it had read, in
 // Azure Table Storage: table checkpointTable, partition key checkpointTime, row key
-// 001, property createdTime, a text in ISO 8601. [Table] reads it, and
-// [Checkpoints] makes the first checkpoint of the events stream of it.
+// 001, property createdTime, an ISO 8601 text. [Table] reads it, and [Checkpoints]
+// turns it into the first checkpoint of the events stream.
 //
-// It asks only as long as that stream has no checkpoint of its own, so once. The
-// table is never written to: going back to the function stays possible.
+// It reads the table only while that stream has no checkpoint of its own, so once.
+// It never writes to the table, so going back to the function stays possible.
 //
-// The stream begins some minutes before the moment, see [Begin]. The function
-// searched behind a strict "later than" and sent what it got in one page, so events
-// of the same millisecond and events that were indexed late may be missing around
-// the place where it stopped. Those that it did send come a second time.
+// The stream begins a few minutes before that time, see [Begin]. The function
+// searched strictly later than its checkpoint and sent one page of results, so
+// events of the same millisecond and events that were indexed late may be missing
+// around the point where it stopped. Those that it did send are sent again.
 //
-// A table or a row that does not exist means that there is nothing to go on from,
-// unless somebody named the account: it may be the wrong one. That, and any other
-// failure, fails the run: to begin elsewhere instead would leave a gap that nobody
-// hears of.
+// If the table or the row does not exist, there is nothing to continue from. But if
+// a user named the account, it may be the wrong one, so the run fails, as it does
+// after any other failure: beginning elsewhere would leave a silent gap.
 package pythonfn

@@ -19,7 +19,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 )
 
-// Where the function kept its checkpoint.
+// These constants say where the function stored its checkpoint.
 const (
 	tableName    = "checkpointTable"
 	partitionKey = "checkpointTime"
@@ -30,28 +30,28 @@ const (
 	setting = "LEGACY_CHECKPOINT"
 	// role is the built-in role that lets an identity read tables.
 	role = "Storage Table Data Reader"
-	// instead is what a user can do who has no use for the old checkpoint.
+	// instead is what a user can do who does not need the old checkpoint.
 	instead = "or set " + setting + "=off to begin at INITIAL_LOOKBACK"
 )
 
 // maxAnswer bounds an answer: a row of a table has at most 1 MiB.
 const maxAnswer = 2 << 20
 
-// Config says where the table is and how to get in: with AccountName and
+// Config is where the table is and how to access it: with AccountName and
 // AccountKey, or with Credential.
 type Config struct {
 	// ServiceURL is the table endpoint of the account, https://NAME.table.core.windows.net,
-	// as package address has checked it.
+	// checked by package address.
 	ServiceURL  *url.URL
 	AccountName string
 	AccountKey  secret.String
-	// KeySetting is the setting that the key came from, to be named in messages.
+	// KeySetting is the setting that holds the key, for messages.
 	KeySetting string
 	Credential azcore.TokenCredential
-	// Expected says that somebody named this account: a checkpoint that is not there is an
-	// error, since it may be the wrong account.
+	// Expected is true if a user named this account: then a missing checkpoint is an
+	// error, because it may be the wrong account.
 	Expected bool
-	// ClientOptions are for tests: a transport, retries.
+	// ClientOptions are for tests: transport, retries.
 	ClientOptions policy.ClientOptions
 }
 
@@ -89,9 +89,9 @@ func New(cfg Config) (*Table, error) {
 // Host is where the table is, for messages.
 func (t *Table) Host() string { return t.host }
 
-// CreatedTime is the event time of the last event that the function read, in
-// UTC. It is the zero time if the function was never there, unless it is expected. Errors
-// name the remedy and hold no secret.
+// CreatedTime returns the event time of the last event that the function read, in
+// UTC. If there is no checkpoint, it returns the zero time, or an error if one is
+// expected. Errors name the remedy and contain no secrets.
 func (t *Table) CreatedTime(ctx context.Context) (time.Time, error) {
 	got, err := t.client.GetEntity(ctx, partitionKey, rowKey, nil)
 	switch {
@@ -106,7 +106,7 @@ func (t *Table) CreatedTime(ctx context.Context) (time.Time, error) {
 	return t.read(got.Value)
 }
 
-// read takes the time out of a row.
+// read extracts the time from a row.
 func (t *Table) read(value []byte) (time.Time, error) {
 	var row struct {
 		CreatedTime string `json:"createdTime"`
@@ -118,7 +118,7 @@ func (t *Table) read(value []byte) (time.Time, error) {
 	switch {
 	case !ok:
 		return time.Time{}, t.unusable(fmt.Sprintf("says %.40q, which is not a time", row.CreatedTime))
-	case at.UTC().Year() < 2000: // before there was a source; a year of none can't be stored
+	case at.UTC().Year() < 2000: // before the source existed; the year of the zero time can't be stored
 		return time.Time{}, t.unusable(fmt.Sprintf("says %.40q, which is before the first events", row.CreatedTime))
 	case time.Until(at) > time.Hour:
 		return time.Time{}, t.unusable(fmt.Sprintf("says %.40q, which is in the future", row.CreatedTime))
@@ -126,8 +126,8 @@ func (t *Table) read(value []byte) (time.Time, error) {
 	return at.UTC(), nil
 }
 
-// parse reads the times that the function wrote: as SailPoint writes them, or
-// as Python does, with microseconds and a Z, or without a zone, in UTC.
+// parse reads a time as the function wrote it: in SailPoint's format, or in
+// Python's, with microseconds and a Z, or without a zone, in UTC.
 func parse(text string) (time.Time, bool) {
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02T15:04:05Z0700"} {
 		if at, err := time.Parse(layout, strings.TrimSpace(text)); err == nil {
@@ -152,8 +152,8 @@ func (t *Table) what() string {
 	return fmt.Sprintf("row %s/%s of table %s at %s", partitionKey, rowKey, tableName, t.host)
 }
 
-// fail names the object and the remedy. It wraps nothing of the SDK, whose
-// errors print whole requests.
+// fail adds the object and the remedy to an error. The result wraps no SDK
+// error, because those print whole requests.
 func (t *Table) fail(ctx context.Context, err error) error {
 	what := "read " + t.what()
 	switch cause := context.Cause(ctx); {
