@@ -41,7 +41,7 @@ type acknowledgement struct {
 	Why     string    `json:"why"`
 }
 
-// auditOf is the stored form of an audit.
+// auditOf returns the stored form of an audit.
 func auditOf(a pipeline.AuditState) audit {
 	return audit{
 		Through: each(a.Through, format.UTC), AgeSeconds: slices.Clone(a.AgeSeconds), Undated: format.UTC(a.Undated),
@@ -53,7 +53,7 @@ func auditOf(a pipeline.AuditState) audit {
 	}
 }
 
-// read is the audit that was stored.
+// read returns the audit that was stored.
 func (a audit) read() pipeline.AuditState {
 	return pipeline.AuditState{
 		Through: each(a.Through, format.UTC), AgeSeconds: a.AgeSeconds, Undated: format.UTC(a.Undated),
@@ -75,7 +75,7 @@ func (d difference) read() pipeline.Difference {
 	return pipeline.Difference(d)
 }
 
-// each applies f to the elements of a list; of none it makes none.
+// each applies f to the elements of a list. For an empty list, it returns nil.
 func each[A, B any](list []A, f func(A) B) (out []B) {
 	for _, a := range list {
 		out = append(out, f(a))
@@ -83,7 +83,7 @@ func each[A, B any](list []A, f func(A) B) (out []B) {
 	return out
 }
 
-// writable is false if a time that was read could not be saved again.
+// writable reports whether all times that were read can be saved again.
 func (t *tail) writable() bool {
 	times := append([]time.Time{t.Since, t.Through, t.Pruned, t.Warned, t.Updated, t.Audit.Undated}, t.Audit.Through...)
 	for _, d := range slices.Concat(t.Audit.Accepted, t.Audit.Unexplained) {

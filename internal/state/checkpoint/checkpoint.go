@@ -8,15 +8,13 @@
 //	 "audit":{"through":["2026-09-24T13:00:00Z"],"age_seconds":[300]},"pruned":"2026-09-24T00:01:00Z",
 //	 "warned":"2026-07-03T00:01:00Z","tenant":"acme.api.identitynow.com","updated":"2026-09-24T13:09:02.117Z","writer":"idn-sentinel 1.0.0"}
 //
-// The cursor belongs to the source and is kept as it came, byte for byte. What
-// is unknown or was never done is left out: cursor, since, through, audit, pruned,
-// warned.
+// The cursor belongs to the source and is kept byte for byte. Members without a
+// value are left out: cursor, since, through, audit, pruned, warned.
 //
-// A checkpoint is what stands between a restart and a gap. So one that can't be
-// read stops the stream, with an error that says what to do, and is never taken
-// for "none yet"; one of a newer version is refused and not touched. A save
-// replaces the version that was loaded and no other: of two runs that got hold
-// of the same stream, one fails.
+// Only the checkpoint prevents a gap after a restart. So if it can't be read, the
+// stream stops with an error that says what to do; it never counts as "none yet".
+// If it has a newer version, it is refused and not changed. A save replaces only
+// the version that was loaded: if two runs have the same stream, one fails.
 package checkpoint
 
 import (
@@ -34,20 +32,20 @@ var _ pipeline.Checkpoints = (*Store)(nil)
 
 // Store keeps the checkpoints of one tenant.
 type Store struct {
-	// Writer names the program in the object, for a person who looks. Optional.
+	// Writer is the program's name in the object, for information. Optional.
 	Writer string
-	// Now is the time of "updated"; nil means [time.Now].
+	// Now returns the time for "updated"; nil means [time.Now].
 	Now func() time.Time
 
 	store  state.Store
 	tenant string
 }
 
-// New returns the checkpoints of a tenant, which is the first element of
-// the keys as it stands. It does nothing by itself.
+// New returns the checkpoints of a tenant, which is the first element of the
+// keys, unchanged. It does not access the store.
 func New(store state.Store, tenant string) *Store { return &Store{store: store, tenant: tenant} }
 
-// Key is where the stream's checkpoint is kept.
+// Key is the key of the stream's checkpoint.
 func (s *Store) Key(stream string) string {
 	return s.tenant + "/checkpoints/" + stream + ".json"
 }

@@ -13,20 +13,20 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/state/format"
 )
 
-// version is the newest format that this program knows.
+// version is the latest format that this program knows.
 const version = 1
 
 // File is what a checkpoint object holds.
 type File struct {
 	Stream string
-	Tenant string // whose stream it is; "" if an earlier version wrote it
-	// Checkpoint is all of it but the tag. Its cursor is JSON text, or empty.
+	Tenant string // the stream's tenant; "" if an earlier version wrote it
+	// Checkpoint is everything except the tag. Its cursor is JSON text, or empty.
 	Checkpoint pipeline.Checkpoint
 	Updated    time.Time // when it was saved
-	Writer     string    // by which program
+	Writer     string    // the program that saved it
 }
 
-// head and tail are the JSON object on either side of the cursor.
+// head and tail are the members of the JSON object before and after the cursor.
 type head struct {
 	Version int    `json:"version"`
 	Stream  string `json:"stream"`
@@ -43,8 +43,8 @@ type tail struct {
 	Writer  string    `json:"writer,omitzero"`
 }
 
-// Encode returns the object for f, in the newest format. It fails if the
-// cursor is no JSON text.
+// Encode returns the object for f, in the latest format. It fails if the
+// cursor is not JSON text.
 func Encode(f File) ([]byte, error) {
 	out, err := json.Marshal(head{version, f.Stream})
 	if err != nil {
@@ -52,7 +52,7 @@ func Encode(f File) ([]byte, error) {
 	}
 	c := f.Checkpoint
 	if c.Cursor != "" {
-		// Spliced in, because an encoder may spell the same JSON another way.
+		// Insert it unchanged, because an encoder may write the same JSON differently.
 		cursor := jsontext.Value(bytes.TrimSpace([]byte(c.Cursor)))
 		if !cursor.IsValid() {
 			return nil, fmt.Errorf("cursor is not JSON text: %.100q", c.Cursor)
@@ -71,7 +71,7 @@ func Encode(f File) ([]byte, error) {
 	return append(out, '\n'), nil
 }
 
-// Decode reads an object of any version up to the newest.
+// Decode reads an object of any version up to the latest.
 func Decode(data []byte) (File, error) {
 	var file struct {
 		head
