@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// version is the newest format that this program knows.
+	// version is the latest format that this program knows.
 	version   = 1
 	maxDetail = 1024
 )
@@ -29,7 +29,7 @@ type Item struct {
 	Reason pipeline.Reason
 	Detail string
 	Stored time.Time      // when it was put into quarantine
-	Raw    jsontext.Value // the original, byte for byte; it need not be JSON
+	Raw    jsontext.Value // the original, byte for byte; may be invalid JSON
 }
 
 type header struct {
@@ -44,8 +44,8 @@ type header struct {
 	SHA256  string          `json:"sha256"`
 }
 
-// Encode returns the object for an item, in the newest format. The detail is
-// cut to 1,024 bytes, and bytes in texts that are no UTF-8 are replaced.
+// Encode returns the object for an item, in the latest format. The detail is
+// cut to 1,024 bytes, and invalid UTF-8 in texts is replaced.
 func Encode(i Item) ([]byte, error) {
 	line, err := encodeLine(i)
 	if err != nil {
@@ -54,7 +54,7 @@ func Encode(i Item) ([]byte, error) {
 	return append(slices.Grow(line, len(i.Raw)), i.Raw...), nil
 }
 
-// encodeLine is the object for an item up to its raw bytes.
+// encodeLine returns the object for an item up to its raw bytes.
 func encodeLine(i Item) ([]byte, error) {
 	h := header{
 		Version: version, Stream: i.Stream, ID: i.ID, Reason: i.Reason, Detail: bounded(i.Detail),
@@ -73,7 +73,7 @@ func encodeLine(i Item) ([]byte, error) {
 	return append(line, '\n'), nil
 }
 
-// bounded cuts a detail to its size, between characters.
+// bounded cuts a detail to maxDetail bytes, between characters.
 func bounded(detail string) string {
 	detail = strings.ToValidUTF8(detail, "\uFFFD")
 	if len(detail) <= maxDetail {
@@ -82,8 +82,8 @@ func bounded(detail string) string {
 	return text.Cut(detail, maxDetail-len("…"))
 }
 
-// Decode reads an object of any version up to the newest. The raw bytes are
-// part of data.
+// Decode reads an object of any version up to the latest. The item's raw bytes
+// share memory with data.
 func Decode(data []byte) (Item, error) {
 	var h header
 	raw, err := format.Header(data, version, &h)

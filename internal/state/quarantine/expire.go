@@ -10,20 +10,20 @@ import (
 )
 
 const (
-	// Notice is how long before it is dropped an undelivered record is warned about.
+	// Notice is how long before its removal the warning about an undelivered record begins.
 	Notice = 7 * 24 * time.Hour
-	// atOnce bounds the removals that are under way together.
+	// atOnce bounds the number of concurrent removals.
 	atOnce = 8
 )
 
-// Expire implements [pipeline.Expirer]. Conformed originals older than Keep are
-// removed. Undelivered ones are warned about in the last seven days of their time,
-// and removed only if the call that returned warned has told of them, at least a
-// day ago by its caller's schedule: those that were stored before it. So after a
-// pause, or when Keep is made shorter, there is a warning first.
+// Expire implements [pipeline.Expirer]. It removes conformed originals older than
+// Keep. It warns about undelivered ones during their last seven days, and removes
+// only those stored before warned, which an earlier call has warned about; callers
+// leave at least a day between calls. So after a pause, or when Keep is shortened,
+// there is always a warning first.
 //
-// It looks only at the folders of days that are old enough: an event is not
-// stored before it happened.
+// It lists only the folders of days that are old enough, because an event is not
+// stored before it happens.
 func (s *Store) Expire(ctx context.Context, stream string, warned time.Time) (nowWarned time.Time, warnings []string, err error) {
 	if s.Keep == 0 {
 		return warned, nil, nil
@@ -63,7 +63,7 @@ func (s *Store) Expire(ctx context.Context, stream string, warned time.Time) (no
 		waiting, due.UTC().Format(time.DateOnly), days(s.Keep))), nil
 }
 
-// remove removes what was stored before a moment.
+// remove removes the originals that were stored before a moment.
 func (s *Store) remove(ctx context.Context, stream string, kind Kind, before time.Time) (int64, error) {
 	var n atomic.Int64
 	g, gctx := errgroup.WithContext(ctx)
@@ -92,8 +92,8 @@ func (s *Store) remove(ctx context.Context, stream string, kind Kind, before tim
 	return n.Load(), nil
 }
 
-// oldest yields what was stored before a moment. It lists two folders, and of
-// the one with the days only those up to that moment.
+// oldest yields the originals that were stored before a moment. It lists the days
+// up to that moment, and the folder "undated".
 func (s *Store) oldest(ctx context.Context, stream string, kind Kind, before time.Time) func(yield func(Entry, error) bool) {
 	return func(yield func(Entry, error) bool) {
 		for _, part := range []string{"", undated + "/"} {
@@ -103,7 +103,7 @@ func (s *Store) oldest(ctx context.Context, stream string, kind Kind, before tim
 					yield(Entry{}, err)
 					return
 				case part == "" && (e.Day.IsZero() || !e.Day.Before(before)):
-					// Later days follow, and "undated" behind them.
+					// Only later days follow, and then "undated".
 				case e.Stored.Before(before):
 					if !yield(e, nil) {
 						return
@@ -125,7 +125,7 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// days writes a duration of whole days as such.
+// days formats a duration, in days if it is a whole number of them.
 func days(d time.Duration) string {
 	if d%(24*time.Hour) == 0 {
 		return fmt.Sprintf("%d days", d/(24*time.Hour))

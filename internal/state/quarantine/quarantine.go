@@ -1,28 +1,28 @@
-// Package quarantine keeps the untouched original of each record that could
-// not be delivered as it was, with the reason, until somebody has looked at it
-// or it is very old.
+// Package quarantine keeps the unchanged original of each record that could not
+// be delivered as it was, with the reason, until a user has handled it or it is
+// very old.
 //
-// An original is one object, in the folder of its event's day, or of "undated":
+// An original is one object, in the folder of its event's day or in "undated":
 //
 //	{tenant}/quarantine/{stream}/undelivered/2026-09-24/{hash of the id}-{hash of the bytes}
 //	{tenant}/quarantine/{stream}/conformed/2026-09-24/{hash of the id}-{hash of the bytes}
 //
-// The key tells what is at stake: an undelivered record is missing downstream,
-// and there are few of them, so that a small listing counts what waits. Of a
-// conformed one a row was delivered, only not byte for byte. The same original
-// has one place in each, and putting it there again changes nothing, except that
-// a record which turns out to be undelivered leaves the conformed ones.
+// The key shows how serious it is: an undelivered record is missing downstream.
+// There are few of them, so a small listing counts them. For a conformed record, a
+// row was delivered, but not byte for byte. The same original has one key for each
+// kind, and putting it there again changes nothing, except that a record that turns
+// out to be undelivered is removed from the conformed ones.
 //
-// The object is one line of JSON and then the bytes, exactly as they came:
+// The object is one line of JSON, followed by the bytes exactly as received:
 //
 //	{"version":1,"stream":"SailPointIDN_Events","id":"…","time":"…","reason":"rejected",
 //	 "detail":"…","stored":"…","length":1234,"sha256":"…"}
 //	{"id":"…", …
 //
-// so that "tail -n +2" gives the original back.
+// so "tail -n +2" returns the original.
 //
-// [Store.Expire] lets go of what is older than [Store.Keep]; of an undelivered
-// record only after it has warned.
+// [Store.Expire] removes what is older than [Store.Keep], but an undelivered
+// record only after a warning.
 package quarantine
 
 import (
@@ -46,14 +46,14 @@ var (
 	_ pipeline.Expirer    = (*Store)(nil)
 )
 
-// Kind is what became of the record of an original. It is a part of the key.
+// Kind is what happened to the record of an original. It is a part of the key.
 type Kind string
 
 // The kinds.
 const (
-	// Undelivered: nothing of the record is downstream.
+	// Undelivered means that no row of the record is downstream.
 	Undelivered Kind = "undelivered"
-	// Conformed: a row was delivered, but changed.
+	// Conformed means that a changed row was delivered.
 	Conformed Kind = "conformed"
 )
 
@@ -68,25 +68,25 @@ func KindOf(reason pipeline.Reason) Kind {
 const undated = "undated"
 
 var (
-	// ErrGone says that there is no such original.
+	// ErrGone means that there is no such original.
 	ErrGone = errors.New("no such original in quarantine")
-	// ErrUnreadable says that an original is damaged, or of a newer version.
+	// ErrUnreadable means that an original is damaged, or has a newer version.
 	ErrUnreadable = errors.New("original can't be read")
 )
 
 // Store is the quarantine of one tenant.
 type Store struct {
-	// Now is the time of "stored"; nil means [time.Now]. Set it before the first use.
+	// Now returns the time for "stored"; nil means [time.Now]. Set it before the first use.
 	Now func() time.Time
-	// Keep is how long originals are kept; 0 means for ever.
+	// Keep is how long originals are kept; 0 means forever.
 	Keep time.Duration
 
 	store  state.Store
 	tenant string
 }
 
-// New returns the quarantine of a tenant, which is the first element of
-// the keys as it stands. It does nothing by itself.
+// New returns the quarantine of a tenant, which is the first element of the
+// keys, unchanged. It does not access the store.
 func New(store state.Store, tenant string) *Store { return &Store{store: store, tenant: tenant} }
 
 func (s *Store) prefix() string { return s.tenant + "/quarantine/" }
@@ -98,12 +98,12 @@ func (s *Store) now() time.Time {
 	return time.Now()
 }
 
-// folder is where the originals of a kind are. Its key ends with a slash.
+// folder is the prefix of the originals of a kind. It ends with a slash.
 func (s *Store) folder(stream string, kind Kind) string {
 	return s.prefix() + stream + "/" + string(kind) + "/"
 }
 
-// name is the last part of a key behind the folder: day and record.
+// name is the part of a key after the folder: day and record.
 func name(rec pipeline.Record) string {
 	day := undated
 	if t := rec.Time.UTC(); format.Dated(t) {
@@ -117,16 +117,16 @@ func short(b []byte) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// Put implements [pipeline.Quarantine]: one write, and one read more if the
-// original is there already; for an undelivered record one removal more. detail
-// is kept up to 1,024 bytes.
+// Put implements [pipeline.Quarantine]: one write, plus one read if the original
+// is there already, plus one removal for an undelivered record. detail is cut to
+// 1,024 bytes.
 func (s *Store) Put(ctx context.Context, stream string, rec pipeline.Record, reason pipeline.Reason, detail string) error {
 	kind := KindOf(reason)
 	line, err := encodeLine(Item{Stream: stream, ID: rec.ID, Time: rec.Time, Reason: reason, Detail: detail, Stored: s.now(), Raw: rec.Raw})
 	if err == nil && kind == Undelivered {
-		// It may have been changed to fit before it was refused. That original goes first: should
-		// anything fail, the record is fetched again and may be delivered, and then it must not
-		// lie among the undelivered.
+		// It may have been changed to fit before it was refused. That original is removed first: if
+		// anything fails, the record is fetched again and may be delivered, and then it must not be
+		// listed as undelivered.
 		err = s.store.Delete(ctx, s.folder(stream, Conformed)+name(rec))
 	}
 	if err == nil {
@@ -138,7 +138,7 @@ func (s *Store) Put(ctx context.Context, stream string, rec pipeline.Record, rea
 	return nil
 }
 
-// put stores parts as one object unless a sound object is there.
+// put stores parts as one object unless a valid object is there.
 func (s *Store) put(ctx context.Context, key string, parts [][]byte) error {
 	prev := state.Absent
 	for {
@@ -152,7 +152,7 @@ func (s *Store) put(ctx context.Context, key string, parts [][]byte) error {
 			continue
 		}
 		if errors.Is(err, state.ErrTooLarge) {
-			prev = state.Any // as good as damaged
+			prev = state.Any // counts as damaged
 			continue
 		}
 		if err != nil {
@@ -173,21 +173,21 @@ type Entry struct {
 	Kind   Kind
 	// Day is the day of the event, in UTC; zero if it has no time.
 	Day time.Time
-	// Size is that of the object: the original and its header.
+	// Size is the size of the object: the original and its header.
 	Size int64
 	// Stored is when the object was last written.
 	Stored time.Time
 }
 
-// OfRecord reports whether it is an original of the record with that id. It goes
-// by the key.
+// OfRecord reports whether it is an original of the record with that id. It checks
+// only the key.
 func (e Entry) OfRecord(id string) bool {
 	last := path.Base(e.Key)
 	return strings.HasPrefix(last, short([]byte(id))+"-")
 }
 
-// List yields what is in quarantine, of one stream and kind or, where they are
-// empty, of all: by stream, kind, day and record. It reads no object.
+// List yields the originals of a stream and kind; an empty argument means all.
+// They are ordered by stream, kind, day and record. It reads no objects.
 func (s *Store) List(ctx context.Context, stream string, kind Kind) iter.Seq2[Entry, error] {
 	prefix := s.prefix()
 	switch {
@@ -228,8 +228,8 @@ func (s *Store) list(ctx context.Context, prefix string) iter.Seq2[Entry, error]
 	}
 }
 
-// Count is the number of originals of a stream and kind, and the size of their
-// objects together. Empty means all of them.
+// Count returns the number of originals of a stream and kind, and the total size
+// of their objects. An empty argument means all.
 func (s *Store) Count(ctx context.Context, stream string, kind Kind) (n, size int64, err error) {
 	for e, err := range s.List(ctx, stream, kind) {
 		if err != nil {
@@ -241,8 +241,8 @@ func (s *Store) Count(ctx context.Context, stream string, kind Kind) (n, size in
 	return n, size, nil
 }
 
-// Holds lists the originals of a stream and kind once, and returns whether there is one of the
-// record with an id. It goes by the keys.
+// Holds lists the originals of a stream and kind once, and returns a function that reports
+// whether one of them belongs to the record with an id. It checks only the keys.
 func (s *Store) Holds(ctx context.Context, stream string, kind Kind) (holds func(id string) bool, err error) {
 	ids := map[string]struct{}{}
 	for e, err := range s.List(ctx, stream, kind) {
@@ -259,8 +259,8 @@ func (s *Store) Holds(ctx context.Context, stream string, kind Kind) (holds func
 	}, nil
 }
 
-// Get reads the original at a key of [Store.List]. Its errors are [ErrGone],
-// [ErrUnreadable] or those of the store.
+// Get reads the original at a key of [Store.List]. Its error is [ErrGone],
+// [ErrUnreadable] or one of the store.
 func (s *Store) Get(ctx context.Context, key string) (Item, error) {
 	if err := s.mine(key); err != nil {
 		return Item{}, err
@@ -297,7 +297,7 @@ func decode(key string, data []byte) (Item, error) {
 	return item, nil
 }
 
-// Delete removes the original at a key of [Store.List]; a missing one is no error.
+// Delete removes the original at a key of [Store.List]. A missing one is not an error.
 func (s *Store) Delete(ctx context.Context, key string) error {
 	if err := s.mine(key); err != nil {
 		return err
@@ -308,16 +308,16 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 	return nil
 }
 
-// ProveDelete fails if [Store.Delete] of the original at a key can be foreseen to fail. The
-// original is rewritten as it is, which a lease or a hold forbids, and another object is
-// stored and removed.
+// ProveDelete fails if [Store.Delete] of the original at a key would probably fail. It
+// rewrites the original unchanged, which a lease or a hold prevents, and stores and removes
+// another object.
 func (s *Store) ProveDelete(ctx context.Context, key string) error {
 	if err := s.mine(key); err != nil {
 		return err
 	}
 	o, err := s.store.Get(ctx, key)
 	if errors.Is(err, state.ErrNotFound) {
-		return nil // gone already
+		return nil // already removed
 	}
 	if err != nil {
 		return err
@@ -332,7 +332,7 @@ func (s *Store) ProveDelete(ctx context.Context, key string) error {
 	return s.store.Delete(ctx, probe)
 }
 
-// mine keeps a key that was typed by a person from naming anything else.
+// mine checks that a key, which a person may have typed, is in this quarantine.
 func (s *Store) mine(key string) error {
 	if !strings.HasPrefix(key, s.prefix()) {
 		return fmt.Errorf("%q is not in the quarantine, where keys begin with %q", key, s.prefix())
