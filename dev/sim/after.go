@@ -55,7 +55,9 @@ func (g *game) tickQuietly(when string, want pipeline.State) (reports []pipeline
 	g.alive()
 	reports = g.poll(g.main)
 	for _, rep := range reports {
-		if want != "" && rep.State != want {
+		// A sweep of small pages at the allowed rate may take longer than the shortest run.
+		long := rep.State == pipeline.Budget && w.plan.pageCap > 0 && w.budget < time.Minute
+		if want != "" && rep.State != want && !long {
 			w.mu.Lock()
 			w.breaks("%s: %s is not %s: %+v", when, rep.Stream, want, rep)
 			w.mu.Unlock()

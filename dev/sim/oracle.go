@@ -40,6 +40,7 @@ type row struct {
 	committed  int  // at which commit it got into the ledger; 0 means not yet
 	by         *run // who committed it
 	kept       bool // its original is in quarantine
+	refusedBy  *run // who put it among the undelivered last; it is there until it is sent again
 	flaw       flaw // it can't be read
 	lost       bool // the workspace did not keep it when it came first
 	lacking    bool // the workspace had lost it when it came last
@@ -215,6 +216,18 @@ func unfolded(raw []byte) jsontext.Value {
 	return value
 }
 
+// mayComeAgain says whether a row may arrive once more for a reason of its own. excused: the
+// connector could not know that an earlier one had arrived.
+func (known *row) mayComeAgain(excused bool) bool {
+	if known.twins > 1 && excused {
+		return true // nothing says which of the twins came again
+	}
+	// It is among the undelivered, although it arrived: either the answer was lost and the next
+	// attempt was refused, or the run that was refused ended before the ledger knew, and a later
+	// one delivered it. Whoever resends the undelivered sends it again.
+	return known.refusedBy != nil && (excused || known.refusedBy != known.by)
+}
+
 // checkTwice judges a row that had arrived before.
 func (w *world) checkTwice(r *run, known *row) {
 	earlier := known.deliveries[known.wiped:]
@@ -223,6 +236,7 @@ func (w *world) checkTwice(r *run, known *row) {
 	}
 	excused := r.leaseLost || slices.ContainsFunc(earlier, (*delivery).excused)
 	switch {
+	case known.mayComeAgain(excused):
 	case r.leaseLost: // the new holder may be at it, too
 	case known.copies > 0:
 		// The spool answers for it, not the ledger: each copy is sent. Which records of a
@@ -364,7 +378,9 @@ func (w *world) quarantined(inst *instance, item quarantine.Item) {
 	default:
 		w.checkRefused(inst, item, known)
 		known.kept = true
-		known.settled = known.settled || item.Reason != pipeline.Conformed
+		if item.Reason != pipeline.Conformed {
+			known.settled, known.refusedBy = true, inst.runs[item.Stream]
+		}
 	}
 }
 
