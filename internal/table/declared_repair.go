@@ -133,9 +133,9 @@ func (d *Declared) repair(raw jsontext.Value) (jsontext.Value, []string, error) 
 		if m.name = taken.take(given); m.name != given {
 			say(given, "name given twice, the second is "+m.name)
 		}
-		if mended, what := d.mend(m.value); what != "" {
+		if fixed, what := d.fix(m.value); what != "" {
 			say(m.name, what)
-			m.value = mended
+			m.value = fixed
 		}
 	}
 	if len(changes) == 0 && !raw.IsValid() {

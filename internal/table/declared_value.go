@@ -9,7 +9,7 @@ import (
 
 // The result is the replacement for a value and the reason. An empty phrase means that the value
 // fits.
-func (d *Declared) mend(value jsontext.Value) (mended jsontext.Value, phrase string) {
+func (d *Declared) fix(value jsontext.Value) (fixed jsontext.Value, phrase string) {
 	limit := d.maxValue()
 	switch value.Kind() {
 	case '"':
@@ -28,29 +28,29 @@ func (d *Declared) mend(value jsontext.Value) (mended jsontext.Value, phrase str
 			return quote(value), "number sent as text"
 		}
 	case '{', '[':
-		return d.mendTree(value)
+		return d.fixTree(value)
 	}
 	return nil, ""
 }
 
-// mendTree repairs an object or an array, and keeps its kind if at all possible.
-func (d *Declared) mendTree(value jsontext.Value) (mended jsontext.Value, phrase string) {
+// fixTree repairs an object or an array, and keeps its kind if at all possible.
+func (d *Declared) fixTree(value jsontext.Value) (fixed jsontext.Value, phrase string) {
 	if limit := d.maxValue(); huge(value, limit) {
-		mended = shrink(value, limit)
-		return mended, fmt.Sprintf("value truncated from %d to %d bytes", len(value), len(mended))
+		fixed = shrink(value, limit)
+		return fixed, fmt.Sprintf("value truncated from %d to %d bytes", len(value), len(fixed))
 	}
 	compact := value.Clone()
 	_ = compact.Compact() // it was read before, so it is valid
 	if !value.IsValid() || !numbersFit(value) {
-		mended, _ = copyTree(value, 0, 0)
+		fixed, _ = copyTree(value, 0, 0)
 		phrase = "repeated names, broken text or long numbers repaired"
-		compact = mended
+		compact = fixed
 	}
 	if limit := d.maxValue(); len(compact) > limit {
-		mended = shrink(compact, limit)
-		phrase = fmt.Sprintf("value truncated from %d to %d bytes", len(compact), len(mended))
+		fixed = shrink(compact, limit)
+		phrase = fmt.Sprintf("value truncated from %d to %d bytes", len(compact), len(fixed))
 	}
-	return mended, phrase
+	return fixed, phrase
 }
 
 // shrink cuts the longest texts in a value, all to the same length, until it fits the limit. If

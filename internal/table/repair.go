@@ -17,7 +17,7 @@ type leaf struct {
 	name    string // of the column, without suffix
 	renamed bool
 	value   jsontext.Value // as received
-	mended  jsontext.Value // the replacement; nil if the value fits
+	fixed  jsontext.Value // the replacement; nil if the value fits
 	phrase  string         // how the value was changed
 }
 
@@ -171,7 +171,7 @@ func (w *walker) member(depth int) error {
 	end := int(w.dec.InputOffset())
 	l := leaf{path: excerpt(w.path), depth: depth, value: w.raw[end-len(value) : end]}
 	l.name, l.renamed = w.column(reserved)
-	l.mended, l.phrase = w.rules.mend(l.value)
+	l.fixed, l.phrase = w.rules.fix(l.value)
 	w.leaves = append(w.leaves, l)
 	return nil
 }
@@ -206,7 +206,7 @@ func (w *walker) fits() bool {
 	names := make(map[string]bool, len(w.leaves))
 	for i := range w.leaves {
 		l := &w.leaves[i]
-		if l.renamed || l.mended != nil || names[l.name] {
+		if l.renamed || l.fixed != nil || names[l.name] {
 			return false
 		}
 		names[l.name] = true

@@ -31,9 +31,9 @@ func (w *walker) row() (jsontext.Value, []string) {
 			changes = append(changes, l.path+": column is "+l.name)
 		}
 		value := l.value
-		if l.mended != nil {
+		if l.fixed != nil {
 			changes = append(changes, l.path+": "+l.phrase)
-			value = l.mended
+			value = l.fixed
 		}
 		row = appendMember(row, l.name, value)
 	}
@@ -113,7 +113,7 @@ func (w *walker) surplusText(surplus []bool) (text []byte, phrase string) {
 }
 
 // The result is the replacement for a value and the reason. Nil means that the value fits.
-func (r *Rules) mend(value jsontext.Value) (mended jsontext.Value, phrase string) {
+func (r *Rules) fix(value jsontext.Value) (fixed jsontext.Value, phrase string) {
 	switch value.Kind() {
 	case '"':
 		text, length, err := unquote(value, r.maxValue())
@@ -131,12 +131,12 @@ func (r *Rules) mend(value jsontext.Value) (mended jsontext.Value, phrase string
 			return quote(value), "number sent as text"
 		}
 	case '[':
-		return r.mendArray(value)
+		return r.fixArray(value)
 	}
 	return nil, ""
 }
 
-func (r *Rules) mendArray(value jsontext.Value) (mended jsontext.Value, phrase string) {
+func (r *Rules) fixArray(value jsontext.Value) (fixed jsontext.Value, phrase string) {
 	if huge(value, r.maxValue()) {
 		short := beginning(value, r.maxValue())
 		return quote(short), fmt.Sprintf("array text truncated from %d to %d bytes", len(value), len(short))

@@ -101,7 +101,7 @@ func (a *answer) unread() error {
 }
 
 // judgeBadRequest distinguishes a bad record from a wrong configuration. Microsoft
-// does not list the codes; these are known from practice, and [Sink.believe]
+// does not list the codes; these are known from practice, and [Sink.confirmRejection]
 // checks the others.
 func (a *answer) judgeBadRequest(rule, stream string) error {
 	switch code := strings.ToLower(a.Code); {

@@ -44,9 +44,9 @@ func (s *Sink) probe(ctx context.Context, name string) error {
 		"that no table of the rule is a classic table (migrate it), and deploy the template of this version again. Everything is kept", a, s.ruleID)
 }
 
-// believe checks whether a single refused record is really at fault. If the service
+// confirmRejection checks whether a single refused record is really at fault. If the service
 // refuses an empty batch too, the record is not, and must not go into quarantine.
-func (s *Sink) believe(ctx context.Context, name string, a *answer, refusal error) error {
+func (s *Sink) confirmRejection(ctx context.Context, name string, a *answer, refusal error) error {
 	if a.cutOff() {
 		return a.unread()
 	}

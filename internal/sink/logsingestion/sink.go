@@ -174,7 +174,7 @@ func (s *Sink) Write(ctx context.Context, name string, batch []pipeline.Record) 
 }
 
 func (s *Sink) write(ctx context.Context, name string, st stream, batch []pipeline.Record) error {
-	if len(batch) > 1 && s.sizes.hopeless(rawSize(batch)) {
+	if len(batch) > 1 && s.sizes.knownTooLarge(rawSize(batch)) {
 		return &pipeline.Rejected{Err: errors.New("a smaller batch was refused for its size: sent in parts")}
 	}
 	body, err := s.pack(st.rule, batch)
@@ -185,7 +185,7 @@ func (s *Sink) write(ctx context.Context, name string, st stream, batch []pipeli
 		}
 		return &pipeline.Rejected{Err: err}
 	}
-	if err := s.admit(ctx, body.raw); err != nil {
+	if err := s.waitForSlot(ctx, body.raw); err != nil {
 		return err
 	}
 	a, err := s.send(ctx, st.url, body)
@@ -204,14 +204,14 @@ func (s *Sink) write(ctx context.Context, name string, st stream, batch []pipeli
 	case a.Status == http.StatusBadRequest && len(batch) == 1:
 		var rejected *pipeline.Rejected
 		if errors.As(err, &rejected) {
-			return s.believe(ctx, name, a, err)
+			return s.confirmRejection(ctx, name, a, err)
 		}
 	}
 	return err
 }
 
-// admit waits until the rule's rates allow another request.
-func (s *Sink) admit(ctx context.Context, raw int) error {
+// waitForSlot waits until the rule's rates allow another request.
+func (s *Sink) waitForSlot(ctx context.Context, raw int) error {
 	for _, wait := range []func() error{
 		func() error { return s.requests.Wait(ctx) },
 		func() error { return s.bytes.WaitN(ctx, raw) },

@@ -11,7 +11,7 @@ const (
 	// leastTarget is the smallest target for batches.
 	leastTarget = 64 << 10
 	// From this size on the wire, a batch's ratio is representative.
-	telling = 32 << 10
+	minSample = 32 << 10
 	// afterRefusal is the size of batches after the service, or something in between,
 	// refused one within the limits: it may count bytes before compression.
 	afterRefusal = 1_000_000
@@ -45,7 +45,7 @@ func (s *sizes) target() int {
 
 // packed records the ratio of a delivered batch. The average changes slowly.
 func (s *sizes) packed(stream string, raw, wire int) {
-	if wire < telling {
+	if wire < minSample {
 		return
 	}
 	s.mu.Lock()
@@ -78,8 +78,8 @@ func (s *sizes) refused(raw int) {
 	s.known = true
 }
 
-// hopeless reports whether a batch is larger than one that was refused.
-func (s *sizes) hopeless(raw int) bool {
+// knownTooLarge reports whether a batch is larger than one that was refused.
+func (s *sizes) knownTooLarge(raw int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.known && raw > 2*s.most
