@@ -17,7 +17,7 @@ type leaf struct {
 	name    string // of the column, without suffix
 	renamed bool
 	value   jsontext.Value // as received
-	fixed  jsontext.Value // the replacement; nil if the value fits
+	fixed   jsontext.Value // the replacement; nil if the value fits
 	phrase  string         // how the value was changed
 }
 
