@@ -48,19 +48,18 @@ func defects() map[string]func() sim.Options {
 		"ledger counts differently each time": runners(func(r *pipeline.Runner) {
 			wrapLedger(r, func(l pipeline.Ledger) pipeline.Ledger { return &miscount{Ledger: l} })
 		}),
-		"searchAfter loses ties: > for >=":             bodies("/search", []byte(`"gte":`), []byte(`"gt":`)),
-		"cursor is moved past the horizon":             sources(pastHorizon),
-		"a page that is cut counts as the last":        answers(cutIsEnd),
-		"an answer that is no list counts as empty":    answers(noListIsEmpty),
-		"a page's last record is dropped":              sources(func(p *pipeline.Page, _ error) { p.Records = p.Records[:max(0, len(p.Records)-1)] }),
-		"a full page counts as the last":               sources(func(p *pipeline.Page, _ error) { p.More = false }),
-		"audit reads the window before":                audits(func(from, to time.Time) (time.Time, time.Time) { return from.Add(-window), to.Add(-window) }),
-		"audit counts one window less":                 auditsCount(func(from, to time.Time) (time.Time, time.Time) { return from, to.Add(-window) }),
-		"no audit at all":                              runners(func(r *pipeline.Runner) { r.AuditPolicy.Ages = nil }),
-		"audit of the oldest age is left out":          runners(func(r *pipeline.Runner) { r.AuditPolicy.Ages = r.AuditPolicy.Ages[:max(1, len(r.AuditPolicy.Ages)-1)] }),
-		"audits of other ages count as those of these": runners(func(r *pipeline.Runner) { r.Checkpoints = ageless{r.Checkpoints} }),
-		"events without created are not looked for":    runners(func(r *pipeline.Runner) { r.AuditPolicy.UndatedEvery = 0 }),
-		"quarantine is not written":                    runners(func(r *pipeline.Runner) { r.Quarantine = noQuarantine{} }),
+		"searchAfter loses ties: > for >=":          bodies("/search", []byte(`"gte":`), []byte(`"gt":`)),
+		"cursor is moved past the horizon":          sources(pastHorizon),
+		"a page that is cut counts as the last":     answers(cutIsEnd),
+		"an answer that is no list counts as empty": answers(noListIsEmpty),
+		"a page's last record is dropped":           sources(func(p *pipeline.Page, _ error) { p.Records = p.Records[:max(0, len(p.Records)-1)] }),
+		"a full page counts as the last":            sources(func(p *pipeline.Page, _ error) { p.More = false }),
+		"audit reads the window before":             audits(func(from, to time.Time) (time.Time, time.Time) { return from.Add(-window), to.Add(-window) }),
+		"audit counts one window less":              auditsCount(func(from, to time.Time) (time.Time, time.Time) { return from, to.Add(-window) }),
+		"no audit at all":                           runners(func(r *pipeline.Runner) { r.AuditPolicy.Ages = nil }),
+		"audit of the oldest age is left out":       runners(func(r *pipeline.Runner) { r.AuditPolicy.Ages = r.AuditPolicy.Ages[:max(1, len(r.AuditPolicy.Ages)-1)] }),
+		"events without created are not looked for": runners(func(r *pipeline.Runner) { r.AuditPolicy.UndatedEvery = 0 }),
+		"quarantine is not written":                 runners(func(r *pipeline.Runner) { r.Quarantine = noQuarantine{} }),
 		"a record that is refused is dropped": sinks(func(_ context.Context, _ *memory, _ []pipeline.Record, send func() error) error {
 			return refusedIsFine(send())
 		}),
@@ -131,7 +130,6 @@ func TestDefects(t *testing.T) {
 func slow() map[string]int64 {
 	return map[string]int64{
 		"a full page counts as the last":                   54,
-		"audits of other ages count as those of these":     48,
 		"lost leases are not noticed, saves unconditional": 87,
 		"saves are unconditional":                          87,
 		"the clock is not compared with anybody's":         21,
@@ -360,15 +358,6 @@ func auditsCount(count func(from, to time.Time) (time.Time, time.Time)) func() s
 			r.Source = audited{r.Source, a, count, same}
 		}
 	})
-}
-
-// ageless forgets at which ages windows were compared.
-type ageless struct{ pipeline.Checkpoints }
-
-func (a ageless) Load(ctx context.Context, stream string) (pipeline.Checkpoint, error) {
-	got, err := a.Checkpoints.Load(ctx, stream)
-	got.Audit.AgeSeconds = nil
-	return got, err
 }
 
 type noQuarantine struct{}

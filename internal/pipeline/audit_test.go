@@ -190,6 +190,7 @@ func TestAuditAgesChange(t *testing.T) {
 		"from none":             {nil, minutes(60)},
 		"of a first version":    {minutes(5, 15), minutes(5, 15, 60)},
 		"all others, and older": {minutes(5, 10), minutes(30, 60)},
+		"one older instead":     {minutes(5, 10), minutes(5, 60)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
