@@ -93,8 +93,8 @@ func newLegacy(s config.Legacy, o Options) (*pythonfn.Table, error) {
 	return pythonfn.New(cfg)
 }
 
-// identity signs in as the function app's managed identity, or, outside Azure, as the user
-// or service of the environment or Azure CLI. The zero cloud is the public one.
+// identity signs in as the function app's managed identity, or, outside Azure, with the
+// credentials of the environment or the Azure CLI. The zero cloud is the public one.
 func identity(clientID string, where cloud.Configuration) (azcore.TokenCredential, error) {
 	client := azcore.ClientOptions{Cloud: where, Transport: azsdk.NewTransport()}
 	var credential azcore.TokenCredential

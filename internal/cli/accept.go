@@ -15,7 +15,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
 
-// acceptance is an accept command under way.
+// acceptance is an accept command in progress.
 type acceptance struct {
 	settingsFlags
 	from, to string
@@ -102,8 +102,8 @@ func (c *acceptance) run(cmd *cobra.Command) error {
 	return nil
 }
 
-// one lists the windows of a stream, acknowledges those that are meant, and returns how many
-// are left.
+// one lists the windows of a stream, acknowledges the chosen ones, and returns how many are
+// left.
 func (c *acceptance) one(cmd *cobra.Command, a *app.Connection, name string, change bool) (left int64, err error) {
 	open, err := a.Unexplained(cmd.Context(), name)
 	if err != nil {
@@ -144,7 +144,7 @@ func remaining(n int64) string {
 	return windows(int(n)) + " left unexplained"
 }
 
-// meant are the windows that the flags choose.
+// meant returns the windows that the flags choose.
 func (c *acceptance) meant(cmd *cobra.Command, open []pipeline.Difference, change bool, now time.Time) (chosen []pipeline.Difference, err error) {
 	if !change || c.all {
 		return open, nil
@@ -179,7 +179,7 @@ func (c *acceptance) list(name string, open []pipeline.Difference) {
 		}
 		fmt.Fprintf(w, "%-20s\t%d\t%d\t%d\t%s\t\n", stamp(d.From), max(1, d.Windows), d.Source, d.Ledger, checked)
 	}
-	_ = w.Flush() // to memory
+	_ = w.Flush() // can't fail in memory
 	fmt.Fprintf(c.out, "%s%s: %s unexplained: the source counts more than it lists; everything it lists was delivered\n", b.String(), name, windows(int(count(open))))
 }
 
@@ -192,14 +192,14 @@ func (c *acceptance) ask(name string, meant []pipeline.Difference) error {
 		return &failure{statusUnusable, "stdin is not a terminal, so there is no one to confirm: " + text, "pass --yes to do it without confirmation"}
 	}
 	fmt.Fprintf(c.console, "%s? [y/N] ", text)
-	answer, _ := bufio.NewReader(c.in).ReadString('\n') // the end is a no
+	answer, _ := bufio.NewReader(c.in).ReadString('\n') // the end of the input means no
 	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
 		return &failure{statusFailed, "nothing was acknowledged", ""}
 	}
 	return nil
 }
 
-// who is the name that is kept.
+// who returns the name to record.
 func (c *acceptance) who() string {
 	name := strings.TrimSpace(c.by)
 	if name == "" {

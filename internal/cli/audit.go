@@ -14,7 +14,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
 
-// audit is an audit command under way.
+// audit is an audit command in progress.
 type audit struct {
 	settingsFlags
 	from, to string
@@ -22,7 +22,7 @@ type audit struct {
 	each     bool
 	repair   bool
 	arrived  bool          // --workspace
-	settle   time.Duration // with it
+	settle   time.Duration // for --workspace
 	asJSON   bool
 	console  *console
 	out      io.Writer
@@ -103,16 +103,16 @@ const (
 	verdictUnknown    = "unknown"
 )
 
-// What a complete audit has compared.
+// How a complete audit was proven.
 const (
-	// proofIDs: each record that the source lists, by its id.
+	// proofIDs: each record that the source lists was found by its id.
 	proofIDs = "ids"
-	// proofCount: the number of different ids that are provably of this connection, and ids
-	// where that differs.
+	// proofCount: the number of different ids that certainly belong to this connection
+	// agrees, and where it differed, the ids were compared.
 	proofCount = "own count"
 )
 
-// judged is the outcome for one stream. The JSON names are what scripts rely on.
+// judged is the outcome for one stream. Scripts rely on the JSON names.
 type judged struct {
 	Connection string    `json:"connection,omitzero"`
 	Stream     string    `json:"stream"`
@@ -120,13 +120,13 @@ type judged struct {
 	To         time.Time `json:"to"`
 	Verdict    string    `json:"verdict"`
 	Why        string    `json:"why"`
-	// Proof is what the verdict rests on, if it is complete.
+	// Proof says how a complete verdict was proven.
 	Proof     string `json:"proof,omitzero"`
 	Source    int64  `json:"source"`
 	Delivered int64  `json:"delivered"`
 	Missing   int64  `json:"missing"`
 	Repaired  int64  `json:"repaired"`
-	// Unexplained is how many more the source counts than it lists.
+	// Unexplained is how many more records the source counts than it lists.
 	Unexplained int64                 `json:"unexplained,omitzero"`
 	Waiting     int                   `json:"undelivered_in_quarantine"`
 	Windows     []pipeline.WindowDiff `json:"windows"`
@@ -190,7 +190,7 @@ func (c *audit) run(cmd *cobra.Command) error {
 	return &failure{statusUnusable, "", c.again() + " tests every part separately"}
 }
 
-// label is what the stream is called.
+// label names the stream in messages.
 func (j judged) label() string { return app.Label(j.Connection, j.Stream) }
 
 func statusOf(verdict string) int {
@@ -203,7 +203,7 @@ func statusOf(verdict string) int {
 	return statusUnusable
 }
 
-// names are the streams to audit.
+// names returns the streams to audit.
 func (c *audit) names(cmd *cobra.Command, a *app.Connection) ([]string, error) {
 	names := a.Audited()
 	if c.stream == "" {
@@ -219,7 +219,7 @@ func (c *audit) names(cmd *cobra.Command, a *app.Connection) ([]string, error) {
 	return nil, usage(cmd, fmt.Sprintf("--stream is %q: only %s can be audited", c.stream, strings.Join(names, " and ")))
 }
 
-// one audits a stream and tells the outcome, unless all of them are told as JSON.
+// one audits a stream and prints the outcome, unless the output is JSON.
 func (c *audit) one(cmd *cobra.Command, a *app.Connection, name string) (judged, error) {
 	q := app.AuditRequest{Workspace: c.arrived, Settle: c.settle}
 	span, err := a.AuditRange(name, q)
@@ -247,7 +247,7 @@ func (c *audit) one(cmd *cobra.Command, a *app.Connection, name string) (judged,
 	return j, nil
 }
 
-// judge makes a verdict of what was found.
+// judge turns the findings into a verdict.
 func (j *judged) judge(done app.AuditResult, err error, c *audit) {
 	j.Source, j.Delivered, j.Missing, j.Repaired, j.Waiting = done.Source, done.Delivered, done.Missing, 0, done.Waiting
 	j.Unexplained = done.Unexplained
@@ -277,8 +277,8 @@ func (j *judged) judge(done app.AuditResult, err error, c *audit) {
 	}
 }
 
-// decide sets the verdict and its reason. left is how many records are missing
-// after the repair, missing whether a window has such records.
+// decide sets the verdict and its reason. left is the number of records missing after the
+// repair; missing reports whether a window has any.
 func (j *judged) decide(done app.AuditResult, err error, c *audit, left int64, missing func(pipeline.WindowDiff) bool) {
 	switch {
 	case left > 0 && done.Error != "":
@@ -352,7 +352,7 @@ func (c *audit) print(j judged) {
 	}
 }
 
-// windowTable is a line for each window that differs, and the sums of all.
+// windowTable has a line for each window that differs, and a line of totals.
 func windowTable(j judged, delivered string) string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
@@ -364,6 +364,6 @@ func windowTable(j judged, delivered string) string {
 		row(stamp(one.From), one.Source, one.Delivered, one.Missing, one.Repaired)
 	}
 	row("all windows", j.Source, j.Delivered, j.Missing, j.Repaired)
-	_ = w.Flush() // to memory
+	_ = w.Flush() // can't fail in memory
 	return b.String()
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/source"
 )
 
-// checking is a check command under way.
+// checking is a check command in progress.
 type checking struct {
 	settingsFlags
 	asJSON  bool
@@ -55,7 +55,7 @@ or missing, in which case nothing else is tried.`,
 	return cmd
 }
 
-// checkItems lists what a check tries, in its order.
+// checkItems lists what a check tests, in order.
 func checkItems() string {
 	items := []source.Check{{Item: "settings", Lines: []string{"every setting is valid; what they come to, without secrets"}}}
 	for _, kind := range app.Manuals() {
@@ -111,7 +111,7 @@ func (c *checking) run(cmd *cobra.Command) error {
 	return nil
 }
 
-// unusable tells the problems of the settings in the form of findings.
+// unusable prints the problems of the settings as findings.
 func (c *checking) unusable(cmd *cobra.Command, l loaded, problems *config.Problems) error {
 	findings := l.findings(problems)
 	if c.asJSON {

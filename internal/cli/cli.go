@@ -7,16 +7,16 @@
 //	idnsentinel version     name the build
 //
 // It reads the same settings as the function, from the environment or from a
-// local.settings.json (see [settingsFlags]), and builds the connector with
-// package app; nothing here knows a service.
+// local.settings.json (see [settingsFlags]), and builds the connector with package app.
+// Nothing here depends on a particular service.
 //
-// What a command is asked for goes to stdout: records, findings, JSON.
-// Everything else goes to stderr: progress, the table of a run, logs, errors. An error is one line
-// that says what happened and how to mend it, and a second one, "hint:", where
-// to look next. No secret is in any of them.
+// The requested output goes to stdout: records, findings, JSON. Everything else goes to
+// stderr: progress, the table of a run, logs, errors. An error is one line that says what
+// happened and how to fix it, and a second one, "hint:", that says where to look next.
+// Neither contains a secret.
 //
-// The exit status is 0 when all went well, 1 when a stream or a check failed, and 2 when
-// nothing was tried, because a setting or the command line is wrong.
+// The exit status is 0 on success, 1 if a stream or a check failed, and 2 if nothing was
+// tried because a setting or the command line is wrong.
 package cli
 
 import (
@@ -42,19 +42,19 @@ const (
 	statusUnusable
 )
 
-// Process is what a command gets from the process that it runs in.
+// Process is what a command gets from its process.
 type Process struct {
 	Args     []string // without the program's name
 	Out, Err io.Writer
-	// In is where questions are answered; nil if nobody is there to ask.
+	// In answers questions; nil if there is no one to ask.
 	In io.Reader
-	// Width returns the columns of the terminal that Err is; nil if it is none.
+	// Width returns the width of the terminal that Err is; nil if it isn't one.
 	Width func() int
 }
 
-// Main runs the command line of this process and returns the exit status. The
-// first interrupt stops softly: what was acknowledged is committed. The
-// second ends the process at once.
+// Main runs the command line of this process and returns the exit status. The first
+// interrupt is a soft stop: what was acknowledged is committed. The second ends the process
+// at once.
 func Main() int {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -62,7 +62,7 @@ func Main() int {
 	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
 	go func() {
 		<-stop
-		signal.Stop(stop) // before anybody is told, so that the next one does its work
+		signal.Stop(stop) // first, so that the next signal ends the process
 		cancel()
 	}()
 	p := Process{Args: os.Args[1:], Out: os.Stdout, Err: os.Stderr}
@@ -81,8 +81,8 @@ func Main() int {
 	return Run(ctx, p)
 }
 
-// Run runs a command line. Cancelling ctx is a soft stop. It changes the
-// environment of the process: that is where package config reads from.
+// Run runs a command line. Cancelling ctx is a soft stop. It changes the environment of the
+// process, because package config reads from there.
 func Run(ctx context.Context, p Process) int {
 	root := rootCommand(p)
 	root.SetArgs(p.Args)
@@ -105,10 +105,10 @@ func Run(ctx context.Context, p Process) int {
 	return known.status
 }
 
-// failure is how a command ends other than well.
+// failure is any unsuccessful end of a command.
 type failure struct {
 	status int
-	text   string // what happened; "" if it was told already
+	text   string // what happened; "" if already printed
 	hint   string // where to look next; "" for nowhere
 }
 
@@ -178,7 +178,7 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	return usage(cmd, fmt.Sprintf("%s takes only flags, but got the argument %q", cmd.Name(), args[0]))
 }
 
-// usage is the failure of a command line that can't be understood.
+// usage is the failure for an invalid command line.
 func usage(cmd *cobra.Command, text string) error {
 	return &failure{statusUnusable, text, cmd.CommandPath() + " --help shows the usage"}
 }

@@ -14,37 +14,37 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
 
-// redrawEvery is how often the line of progress moves.
+// redrawEvery is how often the progress line is redrawn.
 const redrawEvery = 150 * time.Millisecond
 
-// console is stderr: lines of text, and below them, on a terminal, one line that
-// shows the progress of a run. Lines may be written by several goroutines.
+// console is stderr: lines of text and, on a terminal, a line below them that shows the
+// progress of a run. Several goroutines may write lines.
 type console struct {
 	out   io.Writer
 	width func() int // nil if out is not a terminal
-	// short gives a stream its name where there is little room; nil takes the label.
+	// short returns a short name of a report's stream; nil uses the label.
 	short func(pipeline.Report) string
 
 	mu      sync.Mutex
-	bar     *progressbar.ProgressBar // nil while there is no line of progress
+	bar     *progressbar.ProgressBar // nil without a progress line
 	begin   time.Time
-	streams []standing // in the order of their first reports
+	streams []standing // in order of their first reports
 }
 
-// standing is how far a stream is.
+// standing is the progress of one stream.
 type standing struct {
 	pipeline.Report
-	after time.Duration // since the begin
+	after time.Duration // since the start
 }
 
 func newConsole(p Process) *console { return &console{out: p.Err, width: p.Width} }
 
-// Write writes whole lines above the line of progress.
+// Write writes whole lines above the progress line.
 func (c *console) Write(lines []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.bar != nil {
-		_ = c.bar.Clear() // it is drawn again soon
+		_ = c.bar.Clear() // it is soon redrawn
 	}
 	return c.out.Write(lines)
 }
@@ -52,7 +52,7 @@ func (c *console) Write(lines []byte) (int, error) {
 // say writes one line.
 func (c *console) say(format string, args ...any) { fmt.Fprintf(c, format+"\n", args...) }
 
-// progress notes how far a stream is.
+// progress records the progress of a stream.
 func (c *console) progress(r pipeline.Report) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -65,8 +65,8 @@ func (c *console) progress(r pipeline.Report) {
 	c.streams[i] = now
 }
 
-// show draws the line of progress until the returned function is called, which
-// removes it. Without a terminal both do nothing.
+// show draws the progress line until the returned function removes it. Without a terminal
+// both do nothing.
 func (c *console) show() (remove func()) {
 	if c.width == nil {
 		return func() {}
@@ -76,7 +76,7 @@ func (c *console) show() (remove func()) {
 	c.bar = progressbar.NewOptions(-1,
 		progressbar.OptionSetWriter(c.out),
 		progressbar.OptionSpinnerType(14),
-		progressbar.OptionSetSpinnerChangeInterval(0), // it moves when it is drawn, and only then
+		progressbar.OptionSetSpinnerChangeInterval(0), // it moves only when drawn
 		progressbar.OptionSetElapsedTime(false),
 		progressbar.OptionUseANSICodes(true),
 	)
@@ -109,7 +109,8 @@ func (c *console) show() (remove func()) {
 	}
 }
 
-// draw draws the line, cut to the terminal: one that wraps can't be removed.
+// draw draws the line, cut to the width of the terminal, because a wrapped line can't be
+// removed.
 func (c *console) draw() {
 	const around = 5 // the spinner and the blanks
 	text := []rune(c.line())
@@ -119,7 +120,7 @@ func (c *console) draw() {
 	c.bar.Describe(string(text))
 }
 
-// line is for each stream the records sent, how many that is in a second, and the lag.
+// line shows, for each stream, the records sent, the rate, and the lag.
 func (c *console) line() string {
 	if len(c.streams) == 0 {
 		return "reading"
@@ -127,7 +128,7 @@ func (c *console) line() string {
 	texts := make([]string, len(c.streams))
 	for i, s := range c.streams {
 		texts[i] = fmt.Sprintf("%s %d sent", c.name(s.Report), s.Sent)
-		if s.Sent > 0 && s.after >= time.Second { // before, it says little
+		if s.Sent > 0 && s.after >= time.Second { // earlier, the rate means little
 			texts[i] += fmt.Sprintf(", %.0f/s", float64(s.Sent)/s.after.Seconds())
 		}
 		if s.LagSeconds >= 1 {
@@ -137,7 +138,7 @@ func (c *console) line() string {
 	return strings.Join(texts, " · ")
 }
 
-// name is what a stream is called where there is little room.
+// name returns the short name of a report's stream.
 func (c *console) name(r pipeline.Report) string {
 	if c.short == nil {
 		return label(r)
@@ -145,10 +146,10 @@ func (c *console) name(r pipeline.Report) string {
 	return c.short(r)
 }
 
-// label is what the stream of a report is called.
+// label returns the label of a report's stream.
 func label(r pipeline.Report) string { return app.Label(r.Connection, r.Stream) }
 
-// lag writes seconds as people say them: 45s, 12m, 3h20m, 5d4h. "-" is for none.
+// lag formats seconds for people: 45s, 12m, 3h20m, 5d4h. "-" means none.
 func lag(seconds float64) string {
 	const day = 24 * time.Hour
 	d := time.Duration(seconds * float64(time.Second)).Round(time.Second)
@@ -165,7 +166,7 @@ func lag(seconds float64) string {
 	return parts(d, day, "d", time.Hour, "h")
 }
 
-// parts writes d in two units, or in one if it is whole.
+// parts formats d in two units, or in one if there is no remainder.
 func parts(d, unit time.Duration, name string, part time.Duration, partName string) string {
 	text := fmt.Sprintf("%d%s", d/unit, name)
 	if rest := d % unit / part; rest > 0 {

@@ -8,14 +8,14 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/app"
 )
 
-// moment is a point of time as it was typed: "now", "-24h" or RFC 3339.
+// moment is a point in time as typed: "now", "-24h" or RFC 3339.
 type moment struct {
 	text string
 	at   time.Time
-	now  bool // it was "now"
+	now  bool // typed as "now"
 }
 
-// parseMoment reads a point of time.
+// parseMoment reads a point in time.
 func parseMoment(text string, now time.Time) (moment, error) {
 	m := moment{text: text, at: now}
 	switch {
@@ -40,12 +40,12 @@ func parseMoment(text string, now time.Time) (moment, error) {
 	return m, nil
 }
 
-// stamp writes a time as it can be typed.
+// stamp formats a time so that it can be typed.
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// between turns two moments into a range of whole windows that have settled. It
-// widens what is not on a border. forgotten is set if the range begins before
-// what is remembered.
+// between turns two moments into a range of whole, settled windows. It rounds outwards to
+// window boundaries. forgotten is set if the ledger no longer remembers the beginning of
+// the range.
 func between(from, to string, span app.AuditRange, now time.Time) (begin, end time.Time, forgotten bool, err error) {
 	f, err := parseMoment(from, now)
 	if err != nil {

@@ -19,10 +19,10 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
 
-// minBudget is the shortest run that can do something.
+// minBudget is the shortest useful run.
 const minBudget = time.Second
 
-// poll is a poll command under way.
+// poll is a poll command in progress.
 type poll struct {
 	settingsFlags
 	budget  time.Duration
@@ -122,7 +122,7 @@ func (c *poll) announce(l loaded, o app.Options) {
 	}
 }
 
-// poll is the run with everything that is seen of it meanwhile.
+// poll does the run and shows its progress.
 func (c *poll) poll(ctx context.Context, a *app.App, budget time.Duration) []pipeline.Report {
 	defer c.console.show()()
 	told := make(chan struct{})
@@ -132,7 +132,7 @@ func (c *poll) poll(ctx context.Context, a *app.App, budget time.Duration) []pip
 	})
 	defer func() {
 		if !stop() {
-			<-told // before the table
+			<-told // the message comes before the table
 		}
 	}()
 	ctx, cancel := context.WithTimeout(ctx, budget)
@@ -140,7 +140,7 @@ func (c *poll) poll(ctx context.Context, a *app.App, budget time.Duration) []pip
 	return a.Poll(ctx)
 }
 
-// conclude tells the outcome.
+// conclude prints the outcome.
 func (c *poll) conclude(ctx context.Context, l loaded, runs []pipeline.Report) error {
 	failed := slices.ContainsFunc(runs, func(r pipeline.Report) bool { return r.State == pipeline.Failed })
 	if c.asJSON {
@@ -157,7 +157,7 @@ func (c *poll) conclude(ctx context.Context, l loaded, runs []pipeline.Report) e
 	return nil
 }
 
-// table is one line for each stream.
+// table has one line for each stream.
 func table(runs []pipeline.Report) string {
 	const title = "STREAM"
 	longest := len(title)
@@ -170,11 +170,11 @@ func table(runs []pipeline.Report) string {
 	for _, r := range runs {
 		fmt.Fprintf(w, "%-*s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t\n", longest, label(r), r.State, r.Fetched, r.Sent, r.Duplicates, r.Conformed, r.Quarantined, lag(r.LagSeconds))
 	}
-	_ = w.Flush() // to memory
+	_ = w.Flush() // can't fail in memory
 	return b.String()
 }
 
-// remarks say what a reader of the table should know, each once.
+// remarks prints what readers of the table should know, without repetition.
 func (c *poll) remarks(ctx context.Context, l loaded, runs []pipeline.Report) {
 	tell := func(kind string, of func(pipeline.Report) []string) {
 		var texts []string
@@ -223,7 +223,7 @@ func (c *poll) remarks(ctx context.Context, l loaded, runs []pipeline.Report) {
 	})
 }
 
-// printJSON prints v for people and programs.
+// printJSON prints v as indented JSON.
 func printJSON(w io.Writer, v any) error {
 	b, err := json.Marshal(v, jsontext.WithIndent("  "))
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/state/quarantine"
 )
 
-// originals is a quarantine command under way.
+// originals is a quarantine command in progress.
 type originals struct {
 	settingsFlags
 	stream    string
@@ -27,7 +27,7 @@ type originals struct {
 	in        io.Reader
 
 	connections []*app.Connection
-	// app is the connection that is looked at, store its quarantine.
+	// app is the selected connection, store its quarantine.
 	app   *app.Connection
 	store *quarantine.Store
 }
@@ -73,8 +73,8 @@ func (o *originals) addFilters(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&o.reason, "reason", "", "only those with this `reason`: rejected, unfit, unreadable, conformed, or undelivered for the first three")
 }
 
-// open reads the settings and builds the connector, whose state holds the originals. A command
-// that changes something is about one connection.
+// open reads the settings and builds the connector, which holds the originals in its state.
+// A command that changes something needs exactly one connection.
 func (o *originals) open(cmd *cobra.Command, changes bool) error {
 	l, err := o.load()
 	if err != nil {
@@ -101,7 +101,7 @@ func (o *originals) open(cmd *cobra.Command, changes bool) error {
 	return o.checkFilters(cmd)
 }
 
-// use looks at one connection.
+// use selects a connection.
 func (o *originals) use(c *app.Connection) { o.app, o.store = c, c.Quarantine() }
 
 func (o *originals) checkFilters(cmd *cobra.Command) error {
@@ -127,7 +127,7 @@ func (o *originals) checkFilters(cmd *cobra.Command) error {
 	return usage(cmd, fmt.Sprintf("--reason is %q: use rejected, unfit, unreadable, conformed or undelivered", o.reason))
 }
 
-// kinds are those that the filters leave, what is missing downstream first.
+// kinds returns the kinds that match the filters, undelivered first.
 func (o *originals) kinds() []quarantine.Kind {
 	switch o.reason {
 	case "":
@@ -138,7 +138,8 @@ func (o *originals) kinds() []quarantine.Kind {
 	return []quarantine.Kind{quarantine.Undelivered}
 }
 
-// exact says that the kind alone does not tell whether the reason is the one.
+// exact reports whether the reason must be compared, because the kind is not specific
+// enough.
 func (o *originals) exact() bool {
 	switch pipeline.Reason(o.reason) {
 	case pipeline.RejectedBySink, pipeline.Unfit, pipeline.Unreadable:
@@ -148,7 +149,7 @@ func (o *originals) exact() bool {
 	return false
 }
 
-// everything lists what the filters leave, as far as keys tell.
+// everything lists all entries that match the filters, as far as keys show.
 func (o *originals) everything(ctx context.Context) (entries []quarantine.Entry, err error) {
 	before := time.Now().Add(-o.olderThan)
 	for _, kind := range o.kinds() {
@@ -164,8 +165,8 @@ func (o *originals) everything(ctx context.Context) (entries []quarantine.Entry,
 	return entries, nil
 }
 
-// selected is what a command that changes something works on: what was named, or
-// with --all everything that the filters leave.
+// selected returns the entries for a command that changes something: the named ones, or
+// with --all those that match the filters.
 func (o *originals) selected(cmd *cobra.Command, names []string) ([]quarantine.Entry, error) {
 	if !o.all {
 		return o.find(cmd.Context(), names)
@@ -183,7 +184,7 @@ func (o *originals) selected(cmd *cobra.Command, names []string) ([]quarantine.E
 	return rest, err
 }
 
-// oneWay checks that a command was given either names or --all.
+// oneWay checks that a command has either names or --all.
 func (o *originals) oneWay(cmd *cobra.Command, names []string) error {
 	filtered := o.stream != "" || o.reason != "" || o.olderThan != 0
 	switch {
@@ -197,7 +198,7 @@ func (o *originals) oneWay(cmd *cobra.Command, names []string) error {
 	return nil
 }
 
-// find returns the originals that are named by key or by the id of their record.
+// find returns the originals with these keys or record ids.
 func (o *originals) find(ctx context.Context, names []string) ([]quarantine.Entry, error) {
 	found, matched, err := o.match(ctx, names)
 	if err != nil {
@@ -211,7 +212,7 @@ func (o *originals) find(ctx context.Context, names []string) ([]quarantine.Entr
 	return found, nil
 }
 
-// unknown is the failure over a name that nothing has.
+// unknown is the failure for a name that doesn't exist.
 func (o *originals) unknown(name string) error {
 	return &failure{
 		statusUnusable, fmt.Sprintf("there is no original of a record %q, and none with that key, in quarantine", name),
@@ -219,7 +220,7 @@ func (o *originals) unknown(name string) error {
 	}
 }
 
-// match is find without a word about names that nothing has.
+// match is find without an error for unknown names.
 func (o *originals) match(ctx context.Context, names []string) (found []quarantine.Entry, matched map[string]bool, err error) {
 	matched = map[string]bool{}
 	for e, err := range o.store.List(ctx, "", "") {
@@ -239,17 +240,17 @@ func (o *originals) match(ctx context.Context, names []string) (found []quaranti
 	return found, matched, nil
 }
 
-// command is another command with the same settings.
+// command returns another command with the same settings.
 func (o *originals) command(name string) string {
 	return strings.Replace(o.again(), "idnsentinel check", "idnsentinel quarantine "+name, 1)
 }
 
-// broken is the failure of a command over an error of the state.
+// broken is the failure of a command after an error of the state store.
 func (o *originals) broken(err error) error {
 	return &failure{statusFailed, err.Error(), o.again() + " tests every part separately"}
 }
 
-// sums says how many originals there are, and of which kind.
+// sums says how many originals there are of each kind.
 func sums(entries []quarantine.Entry) string {
 	missing, size := 0, int64(0)
 	for _, e := range entries {
@@ -265,7 +266,7 @@ func sums(entries []quarantine.Entry) string {
 	return fmt.Sprintf("%d %s, %d of records that were not delivered, %d of rows that were changed; %s", len(entries), noun, missing, len(entries)-missing, bytesOf(size))
 }
 
-// bytesOf writes a size for people.
+// bytesOf formats a size for people.
 func bytesOf(n int64) string {
 	const k = 1 << 10
 	switch {

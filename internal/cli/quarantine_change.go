@@ -119,7 +119,7 @@ func (o *originals) tellKept(f app.ResendResult, verb string) {
 	fmt.Fprintf(o.out, "%s %s: %s\n", verb, oneLine(name), oneLine(f.Kept))
 }
 
-// byStream gives the entries of each stream that has any.
+// byStream yields each stream that has entries, with its entries.
 func (o *originals) byStream(entries []quarantine.Entry) iter.Seq2[string, []quarantine.Entry] {
 	return func(yield func(string, []quarantine.Entry) bool) {
 		for _, stream := range o.app.Streams() {
@@ -131,7 +131,7 @@ func (o *originals) byStream(entries []quarantine.Entry) iter.Seq2[string, []qua
 	}
 }
 
-// send sends stream by stream: each has its lock.
+// send sends one stream after the other, because each has its own lock.
 func (o *originals) send(ctx context.Context, entries []quarantine.Entry) error {
 	sent, stay, failed := 0, 0, false
 	remove := o.console.show()
@@ -224,7 +224,7 @@ func (o *originals) discard(cmd *cobra.Command, names []string, yes bool) error 
 			return &failure{statusUnusable, "stdin is not a terminal, so there is no one to confirm: remove " + sums(entries), "pass --yes to do it without confirmation"}
 		}
 		fmt.Fprintf(o.console, "permanently remove %s? [y/N] ", sums(entries))
-		answer, _ := bufio.NewReader(o.in).ReadString('\n') // the end is a no
+		answer, _ := bufio.NewReader(o.in).ReadString('\n') // the end of the input means no
 		if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
 			return &failure{statusFailed, "nothing was removed", ""}
 		}

@@ -44,7 +44,7 @@ is wrong.`,
 	return cmd
 }
 
-// listed is an original in the output of list. The JSON names are what scripts rely on.
+// listed is an original in the output of list. Scripts rely on the JSON names.
 type listed struct {
 	Connection string    `json:"connection,omitzero"`
 	Key        string    `json:"key"`
@@ -59,7 +59,7 @@ type listed struct {
 }
 
 func (o *originals) list(ctx context.Context, asJSON bool) error {
-	rows := []listed{} // JSON shows none as []
+	rows := []listed{} // an empty list is [] in JSON
 	var shown []quarantine.Entry
 	damaged := 0
 	for _, c := range o.connections {
@@ -87,8 +87,8 @@ func (o *originals) list(ctx context.Context, asJSON bool) error {
 	return nil
 }
 
-// gather adds the originals of one connection that the filters leave, and returns how many of
-// them can't be read.
+// gather adds the originals of one connection that match the filters, and returns how many
+// of them can't be read.
 func (o *originals) gather(ctx context.Context, rows *[]listed, shown *[]quarantine.Entry) (damaged int, err error) {
 	entries, err := o.everything(ctx)
 	if err != nil {
@@ -111,7 +111,7 @@ func (o *originals) gather(ctx context.Context, rows *[]listed, shown *[]quarant
 	return damaged, err
 }
 
-// within names the filters.
+// within describes the filters.
 func (o *originals) within() string {
 	text := ""
 	if o.stream != "" {
@@ -136,17 +136,17 @@ func (o *originals) table(rows []listed) {
 	for _, r := range rows {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\n", app.Label(r.Connection, r.Stream), r.Day, r.Reason, r.Size, oneLine(r.ID), oneLine(r.Detail))
 	}
-	_ = w.Flush() // as good as the lines before
+	_ = w.Flush() // errors matter as little as in the lines before
 }
 
-// oneLine makes a text from outside fit for a cell of a table.
+// oneLine makes external text safe for a table cell.
 func oneLine(s string) string {
 	const most = 400
 	return text.Line(s, most)
 }
 
-// read reads originals, some at a time, and calls f for each in their order.
-// damage says why one can't be read. One that is gone meanwhile is left out.
+// read reads several originals at a time and calls f for each, in order. damage says why
+// one can't be read. It skips those that have been removed meanwhile.
 func (o *originals) read(ctx context.Context, entries []quarantine.Entry, f func(e quarantine.Entry, item quarantine.Item, damage error)) error {
 	const atOnce, inHand = 8, 32
 	for len(entries) > 0 {
@@ -160,7 +160,7 @@ func (o *originals) read(ctx context.Context, entries []quarantine.Entry, f func
 				return nil
 			})
 		}
-		_ = g.Wait() // never an error
+		_ = g.Wait() // never fails
 		for i, e := range entries[:n] {
 			switch {
 			case errors.Is(errs[i], quarantine.ErrGone):
@@ -215,7 +215,7 @@ func (o *originals) show(ctx context.Context, name string, raw bool) error {
 			return err
 		}
 		if len(found) > 0 {
-			break // ids are those of one source, and keys begin with the tenant
+			break // ids belong to one source, and keys begin with the tenant
 		}
 	}
 	if len(found) == 0 {

@@ -16,8 +16,8 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/state/mem"
 )
 
-// settingsFlags say where the settings come from. A flag wins over the
-// environment, and the environment over the file.
+// settingsFlags say where the settings come from. A flag wins over the environment, and the
+// environment wins over the file.
 type settingsFlags struct {
 	file         string
 	ingestionAPI string
@@ -39,19 +39,20 @@ func (f *settingsFlags) add(cmd *cobra.Command) {
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "log details to stderr, like LOG_LEVEL=debug")
 }
 
-// loaded are settings and what to do with them.
+// loaded contains the settings and how to use them.
 type loaded struct {
 	config.Settings
-	// look is set when the run is only for looking: its state is forgotten.
+	// look is set for a preview: its state is not kept.
 	look bool
-	// plain is set when settings can come from one place only.
+	// plain is set if all settings come from one place.
 	plain bool
-	// overridden are the settings of the file that the environment has otherwise.
+	// overridden lists the settings in the file for which the environment has a different
+	// value.
 	overridden []string
 }
 
-// load puts the settings together and reads them. It returns a *config.Problems
-// for what is wrong in them, and a *failure for anything else.
+// load reads the settings from all their origins. It returns a *config.Problems for invalid
+// settings, and a *failure for any other error.
 func (f *settingsFlags) load() (loaded, error) {
 	own := []config.Origin{config.Environment()}
 	if f.file != "" {
@@ -96,7 +97,7 @@ func (f *settingsFlags) load() (loaded, error) {
 	}
 	if l.look {
 		for i := range l.Connections {
-			l.Connections[i].AuditAges = nil          // there is no yesterday to compare
+			l.Connections[i].AuditAges = nil          // there is no earlier day to compare
 			l.Connections[i].Legacy = config.Legacy{} // nor an older connector to follow
 		}
 		err = l.withoutState(err)
@@ -104,8 +105,8 @@ func (f *settingsFlags) load() (loaded, error) {
 	return l, err
 }
 
-// printing is how many connections only print their records. Those have no health table: its
-// rows are not records of a tenant.
+// printing returns how many connections only print their records. It disables their health
+// tables, whose rows are not records of a tenant.
 func (l *loaded) printing() (n int) {
 	for i := range l.Connections {
 		if c := &l.Connections[i]; c.IngestionAPI == config.UseNDJSON {
@@ -116,7 +117,7 @@ func (l *loaded) printing() (n int) {
 	return n
 }
 
-// origins are what the flags set.
+// origins returns the settings in flags.
 func (f *settingsFlags) origins() (list []config.Origin) {
 	for _, flag := range []struct{ name, setting, value string }{
 		{"--ingestion-api", "INGESTION_API", f.ingestionAPI}, {"--state", "STATE_URL", f.state},
@@ -128,7 +129,7 @@ func (f *settingsFlags) origins() (list []config.Origin) {
 	return list
 }
 
-// stateURL is where the state is without the flags.
+// stateURL returns the location of the state without flags.
 func stateURL(origins []config.Origin) string {
 	if url, _, ok := config.Lookup("STATE_URL", origins...); ok {
 		return strings.TrimRight(strings.TrimSpace(url), "/")
@@ -141,7 +142,7 @@ func stateURL(origins []config.Origin) string {
 	return ""
 }
 
-// ofSelected drops the problems of connections that the command is not about.
+// ofSelected drops the problems of connections that are not selected.
 func (l *loaded) ofSelected(err error) error {
 	var problems *config.Problems
 	if !errors.As(err, &problems) || problems.Whole {
@@ -161,7 +162,7 @@ func (l *loaded) ofSelected(err error) error {
 	return &config.Problems{List: list}
 }
 
-// withoutState drops the problems of settings that only state in memory does without.
+// withoutState drops the problems of settings that are unnecessary with state in memory.
 func (l *loaded) withoutState(err error) error {
 	ofState := func(p config.Problem) bool {
 		return p.Row == "STATE_URL" || p.Row == "AZURE_CLIENT_ID" || p.Row == "LEGACY_CHECKPOINT" ||
@@ -181,7 +182,7 @@ func (l *loaded) withoutState(err error) error {
 	return &config.Problems{List: rest, Whole: problems.Whole}
 }
 
-// note says which values of the settings file have no effect; "" if all have.
+// note says which values in the settings file have no effect; "" if there are none.
 func (l *loaded) note(f *settingsFlags) string {
 	switch n := len(l.overridden); n {
 	case 0:
@@ -193,7 +194,7 @@ func (l *loaded) note(f *settingsFlags) string {
 	}
 }
 
-// findings are the problems of the settings, each with where its value was found.
+// findings returns the problems of the settings, each with the origin of its value.
 func (l *loaded) findings(problems *config.Problems) []check.Finding {
 	list := make([]check.Finding, len(problems.List))
 	for i, p := range problems.List {
@@ -206,7 +207,7 @@ func (l *loaded) findings(problems *config.Problems) []check.Finding {
 	return list
 }
 
-// unusable is the failure of a command over an error of load.
+// unusable turns an error of load into the failure of a command.
 func (l *loaded) unusable(cmd *cobra.Command, f *settingsFlags, err error) error {
 	var problems *config.Problems
 	if !errors.As(err, &problems) {
@@ -224,7 +225,7 @@ func (l *loaded) unusable(cmd *cobra.Command, f *settingsFlags, err error) error
 	return &failure{statusUnusable, b.String(), f.hint(cmd)}
 }
 
-// hint says where settings can be set.
+// hint says where settings can be corrected.
 func (f *settingsFlags) hint(cmd *cobra.Command) string {
 	if f.file == "" {
 		return "settings were read from the environment only; " + cmd.CommandPath() + " --settings local.settings.json also reads a file"
@@ -232,7 +233,8 @@ func (f *settingsFlags) hint(cmd *cobra.Command) string {
 	return "correct them in " + f.file + " or in the environment, which takes precedence"
 }
 
-// one is the failure of a command that changes something and does not say of which connection.
+// one is the failure of a command that changes something if several connections are
+// selected.
 func (l *loaded) one() error {
 	if len(l.Connections) == 1 {
 		return nil
@@ -240,7 +242,7 @@ func (l *loaded) one() error {
 	return &failure{statusUnusable, "there are several connections: " + l.names(), "choose one with --connection"}
 }
 
-// names are those of all connections.
+// names lists the names of all connections.
 func (l *loaded) names() string {
 	names := make([]string, len(l.Connections))
 	for i, c := range l.Connections {
@@ -249,7 +251,7 @@ func (l *loaded) names() string {
 	return strings.Join(names, ", ")
 }
 
-// open builds the connector. All of its connections can be used.
+// open builds the connector. It fails unless all connections can be used.
 func (f *settingsFlags) open(cmd *cobra.Command, l loaded, o app.Options) (*app.App, error) {
 	a, err := app.Open(l.Settings, o)
 	if err == nil {
@@ -261,7 +263,7 @@ func (f *settingsFlags) open(cmd *cobra.Command, l loaded, o app.Options) (*app.
 	return a, nil
 }
 
-// options are what the settings can't say.
+// options returns what settings can't express.
 func (l *loaded) options(c *console) app.Options {
 	o := app.Options{Log: slog.New(slog.NewTextHandler(c, &slog.HandlerOptions{Level: logLevel(l.LogLevel)}))}
 	if l.look {
@@ -270,7 +272,7 @@ func (l *loaded) options(c *console) app.Options {
 	return o
 }
 
-// logLevel leaves out what the commands tell in their own way.
+// logLevel hides what the commands already print.
 func logLevel(level slog.Level) slog.Level {
 	if level == slog.LevelInfo {
 		return slog.LevelWarn
@@ -278,7 +280,7 @@ func logLevel(level slog.Level) slog.Level {
 	return level
 }
 
-// again is the command that checks with the same settings.
+// again returns the command that checks with the same settings.
 func (f *settingsFlags) again() string {
 	words := []string{"idnsentinel check"}
 	for _, flag := range []struct{ name, value string }{{"--settings", f.file}, {"--ingestion-api", f.ingestionAPI}, {"--state", f.state}, {"--connection", f.connection}} {
