@@ -1,10 +1,9 @@
-// Handler is the custom handler that the Azure Functions host starts: host.json
-// names it, and the host posts every firing of the timer to it.
+// Handler is the custom handler that host.json defines: the Azure Functions host starts it
+// and posts every timer invocation to it.
 //
-// It opens its port before it reads anything. Wrong settings fail every
-// invocation with the list of all problems, and the process keeps listening.
-// It ends with status 0 only when it was asked to stop: the host does not start
-// again what ended so.
+// It opens its port before it reads anything. With invalid settings every invocation fails
+// with a list of all problems, and the process keeps listening. It exits with status 0 only
+// when asked to stop, because the host doesn't restart a process that exited with 0.
 package main
 
 import (
@@ -53,7 +52,7 @@ func run(ctx context.Context) error {
 		Budget: settings.RunBudget,
 		Log:    log,
 		Open: func() (functions.Poller, error) {
-			// A connection with wrong settings fails by itself, beside others.
+			// Invalid settings of one connection affect only that connection.
 			if problems := new(config.Problems); errors.As(invalid, &problems) && problems.Whole {
 				return nil, invalid
 			}

@@ -1,6 +1,6 @@
-// Idnsentinel is the operator's command: it checks the settings, runs the
-// connector once against the real services, and shows records before a
-// workspace is set up. "idnsentinel --help" says how.
+// Idnsentinel is the operator's command: it checks the settings, runs the connector once
+// against the real services, and previews records before a workspace is set up. See
+// "idnsentinel --help".
 package main
 
 import (

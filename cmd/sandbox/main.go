@@ -1,5 +1,5 @@
-// Command sandbox plays the connector's surroundings on this machine: a tenant,
-// a workspace and the Functions host, all stand-ins with synthetic data.
+// Command sandbox simulates the connector's surroundings on this machine: stand-ins for a
+// tenant, a workspace and the Functions host, with synthetic data.
 package main
 
 import (

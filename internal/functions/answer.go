@@ -13,9 +13,8 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
 
-// answer is the body of a response. The names are the host's. Outputs and
-// ReturnValue are objects, because the host decodes a text that happens to be
-// base64.
+// answer is the body of a response. The host defines the names. Outputs and ReturnValue are
+// objects, because the host decodes a string that happens to be base64.
 type answer struct {
 	Outputs     struct{}    `json:"Outputs"`
 	Logs        []string    `json:"Logs"`
@@ -24,7 +23,7 @@ type answer struct {
 
 type returnValue struct {
 	Runs []pipeline.Report `json:"runs"`
-	// Error is a failure of the whole; that of a stream is in its report.
+	// Error is a failure of the whole invocation; the failure of a stream is in its report.
 	Error string `json:"error,omitempty"`
 }
 
@@ -35,7 +34,7 @@ func newAnswer(runs []pipeline.Report, err error) answer {
 	}
 	if err != nil {
 		a.ReturnValue.Error = err.Error()
-		// The host shows one trace for each element.
+		// The host shows one trace per element.
 		a.Logs = append(a.Logs, strings.Split(err.Error(), "\n")...)
 	}
 	return a
@@ -66,11 +65,11 @@ func line(r pipeline.Report) string {
 	return b.String()
 }
 
-// write never leaves the body empty: the host would wait for its timeout.
+// write always writes a body: without one the host would wait for its timeout.
 func write(w http.ResponseWriter, status int, a answer) {
-	// Errors quote what a service sent, which need not be UTF-8.
+	// Errors quote what a service sent, which may not be UTF-8.
 	body, err := json.Marshal(a, jsontext.AllowInvalidUTF8(true))
-	if err != nil { // a number that JSON does not know
+	if err != nil { // a number that JSON can't represent
 		body = []byte(`{"Outputs":{},"Logs":["the report could not be encoded"],"ReturnValue":{"runs":[]}}`)
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -79,7 +78,7 @@ func write(w http.ResponseWriter, status int, a answer) {
 	_, _ = w.Write(body)
 }
 
-// logRun writes the one line of a stream's run.
+// logRun logs one line for a stream's run.
 func logRun(log *slog.Logger, r pipeline.Report) {
 	if r.Connection != "" {
 		log = log.With("connection", r.Connection)

@@ -1,6 +1,5 @@
-// Package functions speaks the custom handler protocol of the Azure
-// Functions host: the host starts the process, gives it a port, and posts each
-// firing of the timer to it.
+// Package functions implements the custom handler protocol of the Azure Functions host: the
+// host starts the process, assigns a port, and posts each timer invocation to it.
 //
 //	host                                    handler
 //	 │  start, FUNCTIONS_CUSTOMHANDLER_PORT   │
@@ -13,21 +12,21 @@
 //
 // What the protocol makes necessary:
 //
-//   - A process that does not listen is killed, and after three times the host
-//     gives up. So nothing is read before the port is open, and wrong settings
-//     fail each invocation with the whole message instead of ending the process.
+//   - The host kills a process that does not listen, and gives up after three
+//     times. So nothing is read before the port is open, and invalid settings fail
+//     each invocation with the whole message instead of ending the process.
 //   - The host never cancels: neither at its timeout (it kills the process) nor
 //     when it drains. A run has its own deadline, and a client that goes away
 //     does not end it.
-//   - The host throws away the body of a failed invocation, so a failure is also
-//     logged on stdout. stderr is for what ends the process.
-//   - An answer is never empty, a redirect, or other than JSON: the host would
-//     wait for the timeout, follow it, or fail.
-//   - Other programs on the machine reach the port, too, and so does a web page in
-//     a browser there. Only a request that looks as the host's do starts a run; see
-//     guard.go. Reading one is bounded in time and size.
-//   - The schedule in the request is a hint. Where to begin comes from the
-//     checkpoint, so a request that can't be read runs all the same.
+//   - The host discards the body of a failed invocation, so a failure is also
+//     logged on stdout. stderr is only for errors that end the process.
+//   - An answer is always a JSON body and never a redirect: for an empty one the
+//     host would wait for the timeout, follow a redirect, or fail on anything else.
+//   - Other programs on the machine can reach the port too, and so can a web page in
+//     a browser there. Only a request that looks like the host's starts a run; see
+//     guard.go. Reading one is limited in time and size.
+//   - The schedule in the request is a hint. The checkpoint decides where to begin,
+//     so a request that can't be read starts a run, too.
 //
 // Overlapping invocations are allowed here; the lock of each stream keeps them
 // apart, and the second reports "locked".

@@ -12,25 +12,25 @@ import (
 )
 
 const (
-	// readTimeout bounds the reading of one request. The host sends a thousand bytes
-	// over the loopback interface.
+	// readTimeout limits the reading of one request. The host sends a thousand bytes over
+	// the loopback interface.
 	readTimeout = 30 * time.Second
-	// idleTimeout is longer than the minute for which the host keeps an idle
-	// connection, so that it is never the handler that closes one in use.
+	// idleTimeout is longer than the minute for which the host keeps an idle connection, so
+	// that the handler never closes one in use.
 	idleTimeout = 5 * time.Minute
 	maxHeader   = 64 << 10
 )
 
-// invocationID is the header that the host adds to every request but that for readiness.
+// invocationID is the header that the host adds to every request except the readiness
+// check.
 const invocationID = "X-Azure-Functions-InvocationId"
 
-// stranger says why a request is not an invocation by the Functions host, "" if it
-// may be one.
+// stranger says why a request can't be an invocation by the Functions host, or "".
 //
-// Any program on the machine can reach the port, and so can a web page in a browser
-// there, as when a developer runs func start. A page can post a form to any
-// address, and by pointing its own name at 127.0.0.1 it can read the answer. The
-// host names the loopback address, and sends neither an origin nor a form.
+// Any program on the machine can reach the port, and so can a web page in a browser there,
+// for instance while a developer runs func start. A page can post a form to any address,
+// and by pointing its own name at 127.0.0.1 it can read the answer. The host uses the
+// loopback address, and sends neither an origin nor a form.
 func stranger(r *http.Request) string {
 	switch {
 	case !isLoopback(r.Host):
@@ -45,7 +45,8 @@ func stranger(r *http.Request) string {
 	return ""
 }
 
-// isLoopback takes the address with or without a port; none at all comes from no browser.
+// isLoopback accepts the address with or without a port. An empty host doesn't come from a
+// browser.
 func isLoopback(host string) bool {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
@@ -54,7 +55,7 @@ func isLoopback(host string) bool {
 	return host == "" || address.Loopback(host)
 }
 
-// isJSON takes an absent type, too.
+// isJSON also accepts a missing type.
 func isJSON(contentType string) bool {
 	if contentType == "" {
 		return true
@@ -63,12 +64,12 @@ func isJSON(contentType string) bool {
 	return err == nil && (kind == "application/json" || strings.HasSuffix(kind, "+json"))
 }
 
-// readBody reads what there is of the body of an invocation, for readTimeout at most.
-// A body that ends early, is too long or can't be read costs a hint only.
+// readBody reads the body of an invocation for at most readTimeout. If it is truncated, too
+// long or unreadable, only a hint is lost.
 func readBody(w http.ResponseWriter, r *http.Request) []byte {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxEnvelope))
 	if err != nil {
-		w.Header().Set("Connection", "close") // else the server would wait for the rest
+		w.Header().Set("Connection", "close") // otherwise the server would wait for the rest
 	}
 	return body
 }

@@ -13,40 +13,39 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
 
-// FunctionPath is where the host posts invocations: the name of the folder that
-// holds function.json.
+// FunctionPath is where the host posts invocations. It is the name of the folder with
+// function.json.
 const FunctionPath = "/function"
 
 const (
 	defaultBudget = 4 * time.Minute // the default of RUN_BUDGET
-	defaultGrace  = 5 * time.Second // the platform gives little time between SIGTERM and SIGKILL
-	maxEnvelope   = 1 << 20         // bytes; real ones have less than a thousand
+	defaultGrace  = 5 * time.Second // there is little time between SIGTERM and SIGKILL
+	maxEnvelope   = 1 << 20         // bytes; the host sends less than a thousand
 )
 
-// Poller runs every stream once. Reports say how each one went.
+// Poller runs every stream once and returns a report of each.
 type Poller interface {
 	Poll(ctx context.Context) []pipeline.Report
 }
 
-// Handler answers the Functions host. Its fields must not change once it serves.
+// Handler responds to the Functions host. Its fields must not change while it serves.
 type Handler struct {
-	// Open makes the Poller at the first invocation. When it fails, with wrong
-	// settings for instance, the invocation fails with its error and the next one
-	// tries again.
+	// Open creates the Poller at the first invocation. If it fails, for instance because of
+	// invalid settings, the invocation fails with its error and the next one tries again.
 	Open func() (Poller, error)
-	// Budget is how long one run may take. 0 means 4 minutes. It must stay clear of
+	// Budget is how long one run may take. 0 means 4 minutes. It must be well below
 	// functionTimeout in host.json, at which the host kills the process.
 	Budget time.Duration
-	// Grace is how long [Serve] waits for running polls when it is asked to stop.
-	// 0 means 5 seconds.
+	// Grace is how long [Serve] waits for active polls when it is asked to stop. 0 means 5
+	// seconds.
 	Grace time.Duration
 	// Log may be nil.
 	Log *slog.Logger
 
-	opening sync.Mutex // guards poller, and may be held for as long as Open takes
+	opening sync.Mutex // guards poller; held while Open runs
 	poller  Poller
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	stopped error
 	running map[int]context.CancelCauseFunc
 	started int
@@ -54,8 +53,8 @@ type Handler struct {
 
 var _ http.Handler = (*Handler)(nil)
 
-// ServeHTTP implements [http.Handler]. It compares paths itself, because
-// [http.ServeMux] answers an unclean one with a redirect.
+// ServeHTTP implements [http.Handler]. It compares paths itself, because [http.ServeMux]
+// redirects unclean ones.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.URL.Path == "/":
@@ -68,7 +67,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		if why := stranger(r); why != "" {
 			h.logger().Warn("request refused", "reason", why)
-			w.Header().Set("Connection", "close") // its body is of no interest
+			w.Header().Set("Connection", "close") // its body is not needed
 			write(w, http.StatusForbidden, failure(errors.New("only the Functions host may start a run, and this request is not from the host: "+why)))
 			return
 		}
@@ -76,7 +75,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// invoke runs one firing of the timer.
+// invoke handles one timer invocation.
 func (h *Handler) invoke(w http.ResponseWriter, r *http.Request) {
 	log := h.logger().With("invocation_id", r.Header.Get(invocationID))
 	timer, err := DecodeTimer(readBody(w, r))
@@ -101,8 +100,8 @@ func (h *Handler) invoke(w http.ResponseWriter, r *http.Request) {
 	write(w, status, newAnswer(runs, err))
 }
 
-// run polls under a context that neither the host nor the client can end: only
-// the budget and Stop do.
+// run polls under a context that ends only with the budget or Stop, not when the host or
+// the client goes away.
 func (h *Handler) run(request context.Context) (runs []pipeline.Report, err error) {
 	defer func() {
 		if value := recover(); value != nil {
@@ -134,7 +133,7 @@ func (h *Handler) open() (Poller, error) {
 	return h.poller, nil
 }
 
-// begin registers a run with Stop, unless that was called before.
+// begin registers a run with Stop. It fails if Stop was called before.
 func (h *Handler) begin(request context.Context) (context.Context, func(), error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -162,8 +161,8 @@ func (h *Handler) begin(request context.Context) (context.Context, func(), error
 	}, nil
 }
 
-// Stop ends the running polls softly, by cancelling their contexts with cause,
-// and refuses new invocations.
+// Stop asks active polls to end softly, by cancelling their contexts with cause, and
+// refuses new invocations.
 func (h *Handler) Stop(cause error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -183,7 +182,7 @@ func (h *Handler) logger() *slog.Logger {
 	return h.Log
 }
 
-// panicError is a panic of a run, which fails the invocation and not the process.
+// panicError is a panic in a run. It fails the invocation, not the process.
 type panicError struct {
 	value any
 	stack []byte

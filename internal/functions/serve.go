@@ -16,8 +16,8 @@ import (
 //	curl -d '{}' -H 'Content-Type: application/json' -H 'X-Azure-Functions-InvocationId: by-hand' http://127.0.0.1:8080/function
 const defaultPort = "8080"
 
-// Listen opens the port that the host named, on 127.0.0.1. From then on
-// connections are queued, so call it before anything else.
+// Listen opens the port assigned by the host, on 127.0.0.1. Call it first: from then on
+// connections are queued.
 func Listen(ctx context.Context) (net.Listener, error) {
 	setting, port := "port", defaultPort
 	for _, name := range []string{"FUNCTIONS_CUSTOMHANDLER_PORT", "FUNCTIONS_HTTPWORKER_PORT"} {
@@ -37,14 +37,14 @@ func Listen(ctx context.Context) (net.Listener, error) {
 	return ln, nil
 }
 
-// Serve answers on ln until ctx ends. Then it accepts nothing more, cancels the
-// running polls with the cause of ctx, gives them h.Grace to answer, and returns
-// nil: a request to stop is not a failure, and what is cut off then is taken up
-// from the checkpoint. Any other end is an error.
+// Serve serves on ln until ctx ends. Then it accepts no more connections, cancels active
+// polls with the cause of ctx, gives them h.Grace to answer, and returns nil: a request to
+// stop is not a failure, and what is interrupted continues from the checkpoint. Any other
+// end is an error.
 func Serve(ctx context.Context, ln net.Listener, h *Handler) error {
 	server := &http.Server{
 		Handler: h,
-		// No time-out for the answer: a run takes minutes.
+		// No timeout for the answer: a run takes minutes.
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       readTimeout,
 		IdleTimeout:       idleTimeout,

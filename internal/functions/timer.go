@@ -15,20 +15,20 @@ import (
 // binding is the name of the timer in function/function.json.
 const binding = "timer"
 
-// Timer is what the host says about the schedule. It is a hint for the log; no
-// decision may rest on it.
+// Timer is what the host says about the schedule. It is a hint for the log; no decision may
+// depend on it.
 type Timer struct {
-	// PastDue is set when the firing is late, for instance after a restart.
+	// PastDue is set if the invocation is late, for instance after a restart.
 	PastDue bool
-	// Last, Next and LastUpdated are zero when the host does not know them: the
-	// schedule is not monitored, or this is its first run.
+	// Last, Next and LastUpdated are zero if the host doesn't know them, because the
+	// schedule is not monitored or this is its first run.
 	Last, Next, LastUpdated time.Time
 }
 
-// DecodeTimer reads the timer from the body of an invocation. It takes any case
-// of the names, JSON inside strings to any sensible depth, a null or absent
-// schedule, and dates with or without offset. It returns what it could read,
-// and an error about the first thing that it could not.
+// DecodeTimer reads the timer from the body of an invocation. It accepts names in any case,
+// JSON inside strings at any reasonable depth, a null or missing schedule, and dates with
+// or without an offset. It returns what it could read, and an error about the first thing
+// that it couldn't.
 func DecodeTimer(body []byte) (Timer, error) {
 	var envelope struct{ Data jsontext.Value }
 	if err := decode(body, &envelope); err != nil {
@@ -54,8 +54,8 @@ func DecodeTimer(body []byte) (Timer, error) {
 	return timer, errors.Join(errs[:]...)
 }
 
-// pick returns the binding, whatever the case of its name; or the only one
-// there is.
+// pick returns the binding, whose name may be in any case. If there is only one, its name
+// doesn't matter.
 func pick(data map[string]jsontext.Value) jsontext.Value {
 	if v, ok := data[binding]; ok {
 		return v
@@ -68,8 +68,7 @@ func pick(data map[string]jsontext.Value) jsontext.Value {
 	return nil
 }
 
-// decode reads a JSON value, or the JSON inside a JSON string. Nothing at all
-// reads as null.
+// decode reads a JSON value, or the JSON inside a JSON string. An empty value is null.
 func decode(v jsontext.Value, into any) error {
 	if v = unquote(v); len(v) == 0 {
 		return nil
@@ -78,8 +77,8 @@ func decode(v jsontext.Value, into any) error {
 		jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 }
 
-// unquote takes JSON text out of the strings around it. The host wraps whatever
-// is not an object once; a tool in between may do it again.
+// unquote unwraps JSON text from strings. The host wraps everything except objects once; a
+// tool in between may do it again.
 func unquote(v jsontext.Value) jsontext.Value {
 	const deepest = 4
 	for range deepest {
@@ -96,7 +95,7 @@ func unquote(v jsontext.Value) jsontext.Value {
 	return v
 }
 
-// text is a scalar without quotation marks.
+// text returns a scalar without quotation marks.
 func text(v jsontext.Value) string {
 	v = unquote(v)
 	var s string
@@ -106,8 +105,8 @@ func text(v jsontext.Value) string {
 	return string(v)
 }
 
-// date reads a .NET date: up to seven digits of fraction, often without an
-// offset, then meant as UTC. Its default value, in year 1, is "never".
+// date reads a .NET date: up to seven fractional digits, and often no offset, which means
+// UTC. Its default value, in year 1, means "never".
 func date(v jsontext.Value) (time.Time, error) {
 	s := text(v)
 	if s == "" || s == "null" {
