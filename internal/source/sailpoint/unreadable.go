@@ -272,7 +272,8 @@ func (e *Events) skipped(at place, q *query, r *rows) pipeline.Page {
 	// began, the unreadable row may still lie ahead: a cursor there would lead to it again.
 	later := r.lastAt.Truncate(time.Millisecond).After(q.from)
 	over := s.Past || later && (e.trouble.limit == 0 || s.Done > min(2*e.c.size.limit, maxPage/2))
-	if over && r.last.Created != "" && e.leaves(r) {
+	// A cursor in that millisecond would, at the next unreadable row, lead back to this one.
+	if over && (later || s.Done >= maxPage) && r.last.Created != "" && e.leaves(r) {
 		e.trouble.limit = 0
 		e.c.size.restore()
 		page.Next = encode(r.last)

@@ -190,6 +190,46 @@ func TestRowThatCantBeHad(t *testing.T) {
 	}
 }
 
+// Two rows that can't be had, and so near to each other that the walk stands in the millisecond of
+// the first when it meets the second, do not keep it from going on: each
+// is one record, which comes at most once more.
+func TestTwoRowsThatCantBeHad(t *testing.T) {
+	for name, second := range map[string]struct {
+		after  time.Duration // the first
+		refuse bool          // to sort by id
+	}{
+		"in one millisecond":                     {0, false},
+		"right after the ties":                   {time.Second, false},
+		"in one millisecond, not sorted by id":   {0, true},
+		"right after the ties, not sorted by id": {time.Second, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tn := newTenant()
+				tn.RefuseIDSort = second.refuse
+				at := time.Now().Add(-time.Hour)
+				for i := range 40 {
+					indexed(tn, fmt.Sprintf("tie%02d", i), at, nil)
+				}
+				indexed(tn, "tie05cut", at, []byte(`{"id":"tie05cut","crea`))
+				for i := range 3 {
+					indexed(tn, fmt.Sprint("later", i), at.Add(time.Duration(i+1)*100*time.Millisecond), nil)
+				}
+				indexed(tn, "tie39cut", at.Add(second.after), []byte(`{"id":"tie39cut","crea`))
+				for i := range 9 {
+					indexed(tn, fmt.Sprint("last", i), at.Add(time.Minute+time.Duration(i)*time.Second), nil)
+				}
+				cfg := config(tn)
+				cfg.PageSize = 7
+				seen, flawed := readPast(t, sailpoint.NewClient(cfg).Events())
+				if flawed < 2 || flawed > 3 || len(seen) != 40+3+9+2 {
+					t.Errorf("%d records, %d of them of the rows that can't be had; want %d, and 2 or one more", len(seen), flawed, 40+3+9+2)
+				}
+			})
+		})
+	}
+}
+
 // What is kept of a row that can't be had is the most that came of it, not what came last.
 func TestMostIsKeptOfARowThatCantBeHad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
