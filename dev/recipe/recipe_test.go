@@ -144,7 +144,7 @@ func TestRecipeNamesEachFile(t *testing.T) {
 
 // doors is a controller with n entries, and what it saw.
 type doors struct {
-	n     int
+	n     atomic.Int64
 	calls atomic.Int64
 }
 
@@ -157,7 +157,7 @@ func (d *doors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	after := 0
 	_, _ = fmt.Sscanf(r.URL.Query().Get("after"), "%d", &after)
 	var list []string
-	for i := after + 1; i <= min(after+100, d.n); i++ {
+	for i := after + 1; i <= min(after+100, int(d.n.Load())); i++ {
 		list = append(list, fmt.Sprintf(`{"id":"%d","at":"2026-09-01T08:%02d:%02dZ","door":"north"}`, i, i/60%60, i%60))
 	}
 	fmt.Fprintf(w, "[%s]", strings.Join(list, ","))
@@ -183,7 +183,8 @@ func run(ctx context.Context, t *testing.T, program string, wantCode int, args .
 // like any other source, although nothing but the recipe's places knows of it.
 func TestSampleSource(t *testing.T) {
 	program := build(t, sample(t))
-	controller := &doors{n: 250}
+	controller := new(doors)
+	controller.n.Store(250)
 	server := httptest.NewServer(controller)
 	defer server.Close()
 	dir := t.TempDir()
@@ -211,13 +212,13 @@ func TestSampleSource(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := strings.Count(string(text), `"door":"north"`); got != controller.n {
-		t.Errorf("%d rows, want %d", got, controller.n)
+	if got := strings.Count(string(text), `"door":"north"`); got != 250 {
+		t.Errorf("%d rows, want 250", got)
 	}
-	controller.n = 251
+	controller.n.Store(251)
 	before := controller.calls.Load()
 	run(t.Context(), t, program, 0, poll...)
-	if text, err = os.ReadFile(rows); err != nil || strings.Count(string(text), "\n") != controller.n {
+	if text, err = os.ReadFile(rows); err != nil || strings.Count(string(text), "\n") != 251 {
 		t.Errorf("%d rows after one more entry (%v)", strings.Count(string(text), "\n"), err)
 	}
 	if calls := controller.calls.Load() - before; calls > 3 {

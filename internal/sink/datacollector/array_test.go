@@ -86,7 +86,7 @@ func TestWriteAllocatesLittle(t *testing.T) {
 		})
 	}
 	small, large := write(records[:1]), write(records)
-	if large > small+2 || large > 90 {
+	if large > small+2 || large > 200 { // some for the exchange, none for a record
 		t.Errorf("%v allocations for 1 record, %v for %d", small, large, len(records))
 	}
 }
