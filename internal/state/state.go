@@ -56,9 +56,9 @@ func (e *LockedError) Is(target error) bool { return target == ErrLocked }
 type ETag string
 
 const (
-	// Absent, as the expected version, means that the object must not exist yet.
+	// Absent as the expected version means that the object must not exist yet.
 	Absent ETag = ""
-	// Any, as the expected version, replaces whatever is there.
+	// Any as the expected version replaces whatever is there.
 	Any ETag = "*"
 )
 
