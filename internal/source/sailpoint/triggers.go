@@ -236,7 +236,7 @@ func (t *Triggers) stepOver(ctx context.Context, offset int, bad *unreadable) (r
 		}
 		return err == nil && len(part) > 0, nil
 	}
-	if err := confirmUnreadable(offset, offset-1, readable); err != nil {
+	if err := confirmUnreadable(offset, offset-1, bad.rounds(), readable); err != nil {
 		if errors.Is(err, errDoubtful) {
 			err = &pipeline.Retryable{Err: bad}
 		}

@@ -28,6 +28,15 @@ type unreadable struct {
 func (u *unreadable) Error() string { return u.err.Error() }
 func (u *unreadable) Unwrap() error { return u.err }
 
+// rounds is how often a row has to fail like this before it is at fault. A whole message in place of
+// a list says nothing about the row by itself: a service in trouble gives it to any request.
+func (u *unreadable) rounds() int {
+	if errors.As(u.err, new(*jsonwalk.NotAnArray)) {
+		return patience
+	}
+	return sightings
+}
+
 // startBytes is how much is kept of an answer that can't be read.
 const startBytes = 64 << 10
 
@@ -314,7 +323,7 @@ func (e *Events) stepOver(ctx context.Context, at place, q query, bad *unreadabl
 	if err != nil { // the answer that can't be read is what the user should hear about
 		return pipeline.Page{}, &pipeline.Retryable{Err: bad}
 	}
-	if err := confirmUnreadable(q.offset, at.Skip.Sound-1, readable); err != nil {
+	if err := confirmUnreadable(q.offset, at.Skip.Sound-1, bad.rounds(), readable); err != nil {
 		if errors.Is(err, errDoubtful) {
 			err = &pipeline.Retryable{Err: bad}
 		}
@@ -341,13 +350,13 @@ func (e *Events) stepOver(ctx context.Context, at place, q query, bad *unreadabl
 // confirmUnreadable returns nil if the row at an offset is at fault, errDoubtful if the connection
 // may be, or an error that says nothing about either. The row is at fault if reading it fails again
 // and again, while one beside it can be read each time: the one at sound, if not negative, or the
-// next.
-func confirmUnreadable(offset, sound int, readable func(offset int) (bool, error)) error {
+// next. rounds is how often.
+func confirmUnreadable(offset, sound, rounds int, readable func(offset int) (bool, error)) error {
 	beside := []int{sound, offset + 1, offset + 2, offset + 4, offset + 16, offset + 64}
 	if sound < 0 {
 		beside = beside[1:]
 	}
-	for round := 0; round < sightings; {
+	for round := 0; round < rounds; {
 		ok, err := readable(beside[0])
 		switch {
 		case err != nil:

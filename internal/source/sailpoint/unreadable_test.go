@@ -261,6 +261,33 @@ func TestMostIsKeptOfARowThatCantBeHad(t *testing.T) {
 	})
 }
 
+// A service that answers with a whole message now and then, in place of a list, says nothing about
+// the row that was asked for, even if it hits the same row several times in succession.
+func TestMessagesInPlaceOfAList(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tn := newTenant()
+		at := time.Now().Add(-time.Hour)
+		for i := range 5 {
+			indexed(tn, fmt.Sprint("row", i), at.Add(time.Duration(i)*time.Minute), nil)
+		}
+		hits := 0
+		h := &tampered{Handler: tn, change: func(body []byte) []byte {
+			if strings.Contains(string(body), `"row2"`) {
+				if hits++; hits <= 12 {
+					return []byte(`{"message":"Endpoint request timed out"}`)
+				}
+			}
+			return body
+		}}
+		cfg := config(http.Handler(h))
+		cfg.PageSize = 7
+		seen, flawed := readPast(t, sailpoint.NewClient(cfg).Events())
+		if flawed != 0 || len(seen) != 5 {
+			t.Errorf("%d records, %d of them of rows that can't be had; want 5 and 0", len(seen), flawed)
+		}
+	})
+}
+
 // A row that tells nothing is the same record whenever it is read: with the same id, and of the
 // same time, for the ledger keeps ids by their time.
 func TestNullRowStaysTheSame(t *testing.T) {
