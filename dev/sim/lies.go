@@ -51,6 +51,9 @@ func (h *httpDoor) liar(sink bool, name string, n int64) http.Handler {
 		neutral := answer{http.StatusOK, "application/json", `{"status":"ok"}`}
 		return append(all, neutral)[ph.way%(len(all)+1)]
 	case ph.outage == SinkRefusal && ph.way%3 == 0:
+		w.mu.Lock()
+		w.refusing = ph
+		w.mu.Unlock()
 		return answer{http.StatusRequestEntityTooLarge, "text/html", blockPage}
 	case w.hits(SinkEarly, ph, name, n):
 		return early{status: h.acknowledgement(), read: w.dice.chance(name+"/half", n, 0.5)}
@@ -93,6 +96,7 @@ func (e early) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 // refuses is what the workspace does not take.
 func (w *world) refuses(raw []byte) bool {
 	if ph := w.phase(); ph != nil && ph.outage == SinkRefusal {
+		w.refusing = ph
 		return true
 	}
 	return isPoison(raw) && !w.cured

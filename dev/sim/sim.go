@@ -389,7 +389,7 @@ func (g *game) poll(inst *instance) []pipeline.Report {
 		if rep.Stream == triggersStream {
 			w.checkSweep(inst.runOf(triggersStream, begin), rep)
 		}
-		w.checkLocked(rep)
+		w.checkLocked(rep, begin.Add(time.Duration(rep.Seconds*float64(time.Second))))
 		w.checkAudited(inst.runOf(rep.Stream, begin), rep)
 		w.checkGreen(inst.runOf(rep.Stream, begin), rep)
 		w.checkBeginning(inst.runOf(rep.Stream, begin), rep)

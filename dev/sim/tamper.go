@@ -102,8 +102,9 @@ func (w *world) lease(stream string, long time.Duration) {
 }
 
 // checkLocked demands that a lock that nobody gives back is no excuse for ever. The
-// caller holds the lock.
-func (w *world) checkLocked(rep pipeline.Report) {
+// caller holds the lock. at is when the run found it locked: another stream may have kept the
+// poll longer.
+func (w *world) checkLocked(rep pipeline.Report, at time.Time) {
 	since, held := w.strangers[rep.Stream]
 	if held && rep.State == pipeline.Failed { // which is said, for whatever reason
 		w.strangers[rep.Stream] = time.Now()
@@ -111,8 +112,8 @@ func (w *world) checkLocked(rep pipeline.Report) {
 	// The longest run, with the lease that it leaves behind, and then two ticks that are
 	// skipped or late; the stream has to be found locked first.
 	most := w.budget + pipeline.Overtime + leaseFor + 4*w.plan.tick + time.Minute
-	if held && rep.State == pipeline.Locked && time.Since(since) > most {
-		w.breaks("%s is reported as locked, and somebody has held its lock for %v", rep.Stream, time.Since(since))
+	if held && rep.State == pipeline.Locked && at.Sub(since) > most {
+		w.breaks("%s is reported as locked, and somebody has held its lock for %v", rep.Stream, at.Sub(since))
 	}
 }
 
@@ -229,12 +230,12 @@ func (w *world) checkFuture(r *run, cp pipeline.Checkpoint) {
 // nothing at all. The caller holds the lock.
 func (w *world) checkRefused(inst *instance, item quarantine.Item, known *row) {
 	r := inst.runs[item.Stream]
-	if item.Reason != pipeline.RejectedBySink || known.poison || r == nil {
-		return
+	if item.Reason != pipeline.RejectedBySink || known.poison || r == nil || known.refusedBy != nil {
+		return // or a resend that was refused, too: it is there already
 	}
-	now := w.phase()
-	// It had seen the workspace take records when that began to refuse everything.
-	known.onset = now != nil && now.outage == SinkRefusal && r.phase != now
+	// It had seen the workspace take records when that began to refuse everything. The phase may
+	// be over by the time that its answer is noted.
+	known.onset = w.refusing != nil && r.phase != w.refusing
 	if r.phase != nil && r.phase.outage == SinkRefusal && !known.onset {
 		w.breaks("%s puts %q into quarantine, and the workspace has refused everything since before it began", r, known.key)
 	}

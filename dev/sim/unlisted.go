@@ -62,6 +62,9 @@ func (g *game) accept(rep pipeline.Report) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	list, err := c.Unexplained(ctx, eventsStream)
+	if g.main.died() {
+		return
+	}
 	w.mu.Lock()
 	w.accepted = accepted{}
 	w.count[Accept]++

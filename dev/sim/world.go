@@ -100,6 +100,7 @@ type world struct {
 	requests  map[string]int
 	recent    []time.Time // requests to the tenant's API
 	crowded   time.Time   // until then two processes may be at work
+	refusing  *phase      // in which the workspace last refused everything
 	stateOps  map[mem.Op]int
 	seen      ledgerOf // what was delivered, read, committed
 	batch     []arrived
