@@ -128,11 +128,12 @@ func Label(connection, stream string) string {
 // Poll runs every stream once, concurrently: a failure of one doesn't stop another. The
 // reports are in the order of the streams. ctx carries the run's deadline; cancelling it is
 // a soft stop. Poll never panics.
-func (c *Connection) Poll(ctx context.Context) []pipeline.Report {
-	reports := make([]pipeline.Report, len(c.streams))
+func (c *Connection) Poll(ctx context.Context) (reports []pipeline.Report) {
+	reports = make([]pipeline.Report, len(c.streams))
 	for i, s := range c.streams {
 		reports[i].Stream = s.Stream().ID
 	}
+	defer c.recovered(reports) // the result is named, so that a panic does not drop it
 	if err := c.open(); err != nil {
 		c.fail(reports, err)
 		return reports
@@ -146,7 +147,6 @@ func (c *Connection) Poll(ctx context.Context) []pipeline.Report {
 		})
 	}
 	wg.Wait()
-	defer c.recovered(reports)
 	c.readBack(ctx, reports)
 	if c.settings.Health {
 		c.tellHealth(ctx, reports, before)

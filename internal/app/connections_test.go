@@ -257,6 +257,41 @@ func TestPanicOfAConnection(t *testing.T) {
 	})
 }
 
+// A panic after the streams have run fails their reports, and hides none of them.
+func TestPanicAfterTheStreams(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(newScene(), "acme", "globex")
+		c.event("acme", 0)
+		o := c.options()
+		o.HTTP.Transport = panicking{c}
+		a, err := app.Open(c.settings, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sent := int64(0)
+		reports := a.Poll(t.Context())
+		for _, r := range reports {
+			sent += r.Sent
+			if r.State != pipeline.Failed || !strings.Contains(r.Error, "boom") {
+				t.Errorf("%+v", r)
+			}
+		}
+		if len(reports) != 4 || sent != 1 {
+			t.Errorf("%d reports, %d sent", len(reports), sent)
+		}
+	})
+}
+
+// panicking panics instead of posting health rows.
+type panicking struct{ *crowd }
+
+func (p panicking) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Header.Get("Log-Type") == "SailPointIDN_Health" {
+		panic("boom")
+	}
+	return p.crowd.RoundTrip(req)
+}
+
 // A check goes through all connections, and each finding bears the name of its own.
 func TestCheckOfConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
