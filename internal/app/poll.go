@@ -84,6 +84,9 @@ func merge(reports, later []pipeline.Report) {
 			*n.sum += n.before
 		}
 		sum.Seconds += before.Seconds
+		if sum.AuditedThrough.IsZero() { // the later run did not audit
+			sum.AuditedThrough = before.AuditedThrough
+		}
 		sum.Warnings = union(before.Warnings, next.Warnings)
 		reports[i] = sum
 	}
