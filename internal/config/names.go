@@ -126,8 +126,8 @@ func (s *speller) forgotten(o Origin, prefix, row string) bool {
 	return !slices.Contains(common, row)
 }
 
-// misspelled reports a misspelled name. If the correct name is set too, a name in the
-// environment may belong to another program.
+// misspelled reports a misspelled name. A name in the environment may belong to another
+// program if the correct one is set too, or if other programs have that name.
 func (s *speller) misspelled(o Origin, name, right string) {
 	row := s.known[right].Name
 	if strings.EqualFold(name, right) {
@@ -139,7 +139,7 @@ func (s *speller) misspelled(o Origin, name, right string) {
 		return
 	}
 	_, _, set := Lookup(right, s.origins...)
-	if generic := slices.Contains([]string{"LIMIT", "LOG_LEVEL"}, right); !o.Closed && (set || generic) {
+	if common := slices.Contains([]string{"LIMITS", "ULIMIT", "LOGLEVEL", "LOG_LEVELS"}, strings.ToUpper(name)); !o.Closed && (set || common) {
 		s.hints = append(s.hints, Problem{Setting: name, Message: "looks like " + right + ": rename it if it is meant for this program", Origin: o.Name, Row: row})
 		return
 	}
