@@ -49,69 +49,157 @@ func (w *walker) quick(visit func(Element) error) (n int, done bool, err error) 
 	return n, false, nil
 }
 
+// element reads the object that begins at i, fills the picks and the outline, and returns where it
+// ends, or -1.
 func (w *walker) element(i int) (end int) {
-	if w.shapes != nil {
-		return w.outlined(i)
-	}
-	return w.quickObject(i)
-}
-
-// quickObject reads the element that begins at i, fills the picks and returns
-// where it ends, or -1.
-func (w *walker) quickObject(i int) int {
 	clear(w.picks)
 	w.scratch = w.scratch[:0]
+	w.longest, w.plain, w.outline = 0, true, Outline{}
+	var at *Shape
+	if w.shapes != nil {
+		at = &w.shapes.root
+	}
+	end, at = w.members(i, 1, at)
+	if end >= 0 && w.plain && at != nil {
+		w.outline = Outline{at, w.longest}
+	}
+	return end
+}
+
+// quickDepth is a nesting that the stack can hold. The decoder accepts more.
+const quickDepth = 64
+
+// members reads the object that begins at i; at is the shape after its brace, nil if that is not
+// known. It returns where the object ends, or -1, and the shape there.
+func (w *walker) members(i, depth int, at *Shape) (end int, shape *Shape) {
+	if depth > quickDepth {
+		return -1, nil
+	}
 	b := w.page
 	i = skipSpace(b, i+1)
-	if i < len(b) && b[i] == '}' {
-		return i + 1
-	}
-	for {
-		if i >= len(b) || b[i] != '"' {
-			return -1
-		}
-		var escaped bool
-		name := i
-		if i, escaped = quickString(b, i); i < 0 {
-			return -1
-		}
-		wanted := w.quickWanted(b[name:i], escaped)
-		if i = skipSpace(b, i); i >= len(b) || b[i] != ':' {
-			return -1
-		}
-		value := skipSpace(b, i+1)
-		if i = quickValue(b, value, 2); i < 0 {
-			return -1
-		}
-		if wanted >= 0 {
-			w.quickPick(wanted, b[value:i])
-		}
-		i = skipSpace(b, i)
+	for first := true; ; first = false {
 		if i >= len(b) {
-			return -1
+			return -1, nil
+		}
+		switch {
+		case b[i] == '}' && first:
+			at, i = w.step(at, i, false)
+			return i, at
+		case b[i] != '"':
+			return -1, nil
+		}
+		if at, i = w.member(i, depth, at); i < 0 {
+			return -1, nil
+		}
+		if i = skipSpace(b, i); i >= len(b) {
+			return -1, nil
 		}
 		switch b[i] {
 		case ',':
 			i = skipSpace(b, i+1)
 		case '}':
+			at, i = w.step(at, i, false)
+			return i, at
+		default:
+			return -1, nil
+		}
+	}
+}
+
+// member reads the member whose name begins at i. It returns the shape after it and where it ends,
+// or -1.
+func (w *walker) member(i, depth int, at *Shape) (shape *Shape, end int) {
+	b, name, pick := w.page, i, -1
+	if at == nil {
+		i, _ = quickString(b, i)
+	} else {
+		at, i = w.step(at, i, depth == 1)
+	}
+	switch {
+	case i < 0:
+		return nil, -1
+	case at != nil:
+		pick = at.pick
+	case depth == 1:
+		pick = w.wanted(b[name:i])
+	}
+	if i = skipSpace(b, i); i >= len(b) || b[i] != ':' {
+		return nil, -1
+	}
+	value := skipSpace(b, i+1)
+	if value >= len(b) {
+		return nil, -1
+	}
+	if b[value] == '{' {
+		at, _ = w.step(at, value, false)
+		end, at = w.members(value, depth+1, at)
+	} else {
+		end = w.value(value, depth+1)
+	}
+	if end >= 0 && pick >= 0 {
+		w.quickPick(pick, b[value:end])
+	}
+	return at, end
+}
+
+// value returns where the value that begins at i ends, or -1.
+func (w *walker) value(i, depth int) (end int) {
+	b := w.page
+	switch b[i] {
+	case '"':
+		var sound bool
+		end, sound = quickString(b, i)
+		w.note(end-i-len(`""`), sound)
+	case '{': // in an array
+		end, _ = w.members(i, depth, nil)
+	case '[':
+		end = w.elements(i, depth)
+		w.note(end-i, true)
+	case 't':
+		end = quickLiteral(b, i, "true")
+	case 'f':
+		end = quickLiteral(b, i, "false")
+	case 'n':
+		end = quickLiteral(b, i, "null")
+	default:
+		end = quickNumber(b, i)
+		w.noteNumber(i, end)
+	}
+	return end
+}
+
+// elements returns where the array that begins at i ends, or -1.
+func (w *walker) elements(i, depth int) (end int) {
+	if depth > quickDepth {
+		return -1
+	}
+	b := w.page
+	i = skipSpace(b, i+1)
+	if i < len(b) && b[i] == ']' {
+		return i + 1
+	}
+	for {
+		if i >= len(b) {
+			return -1
+		}
+		if b[i] == '{' || b[i] == '[' {
+			w.plain = false
+		}
+		if i = w.value(i, depth+1); i < 0 {
+			return -1
+		}
+		if i = skipSpace(b, i); i >= len(b) {
+			return -1
+		}
+		switch b[i] {
+		case ',':
+			i = skipSpace(b, i+1)
+		case ']':
 			return i + 1
 		default:
 			return -1
 		}
 	}
-}
-
-// quickWanted is wanted, which it calls only for a name with escapes.
-func (w *walker) quickWanted(quoted []byte, escaped bool) int {
-	for i, q := range w.quoted {
-		if string(quoted) == q {
-			return i
-		}
-	}
-	if escaped {
-		return w.wanted(quoted)
-	}
-	return -1
 }
 
 // quickPick is pick, but it does not copy a string of plain ASCII.
@@ -133,99 +221,32 @@ func isPlain(quoted []byte) bool {
 	return true
 }
 
-// quickDepth is a nesting that the stack can hold. The decoder accepts more.
-const quickDepth = 64
-
-// quickValue returns where the value that begins at i ends, or -1.
-func quickValue(b []byte, i, depth int) int {
-	if i >= len(b) {
-		return -1
-	}
-	switch c := b[i]; c {
-	case '"':
-		end, _ := quickString(b, i)
-		return end
-	case '{', '[':
-		if depth > quickDepth {
-			return -1
-		}
-		if c == '{' {
-			return quickMembers(b, i, depth)
-		}
-		return quickElements(b, i, depth)
-	case 't':
-		return quickLiteral(b, i, "true")
-	case 'f':
-		return quickLiteral(b, i, "false")
-	case 'n':
-		return quickLiteral(b, i, "null")
-	default:
-		return quickNumber(b, i)
-	}
+func (w *walker) note(length int, sound bool) {
+	w.longest = max(w.longest, length)
+	w.plain = w.plain && sound
 }
 
-func quickMembers(b []byte, i, depth int) int {
-	i = skipSpace(b, i+1)
-	if i < len(b) && b[i] == '}' {
-		return i + 1
+// noteNumber notes the number b[i:end]. A number of more than 15 bytes may have more than 15
+// digits.
+func (w *walker) noteNumber(i, end int) {
+	if end-i > 15 {
+		w.plain = false
 	}
-	for {
-		if i >= len(b) || b[i] != '"' {
-			return -1
-		}
-		if i, _ = quickString(b, i); i < 0 {
-			return -1
-		}
-		if i = skipSpace(b, i); i >= len(b) || b[i] != ':' {
-			return -1
-		}
-		if i = quickValue(b, skipSpace(b, i+1), depth+1); i < 0 {
-			return -1
-		}
-		if i = skipSpace(b, i); i >= len(b) {
-			return -1
-		}
-		switch b[i] {
-		case ',':
-			i = skipSpace(b, i+1)
-		case '}':
-			return i + 1
-		default:
-			return -1
+	for ; i < end; i++ {
+		if w.page[i]|0x20 == 'e' {
+			w.plain = false
 		}
 	}
 }
 
-func quickElements(b []byte, i, depth int) int {
-	i = skipSpace(b, i+1)
-	if i < len(b) && b[i] == ']' {
-		return i + 1
-	}
-	for {
-		if i = quickValue(b, i, depth+1); i < 0 {
-			return -1
-		}
-		if i = skipSpace(b, i); i >= len(b) {
-			return -1
-		}
-		switch b[i] {
-		case ',':
-			i = skipSpace(b, i+1)
-		case ']':
-			return i + 1
-		default:
-			return -1
-		}
-	}
-}
-
-// quickString returns the offset after the string that begins at i, or -1, and whether it has
-// escapes.
-func quickString(b []byte, i int) (end int, escaped bool) {
+// quickString returns the offset after the string that begins at i, or -1, and whether its text is
+// known to be valid Unicode. Half a surrogate pair is not valid, so any \u leaves it in doubt.
+func quickString(b []byte, i int) (end int, sound bool) {
 	const (
 		each = 0x0101010101010101
 		high = 0x80 * each
 	)
+	start, coded, seen := i, false, uint64(0)
 	i++
 	for {
 		for i+8 <= len(b) {
@@ -234,6 +255,7 @@ func quickString(b []byte, i int) (end int, escaped bool) {
 			x := binary.LittleEndian.Uint64(b[i:])
 			quote, escape := x^'"'*each, x^'\\'*each
 			m := ((quote-each)&^quote | (escape-each)&^escape | (x-' '*each)&^x) & high
+			seen |= x // includes what follows the quote; at worst this causes one needless check
 			if m != 0 {
 				i += bits.TrailingZeros64(m) / 8
 				break
@@ -245,17 +267,18 @@ func quickString(b []byte, i int) (end int, escaped bool) {
 		}
 		switch c := b[i]; {
 		case c == '"':
-			return i + 1, escaped
+			return i + 1, !coded && (seen&high == 0 || utf8.Valid(b[start:i]))
 		case c == '\\':
 			n := escapeLen(b[i:])
 			if n == 0 {
 				return -1, false
 			}
+			coded = coded || n > 2
 			i += n
-			escaped = true
 		case c < ' ':
 			return -1, false
 		default:
+			seen |= uint64(c)
 			i++
 		}
 	}

@@ -108,8 +108,7 @@ func (s *Shape) skeleton() []byte {
 // returns the end of the token, or −1. next is nil if the shape is unknown and can't be learned.
 func (w *walker) step(at *Shape, i int, top bool) (next *Shape, end int) {
 	if at == nil {
-		end, _ = quickToken(w.page, i)
-		return nil, end
+		return nil, quickToken(w.page, i)
 	}
 	branches := 0
 	for c := at.child; c != nil; c = c.sibling {
@@ -118,13 +117,13 @@ func (w *walker) step(at *Shape, i int, top bool) (next *Shape, end int) {
 		}
 		branches++
 	}
-	end, escaped := quickToken(w.page, i)
+	end = quickToken(w.page, i)
 	if end < 0 || end == len(w.page) || end-i > maxToken || branches == maxBranches || w.shapes.size == maxNodes {
 		return nil, end
 	}
 	next = &Shape{token: string(w.page[i:end]), pick: -1, parent: at}
 	if top && next.token[0] == '"' {
-		next.pick = w.quickWanted(w.page[i:end], escaped)
+		next.pick = w.wanted(w.page[i:end])
 	}
 	w.shapes.size++
 	last := &at.child
@@ -135,10 +134,11 @@ func (w *walker) step(at *Shape, i int, top bool) (next *Shape, end int) {
 	return next, end
 }
 
-// quickToken returns the end of a brace or a quoted name, or −1, and whether it has escapes.
-func quickToken(b []byte, i int) (end int, escaped bool) {
+// quickToken returns the end of a brace or a quoted name, or −1.
+func quickToken(b []byte, i int) (end int) {
 	if b[i] == '"' {
-		return quickString(b, i)
+		end, _ = quickString(b, i)
+		return end
 	}
-	return i + 1, false
+	return i + 1
 }
