@@ -39,6 +39,7 @@ import (
 	"time"
 
 	"github.com/idn-sentinel/idn-sentinel/dev/nodetools"
+	"github.com/idn-sentinel/idn-sentinel/dev/project"
 )
 
 // What a process of this program is for, by its first argument. Without one it
@@ -112,7 +113,7 @@ func senders(node string) ([]sender, error) {
 
 // compare prints the table of what measureAll measures.
 func compare(ctx context.Context, p plan, out io.Writer) error {
-	root, err := nodetools.Root()
+	root, err := project.Root()
 	if err != nil {
 		return err
 	}

@@ -23,6 +23,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/idn-sentinel/idn-sentinel/dev/project"
 )
 
 func main() { os.Exit(status()) }
@@ -49,7 +51,7 @@ func run(ctx context.Context, w io.Writer, pattern string, list bool) (bool, err
 	if err != nil {
 		return false, err
 	}
-	root, err := rootDir(ctx)
+	root, err := project.Root()
 	if err != nil {
 		return false, err
 	}
@@ -90,15 +92,6 @@ const (
 	argued      outcome = "survives, as argued"
 	survived    outcome = "SURVIVES"
 )
-
-// rootDir is the folder of the module.
-func rootDir(ctx context.Context) (string, error) {
-	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}").Output()
-	if err != nil {
-		return "", fmt.Errorf("find the module: %w", err)
-	}
-	return strings.TrimSpace(string(out)), nil
-}
 
 // apply returns the file with the defect in it.
 func (m Mutant) apply(root string) ([]byte, error) {

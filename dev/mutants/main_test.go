@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/idn-sentinel/idn-sentinel/dev/project"
 )
 
 // pkg is what go list says of a package.
@@ -54,7 +56,7 @@ func listed(t *testing.T, root string) map[string]pkg {
 
 // Every defect still fits the code, and compiles with it in. That takes types and no build.
 func TestEveryDefectApplies(t *testing.T) {
-	root, err := rootDir(t.Context())
+	root, err := project.Root()
 	if err != nil {
 		t.Fatal(err)
 	}

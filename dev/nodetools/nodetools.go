@@ -20,6 +20,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/idn-sentinel/idn-sentinel/dev/project"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/flock"
 )
 
@@ -30,7 +31,7 @@ var errNoNode = errors.New("Node.js was not found: install Node.js 20 or newer w
 // Install makes sure that the npm packages are installed, each in its pinned
 // version, and returns the folder that holds package.json and node_modules.
 func Install(ctx context.Context, packages ...string) (dir string, err error) {
-	root, err := Root()
+	root, err := project.Root()
 	if err != nil {
 		return "", err
 	}
@@ -89,22 +90,6 @@ func ci(ctx context.Context, npm, dir string, patience time.Duration) error {
 			dir, patience, ctx.Err(), out)
 	}
 	return fmt.Errorf("npm ci in %s: %w\n%s", dir, err, out)
-}
-
-// Root returns the project's folder, in or below which the process was started.
-func Root() (string, error) {
-	wd, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for dir := wd; ; dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "dev", "tools", "package.json")); err == nil {
-			return dir, nil
-		}
-		if dir == filepath.Dir(dir) {
-			return "", fmt.Errorf("no dev/tools/package.json in %s or above it: run from the project's folder", wd)
-		}
-	}
 }
 
 // upToDate reports whether the pinned versions are installed whole. npm writes

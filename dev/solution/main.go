@@ -3,44 +3,16 @@
 package main
 
 import (
-	"fmt"
-	"maps"
-	"os"
-	"path/filepath"
-	"slices"
-
-	"github.com/idn-sentinel/idn-sentinel/dev/nodetools"
+	"github.com/idn-sentinel/idn-sentinel/dev/project"
 	"github.com/idn-sentinel/idn-sentinel/dev/sentinel/solution"
 )
 
-func main() {
-	if err := run(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-}
+func main() { project.Generate(files) }
 
-func run() error {
-	root, err := nodetools.Root()
-	if err != nil {
-		return err
-	}
+func files(root string) (map[string][]byte, error) {
 	s, err := solution.Load(root)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	files, err := s.Generate()
-	if err != nil {
-		return err
-	}
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		path := filepath.Join(root, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return err
-		}
-		if err := os.WriteFile(path, files[name], 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.Generate()
 }

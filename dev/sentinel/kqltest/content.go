@@ -9,7 +9,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
-	"github.com/idn-sentinel/idn-sentinel/dev/nodetools"
+	"github.com/idn-sentinel/idn-sentinel/dev/project"
 	"github.com/idn-sentinel/idn-sentinel/dev/sentinel/content"
 )
 
@@ -19,7 +19,7 @@ type Function = content.Function
 // Root returns the path of a file or folder of the project.
 func Root(tb testing.TB, path ...string) string {
 	tb.Helper()
-	root, err := nodetools.Root()
+	root, err := project.Root()
 	if err != nil {
 		tb.Fatal(err)
 	}

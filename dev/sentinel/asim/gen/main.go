@@ -3,39 +3,28 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 
-	"github.com/idn-sentinel/idn-sentinel/dev/nodetools"
+	"github.com/idn-sentinel/idn-sentinel/dev/project"
 	"github.com/idn-sentinel/idn-sentinel/dev/sentinel/asim"
 )
 
-func main() {
-	if err := run(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-}
+func main() { project.Generate(files) }
 
-func run() error {
-	root, err := nodetools.Root()
-	if err != nil {
-		return err
-	}
+func files(root string) (map[string][]byte, error) {
 	f, err := os.Open(filepath.Join(root, "sentinel", "mapping", "asim.csv"))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer f.Close()
 	events, err := asim.Read(f)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	all := map[string][]byte{}
 	for name, text := range asim.Generate(events) {
-		if err := os.WriteFile(filepath.Join(root, "sentinel", "asim", name), []byte(text), 0o644); err != nil {
-			return err
-		}
+		all["sentinel/asim/"+name] = []byte(text)
 	}
-	return nil
+	return all, nil
 }

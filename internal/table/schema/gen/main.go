@@ -3,51 +3,30 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 
-	"github.com/idn-sentinel/idn-sentinel/dev/nodetools"
+	"github.com/idn-sentinel/idn-sentinel/dev/project"
 	"github.com/idn-sentinel/idn-sentinel/internal/app"
 	"github.com/idn-sentinel/idn-sentinel/internal/table/schema"
 )
 
-func main() {
-	if err := run(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-}
+func main() { project.Generate(files) }
 
-func run() error {
-	root, err := nodetools.Root()
-	if err != nil {
-		return err
-	}
+func files(root string) (map[string][]byte, error) {
 	asim, err := schema.NativeTransforms(root)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	files, err := schema.Files(app.Tables(), asim)
+	all, err := schema.Files(app.Tables(), asim)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	const page = "docs/compatibility.md"
 	text, err := os.ReadFile(filepath.Join(root, page))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if files[page], err = schema.FillIn(text); err != nil {
-		return err
-	}
-	for name, text := range files {
-		path := filepath.Join(root, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return err
-		}
-		if err := os.WriteFile(path, text, 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
+	all[page], err = schema.FillIn(text)
+	return all, err
 }
