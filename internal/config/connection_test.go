@@ -101,10 +101,7 @@ func TestConnectionProblems(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			_, err := loadSeveral(several(tc.env))
-			got := problems(t, err)
-			if len(got) != 1 || got[0].Setting != tc.setting || !strings.Contains(got[0].Message, tc.says) {
-				t.Errorf("got %q, want one problem of %s with %q", got, tc.setting, tc.says)
-			}
+			onlyProblem(t, err, tc.setting, tc.says)
 			if err != nil && strings.Contains(err.Error(), "canary") {
 				t.Errorf("a secret is shown: %v", err)
 			}

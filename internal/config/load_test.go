@@ -83,6 +83,15 @@ func problems(t *testing.T, err error) []config.Problem {
 	return p.List
 }
 
+// onlyProblem demands one problem, of that setting, whose message contains says.
+func onlyProblem(t *testing.T, err error, setting, says string) {
+	t.Helper()
+	got := problems(t, err)
+	if len(got) != 1 || got[0].Setting != setting || !strings.Contains(got[0].Message, says) {
+		t.Errorf("got %q, want one problem of %s with %q", got, setting, says)
+	}
+}
+
 func TestLoadValid(t *testing.T) {
 	s, err := load(valid())
 	if err != nil {
@@ -279,10 +288,7 @@ func TestProblems(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			_, err := load(with(tc.env))
-			got := problems(t, err)
-			if len(got) != 1 || got[0].Setting != tc.setting || !strings.Contains(got[0].Message, tc.says) {
-				t.Errorf("got %q, want one problem of %s with %q", got, tc.setting, tc.says)
-			}
+			onlyProblem(t, err, tc.setting, tc.says)
 		})
 	}
 }
