@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"os/user"
@@ -69,20 +68,7 @@ func (c *acceptance) run(cmd *cobra.Command) error {
 	case change && strings.TrimSpace(c.why) == "":
 		return usage(cmd, "--why is missing: say why these windows need no explanation")
 	}
-	l, err := c.load()
-	if err != nil {
-		return l.unusable(cmd, &c.settingsFlags, err)
-	}
-	if l.look {
-		return &failure{
-			statusUnusable, "with INGESTION_API=NDJSON there is no checkpoint, unless --state names one",
-			"omit --ingestion-api, or add --state",
-		}
-	}
-	if err := l.one(); change && err != nil {
-		return err
-	}
-	a, err := c.open(cmd, l, l.options(c.console))
+	a, err := c.connect(cmd, c.console, c.out, change, "no checkpoint, unless --state names one")
 	if err != nil {
 		return err
 	}
@@ -121,8 +107,11 @@ func (c *acceptance) one(cmd *cobra.Command, a *app.Connection, name string, cha
 	if !change || len(meant) == 0 {
 		return count(open), nil
 	}
-	if err := c.ask(a.Label(name), meant); err != nil {
-		return 0, err
+	if !c.yes {
+		action := fmt.Sprintf("acknowledge %s of %s", windows(int(count(meant))), a.Label(name))
+		if err := c.console.confirm(c.in, "", action, "nothing was acknowledged"); err != nil {
+			return 0, err
+		}
 	}
 	done, rep, err := a.Acknowledge(cmd.Context(), name, meant, pipeline.Acknowledgement{By: c.who(), At: time.Now(), Why: strings.ToValidUTF8(c.why, "?")})
 	switch {
@@ -181,22 +170,6 @@ func (c *acceptance) list(name string, open []pipeline.Difference) {
 	}
 	_ = w.Flush() // can't fail in memory
 	fmt.Fprintf(c.out, "%s%s: %s unexplained: the source counts more than it lists; everything it lists was delivered\n", b.String(), name, windows(int(count(open))))
-}
-
-func (c *acceptance) ask(name string, meant []pipeline.Difference) error {
-	text := fmt.Sprintf("acknowledge %s of %s", windows(int(count(meant))), name)
-	if c.yes {
-		return nil
-	}
-	if c.in == nil {
-		return &failure{statusUnusable, "stdin is not a terminal, so there is no one to confirm: " + text, "pass --yes to do it without confirmation"}
-	}
-	fmt.Fprintf(c.console, "%s? [y/N] ", text)
-	answer, _ := bufio.NewReader(c.in).ReadString('\n') // the end of the input means no
-	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
-		return &failure{statusFailed, "nothing was acknowledged", ""}
-	}
-	return nil
 }
 
 // who returns the name to record.

@@ -137,26 +137,10 @@ func (c *audit) run(cmd *cobra.Command) error {
 	if cmd.Flags().Changed("settle") && (!c.arrived || c.settle < 0) {
 		return usage(cmd, "--settle belongs to --workspace, and is not negative")
 	}
-	l, err := c.load()
-	if err != nil {
-		return l.unusable(cmd, &c.settingsFlags, err)
-	}
-	if err := l.one(); c.repair && err != nil {
-		return err
-	}
-	if l.look {
-		return &failure{
-			statusUnusable, "with INGESTION_API=NDJSON there is nothing to compare with, unless --state names a state",
-			"omit --ingestion-api, or add --state",
-		}
-	}
-	o := l.options(c.console)
-	o.Out, o.Progress = c.out, c.console.progress
-	a, err := c.open(cmd, l, o)
+	a, err := c.connect(cmd, c.console, c.out, c.repair, "nothing to compare with, unless --state names a state")
 	if err != nil {
 		return err
 	}
-	c.console.short = a.Short
 	verdicts := []judged{}
 	worst := statusOK
 	for _, connection := range a.Connections() {

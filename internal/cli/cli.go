@@ -81,8 +81,7 @@ func Main() int {
 	return Run(ctx, p)
 }
 
-// Run runs a command line. Cancelling ctx is a soft stop. It changes the environment of the
-// process, because package config reads from there.
+// Run runs a command line. Cancelling ctx is a soft stop.
 func Run(ctx context.Context, p Process) int {
 	root := rootCommand(p)
 	root.SetArgs(p.Args)

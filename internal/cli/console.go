@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"slices"
@@ -51,6 +52,20 @@ func (c *console) Write(lines []byte) (int, error) {
 
 // say writes one line.
 func (c *console) say(format string, args ...any) { fmt.Fprintf(c, format+"\n", args...) }
+
+// confirm asks whether to do something, with an adverb in front or "", and returns nil for
+// yes. in is nil if there is no one to ask; declined is the error for no.
+func (c *console) confirm(in io.Reader, adverb, action, declined string) error {
+	if in == nil {
+		return &failure{statusUnusable, "stdin is not a terminal, so there is no one to confirm: " + action, "pass --yes to do it without confirmation"}
+	}
+	fmt.Fprintf(c, "%s%s? [y/N] ", adverb, action)
+	answer, _ := bufio.NewReader(in).ReadString('\n') // the end of the input means no
+	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
+		return &failure{statusFailed, declined, ""}
+	}
+	return nil
+}
 
 // progress records the progress of a stream.
 func (c *console) progress(r pipeline.Report) {

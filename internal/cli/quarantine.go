@@ -76,26 +76,10 @@ func (o *originals) addFilters(cmd *cobra.Command) {
 // open reads the settings and builds the connector, which holds the originals in its state.
 // A command that changes something needs exactly one connection.
 func (o *originals) open(cmd *cobra.Command, changes bool) error {
-	l, err := o.load()
-	if err != nil {
-		return l.unusable(cmd, &o.settingsFlags, err)
-	}
-	if l.look {
-		return &failure{
-			statusUnusable, "with INGESTION_API=NDJSON there is no quarantine, unless --state names one",
-			"omit --ingestion-api, or add --state",
-		}
-	}
-	if err := l.one(); changes && err != nil {
-		return err
-	}
-	options := l.options(o.console)
-	options.Out, options.Progress = o.out, o.console.progress
-	a, err := o.settingsFlags.open(cmd, l, options)
+	a, err := o.connect(cmd, o.console, o.out, changes, "no quarantine, unless --state names one")
 	if err != nil {
 		return err
 	}
-	o.console.short = a.Short
 	o.connections = a.Connections()
 	o.use(o.connections[0])
 	return o.checkFilters(cmd)

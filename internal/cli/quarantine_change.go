@@ -1,12 +1,10 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"iter"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -220,13 +218,8 @@ func (o *originals) discard(cmd *cobra.Command, names []string, yes bool) error 
 		return nil
 	}
 	if !yes {
-		if o.in == nil {
-			return &failure{statusUnusable, "stdin is not a terminal, so there is no one to confirm: remove " + sums(entries), "pass --yes to do it without confirmation"}
-		}
-		fmt.Fprintf(o.console, "permanently remove %s? [y/N] ", sums(entries))
-		answer, _ := bufio.NewReader(o.in).ReadString('\n') // the end of the input means no
-		if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
-			return &failure{statusFailed, "nothing was removed", ""}
+		if err := o.console.confirm(o.in, "permanently ", "remove "+sums(entries), "nothing was removed"); err != nil {
+			return err
 		}
 	}
 	for i, e := range entries {

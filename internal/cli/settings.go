@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"slices"
 	"strconv"
@@ -249,6 +250,30 @@ func (l *loaded) names() string {
 		names[i] = c.Name
 	}
 	return strings.Join(names, ", ")
+}
+
+// connect reads the settings and builds the connector for a command that works with its
+// state. A command that changes something needs exactly one connection. lacking is what a
+// preview, which keeps no state, does not have.
+func (f *settingsFlags) connect(cmd *cobra.Command, c *console, out io.Writer, changes bool, lacking string) (*app.App, error) {
+	l, err := f.load()
+	if err != nil {
+		return nil, l.unusable(cmd, f, err)
+	}
+	if l.look {
+		return nil, &failure{statusUnusable, "with INGESTION_API=NDJSON there is " + lacking, "omit --ingestion-api, or add --state"}
+	}
+	if err := l.one(); changes && err != nil {
+		return nil, err
+	}
+	o := l.options(c)
+	o.Out, o.Progress = out, c.progress
+	a, err := f.open(cmd, l, o)
+	if err != nil {
+		return nil, err
+	}
+	c.short = a.Short
+	return a, nil
 }
 
 // open builds the connector. It fails unless all connections can be used.
