@@ -80,7 +80,7 @@ func sendWith(ctx context.Context, s sender, certificate string, j job, report *
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, s.command[0], s.command[1:]...) //nolint:gosec // one of the three
+	cmd := exec.CommandContext(ctx, s.command[0], s.command[1:]...)
 	cmd.Env = environment(certificate)
 	cmd.Stdin = bytes.NewReader(told)
 	var complaint bytes.Buffer

@@ -105,7 +105,7 @@ func run(root, out string, archs []string, systems []system) error {
 	}
 	files["SHA256SUMS"] = sums(files)
 	for name, data := range files {
-		if err := os.WriteFile(filepath.Join(out, name), data, 0o644); err != nil { //nolint:gosec // meant to be published
+		if err := os.WriteFile(filepath.Join(out, name), data, 0o644); err != nil {
 			return err
 		}
 	}
