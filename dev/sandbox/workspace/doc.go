@@ -1,6 +1,7 @@
-// Package workspace is a stand-in for a Log Analytics workspace as far as
-// writing to it goes: the HTTP Data Collector API with its authentication, its
-// limits and its way of making columns.
+// Package workspace is a stand-in for a Log Analytics workspace: the HTTP Data
+// Collector API with its authentication, its limits and its way of making columns,
+// the Logs Ingestion API with its rules ([Rule]), and the Logs Query API
+// ([Queries]).
 //
 //	ws := &workspace.Workspace{}
 //	server := httptest.NewServer(ws)
