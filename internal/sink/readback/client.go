@@ -32,6 +32,7 @@ import (
 
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/azsdk"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/retry"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/text"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
@@ -139,9 +140,9 @@ func (c *Client) try(ctx context.Context, body []byte) (result, error) {
 		return nil, azmonitor.Failed(f)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return nil, c.refused(resp, text)
+		return nil, c.refused(resp, text, transport.Sent(req)...)
 	}
-	return decode(text)
+	return decode(text, transport.Sent(req)...)
 }
 
 // token gets a token from the credential, which caches it until shortly before it expires.
@@ -185,8 +186,9 @@ type problem struct {
 	} `json:"details"`
 }
 
-// text joins the codes and messages, from the outer to the inner error.
-func (p *problem) text() string {
+// text joins the codes and messages, from the outer to the inner error. hidden are secrets
+// that they may repeat.
+func (p *problem) text(hidden ...secret.String) string {
 	var parts []string
 	add := func(code, message string) {
 		if code != "" {
@@ -202,17 +204,17 @@ func (p *problem) text() string {
 			}
 		}
 	}
-	const most = 600
-	return text.Line(strings.Join(parts, ": "), most)
+	const most, examined = 600, 16 << 10
+	return text.Line(secret.Mask(text.Cut(strings.Join(parts, ": "), examined), hidden...), most)
 }
 
 // refused classifies an answer other than 200.
-func (c *Client) refused(resp *http.Response, body []byte) error {
+func (c *Client) refused(resp *http.Response, body []byte, hidden ...secret.String) error {
 	var answer struct {
 		Error problem `json:"error"`
 	}
 	_ = json.Unmarshal(body, &answer) // a proxy's answer has another form
-	said := answer.Error.text()
+	said := answer.Error.text(hidden...)
 	err := fmt.Errorf("status %d %s", resp.StatusCode, said)
 	if said == "" {
 		err = fmt.Errorf("status %d", resp.StatusCode)
@@ -252,7 +254,7 @@ func missingTable(err error, table string) bool {
 var errPartial = errors.New("the workspace returned only a part of the result")
 
 // decode reads the answer to a query.
-func decode(body []byte) (result, error) {
+func decode(body []byte, hidden ...secret.String) (result, error) {
 	var answer struct {
 		Tables []struct {
 			Name string `json:"name"`
@@ -264,7 +266,7 @@ func decode(body []byte) (result, error) {
 		return nil, fmt.Errorf("read the answer: it is not the result of a query: %w", err)
 	}
 	if answer.Error != nil {
-		return nil, fmt.Errorf("%w: %s", errPartial, answer.Error.text())
+		return nil, fmt.Errorf("%w: %s", errPartial, answer.Error.text(hidden...))
 	}
 	for _, t := range answer.Tables {
 		if t.Name == "PrimaryResult" {
