@@ -31,6 +31,8 @@ type skip struct {
 	Sound int `json:"sound,omitempty"`
 	// Past is set once they include the unreadable row.
 	Past bool `json:"past,omitempty"`
+	// Twins are the ids of the rows without id so far, each with the number of rows that share it.
+	Twins map[string]int `json:"twins,omitempty"`
 }
 
 // valid reports whether this program can have written the skip.

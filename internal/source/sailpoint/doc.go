@@ -49,7 +49,8 @@
 //
 //	{"created":"2026-09-01T00:00:00.123Z","id":"","skip":{"done":12,"sound":12}}
 //
-// is the place after the first twelve rows from created on. docs/adr/0013 says when the row is
+// is the place after the first twelve rows from created on; "twins" beside them counts those without
+// id, so that identical ones on the next page are numbered on. docs/adr/0013 says when the row is
 // blamed and not the connection.
 //
 // # Trigger invocations

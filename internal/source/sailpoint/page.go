@@ -214,6 +214,13 @@ func (t *twins) count(id []byte) int {
 	return t.seen[string(id)]
 }
 
+// identified are the counts without those of rows that break the rules, whose ids may be long.
+func (t *twins) identified() map[string]int {
+	kept := maps.Clone(t.seen)
+	maps.DeleteFunc(kept, func(id string, _ int) bool { return len(id) > hashedID })
+	return kept
+}
+
 // assign gives the records their ids.
 func (a *idArena) assign(records []pipeline.Record) {
 	all, from := string(a.text), 0
@@ -223,8 +230,11 @@ func (a *idArena) assign(records []pipeline.Record) {
 	}
 }
 
-// hashed is the prefix of the id of a document without an id.
-const hashed = "sha256:"
+// hashed is the prefix of the id of a document without an id, which has hashedID bytes.
+const (
+	hashed   = "sha256:"
+	hashedID = len(hashed) + 2*sha256.Size
+)
 
 // appendHash appends the id of a document without an id; see the package comment.
 func appendHash(dst []byte, raw jsontext.Value) []byte {

@@ -248,7 +248,7 @@ func (e *Events) fetchSkip(ctx context.Context, at place, from, to time.Time) (p
 		if limit <= 0 {
 			return pipeline.Page{}, fmt.Errorf("search: a row after %s can't be read, and with it more than %d rows of one moment, which search can't page through", at.Created, maxPage)
 		}
-		q := query{from: from, to: to, limit: limit, offset: at.Skip.Done}
+		q := query{from: from, to: to, limit: limit, offset: at.Skip.Done, twins: &twins{at.Skip.Twins}}
 		r, err := e.search(ctx, place{}, q)
 		var bad *unreadable
 		switch {
@@ -275,7 +275,7 @@ func (e *Events) skipped(at place, q *query, r *rows) pipeline.Page {
 	page.More, page.Through = true, r.newest
 	s := *at.Skip
 	s.Done += len(r.records)
-	s.Sound = s.Done
+	s.Sound, s.Twins = s.Done, q.twins.identified()
 	page.Next = encode(place{Created: at.Created, Skip: &s})
 	// If no row had to be skipped, something else was wrong. But within the millisecond where this
 	// began, the unreadable row may still lie ahead: a cursor there would lead to it again.
@@ -303,6 +303,7 @@ func (e *Events) leaves(r *rows) bool {
 // stepOver makes a record of what was received of the row that q asks for. The row is blamed, and
 // not the connection, only if it fails again and again while a row beside it can be read.
 func (e *Events) stepOver(ctx context.Context, at place, q query, bad *unreadable) (pipeline.Page, error) {
+	q.twins = nil // what is read here is not kept
 	readable := func(offset int) (bool, error) {
 		one := q
 		one.offset = offset
@@ -343,7 +344,8 @@ func (e *Events) stepOver(ctx context.Context, at place, q query, bad *unreadabl
 	}
 	e.trouble.limit = 0
 	e.c.size.restore()
-	s := skip{Done: at.Skip.Done + 1, Sound: at.Skip.Sound, Past: true}
+	s := *at.Skip
+	s.Done, s.Past = s.Done+1, true
 	return pipeline.Page{Records: []pipeline.Record{rec}, Next: encode(place{Created: at.Created, Skip: &s}), More: true}, nil
 }
 

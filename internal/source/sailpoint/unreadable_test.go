@@ -1,6 +1,7 @@
 package sailpoint_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -228,6 +229,49 @@ func TestTwoRowsThatCantBeHad(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Documents without id that are the same byte for byte are as many records as there are, also where
+// they are read by number because of a row beside them, and by several processes one after the other.
+func TestSameDocumentsBesideARowThatCantBeHad(t *testing.T) {
+	for name, refuse := range map[string]bool{"created_and_id": false, "created_only": true} {
+		for same := 1; same <= 9; same++ {
+			t.Run(fmt.Sprint(name, "/", same), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					tn := newTenant()
+					tn.RefuseIDSort = refuse
+					at := time.Now().Add(-time.Hour)
+					for range same {
+						tn.AddEvent(fmt.Appendf(nil, `{"created":%q,"name":"same"}`, at.UTC().Format("2006-01-02T15:04:05.000Z")), time.Time{})
+					}
+					indexed(tn, "cut", at.Add(time.Second), []byte(`{"id":"cut","crea`))
+					for i := range 9 {
+						indexed(tn, fmt.Sprint("last", i), at.Add(time.Minute+time.Duration(i)*time.Second), nil)
+					}
+					cfg := config(tn)
+					cfg.PageSize = 7
+					src := &renewed{sailpoint.NewClient(cfg).Events(), cfg}
+					if seen, _ := readPast(t, src); len(seen) != same+9+1 {
+						t.Errorf("%d records, want %d", len(seen), same+9+1)
+					}
+				})
+			})
+		}
+	}
+}
+
+// renewed is a stream that another process continues after each page read by number.
+type renewed struct {
+	*sailpoint.Events
+	cfg sailpoint.Config
+}
+
+func (r *renewed) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.Page, error) {
+	page, err := r.Events.Fetch(ctx, after)
+	if err == nil && strings.Contains(string(page.Next), `"skip"`) {
+		r.Events = sailpoint.NewClient(r.cfg).Events()
+	}
+	return page, err
 }
 
 // What is kept of a row that can't be had is the most that came of it, not what came last.
