@@ -72,6 +72,18 @@ func (d Difference) end(width time.Duration) time.Time {
 	return d.To
 }
 
+// add makes d one with another difference; width is the width of a window.
+func (d *Difference) add(o Difference, width time.Duration) {
+	if d.Windows == 0 || o.From.Before(d.From) {
+		d.From = o.From
+	}
+	if end := o.end(width); end.After(d.To) {
+		d.To = end
+	}
+	d.Windows += o.windows()
+	d.Source, d.Ledger = d.Source+o.Source, d.Ledger+o.Ledger
+}
+
 // modern is the audit of a checkpoint that an earlier version may have stored. That
 // accepted whatever still differed after a window was read again, and so holes of a
 // source that lists less than it counts: those are unexplained.
@@ -137,14 +149,7 @@ func (a AuditState) tidied(forgotten func(time.Time) bool, from time.Time, width
 			a.Unexplained = append(a.Unexplained, d)
 			continue
 		}
-		if total.Windows == 0 {
-			total.From = d.From
-		}
-		total.Windows += d.windows()
-		total.Source, total.Ledger = total.Source+d.Source, total.Ledger+d.Ledger
-		if end := d.end(width); end.After(total.To) {
-			total.To = end
-		}
+		total.add(d, width)
 	}
 	if total.Windows > 0 {
 		a.Unexplained = append(a.Unexplained, total)
@@ -229,6 +234,7 @@ func (r *Runner) Acknowledge(ctx context.Context, windows []Difference, word Ack
 // acknowledge makes accepted differences of unexplained ones.
 func (a *AuditState) acknowledge(windows []Difference, word Acknowledgement, width time.Duration) (done []Difference) {
 	var left []Difference
+	var total Difference
 	a.Accepted = slices.Clone(a.Accepted)
 	for _, d := range a.Unexplained {
 		if !slices.ContainsFunc(windows, d.same) {
@@ -236,14 +242,7 @@ func (a *AuditState) acknowledge(windows []Difference, word Acknowledgement, wid
 			continue
 		}
 		done = append(done, d)
-		if word.Windows == 0 || d.From.Before(word.From) {
-			word.From = d.From
-		}
-		if end := d.end(width); end.After(word.To) {
-			word.To = end
-		}
-		word.Windows += d.windows()
-		word.Source, word.Ledger = word.Source+d.Source, word.Ledger+d.Ledger
+		total.add(d, width)
 		d.Reason, d.Checked = ByHand, time.Time{}
 		if d.To.IsZero() { // others are compared no more
 			a.Accepted = append(a.Accepted, d)
@@ -251,6 +250,7 @@ func (a *AuditState) acknowledge(windows []Difference, word Acknowledgement, wid
 	}
 	if len(done) > 0 {
 		a.Unexplained = left
+		word.From, word.To, word.Windows, word.Source, word.Ledger = total.From, total.To, total.Windows, total.Source, total.Ledger
 		a.Acknowledged = append(slices.Clone(a.Acknowledged), word)
 		a.Acknowledged = a.Acknowledged[max(0, len(a.Acknowledged)-maxAcknowledged):]
 	}
