@@ -8,6 +8,8 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+
+	"github.com/go-json-experiment/json"
 )
 
 // call evaluates one function. Wrong argument types panic in the assertion and
@@ -80,6 +82,7 @@ func pure(name string) (f func(args []any) any, ok bool) {
 		"if":           func(a []any) any { return map[bool]any{true: a[1], false: a[2]}[a[0].(bool)] },
 		"json":         func(a []any) any { return mustParse(a[0].(string)) },
 		"last":         func(a []any) any { l := a[0].([]any); return l[len(l)-1] },
+		"less":         func(a []any) any { return a[0].(float64) < a[1].(float64) },
 		"length":       func(a []any) any { return float64(reflect.ValueOf(a[0]).Len()) },
 		"mul":          func(a []any) any { return a[0].(float64) * a[1].(float64) },
 		"not":          func(a []any) any { return !a[0].(bool) },
@@ -158,7 +161,8 @@ func split(args []any) any {
 	return parts
 }
 
-// text writes a value as string() does: booleans with a capital, as .NET has them.
+// text writes a value as string() does: booleans with a capital, as .NET has them, and
+// arrays and objects as JSON without spaces.
 func text(v any) string {
 	switch v := v.(type) {
 	case string:
@@ -167,6 +171,12 @@ func text(v any) string {
 		return map[bool]string{true: "True", false: "False"}[v]
 	case float64:
 		return strconv.FormatFloat(v, 'f', -1, 64)
+	case []any, map[string]any:
+		data, err := json.Marshal(v, json.Deterministic(true))
+		if err != nil {
+			panic(err)
+		}
+		return string(data)
 	}
 	panic(fmt.Sprintf("no text of a %T", v))
 }
