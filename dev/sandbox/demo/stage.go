@@ -58,7 +58,7 @@ func NewStage(ctx context.Context, cfg StageConfig) (*Stage, error) {
 	s := &Stage{Generator: synth.New(synth.Options{Seed: cfg.Seed, Start: begin, Rate: cfg.Rate})}
 	s.Events = int((cfg.Past + future).Seconds() * cfg.Rate)
 	s.Tenant = &tenant.Tenant{
-		ClientID: clientID, ClientSecret: clientSecret,
+		ClientID: clientID, ClientSecret: clientSecret, Scopes: []string{"sp:scopes:all"},
 		Backlog: s.Generator, BacklogSize: s.Events,
 	}
 	s.Workspace = &workspace.Workspace{Identify: Identify}

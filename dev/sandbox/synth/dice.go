@@ -11,6 +11,8 @@ const (
 	saltID
 	saltBody
 	saltInvocation
+	_ // the subscriptions of invocations
+	saltPayload
 )
 
 const golden = 0x9e3779b97f4a7c15

@@ -1,6 +1,7 @@
 package synth
 
 import (
+	"bytes"
 	_ "embed"
 	"fmt"
 	"strings"
@@ -121,6 +122,54 @@ func (g *Generator) TriggerIDs() []string {
 		}
 	}
 	return ids
+}
+
+// Payload returns a payload of a trigger without _metadata, and whether the trigger wants an
+// answer; nil if nothing is known of it. Successive i go round the shapes that it has.
+func (g *Generator) Payload(triggerID string, i int, at time.Time) (input jsontext.Value, requestResponse bool) {
+	var shapes []trigger
+	for _, t := range g.triggers {
+		if t.Trigger == triggerID {
+			shapes = append(shapes, t)
+		}
+	}
+	if len(shapes) == 0 {
+		return nil, false
+	}
+	d := newDice(g.seed, i, saltPayload)
+	t := shapes[i%len(shapes)]
+	return withoutMetadata(g.payload(t.Payload, at, &d)), t.Kind == "RR"
+}
+
+// withoutMetadata drops the member that the service adds to a payload.
+func withoutMetadata(payload jsontext.Value) jsontext.Value {
+	var members []jsontext.Value // names and values
+	d := jsontext.NewDecoder(bytes.NewReader(payload))
+	if _, err := d.ReadToken(); err != nil {
+		panic(fmt.Sprintf("triggers.json: %v", err))
+	}
+	for d.PeekKind() == '"' {
+		v, err := d.ReadValue()
+		if err != nil {
+			panic(fmt.Sprintf("triggers.json: %v", err))
+		}
+		members = append(members, v.Clone())
+		if v, err = d.ReadValue(); err != nil {
+			panic(fmt.Sprintf("triggers.json: %v", err))
+		}
+		members = append(members, v.Clone())
+	}
+	out := jsontext.Value{'{'}
+	for i := 0; i < len(members); i += 2 {
+		if string(members[i]) == `"_metadata"` {
+			continue
+		}
+		if len(out) > 1 {
+			out = append(out, ',')
+		}
+		out = append(append(append(out, members[i]...), ':'), members[i+1]...)
+	}
+	return append(out, '}')
 }
 
 // Invocation returns invocation i. Successive ones go round the payloads; one is

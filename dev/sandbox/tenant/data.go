@@ -37,6 +37,9 @@ type data struct {
 	lastVisible int64 // the latest visible time of all rows
 	gaps        bool  // there is a row without id or created time
 	invocations []invocation
+
+	subscriptions []Subscription
+	waiting       map[string]Push // by invocation, while an answer may come
 }
 
 // row is an event that was added. Times are milliseconds since 1970.

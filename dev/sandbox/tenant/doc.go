@@ -1,6 +1,6 @@
 // Package tenant is a stand-in for a SailPoint tenant: OAuth tokens, event
-// search and trigger invocation status over synthetic data, as far as an audit
-// collector uses them.
+// search, event triggers and the status of their invocations over synthetic data, as far
+// as an audit collector uses them.
 //
 // A [Tenant] is an [net/http.Handler] whose zero value is ready for use:
 //
@@ -26,6 +26,16 @@
 // service splits a value into words is not published: here every sign divides.
 //
 // There are events only; the other indices are there and empty.
+//
+// # Event triggers
+//
+// The triggers whose ids are public, subscriptions (HTTP and EventBridge) with their slots and
+// filters, test invocations and answers. Emit lets an event happen and Send makes the one attempt
+// that there is to push it to a subscriber; Publish does both. The headers of a push, whether
+// _metadata is in it and what the status list shows of a lost one are not published: PushMetadata,
+// PushChunked and HideFailures choose. Filters are Jayway's JSONPath without functions, slices
+// and some operators. EventBridge subscriptions go to a [Bus], which delivers as an API
+// destination does.
 //
 // # Paths
 //

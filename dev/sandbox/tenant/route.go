@@ -16,25 +16,46 @@ func legacy(family string) bool {
 
 // resource is what a path stands for.
 type resource struct {
-	method, scope string
-	serve         func(t *Tenant, w http.ResponseWriter, r *http.Request)
+	operations []operation
 	// without is the family whose document does not have it.
 	without string
 }
 
-// resources are what the service has under search and trigger-invocations, by the
-// path without its version. What the stand-in does not play has no serve.
+// operation is what a method does to a resource.
+type operation struct {
+	method string
+	// scopes are those of which a token needs one; none means that it needs no token.
+	scopes []string
+	// serve is nil for what the stand-in does not play.
+	serve func(t *Tenant, w http.ResponseWriter, r *http.Request)
+}
+
+// resources are what the service has under search and the triggers' services, by the path
+// without its version; * is any segment.
 func resources() map[string]resource {
 	const noTriggers, noSearch = "v3", "beta"
+	search := []string{ScopeSearch}
+	status := []string{ScopeStatus, ScopeTest}
+	read, manage := []string{ScopeSubscriptions, ScopeManageSubscriptions}, []string{ScopeManageSubscriptions}
 	return map[string]resource{
-		"search":                     {http.MethodPost, ScopeSearch, (*Tenant).serveSearch, noSearch},
-		"search/count":               {http.MethodPost, ScopeSearch, (*Tenant).serveCount, noSearch},
-		"search/aggregate":           {http.MethodPost, ScopeSearch, nil, noSearch},
-		"search/*/*":                 {http.MethodGet, ScopeSearch, (*Tenant).serveDocument, noSearch},
-		"trigger-invocations/status": {http.MethodGet, ScopeStatus, (*Tenant).serveStatus, noTriggers},
-		"trigger-invocations/test":   {http.MethodPost, scopeManage, nil, noTriggers},
-		"triggers":                   {http.MethodGet, scopeSubscriptions, nil, noTriggers},
-		"trigger-subscriptions":      {"", scopeSubscriptions, nil, noTriggers},
+		"search":           {[]operation{{http.MethodPost, search, (*Tenant).serveSearch}}, noSearch},
+		"search/count":     {[]operation{{http.MethodPost, search, (*Tenant).serveCount}}, noSearch},
+		"search/aggregate": {[]operation{{http.MethodPost, search, nil}}, noSearch},
+		"search/*/*":       {[]operation{{http.MethodGet, search, (*Tenant).serveDocument}}, noSearch},
+
+		"trigger-invocations/status":     {[]operation{{http.MethodGet, status, (*Tenant).serveStatus}}, noTriggers},
+		"trigger-invocations/test":       {[]operation{{http.MethodPost, []string{ScopeTest}, (*Tenant).serveTest}}, noTriggers},
+		"trigger-invocations/*/complete": {[]operation{{http.MethodPost, nil, (*Tenant).serveComplete}}, noTriggers},
+		"triggers":                       {[]operation{{http.MethodGet, []string{ScopeSubscriptions}, (*Tenant).serveTriggers}}, noTriggers},
+		"trigger-subscriptions": {[]operation{
+			{http.MethodGet, read, (*Tenant).serveSubscriptions}, {http.MethodPost, manage, (*Tenant).serveSubscribe},
+		}, noTriggers},
+		"trigger-subscriptions/validate-filter": {[]operation{{http.MethodPost, manage, (*Tenant).serveValidateFilter}}, noTriggers},
+		"trigger-subscriptions/*": {[]operation{
+			{http.MethodPut, manage, (*Tenant).serveReplace},
+			{http.MethodPatch, manage, (*Tenant).servePatch},
+			{http.MethodDelete, manage, (*Tenant).serveUnsubscribe},
+		}, noTriggers},
 	}
 }
 
@@ -49,11 +70,16 @@ func endpointOf(path string) (family string, res resource, ok bool) {
 	default:
 		return "", resource{}, false
 	}
-	key := strings.Join(segments, "/")
 	all := resources()
-	res, ok = all[key]
-	if !ok && len(segments) == 3 && segments[0] == "search" {
+	res, ok = all[strings.Join(segments, "/")]
+	switch {
+	case ok:
+	case len(segments) == 2:
+		res, ok = all[segments[0]+"/*"]
+	case len(segments) == 3 && segments[0] == "search":
 		res, ok = all["search/*/*"]
+	case len(segments) == 3:
+		res, ok = all[segments[0]+"/*/"+segments[2]]
 	}
 	return family, res, ok && family != res.without
 }
@@ -73,26 +99,38 @@ func (t *Tenant) route(w http.ResponseWriter, r *http.Request) {
 		t.refuse(w, http.StatusNotFound, "404 Not found", "The server did not find a current representation for the target resource.")
 		return
 	}
-	if r.Method != res.method && res.method != "" {
-		w.Header().Set("Allow", res.method)
-		t.refuse(w, http.StatusMethodNotAllowed, "405 Method not allowed", "Use "+res.method+" for this resource.")
+	i := slices.IndexFunc(res.operations, func(op operation) bool { return op.method == r.Method })
+	if i < 0 {
+		allowed := res.methods()
+		w.Header().Set("Allow", allowed)
+		t.refuse(w, http.StatusMethodNotAllowed, "405 Method not allowed", "Use "+allowed+" for this resource.")
 		return
 	}
-	if !t.authorize(w, r, res.scope) {
+	op := res.operations[i]
+	if len(op.scopes) > 0 && !t.authorize(w, r, op.scopes) {
 		return
 	}
 	if t.Deprecated && family != current {
 		w.Header().Set("X-Deprecated", "true")
 	}
-	if t.Experimental && slices.Contains([]string{"v2024", "v2025"}, family) && res.scope == ScopeStatus && r.Header.Get("X-SailPoint-Experimental") != "true" {
+	if t.Experimental && slices.Contains([]string{"v2024", "v2025"}, family) && res.without == "v3" && r.Header.Get("X-SailPoint-Experimental") != "true" {
 		t.refuse(w, http.StatusBadRequest, badRequest, "This resource is experimental: send the header X-SailPoint-Experimental: true.")
 		return
 	}
-	if res.serve == nil {
+	if op.serve == nil {
 		t.refuseQuery(w, unknown(r.Method+" "+r.URL.Path))
 		return
 	}
-	res.serve(t, w, r)
+	op.serve(t, w, r)
+}
+
+// methods lists the methods of a resource.
+func (res resource) methods() string {
+	var list []string
+	for _, op := range res.operations {
+		list = append(list, op.method)
+	}
+	return strings.Join(list, ", ")
 }
 
 // serveDocument answers one event by its id. The other indices are empty.

@@ -174,14 +174,14 @@ func TestSearchRefuses(t *testing.T) {
 // What the service may know and the stand-in does not is not refused as wrong.
 func TestUnknown(t *testing.T) {
 	for name, c := range map[string]struct{ method, path, body, text string }{
-		"regexp":        {"POST", "/search/v1", `{"query":{"query":"name:/Jo.*/"}}`, "regular"},
-		"fuzzy":         {"POST", "/search/v1", `{"query":{"query":"name:Jo~2"}}`, "fuzzy"},
-		"nested":        {"POST", "/search/v1", `{"query":{"query":"@access(name:x)"}}`, "nested"},
-		"inner_hit":     {"POST", "/v3/search", `{"query":{"query":"*","innerHit":{"type":"access","query":"*"}}}`, "innerHit"},
-		"dsl_fuzzy":     {"POST", "/search/v1", `{"queryType":"DSL","queryDsl":{"fuzzy":{"id":"a"}}}`, "fuzzy"},
-		"aggregate":     {"POST", "/search/v1/aggregate", `{}`, "aggregate"},
-		"subscriptions": {"GET", "/trigger-subscriptions/v1", ``, "trigger-subscriptions"},
-		"test":          {"POST", "/beta/trigger-invocations/test", `{}`, "test"},
+		"regexp":    {"POST", "/search/v1", `{"query":{"query":"name:/Jo.*/"}}`, "regular"},
+		"fuzzy":     {"POST", "/search/v1", `{"query":{"query":"name:Jo~2"}}`, "fuzzy"},
+		"nested":    {"POST", "/search/v1", `{"query":{"query":"@access(name:x)"}}`, "nested"},
+		"inner_hit": {"POST", "/v3/search", `{"query":{"query":"*","innerHit":{"type":"access","query":"*"}}}`, "innerHit"},
+		"dsl_fuzzy": {"POST", "/search/v1", `{"queryType":"DSL","queryDsl":{"fuzzy":{"id":"a"}}}`, "fuzzy"},
+		"aggregate": {"POST", "/search/v1/aggregate", `{}`, "aggregate"},
+		"workflow":  {"POST", "/trigger-subscriptions/v1", `{"triggerId":"idn:identity-created","name":"a","type":"WORKFLOW"}`, "WORKFLOW"},
+		"filter":    {"POST", "/beta/trigger-subscriptions/validate-filter", `{"input":{},"filter":"$.a.length()"}`, "length"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := small()

@@ -14,14 +14,15 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/synth"
 )
 
-// The two scopes that a collector needs.
+// The first two scopes are all that a collector needs. The others are for the event triggers:
+// to test them, to list them and their subscriptions, and to subscribe.
 const (
-	ScopeSearch = "sp:search:read"
-	ScopeStatus = "sp:trigger-service-invocation-status:read"
-	scopeAll    = "sp:scopes:all"
-
-	scopeManage        = "sp:trigger-service-invocation-status:manage"
-	scopeSubscriptions = "sp:trigger-service-subscriptions:read"
+	ScopeSearch              = "sp:search:read"
+	ScopeStatus              = "sp:trigger-service-invocation-status:read"
+	ScopeTest                = "sp:trigger-service-invocation-status:manage"
+	ScopeSubscriptions       = "sp:trigger-service-subscriptions:read"
+	ScopeManageSubscriptions = "sp:trigger-service-subscriptions:manage"
+	scopeAll                 = "sp:scopes:all"
 )
 
 // Tenant is the stand-in. The zero value has no data, accepts any client id with
@@ -72,6 +73,31 @@ type Tenant struct {
 	// KeepInvocations is how many invocations the status endpoint shows at most. 0 means 2000.
 	KeepInvocations int
 
+	// Triggers are those that can be subscribed to. Nil means the ones whose ids are public.
+	Triggers []Trigger
+	// Seed decides the ids of subscriptions and invocations and the secrets that the tenant makes.
+	Seed int64
+	// Address is where the tenant is, for the callback addresses in pushes. "" means a host below
+	// identitynow.example.
+	Address string
+	// Pushes carries what the tenant sends to subscribers. Nil means [http.DefaultTransport].
+	Pushes http.RoundTripper
+	// PushMetadata is what pushes hold beside the payload.
+	PushMetadata Metadata
+	// PushChunked sends pushes without Content-Length.
+	PushChunked bool
+	// HideFailures lets the status list show a lost push of a FIRE_AND_FORGET trigger like a
+	// delivered one: the documentation leaves open whether they can be told apart.
+	HideFailures bool
+	// HoldTests keeps back the pushes of test invocations.
+	HoldTests bool
+	// Bus gets the pushes of EventBridge subscriptions. Nil means that nothing listens there.
+	Bus *Bus
+
+	publicOnce sync.Once
+	public     []Trigger
+	pushing    sync.WaitGroup // pushes of test invocations
+
 	mu         sync.Mutex // guards what follows
 	tokens     map[string]token
 	issued     []string
@@ -80,7 +106,8 @@ type Tenant struct {
 	requests   map[string]int
 	violations []string
 	unknown    []string
-	answers    int // error answers and searches, to tell one from another
+	made       map[string]int // ids by purpose
+	answers    int            // error answers and searches, to tell one from another
 
 	data data
 

@@ -176,12 +176,11 @@ func (t *Tenant) clientOf(r *http.Request) string {
 	return t.tokens[bearer(r)].clientID
 }
 
-// authorize checks token and scope and, if they do not do, answers.
-func (t *Tenant) authorize(w http.ResponseWriter, r *http.Request, scope string) bool {
+// authorize checks the token and that it has one of the scopes and, if they do not do, answers.
+func (t *Tenant) authorize(w http.ResponseWriter, r *http.Request, scopes []string) bool {
 	t.mu.Lock()
 	tok, known := t.tokens[bearer(r)]
 	t.mu.Unlock()
-	manage := strings.TrimSuffix(scope, ":read") + ":manage"
 	switch {
 	case bearer(r) == "":
 		writeError(w, http.StatusUnauthorized, "JWT is required")
@@ -189,7 +188,7 @@ func (t *Tenant) authorize(w http.ResponseWriter, r *http.Request, scope string)
 		writeError(w, http.StatusUnauthorized, "JWT validation failed: JWT is not valid")
 	case !time.Now().Before(tok.expires):
 		writeError(w, http.StatusUnauthorized, "JWT validation failed: JWT is expired")
-	case !slices.ContainsFunc(tok.scopes, func(s string) bool { return s == scope || s == manage || s == scopeAll }):
+	case !slices.ContainsFunc(tok.scopes, func(s string) bool { return slices.Contains(scopes, s) || s == scopeAll }):
 		t.refuse(w, http.StatusForbidden, "403 Forbidden", "The server understood the request but refuses to authorize it.")
 	default:
 		return true
