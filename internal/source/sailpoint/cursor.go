@@ -33,10 +33,28 @@ type skip struct {
 	Past bool `json:"past,omitempty"`
 	// Twins are the ids of the rows without id so far, each with the number of rows that share it.
 	Twins map[string]int `json:"twins,omitempty"`
+	// Missed are the last unreadable rows of one millisecond among them.
+	Missed *missed `json:"missed,omitempty"`
+}
+
+// missed counts the unreadable rows of one millisecond that a walk has passed.
+type missed struct {
+	Created string `json:"created"`
+	Rows    int    `json:"rows"`
+}
+
+// before is how many unreadable rows with that creation time were passed.
+func (m *missed) before(created string) int {
+	if m == nil || m.Created != created {
+		return 0
+	}
+	return m.Rows
 }
 
 // valid reports whether this program can have written the skip.
-func (s *skip) valid() bool { return s.Done >= 0 && s.Sound >= 0 && s.Sound <= s.Done }
+func (s *skip) valid() bool {
+	return s.Done >= 0 && s.Sound >= 0 && s.Sound <= s.Done && (s.Missed == nil || s.Missed.Rows > 0)
+}
 
 // split is the progress within one millisecond that holds more rows than a page.
 type split struct {

@@ -21,6 +21,7 @@ func FuzzCursor(f *testing.F) {
 		`{"created":"2026-09-01T00:10:00.123Z","id":"","split":{}}`,
 		`{"created":"2026-09-01T00:10:00.123Z","id":"","skip":{"done":2,"sound":1,"twins":{"sha256:00":2}}}`,
 		`{"created":"2026-09-01T00:10:00.123Z","id":"","skip":{"done":1,"twins":{"":-1}}}`,
+		`{"created":"2026-09-01T00:10:00.123Z","id":"","skip":{"done":2,"past":true,"missed":{"created":"2026-09-01T00:10:00.123Z","rows":1}}}`,
 		`{"offset":240,"sweep":"2026-09-01T00:10:00.123Z"}`,
 		`{"offset":-1,"sweep":"2026-09-01T00:10:00.123Z"}`,
 		`{"offset":0}`, `{}`, `null`, `[]`, `"`,

@@ -330,7 +330,7 @@ func (e *Events) stepOver(ctx context.Context, at place, q query, bad *unreadabl
 		}
 		return pipeline.Page{}, err
 	}
-	rec, err := e.missing(ctx, q, bad)
+	created, err := e.dateOf(ctx, q)
 	if err != nil {
 		return pipeline.Page{}, err
 	}
@@ -344,9 +344,10 @@ func (e *Events) stepOver(ctx context.Context, at place, q query, bad *unreadabl
 	}
 	e.trouble.limit = 0
 	e.c.size.restore()
+	nth := at.Skip.Missed.before(formatMilli(created))
 	s := *at.Skip
-	s.Done, s.Past = s.Done+1, true
-	return pipeline.Page{Records: []pipeline.Record{rec}, Next: encode(place{Created: at.Created, Skip: &s}), More: true}, nil
+	s.Done, s.Past, s.Missed = s.Done+1, true, &missed{formatMilli(created), nth + 1}
+	return pipeline.Page{Records: []pipeline.Record{missing(created, nth, bad)}, Next: encode(place{Created: at.Created, Skip: &s}), More: true}, nil
 }
 
 // confirmUnreadable returns nil if the row at an offset is at fault, errDoubtful if the connection
@@ -380,24 +381,22 @@ func confirmUnreadable(offset, sound, rounds int, readable func(offset int) (boo
 	return nil
 }
 
-// missing is the record in place of a row that can't be read.
-func (e *Events) missing(ctx context.Context, q query, bad *unreadable) (pipeline.Record, error) {
-	created, nth, err := e.dateOf(ctx, q)
-	if err != nil {
-		return pipeline.Record{}, err
-	}
-	// The creation time and the row's number within that millisecond stay the same, whatever is
-	// received of it.
+// missing is the record in place of a row that can't be read, of those created in that millisecond
+// the one after nth others.
+//
+// Its id has nothing of what was received, which may differ each time, and nothing of the readable
+// rows: one that is indexed late would give it a new id, and be the one that is missing when the
+// ledger holds both and the counts agree.
+func missing(created time.Time, nth int, bad *unreadable) pipeline.Record {
 	rec := pipeline.Record{ID: fmt.Sprintf("unreadable:%s#%d", formatMilli(created), nth), Time: created, Raw: bad.start}
 	sum := sha256.Sum256(bad.start)
 	rec.Flaw = fmt.Sprintf("this event, created at %s, can't be read: each time it was requested alone the answer was unreadable, while a neighbouring one could be read: %v; "+
 		"%d bytes of the answer were received and %d are kept, SHA-256 %s", formatMilli(created), bad.err, bad.size, len(bad.start), hex.EncodeToString(sum[:]))
-	return rec, nil
+	return rec
 }
 
-// dateOf finds out by counting when the row that q asks for was created, and how many rows of that
-// millisecond come before it.
-func (e *Events) dateOf(ctx context.Context, q query) (created time.Time, nth int64, err error) {
+// dateOf finds out by counting when the row that q asks for was created.
+func (e *Events) dateOf(ctx context.Context, q query) (time.Time, error) {
 	before := func(t time.Time) (int64, error) {
 		if !t.After(q.from) {
 			return 0, nil
@@ -410,7 +409,6 @@ func (e *Events) dateOf(ctx context.Context, q query) (created time.Time, nth in
 	if r, err := e.search(ctx, place{}, next); err == nil && !r.newest.IsZero() && r.newest.Before(high) {
 		high = r.newest.Truncate(time.Millisecond).Add(time.Millisecond)
 	}
-	lowCount := int64(0)
 	for high.Sub(low) > time.Millisecond {
 		mid := low.Add(high.Sub(low) / 2).Truncate(time.Millisecond)
 		if !mid.After(low) {
@@ -418,13 +416,13 @@ func (e *Events) dateOf(ctx context.Context, q query) (created time.Time, nth in
 		}
 		n, err := before(mid)
 		if err != nil {
-			return created, 0, err
+			return time.Time{}, err
 		}
 		if n > int64(q.offset) {
 			high = mid
 		} else {
-			low, lowCount = mid, n
+			low = mid
 		}
 	}
-	return low, int64(q.offset) - lowCount, nil
+	return low, nil
 }
