@@ -10,7 +10,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -43,7 +42,7 @@ func run(ctx context.Context) error {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(app.MemoryLimit(settings))
 	}
-	log := slog.New(slog.NewJSONHandler(os.Stdout, &slog.HandlerOptions{Level: settings.LogLevel}))
+	log := functions.NewLog(os.Stdout, os.Stderr, settings.LogLevel)
 	for _, hint := range settings.Hints {
 		log.Warn("setting may be wrong", "setting", hint.Setting, "hint", hint.Message)
 	}

@@ -37,7 +37,7 @@ func start(t *testing.T, settings ...string) *host.Host {
 }
 
 // TestWrongSettings: the process listens, every invocation fails with all
-// problems by name, stdout tells of it, and a damaged secret is in neither.
+// problems by name, stderr says so, and a damaged secret is in neither.
 func TestWrongSettings(t *testing.T) {
 	const canary = "canary-7d2e"
 	h := start(t, "TENANT_ID=acme", "LIMIT=0", "GRANT_TYPE=password", "CLIENT_SECRET='"+canary+"'",
@@ -62,17 +62,19 @@ func TestWrongSettings(t *testing.T) {
 	if exit, err := h.Terminate(t.Context()); err != nil || exit.Code != 0 {
 		t.Errorf("after SIGTERM: %+v, %v", exit, err)
 	}
-	log := strings.Join(h.Stdout(), "\n")
-	for text, want := range map[string]int{`"msg":"listening"`: 1, `"msg":"invocation failed"`: 2, `"level":"ERROR"`: 2, "LIMIT: is": 2, `"msg":"stopping"`: 1} {
-		if got := strings.Count(log, text); got != want {
-			t.Errorf("%q is on stdout %d times, want %d:\n%s", text, got, want, log)
+	out, log := strings.Join(h.Stdout(), "\n"), strings.Join(h.Stderr(), "\n")
+	for text, want := range map[string]int{`"msg":"invocation failed"`: 2, `"level":"ERROR"`: 2, "LIMIT: is": 2} {
+		if got := strings.Count(log, text); got != want || strings.Contains(out, text) {
+			t.Errorf("%q is on stderr %d times, want %d there and none on stdout:\n%s\n%s", text, got, want, log, out)
 		}
 	}
-	if answers := strings.Join(told, "\n"); strings.Contains(answers+log, canary) {
-		t.Errorf("a secret is shown: %s\n%s", answers, log)
+	for text, want := range map[string]int{`"msg":"listening"`: 1, `"msg":"stopping"`: 1} {
+		if got := strings.Count(out, text); got != want {
+			t.Errorf("%q is on stdout %d times, want %d:\n%s", text, got, want, out)
+		}
 	}
-	if lines := h.Stderr(); len(lines) != 0 {
-		t.Errorf("stderr: %q", lines)
+	if answers := strings.Join(told, "\n"); strings.Contains(answers+log+out, canary) {
+		t.Errorf("a secret is shown: %s\n%s\n%s", answers, log, out)
 	}
 }
 

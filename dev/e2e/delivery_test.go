@@ -33,7 +33,7 @@ func TestEverythingOnce(t *testing.T) {
 	h := w.start()
 	got := w.fire(h)
 	if got.Status != http.StatusOK {
-		t.Fatalf("%+v\n%s", got, strings.Join(h.Stdout(), "\n"))
+		t.Fatalf("%+v\n%s", got, strings.Join(h.Stderr(), "\n"))
 	}
 	rep := report(t, got, events)
 	if rep.State != pipeline.Drained || rep.Sent != 30_000 || rep.Duplicates != 0 || rep.Quarantined != 0 {

@@ -42,7 +42,7 @@ func TestRuleEverythingOnce(t *testing.T) {
 	h := w.start()
 	got := w.fire(h)
 	if got.Status != http.StatusOK {
-		t.Fatalf("%+v\n%s", got, strings.Join(h.Stdout(), "\n"))
+		t.Fatalf("%+v\n%s", got, strings.Join(h.Stderr(), "\n"))
 	}
 	if rep := report(t, got, events); rep.State != pipeline.Drained || rep.Sent != 6000 || rep.Quarantined != 0 {
 		t.Errorf("%+v", rep)

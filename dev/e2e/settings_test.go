@@ -62,7 +62,7 @@ func TestWrongSettings(t *testing.T) {
 			}
 			// The host throws the answer of a failed run away: it must be in the log.
 			h.Close() // the log is whole once the process has ended
-			if log := strings.Join(h.Stdout(), "\n"); !strings.Contains(log, `"level":"ERROR"`) {
+			if log := strings.Join(h.Stderr(), "\n"); !strings.Contains(log, `"level":"ERROR"`) {
 				t.Errorf("nothing of it is in the log:\n%s", log)
 			}
 			if n := w.workspace.Table(events).Count(); n != 0 {

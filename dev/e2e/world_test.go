@@ -129,7 +129,7 @@ func (w *world) fire(h *host.Host) host.Invocation {
 	w.t.Helper()
 	inv, err := h.Fire(w.t.Context())
 	if err != nil {
-		w.t.Fatalf("fire: %v\n%s", err, strings.Join(h.Stdout(), "\n"))
+		w.t.Fatalf("fire: %v\n%s", err, strings.Join(h.Stderr(), "\n"))
 	}
 	w.quiet([]string{inv.Error}, inv.Logs)
 	for _, r := range inv.Runs {

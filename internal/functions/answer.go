@@ -1,10 +1,12 @@
 package functions
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -27,22 +29,42 @@ type returnValue struct {
 	Error string `json:"error,omitempty"`
 }
 
-func newAnswer(runs []pipeline.Report, err error) answer {
-	a := answer{ReturnValue: returnValue{Runs: runs}}
-	for _, run := range runs {
-		a.Logs = append(a.Logs, line(run))
-	}
+// newAnswer is the answer with the reports of runs. Logs are the lines that the host shows at
+// the invocation. It drops them if the invocation failed, and what the process's own log
+// has said is not said again: see [reportOnce].
+func newAnswer(runs []pipeline.Report, logs []string, err error) answer {
+	a := answer{Logs: logs, ReturnValue: returnValue{Runs: runs}}
 	if err != nil {
 		a.ReturnValue.Error = err.Error()
-		// The host shows one trace per element.
-		a.Logs = append(a.Logs, strings.Split(err.Error(), "\n")...)
 	}
 	return a
 }
 
-func failure(err error) answer { return newAnswer(nil, err) }
+func failure(err error) answer { return newAnswer(nil, nil, err) }
 
-// line is a report in the host's log, where people look first.
+// reportOnce reports each run and the failure of the invocation once: what needs attention in the
+// log of the process, where it has a severity, and the rest as lines of the answer, which
+// the host shows at the invocation. The host does not read the answer of a failed one,
+// so there everything goes to the log.
+func reportOnce(ctx context.Context, log *slog.Logger, runs []pipeline.Report, err error) (lines []string, failed bool) {
+	failed = err != nil || slices.ContainsFunc(runs, hasFailed)
+	for _, run := range runs {
+		switch {
+		case failed || len(run.Warnings) > 0:
+			logRun(log, run)
+		case log.Enabled(ctx, slog.LevelInfo):
+			lines = append(lines, line(run))
+		}
+	}
+	if err != nil {
+		logFailure(log, err)
+	}
+	return lines, failed
+}
+
+func hasFailed(r pipeline.Report) bool { return r.State == pipeline.Failed }
+
+// line is a report in the host's list of invocations, where people look first.
 func line(r pipeline.Report) string {
 	var b strings.Builder
 	if r.Connection != "" {
@@ -92,11 +114,14 @@ func logRun(log *slog.Logger, r pipeline.Report) {
 	if !r.AuditedThrough.IsZero() {
 		log = log.With("audited_through", r.AuditedThrough)
 	}
+	if len(r.Warnings) > 0 {
+		log = log.With("warnings", r.Warnings)
+	}
 	switch {
 	case r.State == pipeline.Failed:
-		log.Error("stream run failed", "error", r.Error, "warnings", r.Warnings)
+		log.Error("stream run failed", "error", r.Error)
 	case len(r.Warnings) > 0:
-		log.Warn("stream run finished with warnings", "warnings", r.Warnings)
+		log.Warn("stream run finished with warnings")
 	default:
 		log.Info("stream run finished")
 	}

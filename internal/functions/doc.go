@@ -18,8 +18,9 @@
 //   - The host never cancels: neither at its timeout (it kills the process) nor
 //     when it drains. A run has its own deadline, and a client that goes away
 //     does not end it.
-//   - The host discards the body of a failed invocation, so a failure is also
-//     logged on stdout. stderr is only for errors that end the process.
+//   - The host discards the body of a failed invocation, so failures are logged, on
+//     stderr, because only there they become errors; warnings too. What went well is a
+//     line of the answer. Nothing is said twice: see NewLog and reportOnce.
 //   - An answer is always a JSON body and never a redirect: for an empty one the
 //     host would wait for the timeout, follow a redirect, or fail on anything else.
 //   - Other programs on the machine can reach the port too, and so can a web page in

@@ -85,19 +85,12 @@ func (h *Handler) invoke(w http.ResponseWriter, r *http.Request) {
 	log.Debug("invocation started", "past_due", timer.PastDue, "due", timer.Next)
 
 	runs, err := h.run(r.Context())
-	failed := err != nil
-	for _, run := range runs {
-		failed = failed || run.State == pipeline.Failed
-		logRun(log, run)
-	}
-	if err != nil {
-		logFailure(log, err)
-	}
+	lines, failed := reportOnce(r.Context(), log, runs, err)
 	status := http.StatusOK
 	if failed {
 		status = http.StatusInternalServerError
 	}
-	write(w, status, newAnswer(runs, err))
+	write(w, status, newAnswer(runs, lines, err))
 }
 
 // run polls under a context that ends only with the budget or Stop, not when the host or

@@ -109,6 +109,7 @@ func TestInvocation(t *testing.T) {
 	budget := pipeline.Report{Stream: "Triggers", State: pipeline.Budget, Fetched: 5, Sent: 4, Quarantined: 1, Warnings: []string{"late"}}
 	failed := pipeline.Report{Stream: "Triggers", State: pipeline.Failed, Error: "write: workspace said 403"}
 	spooled := pipeline.Report{Stream: "Triggers", State: pipeline.Failed, Spooled: 9, Error: "write: 503"}
+	open := pipeline.Report{Stream: "Events", State: pipeline.Drained, Mismatches: 2, Repaired: 6, Unexplained: 1}
 	repaired := pipeline.Report{Stream: "Events", State: pipeline.Drained, Mismatches: 1, Repaired: 3}
 	const drainedLine = "Events: drained, 1000 fetched, 998 sent, 2 duplicates, 0 quarantined, lag 61 s"
 	for _, tc := range []struct {
@@ -125,51 +126,63 @@ func TestInvocation(t *testing.T) {
 			"drained and locked", opens(reports(drained, locked)), 200,
 			[]pipeline.Report{drained, locked},
 			[]string{drainedLine, "Triggers: locked, 0 fetched, 0 sent, 0 duplicates, 0 quarantined, lag 0 s"},
-			"", "INFO INFO",
+			"", "",
 		},
 		{
 			"budget with a warning", opens(reports(budget)), 200,
 			[]pipeline.Report{budget},
-			[]string{"Triggers: budget, 5 fetched, 4 sent, 0 duplicates, 1 quarantined, lag 0 s"},
+			[]string{},
 			"", "WARN",
+		},
+		{
+			"stopped by the host", opens(reports(pipeline.Report{Stream: "Events", State: pipeline.Budget, Error: "terminated"})), 200,
+			[]pipeline.Report{{Stream: "Events", State: pipeline.Budget, Error: "terminated"}},
+			[]string{"Events: budget, 0 fetched, 0 sent, 0 duplicates, 0 quarantined, lag 0 s: terminated"},
+			"", "",
 		},
 		{
 			"one of two fails", opens(reports(drained, failed)), 500,
 			[]pipeline.Report{drained, failed},
-			[]string{drainedLine, "Triggers: failed, 0 fetched, 0 sent, 0 duplicates, 0 quarantined, lag 0 s: write: workspace said 403"},
+			[]string{},
 			"", "INFO ERROR",
 		},
 		{
 			"one of two connections fails", opens(reports(of("acme", drained), of("globex", failed))), 500,
 			[]pipeline.Report{of("acme", drained), of("globex", failed)},
-			[]string{"acme/" + drainedLine, "globex/Triggers: failed, 0 fetched, 0 sent, 0 duplicates, 0 quarantined, lag 0 s: write: workspace said 403"},
+			[]string{},
 			"", "INFO ERROR",
 		},
 		{
-			"spooled and repaired", opens(reports(spooled, repaired)), 500,
+			"spooled", opens(reports(spooled, repaired)), 500,
 			[]pipeline.Report{spooled, repaired},
-			[]string{
-				"Triggers: failed, 0 fetched, 0 sent, 0 duplicates, 0 quarantined, lag 0 s, 9 spooled: write: 503",
-				"Events: drained, 0 fetched, 0 sent, 0 duplicates, 0 quarantined, lag 0 s, 1 windows incomplete, 3 records repaired",
-			},
+			[]string{},
 			"", "ERROR INFO",
+		},
+		{
+			"one with a warning, one repaired, one unexplained", opens(reports(budget, of("acme", repaired), open)), 200,
+			[]pipeline.Report{budget, of("acme", repaired), open},
+			[]string{
+				"acme/Events: drained, 0 fetched, 0 sent, 0 duplicates, 0 quarantined, lag 0 s, 1 windows incomplete, 3 records repaired",
+				"Events: drained, 0 fetched, 0 sent, 0 duplicates, 0 quarantined, lag 0 s, 2 windows incomplete, 6 records repaired, 1 windows unexplained",
+			},
+			"", "WARN",
 		},
 		{
 			"the whole fails", func() (functions.Poller, error) { return nil, errors.New("2 settings:\n  A: x") }, 500,
 			[]pipeline.Report{},
-			[]string{"2 settings:", "  A: x"},
+			[]string{},
 			"2 settings:\n  A: x", "ERROR",
 		},
 		{
 			"panic", opens(func(context.Context) []pipeline.Report { panic("boom") }), 500,
 			[]pipeline.Report{},
-			[]string{"internal error, please report it with the log of this invocation: boom"},
+			[]string{},
 			"internal error, please report it with the log of this invocation: boom", "ERROR",
 		},
 		{
 			"base64-looking and broken text", opens(reports(pipeline.Report{Stream: "AAAA", State: pipeline.Failed, Error: "x\xff"})), 500,
 			[]pipeline.Report{{Stream: "AAAA", State: pipeline.Failed, Error: "x\ufffd"}},
-			[]string{"AAAA: failed, 0 fetched, 0 sent, 0 duplicates, 0 quarantined, lag 0 s: x\ufffd"},
+			[]string{},
 			"", "ERROR",
 		},
 	} {
@@ -215,7 +228,7 @@ func TestLogLines(t *testing.T) {
 		"level": "ERROR", "msg": "stream run failed", "invocation_id": "inv-1", "stream": "Events", "state": "failed",
 		"fetched": 1.0, "sent": 2.0, "duplicates": 3.0, "conformed": 4.0, "quarantined": 5.0, "spooled": 6.0, "batches": 7.0, "retries": 8.0,
 		"lag_seconds": 9.5, "seconds": 10.5, "windows_checked": 11.0, "mismatches": 12.0, "repaired": 13.0, "unexplained": 14.0,
-		"audited_through": "2026-09-24T13:00:00Z", "error": "why", "warnings": nil,
+		"audited_through": "2026-09-24T13:00:00Z", "error": "why",
 	}}
 	if diff := cmp.Diff(want, logged(t, &out)); diff != "" {
 		t.Errorf("log (-want +got):\n%s", diff)
@@ -302,8 +315,8 @@ func TestOpenFails(t *testing.T) {
 			t.Errorf("invocation %d: status is %d, want %d", i, status, want)
 		}
 		if want == 500 {
-			if diff := cmp.Diff([]string{"1 setting needs attention:", "  LIMIT: is 0"}, b.Logs); diff != "" {
-				t.Errorf("logs (-want +got):\n%s", diff)
+			if b.ReturnValue.Error != "1 setting needs attention:\n  LIMIT: is 0" {
+				t.Errorf("error is %q", b.ReturnValue.Error)
 			}
 		}
 	}

@@ -90,7 +90,7 @@ func TestServeStops(t *testing.T) {
 	if status, _ := fire(ln); status != 0 {
 		t.Errorf("an invocation after the stop got %d", status)
 	}
-	if lines := logged(t, &out); len(lines) != 2 || lines[0]["msg"] != "stopping" || lines[0]["cause"] != "terminated" {
+	if lines := logged(t, &out); len(lines) != 1 || lines[0]["msg"] != "stopping" || lines[0]["cause"] != "terminated" {
 		t.Errorf("log is %v", lines)
 	}
 }

@@ -13,5 +13,8 @@
 // Status 200 is an intended restart; after three other ends, each less than 30
 // minutes after the one before, the host gives up.
 //
+// [Host.Traces] is what the host would send to Application Insights, with the severity
+// that it would give each line.
+//
 // On Linux the child dies with this process, however that ends.
 package host

@@ -65,6 +65,7 @@ func (h *Host) Fire(ctx context.Context) (Invocation, error) {
 	if err != nil {
 		return inv, fmt.Errorf("fire timer (%s): %w", inv.Form, err)
 	}
+	h.note(inv)
 	return inv, nil
 }
 

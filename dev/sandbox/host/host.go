@@ -53,7 +53,8 @@ type Host struct {
 	changed  chan struct{} // closed and replaced when current or err changes
 	stopping bool
 	restarts int
-	err      error // why there will be no further process
+	err      error   // why there will be no further process
+	logs     []Trace // of the answers
 }
 
 // Exit is how a process ended.

@@ -96,14 +96,14 @@ func TestEveryFormIsUnderstood(t *testing.T) {
 	}
 	log := finalOutput(t, h)
 	for _, id := range ids {
-		if got := strings.Count(log, `"invocation_id":"`+id+`"`); got != 2 {
-			t.Errorf("invocation %s is in %d lines of the log, want 2", id, got)
+		if got := strings.Count(log, `"invocation_id":"`+id+`"`); got != 1 {
+			t.Errorf("invocation %s is in %d lines of the log, want 1", id, got)
 		}
 	}
 	for text, want := range map[string]int{
 		"timer could not be decoded": 0, "invocation started": 14, `"past_due":true`: 2,
 		`"due":"0001-01-01T00:00:00Z"`: 2, // the null status
-		"stream run finished":          14,
+		"stream run finished":          0, // the answer says it
 	} {
 		if got := strings.Count(log, text); got != want {
 			t.Errorf("%q is in the log %d times, want %d", text, got, want)
@@ -116,20 +116,60 @@ func TestEveryFormIsUnderstood(t *testing.T) {
 
 func TestFailuresAreAnswered(t *testing.T) {
 	for _, tc := range []struct{ mode, says string }{
-		{"failed", "Events: failed"}, {"panic", "internal error"}, {"settings", "LIMIT: is 0"},
+		{"failed", "write: 403"}, {"panic", "internal error"}, {"settings", "LIMIT: is 0"},
 	} {
 		t.Run(tc.mode, func(t *testing.T) {
 			h := start(t, config(t, tc.mode))
 			for range 2 { // it goes on
-				if inv := fire(t, h); inv.Status != 500 || !strings.Contains(strings.Join(inv.Logs, "\n"), tc.says) {
+				inv := fire(t, h)
+				says := []string{inv.Error}
+				for _, r := range inv.Runs {
+					says = append(says, r.Error)
+				}
+				if inv.Status != 500 || !strings.Contains(strings.Join(says, "\n"), tc.says) {
 					t.Errorf("invocation is %+v", inv)
 				}
 			}
-			if log := finalOutput(t, h); strings.Count(log, `"level":"ERROR"`) != 2 {
-				t.Errorf("stdout does not tell of two errors:\n%s", log)
+			finalOutput(t, h)
+			if log := strings.Join(h.Stderr(), "\n"); strings.Count(log, `"level":"ERROR"`) != 2 {
+				t.Errorf("stderr does not report two errors:\n%s", log)
 			}
 			if h.Restarts() != 0 {
 				t.Errorf("%d restarts", h.Restarts())
+			}
+		})
+	}
+}
+
+// TestTelemetry: whatever happens in a run, Application Insights gets it once, with the
+// severity that it has. A failure stays an error although its text has the word that the
+// host looks for in warnings.
+func TestTelemetry(t *testing.T) {
+	for _, tc := range []struct {
+		mode, says string
+		severity   host.Severity
+		atRun      bool // shown at the invocation
+	}{
+		{"drained", "7 fetched", host.Information, true},
+		{"warns", "the clock is off", host.Warning, false},
+		{"failed", "write: 403", host.Error, false},
+		{"panic", "boom", host.Error, false},
+		{"settings", "LIMIT: is 0", host.Error, false},
+	} {
+		t.Run(tc.mode, func(t *testing.T) {
+			h := start(t, config(t, tc.mode))
+			inv := fire(t, h)
+			finalOutput(t, h)
+			var got []host.Trace
+			for _, trace := range h.Traces() {
+				if strings.Contains(trace.Message, tc.says) {
+					got = append(got, trace)
+				} else if trace.Severity != host.Information {
+					t.Errorf("%s: %s", trace.Severity, trace.Message)
+				}
+			}
+			if len(got) != 1 || got[0].Severity != tc.severity || (got[0].Invocation == inv.ID) != tc.atRun {
+				t.Errorf("traces with %q are %+v, want one of severity %s", tc.says, got, tc.severity)
 			}
 		})
 	}

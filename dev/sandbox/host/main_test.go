@@ -60,7 +60,7 @@ func child(mode string) int {
 		return 1
 	}
 	h := &functions.Handler{
-		Log:  slog.New(slog.NewJSONHandler(os.Stdout, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Log:  functions.NewLog(os.Stdout, os.Stderr, slog.LevelDebug),
 		Open: func() (functions.Poller, error) { return poller(mode), nil },
 	}
 	if mode == "settings" {
@@ -92,7 +92,9 @@ func (p poller) Poll(ctx context.Context) []pipeline.Report {
 	run := pipeline.Report{Stream: "Events", State: pipeline.Drained, Fetched: 7, Sent: 7}
 	switch p {
 	case "failed":
-		run.State, run.Error = pipeline.Failed, "write: 403"
+		run.State, run.Error = pipeline.Failed, "write: 403, Warning: stale"
+	case "warns":
+		run.Warnings = []string{"the clock is off"}
 	case "panic":
 		panic("boom")
 	case "wait":
