@@ -1,5 +1,7 @@
 package main
 
+import "slices"
+
 // Mutant is one defect: in File, Old becomes New. Old occurs there once.
 type Mutant struct {
 	// Breaks says in a few words what no longer holds.
@@ -18,7 +20,7 @@ type Mutant struct {
 
 // mutants are defects of the way from the source to the sink that somebody could make.
 func mutants() []Mutant {
-	return append(append(pipelineMutants(), storeMutants()...), edgeMutants()...)
+	return slices.Concat(pipelineMutants(), storeMutants(), edgeMutants(), reportMutants())
 }
 
 const (
@@ -28,6 +30,7 @@ const (
 	ingestion   = "internal/sink/logsingestion/"
 	readback    = "internal/sink/readback/"
 	azblob      = "internal/state/azblob/"
+	tabular     = "internal/lib/tabular/"
 	file        = "internal/state/file/"
 )
 
@@ -147,5 +150,24 @@ func edgeMutants() []Mutant {
 		{Breaks: "a failed run is said only in the answer, which the host does not read", File: "internal/functions/answer.go", Old: "case failed || len(run.Warnings) > 0:", New: "case len(run.Warnings) > 0:"},
 		{Breaks: "an error with the word warn in it arrives as a warning", File: "internal/functions/log.go", Old: "slog.NewJSONHandler(noWarn{lines}, options)", New: "slog.NewJSONHandler(lines, options)"},
 		{Breaks: "the host's log does not name the error", File: "internal/functions/answer.go", Old: "\tif r.Error != \"\" {\n\t\tb.WriteString(\": \" + r.Error)\n\t}\n", New: ""},
+	}
+}
+
+func reportMutants() []Mutant {
+	return []Mutant{
+		{Breaks: "a stream that fails counts as a report that is cut off", File: tabular + "reader.go", Old: "if fault := r.w.fault(); fault != nil {\n\t\terr = fault\n\t}", New: ""},
+		{Breaks: "a row that the stream has cut is returned", File: tabular + "reader.go", Old: "err = r.w.passing() // it may be cut off", New: ""},
+		{Breaks: "the form of a report is decided by what came before a fault", File: tabular + "reader.go", Old: "err = r.w.passing() // what is missing could decide otherwise", New: ""},
+		{Breaks: "a CSV row that is cut off is a shorter row", File: tabular + "table.go", Old: "return i, cmp.Or(t.w.cutOff(i), flaw)", New: "return i, cmp.Or(flaw, \"\")"},
+		{Breaks: "a quote that does not end takes the lines after it", File: tabular + "table.go", Old: "\tif place == inQuotes {\n\t\treturn t.line(), \"a quoted field does not end\"\n\t}\n", New: ""},
+		{Breaks: "two columns of one name are one", File: tabular + "table.go", Old: "used[name] || name != f && taken[name]", New: "name != f && taken[name]"},
+		{Breaks: "a name that is made up is that of another column", File: tabular + "table.go", Old: "used[name] || name != f && taken[name]", New: "used[name]"},
+		{Breaks: "what is around the rows is dropped", File: tabular + "document.go", Old: "\tcase extra == 0:\n", New: "\tcase true || extra == 0:\n"},
+		{Breaks: "surroundings of several lists are one row", File: tabular + "document.go", Old: "row.Piece = d.zeros", New: "row.Piece = 0"},
+		{Breaks: "what can't be divided is dropped", File: tabular + "document.go", Old: "d.large = &pieces{w: d.w, most: d.most, number: d.number, flaw: \"the report", New: "_ = &pieces{w: d.w, most: d.most, number: d.number, flaw: \"the report"},
+		{Breaks: "a list that ends too early is whole", File: tabular + "document.go", Old: "return Row{}, false, &Broken{Why: \"it ends before its list of rows does\", Kept: true}", New: "return Row{}, false, io.EOF"},
+		{Breaks: "a damaged element is a row", File: tabular + "document.go", Old: "\traw := d.w.rest()[:end]\n\td.w.skip(end)\n\treturn Row{Number: d.number, Raw: raw, Flaw: d.w.check.flaw(raw)}, true, nil", New: "\traw := d.w.rest()[:end]\n\td.w.skip(end)\n\treturn Row{Number: d.number, Raw: raw}, true, nil"},
+		{Breaks: "gzip expands without a limit", File: tabular + "expand.go", Old: "\tx.left -= int64(n)\n", New: ""},
+		{Breaks: "a bracket in a text counts", File: tabular + "span.go", Old: "\t\t\ts.text = true\n", New: "\t\t\ts.text = false\n"},
 	}
 }
