@@ -10,6 +10,7 @@ BENCH    ?= .
 PKGS     ?= ./...
 ARCHS    ?= amd64
 CLI      ?=
+WITH     ?=
 # A release is built by exactly this Go, so that everybody gets the same bytes.
 PINNED   := $(shell sed -n 's/^toolchain //p' go.mod)
 SEEDS    ?= 10000
@@ -19,7 +20,7 @@ RUNS     ?= 3
 export CGO_ENABLED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test mutants test-sdks race cover fuzz bench bench-sinks lint fmt vuln tidy-check solution package release release-check rehome soak clean
+.PHONY: help build demo test mutants test-sdks race cover fuzz bench bench-sinks lint fmt vuln tidy-check solution package release release-check version rehome soak clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,7 +76,11 @@ soak: ## the long runs: SEEDS of the fault simulation (default 10000), a day at 
 	IDN_SOAK=1 $(GO) test -count=1 -timeout 60m -v -run 'TestSteadyDay|TestLateEvents' ./dev/sim
 	IDN_SOAK=1 $(GO) test -count=1 -timeout 60m -v -run 'Soak|Memory|Kill' ./dev/e2e
 
-lint: $(BIN)/golangci-lint ## golangci-lint, which holds the layers and the format
+# Not in the module of the tools: it needs another version of a module that golangci-lint needs.
+ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+
+lint: $(BIN)/golangci-lint ## golangci-lint, which holds the layers and the format, and actionlint for the workflows
+	$(GO) run $(ACTIONLINT) -shellcheck= -pyflakes=
 	$(BIN)/golangci-lint run $(PKGS)
 	cd $(SINKS) && ../../$(BIN)/golangci-lint run ./...
 	cd $(SDKS) && ../../$(BIN)/golangci-lint run ./...
@@ -100,15 +105,17 @@ solution: ## the Sentinel content's template, lists and docs/detections.md, from
 	$(GO) run ./dev/solution
 
 package: ## dist/: the zip that a function app is deployed from, checksums, parts list; ARCHS=amd64,arm64 CLI=linux/amd64 (or all)
-	GOTOOLCHAIN=$(PINNED) $(GO) run ./dev/packager -o dist -arch $(ARCHS) -cli '$(CLI)'
+	GOTOOLCHAIN=$(PINNED) $(GO) run ./dev/packager -o dist -arch $(ARCHS) -cli '$(CLI)' -with '$(WITH)'
 
 release: ## dist/: everything that a release publishes, for all systems
 	rm -rf dist
-	$(MAKE) package ARCHS=amd64,arm64 CLI=all
-	cp azuredeploy.json createUiDefinition.json dist/
+	$(MAKE) package ARCHS=amd64,arm64 CLI=all WITH=azuredeploy.json,createUiDefinition.json
 
 release-check: ## what the release workflow does, here: HEAD built twice in two other folders must give the same bytes
 	@./dev/packager/release-check.sh
+
+version: ## make a version of what is unreleased, VERSION=v1.2.3: template, form, buttons, CHANGELOG
+	$(GO) run ./dev/version -set '$(VERSION)'
 
 rehome: ## make a fork its own, REPO=owner/name: module path, buttons, address of the package
 	$(GO) run ./dev/rehome -repo "$(REPO)"

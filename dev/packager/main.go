@@ -13,7 +13,8 @@
 // and beside them
 //
 //	released-package.zip                the amd64 zip under the name that Flex Consumption keeps it by
-//	SHA256SUMS                          for sha256sum -c
+//	the files of -with                  as they are
+//	SHA256SUMS                          of all of them, for sha256sum -c
 //
 // The archive holds host.json, the function folder and the handler, and
 // nothing else. It is written here rather than by a zip program because the
@@ -53,6 +54,7 @@ func main() {
 	out := flag.String("o", "dist", "the folder to write to")
 	arch := flag.String("arch", "amd64", "architectures of the handler, with commas: amd64, arm64")
 	cli := flag.String("cli", "", "systems of the operator's command, with commas: linux/amd64, darwin/arm64, windows/amd64; all for every one")
+	with := flag.String("with", "", "further files of the release, with commas")
 	flag.Parse()
 	err := sameToolchain(".", runtime.Version())
 	var systems []system
@@ -60,7 +62,7 @@ func main() {
 		systems, err = parseSystems(*cli)
 	}
 	if err == nil {
-		err = run(".", *out, strings.Split(*arch, ","), systems)
+		err = run(".", *out, strings.Split(*arch, ","), systems, strings.FieldsFunc(*with, func(r rune) bool { return r == ',' }))
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "packager:", err)
@@ -68,8 +70,9 @@ func main() {
 	}
 }
 
-// run packs the app in root, and the command for the systems, into the folder out.
-func run(root, out string, archs []string, systems []system) error {
+// run packs the app in root, the command for the systems, and further files of root into
+// the folder out.
+func run(root, out string, archs []string, systems []system, further []string) error {
 	tmp, err := os.MkdirTemp("", "packager")
 	if err != nil {
 		return err
@@ -102,6 +105,13 @@ func run(root, out string, archs []string, systems []system) error {
 		if err := command(files, root, tmp, s); err != nil {
 			return err
 		}
+	}
+	for _, name := range further {
+		data, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			return err
+		}
+		files[name] = data
 	}
 	files["SHA256SUMS"] = sums(files)
 	for name, data := range files {

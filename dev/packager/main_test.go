@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-json-experiment/json"
+	cdx "github.com/CycloneDX/cyclonedx-go"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/host"
@@ -70,13 +70,13 @@ func TestRun(t *testing.T) {
 	out := t.TempDir()
 	for range 2 {
 		out = t.TempDir()
-		if err := run(small(t), out, []string{"amd64", "arm64"}, []system{{"linux", "amd64"}, {"darwin", "arm64"}, {"windows", "amd64"}}); err != nil {
+		if err := run(small(t), out, []string{"amd64", "arm64"}, []system{{"linux", "amd64"}, {"darwin", "arm64"}, {"windows", "amd64"}}, []string{"host.json"}); err != nil {
 			t.Fatal(err)
 		}
 		built = append(built, folder(t, out))
 	}
-	if len(built[0]) != 12 {
-		t.Errorf("%d files, want 12", len(built[0]))
+	if len(built[0]) != 13 {
+		t.Errorf("%d files, want 13", len(built[0]))
 	}
 	for name, first := range built[0] {
 		if first != built[1][name] {
@@ -89,7 +89,7 @@ func TestRun(t *testing.T) {
 	if _, err := exec.LookPath("sha256sum"); err == nil {
 		cmd := exec.CommandContext(t.Context(), "sha256sum", "-c", "--strict", "SHA256SUMS")
 		cmd.Dir = out
-		if msg, err := cmd.CombinedOutput(); err != nil || strings.Count(string(msg), ": OK") != 11 {
+		if msg, err := cmd.CombinedOutput(); err != nil || strings.Count(string(msg), ": OK") != 12 {
 			t.Errorf("sha256sum: %v\n%s", err, msg)
 		}
 	}
@@ -128,7 +128,7 @@ func entries(t *testing.T, archive []byte) (got []entry, handler []byte) {
 // opens the port that the host gives it.
 func TestProduct(t *testing.T) {
 	out := t.TempDir()
-	if err := run(root, out, []string{runtime.GOARCH}, []system{{runtime.GOOS, runtime.GOARCH}}); err != nil {
+	if err := run(root, out, []string{runtime.GOARCH}, []system{{runtime.GOOS, runtime.GOARCH}}, nil); err != nil {
 		t.Fatal(err)
 	}
 	files := folder(t, out)
@@ -223,11 +223,11 @@ func opens(t *testing.T, handler []byte, inTime time.Duration) time.Duration {
 // checkBill compares the list of parts with what go.sum pins.
 func checkBill(t *testing.T, text string) {
 	t.Helper()
-	var b document
-	if err := json.Unmarshal([]byte(text), &b, json.RejectUnknownMembers(true)); err != nil {
+	var b cdx.BOM
+	if err := cdx.NewBOMDecoder(strings.NewReader(text), cdx.BOMFileFormatJSON).Decode(&b); err != nil {
 		t.Fatal(err)
 	}
-	if b.BOMFormat != "CycloneDX" || !regexp.MustCompile(`^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`).MatchString(b.SerialNumber) {
+	if b.BOMFormat != "CycloneDX" || b.SpecVersion != cdx.SpecVersion1_6 || b.Metadata.Timestamp != "" || !regexp.MustCompile(`^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`).MatchString(b.SerialNumber) {
 		t.Errorf("head is %q, %q", b.BOMFormat, b.SerialNumber)
 	}
 	if b.Metadata.Component.Name != "github.com/idn-sentinel/idn-sentinel" || b.Metadata.Component.Version == "" {
@@ -237,18 +237,19 @@ func checkBill(t *testing.T, text string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(b.Components) < 10 || len(b.Dependencies) != 1 || len(b.Dependencies[0].On) != len(b.Components) {
-		t.Fatalf("%d components, dependencies %v", len(b.Components), b.Dependencies)
+	parts, dependencies := *b.Components, *b.Dependencies
+	if len(parts) < 10 || len(dependencies) != 1 || len(*dependencies[0].Dependencies) != len(parts) {
+		t.Fatalf("%d components, dependencies %v", len(parts), dependencies)
 	}
-	for _, c := range b.Components {
+	for _, c := range parts {
 		if c.Name == "std" {
 			continue
 		}
-		if len(c.Properties) != 1 || !strings.Contains(string(pinned), c.Name+" "+c.Version+" "+c.Properties[0].Value+"\n") {
+		if c.Properties == nil || !strings.Contains(string(pinned), c.Name+" "+c.Version+" "+(*c.Properties)[0].Value+"\n") {
 			t.Errorf("%s %s is not what go.sum pins: %v", c.Name, c.Version, c.Properties)
 		}
-		if c.PURL != "pkg:golang/"+c.Name+"@"+strings.ReplaceAll(c.Version, "+", "%2B") || c.Ref != c.PURL {
-			t.Errorf("%s has the package URL %s", c.Name, c.PURL)
+		if c.PackageURL != "pkg:golang/"+c.Name+"@"+strings.ReplaceAll(c.Version, "+", "%2B") || c.BOMRef != c.PackageURL {
+			t.Errorf("%s has the package URL %s", c.Name, c.PackageURL)
 		}
 	}
 }
@@ -270,7 +271,7 @@ func TestMissing(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(broken, "cmd/handler/main.go"), []byte("package main\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := run(broken, t.TempDir(), []string{"amd64"}, nil); err == nil || !strings.Contains(err.Error(), "linux/amd64") {
+	if err := run(broken, t.TempDir(), []string{"amd64"}, nil, nil); err == nil || !strings.Contains(err.Error(), "linux/amd64") {
 		t.Errorf("a handler that does not build gives %v", err)
 	}
 }

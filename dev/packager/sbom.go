@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"debug/buildinfo"
 	"encoding/hex"
@@ -9,57 +10,15 @@ import (
 	"runtime/debug"
 	"strings"
 
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
+	cdx "github.com/CycloneDX/cyclonedx-go"
+	"github.com/google/uuid"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/version"
 )
 
-// What follows is the part of CycloneDX 1.6 that a Go binary can fill by
-// itself: https://cyclonedx.org/docs/1.6/json/. Licences are not in a binary.
-
-type document struct {
-	BOMFormat    string       `json:"bomFormat"`
-	SpecVersion  string       `json:"specVersion"`
-	SerialNumber string       `json:"serialNumber"`
-	Version      int          `json:"version"`
-	Metadata     metadata     `json:"metadata"`
-	Components   []component  `json:"components"`
-	Dependencies []dependency `json:"dependencies"`
-}
-
-type metadata struct {
-	Component component `json:"component"`
-}
-
-type component struct {
-	Type       string     `json:"type"`
-	Ref        string     `json:"bom-ref"`
-	Name       string     `json:"name"`
-	Version    string     `json:"version"`
-	PURL       string     `json:"purl"`
-	Hashes     []hash     `json:"hashes,omitempty"`
-	Properties []property `json:"properties,omitempty"`
-}
-
-type hash struct {
-	Algorithm string `json:"alg"`
-	Content   string `json:"content"`
-}
-
-type property struct {
-	Name  string `json:"name"`
-	Value string `json:"value"`
-}
-
-type dependency struct {
-	Ref string   `json:"ref"`
-	On  []string `json:"dependsOn"`
-}
-
-// bill lists what a program is made of, from what the toolchain wrote into it.
-// The same binary gives the same bytes: there is not a time in it, and the serial
-// number is made of the binary.
+// bill lists what a program is made of (an SBOM, in CycloneDX 1.6), from what the
+// toolchain wrote into it. Licences are not in a binary. The same binary gives the same
+// bytes: the list has no time, and its serial number is derived from the binary.
 func bill(program string, s system) ([]byte, error) {
 	info, err := buildinfo.ReadFile(program)
 	if err != nil {
@@ -70,46 +29,51 @@ func bill(program string, s system) ([]byte, error) {
 		return nil, err
 	}
 	sum := sha256.Sum256(binary)
-	self := component{
-		Type: "application", Name: info.Main.Path, Version: version.Of(info),
-		PURL:   "pkg:golang/" + info.Main.Path + "@" + escape(version.Of(info)) + "?goarch=" + s.Arch + "&goos=" + s.OS,
-		Hashes: []hash{{"SHA-256", hex.EncodeToString(sum[:])}},
-	}
-	self.Ref = self.PURL
-	toolchain := strings.TrimPrefix(info.GoVersion, "go")
-	parts := []component{{Type: "library", Name: "std", Version: toolchain, PURL: "pkg:golang/std@" + escape(toolchain)}}
+	self := component(cdx.ComponentTypeApplication, info.Main.Path, version.Of(info))
+	self.PackageURL += "?goarch=" + s.Arch + "&goos=" + s.OS
+	self.BOMRef = self.PackageURL
+	self.Hashes = &[]cdx.Hash{{Algorithm: cdx.HashAlgoSHA256, Value: hex.EncodeToString(sum[:])}}
+
+	parts := []cdx.Component{component(cdx.ComponentTypeLibrary, "std", strings.TrimPrefix(info.GoVersion, "go"))}
 	for _, m := range info.Deps {
 		parts = append(parts, library(m))
 	}
 	refs := make([]string, len(parts))
 	for i := range parts {
-		parts[i].Ref = parts[i].PURL
-		refs[i] = parts[i].Ref
+		refs[i] = parts[i].BOMRef
 	}
-	return json.Marshal(document{
-		BOMFormat: "CycloneDX", SpecVersion: "1.6", Version: 1, SerialNumber: serial(sum),
-		Metadata: metadata{self}, Components: parts, Dependencies: []dependency{{self.Ref, refs}},
-	}, jsontext.WithIndent("  "))
+	bom := cdx.NewBOM()
+	bom.SerialNumber = serial(sum)
+	bom.Metadata = &cdx.Metadata{Component: &self}
+	bom.Components = &parts
+	bom.Dependencies = &[]cdx.Dependency{{Ref: self.BOMRef, Dependencies: &refs}}
+	var b bytes.Buffer
+	err = cdx.NewBOMEncoder(&b, cdx.BOMFileFormatJSON).SetPretty(true).SetEscapeHTML(false).EncodeVersion(bom, cdx.SpecVersion1_6)
+	return b.Bytes(), err
 }
 
-func library(m *debug.Module) component {
+// component names a Go module by its package URL, in which a plus sign is escaped:
+// https://github.com/package-url/purl-spec
+func component(kind cdx.ComponentType, name, version string) cdx.Component {
+	purl := "pkg:golang/" + name + "@" + strings.ReplaceAll(version, "+", "%2B")
+	return cdx.Component{Type: kind, BOMRef: purl, Name: name, Version: version, PackageURL: purl}
+}
+
+func library(m *debug.Module) cdx.Component {
 	if m.Replace != nil {
 		m = m.Replace
 	}
-	c := component{Type: "library", Name: m.Path, Version: m.Version, PURL: "pkg:golang/" + m.Path + "@" + escape(m.Version)}
-	if m.Sum != "" { // a hash of the module's files, not of one file, so it is no CycloneDX hash
-		c.Properties = []property{{"go.sum", m.Sum}}
+	c := component(cdx.ComponentTypeLibrary, m.Path, m.Version)
+	if m.Sum != "" { // a hash of the module's files, not of one file, so not a CycloneDX hash
+		c.Properties = &[]cdx.Property{{Name: "go.sum", Value: m.Sum}}
 	}
 	return c
 }
 
-// escape writes a version as package URLs want it: https://github.com/package-url/purl-spec
-func escape(v string) string { return strings.ReplaceAll(v, "+", "%2B") }
-
-// serial makes a UUID (RFC 9562, version 8: of one's own making) of a hash.
+// serial derives a UUID from a hash (RFC 9562, version 8: of an application's own making).
 func serial(sum [sha256.Size]byte) string {
-	u := sum[:16]
-	u[6] = u[6]&0x0f | 0x80
-	u[8] = u[8]&0x3f | 0x80
-	return fmt.Sprintf("urn:uuid:%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:])
+	id := uuid.UUID(sum[:16])
+	id[6] = id[6]&0x0f | 0x80
+	id[8] = id[8]&0x3f | 0x80
+	return id.URN()
 }

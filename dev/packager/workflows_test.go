@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -18,7 +19,10 @@ type workflow struct {
 	Jobs        map[string]struct {
 		Permissions map[string]string `yaml:"permissions"`
 		Needs       any               `yaml:"needs"`
-		Steps       []struct {
+		Strategy    struct {
+			Matrix map[string][]string `yaml:"matrix"`
+		} `yaml:"strategy"`
+		Steps []struct {
 			Uses string         `yaml:"uses"`
 			Run  string         `yaml:"run"`
 			With map[string]any `yaml:"with"`
@@ -91,8 +95,58 @@ func TestWhoMayPublishRunsNoForeignCode(t *testing.T) {
 			}
 		}
 	}
-	if writers != 1 {
-		t.Errorf("%d jobs may write, want 1", writers)
+	if writers != 2 {
+		t.Errorf("%d jobs may write, want parts and publish", writers)
+	}
+}
+
+// Every program of a release has a signed list of its parts, and every file a provenance.
+func TestReleaseIsAttested(t *testing.T) {
+	var programs []string
+	for _, arch := range []string{"amd64", "arm64"} {
+		programs = append(programs, "idn-sentinel-linux-"+arch)
+	}
+	for _, s := range everySystem() {
+		programs = append(programs, "idnsentinel-"+s.OS+"-"+s.Arch)
+	}
+	jobs := workflows(t)["release.yml"].Jobs
+	if diff := cmp.Diff(programs, jobs["parts"].Strategy.Matrix["program"]); diff != "" {
+		t.Errorf("programs of the job parts (-packager +workflow):\n%s", diff)
+	}
+	attested := map[string]any{}
+	for _, job := range []string{"parts", "publish"} {
+		for _, s := range jobs[job].Steps {
+			if strings.HasPrefix(s.Uses, "actions/attest@") {
+				maps.Copy(attested, s.With)
+			}
+		}
+	}
+	want := map[string]any{
+		"subject-path":      "dist/${{ matrix.program }}.zip\ndist/${{ matrix.program }}.tar.gz\n",
+		"sbom-path":         "dist/${{ matrix.program }}.cdx.json",
+		"subject-checksums": "dist/SHA256SUMS",
+	}
+	if diff := cmp.Diff(want, attested); diff != "" {
+		t.Errorf("inputs of actions/attest (-want +got):\n%s", diff)
+	}
+}
+
+// make release-check runs what the workflow runs on its machines.
+func TestReleaseCheckPlaysTheWorkflow(t *testing.T) {
+	script, err := os.ReadFile("release-check.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var steps strings.Builder
+	for _, job := range []string{"build", "rebuild", "publish"} {
+		for _, s := range workflows(t)["release.yml"].Jobs[job].Steps {
+			steps.WriteString(s.Run + "\n")
+		}
+	}
+	for _, command := range []string{"go run ./dev/version -tag", " release", "diff ", "sha256sum -c --strict"} {
+		if !strings.Contains(steps.String(), command) || !strings.Contains(string(script), command) {
+			t.Errorf("%q is not a step of both the workflow and release-check.sh", command)
+		}
 	}
 }
 
@@ -100,7 +154,7 @@ func TestWhoMayPublishRunsNoForeignCode(t *testing.T) {
 func TestReleaseIsRebuilt(t *testing.T) {
 	jobs := workflows(t)["release.yml"].Jobs
 	needs, _ := jobs["publish"].Needs.([]any)
-	for _, job := range []string{"test", "build", "rebuild"} {
+	for _, job := range []string{"test", "build", "rebuild", "parts"} {
 		if !slices.Contains(needs, any(job)) {
 			t.Errorf("publish does not wait for %s", job)
 		}
@@ -131,13 +185,13 @@ func TestToolchainIsPinned(t *testing.T) {
 // A developer's settings don't change the package.
 func TestEnvironmentDoesNotMatter(t *testing.T) {
 	plain, odd := t.TempDir(), t.TempDir()
-	if err := run(small(t), plain, []string{"amd64"}, nil); err != nil {
+	if err := run(small(t), plain, []string{"amd64"}, nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("GOFLAGS", "-tags=mine -gcflags=-N")
 	t.Setenv("GOAMD64", "v3")
 	t.Setenv("CGO_ENABLED", "1")
-	if err := run(small(t), odd, []string{"amd64"}, nil); err != nil {
+	if err := run(small(t), odd, []string{"amd64"}, nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	if folder(t, plain)["SHA256SUMS"] != folder(t, odd)["SHA256SUMS"] {

@@ -25,7 +25,12 @@ func checkAddresses(t *testing.T, dir string) {
 		t.Fatal("go.mod names no repository")
 	}
 	repo := m[1] + "/" + m[2]
-	raw := "https://raw.githubusercontent.com/" + repo + "/main/"
+	template, err := deploy.Read(filepath.Join(dir, "azuredeploy.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tag, _ := template.Parameters["packageVersion"].DefaultValue.(string)
+	raw := "https://raw.githubusercontent.com/" + repo + "/" + tag + "/"
 	button := "/#create/Microsoft.Template/uri/" + url.QueryEscape(raw+"azuredeploy.json") + "/createUIDefinitionUri/" + url.QueryEscape(raw+"createUiDefinition.json")
 	for _, page := range []string{"README.md", "docs/deploy.md"} {
 		text := content(t, dir, page)
@@ -37,10 +42,6 @@ func checkAddresses(t *testing.T, dir string) {
 		if other := strings.Count(text, "#create/Microsoft.Template"); other != 2 {
 			t.Errorf("%s has %d buttons, want 2", page, other)
 		}
-	}
-	template, err := deploy.Read(filepath.Join(dir, "azuredeploy.json"))
-	if err != nil {
-		t.Fatal(err)
 	}
 	want := "https://github.com/" + repo + "/releases/download/{0}/released-package.zip"
 	if got := template.Parameters["packageUrl"].DefaultValue.(string); !strings.Contains(got, "'"+want+"'") {
