@@ -75,7 +75,7 @@ func (c *Client) Info(ctx context.Context) (Info, error) {
 	switch status := resp.StatusCode; {
 	case status == http.StatusOK:
 	case status == http.StatusTooManyRequests, status == http.StatusRequestTimeout, status >= 500:
-		return Info{}, c.refused(&endpoint{name: what}, resp)
+		return Info{}, c.refused(call{ep: &endpoint{name: what}}, resp)
 	default: // no credentials were sent, so they can't be at fault
 		transport.Discard(resp)
 		return Info{}, &refusal{status, fmt.Sprintf("%s: status %d: %s does not answer like the SailPoint API: check TENANT_ID or SAILPOINT_BASE_URL", what, status, c.host())}

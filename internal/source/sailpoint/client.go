@@ -58,6 +58,7 @@ type Client struct {
 	size   pageSize
 
 	search, count, triggers *endpoint
+	events                  eventTriggers
 	// idSortRefused is set once the tenant has refused to sort by id.
 	idSortRefused atomic.Bool
 	// bodyHint is the length of the last large body, for bodies whose length is not announced.
@@ -89,7 +90,9 @@ func NewClient(cfg Config) *Client {
 	c.size.init(min(size, maxPage))
 	c.search = newEndpoint("search", http.MethodPost, searchScope, searchPaths(cfg.APIVersion, ""))
 	c.count = newEndpoint("search count", http.MethodPost, searchScope, searchPaths(cfg.APIVersion, "/count"))
-	c.triggers = newEndpoint("trigger invocation status", http.MethodGet, triggersScope, triggersPaths(cfg.APIVersion))
+	c.triggers = newEndpoint("trigger invocation status", http.MethodGet, triggersScope, triggersPaths(cfg.APIVersion, "trigger-invocations", "/status"))
+	c.triggers.experimental = true
+	c.events = newEventTriggers(cfg.APIVersion)
 	return c
 }
 

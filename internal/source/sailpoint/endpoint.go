@@ -9,6 +9,10 @@ import (
 const (
 	searchScope   = "sp:search:read"
 	triggersScope = "sp:trigger-service-invocation-status:read"
+
+	testScope          = "sp:trigger-service-invocation-status:manage"
+	subscriptionsScope = "sp:trigger-service-subscriptions:read"
+	subscribeScope     = "sp:trigger-service-subscriptions:manage"
 )
 
 // endpoint is one operation of the API and what is known about it. Tenants serve the same operation
@@ -19,6 +23,9 @@ type endpoint struct {
 	method string
 	scope  string
 	paths  []string // to try, in this order
+	// experimental is set for services that were experimental until 2026, when they refused calls
+	// without a header that says so; where it is not needed it does no harm.
+	experimental bool
 	// worked is the index in paths of the path that worked last.
 	worked atomic.Int32
 	// deprecated is set when the tenant marks the path as deprecated; warn is set with it, until a
@@ -42,12 +49,13 @@ func searchPaths(version, suffix string) []string {
 	})
 }
 
-func triggersPaths(version string) []string {
+// triggersPaths are the paths of a resource of one of the services for triggers.
+func triggersPaths(version, service, suffix string) []string {
 	return paths(version, []string{perService, "v2025", "beta"}, func(v string) string {
 		if v == perService {
-			return "/trigger-invocations/v1/status"
+			return "/" + service + "/v1" + suffix
 		}
-		return "/" + v + "/trigger-invocations/status"
+		return "/" + v + "/" + service + suffix
 	})
 }
 

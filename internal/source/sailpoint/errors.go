@@ -1,6 +1,7 @@
 package sailpoint
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,18 +28,19 @@ type refusal struct {
 func (e *refusal) Error() string { return e.text }
 
 // refused turns an answer with an error status into an error, and closes its body.
-func (c *Client) refused(ep *endpoint, resp *http.Response) error {
+func (c *Client) refused(call call, resp *http.Response) error {
+	ep := call.ep
 	defer transport.Discard(resp)
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // a part of it is better than nothing
-	if f := transport.Gateway(resp.StatusCode, resp.Header, body, c.peer(), c.hidden()...); f != nil {
+	if f := transport.Gateway(resp.StatusCode, resp.Header, body, c.peer(), append(c.hidden(), call.secrets...)...); f != nil {
 		return passing(ep.name, f)
 	}
-	err := &refusal{resp.StatusCode, fmt.Sprintf("%s: status %d", ep.name, resp.StatusCode) + c.details(body)}
+	err := &refusal{resp.StatusCode, fmt.Sprintf("%s: status %d", ep.name, resp.StatusCode) + c.details(body, call.secrets...)}
 	switch s := resp.StatusCode; {
 	case s == http.StatusTooManyRequests, s == http.StatusRequestTimeout, s >= 500:
 		return &pipeline.Retryable{Err: err, After: transport.RetryAfter(resp.Header, time.Now())}
 	case s == http.StatusForbidden:
-		err.text += ": the token of CLIENT_ID needs the scope " + ep.scope + ", and its user must have the level ORG_ADMIN"
+		err.text += ": the token of CLIENT_ID needs the scope " + cmp.Or(call.scope, ep.scope) + ", and its user must have the level ORG_ADMIN"
 	case s == http.StatusUnauthorized:
 		err.text += ": the API rejects a token that was just issued to CLIENT_ID: check that SAILPOINT_BASE_URL and CLIENT_ID belong to the same tenant"
 	}
@@ -53,7 +55,7 @@ func (c *Client) missing(ep *endpoint) error {
 
 // details is what the body of an error answer says, for the end of an error text. The API has three
 // forms; gateways in front of it have their own.
-func (c *Client) details(body []byte) string {
+func (c *Client) details(body []byte, secrets ...secret.String) string {
 	var api struct {
 		DetailCode string `json:"detailCode"`
 		TrackingID string `json:"trackingId"`
@@ -77,16 +79,16 @@ func (c *Client) details(body []byte) string {
 	}
 	var facts []string
 	if api.DetailCode != "" {
-		facts = append(facts, c.excerpt(api.DetailCode))
+		facts = append(facts, c.excerpt(api.DetailCode, secrets...))
 	}
 	if api.TrackingID != "" {
-		facts = append(facts, "trackingId "+c.excerpt(api.TrackingID))
+		facts = append(facts, "trackingId "+c.excerpt(api.TrackingID, secrets...))
 	}
 	out := ""
 	if len(facts) > 0 {
 		out = " (" + strings.Join(facts, ", ") + ")"
 	}
-	if text = c.excerpt(text); text != "" {
+	if text = c.excerpt(text, secrets...); text != "" {
 		out += ": " + text
 	}
 	return out
@@ -94,7 +96,9 @@ func (c *Client) details(body []byte) string {
 
 // excerpt makes a text from a service fit for an error: short, printable, and without the secrets
 // that an echoing proxy may have put into it.
-func (c *Client) excerpt(text string) string { return transport.Excerpt(text, c.hidden()...) }
+func (c *Client) excerpt(text string, secrets ...secret.String) string {
+	return transport.Excerpt(text, append(c.hidden(), secrets...)...)
+}
 
 // hidden are the secrets that an answer may repeat.
 func (c *Client) hidden() []secret.String { return append(c.tokens.secrets(), c.cfg.ClientSecret) }

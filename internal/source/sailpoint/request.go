@@ -2,6 +2,7 @@ package sailpoint
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/retry"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
@@ -66,6 +68,11 @@ type call struct {
 	ep    *endpoint
 	query url.Values
 	body  []byte // JSON; nil for none
+	// What follows is for endpoints that stand for several operations. suffix is added to the path.
+	// method, scope and contentType replace those of the endpoint, and JSON.
+	suffix, method, scope, contentType string
+	// secrets are what the body holds: an answer may repeat it.
+	secrets []secret.String
 }
 
 // do sends a call to the path that worked last, then to the others as long as they do not exist. It
@@ -76,17 +83,17 @@ func (c *Client) do(ctx context.Context, call call) (*http.Response, error) {
 	first := int(ep.worked.Load())
 	for n := range ep.paths {
 		i := (first + n) % len(ep.paths)
-		resp, err := c.authorized(ctx, call, ep.paths[i])
+		resp, err := c.authorized(ctx, call, ep.paths[i]+call.suffix)
 		if err != nil {
 			return nil, err
 		}
-		if resp.StatusCode == http.StatusNotFound {
+		if resp.StatusCode == http.StatusNotFound && call.suffix == "" {
 			transport.Discard(resp)
 			continue
 		}
 		c.noteDeprecation(ep, ep.paths[i], resp)
 		if resp.StatusCode/100 != 2 {
-			return nil, c.refused(ep, resp)
+			return nil, c.refused(call, resp)
 		}
 		ep.worked.Store(int32(i))
 		return resp, nil
@@ -113,7 +120,7 @@ func (c *Client) authorized(ctx context.Context, call call, path string) (*http.
 		}
 		c.dropToken(tok)
 		if attempt == 2 {
-			return nil, c.refused(call.ep, resp)
+			return nil, c.refused(call, resp)
 		}
 		transport.Discard(resp)
 	}
@@ -128,17 +135,15 @@ func (c *Client) newRequest(ctx context.Context, call call, path string) (*http.
 	if call.body != nil {
 		body = bytes.NewReader(call.body)
 	}
-	req, err := http.NewRequestWithContext(ctx, call.ep.method, target, body)
+	req, err := http.NewRequestWithContext(ctx, cmp.Or(call.method, call.ep.method), target, body)
 	if err != nil {
 		return nil, fmt.Errorf("%s: SAILPOINT_BASE_URL is not usable: %w", call.ep.name, transport.Redact(err))
 	}
 	req.Header.Set("Accept", "application/json")
 	if call.body != nil {
-		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Content-Type", cmp.Or(call.contentType, "application/json"))
 	}
-	if call.ep == c.triggers {
-		// These endpoints were experimental until 2026, when they refused calls without this
-		// header; where it is not needed it does no harm.
+	if call.ep.experimental {
 		req.Header.Set("X-SailPoint-Experimental", "true")
 	}
 	return req, nil
