@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -37,6 +38,7 @@ func TestHostJSON(t *testing.T) {
 				Arguments             []string `json:"arguments"`
 			} `json:"description"`
 			EnableForwardingHTTPRequest bool   `json:"enableForwardingHttpRequest"`
+			EnableProxyingHTTPRequest   bool   `json:"enableProxyingHttpRequest"`
 			InitializationTimeout       string `json:"initializationTimeout"`
 		} `json:"customHandler"`
 		FunctionTimeout string         `json:"functionTimeout"`
@@ -49,6 +51,11 @@ func TestHostJSON(t *testing.T) {
 	}
 	if host.Version != "2.0" || host.CustomHandler.Description.WorkingDirectory != "" || len(host.CustomHandler.Description.Arguments) != 0 {
 		t.Errorf("host.json is %+v", host)
+	}
+	// Hosts that do not know how to proxy forward: either way the handler sees the path and the
+	// credentials of a push, not an envelope.
+	if !host.CustomHandler.EnableProxyingHTTPRequest || !host.CustomHandler.EnableForwardingHTTPRequest {
+		t.Errorf("host.json passes requests for HTTP functions on in an envelope: %+v", host.CustomHandler)
 	}
 	timeout, err := time.Parse("15:04:05", host.FunctionTimeout)
 	if err != nil {
@@ -68,26 +75,34 @@ func TestFunctions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{filepath.Join(root, functions.FunctionPath, "function.json")}, files); diff != "" {
-		t.Fatalf("functions (-want +got):\n%s", diff)
+	want := map[string][]map[string]any{
+		functions.FunctionPath[1:]: {{
+			"type": "timerTrigger", "direction": "in", "name": "timer", "schedule": "%POLL_SCHEDULE%", "useMonitor": true, "runOnStartup": false,
+		}},
+		// SailPoint can't send a function key in a header: the handler checks who sends.
+		"hooks": {
+			{"type": "httpTrigger", "direction": "in", "name": "req", "authLevel": "anonymous", "methods": []any{"post"}, "route": strings.TrimPrefix(functions.HooksPath, "/api/") + "{*path}"},
+			{"type": "http", "direction": "out", "name": "res"},
+		},
 	}
-	name := functions.FunctionPath[1:]
-	if !regexp.MustCompile(`^[a-z][a-z0-9_-]{0,127}$`).MatchString(name) || name == "host" {
-		t.Errorf("%q can't be the name of a function", name)
+	got := map[string][]map[string]any{}
+	for _, file := range files {
+		name := filepath.Base(filepath.Dir(file))
+		if !regexp.MustCompile(`^[a-z][a-z0-9_-]{0,127}$`).MatchString(name) || name == "host" {
+			t.Errorf("%q can't be the name of a function", name)
+		}
+		entries, err := os.ReadDir(filepath.Join(root, name))
+		if err != nil || len(entries) != 1 {
+			t.Errorf("the folder of function %s has %d entries: %v", name, len(entries), err)
+		}
+		var function struct {
+			Bindings []map[string]any `json:"bindings"`
+		}
+		readJSON(t, name+"/function.json", &function)
+		got[name] = function.Bindings
 	}
-	entries, err := os.ReadDir(filepath.Join(root, name))
-	if err != nil || len(entries) != 1 {
-		t.Errorf("the function's folder has %d entries: %v", len(entries), err)
-	}
-	var function struct {
-		Bindings []map[string]any `json:"bindings"`
-	}
-	readJSON(t, name+"/function.json", &function)
-	want := []map[string]any{{
-		"type": "timerTrigger", "direction": "in", "name": "timer", "schedule": "%POLL_SCHEDULE%", "useMonitor": true, "runOnStartup": false,
-	}}
-	if diff := cmp.Diff(want, function.Bindings); diff != "" {
-		t.Errorf("bindings (-want +got):\n%s", diff)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("functions and their bindings (-want +got):\n%s", diff)
 	}
 	// Without it the host disables the function and says so in a log line only.
 	if appSettings(t, deployed(t, "", nil))["POLL_SCHEDULE"] == "" {

@@ -20,6 +20,11 @@ import (
 
 // notInTemplate are the settings that a deployment leaves out, with the reason.
 var notInTemplate = map[string]string{
+	"WEBHOOK_TOKEN":                    "only if event triggers are received: set it manually, as a Key Vault reference",
+	"WEBHOOK_TOKEN_PREVIOUS":           "only while the token is being replaced",
+	"WEBHOOK_USERNAME":                 "only if event triggers are received with Basic authentication",
+	"WEBHOOK_PASSWORD":                 "as above",
+	"REQUEST_RESPONSE_ANSWER":          "only to change the default",
 	"CONNECTIONS":                      "only for several tenants in one app: set it manually, with the settings of each",
 	"GRANT_TYPE":                       "only one value is valid",
 	"NDJSON_PATH":                      "only for previews on your own machine",

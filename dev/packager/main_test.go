@@ -138,6 +138,7 @@ func TestProduct(t *testing.T) {
 	want := []entry{
 		{"function/function.json", 0o644, unix, fixed},
 		{"handler", 0o755, unix, fixed},
+		{"hooks/function.json", 0o644, unix, fixed},
 		{"host.json", 0o644, unix, fixed},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

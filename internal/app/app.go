@@ -16,6 +16,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -114,6 +115,18 @@ func (a *App) Connections() []*Connection { return slices.Clone(a.connections) }
 // carries the run's deadline; cancelling it is a soft stop.
 func (a *App) Poll(ctx context.Context) []pipeline.Report {
 	return pollAll(ctx, a.connections, a.options.Again)
+}
+
+// Stop ends the runs that pushes have begun, softly, and waits for them until ctx ends. No others
+// begin afterwards.
+func (a *App) Stop(ctx context.Context) {
+	var wg sync.WaitGroup
+	for _, c := range a.connections {
+		for _, m := range c.mailboxes {
+			wg.Go(func() { m.stop(ctx) })
+		}
+	}
+	wg.Wait()
 }
 
 // Select removes all connections except the named one from the settings. "" keeps all.

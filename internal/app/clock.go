@@ -49,7 +49,9 @@ func (o Options) client() *http.Client {
 func peers(state config.State, connection config.Connection, sources []source.Connector) map[string]string {
 	names := map[string]string{}
 	for _, c := range sources {
-		names[c.Host()] = c.Name()
+		if c.Host() != "" {
+			names[c.Host()] = c.Name()
+		}
 	}
 	if u := connection.DataCollector.URL; u != nil {
 		names[u.Host] = "the workspace"

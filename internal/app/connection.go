@@ -38,6 +38,8 @@ type Connection struct {
 	sink    pipeline.Sink   // nil until then
 	legacy  *pythonfn.Table // nil if there is no older connector to follow
 
+	mailboxes []*mailbox // of the sources that receive
+
 	reading sync.Mutex // guards daily
 	daily   map[string]*daily
 }
@@ -58,13 +60,14 @@ func newConnection(settings config.Connection, s *shared) *Connection {
 		c.log = c.log.With("connection", settings.Name)
 	}
 	o := s.options
-	o.Log, o.clock = c.log, c.clock
+	o.Log, o.clock, o.Store = c.log, c.clock, s.store
 	c.sources = openSources(settings, o)
 	c.streams = streamsOf(c.sources)
 	c.locks = streamlock.New(c.store, settings.Tenant)
 	for _, s := range c.streams {
 		c.uncommitted[s.Stream().ID] = new(pipeline.Uncommitted)
 	}
+	c.mailboxes = newMailboxes(c)
 	return c
 }
 

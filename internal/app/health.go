@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -29,11 +30,11 @@ func (c *Connection) tellHealth(ctx context.Context, reports []pipeline.Report, 
 	defer cancel()
 	run := health.Run{ID: uuid.NewString(), Org: c.settings.Tenant, Version: version.String(), Ended: time.Now()}
 	rows := make([]pipeline.Record, 0, len(reports))
-	for i, rep := range reports {
+	for _, rep := range reports {
 		if rep.State == pipeline.Locked {
 			continue // the other run writes the row
 		}
-		of := c.streams[i].of
+		of := c.sourceOf(rep.Stream)
 		stats := of.Stats()
 		run.Throttled, run.Deprecated = stats.Throttled-before[of], stats.Deprecated
 		waiting, err := c.waiting(ctx, rep.Stream)
@@ -53,6 +54,12 @@ func (c *Connection) tellHealth(ctx context.Context, reports []pipeline.Report, 
 	if err := c.sink.Write(ctx, schema.Health().Stream.Name, rows); err != nil {
 		c.log.Warn("health rows could not be written", "error", err.Error())
 	}
+}
+
+// sourceOf returns the source that a stream belongs to.
+func (c *Connection) sourceOf(name string) source.Connector {
+	i := slices.IndexFunc(c.streams, func(s stream) bool { return s.Stream().ID == name })
+	return c.streams[i].of
 }
 
 // throttled returns how many requests to each source were answered with 429.

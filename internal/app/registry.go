@@ -3,7 +3,9 @@ package app
 import (
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
 	"github.com/idn-sentinel/idn-sentinel/internal/source"
+	"github.com/idn-sentinel/idn-sentinel/internal/source/inbox"
 	"github.com/idn-sentinel/idn-sentinel/internal/source/sailpoint"
+	boxes "github.com/idn-sentinel/idn-sentinel/internal/state/inbox"
 	"github.com/idn-sentinel/idn-sentinel/internal/table/schema"
 )
 
@@ -36,6 +38,29 @@ func kinds() []kind {
 				})
 			},
 			pageRecords: func(s config.Source) int { return s.(*config.SailPoint).Limit },
+		},
+		{
+			settings: config.EventTriggersKind(),
+			manual:   source.Manual{Checks: []source.Check{{Item: "hook", Lines: []string{"where event triggers are received, if they are"}}}},
+			tables:   nil, // they go into a table of the tenant
+			open: func(s config.Source, c config.Connection, o Options) source.Connector {
+				own := s.(*config.EventTriggers)
+				cfg := sailpoint.HookConfig{
+					Token: own.Token, Previous: own.TokenPrevious, Username: own.Username, Password: own.Password, Refuse: own.Refuse, HTTP: o.client(),
+				}
+				for _, other := range c.Sources {
+					if tenant, ok := other.(*config.SailPoint); ok {
+						cfg.BaseURL = tenant.BaseURL
+					}
+				}
+				stream := sailpoint.PushedStream()
+				return inbox.Connect(inbox.Config{
+					Name: "SailPoint's event triggers", Settings: "event triggers are received at " + HookAddress(c.Name, "sailpoint"),
+					Stream: stream, Short: "Triggers pushed", Table: schema.Triggers(),
+					Hook: sailpoint.NewHook(cfg), Box: boxes.New(o.Store, c.Tenant, stream.ID),
+				})
+			},
+			pageRecords: func(config.Source) int { return 0 },
 		},
 	}
 }

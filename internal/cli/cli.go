@@ -154,7 +154,9 @@ local.settings.json, fill in the values in <angle brackets>, then:
 func services() string {
 	var names []string
 	for _, kind := range app.Manuals() {
-		names = append(names, kind.Service)
+		if kind.Service != "" {
+			names = append(names, kind.Service)
+		}
 	}
 	return strings.Join(names, ", ")
 }

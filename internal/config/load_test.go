@@ -55,7 +55,9 @@ func loadFrom(origins ...config.Origin) (loaded, error) {
 	l := loaded{Settings: s, SailPoint: &config.SailPoint{}}
 	if len(s.Connections) > 0 {
 		l.Connection = s.Connections[0]
-		l.SailPoint = l.Sources[0].(*config.SailPoint)
+		if own, ok := l.Sources[0].(*config.SailPoint); ok { // it is off where only pushes are received
+			l.SailPoint = own
+		}
 	}
 	return l, err
 }

@@ -16,7 +16,7 @@ import (
 )
 
 // kinds are those that ship.
-func kinds() []config.Kind { return []config.Kind{config.SailPointKind()} }
+func kinds() []config.Kind { return []config.Kind{config.SailPointKind(), config.EventTriggersKind()} }
 
 const example = "../../local.settings.example.json"
 
@@ -26,7 +26,8 @@ func TestTableIsComplete(t *testing.T) {
 	const reference = "@Microsoft.KeyVault(x)" // reported for any setting that is read
 	for _, s := range config.Table(kinds()) {
 		t.Run(s.Name, func(t *testing.T) {
-			_, err := load(with(map[string]string{s.Name: reference}))
+			// A source's settings are read where the source is on.
+			_, err := load(with(map[string]string{"WEBHOOK_TOKEN": "0123456789abcdef", s.Name: reference}))
 			if got := problems(t, err); len(got) == 0 || got[0].Setting != s.Name {
 				t.Errorf("setting is not read: %q", got)
 			}

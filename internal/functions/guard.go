@@ -37,12 +37,26 @@ func stranger(r *http.Request) string {
 		return "the header Host does not name this machine: the request may come from a web page"
 	case r.Header.Get("Origin") != "", r.Header.Get("Sec-Fetch-Site") != "", r.Header.Get("Sec-Fetch-Mode") != "":
 		return "it comes from a web page in a browser"
+	case forwarded(r.Header):
+		return "it was passed on from outside: the Functions host makes invocations of its own"
 	case r.Header.Get(invocationID) == "":
 		return "it lacks the header " + invocationID + ", which the Functions host sends"
 	case !isJSON(r.Header.Get("Content-Type")):
 		return "its content type is not application/json"
 	}
 	return ""
+}
+
+// forwarded reports whether a front end of the platform, or another proxy, has passed the request
+// on. The host passes requests for HTTP functions on with these headers; with a route that is too
+// wide, that could be one for the path of another function.
+func forwarded(h http.Header) bool {
+	for name := range h {
+		if strings.HasPrefix(name, "X-Forwarded-") || strings.HasPrefix(name, "X-Arr-") || name == "Forwarded" || name == "X-Original-Url" {
+			return true
+		}
+	}
+	return false
 }
 
 // isLoopback accepts the address with or without a port. An empty host doesn't come from a

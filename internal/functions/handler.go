@@ -7,8 +7,11 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
@@ -49,6 +52,7 @@ type Handler struct {
 	stopped error
 	running map[int]context.CancelCauseFunc
 	started int
+	pushes  *semaphore.Weighted // bytes of bodies that are in memory
 }
 
 var _ http.Handler = (*Handler)(nil)
@@ -59,6 +63,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.URL.Path == "/":
 		write(w, http.StatusOK, answer{Logs: []string{"ready"}})
+	case strings.HasPrefix(r.URL.Path, HooksPath):
+		h.hook(w, r)
 	case r.URL.Path != FunctionPath:
 		write(w, http.StatusNotFound, failure(errors.New("the only function is "+FunctionPath)))
 	case r.Method != http.MethodPost:
@@ -165,6 +171,16 @@ func (h *Handler) Stop(cause error) {
 	h.stopped = cause
 	for _, cancel := range h.running {
 		cancel(cause)
+	}
+}
+
+// quiet waits, until ctx ends, for what the poller does between invocations.
+func (h *Handler) quiet(ctx context.Context) {
+	h.opening.Lock()
+	poller := h.poller
+	h.opening.Unlock()
+	if p, ok := poller.(interface{ Stop(context.Context) }); ok {
+		p.Stop(ctx)
 	}
 }
 

@@ -71,5 +71,6 @@ func Serve(ctx context.Context, ln net.Listener, h *Handler) error {
 		h.logger().Warn("stopped with runs unfinished", "error", err)
 		_ = server.Close()
 	}
+	h.quiet(last)
 	return nil
 }

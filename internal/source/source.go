@@ -61,7 +61,7 @@ type Stats struct {
 
 // Manual is what a kind of source adds to texts for people.
 type Manual struct {
-	// Service is its full name.
+	// Service is its full name; "" if another kind of source has the same service.
 	Service string
 	// Checks are the items that [Connector.Check] reports, each with what it tries.
 	Checks []Check

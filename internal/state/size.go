@@ -27,7 +27,7 @@ func MaxSize(key string) int64 {
 		return 4 * mib // a few kilobytes, and 100 bytes for each window whose counts differ
 	case "ledger":
 		return 32 * mib // two million ids in a window
-	case "quarantine", "spool":
+	case "quarantine", "spool", "inbox":
 		return 48 * mib // a source's largest page as one record, or the largest batch
 	}
 	return Largest

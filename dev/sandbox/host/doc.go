@@ -9,6 +9,9 @@
 // timeout (the same), and [Host.Terminate] (SIGTERM, as the platform stops a
 // container).
 //
+// A Host is also the front end for HTTP functions: serve it, and it passes requests to the
+// process as host.json says, streamed or as a copy.
+//
 // A process that ends by itself is started again, unless it ended with status 0.
 // Status 200 is an intended restart; after three other ends, each less than 30
 // minutes after the one before, the host gives up.

@@ -4,12 +4,10 @@
 // The objects are {tenant}/spool/{stream}/{number}, where the number has 19
 // digits and is the time of storing in nanoseconds since 1970, or one more than
 // the latest number, so that the keys are in the order of the batches. Each
-// object holds one batch: a JSON line that describes it, then for each record a
-// JSON line with its id, time and length, and its bytes verbatim.
+// object holds one batch in the format of package records.
 package spool
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,16 +15,10 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
-
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
-	"github.com/idn-sentinel/idn-sentinel/internal/state/format"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/format/records"
 )
-
-// version is the format that this package writes and reads.
-const version = 1
 
 // Store is the spool of one tenant.
 type Store struct {
@@ -118,79 +110,17 @@ func (s *Store) remove(ctx context.Context, stream, key string, etag state.ETag)
 	return err
 }
 
-// head is the first line of an object.
-type head struct {
-	Version int    `json:"version"`
-	Stream  string `json:"stream"`
-	Records int    `json:"records"`
-	// SHA256 is the hash of everything after the line, in hex.
-	SHA256 string `json:"sha256"`
-}
-
-// line precedes the bytes of a record.
-type line struct {
-	ID     string    `json:"id"`
-	Time   time.Time `json:"time,omitzero"`
-	Length int       `json:"length"`
-}
-
 // Encode writes a batch.
-func Encode(stream string, batch []pipeline.Record) []byte {
-	var body bytes.Buffer
-	for _, r := range batch {
-		l := line{ID: r.ID, Length: len(r.Raw)}
-		if format.Dated(r.Time) { // the ledger treats an invalid time as no time
-			l.Time = r.Time
-		}
-		body.Write(marshal(l))
-		body.Write(r.Raw)
-		body.WriteByte('\n')
-	}
-	return append(marshal(head{version, stream, len(batch), format.Sum(body.Bytes())}), body.Bytes()...)
-}
-
-// marshal can't fail on these types. An id may contain invalid UTF-8.
-func marshal(v any) []byte {
-	b, err := json.Marshal(v, jsontext.AllowInvalidUTF8(true))
-	if err != nil {
-		panic(fmt.Sprintf("encode spool: %v", err))
-	}
-	return append(b, '\n')
-}
+func Encode(stream string, batch []pipeline.Record) []byte { return records.Encode(stream, batch) }
 
 // Decode reads a batch. It fails if the object is damaged, belongs to another stream, or is newer.
 func Decode(stream string, data []byte) ([]pipeline.Record, error) {
-	var h head
-	body, err := format.Header(data, version, &h)
-	switch {
-	case errors.Is(err, format.ErrNewer):
-		return nil, err
-	case err != nil:
-		return nil, damaged(err.Error())
+	batch, err := records.Decode(stream, data)
+	var bad *records.DamagedError
+	if errors.As(err, &bad) {
+		return nil, damaged(bad.Why)
 	}
-	if h.Stream != stream {
-		return nil, damaged(fmt.Sprintf("it belongs to %q", h.Stream))
-	}
-	if format.Sum(body) != h.SHA256 {
-		return nil, damaged("its checksum is wrong")
-	}
-	var batch []pipeline.Record
-	for len(body) > 0 {
-		var l line
-		text, rest, ok := bytes.Cut(body, []byte("\n"))
-		if err := json.Unmarshal(text, &l, jsontext.AllowInvalidUTF8(true)); !ok || err != nil || l.Length < 0 || l.Length >= len(rest) || rest[l.Length] != '\n' {
-			return nil, damaged("a record can't be read")
-		}
-		if !format.Dated(l.Time) {
-			l.Time = time.Time{}
-		}
-		batch = append(batch, pipeline.Record{ID: l.ID, Time: l.Time, Raw: jsontext.Value(rest[:l.Length:l.Length])})
-		body = rest[l.Length+1:]
-	}
-	if len(batch) != h.Records {
-		return nil, damaged(fmt.Sprintf("it holds %d records instead of %d", len(batch), h.Records))
-	}
-	return batch, nil
+	return batch, err
 }
 
 func damaged(why string) error {

@@ -1,0 +1,130 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/source"
+)
+
+const (
+	// answerWithin is how long a push may take to become durable before its sender is asked to try
+	// again: Amazon EventBridge waits 5 s for an answer.
+	answerWithin = 4 * time.Second
+	// waitingWithin is the same for an access request. SailPoint waits 10 s, and the host
+	// may have needed some of them to start.
+	waitingWithin = 2 * time.Second
+	// tryAgainAfter is what a sender is asked to wait.
+	tryAgainAfter = 10 * time.Second
+	// aftermath bounds what is done after an answer.
+	aftermath = 2 * time.Minute
+)
+
+// HookAddress is the path at which a connection receives pushes; the host adds the app's name.
+func HookAddress(connection, hook string) string {
+	if connection != "" {
+		hook = connection + "/" + hook
+	}
+	return "/api/hooks/" + hook
+}
+
+// Inlet returns what receives at a path below /api/hooks/, or nil if nothing does. The path begins
+// with the connection's name, if it has one, and then the hook's.
+func (a *App) Inlet(path string) source.Inlet {
+	for _, c := range a.connections {
+		rest := path
+		if c.settings.Name != "" {
+			name, after, _ := strings.Cut(path, "/")
+			if !strings.EqualFold(name, c.settings.Name) {
+				continue
+			}
+			rest = after
+		}
+		name, rest, _ := strings.Cut(rest, "/")
+		for _, m := range c.mailboxes {
+			if m.hook.Path() == name {
+				return &inlet{mailbox: m, rest: rest}
+			}
+		}
+	}
+	return nil
+}
+
+// inlet is one address of a mailbox.
+type inlet struct {
+	*mailbox
+	rest string // of the path
+}
+
+// MaxBody implements [source.Inlet].
+func (i *inlet) MaxBody() int64 { return i.hook.MaxBody() }
+
+// Admits implements [source.Inlet].
+func (i *inlet) Admits(authorization []string) bool { return i.hook.Admits(authorization) }
+
+// Receive implements [source.Inlet].
+func (i *inlet) Receive(ctx context.Context, body []byte) source.Answer {
+	push, err := i.hook.Receive(i.rest, body, time.Now())
+	if err != nil {
+		i.log.Warn("push refused", "reason", err.Error(), "bytes", len(body))
+		return refusal(http.StatusBadRequest, err)
+	}
+	if push.After != nil {
+		i.afterwards(ctx, push.After)
+	}
+	if push.Problem != "" {
+		i.log.Error("push needs attention", "problem", push.Problem)
+		i.warn(push.Problem)
+	}
+	within := answerWithin
+	if push.Waiting {
+		within = waitingWithin
+	}
+	err = i.put(ctx, push.Records, within)
+	i.noteOutage(err)
+	switch {
+	case err == nil:
+		i.nudge()
+	case push.Waiting:
+		i.log.Error("push is not recorded yet, but was answered because an access request waits for it", "error", err.Error())
+	default:
+		a := refusal(http.StatusServiceUnavailable, errors.New("not stored: try again later"))
+		a.RetryAfter = tryAgainAfter
+		return a
+	}
+	return push.Answer
+}
+
+// afterwards does something beside the answer.
+func (i *inlet) afterwards(ctx context.Context, do func(context.Context) error) {
+	select {
+	case i.besides <- struct{}{}:
+	default:
+		i.log.Error("answer of a trigger was not posted: too many are being posted")
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), aftermath)
+	go func() {
+		defer cancel()
+		defer func() { <-i.besides }()
+		if err := do(ctx); err != nil {
+			i.log.Error("answer of a trigger was not posted", "error", err.Error())
+		}
+	}()
+}
+
+// refusal is an answer that says why.
+func refusal(status int, why error) source.Answer {
+	body, err := json.Marshal(struct {
+		Error string `json:"error"`
+	}{why.Error()})
+	if err != nil {
+		body = []byte("{}")
+	}
+	return source.Answer{Status: status, Body: body}
+}

@@ -1,0 +1,301 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/source"
+	boxes "github.com/idn-sentinel/idn-sentinel/internal/state/inbox"
+)
+
+const (
+	// gatherPushes is how long the first push of a group waits for others, so that a burst of
+	// hundreds costs some writes, not hundreds.
+	gatherPushes = 15 * time.Millisecond
+	// groupBytes ends a group early.
+	groupBytes = 2 << 20
+	// groupsInFlight is how many groups are written at a time. With a slow store the next group
+	// waits, and grows.
+	groupsInFlight = 4
+	// unstoredBytes bounds what waits for the store. What comes beyond it is refused at once.
+	unstoredBytes = 16 << 20
+	// storeTimeout bounds the writing of a group, which outlives the request.
+	storeTimeout = 30 * time.Second
+	// runsApart is the least time between the beginnings of two runs for pushes: what arrives
+	// meanwhile is delivered together.
+	runsApart = time.Second
+	// lockedApart is the wait after a run that found another one at work.
+	lockedApart = 2 * time.Second
+	// failedApart is the wait after a run that failed.
+	failedApart = 15 * time.Second
+	// healthApart is the least time between two health rows for runs of pushes.
+	healthApart = time.Minute
+	// besidesAtOnce bounds what is done after answers.
+	besidesAtOnce = 16
+)
+
+var errBusy = errors.New("too much waits to be stored")
+
+// mailbox takes the pushes for one stream of a connection: it stores them in groups, and runs the
+// stream when something is stored.
+type mailbox struct {
+	c       *Connection
+	stream  stream
+	hook    source.Hook
+	box     *boxes.Box
+	log     *slog.Logger
+	writes  chan struct{} // a slot for each group that is written
+	besides chan struct{} // a slot for each thing that is done after an answer
+
+	mu       sync.Mutex // guards the fields below
+	open     *group     // nil if none is gathering
+	unstored int        // bytes
+	down     bool       // the last group could not be stored
+	warnings []string   // for the report of the next run
+
+	running, again, stopped bool
+	cancel                  context.CancelFunc // of the wait or run under way
+	idle                    chan struct{}      // closed when no run is under way
+	sum                     []pipeline.Report  // of the runs since the last health row; one at most
+	told                    time.Time          // when that was
+}
+
+// group is a number of pushes that share an object.
+type group struct {
+	records []pipeline.Record
+	bytes   int
+	full    chan struct{}
+	done    chan struct{} // closed when err is set
+	err     error
+}
+
+// newMailboxes returns a mailbox for each source of a connection that receives.
+func newMailboxes(c *Connection) (list []*mailbox) {
+	for _, s := range c.streams {
+		receiver, ok := s.of.(source.Receiver)
+		if !ok {
+			continue
+		}
+		name := s.Stream().ID
+		list = append(list, &mailbox{
+			c: c, stream: s, hook: receiver.Hook(), box: boxes.New(c.store, c.settings.Tenant, name),
+			log:    c.log.With("hook", HookAddress(c.settings.Name, receiver.Hook().Path()), "stream", name),
+			writes: make(chan struct{}, groupsInFlight), besides: make(chan struct{}, besidesAtOnce),
+		})
+	}
+	return list
+}
+
+// put returns nil once the records are durable. After an error they may be, or become so.
+func (m *mailbox) put(ctx context.Context, records []pipeline.Record, within time.Duration) error {
+	g, err := m.join(ctx, records)
+	if err != nil {
+		return err
+	}
+	timer := time.NewTimer(within)
+	defer timer.Stop()
+	select {
+	case <-g.done:
+		return g.err
+	case <-timer.C:
+		return fmt.Errorf("the state did not store it within %v", within)
+	}
+}
+
+// join adds records to the group that is gathering, or begins one.
+func (m *mailbox) join(ctx context.Context, records []pipeline.Record) (*group, error) {
+	size := 0
+	for _, r := range records {
+		size += len(r.Raw) + len(r.ID)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.unstored > 0 && m.unstored+size > unstoredBytes {
+		return nil, errBusy
+	}
+	m.unstored += size
+	g := m.open
+	if g == nil {
+		g = &group{full: make(chan struct{}), done: make(chan struct{})}
+		m.open = g
+		go m.store(context.WithoutCancel(ctx), g)
+	}
+	g.records = append(g.records, records...)
+	if g.bytes += size; g.bytes >= groupBytes {
+		m.open = nil
+		close(g.full)
+	}
+	return g, nil
+}
+
+// store writes a group once it has gathered.
+func (m *mailbox) store(ctx context.Context, g *group) {
+	timer := time.NewTimer(gatherPushes)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-g.full:
+	}
+	m.writes <- struct{}{}
+	m.mu.Lock()
+	if m.open == g {
+		m.open = nil
+	}
+	m.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	g.err = m.box.Put(ctx, g.records)
+	<-m.writes
+	m.mu.Lock()
+	m.unstored -= g.bytes
+	m.mu.Unlock()
+	close(g.done)
+}
+
+// noteOutage logs when the state begins to refuse pushes, and when it takes them again.
+func (m *mailbox) noteOutage(err error) {
+	m.mu.Lock()
+	changed := m.down != (err != nil)
+	m.down = err != nil
+	m.mu.Unlock()
+	switch {
+	case !changed:
+	case err != nil:
+		m.log.Error("pushes can't be stored: their senders are asked to try again", "error", err.Error())
+	default:
+		m.log.Info("pushes are stored again")
+	}
+}
+
+// warn adds a warning to the report of the next run.
+func (m *mailbox) warn(text string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.warnings = union(m.warnings, []string{text})
+}
+
+// nudge has the stream run soon, in the background. What it does not get done is done by the next
+// tick of the timer.
+func (m *mailbox) nudge() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case m.stopped:
+	case m.running:
+		m.again = true
+	default:
+		m.running, m.idle = true, make(chan struct{})
+		ctx, cancel := context.WithCancel(context.Background())
+		m.cancel = cancel
+		go m.run(ctx)
+	}
+}
+
+// stop ends a run softly, and waits for it until ctx ends. Nothing runs afterwards.
+func (m *mailbox) stop(ctx context.Context) {
+	m.mu.Lock()
+	m.stopped = true
+	idle := m.idle
+	if m.running {
+		m.cancel()
+	}
+	m.mu.Unlock()
+	if idle == nil {
+		return
+	}
+	select {
+	case <-idle:
+	case <-ctx.Done():
+	}
+}
+
+// run runs the stream until everything that was stored before has had a run.
+func (m *mailbox) run(ctx context.Context) {
+	for more := true; more; {
+		apart := runsApart
+		rep := m.runOnce(ctx)
+		switch rep.State {
+		case pipeline.Locked: // that run may have looked before the last push was stored
+			apart = lockedApart
+			m.mu.Lock()
+			m.again = true
+			m.mu.Unlock()
+		case pipeline.Failed:
+			apart = failedApart
+		default:
+		}
+		m.pause(ctx, apart)
+		m.mu.Lock()
+		if more = m.again && ctx.Err() == nil; !more {
+			m.running = false
+			m.cancel()
+			close(m.idle)
+		}
+		m.again = false
+		m.mu.Unlock()
+	}
+}
+
+func (m *mailbox) pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// runOnce runs the stream, and reports what went wrong.
+func (m *mailbox) runOnce(ctx context.Context) pipeline.Report {
+	ctx, cancel := context.WithTimeout(ctx, m.c.budget)
+	defer cancel()
+	reports := []pipeline.Report{{Stream: m.stream.Stream().ID}}
+	func() {
+		defer m.c.recovered(reports)
+		if err := m.c.open(); err != nil {
+			m.c.fail(reports, err)
+			return
+		}
+		reports[0] = m.c.report(m.c.runner(m.stream).Run(ctx))
+	}()
+	rep := reports[0]
+	switch rep.State {
+	case pipeline.Locked:
+		return rep
+	case pipeline.Failed:
+		m.log.Error("pushed records were not delivered; they are kept", "error", rep.Error)
+	default:
+		m.log.Debug("pushed records delivered", "sent", rep.Sent, "duplicates", rep.Duplicates, "seconds", rep.Seconds)
+	}
+	m.addHealth(ctx, rep)
+	return rep
+}
+
+// addHealth writes a health row for the runs since the last one, at most once a minute.
+func (m *mailbox) addHealth(ctx context.Context, rep pipeline.Report) {
+	if m.c.open() != nil {
+		return // there is nowhere to write it
+	}
+	m.mu.Lock()
+	rep.Warnings = union(rep.Warnings, m.warnings)
+	m.warnings = nil
+	if len(m.sum) == 0 {
+		m.sum = []pipeline.Report{rep}
+	} else {
+		merge(m.sum, []pipeline.Report{rep})
+	}
+	due := m.c.settings.Health && time.Since(m.told) >= healthApart
+	var sum []pipeline.Report
+	if due {
+		sum, m.sum, m.told = m.sum, nil, time.Now()
+	}
+	m.mu.Unlock()
+	if due {
+		m.c.tellHealth(ctx, sum, m.c.throttled())
+	}
+}

@@ -1,0 +1,162 @@
+package functions
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/source"
+)
+
+// HooksPath is where the host passes on what is pushed: the route prefix and the route of
+// hooks/function.json.
+const HooksPath = "/api/hooks/"
+
+const (
+	// bodyTimeout limits the reading of a pushed body.
+	bodyTimeout = 20 * time.Second
+	// bodiesAtOnce bounds the bodies, in bytes, that are read or waiting to be stored.
+	bodiesAtOnce = 16 << 20
+	// bodyWait is how long a request waits for its share of them.
+	bodyWait = 2 * time.Second
+	// busyRetry is what a sender is asked to wait if there was none.
+	busyRetry = 10 * time.Second
+)
+
+// receiver is a [Poller] that also receives pushes.
+type receiver interface {
+	// Inlet returns what receives at a path below [HooksPath], nil if nothing does.
+	Inlet(path string) source.Inlet
+}
+
+// hook answers a push. The order is what the promises rest on: the address, then the credentials,
+// and only then the body.
+//
+// The host passes requests from the internet on as they are, so nothing about them is
+// trusted. The log names the path, the status and the reason, never a value.
+func (h *Handler) hook(w http.ResponseWriter, r *http.Request) {
+	log := h.logger().With("path", shownPath(r.URL.Path), "invocation_id", r.Header.Get(invocationID))
+	refuse := func(status int, reason string) {
+		log.Warn("push refused", "status", status, "reason", reason)
+		w.Header().Set("Connection", "close") // its body is not read
+		reply(w, source.Answer{Status: status, Body: []byte(`{"error":` + strconv.Quote(reason) + `}`)})
+	}
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		refuse(http.StatusMethodNotAllowed, "pushes must use POST")
+		return
+	}
+	poller, err := h.open()
+	if err != nil {
+		log.Error("push refused", "status", http.StatusServiceUnavailable, "error", err.Error())
+		w.Header().Set("Connection", "close")
+		reply(w, source.Answer{Status: http.StatusServiceUnavailable, Body: []byte(`{"error":"not ready: see the log of the app"}`), RetryAfter: time.Minute})
+		return
+	}
+	var inlet source.Inlet
+	if receiver, ok := poller.(receiver); ok {
+		inlet = receiver.Inlet(strings.TrimPrefix(r.URL.Path, HooksPath))
+	}
+	switch {
+	case inlet == nil:
+		refuse(http.StatusNotFound, "nothing is received at this address")
+		return
+	case !inlet.Admits(r.Header.Values("Authorization")):
+		w.Header().Set("WWW-Authenticate", "Bearer")
+		refuse(http.StatusUnauthorized, "the credentials are missing or wrong")
+		return
+	case r.ContentLength > inlet.MaxBody():
+		refuse(http.StatusRequestEntityTooLarge, "the body is too large")
+		return
+	}
+	release, ok := h.bodies(r.Context(), r.ContentLength, inlet.MaxBody())
+	if !ok {
+		log.Warn("push refused", "status", http.StatusServiceUnavailable, "reason", "too many bodies at once")
+		w.Header().Set("Connection", "close")
+		reply(w, source.Answer{Status: http.StatusServiceUnavailable, Body: []byte(`{"error":"busy: try again later"}`), RetryAfter: busyRetry})
+		return
+	}
+	defer release()
+	body, status, reason := readPush(w, r, inlet.MaxBody())
+	if status != 0 {
+		refuse(status, reason)
+		return
+	}
+	reply(w, inlet.Receive(r.Context(), body))
+}
+
+// bodies waits until there is room for another body in memory.
+func (h *Handler) bodies(ctx context.Context, length, most int64) (release func(), ok bool) {
+	h.mu.Lock()
+	if h.pushes == nil {
+		h.pushes = semaphore.NewWeighted(bodiesAtOnce)
+	}
+	pushes := h.pushes
+	h.mu.Unlock()
+	if length < 0 {
+		length = most
+	}
+	ctx, cancel := context.WithTimeout(ctx, bodyWait)
+	defer cancel()
+	size := min(max(length, 1), bodiesAtOnce)
+	if pushes.Acquire(ctx, size) != nil {
+		return nil, false
+	}
+	return func() { pushes.Release(size) }, true
+}
+
+// readPush reads a body of at most that many bytes, before and after it is decompressed.
+func readPush(w http.ResponseWriter, r *http.Request, most int64) (body []byte, status int, reason string) {
+	// Writers in tests have no deadline.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
+	var from io.Reader = http.MaxBytesReader(w, r.Body, most)
+	switch encoding := strings.ToLower(strings.TrimSpace(r.Header.Get("Content-Encoding"))); encoding {
+	case "", "identity":
+	case "gzip", "x-gzip":
+		unpacked, err := gzip.NewReader(from)
+		if err != nil {
+			return nil, http.StatusBadRequest, "the body is not gzip, although Content-Encoding says so"
+		}
+		from = unpacked
+	default:
+		return nil, http.StatusUnsupportedMediaType, "the Content-Encoding is neither gzip nor identity"
+	}
+	body, err := io.ReadAll(io.LimitReader(from, most+1))
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large), int64(len(body)) > most:
+		return nil, http.StatusRequestEntityTooLarge, "the body is too large"
+	case err != nil:
+		return nil, http.StatusBadRequest, "the body could not be read to its end"
+	case len(body) == 0:
+		return nil, http.StatusBadRequest, "the body is empty, or it had no Content-Length, without which some versions of the Functions host drop it"
+	}
+	return body, 0, ""
+}
+
+// reply writes the answer to a push.
+func reply(w http.ResponseWriter, a source.Answer) {
+	if a.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(a.RetryAfter/time.Second)))
+	}
+	w.Header().Set("Content-Type", "application/json")
+	status, body := a.Status, a.Body
+	if status == 0 {
+		status = http.StatusOK
+	}
+	if len(body) == 0 {
+		body = []byte("{}")
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // if the sender is gone, the answer is dropped
+}
+
+// shownPath is a path for the log: one from outside may be of any length.
+func shownPath(path string) string { return path[:min(len(path), 200)] }

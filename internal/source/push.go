@@ -1,0 +1,63 @@
+package source
+
+import (
+	"context"
+	"time"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+)
+
+// Receiver is a [Connector] whose records are pushed: its one stream is the inbox in which they
+// wait.
+type Receiver interface {
+	Connector
+	// Hook is what understands the pushes.
+	Hook() Hook
+}
+
+// Hook understands what one kind of service pushes. It is safe for concurrent use.
+type Hook interface {
+	// Path is the element after /api/hooks/ that it is reached at.
+	Path() string
+	// MaxBody is the size of the largest body in bytes.
+	MaxBody() int64
+	// Admits reports whether a request with these Authorization headers may push. The time that it
+	// takes does not depend on how much of a credential is right.
+	Admits(authorization []string) bool
+	// Receive reads a body that arrived at a moment. rest is what follows Path in the address. An
+	// error says what is wrong with the body, and shows nothing of it.
+	Receive(rest string, body []byte, at time.Time) (Push, error)
+}
+
+// Push is what was in a body.
+type Push struct {
+	// Records are to be stored before the answer, without secrets.
+	Records []pipeline.Record
+	// Answer is what the sender gets once they are.
+	Answer Answer
+	// Waiting means that a person's request waits for the answer: it is given in time even if the
+	// records could not be stored.
+	Waiting bool
+	// After, if not nil, is done besides, and ends by itself. Its error shows no secret.
+	After func(context.Context) error
+	// Problem, if not "", is something that a person should change at the sender.
+	Problem string
+}
+
+// Answer is the response to a push. The zero value means 200 with an empty object.
+type Answer struct {
+	Status int
+	Body   []byte
+	// RetryAfter is when to try again; 0 means that the header is left out.
+	RetryAfter time.Duration
+}
+
+// Inlet is one address at which pushes are received.
+type Inlet interface {
+	// MaxBody is [Hook.MaxBody].
+	MaxBody() int64
+	// Admits is [Hook.Admits].
+	Admits(authorization []string) bool
+	// Receive stores a body durably and returns the answer. It takes a few seconds at most.
+	Receive(ctx context.Context, body []byte) Answer
+}

@@ -1,0 +1,218 @@
+package sailpoint
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/source"
+)
+
+// PushedStream is the stream of pushed invocations. They go into the table of the polled ones.
+func PushedStream() pipeline.Stream {
+	return pipeline.Stream{ID: "SailPointIDN_TriggersPushed", Table: "SailPointIDN_Triggers"}
+}
+
+// maxPush is the size of the largest body. The largest that was seen has 7 KB.
+const maxPush = 4 << 20
+
+// HookConfig says who may push, and what a trigger that waits for a decision gets.
+type HookConfig struct {
+	// Token and Previous are Bearer tokens; either may be empty.
+	Token, Previous secret.String
+	// Username and Password are for Basic authentication; both or none are set.
+	Username string
+	Password secret.String
+	// Refuse means that a trigger that waits for a decision gets 403.
+	Refuse bool
+	// BaseURL is the tenant's API, the only place that an answer may be posted to. Nil means
+	// none.
+	BaseURL *url.URL
+	// HTTP posts these answers; nil means a client of package transport.
+	HTTP *http.Client
+}
+
+// Hook understands event triggers, pushed over HTTP or through Amazon EventBridge.
+//
+// A pushed invocation becomes the row that polling would make of it while it is in flight, with the
+// same record id: the invocation's id and "|". Its created is the moment of arrival, or that of the
+// EventBridge envelope. So what is both pushed and polled is one record, and the completed state
+// follows as a second one. See docs/adr/0025-a-push-is-the-state-in-flight.md.
+type Hook struct {
+	cfg     HookConfig
+	allowed [][sha256.Size]byte // of the values that Authorization may have
+	http    *http.Client
+}
+
+var _ source.Hook = (*Hook)(nil)
+
+// NewHook returns a hook. It sends nothing.
+func NewHook(cfg HookConfig) *Hook {
+	h := &Hook{cfg: cfg, http: cfg.HTTP}
+	if h.http == nil {
+		h.http = transport.NewClient(transport.Config{})
+	}
+	for _, token := range []secret.String{cfg.Token, cfg.Previous} {
+		if !token.IsZero() {
+			h.allowed = append(h.allowed, sha256.Sum256([]byte("bearer "+token.Reveal())))
+		}
+	}
+	if cfg.Username != "" && !cfg.Password.IsZero() {
+		pair := base64.StdEncoding.EncodeToString([]byte(cfg.Username + ":" + cfg.Password.Reveal()))
+		h.allowed = append(h.allowed, sha256.Sum256([]byte("basic "+pair)))
+	}
+	return h
+}
+
+// Path implements [source.Hook].
+func (h *Hook) Path() string { return "sailpoint" }
+
+// MaxBody implements [source.Hook].
+func (h *Hook) MaxBody() int64 { return maxPush }
+
+// Admits implements [source.Hook]. Exactly one header is needed: of two, another program in between
+// may have judged the other one. Hashes are compared, so that not even the length of a credential
+// shows in the time.
+func (h *Hook) Admits(authorization []string) bool {
+	if len(authorization) != 1 {
+		return false
+	}
+	scheme, value, _ := strings.Cut(strings.TrimSpace(authorization[0]), " ")
+	sum := sha256.Sum256([]byte(strings.ToLower(scheme) + " " + strings.TrimSpace(value)))
+	admitted := 0
+	for i := range h.allowed {
+		admitted |= subtle.ConstantTimeCompare(sum[:], h.allowed[i][:])
+	}
+	return admitted == 1
+}
+
+// Errors of a body. None quotes it.
+var (
+	errEmpty  = errors.New("the body is empty")
+	errObject = errors.New("the body is neither a JSON object nor an array of objects")
+)
+
+// Receive implements [source.Hook].
+func (h *Hook) Receive(rest string, body []byte, at time.Time) (source.Push, error) {
+	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")))
+	if len(body) == 0 {
+		return source.Push{}, errEmpty
+	}
+	bodies, err := eachEvent(body)
+	if err != nil {
+		return source.Push{}, err
+	}
+	route, err := triggerOf(rest)
+	if err != nil {
+		return source.Push{}, err
+	}
+	push := source.Push{Answer: source.Answer{Status: http.StatusOK, Body: []byte("{}")}}
+	for _, one := range bodies {
+		e, err := openEnvelope(one, route, at.UTC().Truncate(time.Millisecond))
+		if err != nil {
+			return source.Push{}, err
+		}
+		rec, err := e.record()
+		if err != nil {
+			return source.Push{}, err
+		}
+		push.Records = append(push.Records, rec)
+		h.decide(&push, e)
+	}
+	return push, nil
+}
+
+// eachEvent divides an array into its elements, and validates all of the body.
+func eachEvent(body []byte) (objects []jsontext.Value, err error) {
+	dec := newDecoder(body)
+	switch dec.PeekKind() {
+	case jsontext.KindBeginObject:
+		value, err := part(dec, body)
+		if err != nil {
+			return nil, err
+		}
+		objects = append(objects, value)
+	case jsontext.KindBeginArray:
+		if _, err := dec.ReadToken(); err != nil {
+			return nil, notJSON(err)
+		}
+		for dec.PeekKind() == jsontext.KindBeginObject {
+			value, err := part(dec, body)
+			if err != nil {
+				return nil, err
+			}
+			objects = append(objects, value)
+		}
+		if len(objects) == 0 || dec.PeekKind() != jsontext.KindEndArray {
+			return nil, errObject
+		}
+		if _, err := dec.ReadToken(); err != nil {
+			return nil, notJSON(err)
+		}
+	default:
+		if !jsontext.Value(body).IsValid(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) {
+			return nil, notJSON(nil)
+		}
+		return nil, errObject
+	}
+	if len(bytes.TrimSpace(body[dec.InputOffset():])) > 0 {
+		return nil, notJSON(nil)
+	}
+	return objects, nil
+}
+
+// notJSON says where a body breaks the rules, but not how: the decoder's text may quote it.
+func notJSON(err error) error {
+	var at *jsontext.SyntacticError
+	if errors.As(err, &at) {
+		return fmt.Errorf("the body is not valid JSON, from byte %d on", at.ByteOffset)
+	}
+	return errors.New("the body is not valid JSON")
+}
+
+// triggerOf reads the trigger's id in the address, with or without "idn:".
+func triggerOf(rest string) (string, error) {
+	id := strings.Trim(rest, "/")
+	if id == "" {
+		return "", nil
+	}
+	if len(id) > maxTriggerID || strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`/\"<>`, r) }) {
+		return "", errors.New("what follows /sailpoint/ in the address is not the id of a trigger")
+	}
+	if !strings.Contains(id, ":") {
+		id = "idn:" + id
+	}
+	return id, nil
+}
+
+// bodyHash identifies an event that has no id: equal ones that arrive within the same 5 minutes
+// count as one, because it may be the same one sent again; later ones count as new.
+func bodyHash(payload jsontext.Value, at time.Time) (string, error) {
+	var out bytes.Buffer
+	dec, enc := newDecoder(payload), newEncoder(&out)
+	err := object(dec, enc, func(name string, quoted jsontext.Value) error {
+		value, err := dec.ReadValue()
+		if err != nil || name == "_metadata" {
+			return err
+		}
+		return errors.Join(enc.WriteValue(quoted), enc.WriteValue(value))
+	}, nil)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(bytes.TrimRight(out.Bytes(), "\n"))
+	return hashed + hex.EncodeToString(sum[:]) + "@" + at.Truncate(5*time.Minute).Format("2006-01-02T15:04Z"), nil
+}

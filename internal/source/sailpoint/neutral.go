@@ -1,0 +1,157 @@
+package sailpoint
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/source"
+)
+
+// The two public triggers of type REQUEST_RESPONSE.
+const (
+	dynamicApprover = "idn:access-request-dynamic-approver"
+	preApproval     = "idn:access-request-pre-approval"
+)
+
+// approver is the answer of a dynamic approver. With empty texts the request takes the course that
+// it takes without a subscriber; an empty object does not satisfy the trigger's schema.
+type approver struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	Type string `json:"type"`
+}
+
+// approval is the answer of a pre-approval. It has no neutral form but approval: the request then
+// meets its usual approvals, which come after this one; anything else stops it.
+type approval struct {
+	Approved bool   `json:"approved"`
+	Comment  string `json:"comment"`
+	// Approver must be a user: with any other text the trigger "Access Request Decision" never
+	// fires for the request. The requester is one.
+	Approver string `json:"approver"`
+}
+
+const comment = "Recorded only: no decision was made here."
+
+// decide completes the answer for a trigger that waits for one; see promise "harmless" in the
+// README. SYNC, ASYNC and DYNAMIC get the same: the neutral output at once, which is the decision
+// for the first and the last, and besides, where the body names an address for it, the same output
+// is posted there, which is the decision for ASYNC.
+func (h *Hook) decide(push *source.Push, e *pushed) {
+	if !e.waits() {
+		return
+	}
+	push.Waiting = true
+	if h.cfg.Refuse {
+		push.Answer.Status = http.StatusForbidden
+		return
+	}
+	output, known := e.neutral()
+	push.Answer.Body = output
+	if !known {
+		push.Problem = "a trigger of type REQUEST_RESPONSE whose neutral answer is not known is subscribed with this app's address, and got an empty one: unsubscribe it (" + e.name() + ")"
+	}
+	if e.callback == "" {
+		return
+	}
+	target, err := h.callbackTarget(e.callback)
+	if err != nil {
+		push.Problem = "a trigger of type REQUEST_RESPONSE expects its answer at an address that is not one of this tenant, so none was posted: unsubscribe it (" + e.name() + ")"
+		return
+	}
+	key := e.secret
+	push.After = func(ctx context.Context) error { return h.complete(ctx, target, key, output) }
+}
+
+func (p *pushed) name() string {
+	if p.triggerID == "" {
+		return "unknown trigger"
+	}
+	return p.triggerID
+}
+
+// waits reports whether an access request waits for the answer.
+func (p *pushed) waits() bool {
+	kind := strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(p.triggerType))
+	switch {
+	case kind == "requestresponse", p.callback != "":
+		return true
+	case p.triggerID == dynamicApprover, p.triggerID == preApproval:
+		return true
+	case p.triggerID != "", kind != "":
+		return false
+	}
+	return p.isAccessRequest()
+}
+
+// isAccessRequest recognises the input of the two triggers, which is the same. One that has been
+// decided has requestedItemsStatus instead of requestedItems.
+func (p *pushed) isAccessRequest() bool {
+	all, err := members(p.payload)
+	if err != nil {
+		return false
+	}
+	for _, name := range []string{"accessRequestId", "requestedFor", "requestedItems", "requestedBy"} {
+		if all[name] == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// neutral is the output that changes nothing. known is false if the trigger is not one of the two
+// public ones.
+func (p *pushed) neutral() (output []byte, known bool) {
+	var answer any
+	known = true
+	switch {
+	case p.triggerID == dynamicApprover:
+		answer = approver{}
+	case p.triggerID == preApproval:
+		answer = approval{Approved: true, Comment: comment, Approver: p.requester()}
+	case p.triggerID == "" && p.isAccessRequest():
+		known = false
+		answer = struct { // right for either of the two
+			approval
+			approver
+		}{approval{Approved: true, Comment: comment, Approver: p.requester()}, approver{}}
+	default:
+		return []byte("{}"), false
+	}
+	output, err := json.Marshal(answer, jsontext.AllowInvalidUTF8(true))
+	if err != nil {
+		return []byte("{}"), false
+	}
+	return output, known
+}
+
+// requester is the name of who requested the access, or of who gets it.
+func (p *pushed) requester() string {
+	all, err := members(p.payload)
+	if err != nil {
+		return ""
+	}
+	for _, who := range []string{"requestedBy", "requestedFor"} {
+		person := all[who]
+		if person.Kind() == jsontext.KindBeginArray { // several recipients
+			dec := newDecoder(person)
+			if _, err := dec.ReadToken(); err != nil || dec.PeekKind() != jsontext.KindBeginObject {
+				continue
+			}
+			if person, err = part(dec, person); err != nil {
+				continue
+			}
+		}
+		if person.Kind() != jsontext.KindBeginObject {
+			continue
+		}
+		if own, err := members(person); err == nil && textOf(own["name"]) != "" {
+			return textOf(own["name"])
+		}
+	}
+	return ""
+}
