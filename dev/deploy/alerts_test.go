@@ -144,7 +144,7 @@ func TestAlertsOfTenants(t *testing.T) {
 	template := read(t)
 	template.Variables["watched"] = three
 	d, err := template.Resolve(deploy.Surroundings{WorkspaceKey: canaryKey}, map[string]any{
-		"tenantId": "acme", "clientId": "x", "clientSecret": canaryClient, "workspaceResourceId": workspace,
+		"tenantId": "acme", "clientId": "x", "clientSecret": canaryClient, "workspaceResourceId": workspace, "ingestionApi": "DataCollector",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -209,7 +209,7 @@ func TestAlertColumns(t *testing.T) {
 	for _, c := range ws.Columns(t, kqltest.HealthTable) {
 		known[c.Name] = c.Type
 	}
-	for name, a := range alerts(t, deployed(t, "", nil)) {
+	for name, a := range alerts(t, deployed(t, "", map[string]any{"ingestionApi": "DataCollector"})) {
 		list, _, _ := strings.Cut(strings.SplitN(a.query, "datatable(TimeGenerated", 2)[1], ")")
 		for column := range strings.SplitSeq("TimeGenerated"+list, ", ") {
 			n, typ, _ := strings.Cut(column, ": ")

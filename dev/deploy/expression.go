@@ -21,6 +21,8 @@ type parser struct {
 	text  string
 	pos   int
 	scope *scope
+	// bound are the variables of the lambda expressions around it.
+	bound map[string]any
 	// skip is above 0 in the branch of an if that is not taken. Azure does not
 	// evaluate it either.
 	skip int
@@ -28,15 +30,20 @@ type parser struct {
 
 // evaluate returns the value of an expression, given with its brackets.
 func (s *scope) evaluate(text string) (any, error) {
-	p := &parser{text: text[1 : len(text)-1], scope: s}
-	v, err := p.value()
-	if err == nil && p.peek() != 0 {
-		err = fmt.Errorf("unexpected %q", p.text[p.pos:])
-	}
+	v, err := s.evaluateWith(text[1:len(text)-1], nil)
 	if err != nil {
 		return nil, fmt.Errorf("expression %s: %w", text, err)
 	}
 	return v, nil
+}
+
+func (s *scope) evaluateWith(text string, bound map[string]any) (any, error) {
+	p := &parser{text: text, scope: s, bound: bound}
+	v, err := p.value()
+	if err == nil && p.peek() != 0 {
+		err = fmt.Errorf("unexpected %q", p.text[p.pos:])
+	}
+	return v, err
 }
 
 // peek returns the next byte that is no space, 0 at the end.
@@ -122,6 +129,9 @@ func (p *parser) word() string {
 }
 
 func (p *parser) call(name string) (any, error) {
+	if name == "lambda" {
+		return p.lambda()
+	}
 	var args []any
 	for i := 0; !p.accept(')'); i++ {
 		if i > 0 && !p.accept(',') {
@@ -142,6 +152,14 @@ func (p *parser) call(name string) (any, error) {
 	}
 	if p.skip > 0 {
 		return nil, nil
+	}
+	if name == "lambdaVariables" {
+		variable, _ := args[0].(string)
+		v, ok := p.bound[variable]
+		if !ok {
+			return nil, fmt.Errorf("no lambda around it has the variable %q", variable)
+		}
+		return v, nil
 	}
 	v, err := p.scope.call(name, args)
 	if err != nil {

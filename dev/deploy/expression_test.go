@@ -50,6 +50,16 @@ func TestExpressions(t *testing.T) {
 		{"[createObject('a', null(), 'b', -1)]", map[string]any{"a": nil, "b": -1.0}},
 		{"[last(split('a//b', '//'))]", "b"},
 		{"[and(not(empty('')), true())]", false},
+		{"[filter(createArray('a', 'bb', 'c'), lambda('s', equals(length(lambdaVariables('s')), 1)))]", []any{"a", "c"}},
+		{"[map(range(1, 2), lambda('i', map(createArray('x'), lambda('s', format('{0}{1}', lambdaVariables('s'), lambdaVariables('i'))))))]", []any{[]any{"x1"}, []any{"x2"}}},
+		{"[toObject(createArray('a'), lambda('n', toUpper(lambdaVariables('n'))), lambda('n', 1))]", map[string]any{"A": 1.0}},
+		{"[if(true(), 'yes', map(variables('none'), lambda('n', lambdaVariables('other'))))]", "yes"},
+		{"[union(createArray('a', 'b'), createArray('b'))]", []any{"a", "b"}},
+		{"[union(createObject('a', createObject('b', 1, 'c', 2)), createObject('a', createObject('c', 3)))]", map[string]any{"a": map[string]any{"b": 1.0, "c": 3.0}}},
+		{"[coalesce(tryGet(variables('map'), 'k', 'x'), tryGet(variables('map'), 'k', 'n'))]", 7.0},
+		{"[and(contains(createArray('a'), 'a'), contains('bcd', 'cd'), contains(variables('map'), 'k'))]", true},
+		{"[join(createArray('a', 'b'), ', ')]", "a, b"},
+		{"[substring('abc', 1, 1)]", "b"},
 	} {
 		got, err := output(t, tc.expression)
 		if diff := cmp.Diff(tc.want, got); err != nil || diff != "" {
@@ -57,20 +67,23 @@ func TestExpressions(t *testing.T) {
 		}
 	}
 	for expression, says := range map[string]string{
-		"[variables('none')]":       "no variable none",
-		"[variables('loop')]":       "refers to itself",
-		"[parameters('none')]":      "no parameter none",
-		"[variables('map').x]":      "no property x",
-		"[toUpper('a')]":            "don't know this function",
-		"[concat('a']":              "missing in concat()",
-		"['a]":                      "does not end",
-		"[toLower('a') 'b']":        "unexpected",
-		"[toLower(1)]":              "arguments",
-		"[copyIndex()]":             "no copy loop",
-		"[resourceId('A.B/c')]":     "as many names",
-		"[reference('elsewhere')]":  "nothing is known",
-		"[variables('list')['a']]":  "can't be taken",
-		"[concat('a', concat('b']]": "missing",
+		"[variables('none')]":      "no variable none",
+		"[variables('loop')]":      "refers to itself",
+		"[parameters('none')]":     "no parameter none",
+		"[variables('map').x]":     "no property x",
+		"[toObject2('a')]":         "don't know this function",
+		"[concat('a']":             "missing in concat()",
+		"['a]":                     "does not end",
+		"[toLower('a') 'b']":       "unexpected",
+		"[toLower(1)]":             "arguments",
+		"[copyIndex()]":            "no copy loop",
+		"[resourceId('A.B/c')]":    "as many names",
+		"[reference('elsewhere')]": "nothing is known",
+		"[fail('say no')]":         "say no",
+		"[lambdaVariables('n')]":   "no lambda around it",
+		"[map(createArray('a'), lambda('n', lambdaVariables('m')))]": "no lambda around it",
+		"[variables('list')['a']]":                                   "can't be taken",
+		"[concat('a', concat('b']]":                                  "missing",
 	} {
 		if got, err := output(t, expression); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s gives %v, %v, want an error with %q", expression, got, err, says)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,7 +17,13 @@ import (
 // are turned into an error here.
 func (s *scope) call(name string, args []any) (result any, err error) {
 	defer func() {
-		if r := recover(); r != nil {
+		switch r := recover().(type) {
+		case nil:
+		case failure:
+			result, err = nil, r
+		case error:
+			result, err = nil, fmt.Errorf("arguments %v: %w", args, r)
+		default:
 			result, err = nil, fmt.Errorf("arguments %v: %v", args, r)
 		}
 	}()
@@ -38,23 +45,31 @@ func (s *scope) call(name string, args []any) (result any, err error) {
 	case "subscription":
 		return map[string]any{"id": "/subscriptions/" + Subscription, "subscriptionId": Subscription, "tenantId": Directory}, nil
 	case "environment":
-		return s.around.environment()
+		return s.world.around.environment()
 	case "resourceId":
 		return s.resourceID(args), nil
 	case "subscriptionResourceId":
 		return "/subscriptions/" + Subscription + providerPath(args), nil
 	case "extensionResourceId":
 		return args[0].(string) + providerPath(args[1:]), nil
-	case "reference":
-		if outputs, ok := s.nestedOutputs[args[0].(string)]; ok {
-			return map[string]any{"outputs": outputs}, nil
+	case "reference", "listKeys":
+		if s.planning {
+			return nil, errors.New("nothing is read before the order of the resources is known")
 		}
-		return s.around.reference(args)
-	case "listKeys":
-		return s.around.keys(args)
+		if name == "listKeys" {
+			return s.world.around.keys(args)
+		}
+		return s.world.reference(args)
+	case "fail":
+		return nil, failure(args[0].(string))
 	}
 	return nil, errors.New("the tests don't know this function")
 }
+
+// failure is what the template itself refuses, with fail().
+type failure string
+
+func (f failure) Error() string { return string(f) }
 
 // resourceID writes an id; a subscription and a resource group may stand ahead of
 // the type.
@@ -68,32 +83,45 @@ func (s *scope) resourceID(args []any) string {
 // pure returns the functions that depend on nothing but their arguments.
 func pure(name string) (f func(args []any) any, ok bool) {
 	f, ok = map[string]func(args []any) any{
+		"add":          func(a []any) any { return a[0].(float64) + a[1].(float64) },
 		"and":          func(a []any) any { return every(a, true) },
 		"array":        func(a []any) any { return []any{a[0]} },
+		"coalesce":     coalesce,
 		"concat":       concat,
+		"contains":     contains,
 		"createArray":  func(a []any) any { return append([]any{}, a...) },
 		"createObject": createObject,
 		"empty":        func(a []any) any { return a[0] == nil || reflect.ValueOf(a[0]).Len() == 0 },
 		"equals":       func(a []any) any { return reflect.DeepEqual(a[0], a[1]) },
 		"false":        func([]any) any { return false },
+		"filter":       filter,
 		"first":        func(a []any) any { return a[0].([]any)[0] },
 		"format":       format,
+		"greater":      func(a []any) any { return a[0].(float64) > a[1].(float64) },
 		"guid":         guid,
 		"if":           func(a []any) any { return map[bool]any{true: a[1], false: a[2]}[a[0].(bool)] },
+		"join":         join,
 		"json":         func(a []any) any { return mustParse(a[0].(string)) },
 		"last":         func(a []any) any { l := a[0].([]any); return l[len(l)-1] },
 		"less":         func(a []any) any { return a[0].(float64) < a[1].(float64) },
 		"length":       func(a []any) any { return float64(reflect.ValueOf(a[0]).Len()) },
+		"map":          mapOver,
 		"mul":          func(a []any) any { return a[0].(float64) * a[1].(float64) },
 		"not":          func(a []any) any { return !a[0].(bool) },
 		"null":         func([]any) any { return nil },
 		"or":           func(a []any) any { return !every(a, false) },
+		"range":        indexes,
 		"replace":      func(a []any) any { return strings.ReplaceAll(a[0].(string), a[1].(string), a[2].(string)) },
 		"split":        split,
+		"substring":    func(a []any) any { return a[0].(string)[int(a[1].(float64)):int(a[1].(float64)+a[2].(float64))] },
 		"string":       func(a []any) any { return text(a[0]) },
 		"take":         func(a []any) any { s := a[0].(string); return s[:min(len(s), int(a[1].(float64)))] },
 		"toLower":      func(a []any) any { return strings.ToLower(a[0].(string)) },
+		"toObject":     toObject,
+		"toUpper":      func(a []any) any { return strings.ToUpper(a[0].(string)) },
+		"trim":         func(a []any) any { return strings.TrimSpace(a[0].(string)) },
 		"true":         func([]any) any { return true },
+		"tryGet":       tryGet,
 		"union":        union,
 		"uniqueString": uniqueString,
 	}[name]
@@ -133,16 +161,79 @@ func createObject(args []any) any {
 	return object
 }
 
-// union merges objects; of a member that two have, the later one stays. (The real
-// one also merges arrays and nested objects, which the template does not use.)
+// union merges objects, nested ones too, where the later member stays, or arrays, of
+// which equal elements stay once.
 func union(args []any) any {
+	if _, ok := args[0].([]any); ok {
+		all := []any{}
+		for _, a := range args {
+			for _, v := range a.([]any) {
+				if !slices.ContainsFunc(all, func(other any) bool { return reflect.DeepEqual(other, v) }) {
+					all = append(all, v)
+				}
+			}
+		}
+		return all
+	}
 	all := map[string]any{}
 	for _, a := range args {
 		for name, v := range a.(map[string]any) {
+			_, before := all[name].(map[string]any)
+			if _, now := v.(map[string]any); before && now {
+				v = union([]any{all[name], v})
+			}
 			all[name] = v
 		}
 	}
 	return all
+}
+
+func coalesce(args []any) any {
+	for _, a := range args {
+		if a != nil {
+			return a
+		}
+	}
+	return nil
+}
+
+// contains looks for an element of an array, a member of an object, or a part of a string.
+func contains(args []any) any {
+	switch in := args[0].(type) {
+	case []any:
+		return slices.ContainsFunc(in, func(v any) bool { return reflect.DeepEqual(v, args[1]) })
+	case map[string]any:
+		_, ok := in[args[1].(string)]
+		return ok
+	}
+	return strings.Contains(args[0].(string), args[1].(string))
+}
+
+func join(args []any) any {
+	var parts []string
+	for _, v := range args[0].([]any) {
+		parts = append(parts, text(v))
+	}
+	return strings.Join(parts, args[1].(string))
+}
+
+// indexes is range().
+func indexes(args []any) any {
+	list := []any{}
+	for i := range int(args[1].(float64)) {
+		list = append(list, args[0].(float64)+float64(i))
+	}
+	return list
+}
+
+// tryGet follows members of objects, and is null where one is missing.
+func tryGet(args []any) any {
+	v := args[0]
+	for _, key := range args[1:] {
+		object, _ := v.(map[string]any)
+		v = object[key.(string)]
+	}
+	return v
 }
 
 func format(args []any) any {

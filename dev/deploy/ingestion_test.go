@@ -91,23 +91,23 @@ func TestLogsIngestionLoads(t *testing.T) {
 // Sentinel has.
 func TestTablesAndFlows(t *testing.T) {
 	for _, tc := range []struct {
-		isc, asim, makeTables bool
-		tables, flows         int
+		isc, asim     bool
+		makeTables    string
+		tables, flows int
 	}{
-		{false, false, true, 3, 3}, {true, false, true, 4, 4}, {false, true, true, 3, 6}, {true, true, false, 0, 7},
+		{false, false, "merge", 3, 3}, {false, false, "new", 3, 3}, {true, false, "merge", 4, 4}, {false, true, "new", 3, 6}, {true, true, "none", 0, 7},
 	} {
-		d := deployed(t, "", map[string]any{"ingestionApi": "LogsIngestion", "alsoIscTable": tc.isc, "alsoAsimTables": tc.asim, "makeTables": tc.makeTables})
+		world := deploy.NewWorld()
+		if tc.makeTables == "none" {
+			deployedIn(t, deploy.Surroundings{World: world}, map[string]any{"alsoIscTable": true})
+		}
+		d := deployedIn(t, deploy.Surroundings{World: world}, map[string]any{"alsoIscTable": tc.isc, "alsoAsimTables": tc.asim, "makeTables": tc.makeTables})
 		made := map[string]bool{}
 		for _, r := range ofType(d, "Microsoft.OperationalInsights/workspaces/tables") {
 			name := strings.TrimPrefix(r.Name, "sentinel/")
 			made["Custom-"+name] = true
-			if dig(r.Body, "properties", "schema", "name") != name {
-				t.Errorf("table %s has the schema of another", name)
-			}
-		}
-		for _, r := range ofType(d, "Microsoft.Resources/deployments") {
-			if strings.HasSuffix(r.Name, "-tables") && (r.Body["subscriptionId"] != "77777777-7777-7777-7777-777777777777" || r.Body["resourceGroup"] != "soc") {
-				t.Errorf("tables are made in %v, %v", r.Body["subscriptionId"], r.Body["resourceGroup"])
+			if dig(r.Body, "properties", "schema", "name") != name || r.ID != workspace+"/tables/"+name {
+				t.Errorf("table %s has the schema or the id of another", name)
 			}
 		}
 		properties := only(t, d, "Microsoft.Insights/dataCollectionRules").Body["properties"]
@@ -119,7 +119,7 @@ func TestTablesAndFlows(t *testing.T) {
 		}
 		for _, f := range flows {
 			stream, to := dig(f, "streams").([]any)[0].(string), dig(f, "outputStream").(string)
-			if native := strings.HasPrefix(to, "Microsoft-ASim"); declared[stream] == nil || !native && tc.makeTables && !made[to] {
+			if native := strings.HasPrefix(to, "Microsoft-ASim"); declared[stream] == nil || !native && tc.makeTables != "none" && !made[to] {
 				t.Errorf("%+v: flow from %s to %s: one of them is missing", tc, stream, to)
 			}
 			if diff := cmp.Diff([]any{destination}, dig(f, "destinations")); diff != "" {

@@ -7,61 +7,34 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// resource makes what one entry of resources stands for: none, one, a copy for
-// each round of its loop, or the resources of a nested deployment after it.
-func (s *scope) resource(raw map[string]any, nested string) ([]Resource, error) {
-	if condition, ok := raw["condition"]; ok {
-		v, err := s.all(condition)
-		if err != nil {
-			return nil, err
-		}
-		if v != true {
-			return nil, nil
-		}
+// make makes a resource, or the resources of a nested deployment after it. A resource
+// that is made only if it is missing, and is not, gives none.
+func (s *scope) make(n node, nested string) ([]Resource, error) {
+	if n.raw["type"] == "Microsoft.Resources/deployments" {
+		return s.nested(n)
 	}
-	loop, ok := raw["copy"].(map[string]any)
-	if !ok {
-		return s.one(raw, nested)
-	}
-	count, err := s.all(loop["count"])
-	if err != nil {
-		return nil, err
-	}
-	var all []Resource
-	for s.index = 0; s.index < int(count.(float64)); s.index++ {
-		made, err := s.one(raw, nested)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, made...)
-	}
-	s.index = -1
-	return all, nil
-}
-
-func (s *scope) one(raw map[string]any, nested string) ([]Resource, error) {
-	if raw["type"] == "Microsoft.Resources/deployments" {
-		return s.nested(raw)
-	}
-	body := maps.Clone(raw)
-	for _, meta := range []string{"condition", "copy"} {
+	body := maps.Clone(n.raw)
+	options, _ := body["@options"].(map[string]any)
+	for _, meta := range []string{"condition", "copy", symbolicName, "@options"} {
 		delete(body, meta)
+	}
+	if _, only := options["onlyIfNotExists"]; only && s.world.Get(n.id) != nil {
+		return nil, nil
 	}
 	v, err := s.all(body)
 	if err != nil {
 		return nil, err
 	}
-	body = v.(map[string]any)
-	r := Resource{Nested: nested, Body: body}
+	r := Resource{Nested: nested, ID: n.id, Body: v.(map[string]any)}
 	for to, key := range map[*string]string{&r.Type: "type", &r.APIVersion: "apiVersion", &r.Name: "name"} {
-		*to, _ = body[key].(string)
+		*to, _ = r.Body[key].(string)
 	}
-	return []Resource{r}, nil
+	return []Resource{r}, s.world.put(r)
 }
 
 // nested plays a deployment of its own, which sees nothing but its parameters.
-func (s *scope) nested(raw map[string]any) ([]Resource, error) {
-	properties := maps.Clone(raw["properties"].(map[string]any))
+func (s *scope) nested(n node) ([]Resource, error) {
+	properties := maps.Clone(n.raw["properties"].(map[string]any))
 	source, err := json.Marshal(properties["template"])
 	if err != nil {
 		return nil, err
@@ -71,9 +44,11 @@ func (s *scope) nested(raw map[string]any) ([]Resource, error) {
 		return nil, fmt.Errorf("nested template: %w", err)
 	}
 	delete(properties, "template")
-	head := maps.Clone(raw)
+	head := maps.Clone(n.raw)
 	head["properties"] = properties
-	delete(head, "condition")
+	for _, meta := range []string{"condition", "copy", symbolicName} {
+		delete(head, meta)
+	}
 	v, err := s.all(head)
 	if err != nil {
 		return nil, err
@@ -85,14 +60,11 @@ func (s *scope) nested(raw map[string]any) ([]Resource, error) {
 	if scope, _ := evaluated["expressionEvaluationOptions"].(map[string]any); scope["scope"] != "inner" {
 		return nil, fmt.Errorf("nested deployment %s is not evaluated in a scope of its own", name)
 	}
-	for parameter, value := range evaluated["parameters"].(map[string]any) {
+	parameters, _ := evaluated["parameters"].(map[string]any)
+	for parameter, value := range parameters {
 		given[parameter] = value.(map[string]any)["value"]
 	}
-	group := s.group
-	if target, ok := body["resourceGroup"].(string); ok {
-		group = "/subscriptions/" + body["subscriptionId"].(string) + "/resourceGroups/" + target
-	}
-	inner, err := t.resolve(s.around, group, given, name)
+	inner, err := t.resolve(s.world, s.groupOf(body), given, name)
 	if err != nil {
 		return nil, fmt.Errorf("nested deployment %s: %w", name, err)
 	}
@@ -100,8 +72,8 @@ func (s *scope) nested(raw map[string]any) ([]Resource, error) {
 	for o, v := range inner.Outputs {
 		outputs[o] = map[string]any{"value": v}
 	}
-	s.nestedOutputs[group+"/providers/Microsoft.Resources/deployments/"+name] = outputs
-	self := Resource{Type: "Microsoft.Resources/deployments", Name: name, Body: body}
+	self := Resource{Type: "Microsoft.Resources/deployments", Name: name, ID: n.id, Body: body}
 	self.APIVersion, _ = body["apiVersion"].(string)
+	s.world.Put(n.id, map[string]any{"properties": map[string]any{"outputs": outputs}})
 	return append([]Resource{self}, inner.Resources...), nil
 }

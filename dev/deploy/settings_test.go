@@ -249,7 +249,7 @@ func TestSettingsLoad(t *testing.T) {
 	for _, cloud := range []string{"AzureCloud", "AzureUSGovernment", "AzureChinaCloud"} {
 		for _, plan := range plans {
 			t.Run(cloud+" "+plan, func(t *testing.T) {
-				d := deployed(t, cloud, map[string]any{"hostingPlan": plan})
+				d := deployed(t, cloud, map[string]any{"hostingPlan": plan, "ingestionApi": "DataCollector"})
 				secrets := map[string]string{}
 				for _, r := range ofType(d, "Microsoft.KeyVault/vaults/secrets") {
 					secrets[r.Name] = dig(r.Body, "properties", "value").(string)

@@ -29,6 +29,11 @@ type Surroundings struct {
 	WorkspaceKey string
 	// Principal is that of the identity that the template makes; "" means [PrincipalID].
 	Principal string
+	// World is what stands there already, and what the deployment changes; nil is an empty one.
+	World *World
+	// Order picks one of the orders that the dependencies allow; 0 makes what is
+	// listed last as early as possible.
+	Order int64
 }
 
 func (Surroundings) group() string {
@@ -36,44 +41,16 @@ func (Surroundings) group() string {
 }
 
 func (a Surroundings) environment() (any, error) {
-	suffix, ok := map[string]string{
-		"": "core.windows.net", "AzureCloud": "core.windows.net",
-		"AzureUSGovernment": "core.usgovcloudapi.net", "AzureChinaCloud": "core.chinacloudapi.cn",
-	}[a.Cloud]
+	name := cmp.Or(a.Cloud, "AzureCloud")
+	suffixes, ok := map[string]map[string]any{
+		"AzureCloud":        {"storage": "core.windows.net", "keyvaultDns": ".vault.azure.net"},
+		"AzureUSGovernment": {"storage": "core.usgovcloudapi.net", "keyvaultDns": ".vault.usgovcloudapi.net"},
+		"AzureChinaCloud":   {"storage": "core.chinacloudapi.cn", "keyvaultDns": ".vault.azure.cn"},
+	}[name]
 	if !ok {
 		return nil, fmt.Errorf("cloud %q is not known", a.Cloud)
 	}
-	name := a.Cloud
-	if name == "" {
-		name = "AzureCloud"
-	}
-	return map[string]any{"name": name, "suffixes": map[string]any{"storage": suffix}}, nil
-}
-
-// reference returns the properties of a resource that the template asks for.
-func (a Surroundings) reference(args []any) (any, error) {
-	id := args[0].(string)
-	full := len(args) > 2 && args[2] == "Full"
-	switch {
-	case strings.Contains(id, "/Microsoft.OperationalInsights/workspaces/"):
-		properties := map[string]any{"customerId": WorkspaceID}
-		if full {
-			return map[string]any{"location": "northeurope", "properties": properties}, nil
-		}
-		return properties, nil
-	case strings.Contains(id, "/Microsoft.ManagedIdentity/userAssignedIdentities/"):
-		return map[string]any{"clientId": ClientID, "principalId": cmp.Or(a.Principal, PrincipalID)}, nil
-	case strings.Contains(id, "/Microsoft.Insights/components/"):
-		return map[string]any{"ConnectionString": "InstrumentationKey=66666666-6666-6666-6666-666666666666"}, nil
-	}
-	if strings.Contains(id, "/Microsoft.Insights/dataCollectionRules/") {
-		endpoint := RuleEndpoint
-		if domain := map[string]string{"AzureUSGovernment": ".us", "AzureChinaCloud": ".cn"}[a.Cloud]; domain != "" {
-			endpoint = strings.TrimSuffix(RuleEndpoint, ".com") + domain
-		}
-		return map[string]any{"immutableId": RuleID, "endpoints": map[string]any{"logsIngestion": endpoint}}, nil
-	}
-	return nil, fmt.Errorf("nothing is known of %s", id)
+	return map[string]any{"name": name, "suffixes": suffixes}, nil
 }
 
 func (a Surroundings) keys(args []any) (any, error) {
@@ -81,5 +58,5 @@ func (a Surroundings) keys(args []any) (any, error) {
 	if !strings.Contains(id, "/Microsoft.OperationalInsights/workspaces/") {
 		return nil, fmt.Errorf("keys of %s", id)
 	}
-	return map[string]any{"primarySharedKey": a.WorkspaceKey}, nil
+	return map[string]any{"primarySharedKey": a.WorkspaceKey, "secondarySharedKey": "c2Vjb25kYXJ5LQ==" + a.WorkspaceKey}, nil
 }

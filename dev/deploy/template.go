@@ -2,7 +2,9 @@ package deploy
 
 import (
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -10,13 +12,36 @@ import (
 
 // Template is a template as it stands in its file.
 type Template struct {
-	Schema         string               `json:"$schema"`
-	ContentVersion string               `json:"contentVersion"`
-	Metadata       map[string]any       `json:"metadata"`
-	Parameters     map[string]Parameter `json:"parameters"`
-	Variables      map[string]any       `json:"variables"`
-	Resources      []map[string]any     `json:"resources"`
-	Outputs        map[string]Parameter `json:"outputs"`
+	Schema          string               `json:"$schema"`
+	LanguageVersion string               `json:"languageVersion"`
+	ContentVersion  string               `json:"contentVersion"`
+	Metadata        map[string]any       `json:"metadata"`
+	Parameters      map[string]Parameter `json:"parameters"`
+	Variables       map[string]any       `json:"variables"`
+	Resources       Resources            `json:"resources"`
+	Outputs         map[string]Parameter `json:"outputs"`
+}
+
+// Resources are the resources as written. In version 2.0 of the language they are an
+// object, and the name of each member is kept as its symbolicName.
+type Resources []map[string]any
+
+const symbolicName = "symbolicName"
+
+// UnmarshalJSON takes both forms.
+func (r *Resources) UnmarshalJSON(data []byte) error {
+	if data[0] == '[' {
+		return json.Unmarshal(data, (*[]map[string]any)(r))
+	}
+	var named map[string]map[string]any
+	if err := json.Unmarshal(data, &named); err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(named)) {
+		named[name][symbolicName] = name
+		*r = append(*r, named[name])
+	}
+	return nil
 }
 
 // Parameter declares a parameter, or, with Value, an output.
@@ -37,7 +62,7 @@ func (p Parameter) Secret() bool { return strings.HasPrefix(strings.ToLower(p.Ty
 
 // Resource is one resource of a played deployment. Its Body has no expressions.
 type Resource struct {
-	Type, APIVersion, Name string
+	Type, APIVersion, Name, ID string
 	// Nested is the name of the nested deployment that it belongs to, or "".
 	Nested string
 	Body   map[string]any
@@ -63,14 +88,20 @@ func Read(path string) (Template, error) {
 }
 
 // Resolve plays a deployment with the parameters given; the others take their
-// defaults. Values are as JSON has them: numbers are float64.
+// defaults. Values are as JSON has them: numbers are float64. Resources are made in an
+// order that their dependencies allow, and each sees only what has been made by then.
 func (t Template) Resolve(around Surroundings, given map[string]any) (Deployment, error) {
-	return t.resolve(around, around.group(), given, "")
+	world := around.World
+	if world == nil {
+		world = NewWorld()
+	}
+	world.around = around
+	return t.resolve(world, around.group(), given, "")
 }
 
-func (t Template) resolve(around Surroundings, group string, given map[string]any, nested string) (Deployment, error) {
+func (t Template) resolve(world *World, group string, given map[string]any, nested string) (Deployment, error) {
 	d := Deployment{Outputs: map[string]any{}}
-	s := &scope{around: around, group: group, template: t, nestedOutputs: map[string]any{}, parameters: map[string]any{}, index: -1, pending: map[string]bool{}}
+	s := &scope{world: world, group: group, template: t, parameters: map[string]any{}, index: -1, pending: map[string]bool{}}
 	for name := range given {
 		if _, ok := t.Parameters[name]; !ok {
 			return d, fmt.Errorf("there is no parameter %s", name)
@@ -79,13 +110,22 @@ func (t Template) resolve(around Surroundings, group string, given map[string]an
 	if err := s.setParameters(given); err != nil {
 		return d, err
 	}
-	for _, raw := range t.Resources {
-		made, err := s.resource(raw, nested)
+	nodes, err := s.nodes()
+	if err != nil {
+		return d, err
+	}
+	if nodes, err = ordered(nodes, world.around.Order); err != nil {
+		return d, err
+	}
+	for _, n := range nodes {
+		s.index = n.index
+		made, err := s.make(n, nested)
 		if err != nil {
-			return d, fmt.Errorf("resource %v: %w", raw["name"], err)
+			return d, fmt.Errorf("resource %v: %w", n.raw["name"], err)
 		}
 		d.Resources = append(d.Resources, made...)
 	}
+	s.index = -1
 	for name, o := range t.Outputs {
 		v, err := s.all(o.Value)
 		if err != nil {
@@ -98,14 +138,14 @@ func (t Template) resolve(around Surroundings, group string, given map[string]an
 
 // scope is what expressions are evaluated in.
 type scope struct {
-	around     Surroundings
+	world      *World
 	group      string // id of the resource group
 	template   Template
 	parameters map[string]any
 	index      int // of the copy loop, -1 outside
 	pending    map[string]bool
-	// nestedOutputs are those of the nested deployments so far, by id.
-	nestedOutputs map[string]any
+	// planning is set until the order is known. Azure reads nothing by then.
+	planning bool
 }
 
 // setParameters takes the given values. Defaults are evaluated when they are

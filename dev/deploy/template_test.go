@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -40,18 +41,21 @@ func deployed(t *testing.T, cloud string, changes map[string]any) deploy.Deploym
 
 func deployedIn(t *testing.T, around deploy.Surroundings, changes map[string]any) deploy.Deployment {
 	t.Helper()
-	given := map[string]any{
-		"tenantId": "acme", "clientId": "0123456789abcdef0123456789abcdef", "clientSecret": canaryClient,
-		"workspaceResourceId": workspace,
-	}
-	for name, v := range changes {
-		given[name] = v
-	}
-	d, err := read(t).Resolve(around, given)
+	d, err := read(t).Resolve(around, needed(changes))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return d
+}
+
+// needed are the parameters that a user must fill in, with changes.
+func needed(changes map[string]any) map[string]any {
+	given := map[string]any{
+		"tenantId": "acme", "clientId": "0123456789abcdef0123456789abcdef", "clientSecret": canaryClient,
+		"workspaceResourceId": workspace,
+	}
+	maps.Copy(given, changes)
+	return given
 }
 
 var plans = []string{"FlexConsumption", "ElasticPremium", "Dedicated", "Consumption"}
@@ -102,7 +106,7 @@ func TestSecrets(t *testing.T) {
 			t.Errorf("parameter %s has a default", name)
 		}
 	}
-	d := deployed(t, "", nil)
+	d := deployed(t, "", map[string]any{"ingestionApi": "DataCollector"})
 	stored := map[string]any{}
 	for _, r := range d.Resources {
 		if r.Type == "Microsoft.KeyVault/vaults/secrets" {
@@ -230,7 +234,7 @@ func TestRoles(t *testing.T) {
 		"Microsoft.Insights/components":          {"3913510d-42f4-4e42-8a64-420c390055eb"},
 		"Microsoft.Insights/dataCollectionRules": {"3913510d-42f4-4e42-8a64-420c390055eb"},
 	}
-	if n := len(ofType(deployed(t, "", nil), "Microsoft.Authorization/roleAssignments")); n != 4 {
+	if n := len(ofType(deployed(t, "", map[string]any{"ingestionApi": "DataCollector"}), "Microsoft.Authorization/roleAssignments")); n != 4 {
 		t.Errorf("%d assignments without a data collection rule and an old connector, want 4", n)
 	}
 	d := deployed(t, "", map[string]any{"ingestionApi": "LogsIngestion", "legacyStorageAccountId": legacyAccount})

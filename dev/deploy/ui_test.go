@@ -8,10 +8,13 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/go-json-experiment/json"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/idn-sentinel/idn-sentinel/dev/deploy"
 )
 
 // form is the part of createUiDefinition.json that has to agree with the template.
@@ -29,6 +32,7 @@ type form struct {
 type element struct {
 	Name, Type   string
 	DefaultValue any
+	Visible      any
 	ToolTip      string
 	Constraints  struct {
 		Regex         string
@@ -52,18 +56,17 @@ var (
 	conversion  = regexp.MustCompile(`\bint\(`)
 )
 
-// The form asks for every parameter but the address of the package, and offers
-// what the template takes.
-func TestForm(t *testing.T) {
+// readForm returns the form, and its elements by step and name.
+func readForm(t *testing.T) (f form, elements map[string]element) {
+	t.Helper()
 	data, err := os.ReadFile(filepath.Join(root, "createUiDefinition.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var f form
 	if err := json.Unmarshal(data, &f, json.MatchCaseInsensitiveNames(true)); err != nil {
 		t.Fatal(err)
 	}
-	elements := map[string]element{}
+	elements = map[string]element{}
 	for _, e := range f.Parameters.Basics {
 		elements["/"+e.Name] = e
 	}
@@ -72,6 +75,66 @@ func TestForm(t *testing.T) {
 			elements[step.Name+"/"+e.Name] = e
 		}
 	}
+	return f, elements
+}
+
+// handed evaluates an expression of the form, with what the user chose in its steps. The
+// two languages agree in what the form uses, but for how a step is named.
+func handed(t *testing.T, expression string, steps map[string]any) any {
+	t.Helper()
+	template := deploy.Template{Variables: steps, Outputs: map[string]deploy.Parameter{"o": {Value: strings.ReplaceAll(expression, "steps(", "variables(")}}}
+	d, err := template.Resolve(deploy.Surroundings{}, nil)
+	if err != nil {
+		t.Fatalf("%s: %v", expression, err)
+	}
+	return d.Outputs["o"]
+}
+
+// Who gives the storage account of the Python function is offered the API of its tables,
+// and everybody else the current one. What is hidden counts for nothing, whether the
+// portal hands over its default or nothing.
+func TestTakeOverInForm(t *testing.T) {
+	f, elements := readForm(t)
+	current, takeOver := elements["sentinel/ingestionApi"], elements["sentinel/takeOverApi"]
+	for _, e := range []element{current, takeOver} {
+		var offered []any
+		for _, a := range e.Constraints.AllowedValues {
+			offered = append(offered, a.Value)
+		}
+		p := read(t).Parameters["ingestionApi"]
+		if diff := cmp.Diff(p.AllowedValues, offered); diff != "" || e.ToolTip != p.Metadata["description"] {
+			t.Errorf("%s (-template +form):\n%s", e.Name, diff)
+		}
+	}
+	for _, tc := range []struct {
+		legacy, current, takeOver any
+		want                      string
+	}{
+		{"", current.value(), nil, "LogsIngestion"},
+		{nil, current.value(), takeOver.value(), "LogsIngestion"},
+		{"", "DataCollector", nil, "DataCollector"},
+		{legacyAccount, nil, takeOver.value(), "DataCollector"},
+		{legacyAccount, current.value(), takeOver.value(), "DataCollector"},
+		{legacyAccount, "DataCollector", "LogsIngestion", "LogsIngestion"},
+		{legacyAccount, nil, nil, "DataCollector"},
+	} {
+		steps := map[string]any{"sentinel": map[string]any{"legacyAccount": tc.legacy, "ingestionApi": tc.current, "takeOverApi": tc.takeOver, "makeTables": "merge"}}
+		if got := handed(t, f.Parameters.Outputs["ingestionApi"], steps); got != tc.want {
+			t.Errorf("%+v: %v", tc, got)
+		}
+		if shown := handed(t, current.Visible.(string), steps); shown == handed(t, takeOver.Visible.(string), steps) {
+			t.Errorf("%+v: both or neither of the two are shown", tc)
+		}
+		if shown := handed(t, elements["sentinel/makeTables"].Visible.(string), steps); shown != (tc.want == "LogsIngestion") {
+			t.Errorf("%+v: the choice of tables is shown: %v", tc, shown)
+		}
+	}
+}
+
+// The form asks for every parameter but the address of the package, and offers
+// what the template takes.
+func TestForm(t *testing.T) {
+	f, elements := readForm(t)
 	template := read(t)
 	// The portal asks for the region by itself; a mirror and a second workspace are for the command line.
 	want := slices.DeleteFunc(slices.Sorted(maps.Keys(template.Parameters)), func(name string) bool {
@@ -85,6 +148,9 @@ func TestForm(t *testing.T) {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
+			if name == "ingestionApi" { // TestTakeOverInForm looks at its two elements
+				return
+			}
 			m := usedElement.FindStringSubmatch(output)
 			if m == nil {
 				t.Fatalf("output %s names no element", output)
