@@ -54,7 +54,7 @@ func (s *scope) call(name string, args []any) (result any, err error) {
 		return args[0].(string) + providerPath(args[1:]), nil
 	case "reference", "listKeys":
 		if s.planning {
-			return nil, errors.New("nothing is read before the order of the resources is known")
+			return nil, errNotYet
 		}
 		if name == "listKeys" {
 			return s.world.around.keys(args)
@@ -65,6 +65,9 @@ func (s *scope) call(name string, args []any) (result any, err error) {
 	}
 	return nil, errors.New("the tests don't know this function")
 }
+
+// errNotYet is given to what reads Azure while a deployment is validated.
+var errNotYet = errors.New("nothing is read before the deployment runs")
 
 // failure is what the template itself refuses, with fail().
 type failure string

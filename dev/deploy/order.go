@@ -1,7 +1,9 @@
 package deploy
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -37,6 +39,9 @@ func (s *scope) nodes() (nodes []node, err error) {
 				s.index = i
 			}
 			n, err := s.node(raw, loop)
+			if err == nil && !n.absent {
+				err = s.validate(raw)
+			}
 			if err != nil {
 				return nil, fmt.Errorf("resource %v: %w", raw["name"], err)
 			}
@@ -47,6 +52,22 @@ func (s *scope) nodes() (nodes []node, err error) {
 		}
 	}
 	return nodes, nil
+}
+
+// validate evaluates what a resource says of itself without reading Azure. That is when a
+// deployment is refused as a whole.
+func (s *scope) validate(raw map[string]any) error {
+	body := maps.Clone(raw)
+	delete(body, "copy")
+	if properties, ok := raw["properties"].(map[string]any); ok {
+		properties = maps.Clone(properties)
+		delete(properties, "template")
+		body["properties"] = properties
+	}
+	if _, err := s.all(body); err != nil && !errors.Is(err, errNotYet) {
+		return err
+	}
+	return nil
 }
 
 func symbolOf(raw map[string]any) string {

@@ -101,7 +101,7 @@ func (t Template) Resolve(around Surroundings, given map[string]any) (Deployment
 
 func (t Template) resolve(world *World, group string, given map[string]any, nested string) (Deployment, error) {
 	d := Deployment{Outputs: map[string]any{}}
-	s := &scope{world: world, group: group, template: t, parameters: map[string]any{}, index: -1, pending: map[string]bool{}}
+	s := &scope{world: world, group: group, template: t, parameters: map[string]any{}, variables: map[string]any{}, index: -1, pending: map[string]bool{}}
 	for name := range given {
 		if _, ok := t.Parameters[name]; !ok {
 			return d, fmt.Errorf("there is no parameter %s", name)
@@ -142,7 +142,8 @@ type scope struct {
 	group      string // id of the resource group
 	template   Template
 	parameters map[string]any
-	index      int // of the copy loop, -1 outside
+	variables  map[string]any // those evaluated so far
+	index      int            // of the copy loop, -1 outside
 	pending    map[string]bool
 	// planning is set until the order is known. Azure reads nothing by then.
 	planning bool
@@ -178,12 +179,20 @@ func (s *scope) parameter(name string) (any, error) {
 	return s.once("parameter "+name, p.DefaultValue)
 }
 
+// variable evaluates each variable once: none depends on what has been made so far.
 func (s *scope) variable(name string) (any, error) {
+	if v, ok := s.variables[name]; ok {
+		return v, nil
+	}
 	raw, ok := s.template.Variables[name]
 	if !ok {
 		return nil, fmt.Errorf("there is no variable %s", name)
 	}
-	return s.once("variable "+name, raw)
+	v, err := s.once("variable "+name, raw)
+	if err == nil {
+		s.variables[name] = v
+	}
+	return v, err
 }
 
 // once evaluates what has a name, and refuses to do so inside itself.

@@ -99,10 +99,10 @@ func text(t *testing.T, v any) string {
 // Secrets are typed in as securestring, go into the vault, and are nowhere else.
 func TestSecrets(t *testing.T) {
 	for name, p := range read(t).Parameters {
-		if secret := regexp.MustCompile(`(?i)(secret|key|password|token)$`).MatchString(name); secret != p.Secret() {
+		if secret := regexp.MustCompile(`(?i)(secrets?|key|password|token|tokenPrevious)$`).MatchString(name); secret != p.Secret() {
 			t.Errorf("parameter %s: secret by its name %v, by its type %v", name, secret, p.Secret())
 		}
-		if p.Secret() && p.DefaultValue != nil {
+		if empty := text(t, p.DefaultValue); p.Secret() && !slices.Contains([]string{"null", `""`, "{}"}, empty) {
 			t.Errorf("parameter %s has a default", name)
 		}
 	}
@@ -145,7 +145,7 @@ func TestNames(t *testing.T) {
 		"Microsoft.Insights/metricAlerts":                           `^[a-z0-9-]{1,260}$`,
 		"Microsoft.Insights/diagnosticSettings":                     `^[a-z0-9-]{1,260}$`,
 		"Microsoft.Resources/deployments":                           `^[a-z0-9-]{1,64}$`,
-		"Microsoft.KeyVault/vaults/secrets":                         `^[a-z0-9-]+/[a-z-]{1,127}$`,
+		"Microsoft.KeyVault/vaults/secrets":                         `^[a-z0-9-]+/[a-z0-9-]{1,127}$`,
 		"Microsoft.Storage/storageAccounts/blobServices":            `^[a-z0-9]+/default$`,
 		"Microsoft.Storage/storageAccounts/blobServices/containers": `^[a-z0-9]+/default/[a-z-]{3,63}$`,
 		"Microsoft.Authorization/roleAssignments":                   `^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`,
@@ -159,12 +159,12 @@ func TestNames(t *testing.T) {
 	}
 	for _, prefix := range []string{"ab", "idnsentinel", "Acme-Corp-1", "a--------bc"} {
 		seen := map[string]bool{}
-		for _, r := range deployed(t, "", map[string]any{"namePrefix": prefix, "alertEmail": "soc@example.com", "ingestionApi": "LogsIngestion"}).Resources {
+		for _, r := range deployed(t, "", map[string]any{"namePrefix": prefix, "alertEmail": "soc@example.com", "diagnostics": "vaultAndStorage", "moreTenants": moreTenants, "moreTenantSecrets": moreSecrets}).Resources {
 			rule, ok := rules[r.Type]
 			if !ok || !regexp.MustCompile(rule).MatchString(r.Name) {
 				t.Errorf("prefix %s: %s has the name %q, rule %q", prefix, r.Type, r.Name, rule)
 			}
-			if id := r.Type + r.Name; seen[id] {
+			if id := r.ID; seen[id] {
 				t.Errorf("prefix %s: %s %s is there twice", prefix, r.Type, r.Name)
 			} else {
 				seen[id] = true
