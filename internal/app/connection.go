@@ -191,9 +191,7 @@ func (c *Connection) runner(s stream) *pipeline.Runner {
 		Clock:       c.runClock(s),
 		Longest:     longest(c.budget),
 		Checkpoints: c.checkpoints(s),
-		OpenLedger: func() pipeline.Ledger {
-			return ledger.Open(ledger.Config{Store: c.store, Tenant: tenant, Stream: name, Window: s.Window})
-		},
+		OpenLedger:  func() pipeline.Ledger { return c.openLedger(s) },
 		Uncommitted: c.uncommitted[name],
 		Quarantine:  c.Quarantine(),
 		AuditPolicy: pipeline.AuditPolicy{
@@ -216,6 +214,28 @@ func (c *Connection) runner(s stream) *pipeline.Runner {
 		c.options.Wrap(r)
 	}
 	return r
+}
+
+// ledgerReach is how much the times may differ under which two streams deliver the same record, or
+// one that was pushed twice comes again.
+const ledgerReach = time.Hour
+
+// openLedger opens the ledger of a stream for a run. If other streams fill the same table, theirs
+// are looked into as well.
+func (c *Connection) openLedger(s stream) pipeline.Ledger {
+	open := func(s stream) *ledger.Ledger {
+		return ledger.Open(ledger.Config{Store: c.store, Tenant: c.settings.Tenant, Stream: s.Stream().ID, Window: s.Window})
+	}
+	beside := &ledger.Beside{Ledger: open(s), Reach: ledgerReach}
+	for _, other := range c.streams {
+		if other.Table.Name == s.Table.Name && other.Stream().ID != s.Stream().ID {
+			beside.Others = append(beside.Others, open(other))
+		}
+	}
+	if _, pushed := s.of.(source.Receiver); !pushed && len(beside.Others) == 0 {
+		return beside.Ledger
+	}
+	return beside
 }
 
 // leaseFor is how long a killed run's lock remains.

@@ -47,7 +47,8 @@ type Spec struct {
 	// StartAt returns the cursor before a moment. Nil if the source has none: then a first run
 	// reads everything.
 	StartAt func(time.Time) pipeline.Cursor
-	// Table is where the rows go, and what they contain.
+	// Table is where the rows go, and what they contain. Streams of a connection that share one have
+	// common ids: what one of them has delivered, another does not deliver again.
 	Table schema.Table
 }
 
