@@ -98,6 +98,12 @@ func (m *masker) text(quoted jsontext.Value, name string) jsontext.Value {
 		}
 		return quoted
 	}
+	if mayBeSigned(quoted) {
+		if link, found := withoutSignature(unquote(quoted)); found {
+			m.count++
+			return quote(link)
+		}
+	}
 	if !mayBeJSON(quoted) || !mentionsCredential(quoted) {
 		return quoted
 	}
@@ -116,6 +122,27 @@ func (m *masker) text(quoted jsontext.Value, name string) jsontext.Value {
 		return quoted
 	}
 	return quote(strings.TrimRight(out.String(), "\n"))
+}
+
+// mayBeSigned is a quick check before withoutSignature.
+func mayBeSigned(quoted []byte) bool {
+	return bytes.Contains(quoted, []byte("ignature=")) || bytes.Contains(quoted, []byte("sig="))
+}
+
+// withoutSignature cuts the query of signed links out of a text: of Amazon S3, Google Cloud Storage
+// and Azure Storage, whoever has such a link can read what it points to.
+func withoutSignature(text string) (out string, found bool) {
+	for _, word := range strings.SplitAfter(text, " ") {
+		link, query, _ := strings.Cut(word, "?")
+		lower := strings.ToLower(query)
+		signed := strings.Contains(lower, "signature=") || strings.Contains(lower, "sig=") && strings.Contains(lower, "se=")
+		if signed && strings.Contains(link, "://") {
+			found = true
+			word = link + strings.Repeat(" ", len(word)-len(strings.TrimRight(word, " ")))
+		}
+		out += word
+	}
+	return out, found
 }
 
 // isCredential reports whether a member of that name is masked. It ignores case, "_" and "-".
