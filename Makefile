@@ -17,10 +17,11 @@ SEEDS    ?= 10000
 FIRST    ?= 1
 EVENTS   ?= 100000
 RUNS     ?= 3
+LASTS    ?= 10m
 export CGO_ENABLED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test mutants test-sdks race cover fuzz bench bench-sinks lint fmt vuln tidy-check solution package release release-check version rehome soak clean
+.PHONY: help build demo test mutants test-sdks race cover fuzz bench bench-sinks lint fmt vuln tidy-check solution package release release-check version rehome soak load-push clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +76,9 @@ soak: ## the long runs: SEEDS of the fault simulation (default 10000), a day at 
 	GOGC=400 $(GO) test -count=1 -timeout 6h -v -run 'TestSeeds$$' ./dev/sim -first=$(FIRST) -seeds=$(SEEDS)
 	IDN_SOAK=1 $(GO) test -count=1 -timeout 60m -v -run 'TestSteadyDay|TestLateEvents' ./dev/sim
 	IDN_SOAK=1 $(GO) test -count=1 -timeout 60m -v -run 'Soak|Memory|Kill' ./dev/e2e
+
+load-push: ## 50 pushes a second for LASTS (default 10m): time to the answer and to the row, and memory
+	IDN_PUSH_LOAD=$(LASTS) $(GO) test -count=1 -timeout 60m -v -run 'TestPushLoad$$' ./dev/e2e
 
 # Not in the module of the tools: it needs another version of a module that golangci-lint needs.
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12

@@ -131,7 +131,8 @@ func mayBeSigned(quoted []byte) bool {
 
 // withoutSignature cuts the query of signed links out of a text: of Amazon S3, Google Cloud Storage
 // and Azure Storage, whoever has such a link can read what it points to.
-func withoutSignature(text string) (out string, found bool) {
+func withoutSignature(text string) (clean string, found bool) {
+	var out strings.Builder
 	for _, word := range strings.SplitAfter(text, " ") {
 		link, query, _ := strings.Cut(word, "?")
 		lower := strings.ToLower(query)
@@ -140,9 +141,9 @@ func withoutSignature(text string) (out string, found bool) {
 			found = true
 			word = link + strings.Repeat(" ", len(word)-len(strings.TrimRight(word, " ")))
 		}
-		out += word
+		out.WriteString(word)
 	}
-	return out, found
+	return out.String(), found
 }
 
 // isCredential reports whether a member of that name is masked. It ignores case, "_" and "-".
