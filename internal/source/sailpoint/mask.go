@@ -129,8 +129,8 @@ func mayBeSigned(quoted []byte) bool {
 	return bytes.Contains(quoted, []byte("ignature=")) || bytes.Contains(quoted, []byte("sig="))
 }
 
-// withoutSignature cuts the query of signed links out of a text: of Amazon S3, Google Cloud Storage
-// and Azure Storage, whoever has such a link can read what it points to.
+// withoutSignature cuts the query of signed links to Amazon S3, Google Cloud Storage and Azure
+// Storage out of a text, because such a link is all that is needed to read what it points to.
 func withoutSignature(text string) (clean string, found bool) {
 	var out strings.Builder
 	for _, word := range strings.SplitAfter(text, " ") {
