@@ -137,13 +137,13 @@ func TestAlwaysReady(t *testing.T) {
 // The plan is the first thing that a region can refuse: storage, vault and everything that
 // holds data wait for it.
 func TestPlanIsMadeFirst(t *testing.T) {
-	for order := range int64(20) {
+	for late := range 40 {
 		world := deploy.NewWorld()
-		deployedIn(t, deploy.Surroundings{World: world, Order: order}, nil)
+		deployedIn(t, deploy.Surroundings{World: world, Late: late}, nil)
 		plan := slices.IndexFunc(world.History, func(id string) bool { return strings.Contains(id, "/serverfarms/") })
 		for i, id := range world.History {
 			if i < plan && (strings.Contains(id, "/storageAccounts/") || strings.Contains(id, "/vaults/") || strings.Contains(id, "/components/")) {
-				t.Errorf("order %d: %s is made before the plan", order, id)
+				t.Errorf("resource %d late: %s is made before the plan", late, id)
 			}
 		}
 	}

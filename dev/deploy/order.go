@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"slices"
 	"strings"
 )
@@ -135,7 +134,8 @@ func (s *scope) groupOf(head map[string]any) string {
 }
 
 // ordered puts what each resource depends on ahead of it, and leaves out what is absent.
-func ordered(nodes []node, order int64) ([]node, error) {
+// One resource, if late is above 0, comes after everything that does not depend on it.
+func ordered(nodes []node, late int) ([]node, error) {
 	waits := make([]int, len(nodes))
 	next := make([][]int, len(nodes))
 	for i, n := range nodes {
@@ -151,7 +151,6 @@ func ordered(nodes []node, order int64) ([]node, error) {
 			}
 		}
 	}
-	random := rand.New(rand.NewPCG(uint64(order), 1))
 	var ready []int
 	for i := range nodes {
 		if waits[i] == 0 {
@@ -162,8 +161,8 @@ func ordered(nodes []node, order int64) ([]node, error) {
 	left := len(nodes)
 	for ; len(ready) > 0; left-- {
 		at := len(ready) - 1
-		if order != 0 {
-			at = random.IntN(len(ready))
+		if at > 0 && ready[at] == late-1 {
+			at--
 		}
 		i := ready[at]
 		ready = slices.Delete(ready, at, at+1)

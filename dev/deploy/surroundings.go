@@ -31,9 +31,9 @@ type Surroundings struct {
 	Principal string
 	// World is what stands there already, and what the deployment changes; nil is an empty one.
 	World *World
-	// Order picks one of the orders that the dependencies allow; 0 makes what is
-	// listed last as early as possible.
-	Order int64
+	// Late is the place in the template, from 1, of a resource that is made as late as its
+	// dependencies allow. Azure makes resources side by side, and any one may take long.
+	Late int
 }
 
 func (Surroundings) group() string {

@@ -114,7 +114,7 @@ func (t Template) resolve(world *World, group string, given map[string]any, nest
 	if err != nil {
 		return d, err
 	}
-	if nodes, err = ordered(nodes, world.around.Order); err != nil {
+	if nodes, err = ordered(nodes, world.around.Late); err != nil {
 		return d, err
 	}
 	for _, n := range nodes {
