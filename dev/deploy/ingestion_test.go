@@ -20,7 +20,7 @@ import (
 // the workspace's own group, the rule in its region, and the identity may send to
 // that rule and to nothing else.
 func TestLogsIngestion(t *testing.T) {
-	d := deployed(t, "", map[string]any{"ingestionApi": "LogsIngestion"})
+	d := deployed(t, "", nil) // the default
 	settings := appSettings(t, d)
 	got := map[string]string{}
 	for _, name := range []string{"INGESTION_API", "LOGS_INGESTION_ENDPOINT", "DCR_IMMUTABLE_ID", "SHARED_KEY", "AZURE_CLIENT_ID"} {

@@ -174,6 +174,8 @@ func TestForm(t *testing.T) {
 			// It is not documented that the portal passes a drop-down's number on as a number.
 			if number := p.Type == "int"; number != conversion.MatchString(output) {
 				t.Errorf("output %s and parameter of type %s", output, p.Type)
+			} else if number && e.Visible != nil && !strings.Contains(output, "int(coalesce(") {
+				t.Errorf("output %s: what is hidden may have no value", output)
 			}
 			if optional := p.Secret() && p.DefaultValue == ""; optional {
 				if e.Constraints.Required {
