@@ -21,6 +21,10 @@ func TestTags(t *testing.T) {
 		"Microsoft.Web/sites/basicPublishingCredentialsPolicies", "Microsoft.Web/sites/extensions", "Microsoft.Resources/deployments",
 	}
 	tags := map[string]any{"owner": "soc"}
+	f, _ := readForm(t)
+	if got := handed(t, f.Parameters.Outputs["tags"], map[string]any{"hosting": map[string]any{"tags": nil}}); text(t, got) != "{}" {
+		t.Errorf("the form hands over %v where there are no tags", got)
+	}
 	for _, tc := range []struct {
 		name  string
 		given map[string]any

@@ -82,7 +82,7 @@ func readForm(t *testing.T) (f form, elements map[string]element) {
 // two languages agree in what the form uses, but for how a step is named.
 func handed(t *testing.T, expression string, steps map[string]any) any {
 	t.Helper()
-	template := deploy.Template{Variables: steps, Outputs: map[string]deploy.Parameter{"o": {Value: strings.ReplaceAll(expression, "steps(", "variables(")}}}
+	template := deploy.Template{Variables: steps, Outputs: map[string]deploy.Parameter{"o": {Value: strings.NewReplacer("steps(", "variables(", "parse(", "json(").Replace(expression)}}}
 	d, err := template.Resolve(deploy.Surroundings{}, nil)
 	if err != nil {
 		t.Fatalf("%s: %v", expression, err)
