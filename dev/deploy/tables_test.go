@@ -70,6 +70,17 @@ func TestMigratedTableKeepsItsColumns(t *testing.T) {
 	}
 }
 
+// A table on another plan stays there. Its retention is the plan's, and can't be sent.
+func TestTableKeepsItsPlan(t *testing.T) {
+	w := deploy.NewWorld()
+	w.Put(eventsTable, standing("DataCollectionRuleBased", nil, map[string]any{"plan": "Basic", "retentionInDays": 30.0, "retentionInDaysAsDefault": false}))
+	deployedIn(t, deploy.Surroundings{World: w}, nil)
+	got := dig(w.Get(eventsTable), "properties").(map[string]any)
+	if _, sent := got["retentionInDays"]; sent || got["plan"] != "Basic" {
+		t.Errorf("plan %v, retention %v", got["plan"], got["retentionInDays"])
+	}
+}
+
 // A deployment that says so replaces the columns.
 func TestReplacingColumnsIsAChoice(t *testing.T) {
 	w := deploy.NewWorld()
