@@ -36,6 +36,7 @@ type element struct {
 	ToolTip      string
 	Constraints  struct {
 		Regex         string
+		Validations   []struct{ Regex, IsValid, Message string }
 		Required      bool
 		AllowedValues []struct{ Label, Value any }
 	}
@@ -131,6 +132,35 @@ func TestTakeOverInForm(t *testing.T) {
 	}
 }
 
+// A region without Flex Consumption is refused in the form. A list that can't be read
+// refuses nothing: the deployment then fails at the plan, which is made first.
+func TestRegionInForm(t *testing.T) {
+	_, elements := readForm(t)
+	rule := elements["hosting/instances"].Constraints.Validations[1].IsValid
+	// The form's way to write a lambda, and its region, in the template's words.
+	rule = strings.NewReplacer("(r) => replace(toLower(r.name), ' ', '')", "lambda('r', replace(toLower(lambdaVariables('r').name), ' ', ''))", "location()", "resourceGroup().location").Replace(rule)
+	regions := func(names ...string) map[string]any {
+		list := []any{}
+		for _, n := range names {
+			list = append(list, map[string]any{"name": n})
+		}
+		return map[string]any{"hosting": map[string]any{"flexRegions": map[string]any{"value": list}}}
+	}
+	for name, tc := range map[string]struct {
+		steps map[string]any
+		want  bool
+	}{
+		"offered":     {regions("East US", "West Europe"), true},
+		"not offered": {regions("East US", "North Europe"), false},
+		"no list":     {map[string]any{"hosting": map[string]any{"flexRegions": map[string]any{"value": nil}}}, true},
+		"empty list":  {regions(), true},
+	} {
+		if got := handed(t, rule, tc.steps); got != tc.want {
+			t.Errorf("%s: the form says %v", name, got)
+		}
+	}
+}
+
 // onCommandLine are parameters that the form does not ask for: it has no list with
 // secrets, and a mirror, a second workspace and a change of token are rare.
 var onCommandLine = []string{"connectionName", "moreTenants", "moreTenantSecrets", "packageUrl", "telemetryWorkspaceResourceId", "webhookTokenPrevious"}
@@ -192,6 +222,9 @@ func TestForm(t *testing.T) {
 			shown, meant := plain(e.value()), plain(p.DefaultValue)
 			if shown != meant {
 				t.Errorf("default is %q in the form and %q in the template", shown, meant)
+			}
+			if len(e.Constraints.Validations) > 0 {
+				e.Constraints.Regex = e.Constraints.Validations[0].Regex
 			}
 			if text && !regexp.MustCompile(e.Constraints.Regex).MatchString(meant) {
 				t.Errorf("the form refuses the default %q", meant)
