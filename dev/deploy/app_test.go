@@ -42,6 +42,7 @@ func TestHostJSON(t *testing.T) {
 			InitializationTimeout       string `json:"initializationTimeout"`
 		} `json:"customHandler"`
 		FunctionTimeout string         `json:"functionTimeout"`
+		Singleton       jsontext.Value `json:"singleton"` // tested in dev/sandbox/host
 		Logging         jsontext.Value `json:"logging"`
 	}
 	readJSON(t, "host.json", &host)

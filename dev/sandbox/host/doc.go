@@ -16,6 +16,7 @@
 // Status 200 is an intended restart; after three other ends, each less than 30
 // minutes after the one before, the host gives up.
 //
+// [ListenerLock] is the lease by which the instances of an app agree whose timer fires.
 // [Host.Traces] is what the host would send to Application Insights, with the severity
 // that it would give each line.
 //
