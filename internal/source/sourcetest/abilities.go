@@ -2,6 +2,7 @@ package sourcetest
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -89,5 +90,64 @@ func ackMayBeRepeated(t *testing.T, w *World) {
 	rest.walk(w.Open(), cursors[middle], nil)
 	if got, want := len(rest.seen), len(w.Want)-seen[middle]; got != want {
 		t.Errorf("%d records after the acknowledged place, want %d", got, want)
+	}
+}
+
+// ackKeepsWhatIsNew: what appears while a page is delivered is not acknowledged with it, wherever
+// in the order it appears.
+func ackKeepsWhatIsNew(t *testing.T, w *World) {
+	src := w.Open()
+	acker, ok := src.(pipeline.Acker)
+	if !ok {
+		t.Skip("the source wants no acknowledgement")
+	}
+	l := newLedger(t, w)
+	var end pipeline.Cursor
+	l.walk(src, "", func(p pipeline.Page) { end = p.Next })
+	id := w.Add()
+	l.want[id] = nil
+	for _, of := range []pipeline.Acker{acker, w.Open().(pipeline.Acker)} { //nolint:forcetypeassert // seen above
+		if err := of.Ack(t.Context(), end); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rest := newLedger(t, w)
+	rest.want[id] = nil
+	rest.walk(w.Open(), end, nil)
+	if len(rest.seen) != 1 || !rest.seen[id] {
+		t.Errorf("%d records are left after the acknowledgement, want only the new one", len(rest.seen))
+	}
+}
+
+// damageIsNamed: what the connector has stored and can't read any more is named in the last page,
+// costs nothing but itself, and is not acknowledged away.
+func damageIsNamed(t *testing.T, w *World) {
+	if !w.Stored {
+		t.Skip("the source reads a service")
+	}
+	name := w.Damage()
+	for range 2 {
+		src := w.Open()
+		l := newLedger(t, w)
+		var last pipeline.Page
+		l.walk(src, "", func(p pipeline.Page) { last = p })
+		if last.Incomplete == nil || !strings.Contains(last.Incomplete.Error(), name) {
+			t.Errorf("the last page says %v, want an error that names %s", last.Incomplete, name)
+		}
+		for id := range w.Want {
+			if l.seen[id] == strings.Contains(id, w.Victim) {
+				t.Errorf("record %q came: %v", id, l.seen[id])
+			}
+		}
+		if acker, ok := src.(pipeline.Acker); ok {
+			if err := acker.Ack(t.Context(), last.Next); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for id := range w.Want { // now only what is damaged is left
+			if !strings.Contains(id, w.Victim) {
+				delete(w.Want, id)
+			}
+		}
 	}
 }

@@ -51,7 +51,7 @@ func (b *Box) Put(ctx context.Context, batch []pipeline.Record) error {
 	var random [8]byte
 	_, _ = rand.Read(random[:]) // never fails
 	key := fmt.Sprintf("%s%019d-%s", b.prefix, time.Now().UnixNano(), hex.EncodeToString(random[:]))
-	data := records.Encode(b.stream, batch)
+	data := Encode(b.stream, batch)
 	_, err := b.store.Put(ctx, key, data, state.Absent)
 	if errors.Is(err, state.ErrConflict) && b.has(ctx, key, data) {
 		return nil // an attempt whose answer was lost
@@ -93,7 +93,7 @@ func (b *Box) Read(ctx context.Context, name string) ([]pipeline.Record, error) 
 		return nil, nil
 	}
 	if err == nil {
-		batch, bad := records.Decode(b.stream, o.Data)
+		batch, bad := Decode(b.stream, o.Data)
 		if bad == nil {
 			return batch, nil
 		}
@@ -106,6 +106,14 @@ func (b *Box) Read(ctx context.Context, name string) ([]pipeline.Record, error) 
 	}
 	return nil, fmt.Errorf("%w: %q %w; what was pushed in it is not delivered, all else is: restore an earlier copy of it, "+
 		"or take what you need from it, which is text, and delete it", ErrUnreadable, key, err)
+}
+
+// Encode writes a batch.
+func Encode(stream string, batch []pipeline.Record) []byte { return records.Encode(stream, batch) }
+
+// Decode reads a batch.
+func Decode(stream string, data []byte) ([]pipeline.Record, error) {
+	return records.Decode(stream, data)
 }
 
 // Delete removes an object. A missing one is not an error.
