@@ -32,6 +32,15 @@
 // its locks stay until their lease runs out, and a new instance begins with
 // empty memory.
 //
+// # Pushes
+//
+// With [Options.Pushes] the tenant also pushes most of its invocations, and bursts of others, before
+// or after they are polled, some of them twice, to processes that receive and are killed like those
+// that poll. Half of the senders try again until they get 200, as Amazon EventBridge does; the
+// others try once, as SailPoint does. A good answer means that the push is in the inbox; what leaves
+// the inbox has been delivered and is in the ledger; nothing is left in it in the end; and what is
+// both pushed and polled in flight comes once.
+//
 // # Lies
 //
 // Not everything that goes wrong fails. A store may read and not write, or refuse to change

@@ -55,9 +55,12 @@ const (
 	TickDouble     Kind = "tick-double"
 	ClockJump      Kind = "clock-jump" // its clock is far ahead for some runs
 	ClockBehind    Kind = "clock-behind"
-	ReadBack       Kind = "read-back" // it asks the workspace what has arrived
-	Accept         Kind = "accept"    // a person accepts unexplained windows
-	Resend         Kind = "resend"    // a person sends what is in quarantine again
+	ReadBack       Kind = "read-back"  // it asks the workspace what has arrived
+	Accept         Kind = "accept"     // a person accepts unexplained windows
+	Resend         Kind = "resend"     // a person sends what is in quarantine again
+	PushTwice      Kind = "push-twice" // the same push comes again
+	PushBurst      Kind = "push-burst" // many at the same moment
+	KillHook       Kind = "kill-hook"  // the process that receives
 
 	// Of the store.
 	StoreBefore   Kind = "store-before" // fails, nothing happened
@@ -105,7 +108,7 @@ func Kinds() []Kind {
 		Ties, Burst, LateSeconds, LateMinutes, LateLongest, DoubleRow, Odd, Poison, NoID, Undated, TenantClock, SinkClock,
 		RefuseIDSort, UnstableTies, FamilyOff, Deprecated, CappedPages, OutsideRow, FutureEvent, TalkingSink,
 		BadText, DeepRow, NullRow, CutRow, HugeRow, TwinRows, Unlisted, LostRow,
-		KillBefore, KillAfter, Stop, Restart, SecondInstance, LostLease, DeafLease, TickSkipped, TickLate, TickDouble, ClockJump, ClockBehind, ReadBack, Accept, Resend,
+		KillBefore, KillAfter, Stop, Restart, SecondInstance, LostLease, DeafLease, TickSkipped, TickLate, TickDouble, ClockJump, ClockBehind, ReadBack, Accept, Resend, PushTwice, PushBurst, KillHook,
 		StoreBefore, StoreAfter, StoreConflict, StoreSlow, StrangerLease, LostMark, LostState, LongPause,
 		TenantOutage, SinkOutage, StoreOutage, StoreFull, SinkRefusal, SinkForeign, SinkEarly, SinkPage, TenantForeign,
 	}

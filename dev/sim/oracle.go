@@ -44,6 +44,7 @@ type row struct {
 	flaw       flaw // it can't be read
 	lost       bool // the workspace did not keep it when it came first
 	lacking    bool // the workspace had lost it when it came last
+	inbox      int  // objects of the inbox that ever held it
 	present    int  // how often the workspace has it, where that matters
 	twins      int  // as many documents are the same, byte for byte, and have no id
 	onset      bool // refused by a run that saw the workspace begin to refuse everything
@@ -59,6 +60,7 @@ type ledgerOf struct {
 	hashes map[[16]byte]*row
 	events []*row // dated ones with an id, by (created, id)
 	spool  map[string][]*row
+	inbox  map[string][]*row
 	stored int // how often rows arrived
 	twice  int // how often again
 }
@@ -76,7 +78,7 @@ func hashOf(raw []byte) string {
 
 // know lists what the source has.
 func (l *ledgerOf) know(s *scenario) {
-	l.rows, l.hashes, l.spool = map[string]*row{}, map[[16]byte]*row{}, map[string][]*row{}
+	l.rows, l.hashes, l.spool, l.inbox = map[string]*row{}, map[[16]byte]*row{}, map[string][]*row{}, map[string][]*row{}
 	for _, e := range s.events {
 		key, raw := e.key(), e.raw
 		if e.sent != nil {
@@ -127,6 +129,7 @@ func (w *world) identify(table string, raw []byte) string {
 	var doc struct {
 		ID        string `json:"id"`
 		Completed string `json:"completed"`
+		Type      string `json:"type"`
 	}
 	// What has no id, or odd JSON, counts as one of a kind.
 	_ = json.Unmarshal(raw, &doc, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
@@ -134,6 +137,7 @@ func (w *world) identify(table string, raw []byte) string {
 	switch {
 	case strings.HasPrefix(table, triggersStream):
 		key += "|" + doc.Completed
+		w.pushed = w.pushed || doc.Type == "" // of a subscription, which a push does not name
 	case key == "":
 		key = hashOf(raw)
 	}
@@ -149,7 +153,11 @@ func (w *world) arrive(inst *instance, stream string) *delivery {
 			w.loses(a.key)
 		}
 	}
-	r := inst.runs[stream]
+	name := stream
+	if stream == triggersStream && w.pushed {
+		name = pushedStream
+	}
+	r := inst.runs[name]
 	if stream != eventsStream && stream != triggersStream || r == nil {
 		return nil // health
 	}
@@ -233,6 +241,9 @@ func (w *world) checkTwice(r *run, known *row) {
 	earlier := known.deliveries[known.wiped:]
 	if (known.lacking || known.id == "" && w.reading) && w.plan.readBack == config.RepairReadBack && w.reading {
 		return // which is what it is for; what has no id can't be told from others in the workspace
+	}
+	if known.crossed(r) {
+		return
 	}
 	excused := r.leaseLost || slices.ContainsFunc(earlier, (*delivery).excused)
 	switch {
@@ -323,6 +334,8 @@ func (w *world) stored(inst *instance, key string, data []byte) {
 			return
 		}
 		w.quarantined(inst, item)
+	case "inbox":
+		w.inboxed(inst, key, data)
 	case "spool":
 		batch, err := spool.Decode(stream, data)
 		if err != nil {
@@ -395,6 +408,7 @@ func (w *world) deleted(key string) {
 		}
 	}
 	delete(w.seen.spool, key)
+	w.leftInbox(key)
 	w.checkPruned(key)
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/synth"
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/workspace"
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 )
 
 // scenario is what a seed decides before anything runs.
@@ -361,6 +362,9 @@ func (w *world) settings(n int64) config.Settings {
 		Tenant: "acme", Sources: []config.Source{tenant},
 		Sink:            config.Sink{IngestionAPI: config.UseDataCollector, BatchBytes: 64 << 10, DataCollector: collector()},
 		InitialLookback: 6 * time.Hour, SettleDelay: 30 * time.Second, AuditAges: w.plan.ages, LedgerKeep: ledgerKeep, Health: w.health,
+	}
+	if w.o.Pushes {
+		s.Sources = append(s.Sources, &config.EventTriggers{Token: secret.New(pushToken)})
 	}
 	app := func() config.Settings {
 		w.ask(&s)

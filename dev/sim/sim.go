@@ -40,10 +40,12 @@ type Result struct {
 // Run plays a seed. It must be called inside a bubble of testing/synctest.
 func Run(seed int64, o Options) Result {
 	w := newWorld(seed, o)
-	g := &game{w: w, next: w.plan.start}
+	g := &game{w: w, next: w.plan.start, over: make(chan struct{})}
 	begin := time.Now()
 	g.play()
 	took := time.Since(begin)
+	close(g.over)
+	g.pushes.Wait()
 	sleep(10 * time.Minute) // all that still waits has come to its end by then
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -62,6 +64,11 @@ func Run(seed int64, o Options) Result {
 }
 
 func newWorld(seed int64, o Options) *world {
+	if o.Pushes {
+		// The first takes what was pushed along. As to the others, the inbox is read without an answer of
+		// a service that would show the time; that of a storage account does, the store here does not.
+		o.Off = append(slices.Clone(o.Off), LostState, ClockJump, ClockBehind)
+	}
 	w := &world{
 		o: o, dice: dice(seed), count: Counts{}, mem: &mem.Store{},
 		holders: map[string]*run{}, requests: map[string]int{}, stateOps: map[mem.Op]int{}, strangers: map[string]time.Time{},
@@ -168,6 +175,9 @@ type game struct {
 	polls int
 	ticks int64
 
+	hook     *instance                  // receives pushes; nil if nothing is pushed
+	pushes   sync.WaitGroup             // under way
+	over     chan struct{}              // closed at the end
 	last     map[string]pipeline.Report // of the calm
 	reported int                        // mismatches in the last part of the calm
 }
@@ -177,6 +187,7 @@ func (g *game) play() {
 	w := g.w
 	end := w.plan.start.Add(w.plan.active + w.plan.calm)
 	settled := end.Add(-10 * time.Minute)
+	g.pushAll()
 	calmRequests, calmPolls := 0, 0
 	g.last = map[string]pipeline.Report{}
 	for !w.failed() {
@@ -215,11 +226,16 @@ func (g *game) checkEnd(calmRequests, calmPolls int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.checkEnd()
+	w.checkInboxIsEmpty()
 	w.checkUnexplained(open)
 	if w.neighbour != nil {
 		w.neighbour.checkEnd()
 	}
-	for _, stream := range []string{eventsStream, triggersStream} {
+	streams := []string{eventsStream, triggersStream}
+	if w.o.Pushes {
+		streams = append(streams, pushedStream)
+	}
+	for _, stream := range streams {
 		if rep := g.last[stream]; rep.State != pipeline.Drained {
 			w.breaks("in the end %s is not drained: %+v", stream, rep)
 		}

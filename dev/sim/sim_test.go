@@ -26,6 +26,7 @@ var (
 	onFlag     = flag.String("on", "", "kinds that happen although they are pending, with commas")
 	eventsFlag = flag.Int("events", 0, "TestSeed: how many events at the most")
 	shrinkFlag = flag.Bool("shrink", true, "TestSeeds: look for the least that still fails")
+	pushesFlag = flag.Bool("pushes", false, "TestSeed: with pushes")
 	ruleFlag   = flag.Bool("rule", false, "TestSeed, TestSeeds: through a data collection rule")
 )
 
@@ -42,7 +43,7 @@ func TestSeed(t *testing.T) {
 	if *defectFlag != "" {
 		o = allDefects()[*defectFlag]()
 	}
-	o.MaxEvents, o.Rule = *eventsFlag, *ruleFlag
+	o.MaxEvents, o.Rule, o.Pushes = *eventsFlag, *ruleFlag, *pushesFlag
 	o.Off, o.On = kinds(*offFlag), kinds(*onFlag)
 	if testing.Verbose() {
 		o.Trace = func(line string) { fmt.Fprintln(os.Stdout, line) }
@@ -182,4 +183,34 @@ func TestUncounted(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestPushSeeds plays seeds in which the tenant also pushes.
+func TestPushSeeds(t *testing.T) {
+	n := *seedsFlag
+	if n == 0 {
+		n = 100
+	}
+	var total sim.Totals
+	for seed := *firstFlag; seed < *firstFlag+int64(n); seed++ {
+		res := play(t, seed, sim.Options{Pushes: true, Rule: seed%3 == 0})
+		total.Add(res)
+		if seed%25 == 1 {
+			if again := play(t, seed, sim.Options{Pushes: true, Rule: seed%3 == 0}); again.Print != res.Print {
+				t.Errorf("seed %d does not play the same again:\n%s\n%s", seed, res.Print, again.Print)
+			}
+		}
+		for _, b := range res.Broken {
+			t.Errorf("seed %d (go test ./dev/sim -run TestSeed -seed=%d -pushes -v): %s", seed, seed, b)
+		}
+		if total.Failed >= enough {
+			break
+		}
+	}
+	for _, k := range []sim.Kind{sim.PushTwice, sim.PushBurst, sim.KillHook} {
+		if total.Counts[k] == 0 {
+			t.Errorf("%s never happened", k)
+		}
+	}
+	t.Log(total)
 }

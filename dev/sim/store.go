@@ -31,7 +31,7 @@ var _ state.Store = (*storeDoor)(nil)
 // do lets an operation happen, or not. effect must be quick.
 func (s *storeDoor) do(ctx context.Context, op mem.Op, key string, effect func() error) error {
 	w, inst := s.w, s.inst
-	name := fmt.Sprintf("store/%d/%s/%s", inst.id, op, key)
+	name := fmt.Sprintf("store/%d/%s/%s", inst.id, op, named(key))
 	fail := func(err error) error { return fmt.Errorf("%s %q: %w", op, key, err) }
 	if inst.died() {
 		return fail(errDead)
@@ -85,6 +85,14 @@ func (s *storeDoor) do(ctx context.Context, op mem.Op, key string, effect func()
 		w.tracef("%s: %s: %v", inst, name, err)
 	}
 	return err
+}
+
+// named is a key without what is random in it.
+func named(key string) string {
+	if strings.Contains(key, "/inbox/") {
+		key, _, _ = strings.Cut(key, "-")
+	}
+	return key
 }
 
 func (s *storeDoor) Get(ctx context.Context, key string) (o state.Object, err error) {

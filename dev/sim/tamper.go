@@ -51,7 +51,7 @@ func (w *world) checkFull(r *run, known *row) {
 	again := func(d *delivery) bool {
 		return d.run.phase == ph && d.clean && !d.crowded && !d.run.killed && !d.run.leaseLost
 	}
-	if !r.leaseLost && slices.ContainsFunc(known.deliveries[known.wiped:], again) {
+	if !r.leaseLost && !known.crossed(r) && slices.ContainsFunc(known.deliveries[known.wiped:], again) {
 		w.breaks("%s delivers %q, which another run had delivered since the store takes no writes", r, known.key)
 	}
 }
@@ -174,8 +174,10 @@ func (w *world) loads(inst *instance, stream string, none bool) {
 
 // checkBeginning demands a warning where a stream began without a checkpoint. The caller
 // holds the lock.
+//
+// An inbox begins with whatever is in it: without a checkpoint nothing of it is missed.
 func (w *world) checkBeginning(r *run, rep pipeline.Report) {
-	if r == nil || !r.first || r.leaseLost || r != r.inst.runs[rep.Stream] || rep.State != pipeline.Drained {
+	if r == nil || !r.first || r.stream == pushedStream || r.leaseLost || r != r.inst.runs[rep.Stream] || rep.State != pipeline.Drained {
 		return
 	}
 	if !slices.ContainsFunc(rep.Warnings, func(text string) bool { return strings.Contains(text, "no checkpoint") }) {

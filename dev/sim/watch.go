@@ -38,9 +38,18 @@ type uncounted struct {
 	pipeline.Undated
 }
 
+// acked learns what is delivered.
+type acked struct {
+	source
+	pipeline.Acker
+}
+
 // watch puts a watching source around one, which can do what that can.
 func watch(w *world, inst *instance, of pipeline.Source) pipeline.Source {
 	plain := source{of, w, inst}
+	if a, ok := of.(pipeline.Acker); ok {
+		return acked{plain, a}
+	}
 	a, ok := of.(windows)
 	if !ok {
 		return plain

@@ -25,6 +25,7 @@ import (
 const (
 	eventsStream   = "SailPointIDN_Events"
 	triggersStream = "SailPointIDN_Triggers"
+	pushedStream   = "SailPointIDN_TriggersPushed"
 
 	tenantHost = "acme.api.identitynow.com"
 	ruleHost   = "rule.westeurope-1.ingest.monitor.azure.com"
@@ -57,6 +58,9 @@ type Options struct {
 	MaxEvents int
 	// Trace gets the steps, as lines that a person can read. Nil means none.
 	Trace func(line string)
+
+	// Pushes has the tenant push its invocations, and others, to hook processes.
+	Pushes bool
 
 	// Neighbour adds a second connection to the app, whose tenant misbehaves.
 	Neighbour bool
@@ -104,6 +108,7 @@ type world struct {
 	stateOps  map[mem.Op]int
 	seen      ledgerOf // what was delivered, read, committed
 	batch     []arrived
+	pushed    bool                 // the batch is one of pushes
 	running   int                  // runs that hold a lock
 	strangers map[string]time.Time // since when somebody else holds a stream
 	ahead     time.Duration        // of everybody else's clock that the connector's is
@@ -204,7 +209,7 @@ func (w *world) serveTenant(rw http.ResponseWriter, r *http.Request) {
 func (w *world) serveWorkspace(inst *instance, rw http.ResponseWriter, r *http.Request) *delivery {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.batch = w.batch[:0]
+	w.batch, w.pushed = w.batch[:0], false
 	answer := &statusRecorder{ResponseWriter: rw}
 	w.workspace.ServeHTTP(answer, r)
 	if w.plan.sinkTalks && answer.status == http.StatusOK && r.URL.Path == "/api/logs" {

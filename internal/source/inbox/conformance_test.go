@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"strconv"
 	"testing"
 	"time"
 
@@ -95,7 +96,7 @@ func world(t *testing.T) *sourcetest.World {
 	w.Add = func() string {
 		id := fmt.Sprintf("added %d", len(w.Want))
 		// Written by a process whose clock is behind: it is first in the order.
-		if err := copyAs(t.Context(), store.Store, id, prefix+"0000000000000000001-0"+fmt.Sprint(len(w.Want))); err != nil {
+		if err := copyAs(t.Context(), store.Store, id, prefix+"0000000000000000001-0"+strconv.Itoa(len(w.Want))); err != nil {
 			t.Fatal(err)
 		}
 		return id
@@ -112,7 +113,7 @@ func world(t *testing.T) *sourcetest.World {
 			if !containsVictim(o.Data) {
 				continue
 			}
-			if _, err := store.Store.Put(t.Context(), info.Key, o.Data[:len(o.Data)-3], state.Any); err != nil {
+			if _, err := store.Put(t.Context(), info.Key, o.Data[:len(o.Data)-3], state.Any); err != nil {
 				t.Fatal(err)
 			}
 			return info.Key

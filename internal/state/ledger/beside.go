@@ -2,10 +2,12 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/format"
 )
 
 var (
@@ -19,8 +21,8 @@ var (
 // this ledger nor in the others, which are only read.
 //
 // Two streams that deliver the same record at the same moment don't see each other: it then comes
-// twice. What can't be read in another ledger is treated as absent there; the stream that it
-// belongs to reports it.
+// twice. A damaged window of another ledger is treated as absent; the stream that it belongs to
+// reports it.
 type Beside struct {
 	*Ledger
 	Reach  time.Duration
@@ -38,7 +40,7 @@ func (b *Beside) Claim(ctx context.Context, records []pipeline.Record) ([]bool, 
 		switch {
 		case err == nil:
 			drop(fresh, known)
-		case in == b.Ledger || ctx.Err() != nil:
+		case in == b.Ledger || !errors.Is(err, errDamaged) && !errors.Is(err, format.ErrNewer):
 			b.unclaim(records, fresh)
 			return nil, fmt.Errorf("look up %d records in the ledger: %w", len(records), err)
 		}

@@ -33,6 +33,9 @@ const (
 	largeWindow             = 64 << 10
 )
 
+// errDamaged means that a window can't be read, and won't be at the next attempt.
+var errDamaged = errors.New("damaged")
+
 // Config says which ledger to open.
 type Config struct {
 	Store state.Store
@@ -319,7 +322,7 @@ func (l *Ledger) read(ctx context.Context, start int64) (*window, error) {
 		err = fmt.Errorf("it is the window of %d s that begins at second %d", gotWidth, gotStart)
 		fallthrough
 	case err != nil:
-		return nil, fmt.Errorf("ledger window %q: damaged: %w: restore an earlier copy of it; or delete it, then those of its records that are read again are sent again", key, err)
+		return nil, fmt.Errorf("ledger window %q: %w: %w: restore an earlier copy of it; or delete it, then those of its records that are read again are sent again", key, errDamaged, err)
 	}
 	return &window{start: start, ids: idsOf(o.Data), data: o.Data, etag: o.ETag}, nil
 }
