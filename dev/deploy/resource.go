@@ -32,16 +32,36 @@ func (s *scope) make(n node, nested string) ([]Resource, error) {
 	return []Resource{r}, s.world.put(r)
 }
 
+// innerTemplate returns that of a nested deployment, or the one that a linked deployment fetches.
+func (s *scope) innerTemplate(properties map[string]any) (t Template, linked bool, err error) {
+	if link, ok := properties["templateLink"].(map[string]any); ok {
+		address, err := s.all(link["uri"])
+		if err != nil {
+			return t, true, err
+		}
+		uri, _ := address.(string)
+		t, ok := s.world.around.Linked[uri]
+		if !ok {
+			return t, true, fmt.Errorf("there is no template at %s", uri)
+		}
+		return t, true, nil
+	}
+	source, err := json.Marshal(properties["template"])
+	if err != nil {
+		return t, false, err
+	}
+	if err := json.Unmarshal(source, &t, json.RejectUnknownMembers(true)); err != nil {
+		return t, false, fmt.Errorf("nested template: %w", err)
+	}
+	return t, false, nil
+}
+
 // nested plays a deployment of its own, which sees nothing but its parameters.
 func (s *scope) nested(n node) ([]Resource, error) {
 	properties := maps.Clone(n.raw["properties"].(map[string]any))
-	source, err := json.Marshal(properties["template"])
+	t, linked, err := s.innerTemplate(properties)
 	if err != nil {
 		return nil, err
-	}
-	var t Template
-	if err := json.Unmarshal(source, &t, json.RejectUnknownMembers(true)); err != nil {
-		return nil, fmt.Errorf("nested template: %w", err)
 	}
 	delete(properties, "template")
 	head := maps.Clone(n.raw)
@@ -57,7 +77,7 @@ func (s *scope) nested(n node) ([]Resource, error) {
 	name, _ := body["name"].(string)
 	given := map[string]any{}
 	evaluated := body["properties"].(map[string]any)
-	if scope, _ := evaluated["expressionEvaluationOptions"].(map[string]any); scope["scope"] != "inner" {
+	if scope, _ := evaluated["expressionEvaluationOptions"].(map[string]any); !linked && scope["scope"] != "inner" {
 		return nil, fmt.Errorf("nested deployment %s is not evaluated in a scope of its own", name)
 	}
 	parameters, _ := evaluated["parameters"].(map[string]any)

@@ -31,6 +31,8 @@ type Surroundings struct {
 	Principal string
 	// World is what stands there already, and what the deployment changes; nil is an empty one.
 	World *World
+	// Linked are the templates that a deployment can fetch, by address.
+	Linked map[string]Template
 	// Late is the place in the template, from 1, of a resource that is made as late as its
 	// dependencies allow. Azure makes resources side by side, and any one may take long.
 	Late int

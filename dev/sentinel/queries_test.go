@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -27,11 +28,32 @@ func questions(t *testing.T) []question {
 	var all []question
 	for _, m := range regexp.MustCompile("(?s)### (\\d+\\. [^\n]*)\n(.*?)```kusto\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
 		all = append(all, question{title: m[1], query: m[3]})
+		if want := needs(m[3]); !strings.HasSuffix(m[2], "\n"+want+"\n\n") {
+			t.Errorf("%s: the text above the query does not end with %q", m[1], want)
+		}
 	}
 	if blocks := strings.Count(string(text), "```kusto"); len(all) != blocks {
 		t.Fatalf("docs/queries.md has %d queries, %d of them under a numbered heading", blocks, len(all))
 	}
 	return all
+}
+
+// needs is what the page says that a query needs.
+func needs(query string) string {
+	list := func(what string, names []string) string {
+		slices.Sort(names)
+		if names = slices.Compact(names); len(names) > 1 {
+			what += "s"
+		}
+		return "Needs: the " + what + " `" + strings.Join(names, "`, `") + "`."
+	}
+	if calls := regexp.MustCompile(`\b(?:SailPointIDN|vim|ASim)\w+\(`).FindAllString(query, -1); len(calls) > 0 {
+		for i := range calls {
+			calls[i] = strings.TrimSuffix(calls[i], "(")
+		}
+		return list("function", calls)
+	}
+	return list("table", regexp.MustCompile(`\bSailPoint\w+_CL\b`).FindAllString(query, -1))
 }
 
 // TestQuestionsInEveryWorkspace: what uses the functions works whatever exists.
