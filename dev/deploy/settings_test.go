@@ -23,6 +23,7 @@ import (
 var notInTemplate = map[string]string{
 	"REQUEST_RESPONSE_ANSWER":          "only to change the default",
 	"GRANT_TYPE":                       "only one value is valid",
+	"SHARED_KEY_SECONDARY":             "optional: tried when the workspace refuses `SHARED_KEY`",
 	"NDJSON_PATH":                      "only for previews on your own machine",
 	"LOG_ANALYTICS_QUERY_URL":          "only the operator's command uses it",
 	"READ_BACK":                        "needs the role Log Analytics Reader, which the template does not grant: set it and grant the role manually",
@@ -291,7 +292,7 @@ func TestSettingsLoad(t *testing.T) {
 				want := outcome{"acme", canaryClient, canaryKey, deploy.ClientID, config.ManagedIdentity, config.UseDataCollector, true}
 				c := s.Connections[0]
 				got := outcome{
-					c.Tenant, c.Sources[0].(*config.SailPoint).ClientSecret.Reveal(), c.DataCollector.SharedKey.Reveal(), s.State.Account.ClientID, s.State.Account.Auth,
+					c.Tenant, c.Sources[0].(*config.SailPoint).ClientSecret.Text().Reveal(), c.DataCollector.SharedKey.Text().Reveal(), s.State.Account.ClientID, s.State.Account.Auth,
 					c.IngestionAPI, strings.HasPrefix(s.State.Account.BlobEndpoint.Host, storage+".blob."),
 				}
 				if diff := cmp.Diff(want, got); diff != "" {

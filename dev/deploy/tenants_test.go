@@ -51,7 +51,7 @@ func TestThreeTenants(t *testing.T) {
 		var got []tenant
 		for _, c := range s.Connections {
 			source := c.Sources[0].(*config.SailPoint)
-			one := tenant{c.Name, c.Tenant, source.ClientID, source.BaseURL.Host, reveal(source.ClientSecret), ""}
+			one := tenant{c.Name, c.Tenant, source.ClientID, source.BaseURL.Host, reveal(source.ClientSecret.Text()), ""}
 			if u := c.Legacy.TableEndpoint; u != nil {
 				one.Legacy = u.Host
 			}

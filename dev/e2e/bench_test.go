@@ -158,11 +158,11 @@ func connector(b *testing.B, tenantURL, workspaceURL string, limit int, dir stri
 		Connections: []config.Connection{{
 			Tenant: "bench",
 			Sources: []config.Source{&config.SailPoint{
-				BaseURL: base, APIVersion: "v1", ClientID: clientID, ClientSecret: secret.New(secretCanary), Limit: limit,
+				BaseURL: base, APIVersion: "v1", ClientID: clientID, ClientSecret: secret.Plain(secretCanary), Limit: limit,
 			}},
 			Sink: config.Sink{
 				IngestionAPI: config.UseDataCollector, BatchBytes: 4_000_000,
-				DataCollector: config.DataCollector{WorkspaceID: workspace.DefaultID, SharedKey: secret.New(workspace.DefaultKey), URL: ws},
+				DataCollector: config.DataCollector{WorkspaceID: workspace.DefaultID, SharedKey: secret.Plain(workspace.DefaultKey), URL: ws},
 			},
 			InitialLookback: 8760 * time.Hour, SettleDelay: time.Second,
 		}},

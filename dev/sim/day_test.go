@@ -72,13 +72,13 @@ func newDay(t *testing.T, tn *tenant.Tenant) *day {
 		Connections: []config.Connection{{
 			Tenant: "acme",
 			Sources: []config.Source{&config.SailPoint{
-				BaseURL: &url.URL{Scheme: "https", Host: host}, APIVersion: "v1", ClientID: tn.ClientID, ClientSecret: secret.New(tn.ClientSecret),
+				BaseURL: &url.URL{Scheme: "https", Host: host}, APIVersion: "v1", ClientID: tn.ClientID, ClientSecret: secret.Plain(tn.ClientSecret),
 				Limit: 1000,
 			}},
 			Sink: config.Sink{
 				IngestionAPI: config.UseDataCollector, BatchBytes: 4 << 20,
 				DataCollector: config.DataCollector{
-					WorkspaceID: workspace.DefaultID, SharedKey: secret.New(workspace.DefaultKey),
+					WorkspaceID: workspace.DefaultID, SharedKey: secret.Plain(workspace.DefaultKey),
 					URL: &url.URL{Scheme: "https", Host: workspace.DefaultID + ".ods.opinsights.azure.com"},
 				},
 			},

@@ -33,12 +33,12 @@ const (
 	secretText = "canary-client-secret-7e1f"
 )
 
-func tenantURL() *url.URL         { return &url.URL{Scheme: "https", Host: tenantHost} }
-func clientSecret() secret.String { return secret.New(secretText) }
+func tenantURL() *url.URL        { return &url.URL{Scheme: "https", Host: tenantHost} }
+func clientSecret() secret.Value { return secret.Plain(secretText) }
 
 func collector() config.DataCollector {
 	return config.DataCollector{
-		WorkspaceID: workspace.DefaultID, SharedKey: secret.New(workspace.DefaultKey),
+		WorkspaceID: workspace.DefaultID, SharedKey: secret.Plain(workspace.DefaultKey),
 		URL: &url.URL{Scheme: "https", Host: workspace.DefaultID + ".ods.opinsights.azure.com"},
 	}
 }

@@ -28,7 +28,7 @@ func newSink(s config.Sink, tables []schema.Stream, o Options) (pipeline.Sink, e
 	switch s.IngestionAPI {
 	case config.UseDataCollector:
 		cfg := datacollector.Config{
-			WorkspaceID: s.DataCollector.WorkspaceID, Key: s.DataCollector.SharedKey, URL: s.DataCollector.URL,
+			WorkspaceID: s.DataCollector.WorkspaceID, Key: o.keeper(s.DataCollector.SharedKey), Secondary: o.keeper(s.DataCollector.Secondary), URL: s.DataCollector.URL,
 			BatchBytes: s.BatchBytes, TimeFields: map[string]string{}, HTTP: o.client(),
 		}
 		for _, stream := range tables {
@@ -67,7 +67,7 @@ func newStore(s config.State, o Options) (state.Store, error) {
 	cfg.ClientOptions.Transport = o.clock.Watch(transport.NewClient(transport.Config{Version: version.String()}))
 	switch a.Auth {
 	case config.AccountKey:
-		cfg.AccountKey = a.Key
+		cfg.AccountKey = o.keeper(a.Key)
 	case config.SharedAccess:
 		cfg.SAS = a.SAS
 	default:
@@ -81,7 +81,7 @@ func newStore(s config.State, o Options) (state.Store, error) {
 
 // newLegacy opens the checkpoint of an older connector at the address in the settings.
 func newLegacy(s config.Legacy, o Options) (*pythonfn.Table, error) {
-	cfg := pythonfn.Config{ServiceURL: s.TableEndpoint, AccountName: s.Name, AccountKey: s.Key, KeySetting: s.KeySetting, Expected: s.Named}
+	cfg := pythonfn.Config{ServiceURL: s.TableEndpoint, AccountName: s.Name, AccountKey: o.keeper(s.Key), KeySetting: s.KeySetting, Expected: s.Named}
 	if s.Auth == config.ManagedIdentity {
 		if cfg.Credential = o.Credential; cfg.Credential == nil {
 			var err error

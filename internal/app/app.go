@@ -23,6 +23,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/keyvault"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
@@ -61,6 +62,10 @@ type Options struct {
 	Wrap func(*pipeline.Runner)
 
 	clock *transport.Clock // compares the time in answers with this machine's clock
+	// vaults hold the secrets that settings refer to. keeps, if set, is called for each that
+	// an adapter needs.
+	vaults *keyvault.Vaults
+	keeps  func(*keyvault.Secret)
 }
 
 // prepared replaces zero values by their defaults.
@@ -72,6 +77,9 @@ func (o Options) prepared() Options {
 		o.Out = os.Stdout
 	}
 	o.clock = new(transport.Clock)
+	if o.vaults == nil {
+		o.vaults = newVaults(o)
+	}
 	return o
 }
 

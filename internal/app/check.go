@@ -10,6 +10,7 @@ import (
 
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/check"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/keyvault"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/text"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/sink/datacollector"
@@ -27,11 +28,13 @@ import (
 //
 // Each of several connections is checked separately, and its findings include its name.
 func Check(ctx context.Context, s config.Settings, o Options, report func(check.Finding)) {
+	o.vaults = newVaults(o) // connections may share them
 	for i, connection := range s.Connections {
-		c := &checkup{settings: s, connection: connection, options: o.prepared(), Report: func(f check.Finding) {
+		c := &checkup{settings: s, connection: connection, options: o.prepared(), reported: map[string]bool{}, Report: func(f check.Finding) {
 			f.Connection = connection.Name
 			report(f)
 		}}
+		c.options.keeps = func(s *keyvault.Secret) { c.kept = append(c.kept, s) }
 		c.sources = openSources(connection, c.options)
 		c.streams = streamsOf(c.sources)
 		c.describe()
@@ -44,6 +47,7 @@ func Check(ctx context.Context, s config.Settings, o Options, report func(check.
 
 // run does all checks after the description of the settings.
 func (c *checkup) run(ctx context.Context) {
+	c.checkSecrets(ctx)
 	for _, one := range c.sources {
 		one.Check(ctx, c.Report)
 	}
@@ -63,6 +67,9 @@ type checkup struct {
 	options    Options
 	sources    []source.Connector
 	streams    []stream
+	// kept are the secrets in vaults that are needed, reported the settings of those checked.
+	kept     []*keyvault.Secret
+	reported map[string]bool
 }
 
 // state checks that the store provides what delivery relies on: durable objects,
@@ -75,6 +82,7 @@ func (c *checkup) state(ctx context.Context) {
 			if store, err = newStore(c.settings.State, c.options); err != nil {
 				return "", err
 			}
+			c.checkSecrets(ctx)
 		}
 		return "a probe was locked, written, protected, read and removed", probeStore(ctx, store, c.connection.Tenant)
 	})
@@ -194,9 +202,13 @@ func (c *checkup) destination(ctx context.Context) {
 		if closer, ok := sink.(interface{ Close() error }); ok {
 			defer closer.Close()
 		}
+		c.checkSecrets(ctx)
 		switch s := sink.(type) {
 		case *datacollector.Sink:
-			return "CUSTOMER_ID and SHARED_KEY are accepted; nothing was ingested", s.Check(ctx)
+			if err := s.Check(ctx); err != nil {
+				return "", err
+			}
+			return s.Keys(ctx) + "; nothing was ingested", nil
 		case *logsingestion.Sink:
 			return "the data collection rule accepts this identity and has every stream; nothing was ingested", s.Check(ctx)
 		}

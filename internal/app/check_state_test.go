@@ -99,7 +99,7 @@ func TestCheckAfterAnOldConnector(t *testing.T) {
 			}
 		}
 		s := newScene()
-		s.connection().Legacy = config.Legacy{TableEndpoint: endpoint, Named: named, Auth: config.AccountKey, Name: emulator.AccountName, Key: secret.New(emulator.AccountKey)}
+		s.connection().Legacy = config.Legacy{TableEndpoint: endpoint, Named: named, Auth: config.AccountKey, Name: emulator.AccountName, Key: secret.Plain(emulator.AccountKey)}
 		found := map[string]check.Finding{}
 		app.Check(t.Context(), s.settings, app.Options{HTTP: &http.Client{Transport: s}, Store: s.store}, func(f check.Finding) { found[f.Item] = f })
 		if f := found["checkpoint Events"]; f.State != step.verdict || !strings.Contains(f.Detail, step.want) {

@@ -54,12 +54,12 @@ func newScene() *scene {
 			Tenant: "acme",
 			Sources: []config.Source{&config.SailPoint{
 				BaseURL: &url.URL{Scheme: "https", Host: "acme.api.identitynow.example"}, APIVersion: "v1",
-				ClientID: "id", ClientSecret: secret.New(canary), Limit: 1000,
+				ClientID: "id", ClientSecret: secret.Plain(canary), Limit: 1000,
 			}},
 			Sink: config.Sink{
 				IngestionAPI: config.UseDataCollector,
 				DataCollector: config.DataCollector{
-					WorkspaceID: workspace.DefaultID, SharedKey: secret.New(workspace.DefaultKey),
+					WorkspaceID: workspace.DefaultID, SharedKey: secret.Plain(workspace.DefaultKey),
 					URL: &url.URL{Scheme: "https", Host: workspace.DefaultID + ".ods.opinsights.azure.com"},
 				},
 			},
@@ -218,7 +218,7 @@ func TestCheckFails(t *testing.T) {
 			append([]string{"token"}, behind...), nil,
 		},
 		{
-			"wrong secret", func(s *scene) { s.source().ClientSecret = secret.New("canary-other") },
+			"wrong secret", func(s *scene) { s.source().ClientSecret = secret.Plain("canary-other") },
 			"token",
 			[]string{"401 invalid_client", "CLIENT_SECRET is wrong", "create a personal access token"},
 			behind, nil,
@@ -236,7 +236,7 @@ func TestCheckFails(t *testing.T) {
 			nil, nil,
 		},
 		{
-			"wrong workspace key", func(s *scene) { s.connection().DataCollector.SharedKey = secret.New("b3RoZXI=") },
+			"wrong workspace key", func(s *scene) { s.connection().DataCollector.SharedKey = secret.Plain("b3RoZXI=") },
 			"workspace",
 			[]string{"403", "SHARED_KEY does not belong to CUSTOMER_ID", "copy both again"},
 			nil, nil,
@@ -473,11 +473,11 @@ func TestCheckOfOutput(t *testing.T) {
 // TestPlace: a person sees where the state is and how the connector signs in there, and no key.
 func TestPlace(t *testing.T) {
 	account := config.Account{
-		Auth: config.AccountKey, Setting: "AZURE_STORAGE_ACCESS_KEY", Name: "acme", Key: secret.New(canary),
+		Auth: config.AccountKey, Setting: "AZURE_STORAGE_ACCESS_KEY", Name: "acme", Key: secret.Plain(canary),
 		BlobEndpoint: &url.URL{Scheme: "https", Host: "acme.blob.core.windows.net"},
 	}
 	identity := account
-	identity.Auth, identity.Setting, identity.Key = config.ManagedIdentity, "AzureWebJobsStorage__accountName", secret.String{}
+	identity.Auth, identity.Setting, identity.Key = config.ManagedIdentity, "AzureWebJobsStorage__accountName", secret.Value{}
 	dir := t.TempDir()
 	for want, where := range map[string]config.State{
 		"folder " + dir: {Dir: dir},

@@ -40,7 +40,7 @@ func newCrowd(base *scene, names ...string) *crowd {
 		own.Name, own.Tenant = name, name+"-org"
 		own.Sources = []config.Source{&config.SailPoint{
 			BaseURL: &url.URL{Scheme: "https", Host: name + ".api.identitynow.example"}, APIVersion: "v1",
-			ClientID: "id-" + name, ClientSecret: secret.New(canary + "-" + name), Limit: 1000,
+			ClientID: "id-" + name, ClientSecret: secret.Plain(canary + "-" + name), Limit: 1000,
 		}}
 		base.settings.Connections = append(base.settings.Connections, own)
 		c.tenants[name] = &tenant.Tenant{Name: own.Tenant, ClientID: "id-" + name, ClientSecret: canary + "-" + name}
@@ -103,7 +103,7 @@ func TestConnectionsDoNotWaitForEachOther(t *testing.T) {
 		t.Run(api, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := newCrowd(base(), "acme", "globex", "initech", "umbrella")
-				c.settings.Connections[1].Sources[0].(*config.SailPoint).ClientSecret = secret.New("canary-wrong")
+				c.settings.Connections[1].Sources[0].(*config.SailPoint).ClientSecret = secret.Plain("canary-wrong")
 				c.tenants["initech"] = throttling
 				for n := range 3 {
 					c.event("acme", n)
@@ -296,7 +296,7 @@ func (p panicking) RoundTrip(req *http.Request) (*http.Response, error) {
 func TestCheckOfConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCrowd(newScene(), "acme", "globex")
-		c.settings.Connections[1].Sources[0].(*config.SailPoint).ClientSecret = secret.New("canary-wrong")
+		c.settings.Connections[1].Sources[0].(*config.SailPoint).ClientSecret = secret.Plain("canary-wrong")
 		failed, items := map[string]string{}, map[string]int{}
 		app.Check(t.Context(), c.settings, c.options(), func(f check.Finding) {
 			items[f.Connection]++

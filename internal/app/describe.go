@@ -17,6 +17,9 @@ func (c *checkup) describe() {
 		c.Pass("settings: source", one.Describe())
 	}
 	c.Pass("settings: destination", destination(c.connection))
+	if kept := c.references(); kept != "" {
+		c.Pass("settings: secrets", kept)
+	}
 	c.Pass("settings: state", Place(c.settings, c.options))
 	c.Pass("settings: run", fmt.Sprintf("a first run begins %s, the newest %s are left to settle, a run takes at most %s, log level %s",
 		begin(c.connection), text.Duration(c.connection.SettleDelay), text.Duration(c.settings.RunBudget), strings.ToLower(c.settings.LogLevel.String())))

@@ -168,7 +168,7 @@ func secure(t *testing.T, c certificate) string {
 	leaf := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "leaf"}, NotBefore: begin, NotAfter: end, DNSNames: c.names}
 	if c.names == nil {
 		leaf.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
-		leaf.DNSNames = []string{"*.api.identitynow.com", "*.ods.opinsights.azure.com", "*.westeurope-1.ingest.monitor.azure.com", "api.loganalytics.io", "*.blob.core.windows.net", "*.table.core.windows.net", "login.microsoftonline.com"}
+		leaf.DNSNames = []string{"*.api.identitynow.com", "*.ods.opinsights.azure.com", "*.westeurope-1.ingest.monitor.azure.com", "api.loganalytics.io", "*.blob.core.windows.net", "*.table.core.windows.net", "*.vault.azure.net", "login.microsoftonline.com"}
 	}
 	der, err := x509.CreateCertificate(rand.Reader, leaf, authority, &own.PublicKey, authorityKey)
 	if err != nil {

@@ -10,9 +10,11 @@ import (
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"golang.org/x/net/dns/dnsmessage"
 
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/keyvault"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/retry"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
@@ -115,6 +117,15 @@ func hops(t *testing.T) []hop {
 					t.Fatal(err)
 				}
 				_, err = s.Get(ctx, "acme/checkpoints/x.json")
+				return err
+			},
+		},
+		{
+			name: "vault", public: "https://acme-kv.vault.azure.net", settings: "the name of the vault in this setting",
+			blames: []string{"Key Vault Secrets User", "no secret of that name", "does not accept the sign-in"},
+			call: func(ctx context.Context, address string) error {
+				cfg := keyvault.Config{Credential: func(string, cloud.Configuration) (azcore.TokenCredential, error) { return fixedToken{}, nil }, ClientOptions: once()}
+				_, err := keyvault.New(cfg).Secret(secret.Reference{Setting: "CLIENT_SECRET", Vault: address, Name: "client-secret"}).Get(ctx)
 				return err
 			},
 		},

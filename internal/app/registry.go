@@ -32,7 +32,7 @@ func kinds() []kind {
 			open: func(s config.Source, c config.Connection, o Options) source.Connector {
 				own := s.(*config.SailPoint)
 				return sailpoint.Connect(sailpoint.Config{
-					Tenant: c.Tenant, BaseURL: own.BaseURL, ClientID: own.ClientID, ClientSecret: own.ClientSecret, APIVersion: own.APIVersion,
+					Tenant: c.Tenant, BaseURL: own.BaseURL, ClientID: own.ClientID, ClientSecret: o.keeper(own.ClientSecret), APIVersion: own.APIVersion,
 					PageSize: own.Limit, Settle: c.SettleDelay, Lookback: c.InitialLookback,
 					HTTP: o.client(), Limiter: o.Limiter, Log: o.Log,
 				})

@@ -89,7 +89,7 @@ func sinkKey(s config.Sink) string {
 	}
 	return strings.Join([]string{
 		string(s.IngestionAPI), strconv.Itoa(s.BatchBytes), s.NDJSONPath,
-		d.WorkspaceID, d.SharedKey.Reveal(), text(d.URL),
+		d.WorkspaceID, d.SharedKey.Key(), d.Secondary.Key(), text(d.URL),
 		l.RuleID, l.ClientID, text(l.Endpoint),
 	}, "\n")
 }

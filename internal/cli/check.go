@@ -57,7 +57,10 @@ or missing, in which case nothing else is tried.`,
 
 // checkItems lists what a check tests, in order.
 func checkItems() string {
-	items := []source.Check{{Item: "settings", Lines: []string{"every setting is valid; what they come to, without secrets"}}}
+	items := []source.Check{
+		{Item: "settings", Lines: []string{"every setting is valid; what they come to, without secrets"}},
+		{Item: "secret", Lines: []string{"each secret in a vault can be read: from where, and when"}},
+	}
 	for _, kind := range app.Manuals() {
 		items = append(items, kind.Checks...)
 	}

@@ -69,7 +69,7 @@ func TestLegacyCheckpoint(t *testing.T) {
 				t.Fatal(err)
 			}
 			l := s.Legacy
-			got := legacy{Auth: l.Auth, Name: l.Name, Key: l.Key.Reveal(), By: l.KeySetting, Using: l.ClientID, Named: l.Named}
+			got := legacy{Auth: l.Auth, Name: l.Name, Key: l.Key.Text().Reveal(), By: l.KeySetting, Using: l.ClientID, Named: l.Named}
 			if l.TableEndpoint != nil {
 				got.Endpoint = l.TableEndpoint.String()
 			}

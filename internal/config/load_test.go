@@ -101,12 +101,12 @@ func TestLoadValid(t *testing.T) {
 	}
 	got := map[string]any{
 		"tenant": s.Tenant, "base": s.BaseURL.String(), "version": s.APIVersion, "limit": s.Limit,
-		"id": s.ClientID, "secret": s.ClientSecret.Reveal(),
+		"id": s.ClientID, "secret": s.ClientSecret.Text().Reveal(),
 		"api": s.IngestionAPI, "batch": s.BatchBytes, "workspace": s.DataCollector.WorkspaceID,
-		"key": s.DataCollector.SharedKey.Reveal(), "uri": s.DataCollector.URL.String(),
+		"key": s.DataCollector.SharedKey.Text().Reveal(), "uri": s.DataCollector.URL.String(),
 		"container": s.State.Container, "dir": s.State.Dir, "auth": s.State.Account.Auth,
 		"blob": s.State.Account.BlobEndpoint.String(), "account": s.State.Account.Name,
-		"account key": s.State.Account.Key.Reveal(),
+		"account key": s.State.Account.Key.Text().Reveal(),
 		"schedule":    s.PollSchedule, "lookback": s.InitialLookback, "settle": s.SettleDelay,
 		"budget": s.RunBudget, "level": s.LogLevel,
 		"audit": s.AuditAges, "keep": s.LedgerKeep, "quarantine": s.QuarantineKeep, "health": s.Health,
@@ -281,7 +281,6 @@ func TestProblems(t *testing.T) {
 		{"uri of another workspace", env{"logAnalyticsUri": "https://ffffffff-4b5a-4978-8695-a4b3c2d1e0f1.ods.opinsights.azure.us"}, "logAnalyticsUri", "a different workspace"},
 		{"uri in the wrong case", env{"LOGANALYTICSURI": "https://x"}, "logAnalyticsUri", "LOGANALYTICSURI"},
 
-		{"unresolved reference", env{"CLIENT_SECRET": "@Microsoft.KeyVault(VaultName=v;SecretName=" + canarySecret + ")"}, "CLIENT_SECRET", "Key Vault Secrets User"},
 		{"unresolved reference in a plain setting", env{"CUSTOMER_ID": "@Microsoft.KeyVault(VaultName=v;SecretName=c)"}, "CUSTOMER_ID", "reference"},
 		{"placeholder left", env{"TENANT_ID": "<tenant>"}, "TENANT_ID", "placeholder"},
 		{"quotation marks", env{"CLIENT_SECRET": `"` + canarySecret + `"`}, "CLIENT_SECRET", "quotation marks"},

@@ -44,20 +44,23 @@ func newReader(prefix string, table []Setting, origins []Origin) *Reader {
 }
 
 // Fill reads the settings that the fields of a struct name in envconfig:"NAME" tags. Case
-// matters. The fields are strings or [secret.String]; they get the cleaned text, or the
-// default. envconfig only walks the struct and builds the prefixed names, because on its
-// own it would read just the environment of the process.
+// matters. The fields are strings, [secret.Value] for secrets, or [secret.String] for secrets
+// that can't be references; they get the cleaned text, or the default. envconfig only walks
+// the struct and builds the prefixed names, because on its own it would read just the
+// environment of the process.
 func (r *Reader) Fill(spec any) {
 	assign := func(key string, tag reflect.StructTag, field reflect.Value) string {
 		name := tag.Get("envconfig")
-		text := r.text(names(r.prefix, key, name))
+		names := names(r.prefix, key, name)
 		switch field := field.Addr().Interface().(type) {
 		case *string:
-			if *field = text; text == "" && !r.Reported(name) {
+			if *field = r.text(names); *field == "" && !r.Reported(name) {
 				*field = r.defaults[name]
 			}
 		case *secret.String:
-			*field = secret.New(text)
+			*field = secret.New(r.text(names))
+		case *secret.Value:
+			*field = r.secret(names)
 		}
 		return ""
 	}
@@ -91,6 +94,24 @@ func (r *Reader) text(names []string) string {
 		r.reported[name] = true
 	}
 	return ""
+}
+
+// secret looks a secret setting up. It may refer to a secret in a vault.
+func (r *Reader) secret(names []string) secret.Value {
+	found, o, text, ok := r.find(names)
+	at, problem, kept := r.kept(trim(text))
+	if !ok || !kept {
+		return secret.Plain(r.text(names))
+	}
+	name := names[len(names)-1]
+	r.places[name] = place{found, o.Name}
+	if problem != "" {
+		r.Problem(name, problem)
+		return secret.Value{}
+	}
+	_, _, identity, _ := r.find(r.names("AZURE_CLIENT_ID"))
+	at.Setting, at.Identity = found, trim(identity)
+	return secret.Kept(at)
 }
 
 // find looks a setting up: first in overriding origins, then for the connection, then
@@ -172,6 +193,16 @@ func (r *Reader) Require(setting, value, remedy string) bool {
 		r.Problem(setting, "is missing: "+remedy)
 	}
 	return value != ""
+}
+
+// RequireSecret reports an empty secret setting as a problem. text is the secret; "" if it is
+// in a vault, where it can't be checked yet.
+func (r *Reader) RequireSecret(setting string, value secret.Value, remedy string) (text string, ok bool) {
+	if value.IsZero() {
+		return "", r.Require(setting, "", remedy)
+	}
+	text = value.Text().Reveal()
+	return text, text != ""
 }
 
 // Integer reads a whole number.

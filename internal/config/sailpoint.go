@@ -34,7 +34,7 @@ type SailPoint struct {
 	// APIVersion is "v1" (one path for each service) or the first legacy prefix to try.
 	APIVersion   string
 	ClientID     string
-	ClientSecret secret.String
+	ClientSecret secret.Value
 	// Limit is the page size of searches, 1 to 10000. It doesn't limit a run.
 	Limit int
 }
@@ -64,7 +64,7 @@ func SailPointKind() Kind {
 		Table: []Setting{
 			{Name: "TENANT_ID", Required: true, Meaning: "Short name of the IdentityNow tenant (`acme`), or its API host (`acme.api.identitynow.com`). Can be empty if `SAILPOINT_BASE_URL` is set."},
 			{Name: "CLIENT_ID", Required: true, Meaning: "ID of the API client or personal access token."},
-			{Name: "CLIENT_SECRET", Required: true, Secret: true, Meaning: "Secret of that client. In Azure, use a Key Vault reference."},
+			{Name: "CLIENT_SECRET", Required: true, Secret: true, Meaning: "Secret of that client. In Azure, keep it in Key Vault and set this to its address (Secret Identifier)."},
 			{Name: "GRANT_TYPE", Default: "client_credentials", Meaning: "Accepted for compatibility with old deployments; no other value works."},
 			{Name: "SAILPOINT_BASE_URL", Otherwise: "`https://{TENANT_ID}.api.identitynow.com`", Meaning: "Address of the API, for demo tenants, FedRAMP or a proxy."},
 			{Name: "SAILPOINT_API_VERSION", Default: "v1", Meaning: "`v1` for the per-service paths, or a legacy prefix to try first: `v2026`, `v2025`, `v2024`, `v3`, `beta`."},
@@ -76,13 +76,13 @@ func SailPointKind() Kind {
 type sailPointReader struct {
 	*Reader
 	text struct {
-		TenantID   string        `envconfig:"TENANT_ID"`
-		ClientID   string        `envconfig:"CLIENT_ID"`
-		Secret     secret.String `envconfig:"CLIENT_SECRET"`
-		GrantType  string        `envconfig:"GRANT_TYPE"`
-		BaseURL    string        `envconfig:"SAILPOINT_BASE_URL"`
-		APIVersion string        `envconfig:"SAILPOINT_API_VERSION"`
-		Limit      string        `envconfig:"LIMIT"`
+		TenantID   string       `envconfig:"TENANT_ID"`
+		ClientID   string       `envconfig:"CLIENT_ID"`
+		Secret     secret.Value `envconfig:"CLIENT_SECRET"`
+		GrantType  string       `envconfig:"GRANT_TYPE"`
+		BaseURL    string       `envconfig:"SAILPOINT_BASE_URL"`
+		APIVersion string       `envconfig:"SAILPOINT_API_VERSION"`
+		Limit      string       `envconfig:"LIMIT"`
 	}
 }
 
@@ -211,7 +211,7 @@ func tenantKey(host string) string {
 // client checks the credentials. It shows neither value: if the two are swapped, the id is
 // the secret.
 func (v *sailPointReader) client(s *SailPoint) {
-	v.Require("CLIENT_SECRET", s.ClientSecret.Reveal(), "create a personal access token or an API client in IdentityNow and copy its secret")
+	v.RequireSecret("CLIENT_SECRET", s.ClientSecret, "create a personal access token or an API client in IdentityNow and copy its secret")
 	if !v.Require("CLIENT_ID", s.ClientID, "create a personal access token or an API client in IdentityNow and copy its id") {
 		return
 	}

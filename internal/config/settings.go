@@ -80,8 +80,9 @@ const (
 // DataCollector is the workspace and key for the HTTP Data Collector API.
 type DataCollector struct {
 	WorkspaceID string
-	// SharedKey is the workspace key as valid base64.
-	SharedKey secret.String
+	// SharedKey is a workspace key, as valid base64 unless it is in a vault. Secondary is the
+	// other key, which is tried if the first is refused; it may be empty.
+	SharedKey, Secondary secret.Value
 	// URL is the workspace's address without a path, for instance
 	// https://{id}.ods.opinsights.azure.com.
 	URL *url.URL
@@ -116,9 +117,9 @@ type Account struct {
 	BlobEndpoint *url.URL
 	// TableEndpoint is the address of the table service, or nil if it is unknown.
 	TableEndpoint *url.URL
-	// Name and Key are for [AccountKey]. Key is valid base64.
+	// Name and Key are for [AccountKey]. Key is valid base64 unless it is in a vault.
 	Name string
-	Key  secret.String
+	Key  secret.Value
 	// ClientID selects a user-assigned identity for [ManagedIdentity]; "" means the
 	// system-assigned one.
 	ClientID string
@@ -137,7 +138,7 @@ type Legacy struct {
 	// Auth is [AccountKey] or [ManagedIdentity]; the other fields are as in [Account].
 	Auth StorageAuth
 	Name string
-	Key  secret.String
+	Key  secret.Value
 	// KeySetting is the setting that Key came from.
 	KeySetting string
 	ClientID   string

@@ -14,17 +14,18 @@ import (
 type sinkReader struct {
 	*Reader
 	text struct {
-		IngestionAPI    string        `envconfig:"INGESTION_API"`
-		CustomerID      string        `envconfig:"CUSTOMER_ID"`
-		SharedKey       secret.String `envconfig:"SHARED_KEY"`
-		LogAnalyticsURI string        `envconfig:"logAnalyticsUri"`
-		QueryURL        string        `envconfig:"LOG_ANALYTICS_QUERY_URL"`
-		LogsEndpoint    string        `envconfig:"LOGS_INGESTION_ENDPOINT"`
-		DCRImmutableID  string        `envconfig:"DCR_IMMUTABLE_ID"`
-		BatchBytes      string        `envconfig:"BATCH_BYTES"`
-		NDJSONPath      string        `envconfig:"NDJSON_PATH"`
-		AzureClientID   string        `envconfig:"AZURE_CLIENT_ID"`
-		ReadBack        string        `envconfig:"READ_BACK"`
+		IngestionAPI    string       `envconfig:"INGESTION_API"`
+		CustomerID      string       `envconfig:"CUSTOMER_ID"`
+		SharedKey       secret.Value `envconfig:"SHARED_KEY"`
+		Secondary       secret.Value `envconfig:"SHARED_KEY_SECONDARY"`
+		LogAnalyticsURI string       `envconfig:"logAnalyticsUri"`
+		QueryURL        string       `envconfig:"LOG_ANALYTICS_QUERY_URL"`
+		LogsEndpoint    string       `envconfig:"LOGS_INGESTION_ENDPOINT"`
+		DCRImmutableID  string       `envconfig:"DCR_IMMUTABLE_ID"`
+		BatchBytes      string       `envconfig:"BATCH_BYTES"`
+		NDJSONPath      string       `envconfig:"NDJSON_PATH"`
+		AzureClientID   string       `envconfig:"AZURE_CLIENT_ID"`
+		ReadBack        string       `envconfig:"READ_BACK"`
 	}
 }
 
@@ -78,14 +79,13 @@ func (v *sinkReader) ingestionAPI() IngestionAPI {
 
 func (v *sinkReader) dataCollector(s *Sink) {
 	const where = "it is in the Azure portal under the workspace's Agents"
-	d := DataCollector{WorkspaceID: v.text.CustomerID, SharedKey: v.text.SharedKey}
-	keyBytes := keySize
-	if v.Require("SHARED_KEY", d.SharedKey.Reveal(), "set it to the primary key of the workspace; "+where) {
-		key, err := base64.StdEncoding.DecodeString(d.SharedKey.Reveal())
-		if err != nil {
-			v.Problem("SHARED_KEY", "is not base64, so it is truncated or damaged: copy the primary key of the workspace again")
-		}
-		keyBytes = len(key)
+	d := DataCollector{WorkspaceID: v.text.CustomerID, SharedKey: v.text.SharedKey, Secondary: v.text.Secondary}
+	sizes := map[string]int{}
+	if text, ok := v.RequireSecret("SHARED_KEY", d.SharedKey, "set it to the primary key of the workspace; "+where); ok {
+		sizes["SHARED_KEY"] = v.workspaceKey("SHARED_KEY", text)
+	}
+	if text := d.Secondary.Text().Reveal(); text != "" {
+		sizes["SHARED_KEY_SECONDARY"] = v.workspaceKey("SHARED_KEY_SECONDARY", text)
 	}
 	local := false
 	if text := strings.TrimRight(v.text.LogAnalyticsURI, "/"); text != "" {
@@ -106,10 +106,21 @@ func (v *sinkReader) dataCollector(s *Sink) {
 			d.URL = address.OfWorkspace(d.WorkspaceID)
 		}
 	}
-	if keyBytes != keySize && !local && !v.Reported("SHARED_KEY") {
-		v.Hint("SHARED_KEY", fmt.Sprintf("has %d bytes, but workspace keys have %d: if it is rejected, copy the whole primary key again; %s", keyBytes, keySize, where))
+	for setting, size := range sizes {
+		if size != keySize && !local && !v.Reported(setting) {
+			v.Hint(setting, fmt.Sprintf("has %d bytes, but workspace keys have %d: if it is rejected, copy the whole key again; %s", size, keySize, where))
+		}
 	}
 	s.DataCollector = d
+}
+
+// workspaceKey returns the size of a key, in bytes.
+func (v *sinkReader) workspaceKey(setting, text string) int {
+	key, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		v.Problem(setting, "is not base64, so it is truncated or damaged: copy the key of the workspace again")
+	}
+	return len(key)
 }
 
 // keySize is the observed length of every workspace key, in bytes. Microsoft doesn't

@@ -22,7 +22,7 @@ type stateReader struct {
 	text struct {
 		StateURL       string        `envconfig:"STATE_URL"`
 		AccountName    string        `envconfig:"AZURE_STORAGE_ACCOUNT_NAME"`
-		AccountKey     secret.String `envconfig:"AZURE_STORAGE_ACCESS_KEY"`
+		AccountKey     secret.Value  `envconfig:"AZURE_STORAGE_ACCESS_KEY"`
 		BlobEndpoint   string        `envconfig:"AZURE_STORAGE_BLOB_ENDPOINT"`
 		AzureClientID  string        `envconfig:"AZURE_CLIENT_ID"`
 		WebJobs        secret.String `envconfig:"AzureWebJobsStorage"`
@@ -138,7 +138,9 @@ func (v *stateReader) namedAccount() Account {
 	a.TableEndpoint = tableBeside(a.BlobEndpoint)
 	switch {
 	case !a.Key.IsZero():
-		v.checkKey("AZURE_STORAGE_ACCESS_KEY", a.Key.Reveal())
+		if text := a.Key.Text().Reveal(); text != "" {
+			v.checkKey("AZURE_STORAGE_ACCESS_KEY", text)
+		}
 	case !v.Reported("AZURE_STORAGE_ACCESS_KEY"):
 		a.Auth, a.Setting, a.ClientID = ManagedIdentity, "AZURE_STORAGE_ACCOUNT_NAME", v.text.AzureClientID
 		if a.BlobEndpoint != nil && a.BlobEndpoint.Scheme == "http" {
@@ -197,7 +199,7 @@ func (v *stateReader) connectionString(text string) Account {
 		}
 		parts = map[string]string{"accountname": devAccount, "accountkey": devKey, "blobendpoint": devEndpoint}
 	}
-	a := Account{Auth: AccountKey, Setting: setting, Name: parts["accountname"], Key: secret.New(parts["accountkey"])}
+	a := Account{Auth: AccountKey, Setting: setting, Name: parts["accountname"], Key: secret.Plain(parts["accountkey"])}
 	if sas := strings.TrimPrefix(parts["sharedaccesssignature"], "?"); a.Key.IsZero() && sas != "" {
 		a.Auth, a.SAS = SharedAccess, secret.New(sas)
 	}
@@ -226,7 +228,7 @@ func (v *stateReader) connectionString(text string) Account {
 			a.TableEndpoint = v.Address(setting, table)
 		}
 		if a.Auth == AccountKey {
-			v.checkKey(setting, a.Key.Reveal())
+			v.checkKey(setting, a.Key.Text().Reveal())
 		}
 	}
 	return a

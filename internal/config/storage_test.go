@@ -93,7 +93,7 @@ func TestStorageAccount(t *testing.T) {
 				t.Fatal(err)
 			}
 			a := s.State.Account
-			got := account{a.Auth, a.Setting, a.BlobEndpoint.String(), a.Name, a.Key.Reveal(), a.ClientID, a.SAS.Reveal()}
+			got := account{a.Auth, a.Setting, a.BlobEndpoint.String(), a.Name, a.Key.Text().Reveal(), a.ClientID, a.SAS.Reveal()}
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("account (-want +got):\n%s", diff)
 			}

@@ -12,7 +12,8 @@ type Setting struct {
 	Otherwise string
 	// Meaning is one or two sentences of Markdown.
 	Meaning string
-	// Secret values belong in Key Vault and are never shown.
+	// Secret values belong in Key Vault and are never shown. Those that are read into a
+	// secret.Value can be references to it.
 	Secret bool
 	// Required settings have no usable default. SAILPOINT_BASE_URL can replace TENANT_ID.
 	Required bool
@@ -37,6 +38,7 @@ func shared() []Setting {
 		{Name: "INGESTION_API", Otherwise: "by what is set", Meaning: "`DataCollector` (needs `CUSTOMER_ID` and `SHARED_KEY`), `LogsIngestion` (needs `LOGS_INGESTION_ENDPOINT` and `DCR_IMMUTABLE_ID`, and no key) or `NDJSON` (stdout or a file, for previews)."},
 		{Name: "CUSTOMER_ID", Meaning: "Workspace ID, for `DataCollector`."},
 		{Name: "SHARED_KEY", Secret: true, Meaning: "Primary or secondary key of the workspace, for `DataCollector`."},
+		{Name: "SHARED_KEY_SECONDARY", Secret: true, Meaning: "The other key, tried when the workspace refuses `SHARED_KEY`: a regenerated key then stops nothing."},
 		{Name: "logAnalyticsUri", Otherwise: "`https://{CUSTOMER_ID}.ods.opinsights.azure.com`", Meaning: "Address of the workspace in another cloud, for instance `https://{CUSTOMER_ID}.ods.opinsights.azure.us`."},
 		{Name: "LOG_ANALYTICS_QUERY_URL", Otherwise: "by the cloud of `logAnalyticsUri`", Meaning: "Address used to query the workspace for what has arrived (`idnsentinel audit --workspace`), for instance `https://api.loganalytics.us`. The identity needs the role Log Analytics Reader."},
 		{Name: "LOGS_INGESTION_ENDPOINT", Meaning: "Logs ingestion URI of the data collection rule, or of a data collection endpoint, for `LogsIngestion`: `https://NAME.REGION-1.ingest.monitor.azure.com`."},
@@ -48,7 +50,7 @@ func shared() []Setting {
 		{Name: "AZURE_STORAGE_ACCOUNT_NAME", App: true, Otherwise: "the account of `AzureWebJobsStorage`", Meaning: "Storage account for `azblob://`."},
 		{Name: "AZURE_STORAGE_ACCESS_KEY", App: true, Otherwise: "managed identity", Secret: true, Meaning: "Key of that account."},
 		{Name: "AZURE_STORAGE_BLOB_ENDPOINT", App: true, Otherwise: "`https://{account}.blob.core.windows.net`", Meaning: "Address of the blob service, for sovereign clouds, private endpoints or Azurite."},
-		{Name: "AZURE_CLIENT_ID", Otherwise: "the system-assigned identity", Meaning: "Client ID of a user-assigned managed identity, for the storage account and for `LogsIngestion`."},
+		{Name: "AZURE_CLIENT_ID", Otherwise: "the system-assigned identity", Meaning: "Client ID of a user-assigned managed identity, for the storage account, for `LogsIngestion` and for Key Vault."},
 		{Name: "AzureWebJobsStorage", App: true, Secret: true, Meaning: "The Functions host's own connection string; also `UseDevelopmentStorage=true`. Used for `azblob://` if no account is set above."},
 		{Name: "AzureWebJobsStorage__blobServiceUri", App: true, Meaning: "Instead of the connection string, with a managed identity: address of the blob service."},
 		{Name: "AzureWebJobsStorage__accountName", App: true, Meaning: "The same, by account name, for the public cloud."},

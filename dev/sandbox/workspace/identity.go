@@ -19,8 +19,8 @@ import (
 // publicAudience is what tokens for the Logs Ingestion API are for.
 const publicAudience = "https://monitor.azure.com"
 
-// Credential stands for a managed identity. Its tokens are good at a Workspace
-// and nowhere else.
+// Credential stands for a managed identity. Its tokens are good at the stand-ins
+// for which they are, and nowhere else.
 type Credential struct {
 	// Now is its clock; nil means time.Now.
 	Now func() time.Time
@@ -59,6 +59,24 @@ func checksum(head string) string {
 	return base64.RawURLEncoding.EncodeToString(h.Sum(nil))
 }
 
+// Inspect returns what a token is for and when it expires. ok is false if no Credential, Identity or
+// Authority of this package has issued it.
+func Inspect(token string) (audience string, expires time.Time, ok bool) {
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 || !hmac.Equal([]byte(checksum(parts[0]+"."+parts[1])), []byte(parts[2])) {
+		return "", time.Time{}, false
+	}
+	var claims struct {
+		Aud string `json:"aud"`
+		Exp int64  `json:"exp"`
+	}
+	text, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil || json.Unmarshal(text, &claims) != nil {
+		return "", time.Time{}, false
+	}
+	return claims.Aud, time.Unix(claims.Exp, 0), true
+}
+
 // authorize looks at the token as the service does: who made it, whether it is
 // still good, and what it is for.
 func (w *Workspace) authorize(rw http.ResponseWriter, r *http.Request, rule *Rule) *refusal {
@@ -67,29 +85,21 @@ func (w *Workspace) authorize(rw http.ResponseWriter, r *http.Request, rule *Rul
 		return &refusal{http.StatusUnauthorized, "InvalidToken", message}
 	}
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	parts := strings.Split(token, ".")
-	if scheme != "Bearer" || len(parts) != 3 {
+	if scheme != "Bearer" || strings.Count(token, ".") != 2 {
 		return unauthorized("There is no bearer token")
 	}
-	if !hmac.Equal([]byte(checksum(parts[0]+"."+parts[1])), []byte(parts[2])) {
-		return unauthorized("The token's signature is not valid")
-	}
-	var claims struct {
-		Aud string `json:"aud"`
-		Exp int64  `json:"exp"`
-	}
-	text, err := base64.RawURLEncoding.DecodeString(parts[1])
-	if err != nil || json.Unmarshal(text, &claims) != nil {
-		return unauthorized("The token can't be read")
+	found, expires, ok := Inspect(token)
+	if !ok {
+		return unauthorized("The token can't be read, or its signature is not valid")
 	}
 	audience := publicAudience
 	if rule != nil && rule.Audience != "" {
 		audience = rule.Audience
 	}
 	switch {
-	case strings.TrimRight(claims.Aud, "/") != audience:
+	case strings.TrimRight(found, "/") != audience:
 		return unauthorized("The token is for another audience")
-	case !w.now().Before(time.Unix(claims.Exp, 0)):
+	case !w.now().Before(expires):
 		return unauthorized("The token has expired")
 	}
 	return nil

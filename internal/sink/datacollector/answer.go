@@ -2,6 +2,7 @@ package datacollector
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -24,8 +25,10 @@ type answer struct {
 	broken bool      // truncated or invalid JSON
 	text   string    // the beginning of the body, safe to show
 	says   string    // the text of the body: the string values if it is JSON, else all of it
-	// keyHint says what is unusual about the key that signed the post.
-	keyHint string
+	// key signed the post. keyNames and keyNotes are set once all keys were refused: their
+	// settings, and where they came from.
+	key                key
+	keyNames, keyNotes string
 }
 
 // newAnswer reads the body. The service reports errors as {"Error":…,"Message":…}.
@@ -143,15 +146,37 @@ const (
 	slack = time.Minute
 )
 
-// judgeForbidden checks for the one cause that is visible on this side: the clock.
-func (a *answer) judgeForbidden() error {
-	causes := a.keyHint + "SHARED_KEY does not belong to CUSTOMER_ID, or was regenerated: copy both again from the portal's page Agents. " +
-		"Other causes are a TLS-inspecting proxy that changes requests, and a workspace that accepts no keys (DisableLocalAuth) or no public network traffic"
+// refusesKey reports whether the answer may be the service's refusal of the key. With a wrong
+// clock, another key does not help.
+func (a *answer) refusesKey() bool {
+	off, _ := a.clockOff()
+	return a.Status == http.StatusForbidden && a.Gateway == nil && off.Abs() < signatureLife-slack
+}
+
+// clockOff is how far this machine's clock is ahead of the service's.
+func (a *answer) clockOff() (off time.Duration, known bool) {
 	date, err := http.ParseTime(a.Header.Get("Date"))
 	if err != nil {
+		return 0, false
+	}
+	return a.sent.Sub(date), true
+}
+
+// judgeForbidden checks for the one cause that is visible on this side: the clock.
+func (a *answer) judgeForbidden() error {
+	names, verb := cmp.Or(a.keyNames, settingPrimary), "does not belong to CUSTOMER_ID, or was regenerated: copy both"
+	if strings.Contains(names, " and ") {
+		verb = "do not belong to CUSTOMER_ID, or were regenerated: copy all three"
+	}
+	causes := a.key.hint + names + " " + verb + " again from the portal's page Agents. " +
+		"Other causes are a TLS-inspecting proxy that changes requests, and a workspace that accepts no keys (DisableLocalAuth) or no public network traffic"
+	if a.keyNotes != "" {
+		causes += ". " + a.keyNotes
+	}
+	off, known := a.clockOff()
+	if !known {
 		return fmt.Errorf("%v: %s; the answer has no date to compare this machine's clock with", a, causes)
 	}
-	off := a.sent.Sub(date)
 	direction := "ahead of"
 	if off < 0 {
 		off, direction = -off, "behind"

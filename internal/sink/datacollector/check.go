@@ -24,8 +24,43 @@ const probeTable = "IdnSentinelCheck"
 // read the body to refuse a caller. Leaving out a header would be as harmless,
 // but the service may report missing headers before it checks the key.
 func (s *Sink) Check(ctx context.Context) error {
-	const probe = "[[]"
-	a, err := s.post(ctx, probeTable, "", content{len(probe), func() io.Reader { return strings.NewReader(probe) }})
+	a, err := s.post(ctx, probeTable, "", probe())
+	return azmonitor.Wrap(s.judgeProbe(a, err), "check workspace "+s.id)
+}
+
+// Keys says, after a Check that found no error, which key is in use, and whether the
+// workspace takes the other one, too.
+func (s *Sink) Keys(ctx context.Context) string {
+	order := s.keys.order()
+	used := s.keys.slots[order[0]].setting
+	if len(order) == 1 {
+		return "CUSTOMER_ID and " + used + " are accepted"
+	}
+	used = "CUSTOMER_ID and " + used + " are accepted and in use"
+	spare := s.keys.slots[order[1]].setting
+	with, err := s.keys.get(ctx, order[1])
+	if err == nil {
+		var a *answer
+		a, err = s.postWith(ctx, with, probeTable, "", probe())
+		if err == nil && a.refusesKey() {
+			return used + ", but " + spare + " is refused: set it to the workspace's other key"
+		}
+		err = s.judgeProbe(a, err)
+	}
+	if err != nil {
+		return fmt.Sprintf("%s, but %s can't be tried: %v", used, spare, err)
+	}
+	return used + "; " + spare + " is accepted, too"
+}
+
+// probe is the body of a check.
+func probe() content {
+	const body = "[[]"
+	return content{len(body), func() io.Reader { return strings.NewReader(body) }}
+}
+
+// judgeProbe turns the answer to a probe into an error.
+func (s *Sink) judgeProbe(a *answer, err error) error {
 	if err == nil {
 		switch {
 		case a.Status == http.StatusBadRequest && a.Code == "InvalidDataFormat":
@@ -33,8 +68,8 @@ func (s *Sink) Check(ctx context.Context) error {
 		case a.Status == http.StatusNotFound: // three bytes are not too large
 			err = fmt.Errorf("%v: the address is wrong: check CUSTOMER_ID and logAnalyticsUri", a)
 		default:
-			err = a.judge(1, len(probe)) // nil if the service accepts the probe, to discard it later
+			err = a.judge(1, probe().size) // nil if the service accepts the probe, to discard it later
 		}
 	}
-	return azmonitor.Wrap(err, "check workspace "+s.id)
+	return err
 }

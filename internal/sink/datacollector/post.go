@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
@@ -18,8 +19,38 @@ type content struct {
 }
 
 // post sends body to the table of logType with a new signature, and returns the
-// answer. If there is no answer, it returns a classified error.
+// answer. If the key is refused, nothing was ingested, and it sends the body again with the
+// next key. If there is no answer, it returns a classified error.
 func (s *Sink) post(ctx context.Context, logType, timeField string, body content) (*answer, error) {
+	current, err := s.keys.first(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var refused []key
+	for {
+		a, err := s.postWith(ctx, current, logType, timeField, body)
+		if err != nil {
+			return nil, err
+		}
+		if !a.refusesKey() {
+			s.keys.accepted(current, refused)
+			return a, nil
+		}
+		refused = append(refused, current)
+		next, failed, ok := s.keys.next(ctx, refused)
+		if !ok {
+			a.keyNames, a.keyNotes = s.keys.names(refused), s.keys.notes(refused)
+			if failed != nil {
+				a.keyNotes = strings.TrimPrefix(a.keyNotes+". "+failed.Error(), ". ")
+			}
+			return a, nil
+		}
+		current = next
+	}
+}
+
+// postWith sends body, signed with a key.
+func (s *Sink) postWith(ctx context.Context, with key, logType, timeField string, body content) (*answer, error) {
 	attempt, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(attempt, http.MethodPost, s.url, nil)
@@ -30,7 +61,7 @@ func (s *Sink) post(ctx context.Context, logType, timeField string, body content
 	defer sent.End() // the caller owns the records' memory
 	now := time.Now()
 	date := now.UTC().Format(http.TimeFormat)
-	signature := Signature([]byte(s.key.Reveal()), body.size, date)
+	signature := Signature([]byte(with.bytes.Reveal()), body.size, date)
 	req.Header.Set("Authorization", "SharedKey "+s.id+":"+signature)
 	req.Header.Set("Content-Type", contentType)
 	req.Header.Set("Log-Type", logType)
@@ -38,12 +69,13 @@ func (s *Sink) post(ctx context.Context, logType, timeField string, body content
 	if timeField != "" {
 		req.Header.Set("time-generated-field", timeField)
 	}
-	got, err := azmonitor.Post(s.http, req, sent, s.peer(), func(err error) error { return s.explain(ctx, err) }, s.keyText, secret.New(signature))
+	hidden := append(s.keys.known(), with.text, secret.New(signature))
+	got, err := azmonitor.Post(s.http, req, sent, s.peer(), func(err error) error { return s.explain(ctx, err) }, hidden...)
 	if err != nil {
 		return nil, err
 	}
-	a := newAnswer(got, now, s.keyText, secret.New(signature))
-	a.keyHint = s.keyHint
+	a := newAnswer(got, now, hidden...)
+	a.key = with
 	return a, nil
 }
 

@@ -2,13 +2,11 @@ package datacollector
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
-	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -39,7 +37,10 @@ type Config struct {
 	// WorkspaceID is the workspace's id, a GUID (setting CUSTOMER_ID).
 	WorkspaceID string
 	// Key is the primary or secondary key of the workspace in base64 (setting SHARED_KEY).
-	Key secret.String
+	Key secret.Keeper
+	// Secondary is the other one, which is tried where Key is refused (setting
+	// SHARED_KEY_SECONDARY); nil or empty for none.
+	Secondary secret.Keeper
 	// URL is the workspace's address without a path (setting logAnalyticsUri), checked
 	// by package address; nil means the address in the public cloud.
 	URL *url.URL
@@ -57,11 +58,9 @@ type Config struct {
 // Sink posts to one workspace.
 type Sink struct {
 	id         string
-	key        secret.String // decoded
-	keyText    secret.String // as configured, to keep it out of messages
+	keys       *keys
 	url        string
 	host       string
-	keyHint    string
 	http       *http.Client
 	limits     pipeline.Limits
 	rules      *table.Rules
@@ -81,10 +80,9 @@ var logType = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,99}$`)
 
 // New returns the sink of a workspace. It sends nothing; [Sink.Check] does.
 func New(cfg Config) (*Sink, error) {
-	keyText := secret.New(strings.TrimSpace(cfg.Key.Reveal()))
-	key, err := base64.StdEncoding.DecodeString(keyText.Reveal())
-	if err != nil || len(key) == 0 { // the decoder's error is not useful, and must not show the key
-		return nil, errors.New("data collector sink: SHARED_KEY is not base64: copy the whole primary or secondary key of the workspace again")
+	keys, err := newKeys(cfg.Key, cfg.Secondary)
+	if err != nil {
+		return nil, err
 	}
 	where := cfg.URL
 	if where == nil {
@@ -95,13 +93,11 @@ func New(cfg Config) (*Sink, error) {
 		batch = defaultBatchBytes
 	}
 	s := &Sink{
-		id:      cfg.WorkspaceID,
-		key:     secret.New(string(key)),
-		keyText: keyText,
-		url:     where.JoinPath("/api/logs").String() + "?api-version=" + apiVersion,
-		host:    where.Host,
-		keyHint: keyHint(len(key)),
-		http:    azmonitor.Client(cfg.HTTP),
+		id:   cfg.WorkspaceID,
+		keys: keys,
+		url:  where.JoinPath("/api/logs").String() + "?api-version=" + apiVersion,
+		host: where.Host,
+		http: azmonitor.Client(cfg.HTTP),
 		limits: pipeline.Limits{
 			Parallel: pipeline.Parallel,
 			// The pipeline counts a comma for each record; the array has one comma
@@ -119,15 +115,6 @@ func New(cfg Config) (*Sink, error) {
 		s.timeout = defaultTimeout
 	}
 	return s, nil
-}
-
-// keyHint says what is unusual about a key of size bytes. All known keys have 64,
-// but Microsoft does not document that.
-func keyHint(size int) string {
-	if size == 64 {
-		return ""
-	}
-	return fmt.Sprintf("SHARED_KEY has %d bytes where the keys of workspaces have 64, so it may be truncated. ", size)
 }
 
 // Limits implements [pipeline.Sink].
@@ -163,6 +150,7 @@ func (s *Sink) Write(ctx context.Context, stream string, batch []pipeline.Record
 	if err == nil {
 		if err = a.judge(len(batch), body.size); err == nil {
 			s.doubts.noteSilent()
+			s.noteKey(stream, a)
 		}
 	}
 	var unsure *doubt
@@ -170,4 +158,11 @@ func (s *Sink) Write(ctx context.Context, stream string, batch []pipeline.Record
 		err = s.settle(ctx, stream, timeField, batch, a)
 	}
 	return azmonitor.Wrap(err, what)
+}
+
+// noteKey warns the user if the workspace takes only the secondary key.
+func (s *Sink) noteKey(stream string, a *answer) {
+	if a.key.slot != 0 {
+		s.notices.add(stream, fmt.Sprintf("the workspace accepts %s, which is in use now, but not %s: set that to the workspace's current key", settingSecondary, settingPrimary))
+	}
 }

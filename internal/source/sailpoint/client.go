@@ -23,7 +23,7 @@ type Config struct {
 	BaseURL *url.URL
 	// ClientID and ClientSecret belong to a personal access token or an API client. Required.
 	ClientID     string
-	ClientSecret secret.String
+	ClientSecret secret.Keeper
 	// APIVersion is "v1", with one path for each service, or the legacy prefix to try first:
 	// "v2026", "v2025", "v2024", "v3", "beta". "" means "v1".
 	APIVersion string
@@ -73,6 +73,9 @@ func NewClient(cfg Config) *Client {
 	c := &Client{cfg: cfg, http: cfg.HTTP, limiter: cfg.Limiter, log: cfg.Log}
 	if cfg.BaseURL != nil {
 		c.base = strings.TrimRight(cfg.BaseURL.String(), "/")
+	}
+	if c.cfg.ClientSecret == nil {
+		c.cfg.ClientSecret = secret.String{}
 	}
 	if c.http == nil {
 		c.http = transport.NewClient(transport.Config{})

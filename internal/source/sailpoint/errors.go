@@ -101,7 +101,9 @@ func (c *Client) excerpt(text string, secrets ...secret.String) string {
 }
 
 // hidden are the secrets that an answer may repeat.
-func (c *Client) hidden() []secret.String { return append(c.tokens.secrets(), c.cfg.ClientSecret) }
+func (c *Client) hidden() []secret.String {
+	return append(c.tokens.secrets(), c.cfg.ClientSecret.Known()...)
+}
 
 // peer names the tenant in error texts.
 func (c *Client) peer() transport.Peer {

@@ -159,10 +159,40 @@ func (c *Client) dropToken(t *token) {
 	}
 }
 
-// requestToken asks for a token with the client credentials in the form body: in a URL the secret
-// would end up in the logs of every proxy.
+// requestToken asks for a token. If the secret is refused and has been replaced where it is kept,
+// it asks once more with the new one.
 func (c *Client) requestToken(ctx context.Context) (*token, error) {
 	const what = "get token"
+	now, err := c.cfg.ClientSecret.Get(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	for tries := 1; ; tries++ {
+		tok, err := c.askForToken(ctx, what, now)
+		var refused *secretRefused
+		if !errors.As(err, &refused) {
+			return tok, err
+		}
+		next, failed := c.cfg.ClientSecret.Renew(ctx, now)
+		switch {
+		case failed != nil:
+			return nil, fmt.Errorf("%w; it could not be read again: %w", err, failed)
+		case tries > 1 || next.Reveal() == now.Reveal():
+			if note := c.cfg.ClientSecret.Note(); note != "" {
+				return nil, fmt.Errorf("%w; %s", err, note)
+			}
+			return nil, err
+		}
+		now = next
+	}
+}
+
+// secretRefused says that the token endpoint refuses the client's credentials.
+type secretRefused struct{ error }
+
+// askForToken sends the client credentials in the form body: in a URL the secret would end up in
+// the logs of every proxy.
+func (c *Client) askForToken(ctx context.Context, what string, clientSecret secret.String) (*token, error) {
 	if err := c.waitForSlot(ctx, what); err != nil {
 		return nil, err
 	}
@@ -172,7 +202,7 @@ func (c *Client) requestToken(ctx context.Context) (*token, error) {
 	client.Transport = tokenTransport{client.Transport, c, &life}
 	conf := clientcredentials.Config{
 		ClientID:     c.cfg.ClientID,
-		ClientSecret: c.cfg.ClientSecret.Reveal(),
+		ClientSecret: clientSecret.Reveal(),
 		TokenURL:     c.base + "/oauth/token",
 		AuthStyle:    oauth2.AuthStyleInParams,
 	}
@@ -218,10 +248,10 @@ func (c *Client) tokenFailure(ctx context.Context, what string, err error) error
 	case status == http.StatusNotFound, status == http.StatusMethodNotAllowed:
 		return fmt.Errorf("%s: %s has no token endpoint: check TENANT_ID or SAILPOINT_BASE_URL", answer, c.host())
 	case coded:
-		return fmt.Errorf("%s: %s%s", answer, remedy, c.legacyHint())
+		return &secretRefused{fmt.Errorf("%s: %s%s", answer, remedy, c.legacyHint())}
 	case status == http.StatusBadRequest, status == http.StatusUnauthorized:
-		return fmt.Errorf("%s without an error code of OAuth: something in between (a firewall, a proxy) may have answered instead of the token endpoint: "+
-			"allow requests of this machine to %s; if nothing is in between, %s%s", answer, c.host(), remedy, c.legacyHint())
+		return &secretRefused{fmt.Errorf("%s without an error code of OAuth: something in between (a firewall, a proxy) may have answered instead of the token endpoint: "+
+			"allow requests of this machine to %s; if nothing is in between, %s%s", answer, c.host(), remedy, c.legacyHint())}
 	default:
 		return fmt.Errorf("%s without an error code of OAuth: the answer is not from the token endpoint but from something in between (a firewall, a proxy): "+
 			"allow requests of this machine to %s", answer, c.host())

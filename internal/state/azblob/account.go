@@ -1,7 +1,6 @@
 package azblob
 
 import (
-	"encoding/base64"
 	"fmt"
 	"net/url"
 	"strings"
@@ -10,6 +9,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/azsdk"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 )
 
 const (
@@ -34,19 +34,23 @@ type where struct {
 type account struct {
 	where
 	containerURL *url.URL
-	name, key    string
-	sas          string // the query of a shared access signature
+	name         string
+	key          secret.Keeper // nil for none
+	sas          string        // the query of a shared access signature
 	credential   azcore.TokenCredential
 }
 
 // resolve determines the account. Its errors contain no secrets.
 func resolve(cfg Config) (account, error) {
-	a := account{name: cfg.AccountName, key: cfg.AccountKey.Reveal(), sas: strings.TrimPrefix(cfg.SAS.Reveal(), "?"), credential: cfg.Credential}
+	a := account{name: cfg.AccountName, sas: strings.TrimPrefix(cfg.SAS.Reveal(), "?"), credential: cfg.Credential}
 	a.container, a.by, a.place = cfg.Container, settingKey, settingEndpoint+" and "+settingName
 	service := cfg.ServiceURL
+	if text, fixed := secret.Fixed(cfg.AccountKey); !fixed || !text.IsZero() {
+		a.key = cfg.AccountKey
+	}
 
 	ways := 0
-	for _, set := range []bool{a.key != "", a.credential != nil, a.sas != ""} {
+	for _, set := range []bool{a.key != nil, a.credential != nil, a.sas != ""} {
 		if set {
 			ways++
 		}
@@ -66,7 +70,7 @@ func resolve(cfg Config) (account, error) {
 		}
 		service = &url.URL{Scheme: "https", Host: a.name + ".blob.core.windows.net"}
 	}
-	if a.key != "" && a.name == "" {
+	if a.key != nil && a.name == "" {
 		return account{}, fmt.Errorf("%s is needed with a key", settingName)
 	}
 	a.host = service.Host
@@ -78,6 +82,10 @@ func resolve(cfg Config) (account, error) {
 	return a, nil
 }
 
+func (a *account) notBase64() error {
+	return fmt.Errorf("%s is not a storage account key, which is base64 text: copy it from \"Access keys\" in the portal", a.by)
+}
+
 // client returns the SDK's client.
 func (a *account) client(o *container.ClientOptions) (*container.Client, error) {
 	u := a.containerURL.String()
@@ -86,14 +94,19 @@ func (a *account) client(o *container.ClientOptions) (*container.Client, error) 
 	switch {
 	case a.credential != nil:
 		c, err = container.NewClient(u, azsdk.Marked{TokenCredential: a.credential}, o)
-	case a.key != "":
-		if _, err := base64.StdEncoding.DecodeString(a.key); err != nil {
-			return nil, fmt.Errorf("%s is not a storage account key, which is base64 text: copy it from \"Access keys\" in the portal", a.by)
-		}
+	case a.key != nil:
+		text, _ := secret.Fixed(a.key)
 		var cred *container.SharedKeyCredential
-		if cred, err = container.NewSharedKeyCredential(a.name, a.key); err == nil {
-			c, err = container.NewClientWithSharedKeyCredential(u, cred, o)
+		if cred, err = container.NewSharedKeyCredential(a.name, text.Reveal()); err != nil { // it may show the key
+			return nil, a.notBase64()
 		}
+		azsdk.WithKey(&o.ClientOptions, a.key, func(key string) error {
+			if cred.SetAccountKey(key) != nil {
+				return a.notBase64()
+			}
+			return nil
+		})
+		c, err = container.NewClientWithSharedKeyCredential(u, cred, o)
 	default:
 		c, err = container.NewClientWithNoCredential(u, o)
 	}

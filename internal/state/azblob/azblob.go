@@ -53,7 +53,7 @@ type Config struct {
 	// Container is the container's name, also checked.
 	Container   string
 	AccountName string
-	AccountKey  secret.String
+	AccountKey  secret.Keeper
 	// Credential issues tokens, for example of a managed identity.
 	Credential azcore.TokenCredential
 	// SAS is the query of a shared access signature.

@@ -66,7 +66,10 @@ func (c *call) fail(ctx context.Context, err error) error {
 	}
 	var refused *azcore.ResponseError
 	var token *azsdk.TokenError
+	var key *azsdk.KeyError
 	switch {
+	case errors.As(err, &key):
+		return fmt.Errorf("%s: %s", what, key.Error())
 	case errors.As(err, &token):
 		return fmt.Errorf("%s: no token for the storage account: %s", what, token.Explain(
 			fmt.Sprintf("give the app a managed identity with the role %q (AZURE_CLIENT_ID names a user-assigned one), or set %s", role, settingKey)))

@@ -44,7 +44,7 @@ type Config struct {
 	// checked by package address.
 	ServiceURL  *url.URL
 	AccountName string
-	AccountKey  secret.String
+	AccountKey  secret.Keeper
 	// KeySetting is the setting that holds the key, for messages.
 	KeySetting string
 	Credential azcore.TokenCredential
@@ -74,8 +74,10 @@ func New(cfg Config) (*Table, error) {
 		service, err = aztables.NewServiceClient(cfg.ServiceURL.String(), azsdk.Marked{TokenCredential: cfg.Credential}, o)
 	} else {
 		t.keySetting = cfg.KeySetting
+		text, _ := secret.Fixed(cfg.AccountKey)
 		var cred *aztables.SharedKeyCredential
-		if cred, err = aztables.NewSharedKeyCredential(cfg.AccountName, cfg.AccountKey.Reveal()); err == nil {
+		if cred, err = aztables.NewSharedKeyCredential(cfg.AccountName, text.Reveal()); err == nil {
+			azsdk.WithKey(&o.ClientOptions, cfg.AccountKey, cred.SetAccountKey)
 			service, err = aztables.NewServiceClientWithSharedKey(cfg.ServiceURL.String(), cred, o)
 		}
 	}
@@ -164,6 +166,10 @@ func (t *Table) fail(ctx context.Context, err error) error {
 	}
 	var token *azsdk.TokenError
 	var refused *azcore.ResponseError
+	var key *azsdk.KeyError
+	if errors.As(err, &key) {
+		return fmt.Errorf("%s: %s, %s", what, key.Error(), instead)
+	}
 	if errors.As(err, &token) {
 		return fmt.Errorf("%s: no token: %s, %s", what, token.Explain(
 			fmt.Sprintf("give the app a managed identity with the role %q on that account (AZURE_CLIENT_ID names a user-assigned one)", role)), instead)

@@ -1,0 +1,171 @@
+// Package keyvault reads secrets from Azure Key Vault, when they are first needed and again
+// when a service refuses them.
+//
+// The platform resolves references in app settings, too, but only once, when it starts a
+// process: a role that takes effect a minute later, or a new version of a secret, would need a
+// restart. A [Secret] needs none. A vault is asked for a secret at most once in [Pause],
+// however often a service refuses it and however many connections share it.
+//
+// One GET is all that is needed, so this is a pipeline of the SDK's core with its sign-in and
+// its retries, and not the SDK's client of vaults (docs/adr/0022-secrets-read-by-the-program.md).
+// https://learn.microsoft.com/rest/api/keyvault/secrets/get-secret/get-secret
+package keyvault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+	"github.com/go-json-experiment/json"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/address"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/azsdk"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/version"
+)
+
+const (
+	// Pause is the least time between two requests for one secret: a little less than the
+	// usual minute between runs, so that each run may ask once.
+	Pause = 50 * time.Second
+	// timeout limits one read, with its retries.
+	timeout = 30 * time.Second
+	// apiVersion is served by all clouds.
+	apiVersion = "7.4"
+	// maxAnswer is more than the 25 KiB of the largest secret and its attributes.
+	maxAnswer = 64 << 10
+)
+
+// Config is how to reach vaults. The zero value is not usable: there must be a Credential.
+type Config struct {
+	// Credential signs in for a vault in a cloud, as a user-assigned identity if clientID is
+	// not empty.
+	Credential func(clientID string, where cloud.Configuration) (azcore.TokenCredential, error)
+	// ClientOptions contain the transport, and retries for tests.
+	ClientOptions policy.ClientOptions
+}
+
+// Vaults is what the connections of an app share: each secret is read once for all of them.
+type Vaults struct {
+	cfg Config
+
+	mu        sync.Mutex
+	secrets   map[string]*kept
+	pipelines map[string]runtime.Pipeline
+}
+
+// New returns the vaults. It sends nothing.
+func New(cfg Config) *Vaults {
+	return &Vaults{cfg: cfg, secrets: map[string]*kept{}, pipelines: map[string]runtime.Pipeline{}}
+}
+
+// Secret returns the secret that a setting refers to. It sends nothing.
+func (v *Vaults) Secret(at secret.Reference) *Secret {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	key := at.ID() + "\n" + at.Identity
+	if v.secrets[key] == nil {
+		v.secrets[key] = &kept{at: at, vaults: v, turn: make(chan struct{}, 1)}
+	}
+	return &Secret{at: at, kept: v.secrets[key]}
+}
+
+// Keeper returns the keeper of a secret setting, wherever the secret is.
+func (v *Vaults) Keeper(setting secret.Value) secret.Keeper {
+	if at, ok := setting.Reference(); ok {
+		return v.Secret(at)
+	}
+	return setting.Text()
+}
+
+// where returns the cloud of a vault and the audience of tokens for it. A vault on this
+// machine counts as one of the public cloud.
+func where(host string) (in cloud.Configuration, audience string) {
+	switch host = strings.ToLower(host); {
+	case strings.HasSuffix(host, ".vault.usgovcloudapi.net"):
+		return cloud.AzureGovernment, "https://vault.usgovcloudapi.net"
+	case strings.HasSuffix(host, ".vault.azure.cn"):
+		return cloud.AzureChina, "https://vault.azure.cn"
+	}
+	return cloud.AzurePublic, "https://vault.azure.net"
+}
+
+// pipeline returns the one for a vault and an identity, which caches its token.
+func (v *Vaults) pipeline(at secret.Reference, vault *url.URL) (runtime.Pipeline, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	key := at.Vault + "\n" + at.Identity
+	if p, ok := v.pipelines[key]; ok {
+		return p, nil
+	}
+	in, audience := where(vault.Hostname())
+	credential, err := v.cfg.Credential(at.Identity, in)
+	if err != nil {
+		return runtime.Pipeline{}, fmt.Errorf("no identity: %s", azsdk.Text(err))
+	}
+	o := azsdk.ClientOptions(v.cfg.ClientOptions)
+	o.Transport = azsdk.Bounded{Transporter: o.Transport, Max: maxAnswer}
+	p := runtime.NewPipeline("idn-sentinel", version.String(), runtime.PipelineOptions{
+		PerRetry: []policy.Policy{runtime.NewBearerTokenPolicy(azsdk.Marked{TokenCredential: credential}, []string{audience + "/.default"}, &policy.BearerTokenOptions{
+			InsecureAllowCredentialWithHTTP: address.Loopback(vault.Hostname()), // stand-ins
+		})},
+	}, &o)
+	v.pipelines[key] = p
+	return p, nil
+}
+
+// answer is a secret as the vault describes it.
+type answer struct {
+	Value      string `json:"value"`
+	ID         string `json:"id"`
+	Attributes struct {
+		Enabled *bool `json:"enabled"`
+		Expires int64 `json:"exp"`
+		Begins  int64 `json:"nbf"`
+		Updated int64 `json:"updated"`
+	} `json:"attributes"`
+}
+
+// get asks a vault for a secret.
+func (v *Vaults) get(ctx context.Context, at secret.Reference) (answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	vault, err := url.Parse(at.Vault)
+	if err != nil {
+		return answer{}, errors.New("the address of the vault can't be parsed")
+	}
+	p, err := v.pipeline(at, vault)
+	if err != nil {
+		return answer{}, err
+	}
+	req, err := runtime.NewRequest(ctx, http.MethodGet, at.ID()+"?api-version="+apiVersion)
+	if err != nil {
+		return answer{}, errors.New("the address of the secret can't be used")
+	}
+	req.Raw().Header.Set("Accept", "application/json")
+	resp, err := p.Do(req) //nolint:bodyclose // the pipeline reads and closes it
+	if err != nil {
+		return answer{}, unreachable(ctx, err, vault.Host)
+	}
+	if !runtime.HasStatusCode(resp, http.StatusOK) {
+		return answer{}, refused(resp, at, vault.Host)
+	}
+	body, err := runtime.Payload(resp)
+	if err != nil {
+		return answer{}, unreachable(ctx, err, vault.Host)
+	}
+	var a answer
+	if err := json.Unmarshal(body, &a); err != nil || a.ID == "" { // the error may show the value
+		return answer{}, fmt.Errorf("%s answered, but not with a secret: check what is in between (a proxy, a gateway)", vault.Host)
+	}
+	return a, nil
+}
