@@ -337,24 +337,29 @@ func (w *world) stored(inst *instance, key string, data []byte) {
 	case "inbox":
 		w.inboxed(inst, key, data)
 	case "spool":
-		batch, err := spool.Decode(stream, data)
-		if err != nil {
-			w.breaks("%s stores a spooled batch that can't be read: %v", inst, err)
-		}
-		if len(w.seen.spool[key]) > 0 {
-			return // rewritten as it is before it is drained, or emptied
-		}
-		for _, rec := range batch {
-			if known := w.seen.find(rec.ID); known != nil {
-				if r != nil && !r.leaseLost && known.committed > 0 && known.committed <= r.after {
-					w.breaks("%s spools %q, which was in the ledger when it began", r, known.key)
-				}
-				known.spooled++
-				known.copies++
-				known.zombie = known.zombie || r != nil && r.leaseLost
-				known.settled = true
-				w.seen.spool[key] = append(w.seen.spool[key], known)
+		w.spooled(inst, r, key, stream, data)
+	}
+}
+
+// spooled notes what an object of the spool holds.
+func (w *world) spooled(inst *instance, r *run, key, stream string, data []byte) {
+	batch, err := spool.Decode(stream, data)
+	if err != nil {
+		w.breaks("%s stores a spooled batch that can't be read: %v", inst, err)
+	}
+	if len(w.seen.spool[key]) > 0 {
+		return // rewritten as it is before it is drained, or emptied
+	}
+	for _, rec := range batch {
+		if known := w.seen.find(rec.ID); known != nil {
+			if r != nil && !r.leaseLost && known.committed > 0 && known.committed <= r.after {
+				w.breaks("%s spools %q, which was in the ledger when it began", r, known.key)
 			}
+			known.spooled++
+			known.copies++
+			known.zombie = known.zombie || r != nil && r.leaseLost
+			known.settled = true
+			w.seen.spool[key] = append(w.seen.spool[key], known)
 		}
 	}
 }

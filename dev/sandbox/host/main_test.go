@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -48,6 +49,9 @@ func child(mode string) int {
 		mode = "drained"
 	case "exit 0 later":
 		mode = "quit"
+	}
+	if mode == "echo" {
+		return echo()
 	}
 	if body, status, media, ok := badAnswer(mode); ok {
 		return misbehave(body, status, media)
@@ -136,6 +140,22 @@ func badAnswer(mode string) (body string, status int, media string, ok bool) {
 		return `{"Outputs":{},"Logs":[1],"ReturnValue":{"runs":[]}}`, 200, asJSON, true
 	}
 	return "", 0, "", false
+}
+
+// echo answers each request with what it consists of.
+func echo() int {
+	ln, err := net.Listen("tcp4", "127.0.0.1:"+os.Getenv("FUNCTIONS_CUSTOMHANDLER_PORT"))
+	if err != nil {
+		return 1
+	}
+	_ = http.Serve(ln, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusTeapot)
+		fmt.Fprintln(w, r.Method, r.RequestURI)
+		_ = r.Header.Write(w)
+		fmt.Fprintln(w)
+		_, _ = io.Copy(w, r.Body)
+	}))
+	return 1
 }
 
 // misbehave answers every invocation in the same way.

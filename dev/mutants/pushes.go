@@ -1,0 +1,24 @@
+package main
+
+// pushMutants are defects of what is pushed, from the request to the inbox and out of it.
+func pushMutants() []Mutant {
+	const app, inbox = "internal/app/", "internal/source/inbox/"
+	return []Mutant{
+		{Breaks: "a push is answered with 200 although it was not stored", File: app + "mailbox.go", Old: "g.err = m.box.Put(ctx, g.records)", New: "_ = m.box.Put(ctx, g.records)"},
+		{Breaks: "a push is answered with 200 although it is not stored in time", File: app + "hooks.go", Old: "err = i.put(ctx, push.Records, within)", New: "err = i.put(ctx, push.Records, within)\n\tif within > 0 {\n\t\terr = nil\n\t}"},
+		{Breaks: "a group takes no more than the first push", File: app + "mailbox.go", Old: "g.records = append(g.records, records...)", New: "if len(g.records) == 0 {\n\t\tg.records = records\n\t}"},
+		{Breaks: "a push is delivered with the next tick only", File: app + "mailbox.go", Old: "go m.run(ctx)", New: "m.running = false"},
+		{Breaks: "the body is read before the credentials are checked", File: "internal/functions/hooks.go", Old: "case !inlet.Admits(r.Header.Values(\"Authorization\")):", New: "case func() bool { _, _ = io.ReadAll(r.Body); return !inlet.Admits(r.Header.Values(\"Authorization\")) }():"},
+		{Breaks: "any credentials are good", File: sailpoint + "hook.go", Old: "return admitted == 1", New: "return admitted >= 0"},
+		{Breaks: "of two credentials one is enough", File: sailpoint + "hook.go", Old: "if len(authorization) != 1 {", New: "if len(authorization) == 0 {"},
+		{Breaks: "an answer is posted to any host", File: sailpoint + "callback.go", Old: "!strings.EqualFold(u.Host, base.Host)", New: "strings.EqualFold(u.Host, \"\")"},
+		{Breaks: "an answer is posted to any path", File: sailpoint + "callback.go", Old: "u.Opaque != \"\" || !callbackPath.MatchString(u.EscapedPath())", New: "u.Opaque != \"\""},
+		{Breaks: "a callback follows redirects", File: sailpoint + "callback.go", Old: "return http.ErrUseLastResponse }", New: "return nil }"},
+		{Breaks: "a pre-approval is refused", File: sailpoint + "neutral.go", Old: "answer = approval{Approved: true, Comment: comment, Approver: p.requester()}\n", New: "answer = approval{Comment: comment, Approver: p.requester()}\n"},
+		{Breaks: "the row of a push has another id than that of the poll", File: sailpoint + "envelope.go", Old: "rec.ID = p.invocationID + \"|\"", New: "rec.ID = p.invocationID"},
+		{Breaks: "an acknowledgement deletes all that was read", File: inbox + "inbox.go", Old: "for i := s.index(cursor); i >= 0; i-- {\n\t\tnames", New: "for i := len(s.pages) - 1; i >= 0; i-- {\n\t\tnames"},
+		{Breaks: "an object that can't be read is acknowledged", File: inbox + "inbox.go", Old: "s.broken = errors.Join(s.broken, broken[i])\n\t\t\tcontinue", New: "s.broken = errors.Join(s.broken, broken[i])"},
+		{Breaks: "an object that can't be read is not reported", File: inbox + "inbox.go", Old: "page.Through, page.Incomplete = begun, s.broken", New: "page.Through = begun"},
+		{Breaks: "what the other stream has delivered is delivered again", File: "internal/state/ledger/beside.go", Old: "fresh[i] = fresh[i] && !known[i]", New: "fresh[i] = fresh[i] && !known[0]"},
+	}
+}
