@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -24,6 +25,9 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/synth"
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/tenant"
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/workspace"
+	"github.com/idn-sentinel/idn-sentinel/internal/app"
+	"github.com/idn-sentinel/idn-sentinel/internal/config"
+	"github.com/idn-sentinel/idn-sentinel/internal/functions"
 )
 
 func TestMain(m *testing.M) {
@@ -34,6 +38,8 @@ func TestMain(m *testing.M) {
 const (
 	canarySecret = "canary-client-secret-4e0b"
 	canaryOther  = "canary-wrong-secret-91aa"
+	canaryHook   = "canary-webhook-token-6f21c3"
+	canaryNext   = "canary-webhook-token-next-b07e"
 )
 
 // canaryKey is the key of the workspace.
@@ -121,12 +127,33 @@ func newStage(o options) (s *stage, closeAll func()) {
 	}
 }
 
+// hook serves the function's hooks with the script's settings and some more.
+func (s *stage) hook(ts *testscript.TestScript, more []string) (address string) {
+	values := map[string]string{"STATE_URL": ts.Getenv("STATE_URL")}
+	for _, setting := range slices.Concat(s.settings, more) {
+		name, value, _ := strings.Cut(setting, "=")
+		values[name] = cmp.Or(value, ts.Getenv(name))
+	}
+	settings, err := config.Load(app.SettingKinds(), config.Values("script", values))
+	ts.Check(err)
+	handler := &functions.Handler{Budget: settings.RunBudget, Open: func() (functions.Poller, error) {
+		return app.Open(settings, app.Options{})
+	}}
+	server := httptest.NewServer(handler)
+	ts.Defer(func() {
+		handler.Stop(errors.New("the script has ended"))
+		server.Close()
+		s.tenant.Settle()
+	})
+	return server.URL
+}
+
 // letGo ends the holding back.
 func (s *stage) letGo() { s.free.Do(func() { close(s.release) }) }
 
 // leak returns the name of a secret that is in text, or "".
 func (s *stage) leak(text string) string {
-	secrets := map[string]string{"client secret": canarySecret, "other secret": canaryOther, "workspace key": canaryKey()}
+	secrets := map[string]string{"client secret": canarySecret, "other secret": canaryOther, "workspace key": canaryKey(), "webhook token": canaryHook, "next webhook token": canaryNext}
 	for _, token := range s.tenant.Tokens() {
 		secrets["access token"] = token
 		if strings.Contains(text, token) {
@@ -159,6 +186,13 @@ func (s *stage) leak(text string) string {
 //	    makes the files in a folder an hour old
 //	touch DIR
 //	    makes them new
+//	hook [SETTING=VALUE...]
+//	    serves the function's hooks with the settings of the script and these, and sets HOOK to
+//	    the address
+//	foreign TRIGGER NAME ADDRESS
+//	    subscribes somebody else
+//	subscribed TRIGGER NAME ADDRESS TOKEN
+//	    the tenant must have this subscription once
 //	heal
 //	    lets the workspace take the record of shape poison
 //	copies TABLE ID N
@@ -185,6 +219,8 @@ func TestScripts(t *testing.T) {
 			env.Setenv("FUTURE", time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
 			env.Setenv("GORACE", "atexit_sleep_ms=0")
 			env.Setenv("OTHER_SECRET", canaryOther)
+			env.Setenv("HOOK_TOKEN", canaryHook)
+			env.Setenv("NEXT_TOKEN", canaryNext)
 			env.Setenv("OTHER_KEY", base64.StdEncoding.EncodeToString([]byte(canaryOther)))
 			return nil
 		},
@@ -270,6 +306,26 @@ func TestScripts(t *testing.T) {
 			},
 			"age":   func(ts *testscript.TestScript, _ bool, args []string) { date(ts, args[0], time.Now().Add(-time.Hour)) },
 			"touch": func(ts *testscript.TestScript, _ bool, args []string) { date(ts, args[0], time.Now()) },
+			"hook": func(ts *testscript.TestScript, _ bool, args []string) {
+				s, _ := stages.Load(ts.Getenv("WORK"))
+				ts.Setenv("HOOK", s.(*stage).hook(ts, args))
+			},
+			"foreign": func(ts *testscript.TestScript, _ bool, args []string) {
+				s, _ := stages.Load(ts.Getenv("WORK"))
+				s.(*stage).tenant.Subscribe(tenant.Subscription{TriggerID: args[0], Name: args[1], Type: "HTTP", Enabled: true, HTTP: &tenant.HTTPConfig{URL: args[2], Mode: "SYNC"}})
+			},
+			"subscribed": func(ts *testscript.TestScript, neg bool, args []string) {
+				s, _ := stages.Load(ts.Getenv("WORK"))
+				n := 0
+				for _, one := range s.(*stage).tenant.Subscriptions() {
+					if one.HTTP != nil && one.Enabled && slices.Equal([]string{one.TriggerID, one.Name, one.HTTP.URL, one.HTTP.Token}, args) {
+						n++
+					}
+				}
+				if n != 1 && !neg || n != 0 && neg {
+					ts.Fatalf("%d subscriptions of %d are %q", n, len(s.(*stage).tenant.Subscriptions()), args)
+				}
+			},
 			"heal": func(ts *testscript.TestScript, _ bool, _ []string) {
 				s, _ := stages.Load(ts.Getenv("WORK"))
 				s.(*stage).healed.Store(true)

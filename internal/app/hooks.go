@@ -16,7 +16,7 @@ const (
 	// answerWithin is how long a push may take to become durable before its sender is asked to try
 	// again: Amazon EventBridge waits 5 s for an answer.
 	answerWithin = 4 * time.Second
-	// waitingWithin is the same for an access request. SailPoint waits 10 s, and the host
+	// waitingWithin is the same for an access request. The tenant waits 10 s, and the host
 	// may have needed some of them to start.
 	waitingWithin = 2 * time.Second
 	// tryAgainAfter is what a sender is asked to wait.

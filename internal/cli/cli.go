@@ -4,6 +4,7 @@
 //	idnsentinel poll        run once, as the function does on each tick of its timer
 //	idnsentinel audit       prove that everything was delivered, or say what is missing
 //	idnsentinel quarantine  look at originals, send them again, or discard them
+//	idnsentinel triggers    subscribe to event triggers, test them, list what was pushed
 //	idnsentinel version     name the build
 //
 // It reads the same settings as the function, from the environment or from a
@@ -146,7 +147,7 @@ local.settings.json, fill in the values in <angle brackets>, then:
 	for _, sub := range cmd.Commands() {
 		sub.Args = noArguments
 	}
-	cmd.AddCommand(auditCommand(p), quarantineCommand(p))
+	cmd.AddCommand(auditCommand(p), quarantineCommand(p), triggersCommand(p))
 	return cmd
 }
 

@@ -34,6 +34,8 @@ type EventTriggers interface {
 	Test(ctx context.Context, triggerID string, subscriptions []string, payload jsontext.Value) (ids []string, err error)
 	// Invocations lists what was pushed lately, newest first, at most that many.
 	Invocations(ctx context.Context, triggerID string, most int) ([]Invocation, error)
+	// HookName is the name of the hook for pushed events in its address.
+	HookName() string
 	// Traces are the records by which an invocation may be known as delivered. pushed is the time
 	// of the push by this machine's clock.
 	Traces(i Invocation, pushed time.Time) []Trace

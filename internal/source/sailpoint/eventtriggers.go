@@ -16,9 +16,6 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/source"
 )
 
-// pushedStream is the stream of invocations that were pushed.
-const pushedStream = "SailPointIDN_TriggersPushed"
-
 // eventTriggers are the endpoints that administer the subscriptions. Reading needs none of them.
 type eventTriggers struct{ list, subscriptions, test *endpoint }
 
@@ -80,11 +77,14 @@ func (c *Connector) Invocations(ctx context.Context, triggerID string, most int)
 	return list, nil
 }
 
+// HookName implements [source.EventTriggers].
+func (c *Connector) HookName() string { return new(Hook).Path() }
+
 // Traces implements [source.EventTriggers]: a push is delivered as the first state of its
 // invocation, and polling finds that state or the completed one.
 func (c *Connector) Traces(i source.Invocation, pushed time.Time) []source.Trace {
 	polled := c.client.Triggers().Stream().ID
-	list := []source.Trace{{Stream: pushedStream, Record: i.ID + "|", Time: pushed, Pushed: true}}
+	list := []source.Trace{{Stream: PushedStream().ID, Record: i.ID + "|", Time: pushed, Pushed: true}}
 	if !i.Created.IsZero() {
 		list = append(list, source.Trace{Stream: polled, Record: i.ID + "|", Time: i.Created})
 	}
