@@ -126,6 +126,8 @@ func edgeMutants() []Mutant {
 		{Breaks: "the row after one that can't be had is passed over, too", File: sailpoint + "unreadable.go", Old: "s.Done, s.Past, s.Missed = s.Done+1,", New: "s.Done, s.Past, s.Missed = s.Done+2,"},
 		{Breaks: "a record in place of a row that can't be had gets another id when a row beside it comes late", File: sailpoint + "unreadable.go", Old: "missing(created, nth, bad)", New: "missing(created, q.offset, bad)"},
 		{Breaks: "a row that is indexed late lends its number to one that can't be had", File: sailpoint + "unreadable.go", Old: "case now != total:", New: "case now != total && false:"},
+		{Breaks: "rows that shift while they are read by number are not noticed", File: sailpoint + "unreadable.go", Old: "bareID(r.records[0].ID) == at.Skip.Last, nil", New: "true, nil"},
+		{Breaks: "a message in place of a row that can't be had is kept as its beginning", File: sailpoint + "unreadable.go", Old: "\t\treturn o.message()\n", New: "\t\treturn u.size > o.size\n"},
 		{Breaks: "rows that break the rules are believed at first sight", File: sailpoint + "unreadable.go", Old: "doubtful = doubtful || f.seen[sum] < sightings", New: "doubtful = doubtful || f.seen[sum] < 0"},
 		{Breaks: "documents without id that are the same are one", File: sailpoint + "page.go", Old: "n > 1 {", New: "n < 0 {"},
 		{Breaks: "a row that tells no time is counted where the service does not count it", File: sailpoint + "page.go", Old: "if before.Truncate(window).Equal(after.Truncate(window)) {", New: "if !after.IsZero() {"},

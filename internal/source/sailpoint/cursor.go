@@ -27,14 +27,17 @@ type place struct {
 type skip struct {
 	// Done is how many rows from Created on, in search order, are done.
 	Done int `json:"done"`
-	// Sound is the number of the last of them that was readable, counting from 1.
-	Sound int `json:"sound,omitempty"`
+	// Sound is the number of the last of them that was readable, counting from 1, and Last its id.
+	Sound int    `json:"sound,omitempty"`
+	Last  string `json:"last,omitempty"`
 	// Past is set once they include the unreadable row.
 	Past bool `json:"past,omitempty"`
 	// Twins are the ids of the rows without id so far, each with the number of rows that share it.
 	Twins map[string]int `json:"twins,omitempty"`
 	// Missed are the last unreadable rows of one millisecond among them.
 	Missed *missed `json:"missed,omitempty"`
+	// Again is how often the walk began again because the numbers of the rows had changed.
+	Again int `json:"again,omitempty"`
 }
 
 // missed counts the unreadable rows of one millisecond that a walk has passed.
@@ -53,7 +56,7 @@ func (m *missed) before(created string) int {
 
 // valid reports whether this program can have written the skip.
 func (s *skip) valid() bool {
-	return s.Done >= 0 && s.Sound >= 0 && s.Sound <= s.Done && (s.Missed == nil || s.Missed.Rows > 0)
+	return s.Done >= 0 && s.Sound >= 0 && s.Sound <= s.Done && s.Again >= 0 && (s.Missed == nil || s.Missed.Rows > 0)
 }
 
 // split is the progress within one millisecond that holds more rows than a page.

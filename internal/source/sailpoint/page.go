@@ -216,6 +216,9 @@ func (t *twins) count(id []byte) int {
 
 // identified are the counts without those of rows that break the rules, whose ids may be long.
 func (t *twins) identified() map[string]int {
+	if t == nil {
+		return nil
+	}
 	kept := maps.Clone(t.seen)
 	maps.DeleteFunc(kept, func(id string, _ int) bool { return len(id) > hashedID })
 	return kept

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/jsonwalk"
@@ -31,10 +33,22 @@ func (u *unreadable) Unwrap() error { return u.err }
 // rounds is how often a row has to fail like this before it is at fault. A whole message in place of
 // a list says nothing about the row by itself: a service in trouble gives it to any request.
 func (u *unreadable) rounds() int {
-	if errors.As(u.err, new(*jsonwalk.NotAnArray)) {
+	if u.message() {
 		return patience
 	}
 	return sightings
+}
+
+// message reports whether a whole message came in place of a list.
+func (u *unreadable) message() bool { return errors.As(u.err, new(*jsonwalk.NotAnArray)) }
+
+// saysMore reports whether u has more of the row than o: any beginning of a list has more of it than
+// a message, however long.
+func (u *unreadable) saysMore(o *unreadable) bool {
+	if u.message() != o.message() {
+		return o.message()
+	}
+	return u.size > o.size
 }
 
 // startBytes is how much is kept of an answer that can't be read.
@@ -238,6 +252,52 @@ func (t *trouble) explain(err error) error {
 // fetchSkip reads rows by number from at.Created on. A page that can't be read is halved until one
 // row is left; past that row it continues by number until a row can be the cursor.
 func (e *Events) fetchSkip(ctx context.Context, at place, from, to time.Time) (pipeline.Page, error) {
+	page, err := e.nextByNumber(ctx, at, from, to)
+	if err != nil || at.Skip.Last == "" || at.Skip.Again >= maxAgain {
+		return page, err
+	}
+	// The numbers count only if they have not changed since the last page.
+	switch same, err := e.sameNumbers(ctx, at, from, to); {
+	case err != nil:
+		return pipeline.Page{}, err
+	case same:
+		return page, nil
+	}
+	again := place{Created: at.Created, Skip: &skip{Again: at.Skip.Again + 1}}
+	return pipeline.Page{Next: encode(again), More: true}, nil
+}
+
+// maxAgain is how often a walk by number begins again. Some tenants change the order of rows with
+// equal times from request to request; what such a walk misses, the audits find.
+const maxAgain = 3
+
+// sameNumbers reports whether the last readable row of the pages before still has its number. It has
+// not if a row was indexed late, or vanished, between them: then the next page would repeat rows,
+// which look like identical ones without id, or miss some.
+func (e *Events) sameNumbers(ctx context.Context, at place, from, to time.Time) (bool, error) {
+	for range sightings {
+		r, err := e.search(ctx, place{}, query{from: from, to: to, limit: 1, offset: at.Skip.Sound - 1})
+		var bad *unreadable
+		switch {
+		case err == nil:
+			return len(r.records) > 0 && bareID(r.records[0].ID) == at.Skip.Last, nil
+		case !errors.As(err, &bad):
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+// bareID is an id without the number that distinguishes identical documents.
+func bareID(id string) string {
+	if strings.HasPrefix(id, hashed) && len(id) > hashedID {
+		return id[:hashedID]
+	}
+	return id
+}
+
+// nextByNumber is the next page of fetchSkip.
+func (e *Events) nextByNumber(ctx context.Context, at place, from, to time.Time) (pipeline.Page, error) {
 	// The size of other pages does not matter here: it shrinks with each piece that is too large.
 	limit := e.c.size.limit
 	if e.trouble.limit > 0 {
@@ -248,7 +308,10 @@ func (e *Events) fetchSkip(ctx context.Context, at place, from, to time.Time) (p
 		if limit <= 0 {
 			return pipeline.Page{}, fmt.Errorf("search: a row after %s can't be read, and with it more than %d rows of one moment, which search can't page through", at.Created, maxPage)
 		}
-		q := query{from: from, to: to, limit: limit, offset: at.Skip.Done, twins: &twins{at.Skip.Twins}}
+		q := query{from: from, to: to, limit: limit, offset: at.Skip.Done}
+		if at.Skip.Again < maxAgain {
+			q.twins = &twins{at.Skip.Twins}
+		}
 		r, err := e.search(ctx, place{}, q)
 		var bad *unreadable
 		switch {
@@ -275,7 +338,14 @@ func (e *Events) skipped(at place, q *query, r *rows) pipeline.Page {
 	page.More, page.Through = true, r.newest
 	s := *at.Skip
 	s.Done += len(r.records)
-	s.Sound, s.Twins = s.Done, q.twins.identified()
+	s.Sound, s.Last = s.Done, ""
+	for n, rec := range slices.Backward(r.records) {
+		if rec.Flaw == "" { // the id of one that breaks the rules may depend on the row before
+			s.Sound, s.Last = at.Skip.Done+n+1, bareID(rec.ID)
+			break
+		}
+	}
+	s.Twins = q.twins.identified()
 	page.Next = encode(place{Created: at.Created, Skip: &s})
 	// If no row had to be skipped, something else was wrong. But within the millisecond where this
 	// began, the unreadable row may still lie ahead: a cursor there would lead to it again.
@@ -315,8 +385,8 @@ func (e *Events) stepOver(ctx context.Context, at place, q query, bad *unreadabl
 		if err != nil && !errors.As(err, &cause) {
 			return false, err
 		}
-		if cause != nil && offset == q.offset && cause.size > bad.size {
-			bad = cause // the longest attempt is kept
+		if cause != nil && offset == q.offset && cause.saysMore(bad) {
+			bad = cause // what is kept is the most that was received
 		}
 		return err == nil && len(r.records) > 0, nil
 	}

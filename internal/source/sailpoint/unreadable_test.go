@@ -325,35 +325,91 @@ func (r *renewed) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.Pa
 	return page, err
 }
 
-// What is kept of a row that can't be had is the most that came of it, not what came last.
+// What is kept of a row that can't be had is the most that came of it, not what came last; a message in
+// place of it is nothing of it, however long.
 func TestMostIsKeptOfARowThatCantBeHad(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		tn := newTenant()
-		at := time.Now().Add(-time.Hour)
-		sent := `{"id":"cut","text":"` + strings.Repeat("x", 200)
-		indexed(tn, "cut", at, []byte(sent))
-		indexed(tn, "later", at.Add(time.Minute), nil)
-		alone := 0
-		h := &tampered{Handler: tn, change: func(body []byte) []byte {
-			if string(body) == "["+sent+"]" {
-				if alone++; alone%2 == 0 {
-					return []byte(`{"message":"Endpoint request timed out","items":[]}`)
+	for name, sent := range map[string]string{
+		"longer than a message":  `{"id":"cut","text":"` + strings.Repeat("x", 200),
+		"shorter than a message": `{"id":"cut","te`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tn := newTenant()
+				at := time.Now().Add(-time.Hour)
+				indexed(tn, "cut", at, []byte(sent))
+				indexed(tn, "later", at.Add(time.Minute), nil)
+				alone := 0
+				h := &tampered{Handler: tn, change: func(body []byte) []byte {
+					if string(body) == "["+sent+"]" {
+						if alone++; alone%2 == 0 {
+							return []byte(`{"message":"Endpoint request timed out","items":[]}`)
+						}
+					}
+					return body
+				}}
+				cfg := config(http.Handler(h))
+				cfg.PageSize = 7
+				seen, flawed := readPast(t, sailpoint.NewClient(cfg).Events())
+				for _, r := range seen {
+					if r.Flaw != "" && string(r.Raw) != "["+sent+"]" {
+						t.Errorf("kept %q, want %q", r.Raw, "["+sent+"]")
+					}
 				}
-			}
-			return body
-		}}
-		cfg := config(http.Handler(h))
-		cfg.PageSize = 7
-		seen, flawed := readPast(t, sailpoint.NewClient(cfg).Events())
-		for _, r := range seen {
-			if r.Flaw != "" && string(r.Raw) != "["+sent+"]" {
-				t.Errorf("kept %q, want %q", r.Raw, "["+sent+"]")
-			}
+				if flawed != 1 {
+					t.Errorf("%d records of the row that can't be had, want 1", flawed)
+				}
+			})
+		})
+	}
+}
+
+// While rows are read by number, one that is indexed late shifts the others. It is found in the same
+// walk, and a document without id that is on two pages because of it is still one record.
+func TestRowsShiftWhileTheyAreReadByNumber(t *testing.T) {
+	for name, refuse := range map[string]bool{"created_and_id": false, "created_only": true} {
+		for page := 1; page <= 4; page++ {
+			t.Run(fmt.Sprintf("%s/before page %d", name, page), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					tn := newTenant()
+					tn.RefuseIDSort = refuse
+					at := time.Now().Add(-time.Hour)
+					for i := range 18 {
+						indexed(tn, fmt.Sprintf("tie%02d", i), at, nil)
+					}
+					tn.AddEvent(fmt.Appendf(nil, `{"created":%q,"name":"no id"}`, at.UTC().Format("2006-01-02T15:04:05.000Z")), time.Time{})
+					indexed(tn, "cut", at.Add(time.Second), []byte(`{"id":"cut","crea`))
+					for i := range 9 {
+						indexed(tn, fmt.Sprint("last", i), at.Add(time.Minute+time.Duration(i)*time.Second), nil)
+					}
+					cfg := config(tn)
+					cfg.PageSize = 7
+					pages := 0
+					src := before{sailpoint.NewClient(cfg).Events(), func(after pipeline.Cursor) {
+						if strings.Contains(string(after), `"skip"`) {
+							if pages++; pages == page {
+								indexed(tn, "tie00late", at, nil)
+							}
+						}
+					}}
+					seen, flawed := readPast(t, src)
+					if _, late := seen["tie00late"]; !late || len(seen) != 18+1+1+9+1 || flawed < 1 {
+						t.Errorf("%d records, the late one among them: %t; %d of the row that can't be had; want %d", len(seen), late, flawed, 18+1+1+9+1)
+					}
+				})
+			})
 		}
-		if flawed != 1 {
-			t.Errorf("%d records of the row that can't be had, want 1", flawed)
-		}
-	})
+	}
+}
+
+// before is a stream that does something before each page.
+type before struct {
+	*sailpoint.Events
+	do func(after pipeline.Cursor)
+}
+
+func (b before) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.Page, error) {
+	b.do(after)
+	return b.Events.Fetch(ctx, after)
 }
 
 // A service that answers with a whole message now and then, in place of a list, says nothing about
