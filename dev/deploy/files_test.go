@@ -132,8 +132,8 @@ func TestReleaseWorkflow(t *testing.T) {
 		t.Fatal(err)
 	}
 	called := regexp.MustCompile(`\bmake (?:-C \S+ )?([a-z]+)(?: ARCHS=(\S+))?`).FindAllStringSubmatch(string(workflow), -1)
-	if len(called) != 3 {
-		t.Errorf("make is called %d times, want 3", len(called))
+	if len(called) < 3 {
+		t.Errorf("make is called %d times, want at least 3", len(called))
 	}
 	for _, m := range called {
 		if !strings.Contains(string(makefile), "\n"+m[1]+": ") {
@@ -144,7 +144,7 @@ func TestReleaseWorkflow(t *testing.T) {
 		}
 	}
 	version, _ := read(t).Parameters["packageVersion"].DefaultValue.(string)
-	if !regexp.MustCompile(`^v\d+\.\d+\.\d+$`).MatchString(version) || !strings.Contains(string(workflow), "jq -r .parameters.packageVersion.defaultValue azuredeploy.json") {
+	if !regexp.MustCompile(`^v\d+\.\d+\.\d+$`).MatchString(version) || !strings.Contains(string(workflow), `go run ./dev/version -tag "$GITHUB_REF_NAME"`) {
 		t.Errorf("the template installs %q, and the workflow has to compare that with the tag", version)
 	}
 }
