@@ -165,8 +165,8 @@ func (w *world) quiet(texts ...[]string) {
 	}
 }
 
-// stateIsQuiet looks for secrets in every file of the state.
-func (w *world) stateIsQuiet() {
+// stateIsQuiet looks for secrets, and for what else a test knows to be one, in every file of the state.
+func (w *world) stateIsQuiet(others ...string) {
 	w.t.Helper()
 	err := filepath.WalkDir(w.stateDir, func(path string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -174,6 +174,11 @@ func (w *world) stateIsQuiet() {
 		}
 		data, err := os.ReadFile(path)
 		w.quiet([]string{path, string(data)})
+		for _, other := range others {
+			if strings.Contains(string(data), other) {
+				w.t.Errorf("%s holds a secret", path)
+			}
+		}
 		return err
 	})
 	if err != nil {

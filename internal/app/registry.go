@@ -55,7 +55,7 @@ func kinds() []kind {
 				}
 				stream := sailpoint.PushedStream()
 				return inbox.Connect(inbox.Config{
-					Name: "SailPoint's event triggers", Settings: "event triggers are received at " + HookAddress(c.Name, "sailpoint"),
+					Name: "the inbox of event triggers", Settings: "event triggers are received at " + HookAddress(c.Name, "sailpoint"),
 					Stream: stream, Short: "Triggers pushed", Table: schema.Triggers(),
 					Hook: sailpoint.NewHook(cfg), Box: boxes.New(o.Store, c.Tenant, stream.ID),
 				})
