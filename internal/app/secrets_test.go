@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -141,7 +142,7 @@ func (v *vaulted) finish(t *testing.T) {
 	if kept := v.keys(t, quarantined); kept != nil {
 		t.Errorf("in quarantine: %q", kept)
 	}
-	said := append(v.seen, v.log.String())
+	said := append(slices.Clone(v.seen), v.log.String())
 	for entry, err := range v.store.List(t.Context(), "") {
 		if err != nil {
 			t.Fatal(err)

@@ -35,7 +35,7 @@ func (r Rekey) Do(req *policy.Request) (*http.Response, error) {
 		return nil, &KeyError{err}
 	}
 	resp, err := req.Next()
-	if err != nil || resp.StatusCode != http.StatusForbidden || resp.Header.Get("x-ms-error-code") != "AuthenticationFailed" {
+	if err != nil || resp.StatusCode != http.StatusForbidden || !refusesKey(resp.Header.Get("x-ms-error-code")) {
 		return resp, err
 	}
 	next, failed := r.Key.Renew(ctx, key)
@@ -44,6 +44,12 @@ func (r Rekey) Do(req *policy.Request) (*http.Response, error) {
 	}
 	transport.Discard(resp)
 	return req.Next()
+}
+
+// refusesKey reports whether an error code may mean a wrong key. Storage says
+// AuthenticationFailed; network rules, and Azurite for a wrong key, say AuthorizationFailure.
+func refusesKey(code string) bool {
+	return code == "AuthenticationFailed" || code == "AuthorizationFailure"
 }
 
 // WithKey adds a [Rekey] to the options of a client, unless the key never changes.
