@@ -45,8 +45,9 @@ var sometimes = map[string]string{
 
 // derived are the settings whose value the template finds by itself.
 var derived = map[string]string{
-	"CLIENT_SECRET":                       "reference to `client-secret` in Key Vault, which holds the parameter `clientSecret`",
-	"SHARED_KEY":                          "reference to `workspace-key` in Key Vault, which holds the workspace's primary key (looked up); only with `DataCollector`",
+	"CLIENT_SECRET":                       "address of `client-secret` in Key Vault, which holds the parameter `clientSecret`",
+	"SHARED_KEY":                          "address of `workspace-key` in Key Vault, which holds the workspace's primary key (looked up); only with `DataCollector`",
+	"SHARED_KEY_SECONDARY":                "address of `workspace-key-secondary` in Key Vault, which holds the workspace's secondary key (looked up); only with `DataCollector`",
 	"INGESTION_API":                       "parameter `ingestionApi`",
 	"CUSTOMER_ID":                         "looked up from the workspace",
 	"logAnalyticsUri":                     "derived from the workspace and the cloud",
@@ -115,7 +116,7 @@ func TestLegacyAccount(t *testing.T) {
 // TestEverySetting: no setting of the program is forgotten, and none is made up.
 func TestEverySetting(t *testing.T) {
 	known := map[string]bool{}
-	elsewhere := map[string][]string{"DataCollector": {"LOGS_INGESTION_ENDPOINT", "DCR_IMMUTABLE_ID"}, "LogsIngestion": {"SHARED_KEY"}}
+	elsewhere := map[string][]string{"DataCollector": {"LOGS_INGESTION_ENDPOINT", "DCR_IMMUTABLE_ID"}, "LogsIngestion": {"SHARED_KEY", "SHARED_KEY_SECONDARY"}}
 	for plan, extra := range map[string]map[string]string{"FlexConsumption": nil, "ElasticPremium": classicSettings} {
 		for api, others := range elsewhere {
 			got := appSettings(t, deployed(t, "", map[string]any{"hostingPlan": plan, "ingestionApi": api}))
@@ -198,7 +199,7 @@ func TestDefaults(t *testing.T) {
 		if value, set := got[s.Name]; set && s.Default != "" && value != s.Default {
 			t.Errorf("%s is %q by the template and %q by the program", s.Name, value, s.Default)
 		}
-		if reference := strings.HasPrefix(got[s.Name], "@Microsoft.KeyVault("); reference != (s.Secret && got[s.Name] != "") {
+		if _, _, reference := inVault(got[s.Name]); reference != (s.Secret && got[s.Name] != "") {
 			t.Errorf("%s: a Key Vault reference %v, a secret %v", s.Name, reference, s.Secret)
 		}
 	}
@@ -254,12 +255,12 @@ func inVault(value string) (vault, name string, ok bool) {
 	if m == nil {
 		return "", "", false
 	}
-	return m[1], m[2], true
+	return m[1] + m[3], m[2] + m[4], true
 }
 
 func reveal(s secret.String) string { return s.Reveal() }
 
-var vaultReference = regexp.MustCompile(`^@Microsoft\.KeyVault\(VaultName=([\w-]+);SecretName=([\w-]+)\)$`)
+var vaultReference = regexp.MustCompile(`^(?:@Microsoft\.KeyVault\(VaultName=([\w-]+);SecretName=([\w-]+)\)|https://([\w-]+)\.vault\.(?:azure\.net|usgovcloudapi\.net|azure\.cn)/secrets/([\w-]+))$`)
 
 // TestSettingsLoad gives the program what it would find in Azure: every
 // reference resolved by the vault of the same deployment.
@@ -268,16 +269,7 @@ func TestSettingsLoad(t *testing.T) {
 		for _, plan := range plans {
 			t.Run(cloud+" "+plan, func(t *testing.T) {
 				d := deployed(t, cloud, map[string]any{"hostingPlan": plan, "ingestionApi": "DataCollector"})
-				secrets := map[string]string{}
-				for _, r := range ofType(d, "Microsoft.KeyVault/vaults/secrets") {
-					secrets[r.Name] = dig(r.Body, "properties", "value").(string)
-				}
-				env := appSettings(t, d)
-				for name, value := range env {
-					if m := vaultReference.FindStringSubmatch(value); m != nil {
-						env[name] = secrets[m[1]+"/"+m[2]]
-					}
-				}
+				env := resolved(t, d)
 				s, err := load(env)
 				if err != nil {
 					t.Fatal(err)

@@ -60,5 +60,5 @@ func (a Surroundings) keys(args []any) (any, error) {
 	if !strings.Contains(id, "/Microsoft.OperationalInsights/workspaces/") {
 		return nil, fmt.Errorf("keys of %s", id)
 	}
-	return map[string]any{"primarySharedKey": a.WorkspaceKey, "secondarySharedKey": "c2Vjb25kYXJ5LQ==" + a.WorkspaceKey}, nil
+	return map[string]any{"primarySharedKey": a.WorkspaceKey, "secondarySharedKey": "c2Vjb25kYXJ5LQ=="}, nil
 }

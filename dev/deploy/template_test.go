@@ -22,6 +22,7 @@ const (
 
 	canaryClient = "canary-client-secret-0123456789"
 	canaryKey    = "Y2FuYXJ5LXdvcmtzcGFjZS1rZXk="
+	secondaryKey = "c2Vjb25kYXJ5LQ=="
 )
 
 func read(t *testing.T) deploy.Template {
@@ -113,18 +114,18 @@ func TestSecrets(t *testing.T) {
 			stored[r.Name] = dig(r.Body, "properties", "value")
 			continue
 		}
-		for _, canary := range []string{canaryClient, canaryKey} {
+		for _, canary := range []string{canaryClient, canaryKey, secondaryKey} {
 			if strings.Contains(text(t, r.Body), canary) {
 				t.Errorf("%s %s holds a secret", r.Type, r.Name)
 			}
 		}
 	}
 	vault := only(t, d, "Microsoft.KeyVault/vaults").Name
-	want := map[string]any{vault + "/client-secret": canaryClient, vault + "/workspace-key": canaryKey}
+	want := map[string]any{vault + "/client-secret": canaryClient, vault + "/workspace-key": canaryKey, vault + "/workspace-key-secondary": secondaryKey}
 	if diff := cmp.Diff(want, stored); diff != "" {
 		t.Errorf("secrets (-want +got):\n%s", diff)
 	}
-	for _, canary := range []string{canaryClient, canaryKey} {
+	for _, canary := range []string{canaryClient, canaryKey, secondaryKey} {
 		if strings.Contains(text(t, d.Outputs), canary) {
 			t.Error("an output holds a secret")
 		}
