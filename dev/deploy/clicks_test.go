@@ -20,7 +20,7 @@ var deployments = []struct {
 	classic     bool
 }{
 	{"default", "", nil, false},
-	{"three tenants", "", map[string]any{"moreTenants": moreTenants, "moreTenantSecrets": moreSecrets, "alertEmail": "soc@example.com"}, false},
+	{"three tenants", "", map[string]any{"moreTenants": moreTenants, "moreTenantSecrets": moreSecrets, "alertEmail": "soc@example.com", "sentinelContent": "installAndEnable"}, false},
 	{"every choice", "", map[string]any{
 		"alsoIscTable": true, "alsoAsimTables": true, "purgeProtection": true, "diagnostics": "vaultAndStorage", "tags": map[string]any{"a": "b"},
 		"eventTriggers": "token", "webhookToken": canaryClient + "-token", "webhookTokenPrevious": canaryClient + "-previous", "alwaysReadyHttp": 1.0,
@@ -45,10 +45,10 @@ func start(classic bool) *deploy.World {
 // package ahead of the role that stores it, a rule ahead of its tables, an empty secret,
 // and anything that reads a resource ahead of its making.
 func TestFirstClick(t *testing.T) {
-	template := read(t)
+	template, linked := read(t), content(t)
 	for _, v := range deployments {
-		for late := range 2 * len(template.Resources) {
-			around := deploy.Surroundings{Cloud: v.cloud, WorkspaceKey: canaryKey, World: start(v.classic), Late: late}
+		for late := range len(template.Resources) + 10 {
+			around := deploy.Surroundings{Cloud: v.cloud, WorkspaceKey: canaryKey, World: start(v.classic), Late: late, Linked: linked}
 			d, err := template.Resolve(around, needed(v.given))
 			if err != nil {
 				t.Fatalf("%s, resource %d late: %v", v.name, late, err)
@@ -73,9 +73,9 @@ func snapshot(w *deploy.World) map[string]map[string]any {
 
 // The second click changes nothing, and a column that somebody added to a table stays.
 func TestSecondClick(t *testing.T) {
-	template := read(t)
+	template, linked := read(t), content(t)
 	for _, v := range deployments {
-		around := deploy.Surroundings{Cloud: v.cloud, WorkspaceKey: canaryKey, World: start(v.classic)}
+		around := deploy.Surroundings{Cloud: v.cloud, WorkspaceKey: canaryKey, World: start(v.classic), Linked: linked}
 		for click := range 2 {
 			if _, err := template.Resolve(around, needed(v.given)); err != nil {
 				t.Fatalf("%s, click %d: %v", v.name, click+1, err)

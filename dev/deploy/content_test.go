@@ -19,13 +19,7 @@ const (
 // address of the release that the template installs.
 func withContent(t *testing.T, around deploy.Surroundings, changes map[string]any) (deploy.Deployment, error) {
 	t.Helper()
-	content, err := deploy.Read(filepath.Join(root, contentFile))
-	if err != nil {
-		t.Fatal(err)
-	}
-	version, _ := read(t).Parameters["packageVersion"].DefaultValue.(string)
-	around.WorkspaceKey = canaryKey
-	around.Linked = map[string]deploy.Template{contentRaw + version + "/" + contentFile: content, "https://mirror.example/content.json": content}
+	around.WorkspaceKey, around.Linked = canaryKey, content(t)
 	given := map[string]any{
 		"tenantId": "acme", "clientId": "0123456789abcdef0123456789abcdef", "clientSecret": canaryClient,
 		"workspaceResourceId": workspace,
@@ -34,6 +28,17 @@ func withContent(t *testing.T, around deploy.Surroundings, changes map[string]an
 		given[name] = v
 	}
 	return read(t).Resolve(around, given)
+}
+
+// content is what a deployment can fetch: the content of this checkout.
+func content(t *testing.T) map[string]deploy.Template {
+	t.Helper()
+	solution, err := deploy.Read(filepath.Join(root, contentFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	version, _ := read(t).Parameters["packageVersion"].DefaultValue.(string)
+	return map[string]deploy.Template{contentRaw + version + "/" + contentFile: solution, "https://mirror.example/content.json": solution}
 }
 
 // TestContent: with the same click the content arrives in the workspace, which is in another

@@ -23,7 +23,6 @@ import (
 var notInTemplate = map[string]string{
 	"REQUEST_RESPONSE_ANSWER":          "only to change the default",
 	"GRANT_TYPE":                       "only one value is valid",
-	"SHARED_KEY_SECONDARY":             "optional: tried when the workspace refuses `SHARED_KEY`",
 	"NDJSON_PATH":                      "only for previews on your own machine",
 	"LOG_ANALYTICS_QUERY_URL":          "only the operator's command uses it",
 	"READ_BACK":                        "needs the role Log Analytics Reader, which the template does not grant: set it and grant the role manually",
@@ -298,6 +297,38 @@ func TestSettingsLoad(t *testing.T) {
 					t.Errorf("the template does not make the container %s", s.State.Container)
 				}
 			})
+		}
+	}
+}
+
+// TestSecretsAreAddresses: the platform leaves an address alone, so the program reads the
+// secret itself, from the vault of its cloud and with the identity that has the role there,
+// and again after a rotation.
+func TestSecretsAreAddresses(t *testing.T) {
+	for cloud, suffix := range map[string]string{"AzureCloud": "azure.net", "AzureUSGovernment": "usgovcloudapi.net", "AzureChinaCloud": "azure.cn"} {
+		d := deployed(t, cloud, map[string]any{"ingestionApi": "DataCollector", "moreTenants": moreTenants, "moreTenantSecrets": moreSecrets})
+		s, err := load(appSettings(t, d))
+		if err != nil {
+			t.Fatal(err)
+		}
+		vault := "https://" + only(t, d, "Microsoft.KeyVault/vaults").Name + ".vault." + suffix
+		want := map[string]secret.Reference{}
+		for setting, name := range map[string]string{
+			"ACME_CLIENT_SECRET": "client-secret", "GLOBEX_CLIENT_SECRET": "globex-client-secret", "INITECH2_CLIENT_SECRET": "initech2-client-secret",
+			"SHARED_KEY": "workspace-key", "SHARED_KEY_SECONDARY": "workspace-key-secondary",
+		} {
+			want[setting] = secret.Reference{Setting: setting, Vault: vault, Name: name, Identity: deploy.ClientID}
+		}
+		got := map[string]secret.Reference{}
+		for _, c := range s.Connections {
+			for _, v := range []secret.Value{c.Sources[0].(*config.SailPoint).ClientSecret, c.DataCollector.SharedKey, c.DataCollector.Secondary} {
+				if at, ok := v.Reference(); ok {
+					got[at.Setting] = at
+				}
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", cloud, diff)
 		}
 	}
 }
