@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -102,12 +103,12 @@ func (t *run) tail(ctx context.Context) (State, error) {
 			if err := t.flush(ctx); err != nil {
 				return t.outcome(ctx, err)
 			}
-			return t.outcome(ctx, context.Cause(ctx))
+			return t.unanswered(ctx, context.Cause(ctx))
 		case f.err != nil: // what was fetched before is good; it is delivered first
 			if err := t.flush(ctx); err != nil {
 				return t.outcome(ctx, err)
 			}
-			return t.outcome(ctx, f.err)
+			return t.unanswered(ctx, f.err)
 		case f.budget:
 			if err := t.finish(ctx); err != nil {
 				return t.outcome(ctx, err)
@@ -139,6 +140,15 @@ func (t *run) tail(ctx context.Context) (State, error) {
 // outcome distinguishes a run that was asked to end from one that failed.
 func (t *run) outcome(ctx context.Context, err error) (State, error) {
 	return t.session.outcome(ctx, err, len(t.delivery.rows))
+}
+
+// unanswered is the outcome if the tail got no further page. If it got none at all until the
+// deadline, that is the source's fault, and not that of the way to the sink.
+func (t *run) unanswered(ctx context.Context, err error) (State, error) {
+	if t.report.Fetched == 0 && errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
+		return Failed, fmt.Errorf("the source did not answer with a page before the run's deadline; the next run tries again; if it is only slow, raise RUN_BUDGET: %w", err)
+	}
+	return t.outcome(ctx, err)
 }
 
 // gather takes a page of the tail in.

@@ -56,6 +56,22 @@ func TestDrained(t *testing.T) {
 	})
 }
 
+// A source that never answers gets the blame, not the way to the sink.
+func TestSourceHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 30)
+		w.takes = time.Hour
+		rep := w.run(time.Minute)
+		check(t, rep, pipeline.Report{State: pipeline.Failed})
+		if !strings.Contains(rep.Error, "the source did not answer") || strings.Contains(rep.Error, "BATCH_BYTES") {
+			t.Errorf("error %q", rep.Error)
+		}
+		w.takes = 0
+		check(t, w.run(time.Minute), pipeline.Report{State: pipeline.Drained, Fetched: 30, Sent: 30})
+		w.complete()
+	})
+}
+
 func TestLocked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 30)
