@@ -163,7 +163,7 @@ func checkName(r *Reader, table []Setting, name string, before []string) string 
 	case name == "":
 		return "has an empty name: separate names with one comma, like acme,globex"
 	case !connectionName.MatchString(name):
-		return fmt.Sprintf("has the name %s: use letters a to z and digits only", shown(name))
+		return fmt.Sprintf("has the name %s: use letters a to z and digits only, and commas between names", shown(name))
 	case slices.Contains(before, name):
 		return fmt.Sprintf("has the name %s twice (upper and lower case do not matter): remove one", name)
 	case slices.Contains(hookPaths(), name):

@@ -274,3 +274,41 @@ func BenchmarkHundredsOfConnections(b *testing.B) {
 		}
 	}
 }
+
+// One tenant is recognised in every spelling of its address.
+func TestOneTenantTwoSpellings(t *testing.T) {
+	for _, address := range []string{
+		"https://acme.api.identitynow.com", "https://ACME.api.identitynow.com:443/", "https://acme.api.identitynow.com.", "https://acme.api.identitynow.com.:443",
+	} {
+		_, err := loadSeveral(several(map[string]string{"GLOBEX_SAILPOINT_BASE_URL": address}))
+		if err == nil || !strings.Contains(err.Error(), "GLOBEX_SAILPOINT_BASE_URL") || !strings.Contains(err.Error(), "would deliver the same events twice") {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+	if _, err := loadSeveral(several(map[string]string{"GLOBEX_SAILPOINT_BASE_URL": "https://acme.api.identitynow.com:8443"})); err != nil {
+		t.Errorf("another port: %v", err)
+	}
+}
+
+// Both spellings of a connection's logAnalyticsUri: which one counts must not be a guess.
+func TestBothSpellings(t *testing.T) {
+	const one, other = "https://" + workspace + ".ods.opinsights.azure.us", "https://" + workspace + ".ods.opinsights.azure.cn"
+	_, err := loadSeveral(several(map[string]string{"ACME_logAnalyticsUri": one, "ACME_LOGANALYTICSURI": other}))
+	if err == nil || !strings.Contains(err.Error(), "ACME_logAnalyticsUri") || !strings.Contains(err.Error(), "also set as ACME_LOGANALYTICSURI, with another value: remove one of the two") {
+		t.Errorf("two values: %v", err)
+	}
+	if _, err := loadSeveral(several(map[string]string{"ACME_logAnalyticsUri": one, "ACME_LOGANALYTICSURI": one + " "})); err != nil {
+		t.Errorf("the same value twice: %v", err)
+	}
+}
+
+// A name that CONNECTIONS does have, in a list that can't be read, is not called unlisted:
+// whoever then removes its settings makes it worse.
+func TestUnreadableListOfConnections(t *testing.T) {
+	for _, list := range []string{"acme;globex", "acme globex", `["acme","globex"]`, `"acme,globex"`, "acme\nglobex"} {
+		_, err := loadSeveral(several(map[string]string{"CONNECTIONS": list, "ACME_SETTLE_DELAY": "9s"}))
+		if err == nil || !strings.Contains(err.Error(), "CONNECTIONS") || strings.Contains(err.Error(), "does not list") {
+			t.Errorf("%q: %v", list, err)
+		}
+	}
+}

@@ -108,7 +108,9 @@ func (s *speller) row(name string) (Setting, bool) {
 func (s *speller) forgotten(o Origin, prefix, row string) bool {
 	name := strings.TrimSuffix(prefix, "_")
 	list, _, listed := Lookup("CONNECTIONS", s.origins...)
-	if !connectionName.MatchString(strings.ToLower(name)) || slices.ContainsFunc(strings.Split(list, ","), func(other string) bool { return strings.EqualFold(trim(other), name) }) {
+	// Whatever separates the names: a list that can't be read is a problem of its own.
+	separates := func(r rune) bool { return !connectionName.MatchString(strings.ToLower(string(r))) }
+	if !connectionName.MatchString(strings.ToLower(name)) || slices.ContainsFunc(strings.FieldsFunc(list, separates), func(other string) bool { return strings.EqualFold(other, name) }) {
 		return false // the problem is already reported
 	}
 	// App Service copies every setting, with the prefix APPSETTING_.

@@ -88,7 +88,9 @@ func (r *Reader) names(name string) []string {
 func (r *Reader) text(names []string) string {
 	name := names[len(names)-1]
 	if found, o, text, ok := r.find(names); ok {
-		return r.clean(name, found, o, text)
+		text = r.clean(name, found, o, text)
+		r.oneSpelling(names, found, text)
+		return text
 	}
 	if slices.ContainsFunc(names, func(name string) bool { return r.meant[name] }) {
 		r.reported[name] = true
@@ -112,6 +114,17 @@ func (r *Reader) secret(names []string) secret.Value {
 	_, _, identity, _ := r.find(r.names("AZURE_CLIENT_ID"))
 	at.Setting, at.Identity = found, trim(identity)
 	return secret.Kept(at)
+}
+
+// oneSpelling reports a setting of a connection that is set in both of its spellings, with two
+// values: which one is meant must not be a guess.
+func (r *Reader) oneSpelling(names []string, found, text string) {
+	name := names[len(names)-1]
+	for _, other := range names[:len(names)-1] {
+		if second, _, ok := Lookup(other, r.origins...); ok && found != name && other != found && trim(second) != text && !r.Reported(name) {
+			r.Problem(name, "is also set as "+other+", with another value: remove one of the two")
+		}
+	}
 }
 
 // find looks a setting up: first in overriding origins, then for the connection, then

@@ -46,7 +46,7 @@ func (s *SailPoint) Kind() string { return SailPointKind().Name }
 // several.
 func (s *SailPoint) At() (setting, at string) {
 	if !address.Loopback(s.BaseURL.Hostname()) {
-		at = s.BaseURL.String()
+		at = address.Canonical(s.BaseURL)
 	}
 	return "SAILPOINT_BASE_URL", at
 }

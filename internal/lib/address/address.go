@@ -34,6 +34,20 @@ func Parse(text string) (*url.URL, error) {
 	return u, nil
 }
 
+// Canonical returns an address in the form in which two spellings of one are equal.
+func Canonical(u *url.URL) string {
+	same := *u
+	same.Host = strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
+	if strings.Contains(same.Host, ":") { // IPv6
+		same.Host = "[" + same.Host + "]"
+	}
+	usual := map[string]string{"https": "443", "http": "80"}[u.Scheme]
+	if port := u.Port(); port != "" && port != usual {
+		same.Host += ":" + port
+	}
+	return same.String()
+}
+
 // Loopback reports whether a host is this machine, the only one that may use plain http. Names that
 // end in .localhost do not count: not every resolver maps them to this machine.
 func Loopback(host string) bool {
