@@ -74,8 +74,8 @@ type AuditResult struct {
 	// Waiting is the number of undelivered records in the audited range. They are in
 	// quarantine.
 	Waiting int
-	// Unproven is the number of records without an id in the workspace, which may or may
-	// not have arrived.
+	// Unproven is the number of records that may or may not have arrived in the workspace:
+	// they have no id, or a time outside of the audit.
 	Unproven int64
 }
 

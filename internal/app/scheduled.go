@@ -105,7 +105,7 @@ func (c *Connection) readBackOf(ctx context.Context, name string, d *daily) (war
 	case done.Missing > 0:
 		warning = fmt.Sprintf("the workspace lacks %d of %d events of the day from %s: idnsentinel audit --workspace --repair sends them again, READ_BACK=repair does so every day", done.Missing, done.Source, d.through.Format(time.RFC3339))
 	case done.Unproven > 0:
-		warning = fmt.Sprintf("%d of %d events of the day from %s have no id, so whether the workspace has them can't be proven", done.Unproven, done.Source, d.through.Format(time.RFC3339))
+		warning = fmt.Sprintf("%d of %d events of the day from %s have no id, or another time, so whether the workspace has them can't be proven", done.Unproven, done.Source, d.through.Format(time.RFC3339))
 	}
 	if done.NotYetVisible > 0 {
 		// Another process has sent data meanwhile that the workspace may not show yet.

@@ -299,7 +299,7 @@ func (j *judged) decide(done app.AuditResult, err error, c *audit, left int64, m
 		j.Why = fmt.Sprintf("counts differ in %s that records were sent to less than %s ago: the workspace may not show them yet; try again later", windows(done.NotYetVisible), lag(c.settle.Seconds()))
 	case done.Unproven > 0:
 		j.Verdict = verdictUnknown
-		j.Why = fmt.Sprintf("%d of %d records have no id, so it can't be proven which rows of the workspace are theirs; all others are there", done.Unproven, j.Source)
+		j.Why = fmt.Sprintf("%d of %d records have no id, or a time outside of the range, so it can't be proven which rows of the workspace are theirs; all others are there", done.Unproven, j.Source)
 	case j.Repaired > 0:
 		j.Verdict = verdictComplete
 		j.Why = fmt.Sprintf("%d of %d records were missing and have been delivered now", j.Repaired, j.Source)

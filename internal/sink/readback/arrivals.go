@@ -55,7 +55,8 @@ type Arrivals struct {
 }
 
 // Unproven is how many records count as arrived without proof: they have no id, and a row
-// without an id has the same time.
+// without an id has the same time; or their time is outside of the audit, whose rows alone
+// are looked at.
 func (a *Arrivals) Unproven() int64 { return a.unproven }
 
 // Count implements [pipeline.Ledger]. The first call counts the whole range.
@@ -86,7 +87,7 @@ func (a *Arrivals) count(ctx context.Context) (err error) {
 			page.Release()
 		}
 	}
-	a.again, a.claimed = map[time.Time]int64{}, map[string]struct{}{}
+	a.again = map[time.Time]int64{}
 	a.counts, err = a.Client.count(ctx, a.Table, a.orgs, a.From, a.To, a.Window)
 	return err
 }
@@ -119,20 +120,25 @@ func (a *Arrivals) learn(records []pipeline.Record) {
 // Claim implements [pipeline.Ledger]: a record is new if the workspace does not have it.
 func (a *Arrivals) Claim(ctx context.Context, records []pipeline.Record) ([]bool, error) {
 	a.learn(records)
+	if a.claimed == nil {
+		a.claimed = map[string]struct{}{}
+	}
 	fresh := make([]bool, len(records))
 	for i, rec := range records {
 		if rec.Time.Before(a.From) || !rec.Time.Before(a.To) {
-			continue // a source may return records outside the range, whose rows were not queried
+			// A source may return records outside the range, whose rows are not queried.
+			if id := normal(rec.ID); !has(a.claimed, id) {
+				a.claimed[id] = struct{}{}
+				a.unproven++
+			}
+			continue
 		}
 		at := rec.Time.UTC().Truncate(a.Window)
 		if err := a.load(ctx, at); err != nil {
 			return nil, err
 		}
 		id := normal(rec.ID)
-		if _, ok := a.claimed[id]; ok {
-			continue
-		}
-		if _, ok := a.set.ids[id]; ok {
+		if has(a.claimed, id) || has(a.set.ids, id) {
 			continue
 		}
 		a.claimed[id] = struct{}{}
@@ -153,6 +159,11 @@ func (a *Arrivals) Claim(ctx context.Context, records []pipeline.Record) ([]bool
 		fresh[i] = true
 	}
 	return fresh, nil
+}
+
+func has(ids map[string]struct{}, id string) bool {
+	_, ok := ids[id]
+	return ok
 }
 
 // load lists the ids of a window.

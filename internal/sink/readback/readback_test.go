@@ -421,3 +421,25 @@ func TestNormalOfWhatTheServiceWrites(t *testing.T) {
 		}
 	})
 }
+
+// A record that the source lists outside of the range asked for was not looked for, so it does
+// not count as arrived.
+func TestOutsideOfTheAudit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(int) bool { return true })
+		a := w.arrivals(nil)
+		outside := []pipeline.Record{
+			{ID: "early", Time: w.begin.Add(-time.Hour), Raw: jsontext.Value(`{"id":"early","org":"acme"}`)},
+			{ID: "late", Time: w.begin.Add(time.Hour), Raw: jsontext.Value(`{"id":"late","org":"acme"}`)},
+		}
+		for range 2 { // pages may overlap
+			fresh, err := a.Claim(t.Context(), append(outside, w.records[0]))
+			if diff := cmp.Diff([]bool{false, false, false}, fresh); err != nil || diff != "" {
+				t.Errorf("%v (-want +got):\n%s", err, diff)
+			}
+		}
+		if a.Unproven() != 2 {
+			t.Errorf("%d records are unproven, want the 2 outside", a.Unproven())
+		}
+	})
+}
