@@ -77,7 +77,7 @@ func TestContent(t *testing.T) {
 					continue
 				}
 				kinds[r.Type]++
-				group := workspace[:strings.Index(workspace, "/providers/")]
+				group, _, _ := strings.Cut(workspace, "/providers/")
 				switch {
 				case !strings.HasPrefix(r.ID, group+"/"):
 					t.Errorf("%s is not in the workspace's group", r.ID)
