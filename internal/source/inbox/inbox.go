@@ -58,7 +58,10 @@ type Object = struct {
 const (
 	// defaultPage is how many objects are read for a page. Objects hold few records when pushes
 	// are rare, and up to 4 MiB of them when they are not.
-	defaultPage = 64
+	defaultPage = 128
+	// listed is how many objects are listed at a time, so that a backlog is not listed anew for
+	// each page.
+	listed = 4096
 	// pageBytes ends a page early, so that memory is bounded.
 	pageBytes = 4 << 20
 	// atOnce bounds the number of concurrent reads, and of deletions.
@@ -71,15 +74,24 @@ type Source struct {
 	box    Box
 	page   int
 
-	mu     sync.Mutex // guards pages: Ack may be called during a Fetch
-	pages  []read
 	broken error // why objects of the current walk can't be read
+	ahead  ahead
+
+	mu    sync.Mutex // guards pages: Ack may be called during a Fetch
+	pages []read
 }
 
 var (
 	_ pipeline.Source = (*Source)(nil)
 	_ pipeline.Acker  = (*Source)(nil)
 )
+
+// ahead is what a listing has shown after a name and no page has read.
+type ahead struct {
+	after   string
+	objects []Object
+	more    bool // the listing went on
+}
 
 // read is a page of the current walk.
 type read struct {
@@ -119,7 +131,7 @@ func (s *Source) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.Pag
 		return pipeline.Page{}, err
 	}
 	if at.After == "" {
-		at = place{}
+		at, s.broken, s.ahead = place{}, nil, ahead{}
 		s.begin()
 	}
 	begun := time.Now().UTC().Truncate(time.Millisecond)
@@ -154,7 +166,7 @@ func (s *Source) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.Pag
 func (s *Source) begin() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.pages, s.broken = nil, nil
+	s.pages = nil
 }
 
 func (s *Source) note(r read) {
@@ -163,19 +175,42 @@ func (s *Source) note(r read) {
 	s.pages = append(s.pages, r)
 }
 
-// names lists the objects of the next page, and says whether there are others after them.
+// names returns the objects of the next page, and says whether there are others after them.
 func (s *Source) names(ctx context.Context, after string) (names []string, more bool, err error) {
-	size := int64(0)
-	for object, err := range s.box.List(ctx, after) {
-		if err != nil {
+	if len(s.ahead.objects) == 0 || s.ahead.after != after {
+		if s.ahead, err = s.list(ctx, after); err != nil {
 			return nil, false, err
 		}
-		if size += object.Size; len(names) == s.page || size > pageBytes && len(names) > 0 {
-			return names, true, nil
+	}
+	size, n := int64(0), 0
+	for _, object := range s.ahead.objects {
+		if size += object.Size; n == s.page || size > pageBytes && n > 0 {
+			break
 		}
 		names = append(names, object.Name)
+		n++
 	}
-	return names, false, nil
+	s.ahead.objects = s.ahead.objects[n:]
+	if n > 0 {
+		s.ahead.after = names[n-1]
+	}
+	return names, s.ahead.more || len(s.ahead.objects) > 0, nil
+}
+
+// list lists some objects after a name.
+func (s *Source) list(ctx context.Context, after string) (ahead, error) {
+	next := ahead{after: after}
+	for object, err := range s.box.List(ctx, after) {
+		if err != nil {
+			return ahead{}, err
+		}
+		if len(next.objects) == listed {
+			next.more = true
+			break
+		}
+		next.objects = append(next.objects, object)
+	}
+	return next, nil
 }
 
 // readAll reads objects. broken has an error for each that can't be read.

@@ -14,6 +14,9 @@ import (
 const (
 	maxTriggerID    = 128
 	maxInvocationID = 256
+	// plausible is how far the time of an EventBridge event may differ from its arrival:
+	// EventBridge repeats it for a day at most.
+	plausible = 7 * 24 * time.Hour
 	// partner is how the source of an EventBridge event of SailPoint begins; the subscription's id
 	// follows.
 	partner = "aws.partner/sailpoint.com/"
@@ -43,7 +46,7 @@ func openEnvelope(body jsontext.Value, route string, at time.Time) (*pushed, err
 	}
 	if detail := outer["detail"]; detail.Kind() == jsontext.KindBeginObject && isEnvelope(outer, detail) {
 		p.payload, p.eventID = detail, short(textOf(outer["id"]), maxInvocationID)
-		if t, ok := parseTime([]byte(textOf(outer["time"]))); ok && t.Year() > 1 && t.Year() < 9999 {
+		if t, ok := parseTime([]byte(textOf(outer["time"]))); ok && t.Sub(at).Abs() < plausible {
 			p.at = t.Truncate(time.Millisecond)
 		}
 		if kind := textOf(outer["detail-type"]); strings.Contains(kind, ":") {

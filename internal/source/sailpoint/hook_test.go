@@ -137,6 +137,10 @@ func TestPushedRows(t *testing.T) {
 			`{"triggerId":"idn:t","subscriptionId":"5ub","created":"2026-11-29T02:50:56.000Z","startInvocationInput":{"triggerId":"idn:t"},"Body":{"a":1,"_metadata":{"triggerId":"idn:t"}},"Metadata":{"triggerId":"idn:t"}}`,
 		},
 		{
+			"EventBridge with a time that can't be", "", `{"id":"e1","detail-type":"idn:t","source":"aws.partner/sailpoint.com/5ub/idn/t","time":"9998-11-29T02:50:56Z","detail":{"a":1}}`, "event|e1",
+			`{"triggerId":"idn:t","subscriptionId":"5ub",` + created + `,"startInvocationInput":{"triggerId":"idn:t"},"Body":{"a":1,"_metadata":{"triggerId":"idn:t"}},"Metadata":{"triggerId":"idn:t"}}`,
+		},
+		{
 			"a payload with a member named detail", "t", `{"name":"n","detail":{"a":1}}`, "", "",
 		},
 		{"strings as they were spelled", "", `{"b":"\u00e9\/` + "\xff" + `","b":1e2,` + meta + `}`, invocationID + "|", row(`{"b":"\u00e9\/` + "\xff" + `","b":1e2,` + meta + `}`)},
