@@ -90,7 +90,7 @@ var (
 type ahead struct {
 	after   string
 	objects []Object
-	more    bool // the listing went on
+	more    bool // there were others after these
 }
 
 // read is a page of the current walk.
