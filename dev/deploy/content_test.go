@@ -67,6 +67,7 @@ func TestContent(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			world := deploy.NewWorld()
+			tc.changes["tags"] = map[string]any{"owner": "soc"}
 			d, err := withContent(t, deploy.Surroundings{Cloud: tc.cloud, World: world}, tc.changes)
 			if err != nil {
 				t.Fatal(err)
@@ -87,8 +88,8 @@ func TestContent(t *testing.T) {
 					t.Errorf("%s %s has the scope %v", r.Type, r.Name, r.Body["scope"])
 				case r.Type == "Microsoft.SecurityInsights/alertRules" && dig(r.Body, "properties", "enabled") != tc.enabled:
 					t.Errorf("rule %v: enabled is %v", dig(r.Body, "properties", "displayName"), dig(r.Body, "properties", "enabled"))
-				case r.Type == "Microsoft.Insights/workbooks" && r.Body["location"] != "northeurope":
-					t.Errorf("workbook in %v", r.Body["location"])
+				case r.Type == "Microsoft.Insights/workbooks" && (r.Body["location"] != "northeurope" || text(t, r.Body["tags"]) != `{"owner":"soc"}`):
+					t.Errorf("workbook in %v, tags %v", r.Body["location"], r.Body["tags"])
 				}
 			}
 			for kind, least := range map[string]int{

@@ -58,6 +58,10 @@ func (s *Solution) template() (map[string][]byte, error) {
 				"type": "string", "defaultValue": "[resourceGroup().location]",
 				"metadata": object{"description": "Region of the workbooks. Everything else belongs to the workspace."},
 			},
+			"tags": object{
+				"type": "object", "defaultValue": object{},
+				"metadata": object{"description": "Tags of the workbooks. Nothing else here has tags of its own."},
+			},
 			"enableRules": object{
 				"type": "bool", "defaultValue": false,
 				"metadata": object{"description": "Whether to enable the analytic rules immediately. Otherwise, enable the ones you want in the portal."},
@@ -168,6 +172,7 @@ func workbook(w content.Workbook) object {
 		"type": "Microsoft.Insights/workbooks", "apiVersion": workbooksVersion, "kind": "shared",
 		"name":     fmt.Sprintf("[guid(variables('workspaceId'), '%s')]", w.File),
 		"location": "[parameters('location')]",
+		"tags":     "[if(empty(parameters('tags')), null(), parameters('tags'))]",
 		"properties": object{
 			"displayName": title(w), "category": "sentinel", "version": "Notebook/1.0",
 			"sourceId": "[variables('workspaceId')]", "serializedData": w.Text,
