@@ -193,6 +193,8 @@ func (s *stage) leak(text string) string {
 //	    subscribes somebody else
 //	subscribed TRIGGER NAME ADDRESS TOKEN
 //	    the tenant must have this subscription once
+//	await FILE
+//	    waits until there is a file
 //	heal
 //	    lets the workspace take the record of shape poison
 //	copies TABLE ID N
@@ -325,6 +327,15 @@ func TestScripts(t *testing.T) {
 				if n != 1 && !neg || n != 0 && neg {
 					ts.Fatalf("%d subscriptions of %d are %q", n, len(s.(*stage).tenant.Subscriptions()), args)
 				}
+			},
+			"await": func(ts *testscript.TestScript, _ bool, args []string) {
+				for range 600 {
+					if _, err := os.Stat(ts.MkAbs(args[0])); err == nil {
+						return
+					}
+					<-time.After(50 * time.Millisecond)
+				}
+				ts.Fatalf("%s never came", args[0])
 			},
 			"heal": func(ts *testscript.TestScript, _ bool, _ []string) {
 				s, _ := stages.Load(ts.Getenv("WORK"))

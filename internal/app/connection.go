@@ -40,6 +40,8 @@ type Connection struct {
 
 	mailboxes []*mailbox // of the sources that receive
 
+	looking looking
+
 	reading sync.Mutex // guards daily
 	daily   map[string]*daily
 }

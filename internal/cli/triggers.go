@@ -43,7 +43,7 @@ Each command says which scope is missing if the client of CLIENT_ID lacks one.`,
 		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(
-		triggersListCommand(p), subscribeCommand(p), unsubscribeCommand(p), testTriggerCommand(p), invocationsCommand(p), rotateTokenCommand(p),
+		triggersListCommand(p), subscribeCommand(p), unsubscribeCommand(p), testTriggerCommand(p), invocationsCommand(p), rotateTokenCommand(p), inspectCommand(p),
 	)
 	return cmd
 }

@@ -64,7 +64,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == "/":
 		write(w, http.StatusOK, answer{Logs: []string{"ready"}})
 	case strings.HasPrefix(r.URL.Path, HooksPath):
-		h.hook(w, r)
+		h.inspected(w, r)
 	case r.URL.Path != FunctionPath:
 		write(w, http.StatusNotFound, failure(errors.New("the only function is "+FunctionPath)))
 	case r.Method != http.MethodPost:
