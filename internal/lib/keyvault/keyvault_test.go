@@ -148,6 +148,10 @@ func TestRotation(t *testing.T) {
 		if n := len(w.vault.Reads()); n != 3 {
 			t.Errorf("%d reads, want 3", n)
 		}
+		wait(keyvault.Pause)
+		if next := renew(other, wrong); next.Reveal() != "right" || len(w.vault.Reads()) != 3 {
+			t.Errorf("what another caller has read is read again: %d reads", len(w.vault.Reads()))
+		}
 		var known []string
 		for _, k := range s.Known() {
 			known = append(known, k.Reveal())
