@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"testing"
 	"time"
 
@@ -47,7 +48,7 @@ func TestQueriesOfTheReadBack(t *testing.T) {
 	for _, orgs := range [][]string{nil, {"acme"}, {"acme", "acme-sb.2"}, {"it's not a name"}} {
 		var records []pipeline.Record
 		for i, org := range orgs {
-			records = append(records, pipeline.Record{ID: fmt.Sprint(i), Time: begin, Raw: jsontext.Value(fmt.Sprintf(`{"org":%q}`, org))})
+			records = append(records, pipeline.Record{ID: strconv.Itoa(i), Time: begin, Raw: jsontext.Value(fmt.Sprintf(`{"org":%q}`, org))})
 		}
 		records = append(records, pipeline.Record{ID: "last", Time: begin, Raw: jsontext.Value(`{}`)})
 		queries = nil
