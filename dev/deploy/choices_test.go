@@ -120,6 +120,33 @@ func TestEventTriggers(t *testing.T) {
 	}
 }
 
+// What SaaS Management presents comes from the vault, too, and stays there.
+func TestReportsSecret(t *testing.T) {
+	const secret = canaryClient + "-reports"
+	world := deploy.NewWorld()
+	first := deployedIn(t, deploy.Surroundings{World: world}, map[string]any{"saasReports": "secret", "saasWebhookSecret": secret})
+	s, err := load(resolved(t, first))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got string
+	for _, source := range s.Connections[0].Sources {
+		if own, ok := source.(*config.SaaS); ok {
+			got = reveal(own.Secret)
+		}
+	}
+	if got != secret {
+		t.Error("the secret is not what the program loads")
+	}
+	again := deployedIn(t, deploy.Surroundings{World: world}, map[string]any{"saasReports": "secret"})
+	if before, after := appSettings(t, first)["SAAS_WEBHOOK_SECRET"], appSettings(t, again)["SAAS_WEBHOOK_SECRET"]; before == "" || before != after {
+		t.Errorf("the setting was %q and is %q after a deployment without the secret", before, after)
+	}
+	if _, set := appSettings(t, deployed(t, "", nil))["SAAS_WEBHOOK_SECRET"]; set {
+		t.Error("the setting is there although no reports are wanted")
+	}
+}
+
 // Instances that are always ready exist on Flex Consumption, and only if they are wanted.
 func TestAlwaysReady(t *testing.T) {
 	for _, tc := range []struct {

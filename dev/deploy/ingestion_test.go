@@ -95,7 +95,7 @@ func TestTablesAndFlows(t *testing.T) {
 		makeTables    string
 		tables, flows int
 	}{
-		{false, false, "merge", 3, 3}, {false, false, "new", 3, 3}, {true, false, "merge", 4, 4}, {false, true, "new", 3, 6}, {true, true, "none", 0, 7},
+		{false, false, "merge", 4, 4}, {false, false, "new", 4, 4}, {true, false, "merge", 5, 5}, {false, true, "new", 4, 7}, {true, true, "none", 0, 8},
 	} {
 		world := deploy.NewWorld()
 		if tc.makeTables == "none" {

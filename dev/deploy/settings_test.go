@@ -40,6 +40,7 @@ var sometimes = map[string]string{
 	"WEBHOOK_TOKEN_PREVIOUS": "`webhook-token-previous` in Key Vault, which holds the parameter `webhookTokenPrevious`, if that is given",
 	"WEBHOOK_USERNAME":       "parameter `webhookUsername`; only with `eventTriggers=basic`",
 	"WEBHOOK_PASSWORD":       "`webhook-password` in Key Vault, which holds the parameter `webhookPassword`; only with `eventTriggers=basic`",
+	"SAAS_WEBHOOK_SECRET":    "`saas-webhook-secret` in Key Vault, which holds the parameter `saasWebhookSecret`; only with `saasReports=secret`",
 }
 
 // derived are the settings whose value the template finds by itself.

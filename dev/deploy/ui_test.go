@@ -163,7 +163,7 @@ func TestRegionInForm(t *testing.T) {
 
 // onCommandLine are parameters that the form does not ask for: it has no list with
 // secrets, and a mirror, a second workspace and a change of token are rare.
-var onCommandLine = []string{"connectionName", "contentUrl", "moreTenants", "moreTenantSecrets", "packageUrl", "telemetryWorkspaceResourceId", "webhookTokenPrevious"}
+var onCommandLine = []string{"connectionName", "contentUrl", "moreTenants", "moreTenantSecrets", "packageUrl", "saasReports", "saasWebhookSecret", "telemetryWorkspaceResourceId", "webhookTokenPrevious"}
 
 // The form asks for every parameter but the address of the package, and offers
 // what the template takes.

@@ -31,6 +31,8 @@ const (
 	readback    = "internal/sink/readback/"
 	azblob      = "internal/state/azblob/"
 	tabular     = "internal/lib/tabular/"
+	reports     = "internal/state/reports/"
+	saas        = "internal/source/saas/"
 	file        = "internal/state/file/"
 )
 
@@ -160,17 +162,19 @@ func reportMutants() []Mutant {
 	return []Mutant{
 		{Breaks: "a stream that fails counts as a report that is cut off", File: tabular + "reader.go", Old: "if fault := r.w.fault(); fault != nil {\n\t\terr = fault\n\t}", New: ""},
 		{Breaks: "a row that the stream has cut is returned", File: tabular + "reader.go", Old: "err = r.w.passing() // it may be cut off", New: ""},
-		{Breaks: "the form of a report is decided by what came before a fault", File: tabular + "reader.go", Old: "err = r.w.passing() // what is missing could decide otherwise", New: ""},
 		{Breaks: "a CSV row that is cut off is a shorter row", File: tabular + "table.go", Old: "return i, cmp.Or(t.w.cutOff(i), flaw)", New: "return i, cmp.Or(flaw, \"\")"},
 		{Breaks: "a quote that does not end takes the lines after it", File: tabular + "table.go", Old: "\tif place == inQuotes {\n\t\treturn t.line(), \"a quoted field does not end\"\n\t}\n", New: ""},
-		{Breaks: "two columns of one name are one", File: tabular + "table.go", Old: "used[name] || name != f && taken[name]", New: "name != f && taken[name]"},
-		{Breaks: "a name that is made up is that of another column", File: tabular + "table.go", Old: "used[name] || name != f && taken[name]", New: "used[name]"},
-		{Breaks: "what is around the rows is dropped", File: tabular + "document.go", Old: "\tcase extra == 0:\n", New: "\tcase true || extra == 0:\n"},
-		{Breaks: "surroundings of several lists are one row", File: tabular + "document.go", Old: "row.Piece = d.zeros", New: "row.Piece = 0"},
 		{Breaks: "what can't be divided is dropped", File: tabular + "document.go", Old: "d.large = &pieces{w: d.w, most: d.most, number: d.number, flaw: \"the report", New: "_ = &pieces{w: d.w, most: d.most, number: d.number, flaw: \"the report"},
 		{Breaks: "a list that ends too early is whole", File: tabular + "document.go", Old: "return Row{}, false, &Broken{Why: \"it ends before its list of rows does\", Kept: true}", New: "return Row{}, false, io.EOF"},
-		{Breaks: "a damaged element is a row", File: tabular + "document.go", Old: "\traw := d.w.rest()[:end]\n\td.w.skip(end)\n\treturn Row{Number: d.number, Raw: raw, Flaw: d.w.check.flaw(raw)}, true, nil", New: "\traw := d.w.rest()[:end]\n\td.w.skip(end)\n\treturn Row{Number: d.number, Raw: raw}, true, nil"},
-		{Breaks: "gzip expands without a limit", File: tabular + "expand.go", Old: "\tx.left -= int64(n)\n", New: ""},
-		{Breaks: "a bracket in a text counts", File: tabular + "span.go", Old: "\t\t\ts.text = true\n", New: "\t\t\ts.text = false\n"},
+		{Breaks: "a report that breaks off is whole", File: reports + "reports.go", Old: "\t\tif readErr != nil {\n\t\t\treturn \"\", readErr\n\t\t}\n", New: "\t\tif readErr != nil {\n\t\t\treturn hex.EncodeToString(sum.Sum(nil)), nil\n\t\t}\n"},
+		{Breaks: "a report is remembered before it is valid", File: reports + "reports.go", Old: "\tif err := s.confirm(ctx, r); err != nil {", New: "\ts.remember(ctx, r, hash, etag)\n\tif err := s.confirm(ctx, r); err != nil {"},
+		{Breaks: "two at once are both kept", File: reports + "reports.go", Old: "return s.Remove(ctx, r.ID) == nil", New: "return true"},
+		{Breaks: "the parts of a report that may be valid are removed", File: reports + "reports.go", Old: "\t\treturn Report{}, false, err // it may be", New: "\t\ts.drop(ctx, r.ID)\n\t\treturn Report{}, false, err // it may be"},
+		{Breaks: "a changed part is taken", File: reports + "codec.go", Old: "if format.Sum(data) != h.SHA256 {", New: "if format.Sum(data) == \"\" {"},
+		{Breaks: "an unchanged report is dropped for ever", File: reports + "reports.go", Old: "now.Sub(s.Received).Abs() < Again", New: "now.Sub(s.Received).Abs() >= 0"},
+		{Breaks: "parts of a report are tidied away", File: reports + "reports.go", Old: "now.Sub(info.Modified) < kind.age || kind.keep(info.Key)", New: "now.Sub(info.Modified) < kind.age"},
+		{Breaks: "rows that came are read again from the beginning", File: saas + "source.go", Old: "return false, s.current.skip(ctx, skip)", New: "return false, nil"},
+		{Breaks: "a report that is damaged is removed", File: saas + "source.go", Old: "at.Damaged = append(at.Damaged, at.Report)", New: "at.Done = append(at.Done, at.Report)"},
+		{Breaks: "a report is acknowledged while it is read", File: saas + "source.go", Old: "\tat.Report, at.Records = waiting[i].ID, skip\n", New: "\tat.Report, at.Records = waiting[i].ID, skip\n\tat.Done = append(at.Done, at.Report)\n"},
 	}
 }

@@ -1,8 +1,10 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -47,7 +49,11 @@ func (a *App) Inlet(path string) source.Inlet {
 		}
 		name, rest, _ := strings.Cut(rest, "/")
 		for _, m := range c.mailboxes {
-			if m.hook.Path() == name {
+			switch {
+			case m.door.Path() != name:
+			case m.deposit != nil:
+				return &slot{inlet{mailbox: m, rest: rest}}
+			default:
 				return &inlet{mailbox: m, rest: rest}
 			}
 		}
@@ -62,10 +68,10 @@ type inlet struct {
 }
 
 // MaxBody implements [source.Inlet].
-func (i *inlet) MaxBody() int64 { return i.hook.MaxBody() }
+func (i *inlet) MaxBody() int64 { return i.door.MaxBody() }
 
 // Admits implements [source.Inlet].
-func (i *inlet) Admits(authorization []string) bool { return i.hook.Admits(authorization) }
+func (i *inlet) Admits(authorization []string) bool { return i.door.Admits(authorization) }
 
 // Receive implements [source.Inlet].
 func (i *inlet) Receive(ctx context.Context, body []byte) source.Answer {
@@ -98,6 +104,61 @@ func (i *inlet) Receive(ctx context.Context, body []byte) source.Answer {
 		return a
 	}
 	return push.Answer
+}
+
+// slot is an address at which bodies are stored as they come.
+type slot struct{ inlet }
+
+// Receive implements [source.Inlet] for a body that is in memory.
+func (s *slot) Receive(ctx context.Context, body []byte) source.Answer {
+	answer, err := s.Deposit(ctx, "", "", bytes.NewReader(body))
+	if err != nil {
+		return refusal(http.StatusBadRequest, errors.New("the body could not be read"))
+	}
+	return answer
+}
+
+// Deposit implements [source.Slot].
+func (s *slot) Deposit(ctx context.Context, contentType, contentEncoding string, body io.Reader) (source.Answer, error) {
+	from := &faults{Reader: body}
+	got, err := s.deposit.Deposit(ctx, source.Upload{
+		Rest: s.rest, ContentType: contentType, ContentEncoding: contentEncoding, At: time.Now(), Body: from,
+	})
+	var unacceptable *source.Unacceptable
+	switch {
+	case errors.As(err, &unacceptable):
+		s.log.Warn("report refused", "status", unacceptable.Status, "reason", unacceptable.Why)
+		return refusal(unacceptable.Status, unacceptable), nil
+	case err != nil && from.err != nil:
+		return source.Answer{}, from.err
+	case err != nil:
+		s.noteOutage(err)
+		a := refusal(http.StatusServiceUnavailable, errors.New("not stored: try again later"))
+		a.RetryAfter = tryAgainAfter
+		return a, nil
+	}
+	s.noteOutage(nil)
+	if got.Again {
+		s.log.Info("report was sent again and is stored once", "bytes", got.Bytes)
+	} else {
+		s.log.Info("report received", "report_id", got.ID, "bytes", got.Bytes)
+	}
+	s.nudge()
+	return source.Answer{}, nil
+}
+
+// faults remembers why a body could not be read.
+type faults struct {
+	io.Reader
+	err error
+}
+
+func (f *faults) Read(p []byte) (int, error) {
+	n, err := f.Reader.Read(p)
+	if err != nil && err != io.EOF {
+		f.err = err
+	}
+	return n, err
 }
 
 // afterwards does something beside the answer.

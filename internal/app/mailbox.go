@@ -46,7 +46,9 @@ var errBusy = errors.New("too much waits to be stored")
 type mailbox struct {
 	c       *Connection
 	stream  stream
-	hook    source.Hook
+	door    door
+	hook    source.Hook      // nil if deposit is set
+	deposit source.Depositor // nil if hook is set
 	box     *boxes.Box
 	log     *slog.Logger
 	writes  chan struct{} // a slot for each group that is written
@@ -77,18 +79,29 @@ type group struct {
 // newMailboxes returns a mailbox for each source of a connection that receives.
 func newMailboxes(c *Connection) (list []*mailbox) {
 	for _, s := range c.streams {
-		receiver, ok := s.of.(source.Receiver)
-		if !ok {
+		m := &mailbox{c: c, stream: s, writes: make(chan struct{}, groupsInFlight), besides: make(chan struct{}, besidesAtOnce)}
+		switch of := s.of.(type) {
+		case source.Receiver:
+			m.hook = of.Hook()
+			m.door = m.hook
+		case source.Depositor:
+			m.deposit, m.door = of, of
+		default:
 			continue
 		}
 		name := s.Stream().ID
-		list = append(list, &mailbox{
-			c: c, stream: s, hook: receiver.Hook(), box: boxes.New(c.store, c.settings.Tenant, name),
-			log:    c.log.With("hook", HookAddress(c.settings.Name, receiver.Hook().Path()), "stream", name),
-			writes: make(chan struct{}, groupsInFlight), besides: make(chan struct{}, besidesAtOnce),
-		})
+		m.box = boxes.New(c.store, c.settings.Tenant, name)
+		m.log = c.log.With("hook", HookAddress(c.settings.Name, m.door.Path()), "stream", name)
+		list = append(list, m)
 	}
 	return list
+}
+
+// door is what a [source.Hook] and a [source.Depositor] have in common.
+type door interface {
+	Path() string
+	MaxBody() int64
+	Admits(authorization []string) bool
 }
 
 // put returns nil once the records are durable. After an error they may be, or become so.

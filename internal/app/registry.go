@@ -4,8 +4,10 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
 	"github.com/idn-sentinel/idn-sentinel/internal/source"
 	"github.com/idn-sentinel/idn-sentinel/internal/source/inbox"
+	"github.com/idn-sentinel/idn-sentinel/internal/source/saas"
 	"github.com/idn-sentinel/idn-sentinel/internal/source/sailpoint"
 	boxes "github.com/idn-sentinel/idn-sentinel/internal/state/inbox"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/reports"
 	"github.com/idn-sentinel/idn-sentinel/internal/table/schema"
 )
 
@@ -58,6 +60,17 @@ func kinds() []kind {
 					Name: "the inbox of event triggers", Settings: "event triggers are received at " + HookAddress(c.Name, "sailpoint"),
 					Stream: stream, Short: "Triggers pushed", Table: schema.Triggers(),
 					Hook: sailpoint.NewHook(cfg), Box: boxes.New(o.Store, c.Tenant, stream.ID),
+				})
+			},
+			pageRecords: func(config.Source) int { return 0 },
+		},
+		{
+			settings: config.SaaSKind(),
+			manual:   saas.Manual(),
+			tables:   []schema.Table{schema.Reports()},
+			open: func(s config.Source, c config.Connection, o Options) source.Connector {
+				return saas.Connect(saas.Config{
+					Secret: s.(*config.SaaS).Secret, Address: HookAddress(c.Name, "saas"), Box: reports.New(o.Store, c.Tenant, saas.StreamID),
 				})
 			},
 			pageRecords: func(config.Source) int { return 0 },

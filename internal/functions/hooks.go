@@ -24,6 +24,10 @@ const (
 	bodyTimeout = 20 * time.Second
 	// bodiesAtOnce bounds the bodies, in bytes, that are read or waiting to be stored.
 	bodiesAtOnce = 16 << 20
+	// slotTimeout limits the reading of a body that is stored as it comes, and slotBytes is what of
+	// it is in memory.
+	slotTimeout = 3 * time.Minute
+	slotBytes   = 4 << 20
 	// bodyWait is how long a request waits for its share of them.
 	bodyWait = 2 * time.Second
 	// busyRetry is what a sender is asked to wait if there was none.
@@ -76,7 +80,12 @@ func (h *Handler) hook(w http.ResponseWriter, r *http.Request) {
 		refuse(http.StatusRequestEntityTooLarge, "the body is too large")
 		return
 	}
-	release, ok := h.bodies(r.Context(), r.ContentLength, inlet.MaxBody())
+	slot, stored := inlet.(source.Slot)
+	most := inlet.MaxBody()
+	if stored { // as it comes, so only this much of it is in memory
+		most = slotBytes
+	}
+	release, ok := h.bodies(r.Context(), min(r.ContentLength, most), most)
 	if !ok {
 		log.Warn("push refused", "status", http.StatusServiceUnavailable, "reason", "too many bodies at once")
 		w.Header().Set("Connection", "close")
@@ -84,6 +93,15 @@ func (h *Handler) hook(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer release()
+	if stored {
+		answer, err := deposit(w, r, slot)
+		if err != nil {
+			refuse(unread(err))
+			return
+		}
+		reply(w, answer)
+		return
+	}
 	body, status, reason := readPush(w, r, inlet.MaxBody())
 	if status != 0 {
 		refuse(status, reason)
@@ -112,6 +130,21 @@ func (h *Handler) bodies(ctx context.Context, length, most int64) (release func(
 	return func() { pushes.Release(size) }, true
 }
 
+// deposit passes a body on as it comes.
+func deposit(w http.ResponseWriter, r *http.Request, slot source.Slot) (source.Answer, error) {
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(slotTimeout)) // writers in tests have none
+	body := http.MaxBytesReader(w, r.Body, slot.MaxBody())
+	return slot.Deposit(r.Context(), r.Header.Get("Content-Type"), r.Header.Get("Content-Encoding"), body)
+}
+
+// unread is the answer to a body that could not be read.
+func unread(err error) (status int, reason string) {
+	if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
+		return http.StatusRequestEntityTooLarge, "the body is too large"
+	}
+	return http.StatusBadRequest, "the body could not be read to its end"
+}
+
 // readPush reads a body of at most that many bytes, before and after it is decompressed.
 func readPush(w http.ResponseWriter, r *http.Request, most int64) (body []byte, status int, reason string) {
 	// Writers in tests have no deadline.
@@ -129,12 +162,12 @@ func readPush(w http.ResponseWriter, r *http.Request, most int64) (body []byte, 
 		return nil, http.StatusUnsupportedMediaType, "the Content-Encoding is neither gzip nor identity"
 	}
 	body, err := io.ReadAll(io.LimitReader(from, most+1))
-	var large *http.MaxBytesError
 	switch {
-	case errors.As(err, &large), int64(len(body)) > most:
-		return nil, http.StatusRequestEntityTooLarge, "the body is too large"
 	case err != nil:
-		return nil, http.StatusBadRequest, "the body could not be read to its end"
+		status, reason = unread(err)
+		return nil, status, reason
+	case int64(len(body)) > most:
+		return nil, http.StatusRequestEntityTooLarge, "the body is too large"
 	case len(body) == 0:
 		return nil, http.StatusBadRequest, "the body is empty, or it had no Content-Length, without which some versions of the Functions host drop it"
 	}

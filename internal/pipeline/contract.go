@@ -43,6 +43,9 @@ type Page struct {
 	// this page is delivered: event time, [From, Through). Zero if the page says
 	// nothing about it.
 	From, Through time.Time
+	// Beside is the memory in bytes that the page takes besides the records' Raw. 0 means that it
+	// hardly counts; of short rows it is most.
+	Beside int
 	// Release, if not nil, takes the memory of the records' Raw back, for another page. It is
 	// called at most once: when nothing of the page is needed, because all of it was
 	// delivered before, or is acknowledged and in the ledger. Where anything of it is kept in

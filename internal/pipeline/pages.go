@@ -12,7 +12,7 @@ type pages struct {
 // hold notes what of a page is still needed, known records of which were delivered before.
 func (p *pages) hold(f fetched, known int, memory *Memory) {
 	p.taken += f.held
-	p.last = 0
+	p.last = f.page.Beside
 	for _, r := range f.page.Records {
 		p.last += len(r.Raw) + 1
 	}

@@ -95,6 +95,7 @@ func (r *reader) fetchAll(ctx context.Context, after Cursor) {
 
 // send hands something over, and reports whether more shall follow.
 func (r *reader) send(ctx context.Context, f fetched) bool {
+	f.size = int64(f.page.Beside)
 	for _, rec := range f.page.Records {
 		f.size += int64(len(rec.Raw))
 	}

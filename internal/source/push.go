@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
@@ -42,6 +43,53 @@ type Push struct {
 	After func(context.Context) error
 	// Problem, if not "", is something that a person should change at the sender.
 	Problem string
+}
+
+// Depositor is a [Connector] whose records are pushed in bodies that are too large for memory. They
+// are stored as they come, and read by its one stream.
+type Depositor interface {
+	Connector
+	// Path, MaxBody and Admits are like those of [Hook].
+	Path() string
+	MaxBody() int64
+	Admits(authorization []string) bool
+	// Deposit stores a body. Without an error it is durable. The error is an [*Unacceptable], or
+	// that of the body, or the state's.
+	Deposit(ctx context.Context, d Upload) (Deposited, error)
+}
+
+// Upload is a body that arrives.
+type Upload struct {
+	// Rest is what follows Path in the address.
+	Rest string
+	// ContentType and ContentEncoding are headers.
+	ContentType, ContentEncoding string
+	At                           time.Time
+	Body                         io.Reader
+}
+
+// Deposited is what was stored.
+type Deposited struct {
+	ID    string
+	Bytes int64
+	// Again is true if the same body was stored shortly before.
+	Again bool
+}
+
+// Unacceptable is why a body is refused. It shows nothing of it.
+type Unacceptable struct {
+	Status int
+	Why    string
+}
+
+func (e *Unacceptable) Error() string { return e.Why }
+
+// Slot is an [Inlet] for bodies that are too large for memory.
+type Slot interface {
+	Inlet
+	// Deposit stores a body durably and returns the answer. An error of the body is returned as
+	// it is, and the answer is then without meaning.
+	Deposit(ctx context.Context, contentType, contentEncoding string, body io.Reader) (Answer, error)
 }
 
 // Answer is the response to a push. The zero value means 200 with an empty object.

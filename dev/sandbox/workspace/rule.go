@@ -35,7 +35,7 @@ type Rule struct {
 // NewRule returns the rule that the connector's template deploys. more are
 // further tables that it feeds, for instance [schema.ISC].
 func NewRule(more ...schema.Table) *Rule {
-	tables := append(schema.SailPoint(), schema.Health())
+	tables := append(schema.SailPoint(), schema.Health(), schema.Reports())
 	return &Rule{Streams: schema.Streams(tables), Flows: append(tables, more...)}
 }
 

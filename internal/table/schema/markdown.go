@@ -13,6 +13,7 @@ func Markdown() map[string]string {
 		sections[mark] = rows(t, true)
 		sections[mark+"-added"] = rows(t, false)
 	}
+	sections["saas-reports"] = rows(Reports(), false)
 	return sections
 }
 

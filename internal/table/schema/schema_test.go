@@ -158,7 +158,7 @@ func TestFillIn(t *testing.T) {
 	for name, c := range map[string]struct{ page, want string }{
 		"unknown": {"<!-- columns: other -->\n<!-- /columns -->", `no table "other"`},
 		"no_end":  {"<!-- columns: events -->\n", "has no end"},
-		"missing": {"nothing", "6 tables are nowhere"},
+		"missing": {"nothing", "7 tables are nowhere"},
 	} {
 		if _, err := schema.FillIn([]byte(c.page)); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", name, err)

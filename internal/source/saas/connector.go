@@ -1,0 +1,124 @@
+package saas
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/check"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/text"
+	"github.com/idn-sentinel/idn-sentinel/internal/source"
+	"github.com/idn-sentinel/idn-sentinel/internal/table/schema"
+)
+
+const (
+	// MaxBody is the size of the largest report as it is sent, in bytes.
+	MaxBody = 30 << 20
+	// maxName bounds the name of a report.
+	maxName = 100
+)
+
+// Config says where reports come from.
+type Config struct {
+	// Secret is what a sender must present.
+	Secret secret.String
+	// Address is the path of the hook.
+	Address string
+	Box     Box
+}
+
+// Connector receives the reports of one connection.
+type Connector struct {
+	cfg    Config
+	source *Source
+}
+
+var _ source.Depositor = (*Connector)(nil)
+
+// Connect makes a connector. It does not access the box.
+func Connect(cfg Config) *Connector { return &Connector{cfg, New(cfg.Box)} }
+
+// Manual describes the kind for people.
+func Manual() source.Manual {
+	return source.Manual{Checks: []source.Check{{Item: "saas hook", Lines: []string{"where SaaS Management reports are received, if they are"}}}}
+}
+
+// Name implements [source.Connector].
+func (c *Connector) Name() string { return "SaaS Management" }
+
+// Host implements [source.Connector]: reports are dated by this machine's clock.
+func (c *Connector) Host() string { return "" }
+
+// Describe implements [source.Connector].
+func (c *Connector) Describe() string {
+	return "SaaS Management reports are received at " + c.cfg.Address
+}
+
+// Streams implements [source.Connector].
+func (c *Connector) Streams() []source.Spec {
+	return []source.Spec{{Source: c.source, Short: "Reports", Window: window, Table: schema.Reports()}}
+}
+
+// Check implements [source.Connector]: what waits is in the state, which is checked by itself.
+func (c *Connector) Check(_ context.Context, report check.Report) {
+	report.Pass("saas hook", c.Describe())
+}
+
+// Stats implements [source.Connector].
+func (c *Connector) Stats() source.Stats { return source.Stats{} }
+
+// Path implements [source.Depositor].
+func (c *Connector) Path() string { return "saas" }
+
+// MaxBody implements [source.Depositor].
+func (c *Connector) MaxBody() int64 { return MaxBody }
+
+// Admits implements [source.Depositor]. How SaaS Management presents the secret is documented
+// nowhere, so it is accepted as a Bearer token, alone, and as the password of Basic authentication.
+func (c *Connector) Admits(authorization []string) bool {
+	if len(authorization) != 1 || c.cfg.Secret.IsZero() {
+		return false
+	}
+	value := strings.TrimSpace(authorization[0])
+	ok := c.is(value)
+	if scheme, token, found := strings.Cut(value, " "); found && strings.EqualFold(scheme, "bearer") {
+		ok = c.is(strings.TrimSpace(token)) || ok
+	}
+	if _, password, found := (&http.Request{Header: http.Header{"Authorization": {value}}}).BasicAuth(); found {
+		ok = c.is(password) || ok
+	}
+	return ok
+}
+
+// is compares with the secret in a time that shows nothing about it.
+func (c *Connector) is(text string) bool {
+	got, want := sha256.Sum256([]byte(text)), sha256.Sum256([]byte(c.cfg.Secret.Reveal()))
+	return subtle.ConstantTimeCompare(got[:], want[:]) == 1
+}
+
+// Deposit implements [source.Depositor].
+func (c *Connector) Deposit(ctx context.Context, d source.Upload) (source.Deposited, error) {
+	switch encoding := strings.ToLower(strings.TrimSpace(d.ContentEncoding)); encoding {
+	case "", "identity", "gzip", "x-gzip":
+	default:
+		return source.Deposited{}, &source.Unacceptable{Status: http.StatusUnsupportedMediaType, Why: "the Content-Encoding is neither gzip nor identity"}
+	}
+	r, again, err := c.cfg.Box.Put(ctx, nameOf(d.Rest), text.Line(d.ContentType, maxName), d.At, d.Body)
+	if isEmpty(err) {
+		return source.Deposited{}, &source.Unacceptable{Status: http.StatusBadRequest, Why: "the report is empty"}
+	}
+	return source.Deposited{ID: r.ID, Bytes: r.Bytes, Again: again}, err
+}
+
+// isEmpty reports whether an error says that there was nothing to store.
+func isEmpty(err error) bool {
+	var empty interface{ Empty() bool }
+	return errors.As(err, &empty) && empty.Empty()
+}
+
+// nameOf is the name of a report in its address.
+func nameOf(rest string) string { return text.Line(strings.Trim(rest, "/"), maxName) }

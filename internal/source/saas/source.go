@@ -1,0 +1,292 @@
+package saas
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/tabular"
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+)
+
+// Report is a report that waits.
+type Report = struct {
+	ID string
+	// Name is what the address named it, ContentType what its sender said about it.
+	Name, ContentType string
+	Received          time.Time
+	Bytes             int64
+	Parts             int
+}
+
+// Box is where reports wait.
+type Box interface {
+	// Put stores a report. Without an error it is durable; again is true if it was before. An error
+	// of body is returned as it is.
+	Put(ctx context.Context, name, contentType string, at time.Time, body io.Reader) (r Report, again bool, err error)
+	// Waiting lists the reports, the oldest first. problems name those that can't be read.
+	Waiting(ctx context.Context) (list []Report, problems []string, err error)
+	// Part returns a part of a report. number counts from 1.
+	Part(ctx context.Context, r Report, number int) ([]byte, error)
+	// Damaged reports whether an error of Part won't pass.
+	Damaged(err error) bool
+	// Remove removes a report. One that does not exist is not an error.
+	Remove(ctx context.Context, id string) error
+	// Tidy removes what is left of reports that were not received whole.
+	Tidy(ctx context.Context, now time.Time) error
+}
+
+// Limits of a page.
+const (
+	pageRecords = 1000
+	pageBytes   = 512 << 10
+)
+
+// recordBytes is about what a record takes besides its bytes: its fields and its id.
+const recordBytes = 200
+
+// StreamID is the id of the stream, and the name of its table without "_CL".
+const StreamID = "SailPointSaaS_Reports"
+
+// Source is the stream of rows; see the package comment.
+type Source struct {
+	box     Box
+	current *reading // nil if none is open
+	at      pipeline.Cursor
+	buffers buffers
+}
+
+var (
+	_ pipeline.Source = (*Source)(nil)
+	_ pipeline.Acker  = (*Source)(nil)
+)
+
+// New returns the source. It does not access the box.
+func New(box Box) *Source { return &Source{box: box} }
+
+// Stream implements [pipeline.Source].
+func (s *Source) Stream() pipeline.Stream { return pipeline.Stream{ID: StreamID, Table: StreamID} }
+
+// Fetch implements [pipeline.Source]. A page has rows of one report.
+func (s *Source) Fetch(ctx context.Context, after pipeline.Cursor) (page pipeline.Page, err error) {
+	if err := ctx.Err(); err != nil {
+		return pipeline.Page{}, err
+	}
+	at, err := parse(after)
+	if err != nil {
+		return pipeline.Page{}, err
+	}
+	defer func() {
+		if s.at = page.Next; err != nil || page.Next == "" {
+			s.current = nil // it is opened again, and its rows up to the cursor are passed over
+		}
+	}()
+	if s.current == nil || s.at != after {
+		done, err := s.open(ctx, &at, &page)
+		if err != nil {
+			return pipeline.Page{}, err
+		}
+		if done {
+			if page.Next = after; page.Next == "" {
+				page.Next = encode(at)
+			}
+			return page, nil
+		}
+	}
+	if err := s.read(ctx, &at, &page); err != nil {
+		return pipeline.Page{}, err
+	}
+	page.Next, page.More = encode(at), true
+	return page, nil
+}
+
+// open opens the report at a place, or the next one. none says that no other one waits.
+func (s *Source) open(ctx context.Context, at *place, page *pipeline.Page) (none bool, err error) {
+	s.current = nil
+	begun := time.Now().UTC().Truncate(time.Millisecond)
+	waiting, problems, err := s.box.Waiting(ctx)
+	if err != nil {
+		return false, err
+	}
+	is := func(id string) func(Report) bool { return func(r Report) bool { return r.ID == id } }
+	read := func(r Report) bool { return slices.Contains(at.Done, r.ID) || slices.Contains(at.Damaged, r.ID) }
+	i := slices.IndexFunc(waiting, is(at.Report))
+	skip := at.Records
+	if i < 0 {
+		i, skip = slices.IndexFunc(waiting, func(r Report) bool { return !read(r) }), 0
+	}
+	if i < 0 {
+		page.Through = begun
+		page.Incomplete = unreadable(problems, slices.DeleteFunc(slices.Clone(at.Damaged), func(id string) bool { return !slices.ContainsFunc(waiting, is(id)) }))
+		return true, nil
+	}
+	// Those that are gone need not be remembered.
+	gone := func(id string) bool { return !slices.ContainsFunc(waiting, is(id)) }
+	at.Done, at.Damaged = slices.DeleteFunc(at.Done, gone), slices.DeleteFunc(at.Damaged, gone)
+	at.Report, at.Records = waiting[i].ID, skip
+	s.current = newReading(s.box, waiting[i])
+	return false, s.current.skip(ctx, skip)
+}
+
+// read adds records of the report that is open, and closes it at its end.
+func (s *Source) read(ctx context.Context, at *place, page *pipeline.Page) error {
+	buffer := s.buffers.take()
+	s.current.rec.page = buffer
+	page.Release = func() { s.buffers.put(buffer) }
+	size := 0
+	for len(page.Records) < pageRecords && size < pageBytes {
+		rec, err := s.current.next(ctx)
+		switch {
+		case errors.Is(err, io.EOF):
+			at.Done = append(at.Done, at.Report)
+		case err != nil && s.box.Damaged(err):
+			at.Damaged = append(at.Damaged, at.Report)
+		case err != nil:
+			return err
+		default:
+			page.Records = append(page.Records, rec)
+			size += len(rec.Raw)
+			page.Beside += recordBytes
+			at.Records++
+			continue
+		}
+		at.Report, at.Records, s.current = "", 0, nil
+		return nil
+	}
+	return nil
+}
+
+// unreadable is an error that names what can't be read; nil if there is nothing.
+func unreadable(problems, damaged []string) error {
+	for _, id := range damaged {
+		problems = append(problems, fmt.Sprintf("report %s: stored parts of it are missing or damaged", id))
+	}
+	if len(problems) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d reports can't be read from the state and stay there, in the folder inbox/%s; all others are delivered: %s",
+		len(problems), StreamID, strings.Join(problems, "; "))
+}
+
+// buffers are the memory of pages.
+type buffers struct {
+	mu   sync.Mutex
+	free [][]byte
+}
+
+func (b *buffers) take() []byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if n := len(b.free); n > 0 {
+		buffer := b.free[n-1]
+		b.free = b.free[:n-1]
+		return buffer
+	}
+	return make([]byte, 0, pageBytes+pageBytes/4)
+}
+
+func (b *buffers) put(buffer []byte) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.free = append(b.free, buffer)
+}
+
+// Ack implements [pipeline.Acker].
+func (s *Source) Ack(ctx context.Context, through pipeline.Cursor) error {
+	at, err := parse(through)
+	if err != nil {
+		return err
+	}
+	for _, id := range at.Done {
+		if err := s.box.Remove(ctx, id); err != nil {
+			return err
+		}
+	}
+	if len(at.Done) == 0 {
+		return nil
+	}
+	return s.box.Tidy(ctx, time.Now())
+}
+
+// body reads the parts of a report one after the other.
+type body struct {
+	// fetch is the context of the Fetch under way: a report is read over several.
+	fetch  context.Context
+	box    Box
+	report Report
+	number int // of the part that was read last
+	rest   []byte
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	for len(b.rest) == 0 {
+		if b.number == b.report.Parts {
+			return 0, io.EOF
+		}
+		part, err := b.box.Part(b.fetch, b.report, b.number+1)
+		if err != nil {
+			return 0, err
+		}
+		b.number, b.rest = b.number+1, part
+	}
+	n := copy(p, b.rest)
+	b.rest = b.rest[n:]
+	return n, nil
+}
+
+// reading is a report that is being read.
+type reading struct {
+	body   *body
+	rows   *tabular.Reader
+	rec    records
+	broken *tabular.Broken
+}
+
+func newReading(box Box, r Report) *reading {
+	b := &body{box: box, report: r}
+	return &reading{body: b, rows: tabular.NewReader(b, tabular.Options{ContentType: r.ContentType}), rec: records{report: r}}
+}
+
+// skip passes over records.
+func (r *reading) skip(ctx context.Context, n int) error {
+	for range n {
+		if _, err := r.next(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// next returns the next record, or io.EOF.
+func (r *reading) next(ctx context.Context) (pipeline.Record, error) {
+	r.body.fetch = ctx
+	if r.broken == nil {
+		row, err := r.rows.Next()
+		if err == nil {
+			return r.rec.row(row, r.rows.Name()), nil
+		}
+		if !errors.As(err, &r.broken) {
+			return pipeline.Record{}, err
+		}
+		r.body = &body{fetch: ctx, box: r.body.box, report: r.body.report} // from the beginning
+		return r.rec.end(r.broken.Why), nil
+	}
+	if r.broken.Kept {
+		return pipeline.Record{}, io.EOF
+	}
+	// The original is kept as it was stored, part by part.
+	if r.body.number == r.body.report.Parts {
+		return pipeline.Record{}, io.EOF
+	}
+	part, err := r.body.box.Part(ctx, r.body.report, r.body.number+1)
+	if err != nil {
+		return pipeline.Record{}, err
+	}
+	r.body.number++
+	return r.rec.original(part, r.body.number, r.broken.Why), nil
+}

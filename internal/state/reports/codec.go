@@ -1,0 +1,126 @@
+package reports
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/state/format"
+)
+
+// version is the latest format of each object that this program knows.
+const version = 1
+
+// Report is a stored report.
+type Report = struct {
+	ID string
+	// Name is what the address named it, ContentType what its sender said about it.
+	Name, ContentType string
+	Received          time.Time
+	Bytes             int64
+	Parts             int
+}
+
+type manifest struct {
+	Version     int       `json:"version"`
+	ID          string    `json:"id"`
+	Name        string    `json:"report"`
+	ContentType string    `json:"contentType"`
+	Received    time.Time `json:"received"`
+	Bytes       int64     `json:"bytes"`
+	Parts       int       `json:"parts"`
+}
+
+// EncodeReport returns the object that makes a report valid.
+func EncodeReport(r Report) ([]byte, error) {
+	return line(manifest{version, r.ID, r.Name, r.ContentType, r.Received.UTC(), r.Bytes, r.Parts})
+}
+
+// DecodeReport reads such an object of any version up to the latest.
+func DecodeReport(data []byte) (Report, error) {
+	var m manifest
+	if err := format.JSON(data, version, &m); err != nil {
+		return Report{}, err
+	}
+	if !format.Dated(m.Received) || !isID(m.ID) || m.Parts < 1 || m.Bytes < 1 {
+		return Report{}, errors.New("it describes no report")
+	}
+	return Report{m.ID, m.Name, m.ContentType, m.Received.UTC(), m.Bytes, m.Parts}, nil
+}
+
+// Part is a part of a report.
+type Part struct {
+	ID     string // of the report
+	Number int    // counts from 1
+	Data   []byte
+}
+
+type partHead struct {
+	Version int    `json:"version"`
+	ID      string `json:"id"`
+	Number  int    `json:"part"`
+	SHA256  string `json:"sha256"`
+}
+
+// EncodePart returns the object of a part.
+func EncodePart(p Part) ([]byte, error) {
+	head, err := line(partHead{version, p.ID, p.Number, format.Sum(p.Data)})
+	return append(head, p.Data...), err
+}
+
+// DecodePart reads such an object of any version up to the latest. The data shares its memory.
+func DecodePart(object []byte) (Part, error) {
+	var h partHead
+	data, err := format.Header(object, version, &h)
+	if err != nil {
+		return Part{}, err
+	}
+	if format.Sum(data) != h.SHA256 {
+		return Part{}, errors.New("its bytes do not match their checksum")
+	}
+	return Part{h.ID, h.Number, data}, nil
+}
+
+// Seen is when a report was stored.
+type Seen struct {
+	ID       string
+	Received time.Time
+}
+
+type seen struct {
+	Version  int       `json:"version"`
+	ID       string    `json:"id"`
+	Received time.Time `json:"received"`
+}
+
+// EncodeSeen returns the object that remembers a report.
+func EncodeSeen(s Seen) ([]byte, error) { return line(seen{version, s.ID, s.Received.UTC()}) }
+
+// DecodeSeen reads such an object of any version up to the latest.
+func DecodeSeen(data []byte) (Seen, error) {
+	var s seen
+	if err := format.JSON(data, version, &s); err != nil {
+		return Seen{}, err
+	}
+	if !format.Dated(s.Received) {
+		return Seen{}, errors.New("it names no valid time")
+	}
+	return Seen{s.ID, s.Received.UTC()}, nil
+}
+
+func line(v any) ([]byte, error) {
+	b, err := json.Marshal(v, jsontext.AllowInvalidUTF8(true))
+	if err != nil {
+		return nil, fmt.Errorf("encode: %w", err)
+	}
+	return append(b, '\n'), nil
+}
+
+var idForm = regexp.MustCompile(`^\d{8}T\d{6}\.\d{9}Z-[0-9a-f]{16}$`)
+
+// isID protects the names of objects from what an object says.
+func isID(id string) bool { return idForm.MatchString(id) }

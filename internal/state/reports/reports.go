@@ -1,0 +1,300 @@
+package reports
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"time"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/state"
+)
+
+const (
+	// Again is how long a report with the same bytes counts as the same one, sent again. It is
+	// shorter than a day, because a report that is scheduled for every day and has not changed is
+	// today's all the same.
+	Again = 12 * time.Hour
+	// orphaned is the age at which parts without a report can't be of one that is being received.
+	orphaned = 24 * time.Hour
+	// cleanup bounds the removal of what is not needed.
+	cleanup = 30 * time.Second
+	// partBytes is the size of a part.
+	partBytes = 1 << 20
+)
+
+// ErrEmpty means that a report has no bytes.
+var ErrEmpty error = emptyError{}
+
+type emptyError struct{}
+
+func (emptyError) Error() string { return "the report is empty" }
+
+// Empty lets a caller recognise the error without this package.
+func (emptyError) Empty() bool { return true }
+
+// Store keeps the reports of one stream.
+type Store struct {
+	// PartBytes is the size of a part; 0 means 1 MiB. Set it before the first use.
+	PartBytes int
+
+	store  state.Store
+	prefix string
+}
+
+// New returns the reports of a tenant's stream. It does not access the store.
+func New(store state.Store, tenant, stream string) *Store {
+	return &Store{store: store, prefix: tenant + "/inbox/" + stream + "/"}
+}
+
+func (s *Store) waiting(id string) string { return s.prefix + "waiting/" + id }
+func (s *Store) parts(id string) string   { return s.prefix + "parts/" + id + "/" }
+func (s *Store) seen(hash string) string  { return s.prefix + "seen/" + hash }
+
+func (s *Store) part(id string, number int) string {
+	return fmt.Sprintf("%s%06d", s.parts(id), number)
+}
+
+// Put stores a report. When it returns without an error the report is durable; again is true if that was
+// so before. An error of body is returned as it is.
+func (s *Store) Put(ctx context.Context, name, contentType string, at time.Time, body io.Reader) (r Report, again bool, err error) {
+	at = at.UTC()
+	r = Report{ID: newID(at), Name: name, ContentType: contentType, Received: at}
+	hash, err := s.receive(ctx, &r, body)
+	if err == nil && r.Bytes == 0 {
+		err = ErrEmpty
+	}
+	if err != nil {
+		s.drop(ctx, r.ID)
+		return Report{}, false, err
+	}
+	before, etag, err := s.before(ctx, hash)
+	if err == nil && before.is(at) {
+		s.drop(ctx, r.ID)
+		return r, true, nil
+	}
+	if err := s.confirm(ctx, r); err != nil {
+		return Report{}, false, err // it may be valid nevertheless, so its parts stay
+	}
+	if err == nil {
+		again = s.remember(ctx, r, hash, etag)
+	}
+	return r, again, nil
+}
+
+// receive stores the parts, and returns the hash of the whole.
+func (s *Store) receive(ctx context.Context, r *Report, body io.Reader) (string, error) {
+	sum := sha256.New()
+	fmt.Fprintf(sum, "%q\n", r.Name)
+	chunk := make([]byte, cmp.Or(s.PartBytes, partBytes))
+	for {
+		n, readErr := fill(chunk, body)
+		if n > 0 {
+			sum.Write(chunk[:n])
+			r.Bytes, r.Parts = r.Bytes+int64(n), r.Parts+1
+			object, err := EncodePart(Part{r.ID, r.Parts, chunk[:n]})
+			if err != nil {
+				return "", err
+			}
+			if _, err := s.store.Put(ctx, s.part(r.ID, r.Parts), object, state.Absent); err != nil {
+				return "", fmt.Errorf("store a part of a report: %w", err)
+			}
+		}
+		if readErr == io.EOF { //nolint:errorlint // a body that breaks off may wrap it
+			return hex.EncodeToString(sum.Sum(nil)), nil
+		}
+		if readErr != nil {
+			return "", readErr
+		}
+	}
+}
+
+// fill reads until chunk is full. Unlike [io.ReadFull] it keeps the end of a body apart from a body
+// that breaks off.
+func fill(chunk []byte, body io.Reader) (n int, err error) {
+	for n < len(chunk) && err == nil {
+		var more int
+		more, err = body.Read(chunk[n:])
+		n += more
+	}
+	return n, err
+}
+
+// confirm makes a report valid.
+func (s *Store) confirm(ctx context.Context, r Report) error {
+	object, err := EncodeReport(r)
+	if err != nil {
+		return err
+	}
+	if _, err := s.store.Put(ctx, s.waiting(r.ID), object, state.Absent); err != nil {
+		return fmt.Errorf("store a report: %w", err)
+	}
+	return nil
+}
+
+// is reports whether a report that comes now is this one, sent again.
+func (s Seen) is(now time.Time) bool {
+	return !s.Received.IsZero() && now.Sub(s.Received).Abs() < Again
+}
+
+// before returns what is remembered about reports with these bytes.
+func (s *Store) before(ctx context.Context, hash string) (Seen, state.ETag, error) {
+	object, err := s.store.Get(ctx, s.seen(hash))
+	if errors.Is(err, state.ErrNotFound) {
+		return Seen{}, state.Absent, nil
+	}
+	if err != nil {
+		return Seen{}, "", err
+	}
+	seen, _ := DecodeSeen(object.Data) // damaged or newer: the report counts as new
+	return seen, object.ETag, nil
+}
+
+// remember notes that a report is stored. If another process was faster with the same one, it is
+// withdrawn, and again is true. An error only means that it is not remembered.
+func (s *Store) remember(ctx context.Context, r Report, hash string, etag state.ETag) (again bool) {
+	object, err := EncodeSeen(Seen{r.ID, r.Received})
+	if err != nil {
+		return false
+	}
+	if _, err = s.store.Put(ctx, s.seen(hash), object, etag); !errors.Is(err, state.ErrConflict) {
+		return false
+	}
+	other, _, err := s.before(ctx, hash)
+	if err != nil || !other.is(r.Received) || other.ID == r.ID {
+		return false
+	}
+	return s.Remove(ctx, r.ID) == nil
+}
+
+// drop removes the parts of what will not be a report. What it can't remove is left to Tidy.
+func (s *Store) drop(ctx context.Context, id string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanup)
+	defer cancel()
+	_ = s.removeParts(ctx, id)
+}
+
+func (s *Store) removeParts(ctx context.Context, id string) error {
+	for info, err := range s.store.List(ctx, s.parts(id)) {
+		if err != nil {
+			return err
+		}
+		if err := s.store.Delete(ctx, info.Key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Remove removes a report. One that does not exist is not an error.
+func (s *Store) Remove(ctx context.Context, id string) error {
+	if !isID(id) {
+		return fmt.Errorf("remove report %q: it is not the name of one", id)
+	}
+	if err := s.store.Delete(ctx, s.waiting(id)); err != nil {
+		return fmt.Errorf("remove report %s: %w", id, err)
+	}
+	if err := s.removeParts(ctx, id); err != nil {
+		return fmt.Errorf("remove the parts of report %s: %w", id, err)
+	}
+	return nil
+}
+
+// Waiting lists the reports that wait, the oldest first. problems name those that can't be read.
+func (s *Store) Waiting(ctx context.Context) (list []Report, problems []string, err error) {
+	for info, err := range s.store.List(ctx, s.prefix+"waiting/") {
+		if err != nil {
+			return nil, nil, fmt.Errorf("list the reports that wait: %w", err)
+		}
+		object, err := s.store.Get(ctx, info.Key)
+		if errors.Is(err, state.ErrNotFound) {
+			continue
+		}
+		if err != nil && !errors.Is(err, state.ErrTooLarge) {
+			return nil, nil, fmt.Errorf("read a report that waits: %w", err)
+		}
+		var r Report
+		if err == nil {
+			r, err = DecodeReport(object.Data)
+		}
+		if err == nil && r.ID != path.Base(info.Key) {
+			err = fmt.Errorf("it describes report %s", r.ID)
+		}
+		if err != nil {
+			problems = append(problems, fmt.Sprintf("%q can't be read and stays as it is: %v", info.Key, err))
+			continue
+		}
+		list = append(list, r)
+	}
+	return list, problems, nil
+}
+
+// ErrDamaged means that a part of a report is missing or was changed.
+var ErrDamaged = errors.New("a part of the report is missing or damaged")
+
+// Damaged reports whether an error of [Store.Part] won't pass.
+func (s *Store) Damaged(err error) bool { return errors.Is(err, ErrDamaged) }
+
+// Part returns a part of a report. number counts from 1.
+func (s *Store) Part(ctx context.Context, r Report, number int) ([]byte, error) {
+	key := s.part(r.ID, number)
+	object, err := s.store.Get(ctx, key)
+	if errors.Is(err, state.ErrNotFound) || errors.Is(err, state.ErrTooLarge) {
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read a part of a report: %w", err)
+	}
+	p, err := DecodePart(object.Data)
+	if err == nil && (p.ID != r.ID || p.Number != number) {
+		err = fmt.Errorf("it is part %d of report %s", p.Number, p.ID)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %q: %w", ErrDamaged, key, err)
+	}
+	return p.Data, nil
+}
+
+// Tidy removes parts that belong to no report, and what is remembered for longer than needed.
+func (s *Store) Tidy(ctx context.Context, now time.Time) error {
+	valid := map[string]bool{}
+	for info, err := range s.store.List(ctx, s.prefix+"waiting/") {
+		if err != nil {
+			return fmt.Errorf("tidy reports: %w", err)
+		}
+		valid[path.Base(info.Key)] = true
+	}
+	for _, kind := range []struct {
+		folder string
+		age    time.Duration
+		keep   func(key string) bool
+	}{
+		{"parts/", orphaned, func(key string) bool { return valid[path.Base(path.Dir(key))] }},
+		{"seen/", 2 * Again, func(string) bool { return false }},
+	} {
+		for info, err := range s.store.List(ctx, s.prefix+kind.folder) {
+			if err != nil {
+				return fmt.Errorf("tidy reports: %w", err)
+			}
+			if now.Sub(info.Modified) < kind.age || kind.keep(info.Key) {
+				continue
+			}
+			if err := s.store.Delete(ctx, info.Key); err != nil {
+				return fmt.Errorf("tidy reports: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// newID names a report that was received at a moment.
+func newID(at time.Time) string {
+	var random [8]byte
+	_, _ = rand.Read(random[:]) // never fails
+	return at.Format("20060102T150405.000000000Z") + "-" + hex.EncodeToString(random[:])
+}
