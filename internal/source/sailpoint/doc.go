@@ -80,5 +80,10 @@
 // contentJson, localizedError and output are JSON text in a string, so that each makes one column
 // whose name is not too long. Anything that may be a credential (members named secret, password,
 // bearerToken, accessToken, clientSecret and the like, also inside JSON text) is replaced by
-// "(masked)", and a signedS3Url loses its query.
+// "(masked)", and links that are signed, such as signedS3Url, lose their query.
+//
+// # Pushed invocations
+//
+// [Hook] understands what event triggers push, over HTTP or through Amazon EventBridge. A push
+// becomes the row, and has the record id, of its invocation in flight.
 package sailpoint
