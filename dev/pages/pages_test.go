@@ -122,7 +122,7 @@ type program struct {
 func (p *program) help(words ...string) string {
 	key := strings.Join(words, " ")
 	if _, ok := p.helps[key]; !ok {
-		p.helps[key] = p.run(append(words, "--help")...)
+		p.helps[key] = p.run(append(slices.Clone(words), "--help")...)
 	}
 	return p.helps[key]
 }
@@ -130,7 +130,7 @@ func (p *program) help(words ...string) string {
 // path returns how many of the words are commands, each below the one before.
 func (p *program) path(words []string) int {
 	for i, w := range words {
-		if !regexp.MustCompile(`^[a-z][a-z-]*$`).MatchString(w) || !regexp.MustCompile(`(?m)^  `+w+` {2,}`).MatchString(p.help(words[:i]...)) {
+		if !regexp.MustCompile(`^[a-z][a-z-]*$`).MatchString(w) || !regexp.MustCompile(`(?m)^  `+w+` +[A-Z]`).MatchString(p.help(words[:i]...)) {
 			return i
 		}
 	}
