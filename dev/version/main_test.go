@@ -17,9 +17,6 @@ import (
 // package that the template fetches and the CHANGELOG are of one release.
 func TestProject(t *testing.T) {
 	version, err := read("../..")
-	if err != nil && strings.Count(err.Error(), "\n") == 1 && strings.Contains(err.Error(), "CHANGELOG.md names no version") {
-		t.Skip("the first version is still being made")
-	}
 	if err != nil {
 		t.Fatal(err)
 	}
