@@ -121,14 +121,6 @@ func Kinds() []Kind {
 	return all
 }
 
-// pending are kinds that today's connector does not stand yet. They do not happen
-// unless [Options.On] names them.
-func pending() []Kind {
-	// One seed in a hundred finds an audit of the window of such a row that comes to no end, or, for
-	// a null alone in its window, is not possible.
-	return []Kind{CutRow, HugeRow, NullRow}
-}
-
 // Counts is how often each kind happened.
 type Counts map[Kind]int
 

@@ -16,13 +16,6 @@ func (o Options) Command(seed int64) string {
 		}
 		b += " -off=" + strings.Join(names, ",")
 	}
-	if len(o.On) > 0 {
-		names := make([]string, len(o.On))
-		for i, k := range o.On {
-			names[i] = string(k)
-		}
-		b += " -on=" + strings.Join(names, ",")
-	}
 	if o.Rule {
 		b += " -rule"
 	}

@@ -23,7 +23,6 @@ var (
 	firstFlag  = flag.Int64("first", 1, "TestSeeds: the first seed")
 	seedsFlag  = flag.Int("seeds", 0, "TestSeeds: how many seeds; 0 means a few hundred")
 	offFlag    = flag.String("off", "", "TestSeed: kinds that do not happen, with commas")
-	onFlag     = flag.String("on", "", "kinds that happen although they are pending, with commas")
 	eventsFlag = flag.Int("events", 0, "TestSeed: how many events at the most")
 	shrinkFlag = flag.Bool("shrink", true, "TestSeeds: look for the least that still fails")
 	pushesFlag = flag.Bool("pushes", false, "TestSeed: with pushes")
@@ -44,7 +43,7 @@ func TestSeed(t *testing.T) {
 		o = allDefects()[*defectFlag]()
 	}
 	o.MaxEvents, o.Rule, o.Pushes = *eventsFlag, *ruleFlag, *pushesFlag
-	o.Off, o.On = kinds(*offFlag), kinds(*onFlag)
+	o.Off = kinds(*offFlag)
 	if testing.Verbose() {
 		o.Trace = func(line string) { fmt.Fprintln(os.Stdout, line) }
 	}
@@ -83,7 +82,7 @@ func TestSeeds(t *testing.T) {
 			n = few / 10
 		}
 	}
-	playMany(t, n, sim.Options{Rule: *ruleFlag, Off: kinds(*offFlag), On: kinds(*onFlag)})
+	playMany(t, n, sim.Options{Rule: *ruleFlag, Off: kinds(*offFlag)})
 }
 
 // The same through a data collection rule, with tokens and compressed batches.
@@ -152,10 +151,10 @@ func report(t *testing.T, res sim.Result, played sim.Options) {
 		return
 	}
 	small := sim.Shrink(func(o sim.Options) sim.Result {
-		o.Rule, o.On = played.Rule, played.On
+		o.Rule = played.Rule
 		return play(t, res.Seed, o)
 	})
-	small.Options.Rule, small.Options.On = played.Rule, played.On
+	small.Options.Rule = played.Rule
 	t.Errorf("seed %d breaks:\n  %s\nplay it again with\n  %s\nshrunk to %v, at most %d events, which breaks:\n  %s\n  %s",
 		res.Seed, strings.Join(res.Broken, "\n  "), played.Command(res.Seed),
 		small.Left, small.Options.MaxEvents, strings.Join(small.Result.Broken, "\n  "), small.Options.Command(res.Seed))

@@ -30,7 +30,7 @@ func slot(at time.Time) int64 { return at.Truncate(window).Unix() }
 
 // unlisted decides which events are counted and not listed.
 func (p *planner) unlistedEvents() {
-	if !p.d.chance("unlisted", 0, 0.1) || p.o.off(Unlisted) || p.pageCap > 0 || p.outside != nil { // a row from outside may be taken for the one that is missing
+	if !p.d.chance("unlisted", 0, 0.2) || p.o.off(Unlisted) || p.pageCap > 0 || p.outside != nil { // a row from outside may be taken for the one that is missing
 		return
 	}
 	if slices.ContainsFunc(p.events, func(e event) bool { return e.flaw != sound }) {

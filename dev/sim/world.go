@@ -47,8 +47,6 @@ func collector() config.DataCollector {
 type Options struct {
 	// Off are kinds that do not happen.
 	Off []Kind
-	// On are kinds that happen although they are pending, see [Pending].
-	On []Kind
 	// Rule has rows go through a data collection rule, with tokens, instead of to the
 	// Data Collector API.
 	Rule bool
@@ -77,7 +75,7 @@ type Options struct {
 }
 
 func (o Options) off(k Kind) bool {
-	return slices.Contains(o.Off, k) || slices.Contains(pending(), k) && !slices.Contains(o.On, k)
+	return slices.Contains(o.Off, k)
 }
 
 // world is all that the instances share.

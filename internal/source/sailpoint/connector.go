@@ -2,7 +2,9 @@ package sailpoint
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/check"
@@ -98,6 +100,8 @@ func (c *Connector) checkTenant(ctx context.Context, report check.Report) bool {
 			return "", err
 		case info.TenantName == "":
 			return host + " answers", nil
+		case c.foreign(info.TenantName):
+			return "", &foreignTenant{host: host, says: text.Line(info.TenantName, 60), set: c.client.cfg.Tenant}
 		}
 		return fmt.Sprintf("%s answers for the tenant %s, pod %s", host, text.Line(info.TenantName, 60), text.Line(info.Pod, 60)), nil
 	})
@@ -113,6 +117,8 @@ func (c *Connector) checkTenant(ctx context.Context, report check.Report) bool {
 		return false
 	case infoErr == nil:
 		report.Pass(itemTenant, detail)
+	case errors.As(infoErr, new(*foreignTenant)):
+		report.Fail(itemTenant, infoErr)
 	case tokenErr == nil:
 		report.Pass(itemTenant, host+" gives tokens, but does not say who it is: "+infoErr.Error())
 	default:
@@ -139,4 +145,19 @@ func (c *Connector) checkSearch(ctx context.Context) (string, error) {
 		return "", err
 	}
 	return fmt.Sprintf("events can be read (scope "+searchScope+"); the last 24 hours have %d", n), nil
+}
+
+// foreign reports whether the host answers for another tenant than the one that its records are kept
+// for. A host that is named after the tenant is believed whatever it calls itself.
+func (c *Connector) foreign(name string) bool {
+	set := c.client.cfg.Tenant
+	label, _, _ := strings.Cut(c.client.cfg.BaseURL.Hostname(), ".")
+	return set != "" && !strings.ContainsAny(set+name, ".") && !strings.EqualFold(name, set) && !strings.EqualFold(label, set)
+}
+
+// foreignTenant is the error for a host of another tenant.
+type foreignTenant struct{ host, says, set string }
+
+func (f *foreignTenant) Error() string {
+	return fmt.Sprintf("%s answers for the tenant %s, and TENANT_ID is %s: the events of %[2]s would be kept as those of %[3]s; correct SAILPOINT_BASE_URL or TENANT_ID", f.host, f.says, f.set)
 }

@@ -2,6 +2,7 @@ package sailpoint_test
 
 import (
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/tenant"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/check"
 	"github.com/idn-sentinel/idn-sentinel/internal/source/sailpoint"
 )
 
@@ -159,6 +161,37 @@ func TestDeprecation(t *testing.T) {
 	}
 	if n := strings.Count(log.String(), "endpoint is deprecated"); n != 2 || !cl.Stats().Deprecated {
 		t.Errorf("%d log lines, want 2:\n%s", n, log)
+	}
+}
+
+// The address of one tenant beside the name of another puts events where they do not belong.
+func TestCheckOfAnotherTenant(t *testing.T) {
+	for name, test := range map[string]struct {
+		host, tenant, says string
+		state              check.Verdict
+	}{
+		"same":                             {"acme.api.identitynow.example", "acme", "acme", check.Passed},
+		"same in other case":               {"proxy.example", "acme", "ACME", check.Passed},
+		"another tenant's address":         {"globex.api.identitynow.example", "acme", "globex", check.Failed},
+		"another tenant, by a proxy":       {"proxy.example", "acme", "globex", check.Failed},
+		"an address named as it is":        {"acme.api.identitynow.example", "acme", "Acme Corporation", check.Passed},
+		"no name set, so that of the host": {"globex.api.identitynow.example", "globex.api.identitynow.example", "globex", check.Passed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tn := newTenant()
+			tn.Name = test.says
+			cfg := config(tn)
+			cfg.BaseURL, cfg.Tenant = &url.URL{Scheme: "https", Host: test.host}, test.tenant
+			var found check.Finding
+			sailpoint.Connect(cfg).Check(t.Context(), func(f check.Finding) {
+				if f.Item == "tenant" {
+					found = f
+				}
+			})
+			if found.State != test.state || test.state == check.Failed && !strings.Contains(found.Detail, "correct SAILPOINT_BASE_URL or TENANT_ID") {
+				t.Errorf("%+v", found)
+			}
+		})
 	}
 }
 
