@@ -100,7 +100,7 @@ func TestEventTriggers(t *testing.T) {
 		if got == nil || got.Username != tc.want.Username {
 			t.Fatalf("%s: the program loads %+v", tc.choice, got)
 		}
-		for parameter, loaded := range map[string]string{"webhookToken": reveal(got.Token), "webhookTokenPrevious": reveal(got.TokenPrevious), "webhookPassword": reveal(got.Password)} {
+		for parameter, loaded := range map[string]string{"webhookToken": reveal(got.Token.Text()), "webhookTokenPrevious": reveal(got.TokenPrevious.Text()), "webhookPassword": reveal(got.Password.Text())} {
 			if want, _ := tc.given[parameter].(string); loaded != want {
 				t.Errorf("%s: %s is not what the program loads", tc.choice, parameter)
 			}
@@ -132,7 +132,7 @@ func TestReportsSecret(t *testing.T) {
 	var got string
 	for _, source := range s.Connections[0].Sources {
 		if own, ok := source.(*config.SaaS); ok {
-			got = reveal(own.Secret)
+			got = reveal(own.Secret.Text())
 		}
 	}
 	if got != secret {

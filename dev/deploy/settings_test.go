@@ -36,11 +36,11 @@ var notInTemplate = map[string]string{
 // sometimes are settings that only a deployment with certain parameters has.
 var sometimes = map[string]string{
 	"CONNECTIONS":            "names of parameters `connectionName` and `moreTenants`, if there are more; then `{NAME}_TENANT_ID`, `{NAME}_CLIENT_ID`, `{NAME}_CLIENT_SECRET` and `{NAME}_SAILPOINT_BASE_URL` are set for each",
-	"WEBHOOK_TOKEN":          "`webhook-token` in Key Vault, which holds the parameter `webhookToken`; only with `eventTriggers=token`",
-	"WEBHOOK_TOKEN_PREVIOUS": "`webhook-token-previous` in Key Vault, which holds the parameter `webhookTokenPrevious`, if that is given",
+	"WEBHOOK_TOKEN":          "address of `webhook-token` in Key Vault, which holds the parameter `webhookToken`; only with `eventTriggers=token`",
+	"WEBHOOK_TOKEN_PREVIOUS": "address of `webhook-token-previous` in Key Vault, which holds the parameter `webhookTokenPrevious`, if that is given",
 	"WEBHOOK_USERNAME":       "parameter `webhookUsername`; only with `eventTriggers=basic`",
-	"WEBHOOK_PASSWORD":       "`webhook-password` in Key Vault, which holds the parameter `webhookPassword`; only with `eventTriggers=basic`",
-	"SAAS_WEBHOOK_SECRET":    "`saas-webhook-secret` in Key Vault, which holds the parameter `saasWebhookSecret`; only with `saasReports=secret`",
+	"WEBHOOK_PASSWORD":       "address of `webhook-password` in Key Vault, which holds the parameter `webhookPassword`; only with `eventTriggers=basic`",
+	"SAAS_WEBHOOK_SECRET":    "address of `saas-webhook-secret` in Key Vault, which holds the parameter `saasWebhookSecret`; only with `saasReports=secret`",
 }
 
 // derived are the settings whose value the template finds by itself.
@@ -298,6 +298,44 @@ func TestSettingsLoad(t *testing.T) {
 					t.Errorf("the template does not make the container %s", s.State.Container)
 				}
 			})
+		}
+	}
+}
+
+// TestHookSecretsAreAddresses: the same for what pushes must present.
+func TestHookSecretsAreAddresses(t *testing.T) {
+	for choice, given := range map[string]map[string]any{
+		"token": {"webhookToken": canaryClient + "-new-token", "webhookTokenPrevious": canaryClient + "-old-token"},
+		"basic": {"webhookUsername": "sailpoint", "webhookPassword": canaryClient + "-password"},
+	} {
+		given["eventTriggers"], given["saasReports"], given["saasWebhookSecret"] = choice, "secret", canaryClient+"-reports"
+		d := deployed(t, "", given)
+		s, err := load(appSettings(t, d))
+		if err != nil {
+			t.Fatal(err)
+		}
+		vault := "https://" + only(t, d, "Microsoft.KeyVault/vaults").Name + ".vault.azure.net"
+		want := map[string]string{"WEBHOOK_TOKEN": "webhook-token", "WEBHOOK_TOKEN_PREVIOUS": "webhook-token-previous", "SAAS_WEBHOOK_SECRET": "saas-webhook-secret"}
+		if choice == "basic" {
+			want = map[string]string{"WEBHOOK_PASSWORD": "webhook-password", "SAAS_WEBHOOK_SECRET": "saas-webhook-secret"}
+		}
+		got := map[string]string{}
+		for _, one := range s.Connections[0].Sources {
+			var values []secret.Value
+			switch own := one.(type) {
+			case *config.EventTriggers:
+				values = []secret.Value{own.Token, own.TokenPrevious, own.Password}
+			case *config.SaaS:
+				values = []secret.Value{own.Secret}
+			}
+			for _, v := range values {
+				if at, ok := v.Reference(); ok && at.Vault == vault && at.Identity == deploy.ClientID {
+					got[at.Setting] = at.Name
+				}
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", choice, diff)
 		}
 	}
 }

@@ -23,6 +23,11 @@ func secretMutants() []Mutant {
 		{Breaks: "the second key is not remembered", File: collector + "keys.go", Old: "if len(refused) > 0 && used.slot != k.inUse {", New: "if false {", Tests: inApp},
 		{Breaks: "the first key is not tried again", File: collector + "keys.go", Old: "due := k.slots[0].refused, k.inUse != 0 && time.Since(k.since) >= returnEvery", New: "due := k.slots[0].refused, false", Tests: inApp},
 		{Breaks: "nothing says that the second key is in use", File: collector + "sink.go", Old: "if a.key.slot != 0 {", New: "if false {", Tests: inApp},
+		{Breaks: "a stranger who hangs up ends the reading of a credential", File: "internal/lib/gate/gate.go", Old: "context.WithoutCancel(ctx), k.last", New: "ctx, k.last", Tests: inApp},
+		{Breaks: "the right credential waits for the vault", File: "internal/lib/gate/gate.go", Old: "if g.matches(ctx, is) {\n\t\treturn true, nil\n\t}\n\terr :=", New: "err :=", Tests: inApp},
+		{Breaks: "a replaced credential is admitted forever", File: "internal/lib/gate/gate.go", Old: "time.Since(k.read) >= Fresh", New: "k.read.After(time.Now())", Tests: inApp},
+		{Breaks: "a weak credential in a vault is good", File: "internal/lib/gate/gate.go", Old: "if flaw == \"\" {", New: "if !text.IsZero() {", Tests: inApp},
+		{Breaks: "a push is refused for good while the vault can't be read", File: "internal/functions/hooks.go", Old: "case err != nil: // the app logs why", New: "case err != nil && admitted: // the app logs why"},
 		{Breaks: "a refused storage key is not read again", File: azsdk + "rekey.go", Old: "next, failed := r.Key.Renew(ctx, key)", New: "next, failed := r.Key.Get(ctx)", Tests: []string{"./internal/state/azblob"}},
 	}
 }

@@ -364,7 +364,7 @@ func (w *world) settings(n int64) config.Settings {
 		InitialLookback: 6 * time.Hour, SettleDelay: 30 * time.Second, AuditAges: w.plan.ages, LedgerKeep: ledgerKeep, Health: w.health,
 	}
 	if w.o.Pushes {
-		s.Sources = append(s.Sources, &config.EventTriggers{Token: secret.New(pushToken)})
+		s.Sources = append(s.Sources, &config.EventTriggers{Token: secret.Plain(pushToken)})
 	}
 	app := func() config.Settings {
 		w.ask(&s)

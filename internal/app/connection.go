@@ -149,6 +149,14 @@ func (c *Connection) Poll(ctx context.Context) (reports []pipeline.Report) {
 		wg.Go(func() {
 			defer c.recovered(reports[i : i+1])
 			reports[i] = c.report(c.runner(s).Run(ctx))
+			for _, m := range c.mailboxes {
+				if m.stream.Stream().ID != s.Stream().ID {
+					continue
+				}
+				if err := m.unready(ctx); err != nil {
+					reports[i].Warnings = union(reports[i].Warnings, []string{"pushes are answered with 503, because credentials can't be checked: " + err.Error()})
+				}
+			}
 		})
 	}
 	wg.Wait()

@@ -9,6 +9,8 @@ import (
 
 	"github.com/idn-sentinel/idn-sentinel/internal/app/subscriptions"
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/gate"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/source"
@@ -63,6 +65,16 @@ func (c *Connection) inLedger(ctx context.Context, s stream, trace source.Trace)
 	return false, nil
 }
 
+// HookCredential returns what a sender must present to the hook, which may be in a vault.
+func HookCredential(ctx context.Context, o Options, setting secret.Value) (secret.String, error) {
+	k := o.prepared().keeper(setting)
+	text, err := k.Get(ctx)
+	if flaw := gate.Flaw(text.Reveal()); err == nil && flaw != "" {
+		err = fmt.Errorf("the credential of the hook %s (%s)", flaw, k.Note())
+	}
+	return text, err
+}
+
 // ErrHook is wrapped by the errors of [ProbeHook] that an answer of the hook proves.
 var ErrHook = errors.New("the hook does not accept events")
 
@@ -94,7 +106,7 @@ func ProbeHook(ctx context.Context, o Options, t subscriptions.Target, triggerID
 	case status == http.StatusNotFound:
 		return fmt.Errorf("%w: status 404 at %s: the app has no WEBHOOK_TOKEN, or the address has another connection's name, or the app is not the connector", ErrHook, t.Hook)
 	case status >= 500:
-		return fmt.Errorf("%w: status %d: the app can't store events at the moment: look at its log", ErrHook, status)
+		return fmt.Errorf("%w: status %d: the app can't store events, or check credentials, at the moment: look at its log", ErrHook, status)
 	}
 	return nil
 }

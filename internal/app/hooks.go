@@ -71,7 +71,16 @@ type inlet struct {
 func (i *inlet) MaxBody() int64 { return i.door.MaxBody() }
 
 // Admits implements [source.Inlet].
-func (i *inlet) Admits(authorization []string) bool { return i.door.Admits(authorization) }
+func (i *inlet) Admits(ctx context.Context, authorization []string) (bool, error) {
+	ok, err := i.door.Admits(ctx, authorization)
+	switch {
+	case err != nil && ctx.Err() == nil:
+		i.judged(err)
+	case ok && i.isShut(): // of several secrets, another one may still be missing
+		go i.unready(context.WithoutCancel(ctx)) //nolint:errcheck // it logs
+	}
+	return ok, err
+}
 
 // Receive implements [source.Inlet].
 func (i *inlet) Receive(ctx context.Context, body []byte) source.Answer {

@@ -58,6 +58,7 @@ type mailbox struct {
 	open     *group     // nil if none is gathering
 	unstored int        // bytes
 	down     bool       // the last group could not be stored
+	shut     bool       // the last request could not be judged
 	warnings []string   // for the report of the next run
 
 	running, again, stopped bool
@@ -99,9 +100,9 @@ func newMailboxes(c *Connection) (list []*mailbox) {
 
 // door is what a [source.Hook] and a [source.Depositor] have in common.
 type door interface {
+	source.Gate
 	Path() string
 	MaxBody() int64
-	Admits(authorization []string) bool
 }
 
 // put returns nil once the records are durable. After an error they may be, or become so.
@@ -183,6 +184,39 @@ func (m *mailbox) noteOutage(err error) {
 	default:
 		m.log.Info("pushes are stored again")
 	}
+}
+
+// judged logs when requests can't be judged any more, and when they can again.
+func (m *mailbox) judged(err error) {
+	m.mu.Lock()
+	changed := m.shut != (err != nil)
+	m.shut = err != nil
+	m.mu.Unlock()
+	switch {
+	case !changed:
+	case err != nil:
+		m.log.Error("credentials of pushes can't be checked: their senders are asked to try again", "error", err.Error())
+	default:
+		m.log.Info("credentials of pushes can be checked again")
+	}
+}
+
+func (m *mailbox) isShut() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.shut
+}
+
+// unready returns why requests can't be judged, once one could not be.
+func (m *mailbox) unready(ctx context.Context) error {
+	if !m.isShut() {
+		return nil
+	}
+	err := m.door.Ready(ctx)
+	if ctx.Err() == nil {
+		m.judged(err)
+	}
+	return err
 }
 
 // warn adds a warning to the report of the next run.

@@ -31,7 +31,7 @@ const (
 func receiving() *scene {
 	s := newScene()
 	c := s.connection()
-	c.Sources = append(c.Sources, &config.EventTriggers{Token: secret.New(hookToken)})
+	c.Sources = append(c.Sources, &config.EventTriggers{Token: secret.Plain(hookToken)})
 	s.workspace.Identify = func(_ string, raw []byte) string { return idOf(raw) }
 	return s
 }

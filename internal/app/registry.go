@@ -48,7 +48,8 @@ func kinds() []kind {
 			open: func(s config.Source, c config.Connection, o Options) source.Connector {
 				own := s.(*config.EventTriggers)
 				cfg := sailpoint.HookConfig{
-					Token: own.Token, Previous: own.TokenPrevious, Username: own.Username, Password: own.Password, Refuse: own.Refuse, HTTP: o.client(),
+					Token: o.keeper(own.Token), Previous: o.keeper(own.TokenPrevious), Username: own.Username, Password: o.keeper(own.Password),
+					Refuse: own.Refuse, HTTP: o.client(),
 				}
 				for _, other := range c.Sources {
 					if tenant, ok := other.(*config.SailPoint); ok {
@@ -70,7 +71,7 @@ func kinds() []kind {
 			tables:   []schema.Table{schema.Reports()},
 			open: func(s config.Source, c config.Connection, o Options) source.Connector {
 				return saas.Connect(saas.Config{
-					Secret: s.(*config.SaaS).Secret, Address: HookAddress(c.Name, "saas"), Box: reports.New(o.Store, c.Tenant, saas.StreamID),
+					Secret: o.keeper(s.(*config.SaaS).Secret), Address: HookAddress(c.Name, "saas"), Box: reports.New(o.Store, c.Tenant, saas.StreamID),
 				})
 			},
 			pageRecords: func(config.Source) int { return 0 },

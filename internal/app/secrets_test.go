@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -42,7 +43,8 @@ type vaulted struct {
 	vault *vault.Vault
 	log   bytes.Buffer
 	poll  func() pipeline.Report
-	sent  int // events so far
+	sent  int          // events so far
+	asked atomic.Int64 // requests to the vault, also those without an answer
 	// down, if set, makes the vault unreachable.
 	down error
 	seen []string // all that was said
@@ -68,6 +70,7 @@ func (v *vaulted) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.URL.Host != vaultHost {
 		return v.scene.RoundTrip(req)
 	}
+	v.asked.Add(1)
 	if v.down != nil {
 		return nil, v.down
 	}

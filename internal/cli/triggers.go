@@ -269,22 +269,27 @@ func (t *triggering) hookAt(given string) (hook, problem string) {
 	return u.Scheme + "://" + u.Host + own, ""
 }
 
-// credentials adds to a target what the service must present to the hook.
-func (t *triggering) credentials(to *subscriptions.Target) error {
+// credentials adds to a target what the service must present to the hook. It may be in a vault.
+func (t *triggering) credentials(ctx context.Context, to *subscriptions.Target) (err error) {
 	if to.Delivery == source.OverEventBridge {
 		return nil // AWS has them
 	}
 	own := t.settings.EventTriggers()
 	switch {
-	case own != nil && own.Token.Reveal() != "":
-		to.Auth, to.Token = source.BearerToken, own.Token
+	case own != nil && !own.Token.IsZero():
+		to.Auth = source.BearerToken
+		to.Token, err = app.HookCredential(ctx, t.options, own.Token)
 	case own != nil && own.Username != "":
-		to.Auth, to.UserName, to.Password = source.BasicAuth, own.Username, own.Password
+		to.Auth, to.UserName = source.BasicAuth, own.Username
+		to.Password, err = app.HookCredential(ctx, t.options, own.Password)
 	default:
 		return &failure{
 			statusUnusable, "WEBHOOK_TOKEN is not set: the hook accepts nothing without it",
 			"choose a long random text, and set it in the settings of the app and in these",
 		}
+	}
+	if err != nil {
+		return &failure{statusFailed, oneLine(err.Error()), "nothing was changed; " + t.again() + " tests every part separately"}
 	}
 	return nil
 }

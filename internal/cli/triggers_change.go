@@ -102,9 +102,9 @@ func rotateTokenCommand(p Process) *cobra.Command {
 		Long: `Rotate-token is the middle of three steps that replace the token without losing an
 event:
 
-  1. In the settings of the app, move the value of WEBHOOK_TOKEN to
-     WEBHOOK_TOKEN_PREVIOUS and set WEBHOOK_TOKEN to a new one. The app then accepts
-     both. Set the same WEBHOOK_TOKEN here.
+  1. In the settings of the app, or in the vault that they refer to, move the value of
+     WEBHOOK_TOKEN to WEBHOOK_TOKEN_PREVIOUS and set WEBHOOK_TOKEN to a new one. The app
+     then accepts both. Set the same WEBHOOK_TOKEN here, or refer to the same secret.
   2. Run this command. It first probes that the hook accepts the new token; if not, it
      changes nothing. Then it sends the new token to each subscription of this app.
   3. Remove WEBHOOK_TOKEN_PREVIOUS from the settings of the app.
@@ -140,7 +140,7 @@ func (t *triggering) rotate(cmd *cobra.Command, dryRun bool) error {
 	}
 	to, err := t.target(cmd, known)
 	if err == nil {
-		err = t.credentials(&to)
+		err = t.credentials(cmd.Context(), &to)
 	}
 	if err != nil {
 		return err
@@ -149,7 +149,7 @@ func (t *triggering) rotate(cmd *cobra.Command, dryRun bool) error {
 	if len(steps) == 0 {
 		return &failure{statusFailed, "no subscription posts to " + to.Hook, cmd.Parent().CommandPath() + " subscribe creates them"}
 	}
-	const hint = "nothing was changed: set the new WEBHOOK_TOKEN in the app's settings first, with the old one in WEBHOOK_TOKEN_PREVIOUS, and wait until the app has restarted"
+	const hint = "nothing was changed: set the new WEBHOOK_TOKEN in the app's settings first, with the old one in WEBHOOK_TOKEN_PREVIOUS, and wait for a minute"
 	if err := t.probeHook(cmd, to, steps[0].Trigger, hint); err != nil {
 		return err
 	}

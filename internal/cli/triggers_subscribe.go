@@ -100,7 +100,7 @@ func (s *subscribing) run(cmd *cobra.Command, names []string) error {
 	}
 	to, err := s.target(cmd, known)
 	if err == nil {
-		err = s.credentials(&to)
+		err = s.credentials(cmd.Context(), &to)
 	}
 	if err == nil && filtered {
 		wish.Filter = &s.filter

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"strings"
 
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/gate"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 )
 
@@ -11,10 +12,10 @@ import (
 // name with a password, is set.
 type EventTriggers struct {
 	// Token is what a sender must present as Bearer token. TokenPrevious is accepted too.
-	Token, TokenPrevious secret.String
+	Token, TokenPrevious secret.Value
 	// Username and Password are for Basic authentication.
 	Username string
-	Password secret.String
+	Password secret.Value
 	// Refuse means that a trigger that waits for a decision gets 403 instead of its neutral
 	// answer.
 	Refuse bool
@@ -56,11 +57,11 @@ func EventTriggersKind() Kind {
 type eventTriggersReader struct {
 	*Reader
 	text struct {
-		Token    secret.String `envconfig:"WEBHOOK_TOKEN"`
-		Previous secret.String `envconfig:"WEBHOOK_TOKEN_PREVIOUS"`
-		Username string        `envconfig:"WEBHOOK_USERNAME"`
-		Password secret.String `envconfig:"WEBHOOK_PASSWORD"`
-		Answer   string        `envconfig:"REQUEST_RESPONSE_ANSWER"`
+		Token    secret.Value `envconfig:"WEBHOOK_TOKEN"`
+		Previous secret.Value `envconfig:"WEBHOOK_TOKEN_PREVIOUS"`
+		Username string       `envconfig:"WEBHOOK_USERNAME"`
+		Password secret.Value `envconfig:"WEBHOOK_PASSWORD"`
+		Answer   string       `envconfig:"REQUEST_RESPONSE_ANSWER"`
 	}
 }
 
@@ -76,7 +77,7 @@ func (v *eventTriggersReader) read() *EventTriggers {
 	case s.Username == "" && !s.Password.IsZero():
 		v.Require("WEBHOOK_USERNAME", "", "it belongs to WEBHOOK_PASSWORD, and SailPoint sends both")
 	case s.Username != "":
-		v.Require("WEBHOOK_PASSWORD", s.Password.Reveal(), "it belongs to WEBHOOK_USERNAME, and SailPoint sends both")
+		v.RequireSecret("WEBHOOK_PASSWORD", s.Password, "it belongs to WEBHOOK_USERNAME, and SailPoint sends both")
 		if strings.Contains(s.Username, ":") {
 			v.Problem("WEBHOOK_USERNAME", "has a colon, which ends the user name in Basic authentication: use another name")
 		}
@@ -91,19 +92,13 @@ func (v *eventTriggersReader) read() *EventTriggers {
 	return s
 }
 
-// shortest is the length that a credential of an endpoint on the internet needs.
-const shortest = 16
-
-// credential checks what a sender must present.
-func (v *eventTriggersReader) credential(setting string, value secret.String) {
-	text := value.Reveal()
-	switch {
-	case text == "" || v.Reported(setting):
-	case strings.HasPrefix(strings.ToLower(text), "bearer "):
-		v.Problem(setting, "begins with the word Bearer, which SailPoint adds itself: use only the token")
-	case strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }):
-		v.Problem(setting, "has a character that can't be sent in a header, such as a blank: use letters, digits and punctuation of ASCII")
-	case len(text) < shortest:
-		v.Problemf(setting, "has %d characters, too few for an address on the internet: use at least %d random ones, for instance the output of openssl rand -hex 32", len(text), shortest)
+// credential checks what a sender must present. One in a vault is checked when it is read.
+func (v *eventTriggersReader) credential(setting string, value secret.Value) {
+	text := value.Text().Reveal()
+	if text == "" || v.Reported(setting) {
+		return
+	}
+	if flaw := gate.Flaw(text); flaw != "" {
+		v.Problem(setting, flaw)
 	}
 }

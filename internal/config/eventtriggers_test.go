@@ -1,10 +1,12 @@
 package config_test
 
 import (
+	"maps"
 	"strings"
 	"testing"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 )
 
 const (
@@ -45,6 +47,37 @@ func TestEventTriggers(t *testing.T) {
 				t.Errorf("got %q, want one problem of %s that says %q", got, tc.setting, tc.says)
 			}
 		})
+	}
+}
+
+// Each may be in a vault, where it is checked when it is read.
+func TestHookSecretsInAVault(t *testing.T) {
+	for setting, more := range map[string]map[string]string{
+		"WEBHOOK_TOKEN":          nil,
+		"WEBHOOK_TOKEN_PREVIOUS": {"WEBHOOK_TOKEN": goodToken},
+		"WEBHOOK_PASSWORD":       {"WEBHOOK_USERNAME": "sailpoint"},
+		"SAAS_WEBHOOK_SECRET":    nil,
+	} {
+		for _, value := range []string{"https://acme-kv.vault.azure.net/secrets/hook", "@Microsoft.KeyVault(VaultName=acme-kv;SecretName=hook)"} {
+			set := map[string]string{setting: value}
+			maps.Copy(set, more)
+			s, err := config.Load([]config.Kind{config.SailPointKind(), config.EventTriggersKind(), config.SaaSKind()}, config.Values("the environment", with(set)))
+			if err != nil {
+				t.Fatalf("%s: %v", setting, err)
+			}
+			var got secret.Value
+			for _, one := range s.Connections[0].Sources {
+				switch own := one.(type) {
+				case *config.EventTriggers:
+					got = map[string]secret.Value{"WEBHOOK_TOKEN": own.Token, "WEBHOOK_TOKEN_PREVIOUS": own.TokenPrevious, "WEBHOOK_PASSWORD": own.Password}[setting]
+				case *config.SaaS:
+					got = own.Secret
+				}
+			}
+			if at, ok := got.Reference(); !ok || at.Setting != setting || at.Vault != "https://acme-kv.vault.azure.net" || at.Name != "hook" {
+				t.Errorf("%s: %+v", setting, at)
+			}
+		}
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 // SaaS receives the reports of SailPoint SaaS Management.
 type SaaS struct {
 	// Secret is what a sender must present.
-	Secret secret.String
+	Secret secret.Value
 }
 
 // Kind implements [Source].
@@ -24,7 +24,7 @@ func SaaSKind() Kind {
 		Read: func(r *Reader) (Source, string) {
 			v := eventTriggersReader{Reader: r}
 			var text struct {
-				Secret secret.String `envconfig:"SAAS_WEBHOOK_SECRET"`
+				Secret secret.Value `envconfig:"SAAS_WEBHOOK_SECRET"`
 			}
 			r.Fill(&text)
 			v.credential("SAAS_WEBHOOK_SECRET", text.Secret)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -64,15 +65,17 @@ func (h *Handler) hook(w http.ResponseWriter, r *http.Request) {
 		reply(w, source.Answer{Status: http.StatusServiceUnavailable, Body: []byte(`{"error":"not ready: see the log of the app"}`), RetryAfter: time.Minute})
 		return
 	}
-	var inlet source.Inlet
-	if receiver, ok := poller.(receiver); ok {
-		inlet = receiver.Inlet(strings.TrimPrefix(r.URL.Path, HooksPath))
-	}
-	switch {
-	case inlet == nil:
+	inlet := inletOf(poller, r.URL.Path)
+	if inlet == nil {
 		refuse(http.StatusNotFound, "nothing is received at this address")
 		return
-	case !inlet.Admits(r.Header.Values("Authorization")):
+	}
+	admitted, err := inlet.Admits(r.Context(), r.Header.Values("Authorization"))
+	switch {
+	case err != nil: // the app logs why
+		later(w, log, "the credentials can't be checked", "not ready: try again later")
+		return
+	case !admitted:
 		w.Header().Set("WWW-Authenticate", "Bearer")
 		refuse(http.StatusUnauthorized, "the credentials are missing or wrong")
 		return
@@ -87,9 +90,7 @@ func (h *Handler) hook(w http.ResponseWriter, r *http.Request) {
 	}
 	release, ok := h.bodies(r.Context(), min(r.ContentLength, most), most)
 	if !ok {
-		log.Warn("push refused", "status", http.StatusServiceUnavailable, "reason", "too many bodies at once")
-		w.Header().Set("Connection", "close")
-		reply(w, source.Answer{Status: http.StatusServiceUnavailable, Body: []byte(`{"error":"busy: try again later"}`), RetryAfter: busyRetry})
+		later(w, log, "too many bodies at once", "busy: try again later")
 		return
 	}
 	defer release()
@@ -108,6 +109,21 @@ func (h *Handler) hook(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	reply(w, inlet.Receive(r.Context(), body))
+}
+
+// later asks a sender to come again. The body is not read.
+func later(w http.ResponseWriter, log *slog.Logger, reason, shown string) {
+	log.Warn("push refused", "status", http.StatusServiceUnavailable, "reason", reason)
+	w.Header().Set("Connection", "close")
+	reply(w, source.Answer{Status: http.StatusServiceUnavailable, Body: []byte(`{"error":` + strconv.Quote(shown) + `}`), RetryAfter: busyRetry})
+}
+
+// inletOf returns what receives at a path, nil if nothing does.
+func inletOf(poller Poller, path string) source.Inlet {
+	if receiver, ok := poller.(receiver); ok {
+		return receiver.Inlet(strings.TrimPrefix(path, HooksPath))
+	}
+	return nil
 }
 
 // bodies waits until there is room for another body in memory.

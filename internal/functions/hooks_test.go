@@ -21,6 +21,8 @@ import (
 type hooked struct {
 	got  [][]byte
 	most int64
+	// closed, if set, is why credentials can't be checked.
+	closed error
 }
 
 func (h *hooked) Poll(context.Context) []pipeline.Report { return nil }
@@ -31,8 +33,8 @@ func (h *hooked) Inlet(path string) source.Inlet {
 	return h
 }
 func (h *hooked) MaxBody() int64 { return h.most }
-func (h *hooked) Admits(authorization []string) bool {
-	return len(authorization) == 1 && authorization[0] == "Bearer canary-token"
+func (h *hooked) Admits(_ context.Context, authorization []string) (bool, error) {
+	return len(authorization) == 1 && authorization[0] == "Bearer canary-token", h.closed
 }
 
 func (h *hooked) Receive(_ context.Context, body []byte) source.Answer {
@@ -91,6 +93,25 @@ func TestHookRefusesBeforeTheBody(t *testing.T) {
 				t.Errorf("the log lacks the path, or shows a value:\n%s\n%s", log, w.Body)
 			}
 		})
+	}
+}
+
+// While credentials can't be checked, the sender is asked to come again: 401 would be final. The body
+// is not read, and neither answer nor log shows why in a stranger's words or a secret.
+func TestHookNotReady(t *testing.T) {
+	var out bytes.Buffer
+	app := &hooked{most: 1000, closed: errors.New("canary-vault")}
+	h := &functions.Handler{Open: func() (functions.Poller, error) { return app, nil }, Log: slog.New(slog.NewJSONHandler(&out, nil))}
+	r := httptest.NewRequest(http.MethodPost, "/api/hooks/sailpoint", unread{t})
+	r.ContentLength = 2
+	r.Header.Set("Authorization", "Bearer canary-other")
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" || len(app.got) > 0 {
+		t.Errorf("status %d, Retry-After %q", w.Code, w.Header().Get("Retry-After"))
+	}
+	if said := out.String() + w.Body.String(); strings.Contains(said, "canary") || !strings.Contains(out.String(), "the credentials can't be checked") {
+		t.Errorf("said: %s", said)
 	}
 }
 

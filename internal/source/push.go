@@ -16,15 +16,24 @@ type Receiver interface {
 	Hook() Hook
 }
 
+// Gate judges the credentials of pushes.
+type Gate interface {
+	// Admits reports whether a request with these Authorization headers may push. The time that it
+	// takes does not depend on how much of a credential is right. An error says why it can't be
+	// judged for now, and the sender is asked to try again.
+	Admits(ctx context.Context, authorization []string) (bool, error)
+	// Ready returns why requests can't be judged. What could not be read so far is read, as often as
+	// the vault may be asked.
+	Ready(ctx context.Context) error
+}
+
 // Hook understands what one kind of service pushes. It is safe for concurrent use.
 type Hook interface {
 	// Path is the element after /api/hooks/ that it is reached at.
 	Path() string
 	// MaxBody is the size of the largest body in bytes.
 	MaxBody() int64
-	// Admits reports whether a request with these Authorization headers may push. The time that it
-	// takes does not depend on how much of a credential is right.
-	Admits(authorization []string) bool
+	Gate
 	// Receive reads a body that arrived at a moment. rest is what follows Path in the address. An
 	// error says what is wrong with the body, and shows nothing of it.
 	Receive(rest string, body []byte, at time.Time) (Push, error)
@@ -49,10 +58,10 @@ type Push struct {
 // are stored as they come, and read by its one stream.
 type Depositor interface {
 	Connector
-	// Path, MaxBody and Admits are like those of [Hook].
+	Gate
+	// Path and MaxBody are like those of [Hook].
 	Path() string
 	MaxBody() int64
-	Admits(authorization []string) bool
 	// Deposit stores a body. Without an error it is durable. The error is an [*Unacceptable], or
 	// that of the body, or the state's.
 	Deposit(ctx context.Context, d Upload) (Deposited, error)
@@ -104,8 +113,8 @@ type Answer struct {
 type Inlet interface {
 	// MaxBody is [Hook.MaxBody].
 	MaxBody() int64
-	// Admits is [Hook.Admits].
-	Admits(authorization []string) bool
+	// Admits is [Gate.Admits].
+	Admits(ctx context.Context, authorization []string) (bool, error)
 	// Receive stores a body durably and returns the answer. It takes a few seconds at most.
 	Receive(ctx context.Context, body []byte) Answer
 }

@@ -53,8 +53,8 @@ func (c *Connector) Streams() []source.Spec {
 }
 
 // Check implements [source.Connector]: what waits is in the state, which is checked by itself.
-func (c *Connector) Check(_ context.Context, report check.Report) {
-	report.Pass("hook", c.cfg.Settings)
+func (c *Connector) Check(ctx context.Context, report check.Report) {
+	report.Try(ctx, "hook", func(ctx context.Context) (string, error) { return c.cfg.Settings, c.cfg.Hook.Ready(ctx) })
 }
 
 // Stats implements [source.Connector].

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/check"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/gate"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/text"
 	"github.com/idn-sentinel/idn-sentinel/internal/source"
@@ -25,7 +26,7 @@ const (
 // Config says where reports come from.
 type Config struct {
 	// Secret is what a sender must present.
-	Secret secret.String
+	Secret secret.Keeper
 	// Address is the path of the hook.
 	Address string
 	Box     Box
@@ -34,13 +35,14 @@ type Config struct {
 // Connector receives the reports of one connection.
 type Connector struct {
 	cfg    Config
+	gate   *gate.Gate
 	source *Source
 }
 
 var _ source.Depositor = (*Connector)(nil)
 
 // Connect makes a connector. It does not access the box.
-func Connect(cfg Config) *Connector { return &Connector{cfg, New(cfg.Box)} }
+func Connect(cfg Config) *Connector { return &Connector{cfg, gate.New(cfg.Secret), New(cfg.Box)} }
 
 // Manual describes the kind for people.
 func Manual() source.Manual {
@@ -64,8 +66,8 @@ func (c *Connector) Streams() []source.Spec {
 }
 
 // Check implements [source.Connector]: what waits is in the state, which is checked by itself.
-func (c *Connector) Check(_ context.Context, report check.Report) {
-	report.Pass("saas hook", c.Describe())
+func (c *Connector) Check(ctx context.Context, report check.Report) {
+	report.Try(ctx, "saas hook", func(ctx context.Context) (string, error) { return c.Describe(), c.Ready(ctx) })
 }
 
 // Stats implements [source.Connector].
@@ -77,28 +79,36 @@ func (c *Connector) Path() string { return "saas" }
 // MaxBody implements [source.Depositor].
 func (c *Connector) MaxBody() int64 { return MaxBody }
 
-// Admits implements [source.Depositor]. How SaaS Management presents the secret is documented
-// nowhere, so it is accepted as a Bearer token, alone, and as the password of Basic authentication.
-func (c *Connector) Admits(authorization []string) bool {
-	if len(authorization) != 1 || c.cfg.Secret.IsZero() {
-		return false
+// Admits implements [source.Gate]. How SaaS Management presents the secret is documented nowhere, so
+// it is accepted as a Bearer token, alone, and as the password of Basic authentication.
+func (c *Connector) Admits(ctx context.Context, authorization []string) (bool, error) {
+	if len(authorization) != 1 || strings.TrimSpace(authorization[0]) == "" {
+		return false, nil
 	}
 	value := strings.TrimSpace(authorization[0])
-	ok := c.is(value)
+	given := []string{value}
 	if scheme, token, found := strings.Cut(value, " "); found && strings.EqualFold(scheme, "bearer") {
-		ok = c.is(strings.TrimSpace(token)) || ok
+		given = append(given, strings.TrimSpace(token))
 	}
 	if _, password, found := (&http.Request{Header: http.Header{"Authorization": {value}}}).BasicAuth(); found {
-		ok = c.is(password) || ok
+		given = append(given, password)
 	}
-	return ok
+	return c.gate.Admits(ctx, func(want secret.String) (ok bool) {
+		for _, text := range given {
+			ok = equal(text, want.Reveal()) || ok
+		}
+		return ok
+	})
 }
 
-// is compares with the secret in a time that shows nothing about it.
-func (c *Connector) is(text string) bool {
-	got, want := sha256.Sum256([]byte(text)), sha256.Sum256([]byte(c.cfg.Secret.Reveal()))
-	return subtle.ConstantTimeCompare(got[:], want[:]) == 1
+// equal compares in a time that shows nothing about the secret.
+func equal(text, want string) bool {
+	a, b := sha256.Sum256([]byte(text)), sha256.Sum256([]byte(want))
+	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
 }
+
+// Ready implements [source.Gate].
+func (c *Connector) Ready(ctx context.Context) error { return c.gate.Ready(ctx) }
 
 // Deposit implements [source.Depositor].
 func (c *Connector) Deposit(ctx context.Context, d source.Upload) (source.Deposited, error) {

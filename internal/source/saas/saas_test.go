@@ -146,11 +146,11 @@ func TestAdmits(t *testing.T) {
 		"two":            {[]string{"Bearer " + canary, "Bearer " + canary}, false},
 		"wrong scheme":   {[]string{"Token " + canary}, false},
 	} {
-		if got := c.Admits(test.headers); got != test.want {
+		if got, err := c.Admits(t.Context(), test.headers); got != test.want || err != nil {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
-	if saas.Connect(saas.Config{}).Admits([]string{"Bearer "}) {
+	if ok, _ := saas.Connect(saas.Config{}).Admits(t.Context(), []string{"Bearer "}); ok {
 		t.Error("without a secret anything is admitted")
 	}
 	if text := fmt.Sprintf("%+v %s", c, c.Describe()); strings.Contains(text, canary) {

@@ -2,6 +2,7 @@ package sailpoint
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/gate"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
@@ -31,11 +33,11 @@ const maxPush = 4 << 20
 
 // HookConfig says who may push, and what a trigger that waits for a decision gets.
 type HookConfig struct {
-	// Token and Previous are Bearer tokens; either may be empty.
-	Token, Previous secret.String
+	// Token and Previous are Bearer tokens; either may be nil or empty.
+	Token, Previous secret.Keeper
 	// Username and Password are for Basic authentication; both or none are set.
 	Username string
-	Password secret.String
+	Password secret.Keeper
 	// Refuse means that a trigger that waits for a decision gets 403.
 	Refuse bool
 	// BaseURL is the tenant's API, the only place that an answer may be posted to. Nil means
@@ -52,27 +54,21 @@ type HookConfig struct {
 // EventBridge envelope. So what is both pushed and polled is one record, and the completed state
 // follows as a second one. See docs/adr/0025-a-push-is-the-state-in-flight.md.
 type Hook struct {
-	cfg     HookConfig
-	allowed [][sha256.Size]byte // of the values that Authorization may have
-	http    *http.Client
+	cfg           HookConfig
+	bearer, basic *gate.Gate
+	http          *http.Client
 }
 
 var _ source.Hook = (*Hook)(nil)
 
 // NewHook returns a hook. It sends nothing.
 func NewHook(cfg HookConfig) *Hook {
-	h := &Hook{cfg: cfg, http: cfg.HTTP}
+	h := &Hook{cfg: cfg, bearer: gate.New(cfg.Token, cfg.Previous), basic: gate.New(), http: cfg.HTTP}
 	if h.http == nil {
 		h.http = transport.NewClient(transport.Config{})
 	}
-	for _, token := range []secret.String{cfg.Token, cfg.Previous} {
-		if !token.IsZero() {
-			h.allowed = append(h.allowed, sha256.Sum256([]byte("bearer "+token.Reveal())))
-		}
-	}
-	if cfg.Username != "" && !cfg.Password.IsZero() {
-		pair := base64.StdEncoding.EncodeToString([]byte(cfg.Username + ":" + cfg.Password.Reveal()))
-		h.allowed = append(h.allowed, sha256.Sum256([]byte("basic "+pair)))
+	if cfg.Username != "" {
+		h.basic = gate.New(cfg.Password)
 	}
 	return h
 }
@@ -83,20 +79,33 @@ func (h *Hook) Path() string { return "sailpoint" }
 // MaxBody implements [source.Hook].
 func (h *Hook) MaxBody() int64 { return maxPush }
 
-// Admits implements [source.Hook]. Exactly one header is needed: of two, another program in between
+// Admits implements [source.Gate]. Exactly one header is needed: of two, another program in between
 // may have judged the other one. Hashes are compared, so that not even the length of a credential
 // shows in the time.
-func (h *Hook) Admits(authorization []string) bool {
+func (h *Hook) Admits(ctx context.Context, authorization []string) (bool, error) {
 	if len(authorization) != 1 {
-		return false
+		return false, nil
 	}
 	scheme, value, _ := strings.Cut(strings.TrimSpace(authorization[0]), " ")
-	sum := sha256.Sum256([]byte(strings.ToLower(scheme) + " " + strings.TrimSpace(value)))
-	admitted := 0
-	for i := range h.allowed {
-		admitted |= subtle.ConstantTimeCompare(sum[:], h.allowed[i][:])
+	sum := sha256.Sum256([]byte(strings.TrimSpace(value)))
+	equal := func(want string) bool {
+		other := sha256.Sum256([]byte(want))
+		return subtle.ConstantTimeCompare(sum[:], other[:]) == 1
 	}
-	return admitted == 1
+	switch strings.ToLower(scheme) {
+	case "bearer":
+		return h.bearer.Admits(ctx, func(token secret.String) bool { return equal(token.Reveal()) })
+	case "basic":
+		return h.basic.Admits(ctx, func(password secret.String) bool {
+			return equal(base64.StdEncoding.EncodeToString([]byte(h.cfg.Username + ":" + password.Reveal())))
+		})
+	}
+	return false, nil
+}
+
+// Ready implements [source.Gate].
+func (h *Hook) Ready(ctx context.Context) error {
+	return errors.Join(h.bearer.Ready(ctx), h.basic.Ready(ctx))
 }
 
 // Errors of a body. None quotes it.

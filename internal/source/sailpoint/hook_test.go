@@ -73,7 +73,7 @@ func TestAdmits(t *testing.T) {
 		{"wrong password", []string{"Basic " + basic("sailpoint", "x")}, false},
 		{"not base64", []string{"Basic !!"}, false},
 	} {
-		if got := h.Admits(tc.header); got != tc.want {
+		if got, err := h.Admits(t.Context(), tc.header); got != tc.want || err != nil {
 			t.Errorf("%s: got %v", tc.name, got)
 		}
 	}
@@ -82,7 +82,7 @@ func TestAdmits(t *testing.T) {
 		"a user, no password": sailpoint.NewHook(sailpoint.HookConfig{Username: "sailpoint"}),
 	} {
 		for _, header := range []string{"", "Bearer ", "Bearer", "Basic ", "Basic " + basic("sailpoint", ""), "Basic " + basic("", "")} {
-			if h.Admits([]string{header}) {
+			if ok, err := h.Admits(t.Context(), []string{header}); ok || err != nil {
 				t.Errorf("%s: %q is admitted", name, header)
 			}
 		}
