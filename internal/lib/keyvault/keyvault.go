@@ -37,8 +37,9 @@ const (
 	// Pause is the least time between two requests for one secret: a little less than the
 	// usual minute between runs, so that each run may ask once.
 	Pause = 50 * time.Second
-	// timeout limits one read, with its retries.
-	timeout = 30 * time.Second
+	// timeout limits one read, with its retries. It is less than the 30 s that a caller may have, such
+	// as the sign-in to SailPoint: else chance decides whose error is seen.
+	timeout = 25 * time.Second
 	// apiVersion is served by all clouds.
 	apiVersion = "7.4"
 	// maxAnswer is more than the 25 KiB of the largest secret and its attributes.
