@@ -21,6 +21,9 @@ type spooler struct {
 	spoolErr error // why the spool could not take something
 	// refused is why the spool was left: the sink refused a record of it before it took any.
 	refused error
+	// tail holds the ids that were delivered after the spool was left: of what it could not confirm
+	// that it took, the source brings another copy.
+	tail map[string]bool
 }
 
 // err is the failure of a run whose records are in the spool, or not even there.
@@ -110,11 +113,27 @@ func (s *spooler) drain(ctx context.Context) error {
 	return nil
 }
 
+// noteTail remembers what was delivered beside the spool, once it was left.
+func (s *spooler) noteTail(done []Record) {
+	if s.refused == nil {
+		return
+	}
+	if s.tail == nil {
+		s.tail = make(map[string]bool)
+	}
+	for _, r := range done {
+		s.tail[r.ID] = true
+	}
+}
+
 // deliver delivers a batch of the spool.
 func (s *spooler) deliver(ctx context.Context, batch []Record) error {
 	d := s.d
 	if batch = d.Uncommitted.unsent(batch); len(batch) == 0 {
 		return nil // an earlier run could not remove it
+	}
+	if batch = slices.DeleteFunc(slices.Clone(batch), func(r Record) bool { return s.tail[r.ID] }); len(batch) == 0 {
+		return nil
 	}
 	// These are in the ledger already, unless the run that spooled them failed before
 	// it could say so: then the source would bring them once more.

@@ -240,6 +240,33 @@ func TestSpoolFailsAtTheEnd(t *testing.T) {
 	})
 }
 
+// A spool that could not confirm that it took a batch may have it all the same, and the source brings
+// the records again. If a refusal keeps the run from the spool until its end, they come once.
+func TestSpoolThatTookWhatItCouldNotConfirm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 20)
+		s := &spool{world: w}
+		w.spool = s
+		poison := newWorld(t, 21).records[20]
+		w.onWrite = func(_ int, batch []pipeline.Record) (bool, error) {
+			if slices.ContainsFunc(batch, func(r pipeline.Record) bool { return r.ID == poison.ID }) {
+				return false, &pipeline.Rejected{Err: errors.New("status 400")}
+			}
+			return true, nil
+		}
+		s.batches = [][]pipeline.Record{{poison}, w.records[:5]}
+		check(t, w.run(4*time.Minute), pipeline.Report{State: pipeline.Drained, Fetched: 20, Sent: 20, Quarantined: 1})
+		for id, n := range w.delivered {
+			if n != 1 {
+				t.Errorf("%s was delivered %d times", id, n)
+			}
+		}
+		if len(s.batches) != 0 {
+			t.Errorf("%d batches left in the spool", len(s.batches))
+		}
+	})
+}
+
 // The drain has an end of its own. What was finished just behind that does not use up
 // the time that the run has behind its own end.
 func TestDrainEndsInTheMiddle(t *testing.T) {

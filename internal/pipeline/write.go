@@ -102,7 +102,9 @@ func (d *delivery) handleResult(ctx context.Context, batch []Record, result erro
 		for _, r := range done {
 			delete(open, r.ID)
 		}
-		ledgerErr = d.remember(ctx, done)
+		if ledgerErr = d.remember(ctx, done); ledgerErr == nil {
+			d.spool.noteTail(done)
+		}
 		return ledgerErr
 	})
 	// A run that was asked to stop just reads again next time. One that ran out
