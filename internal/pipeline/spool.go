@@ -21,9 +21,9 @@ type spooler struct {
 	spoolErr error // why the spool could not take something
 	// refused is why the spool was left: the sink refused a record of it before it took any.
 	refused error
-	// tail holds the ids that were delivered after the spool was left: of what it could not confirm
-	// that it took, the source brings another copy.
-	tail map[string]bool
+	// sent holds the ids that this run delivered from the spool and, once the spool was left, beside
+	// it: of what the spool or the ledger could not confirm, the source brings another copy.
+	sent map[string]bool
 }
 
 // err is the failure of a run whose records are in the spool, or not even there.
@@ -113,16 +113,13 @@ func (s *spooler) drain(ctx context.Context) error {
 	return nil
 }
 
-// noteTail remembers what was delivered beside the spool, once it was left.
-func (s *spooler) noteTail(done []Record) {
-	if s.refused == nil {
-		return
-	}
-	if s.tail == nil {
-		s.tail = make(map[string]bool)
+// note remembers what was delivered, so that another copy in the spool is not.
+func (s *spooler) note(done []Record) {
+	if s.sent == nil {
+		s.sent = make(map[string]bool)
 	}
 	for _, r := range done {
-		s.tail[r.ID] = true
+		s.sent[r.ID] = true
 	}
 }
 
@@ -132,7 +129,7 @@ func (s *spooler) deliver(ctx context.Context, batch []Record) error {
 	if batch = d.Uncommitted.unsent(batch); len(batch) == 0 {
 		return nil // an earlier run could not remove it
 	}
-	if batch = slices.DeleteFunc(slices.Clone(batch), func(r Record) bool { return s.tail[r.ID] }); len(batch) == 0 {
+	if batch = slices.DeleteFunc(slices.Clone(batch), func(r Record) bool { return s.sent[r.ID] }); len(batch) == 0 {
 		return nil
 	}
 	// These are in the ledger already, unless the run that spooled them failed before
@@ -145,7 +142,11 @@ func (s *spooler) deliver(ctx context.Context, batch []Record) error {
 	}
 	err := d.deliverBatch(ctx, batch, false, func(ctx context.Context, done []Record) error {
 		d.Uncommitted.sentFromSpool(done)
-		return d.remember(ctx, done)
+		if err := d.remember(ctx, done); err != nil {
+			return err
+		}
+		s.note(done)
+		return nil
 	})
 	if err != nil {
 		d.refusals.pending = nil

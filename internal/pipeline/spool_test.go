@@ -267,6 +267,25 @@ func TestSpoolThatTookWhatItCouldNotConfirm(t *testing.T) {
 	})
 }
 
+// What was spooled twice, because the ledger could not be written the first time, is sent once.
+func TestSpooledTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 5)
+		s := &spool{world: w}
+		w.spool = s
+		s.batches = [][]pipeline.Record{w.records[:3], w.records[3:5], w.records[:4]}
+		check(t, w.run(4*time.Minute), pipeline.Report{State: pipeline.Drained, Fetched: 5, Sent: 5, Duplicates: 5})
+		for id, n := range w.delivered {
+			if n != 1 {
+				t.Errorf("%s was delivered %d times", id, n)
+			}
+		}
+		if len(s.batches) != 0 {
+			t.Errorf("%d batches left in the spool", len(s.batches))
+		}
+	})
+}
+
 // The drain has an end of its own. What was finished just behind that does not use up
 // the time that the run has behind its own end.
 func TestDrainEndsInTheMiddle(t *testing.T) {

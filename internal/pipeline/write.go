@@ -102,8 +102,8 @@ func (d *delivery) handleResult(ctx context.Context, batch []Record, result erro
 		for _, r := range done {
 			delete(open, r.ID)
 		}
-		if ledgerErr = d.remember(ctx, done); ledgerErr == nil {
-			d.spool.noteTail(done)
+		if ledgerErr = d.remember(ctx, done); ledgerErr == nil && d.spool.refused != nil {
+			d.spool.note(done)
 		}
 		return ledgerErr
 	})
