@@ -84,16 +84,12 @@ func (h *Handler) hook(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	slot, stored := inlet.(source.Slot)
-	most := inlet.MaxBody()
-	if stored { // as it comes, so only this much of it is in memory
-		most = slotBytes
-	}
-	release, ok := h.bodies(r.Context(), min(r.ContentLength, most), most)
+	room, ok := h.room(r.Context(), needs(r, inlet.MaxBody(), stored))
 	if !ok {
 		later(w, log, "too many bodies at once", "busy: try again later")
 		return
 	}
-	defer release()
+	defer room.shrink(0)
 	if stored {
 		answer, err := deposit(w, r, slot)
 		if err != nil {
@@ -108,6 +104,7 @@ func (h *Handler) hook(w http.ResponseWriter, r *http.Request) {
 		refuse(status, reason)
 		return
 	}
+	room.shrink(int64(len(body)))
 	reply(w, inlet.Receive(r.Context(), body))
 }
 
@@ -126,24 +123,48 @@ func inletOf(poller Poller, path string) source.Inlet {
 	return nil
 }
 
-// bodies waits until there is room for another body in memory.
-func (h *Handler) bodies(ctx context.Context, length, most int64) (release func(), ok bool) {
+// needs is how much memory a body may take while it is read. One that is packed, or comes without
+// its length, may be as large as any.
+func needs(r *http.Request, most int64, stored bool) int64 {
+	packed := r.Header.Get("Content-Encoding") != ""
+	if stored { // as it comes, so only this much of it is in memory
+		packed, most = false, slotBytes
+	}
+	if packed || r.ContentLength < 0 {
+		return most
+	}
+	return min(r.ContentLength, most)
+}
+
+// room is a share of the memory for bodies.
+type room struct {
+	of   *semaphore.Weighted
+	size int64
+}
+
+// shrink gives back what is not needed any more.
+func (r *room) shrink(size int64) {
+	if size < r.size {
+		r.of.Release(r.size - size)
+		r.size = size
+	}
+}
+
+// room waits until there is room for another body in memory.
+func (h *Handler) room(ctx context.Context, size int64) (*room, bool) {
 	h.mu.Lock()
 	if h.pushes == nil {
 		h.pushes = semaphore.NewWeighted(bodiesAtOnce)
 	}
 	pushes := h.pushes
 	h.mu.Unlock()
-	if length < 0 {
-		length = most
-	}
 	ctx, cancel := context.WithTimeout(ctx, bodyWait)
 	defer cancel()
-	size := min(max(length, 1), bodiesAtOnce)
+	size = min(max(size, 1), bodiesAtOnce)
 	if pushes.Acquire(ctx, size) != nil {
 		return nil, false
 	}
-	return func() { pushes.Release(size) }, true
+	return &room{pushes, size}, true
 }
 
 // deposit passes a body on as it comes.
