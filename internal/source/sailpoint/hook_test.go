@@ -224,6 +224,10 @@ func TestPushedSecrets(t *testing.T) {
 		`{"signedS3Url":"https://bucket.s3.amazonaws.com/report.zip?X-Amz-Credential=canary&X-Amz-Signature=canary"}`,
 		`{"link":"https://bucket.s3.amazonaws.com/report.zip?X-Amz-Date=2&X-Amz-Signature=canary","note":"see https://x.blob.core.windows.net/c/b?sv=2&se=3&sig=canary now"}`,
 		`{"text":"{\"secret\":\"canary\"}","detail":{"apiKey":"canary"}}`,
+		`{"link":"https://bucket.s3.amazonaws.com/report.zip?X-Amz-Date\u003d2\u0026X-Amz-Signature\u003Dcanary"}`,
+		`{"text":"{\"link\":\"https://bucket.s3.amazonaws.com/report.zip?X-Amz-Signature\\u003dcanary\"}"}`,
+		`{"text":"{\"link\":\"https://bucket.s3.amazonaws.com/report.zip?X-Amz-Signature=canary\", \"secret\":\"canary\"}"}`,
+		`{"text":"Ready?https://bucket.s3.amazonaws.com/report.zip?X-Amz-Signature=canary","b":"see:\nhttps://a.example/?b\nhttps://x.blob.core.windows.net/c/b?se=3&sig=canary"}`,
 		`{"detail":{"_metadata":{"secret":"canary","callbackURL":"https://elsewhere.example/x"}},"detail-type":"idn:t"}`,
 	} {
 		push := receive(t, hook(nil), "t", body)
@@ -234,6 +238,22 @@ func TestPushedSecrets(t *testing.T) {
 		}
 		if strings.Contains(push.Problem+string(push.Answer.Body), "canary") {
 			t.Errorf("problem %s, answer %s", push.Problem, push.Answer.Body)
+		}
+	}
+}
+
+// What a trigger calls itself is shown if it looks like a trigger's id: it may be a value in the wrong
+// place.
+func TestProblemNamesTrigger(t *testing.T) {
+	for id, shown := range map[string]bool{
+		"idn:new-trigger": true, "idn:New_2.trigger": true,
+		"https://x.example/?sig=canary": false, "idn:canary canary": false, "idn:canary\n": false, "canary": false,
+		"eyJhbGciOiJIUzI1NiJ9.canary:canary": false,
+	} {
+		body := fmt.Sprintf(`{"a":1,"_metadata":{"triggerType":"requestResponse","triggerId":%q,"callbackURL":"https://elsewhere.example/x"}}`, id)
+		push := receive(t, hook(nil), "", body)
+		if push.Problem == "" || strings.Contains(push.Problem, id) != shown || strings.Contains(push.Problem, "canary") {
+			t.Errorf("%q: %s", id, push.Problem)
 		}
 	}
 }

@@ -98,35 +98,48 @@ func (m *masker) text(quoted jsontext.Value, name string) jsontext.Value {
 		}
 		return quoted
 	}
+	// JSON first: cutting a link out of its text would spoil it, and leave the rest of it unmasked.
+	if mayBeJSON(quoted) && (mentionsCredential(quoted) || mayBeSigned(quoted)) {
+		if clean, found := m.jsonText(unquote(quoted)); found {
+			return clean
+		}
+	}
 	if mayBeSigned(quoted) {
 		if link, found := withoutSignature(unquote(quoted)); found {
 			m.count++
 			return quote(link)
 		}
 	}
-	if !mayBeJSON(quoted) || !mentionsCredential(quoted) {
-		return quoted
-	}
-	text := strings.TrimSpace(unquote(quoted))
+	return quoted
+}
+
+// jsonText masks what is in a text, if all of it is an object or an array.
+func (m *masker) jsonText(text string) (clean jsontext.Value, found bool) {
+	text = strings.TrimSpace(text)
 	if text == "" || text[0] != '{' && text[0] != '[' {
-		return quoted
+		return nil, false
 	}
 	var out bytes.Buffer
 	dec, before := newDecoder([]byte(text)), m.count
 	if err := m.value(dec, newEncoder(&out), "", elsewhere); err != nil || m.count == before {
 		m.count = before
-		return quoted
+		return nil, false
 	}
 	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
 		m.count = before
-		return quoted
+		return nil, false
 	}
-	return quote(strings.TrimRight(out.String(), "\n"))
+	return quote(strings.TrimRight(out.String(), "\n")), true
 }
 
-// mayBeSigned is a quick check before withoutSignature.
+// mayBeSigned is a quick check before withoutSignature. Some encoders of JSON escape "=".
 func mayBeSigned(quoted []byte) bool {
-	return bytes.Contains(quoted, []byte("ignature=")) || bytes.Contains(quoted, []byte("sig="))
+	for _, part := range []string{"ignature=", "sig=", "u003d", "u003D"} {
+		if bytes.Contains(quoted, []byte(part)) {
+			return true
+		}
+	}
+	return false
 }
 
 // withoutSignature cuts the query of signed links to Amazon S3, Google Cloud Storage and Azure
@@ -134,12 +147,12 @@ func mayBeSigned(quoted []byte) bool {
 func withoutSignature(text string) (clean string, found bool) {
 	var out strings.Builder
 	for _, word := range strings.SplitAfter(text, " ") {
-		link, query, _ := strings.Cut(word, "?")
+		before, address, _ := strings.Cut(word, "://")
+		link, query, _ := strings.Cut(address, "?")
 		lower := strings.ToLower(query)
-		signed := strings.Contains(lower, "signature=") || strings.Contains(lower, "sig=") && strings.Contains(lower, "se=")
-		if signed && strings.Contains(link, "://") {
+		if strings.Contains(lower, "signature=") || strings.Contains(lower, "sig=") && strings.Contains(lower, "se=") {
 			found = true
-			word = link + strings.Repeat(" ", len(word)-len(strings.TrimRight(word, " ")))
+			word = before + "://" + link + strings.Repeat(" ", len(word)-len(strings.TrimRight(word, " ")))
 		}
 		out.WriteString(word)
 	}

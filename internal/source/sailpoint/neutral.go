@@ -3,6 +3,7 @@ package sailpoint
 import (
 	"context"
 	"net/http"
+	"regexp"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -67,8 +68,12 @@ func (h *Hook) decide(push *source.Push, e *pushed) {
 	push.After = func(ctx context.Context) error { return h.complete(ctx, target, key, output) }
 }
 
+// triggerForm is what the ids of triggers look like.
+var triggerForm = regexp.MustCompile(`^idn:[A-Za-z0-9._-]+$`)
+
+// name names the trigger in the log. Any other text may be a value in the wrong place.
 func (p *pushed) name() string {
-	if p.triggerID == "" {
+	if !triggerForm.MatchString(p.triggerID) {
 		return "unknown trigger"
 	}
 	return p.triggerID
