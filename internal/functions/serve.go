@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -67,10 +68,13 @@ func Serve(ctx context.Context, ln net.Listener, h *Handler) error {
 	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
+	var quiet sync.WaitGroup
+	quiet.Go(func() { h.quiet(last) }) // beside the last requests, which may take all the time there is
 	if err := server.Shutdown(last); err != nil {
 		h.logger().Warn("stopped with runs unfinished", "error", err)
 		_ = server.Close()
 	}
-	h.quiet(last)
+	quiet.Wait()
+	h.quiet(last) // in case it was opened meanwhile
 	return nil
 }

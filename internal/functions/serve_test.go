@@ -10,11 +10,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/functions"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/source"
 )
 
 // listen opens a free port as the host would name it.
@@ -152,5 +154,40 @@ func TestServeFails(t *testing.T) {
 	_ = ln.Close()
 	if err := functions.Serve(t.Context(), ln, &functions.Handler{}); err == nil {
 		t.Error("serving on a closed port is no error")
+	}
+}
+
+// stoppable is a poller that works between invocations.
+type stoppable struct {
+	hooked
+	stopped chan struct{}
+	once    sync.Once
+}
+
+func (s *stoppable) Stop(context.Context)      { s.once.Do(func() { close(s.stopped) }) }
+func (s *stoppable) Inlet(string) source.Inlet { return s }
+func (s *stoppable) Receive(ctx context.Context, _ []byte) source.Answer {
+	select {
+	case <-s.stopped:
+	case <-time.After(10 * time.Second):
+		return source.Answer{Status: http.StatusTeapot}
+	}
+	return source.Answer{}
+}
+
+// What runs between invocations is asked to end at once, not after the last request has its answer:
+// a long upload would leave it no time.
+func TestServeStopsPushesAtOnce(t *testing.T) {
+	ln := listen(t)
+	ctx, stop := context.WithCancel(t.Context())
+	app := &stoppable{hooked: hooked{most: 100}, stopped: make(chan struct{})}
+	h := &functions.Handler{Grace: 20 * time.Second, Open: func() (functions.Poller, error) { stop(); return app, nil }}
+	served := make(chan error, 1)
+	go func() { served <- functions.Serve(ctx, ln, h) }()
+	if status := sendBody(t, "http://"+ln.Addr().String(), "{}", ""); status != http.StatusOK {
+		t.Errorf("status %d", status)
+	}
+	if err := <-served; err != nil {
+		t.Errorf("Serve: %v", err)
 	}
 }
