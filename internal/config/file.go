@@ -40,6 +40,9 @@ func parseFile(data []byte) (map[string]string, error) {
 	if data, err = withoutComments(data); err != nil {
 		return nil, err
 	}
+	if len(bytes.TrimSpace(data)) == 0 {
+		return nil, errors.New("it contains no settings: copy local.settings.example.json and fill it in")
+	}
 	var file struct {
 		IsEncrypted bool                      `json:"IsEncrypted"`
 		Values      map[string]jsontext.Value `json:"Values"`

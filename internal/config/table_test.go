@@ -167,6 +167,8 @@ func TestReadFile(t *testing.T) {
 		{"sorted", `{"Values":{"B":"2","A":"1"},"Host":{"CORS":"*"}}`, values{"A": "1", "B": "2"}, ""},
 		{"byte order mark", "\xef\xbb\xbf" + `{"Values":{"A":"1"}}`, values{"A": "1"}, ""},
 		{"no values", `{}`, values{}, ""},
+		{"empty", "", nil, "it contains no settings: copy local.settings.example.json"},
+		{"blanks and comments", "\xef\xbb\xbf // none yet\r\n", nil, "it contains no settings"},
 		{"encrypted", `{"IsEncrypted":true,"Values":{"A":"` + canarySecret + `"}}`, nil, "func settings decrypt"},
 		{"numbers and booleans, as Core Tools", `{"Values":{"LIMIT":1000,"HEALTH_TABLE":false,"X":null}}`, values{"HEALTH_TABLE": "false", "LIMIT": "1000", "X": ""}, ""},
 		{"object as a value", `{"Values":{"LIMIT":{"a":"` + canarySecret + `"}}}`, nil, `"LIMIT" must be a text`},
