@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -97,13 +98,6 @@ func (t *triggering) outline(o hooklook.Outline) error {
 		length = "no Content-Length"
 	}
 	fmt.Fprintf(t.out, "%s %s %s: answered with %d\n  credentials: %s\n  headers: %s\n  body: %s, %s, %d bytes read: %s\n", stamp(o.At), o.Method, oneLine(o.Path), o.Status,
-		either(o.Scheme, "none"), oneLine(strings.Join(o.Headers, ", ")), either(o.MediaType, "no media type"), length, o.Read, oneLine(o.Shape))
+		cmp.Or(o.Scheme, "none"), oneLine(strings.Join(o.Headers, ", ")), cmp.Or(o.MediaType, "no media type"), length, o.Read, oneLine(o.Shape))
 	return nil
-}
-
-func either(text, otherwise string) string {
-	if text == "" {
-		return otherwise
-	}
-	return text
 }
