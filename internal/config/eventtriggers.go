@@ -93,12 +93,12 @@ func (v *eventTriggersReader) read() *EventTriggers {
 }
 
 // credential checks what a sender must present. One in a vault is checked when it is read.
-func (v *eventTriggersReader) credential(setting string, value secret.Value) {
+func (r *Reader) credential(setting string, value secret.Value) {
 	text := value.Text().Reveal()
-	if text == "" || v.Reported(setting) {
+	if text == "" || r.Reported(setting) {
 		return
 	}
 	if flaw := gate.Flaw(text); flaw != "" {
-		v.Problem(setting, flaw)
+		r.Problem(setting, flaw)
 	}
 }

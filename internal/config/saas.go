@@ -22,12 +22,11 @@ func SaaSKind() Kind {
 		Name: "saas",
 		On:   []string{"SAAS_WEBHOOK_SECRET"},
 		Read: func(r *Reader) (Source, string) {
-			v := eventTriggersReader{Reader: r}
 			var text struct {
 				Secret secret.Value `envconfig:"SAAS_WEBHOOK_SECRET"`
 			}
 			r.Fill(&text)
-			v.credential("SAAS_WEBHOOK_SECRET", text.Secret)
+			r.credential("SAAS_WEBHOOK_SECRET", text.Secret)
 			return &SaaS{Secret: text.Secret}, cmp.Or(strings.ToLower(r.prefix), "webhook")
 		},
 		Table: []Setting{
