@@ -95,11 +95,11 @@ func ProbeHook(ctx context.Context, o Options, t subscriptions.Target, triggerID
 		req.SetBasicAuth(t.UserName, t.Password.Reveal())
 	case source.NoAuth:
 	}
-	resp, err := o.prepared().client().Do(req) //nolint:bodyclose // Discard closes it
+	resp, err := o.prepared().client().Do(req)
 	if err != nil {
 		return fmt.Errorf("probe the hook: %w", transport.Explain(err, transport.Peer{Host: req.URL.Host, Settings: "--url"}))
 	}
-	transport.Discard(resp)
+	_ = resp.Body.Close()
 	switch status := resp.StatusCode; {
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
 		return fmt.Errorf("%w: status %d: the app has other credentials: set the same WEBHOOK_TOKEN (or WEBHOOK_USERNAME and WEBHOOK_PASSWORD) in the app's settings and here", ErrHook, status)
