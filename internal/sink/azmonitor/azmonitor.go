@@ -148,8 +148,17 @@ func (a *Answer) retryable() error {
 	return &pipeline.Retryable{Err: err, After: transport.RetryAfter(a.Header, now)}
 }
 
-// Unreachable classifies the error of an exchange with peer that got no answer.
-func Unreachable(err error, peer transport.Peer) error { return Failed(transport.Explain(err, peer)) }
+// Unreachable classifies the error of an exchange with peer that got no answer. Once ctx has
+// ended, nothing is worth repeating; if its time was up, peer may be why.
+func Unreachable(ctx context.Context, err error, peer transport.Peer) error {
+	switch {
+	case ctx.Err() == nil:
+		return Failed(transport.Explain(err, peer))
+	case errors.Is(context.Cause(ctx), context.DeadlineExceeded):
+		return transport.Explain(err, peer)
+	}
+	return Ended(ctx, err)
+}
 
 // Failed makes a failure retryable if it may pass.
 func Failed(f *transport.Failure) error {

@@ -38,7 +38,7 @@ func post(t *testing.T, status int, header http.Header, body io.Reader, reads in
 	req, sent := transport.NewUpload(req, 5, func() io.Reader { return strings.NewReader("[1,2]") })
 	defer sent.End()
 	peer := transport.Peer{Host: "rule.example", Settings: "ENDPOINT"}
-	return azmonitor.Post(client, req, sent, peer, func(err error) error { return azmonitor.Unreachable(err, peer) }, secret.New(canary))
+	return azmonitor.Post(client, req, sent, peer, func(err error) error { return azmonitor.Unreachable(t.Context(), err, peer) }, secret.New(canary))
 }
 
 // What an answer makes of a batch: sent again later, refused, or the end of the run.
@@ -130,6 +130,24 @@ func TestEnded(t *testing.T) {
 	}
 	if err := azmonitor.Ended(ctx, cause); err.Error() != cause.Error() {
 		t.Errorf("said twice: %v", err)
+	}
+}
+
+// What the end of the time interrupts says what to check, and is not worth repeating. A person who
+// stops it needs no advice.
+func TestUnreachableInTime(t *testing.T) {
+	peer := transport.Peer{Host: "rule.example", Settings: "ENDPOINT"}
+	late, cancel := context.WithDeadline(t.Context(), time.Now())
+	defer cancel()
+	var again *pipeline.Retryable
+	err := azmonitor.Unreachable(late, late.Err(), peer)
+	if errors.As(err, &again) || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "no answer from rule.example: if this persists, check ENDPOINT") {
+		t.Error(err)
+	}
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	if err := azmonitor.Unreachable(stopped, stopped.Err(), peer); errors.As(err, &again) || !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), "ENDPOINT") {
+		t.Error(err)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/workspace"
@@ -55,6 +56,17 @@ func TestCheck(t *testing.T) {
 		if err := open(t, &workspace.Workspace{}, short).Check(t.Context()); err == nil || !strings.Contains(err.Error(), "SHARED_KEY has 48 bytes where the keys of workspaces have 64") {
 			t.Errorf("got %v", err)
 		}
+	})
+	t.Run("hangs", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			sink := open(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }), nil)
+			err := sink.Check(ctx)
+			if err == nil || !strings.Contains(err.Error(), "check CUSTOMER_ID and logAnalyticsUri") || !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("got %v", err)
+			}
+		})
 	})
 	t.Run("cancelled", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())

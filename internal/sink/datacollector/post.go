@@ -81,10 +81,7 @@ func (s *Sink) postWith(ctx context.Context, with key, logType, timeField string
 
 // explain classifies the error of a post without an answer.
 func (s *Sink) explain(ctx context.Context, err error) error {
-	if ctx.Err() != nil { // the caller stopped; it is not the service's fault
-		return azmonitor.Ended(ctx, err)
-	}
-	return azmonitor.Unreachable(err, s.peer())
+	return azmonitor.Unreachable(ctx, err, s.peer())
 }
 
 // peer names the workspace's host in error texts.

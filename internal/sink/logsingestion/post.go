@@ -41,8 +41,10 @@ var errTimeout = errors.New("the service did not answer in time")
 
 // ended is the error of what the end of ctx interrupted: the caller stopped, or
 // the time for one post ran out.
-func ended(ctx context.Context, err error) error {
-	err = azmonitor.Ended(ctx, err)
+func ended(ctx context.Context, err error) error { return late(azmonitor.Ended(ctx, err)) }
+
+// late makes the end of the time for one post worth repeating.
+func late(err error) error {
 	if errors.Is(err, errTimeout) {
 		return &pipeline.Retryable{Err: err}
 	}
@@ -69,10 +71,7 @@ func (s *Sink) post(ctx context.Context, address string, b body, token string) (
 
 // classify classifies the error of a request without an answer.
 func (s *Sink) classify(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return ended(ctx, err)
-	}
-	return azmonitor.Unreachable(err, s.peer())
+	return late(azmonitor.Unreachable(ctx, err, s.peer()))
 }
 
 // peer names the endpoint in error texts.

@@ -163,10 +163,7 @@ func (c *Client) token(ctx context.Context) (string, error) {
 
 // unreachable classifies the error of a request without an answer.
 func (c *Client) unreachable(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return err
-	}
-	return azmonitor.Unreachable(err, c.peer())
+	return azmonitor.Unreachable(ctx, err, c.peer())
 }
 
 // peer names the query endpoint in error texts.
