@@ -75,11 +75,11 @@ func (a *answer) judge(records, size int) error {
 		case !a.Whole:
 			return a.Early()
 		case transport.NotAnAck(a.Header) != "":
-			return &pipeline.Retryable{Err: fmt.Errorf("%v with the header %s is not the answer of the service but of something in between: the batch counts as not delivered; %s",
-				a, transport.NotAnAck(a.Header), remedy)}
+			return &pipeline.Retryable{Err: fmt.Errorf("%v %s the header %s is not the answer of the service but of something in between: the batch counts as not delivered; %s",
+				a, map[bool]string{true: "with", false: "and"}[a.Empty], transport.NotAnAck(a.Header), remedy)}
 		case a.saysNo():
 			// The service acknowledges without a body.
-			return &pipeline.Retryable{Err: fmt.Errorf("%v (%q) is not the answer of the service but of something in between: the batch counts as not delivered; %s", a, a.text, remedy)}
+			return &pipeline.Retryable{Err: fmt.Errorf("%s is not the answer of the service but of something in between: the batch counts as not delivered; %s", a.quoted(), remedy)}
 		case !a.Empty:
 			return &doubt{a}
 		}
@@ -105,6 +105,21 @@ func (a *answer) judge(records, size int) error {
 		return err
 	}
 	return fmt.Errorf("%v is not an acknowledgement that the service documents: the batch counts as not delivered; check logAnalyticsUri, and what is in between", a)
+}
+
+// quoted describes the answer with what its body says.
+func (a *answer) quoted() string {
+	if a.Code != "" || a.Message != "" || a.Page {
+		return fmt.Sprintf("%v (%q)", a, a.text)
+	}
+	text := fmt.Sprintf("status %d with the body %q", a.Status, a.text)
+	if a.text == "" {
+		text = fmt.Sprintf("status %d with a body of white space", a.Status)
+	}
+	if a.Request != "" {
+		text += ", request " + a.Request
+	}
+	return text
 }
 
 // saysNo reports whether the body of a 200 can't be an acknowledgement: an HTML page,

@@ -21,7 +21,7 @@ import (
 type doubt struct{ *answer }
 
 func (d *doubt) Error() string {
-	return fmt.Sprintf("%v is not an acknowledgement that the service is known to send", d.answer)
+	return d.quoted() + " is not an acknowledgement that the service is known to send"
 }
 
 const remedy = "exempt *.ods.opinsights.azure.com from the proxy or gateway in between, and check logAnalyticsUri"
@@ -77,8 +77,8 @@ func (s *Sink) settle(ctx context.Context, stream, timeField string, batch []pip
 	if v.error != nil {
 		return &pipeline.Retryable{Err: v.error}
 	}
-	s.notices.add(stream, fmt.Sprintf("the workspace acknowledged with %v (%q), which it is not known to do; batches with that answer count as delivered, "+
-		"because it refused a damaged copy of one in its own words", a, a.text))
+	s.notices.add(stream, fmt.Sprintf("the workspace acknowledged with %s, which it is not known to do; batches with that answer count as delivered, "+
+		"because it refused a damaged copy of one in its own words", a.quoted()))
 	return nil
 }
 
@@ -113,23 +113,23 @@ func (s *Sink) ask(ctx context.Context, stream, timeField string, batch []pipeli
 			return errSilent(a), nil
 		}
 		if !again.Whole || again.kind() != a.kind() {
-			return fmt.Errorf("%v (%q) is not the service's, which answers a record of the batch with %v: the batch counts as not delivered; %s", a, a.text, again, remedy), nil
+			return fmt.Errorf("%s is not the service's, which answers a record of the batch with %v: the batch counts as not delivered; %s", a.quoted(), again, remedy), nil
 		}
 	}
 	return nil, nil
 }
 
 func errSilent(a *answer) error {
-	return fmt.Errorf("%v (%q) is not the service's, which acknowledges without a body: the batch counts as not delivered; %s", a, a.text, remedy)
+	return fmt.Errorf("%s is not the service's, which acknowledges without a body: the batch counts as not delivered; %s", a.quoted(), remedy)
 }
 
 // compare judges a doubtful answer by the answer to a damaged copy of the batch.
 func compare(a, check *answer) error {
 	if check.Status != http.StatusBadRequest || check.Code != "InvalidDataFormat" {
-		return fmt.Errorf("%v (%q) is not the service's: it does not refuse a damaged batch either, but says %v: the batch counts as not delivered; %s", a, a.text, check, remedy)
+		return fmt.Errorf("%s is not the service's: it does not refuse a damaged batch either, but says %v: the batch counts as not delivered; %s", a.quoted(), check, remedy)
 	}
 	if a.hop() != check.hop() {
-		return fmt.Errorf("%v (%q) is not the service's, which answers a damaged batch in another way: the batch counts as not delivered; %s", a, a.text, remedy)
+		return fmt.Errorf("%s is not the service's, which answers a damaged batch in another way: the batch counts as not delivered; %s", a.quoted(), remedy)
 	}
 	return nil
 }
