@@ -18,12 +18,16 @@ import (
 type checking struct {
 	settingsFlags
 	asJSON  bool
+	width   int // of the items
 	console *console
 	out     io.Writer
 }
 
+// itemWidth has room for the usual items of a connection without a name.
+const itemWidth = 22
+
 func checkCommand(p Process) *cobra.Command {
-	c := &checking{console: newConsole(p), out: p.Out}
+	c := &checking{width: itemWidth, console: newConsole(p), out: p.Out}
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Check settings, token, scopes, state and workspace separately; nothing is ingested",
@@ -90,6 +94,9 @@ func (c *checking) run(cmd *cobra.Command) error {
 	case err != nil:
 		return err
 	}
+	for _, one := range l.Connections {
+		c.width = max(c.width, itemWidth+len(app.Label(one.Name, "")))
+	}
 	var all []check.Finding
 	failed := false
 	report := check.Report(func(f check.Finding) {
@@ -135,5 +142,5 @@ func (c *checking) print(f check.Finding) {
 	if f.State == check.Failed {
 		verdict = "FAIL"
 	}
-	fmt.Fprintf(c.out, "%-8s %-22s %s\n", verdict, app.Label(f.Connection, f.Item), f.Detail)
+	fmt.Fprintf(c.out, "%-8s %-*s %s\n", verdict, c.width, app.Label(f.Connection, f.Item), f.Detail)
 }
