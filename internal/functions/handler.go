@@ -53,6 +53,7 @@ type Handler struct {
 	running map[int]context.CancelCauseFunc
 	started int
 	pushes  *semaphore.Weighted // bytes of bodies that are in memory
+	slots   *semaphore.Weighted // the same, of those that are stored as they come
 }
 
 var _ http.Handler = (*Handler)(nil)

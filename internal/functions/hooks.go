@@ -26,9 +26,12 @@ const (
 	// bodiesAtOnce bounds the bodies, in bytes, that are read or waiting to be stored.
 	bodiesAtOnce = 16 << 20
 	// slotTimeout limits the reading of a body that is stored as it comes, and slotBytes is what of
-	// it is in memory.
+	// it is in memory: a part, and the object that is made of it.
 	slotTimeout = 3 * time.Minute
-	slotBytes   = 4 << 20
+	slotBytes   = 2 << 20
+	// slotsAtOnce is [bodiesAtOnce] for these. It is a share of their own, because one that waits for
+	// a store that is down keeps its memory for minutes, and an access request can't wait for it.
+	slotsAtOnce = 4 * slotBytes
 	// bodyWait is how long a request waits for its share of them.
 	bodyWait = 2 * time.Second
 	// busyRetry is what a sender is asked to wait if there was none.
@@ -84,7 +87,8 @@ func (h *Handler) hook(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	slot, stored := inlet.(source.Slot)
-	room, ok := h.room(r.Context(), needs(r, inlet.MaxBody(), stored))
+	share, most := h.share(stored)
+	room, ok := takeRoom(r.Context(), share, min(needs(r, inlet.MaxBody(), stored), most))
 	if !ok {
 		later(w, log, "too many bodies at once", "busy: try again later")
 		return
@@ -150,21 +154,29 @@ func (r *room) shrink(size int64) {
 	}
 }
 
-// room waits until there is room for another body in memory.
-func (h *Handler) room(ctx context.Context, size int64) (*room, bool) {
+// share is the memory for bodies, and its size in bytes: of those that are stored as they come, or of
+// the others.
+func (h *Handler) share(stored bool) (of *semaphore.Weighted, size int64) {
 	h.mu.Lock()
+	defer h.mu.Unlock()
 	if h.pushes == nil {
-		h.pushes = semaphore.NewWeighted(bodiesAtOnce)
+		h.pushes, h.slots = semaphore.NewWeighted(bodiesAtOnce), semaphore.NewWeighted(slotsAtOnce)
 	}
-	pushes := h.pushes
-	h.mu.Unlock()
+	if stored {
+		return h.slots, slotsAtOnce
+	}
+	return h.pushes, bodiesAtOnce
+}
+
+// takeRoom waits until there is room for another body in memory.
+func takeRoom(ctx context.Context, of *semaphore.Weighted, size int64) (*room, bool) {
 	ctx, cancel := context.WithTimeout(ctx, bodyWait)
 	defer cancel()
-	size = min(max(size, 1), bodiesAtOnce)
-	if pushes.Acquire(ctx, size) != nil {
+	size = max(size, 1)
+	if of.Acquire(ctx, size) != nil {
 		return nil, false
 	}
-	return &room{pushes, size}, true
+	return &room{of, size}, true
 }
 
 // deposit passes a body on as it comes.

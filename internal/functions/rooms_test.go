@@ -88,13 +88,63 @@ func TestPackedBodiesAreBounded(t *testing.T) {
 	}
 }
 
+// depositing is an app that has two inlets and a store that is down: reports wait until they are let go.
+type depositing struct {
+	hooked
+	slot waitingSlot
+}
+
+func (d *depositing) Inlet(path string) source.Inlet {
+	if path == "saas" {
+		return &d.slot
+	}
+	return d.hooked.Inlet(path)
+}
+
+type waitingSlot struct{ waiting }
+
+func (w *waitingSlot) Deposit(ctx context.Context, _, _ string, _ io.Reader) (source.Answer, error) {
+	return w.Receive(ctx, nil), nil
+}
+
+// However many reports wait for the store, there is room for an event trigger, which an access request
+// may wait for.
+func TestReportsLeaveRoom(t *testing.T) {
+	const posts = 8
+	app := &depositing{hooked{most: 4 << 20}, waitingSlot{waiting{hooked: hooked{most: 30 << 20}, got: make(chan struct{}, posts), end: make(chan struct{})}}}
+	server := httptest.NewServer(&functions.Handler{Open: func() (functions.Poller, error) { return app, nil }})
+	defer server.Close()
+	answers := make(chan int, posts)
+	for range posts {
+		go func() { answers <- sendTo(t, server.URL+"/api/hooks/saas", `{"a":1}`, "") }()
+	}
+	for range posts / 2 { // those for which there is no room
+		if status := <-answers; status != http.StatusServiceUnavailable {
+			t.Errorf("a report: status %d", status)
+		}
+	}
+	if status := sendBody(t, server.URL, strings.Repeat("a", 4<<20), ""); status != http.StatusOK {
+		t.Errorf("an event: status %d", status)
+	}
+	close(app.slot.end)
+	for range posts / 2 {
+		if status := <-answers; status != http.StatusOK {
+			t.Errorf("a report: status %d", status)
+		}
+	}
+}
+
 // sendBody sends a push without a length unless it is packed.
 func sendBody(t *testing.T, url, body, encoding string) int {
+	return sendTo(t, url+"/api/hooks/sailpoint", body, encoding)
+}
+
+func sendTo(t *testing.T, address, body, encoding string) int {
 	var from io.Reader = strings.NewReader(body)
 	if encoding == "" {
 		from = io.MultiReader(from)
 	}
-	r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, url+"/api/hooks/sailpoint", from)
+	r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, address, from)
 	if err != nil {
 		t.Error(err)
 		return 0
