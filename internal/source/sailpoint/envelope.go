@@ -131,7 +131,7 @@ func (p *pushed) record() (pipeline.Record, error) {
 	case p.eventID != "":
 		rec.ID = "event|" + p.eventID
 	default:
-		if rec.ID, err = bodyHash(p.payload, p.at); err != nil {
+		if rec.ID, err = bodyHash(p.triggerID, p.payload, p.at); err != nil {
 			return rec, err
 		}
 	}

@@ -207,11 +207,11 @@ func triggerOf(rest string) (string, error) {
 	return id, nil
 }
 
-// bodyHash identifies an event that has no id: equal ones that arrive within the same 5 minutes
-// count as one, because it may be the same one sent again; later ones count as new.
-func bodyHash(payload jsontext.Value, at time.Time) (string, error) {
-	var out bytes.Buffer
-	dec, enc := newDecoder(payload), newEncoder(&out)
+// bodyHash identifies an event of a trigger that has no id: equal ones that arrive within the same 5
+// minutes count as one, because it may be the same one sent again; later ones count as new.
+func bodyHash(triggerID string, payload jsontext.Value, at time.Time) (string, error) {
+	out := bytes.NewBufferString(triggerID)
+	dec, enc := newDecoder(payload), newEncoder(out)
 	err := object(dec, enc, func(name string, quoted jsontext.Value) error {
 		value, err := dec.ReadValue()
 		if err != nil || name == "_metadata" {

@@ -114,7 +114,7 @@ func TestPushedRows(t *testing.T) {
 			`{"id":"` + invocationID + `","triggerId":"idn:t",` + created + `,"startInvocationInput":{"triggerId":"idn:t"},"Body":{"_metadata":{"callbackURL":"` + tenantAPI + `/beta/trigger-invocations/` + invocationID + `/complete","secret":"(masked)","triggerId":"idn:t","invocationId":"` + invocationID + `"}},"Metadata":{"triggerId":"idn:t","invocationId":"` + invocationID + `"}}`,
 		},
 		{
-			"no metadata, the trigger in the address", "identity-created", `{"a":1}`, "sha256:015abd7f5cc57a2dd94b7590f04ad8084273905ee33ec5cebeae62276a97f862@2026-11-29T12:00Z",
+			"no metadata, the trigger in the address", "identity-created", `{"a":1}`, "sha256:d4b0dd9657a395e329af718a20c06861b1bbdcb76fb8931d9b520308454fc115@2026-11-29T12:00Z",
 			`{"triggerId":"idn:identity-created",` + created + `,"startInvocationInput":{"triggerId":"idn:identity-created"},"Body":{"a":1,"_metadata":{"triggerId":"idn:identity-created"}},"Metadata":{"triggerId":"idn:identity-created"}}`,
 		},
 		{
@@ -214,6 +214,9 @@ func TestPushedIdentityWithoutID(t *testing.T) {
 	}
 	if other := id(`{"a":2}`, arrival); other == first {
 		t.Error("another event has the same id")
+	}
+	if other := id(`{"a":1,"_metadata":{"triggerId":"idn:t"}}`, arrival); other == first || other != id(`{"_metadata":{"triggerId":"idn:t"},"a":1}`, arrival) {
+		t.Error("the same body of another trigger counts as the same event, or as another one if it is sent again")
 	}
 }
 
