@@ -2,6 +2,7 @@ package sailpoint
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"regexp"
 	"strings"
@@ -64,8 +65,14 @@ func (h *Hook) decide(push *source.Push, e *pushed) {
 		push.Problem = "a trigger of type REQUEST_RESPONSE expects its answer at an address that is not one of this tenant, so none was posted: unsubscribe it (" + e.name() + ")"
 		return
 	}
-	key := e.secret
-	push.After = func(ctx context.Context) error { return h.complete(ctx, target, key, output) }
+	key, before := e.secret, push.After
+	push.After = func(ctx context.Context) error {
+		var err error
+		if before != nil { // of an earlier event in the same body
+			err = before(ctx)
+		}
+		return errors.Join(err, h.complete(ctx, target, key, output))
+	}
 }
 
 // triggerForm is what the ids of triggers look like.

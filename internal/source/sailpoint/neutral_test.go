@@ -232,6 +232,26 @@ func TestCallbackIsBounded(t *testing.T) {
 	})
 }
 
+// Of several events in a body each gets its answer posted, also after one whose was refused.
+func TestCallbacksOfAnArray(t *testing.T) {
+	c := &calls{reply: func(n int) (*http.Response, error) { return status([]int{302, 204, 204}[n-1], nil) }}
+	h := hook(func(cfg *sailpoint.HookConfig) { cfg.HTTP = &http.Client{Transport: c} })
+	event := func(trigger string) string {
+		return fmt.Sprintf(`{%s,"_metadata":{"triggerType":"requestResponse","triggerId":%q,"callbackURL":%q,"secret":%q}}`, accessRequest, trigger, completion, canarySecret)
+	}
+	err := receive(t, h, "", "["+event("idn:x")+","+event("idn:access-request-pre-approval")+`,{"a":1},`+event("idn:access-request-dynamic-approver")+"]").After(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "status 302") {
+		t.Errorf("got %v", err)
+	}
+	var want []string
+	for _, output := range []string{"{}", approvalBody, approverBody} {
+		want = append(want, "POST "+completion+` {"secret":"`+canarySecret+`","output":`+output+`}`)
+	}
+	if diff := cmp.Diff(want, c.sent); diff != "" {
+		t.Errorf("posted (-want +got):\n%s", diff)
+	}
+}
+
 type hanging struct{}
 
 func (hanging) RoundTrip(r *http.Request) (*http.Response, error) {
