@@ -61,7 +61,7 @@ func TestHookSecretsInAVault(t *testing.T) {
 		for _, value := range []string{"https://acme-kv.vault.azure.net/secrets/hook", "@Microsoft.KeyVault(VaultName=acme-kv;SecretName=hook)"} {
 			set := map[string]string{setting: value}
 			maps.Copy(set, more)
-			s, err := config.Load([]config.Kind{config.SailPointKind(), config.EventTriggersKind(), config.SaaSKind()}, config.Values("the environment", with(set)))
+			s, err := config.Load(kinds(), config.Values("the environment", with(set)))
 			if err != nil {
 				t.Fatalf("%s: %v", setting, err)
 			}

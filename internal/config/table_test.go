@@ -12,11 +12,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/idn-sentinel/idn-sentinel/internal/app"
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
 )
 
 // kinds are those that ship.
-func kinds() []config.Kind { return []config.Kind{config.SailPointKind(), config.EventTriggersKind()} }
+func kinds() []config.Kind { return app.SettingKinds() }
 
 const example = "../../local.settings.example.json"
 
