@@ -135,6 +135,7 @@ func TestRefusals(t *testing.T) {
 		{"a network on Consumption", map[string]any{"hostingPlan": "Consumption", "subnetResourceId": "/subscriptions/s/x"}, []string{"subnetResourceId", "another plan"}},
 		{"a short token", map[string]any{"eventTriggers": "token", "webhookToken": "short"}, []string{"webhookToken", "16 characters"}},
 		{"a short password", map[string]any{"eventTriggers": "basic", "webhookUsername": "a", "webhookPassword": "short"}, []string{"webhookPassword", "16 characters"}},
+		{"a short secret of reports", map[string]any{"saasReports": "secret", "saasWebhookSecret": "short"}, []string{"saasWebhookSecret", "16 characters"}},
 		{"basic without a user name", map[string]any{"eventTriggers": "basic", "webhookPassword": "0123456789abcdef"}, []string{"webhookUsername", "user name"}},
 		{"a colon in the user name", map[string]any{"eventTriggers": "basic", "webhookUsername": "a:b", "webhookPassword": "0123456789abcdef"}, []string{"webhookUsername", "colon"}},
 	} {
