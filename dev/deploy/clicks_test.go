@@ -24,6 +24,7 @@ var deployments = []struct {
 	{"every choice", "", map[string]any{
 		"alsoIscTable": true, "alsoAsimTables": true, "purgeProtection": true, "diagnostics": "vaultAndStorage", "tags": map[string]any{"a": "b"},
 		"eventTriggers": "token", "webhookToken": canaryClient + "-token", "webhookTokenPrevious": canaryClient + "-previous", "alwaysReadyHttp": 1.0,
+		"saasReports": "secret", "saasWebhookSecret": canaryClient + "-reports",
 	}, false},
 	{"taking over", "", map[string]any{"ingestionApi": "DataCollector", "legacyStorageAccountId": legacyAccount}, true},
 	{"government", "AzureUSGovernment", map[string]any{"hostingPlan": "ElasticPremium"}, false},

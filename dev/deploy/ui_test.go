@@ -161,9 +161,40 @@ func TestRegionInForm(t *testing.T) {
 	}
 }
 
+// What receives reports of SaaS Management is shown if they are wanted, and an instance that is
+// always ready for either kind of push.
+func TestReportsInForm(t *testing.T) {
+	f, elements := readForm(t)
+	ready := strings.Replace(f.Parameters.Outputs["alwaysReadyHttp"], "int(coalesce(steps('push').alwaysReady, '0'))", "steps('push').alwaysReady", 1)
+	for _, tc := range []struct {
+		triggers, reports, plan string
+		secret, instances       bool
+	}{
+		{"none", "none", "FlexConsumption", false, false},
+		{"none", "secret", "FlexConsumption", true, true},
+		{"token", "none", "FlexConsumption", false, true},
+		{"basic", "secret", "FlexConsumption", true, true},
+		{"token", "secret", "ElasticPremium", true, false},
+	} {
+		steps := map[string]any{
+			"push":    map[string]any{"eventTriggers": tc.triggers, "saasReports": tc.reports, "alwaysReady": "2"},
+			"hosting": map[string]any{"plan": tc.plan},
+		}
+		if shown := handed(t, elements["push/saasSecret"].Visible.(string), steps); shown != tc.secret {
+			t.Errorf("%+v: the secret is shown: %v", tc, shown)
+		}
+		if shown := handed(t, elements["push/alwaysReady"].Visible.(string), steps); shown != tc.instances {
+			t.Errorf("%+v: the instances are shown: %v", tc, shown)
+		}
+		if n := handed(t, ready, steps); (plain(n) == "2") != tc.instances {
+			t.Errorf("%+v: %v instances", tc, n)
+		}
+	}
+}
+
 // onCommandLine are parameters that the form does not ask for: it has no list with
 // secrets, and a mirror, a second workspace and a change of token are rare.
-var onCommandLine = []string{"connectionName", "contentUrl", "moreTenants", "moreTenantSecrets", "packageUrl", "saasReports", "saasWebhookSecret", "telemetryWorkspaceResourceId", "webhookTokenPrevious"}
+var onCommandLine = []string{"connectionName", "contentUrl", "moreTenants", "moreTenantSecrets", "packageUrl", "telemetryWorkspaceResourceId", "webhookTokenPrevious"}
 
 // The form asks for every parameter but the address of the package, and offers
 // what the template takes.
