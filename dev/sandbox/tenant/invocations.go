@@ -72,19 +72,7 @@ func (t *Tenant) serveStatus(w http.ResponseWriter, r *http.Request) {
 		t.refuseQuery(w, err)
 		return
 	}
-	p = t.capped(p)
-	if p.count && !t.OmitTotal {
-		w.Header().Set("X-Total-Count", strconv.Itoa(len(list)))
-	}
-	list = list[min(p.offset, len(list)):]
-	body := []byte{'['}
-	for i, inv := range list[:min(p.limit, len(list))] {
-		if i > 0 {
-			body = append(body, ',')
-		}
-		body = inv.AppendJSON(body)
-	}
-	writeBody(w, http.StatusOK, append(body, ']'))
+	writeList(t, w, p, list, invocation.AppendJSON)
 }
 
 // selectInvocations returns what filters and sorters ask for.

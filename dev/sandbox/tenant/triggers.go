@@ -228,6 +228,11 @@ func serveList[T any](t *Tenant, w http.ResponseWriter, r *http.Request, list []
 		t.refuseQuery(w, err)
 		return
 	}
+	writeList(t, w, p, list, func(one T, body []byte) []byte { return append(body, encoded(one)...) })
+}
+
+// writeList writes a page of what was asked for.
+func writeList[T any](t *Tenant, w http.ResponseWriter, p page, list []T, appended func(T, []byte) []byte) {
 	p = t.capped(p)
 	if p.count && !t.OmitTotal {
 		w.Header().Set("X-Total-Count", strconv.Itoa(len(list)))
@@ -238,7 +243,7 @@ func serveList[T any](t *Tenant, w http.ResponseWriter, r *http.Request, list []
 		if i > 0 {
 			body = append(body, ',')
 		}
-		body = append(body, encoded(one)...)
+		body = appended(one, body)
 	}
 	writeBody(w, http.StatusOK, append(body, ']'))
 }
