@@ -240,6 +240,17 @@ func TestWorkspaceKeyLength(t *testing.T) {
 	}
 }
 
+// Both keys have an unusual length: the hints come in the order of the settings, each time.
+func TestBothKeyLengths(t *testing.T) {
+	cut := base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("k"), 48))
+	for range 20 {
+		s, err := load(with(map[string]string{"SHARED_KEY": cut, "SHARED_KEY_SECONDARY": cut}))
+		if err != nil || len(s.Hints) != 2 || s.Hints[0].Setting != "SHARED_KEY" || s.Hints[1].Setting != "SHARED_KEY_SECONDARY" {
+			t.Fatalf("%+v, %v", s.Hints, err)
+		}
+	}
+}
+
 func TestProxySetting(t *testing.T) {
 	const secret = "canary" + "Pa55"
 	for name, c := range map[string]struct{ value, says string }{

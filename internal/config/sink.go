@@ -3,7 +3,9 @@ package config
 import (
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/address"
@@ -106,8 +108,8 @@ func (v *sinkReader) dataCollector(s *Sink) {
 			d.URL = address.OfWorkspace(d.WorkspaceID)
 		}
 	}
-	for setting, size := range sizes {
-		if size != keySize && !local && !v.Reported(setting) {
+	for _, setting := range slices.Sorted(maps.Keys(sizes)) {
+		if size := sizes[setting]; size != keySize && !local && !v.Reported(setting) {
 			v.Hint(setting, fmt.Sprintf("has %d bytes, but workspace keys have %d: if it is rejected, copy the whole key again; %s", size, keySize, where))
 		}
 	}
