@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"strings"
 	"time"
 
@@ -30,18 +29,8 @@ func newVaults(o Options) *keyvault.Vaults {
 		}
 		return identity(clientID, in)
 	}}
-	cfg.ClientOptions.Transport = noRedirects(client)
+	cfg.ClientOptions.Transport = transport.NoRedirects(client) // a token must not go elsewhere
 	return keyvault.New(cfg)
-}
-
-// noRedirects returns a client that follows none, as a token must not go elsewhere.
-func noRedirects(client *http.Client) *http.Client {
-	if client.CheckRedirect != nil {
-		return client
-	}
-	own := *client
-	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &own
 }
 
 // keeper returns the keeper of a secret setting. Every adapter that needs a secret gets it

@@ -80,6 +80,17 @@ func NewClient(cfg Config) *http.Client {
 	}
 }
 
+// NoRedirects returns the client if it has a rule for redirects, as one of [NewClient] has, else a
+// copy that follows none.
+func NoRedirects(client *http.Client) *http.Client {
+	if client.CheckRedirect != nil {
+		return client
+	}
+	own := *client
+	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &own
+}
+
 // Redirect says that a service answered with a redirect, which is not followed.
 type Redirect struct {
 	Status int

@@ -29,12 +29,7 @@ func Client(c *http.Client) *http.Client {
 	if c == nil {
 		return transport.NewClient(transport.Config{})
 	}
-	if c.CheckRedirect == nil {
-		own := *c
-		own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-		return &own
-	}
-	return c
+	return transport.NoRedirects(c)
 }
 
 // Answer is the response of the service, or of something in between, to a post.
