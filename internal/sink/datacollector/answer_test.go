@@ -1,12 +1,10 @@
 package datacollector_test
 
 import (
-	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -19,6 +17,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/workspace"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/sink/datacollector"
+	"github.com/idn-sentinel/idn-sentinel/internal/sink/sinktest"
 )
 
 func TestStatusMapping(t *testing.T) {
@@ -165,31 +164,9 @@ func TestForbiddenLooksAtTheClock(t *testing.T) {
 }
 
 func TestNetworkErrors(t *testing.T) {
-	for name, c := range map[string]struct {
-		err       error
-		retryable bool
-		words     string
-	}{
-		"refused":     {&net.OpError{Op: "dial", Err: errors.New("connection refused")}, true, "if this persists, check CUSTOMER_ID and logAnalyticsUri, and that this machine is allowed to connect"},
-		"cut":         {io.ErrUnexpectedEOF, true, "unexpected EOF"},
-		"odd":         {errors.New("no idea"), true, "no idea"},
-		"no_host":     {&net.DNSError{IsNotFound: true, Name: "host"}, false, "CUSTOMER_ID and logAnalyticsUri"},
-		"certificate": {&tls.CertificateVerificationError{Err: errors.New("unknown authority")}, false, "TLS-inspecting proxy"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			sink := open(t, nil, func(cfg *datacollector.Config) {
-				cfg.HTTP = &http.Client{Transport: trip(func(*http.Request) (*http.Response, error) { return nil, c.err })}
-			})
-			err := sink.Write(t.Context(), "T", batch(1))
-			var retry *pipeline.Retryable
-			if errors.As(err, &retry) != c.retryable || !strings.Contains(err.Error(), c.words) || !errors.Is(err, c.err) {
-				t.Errorf("got %v", err)
-			}
-			if strings.Contains(err.Error(), "api-version") {
-				t.Errorf("shows the query: %v", err)
-			}
-		})
-	}
+	sinktest.NetworkErrors(t, "CUSTOMER_ID and logAnalyticsUri", func(tb testing.TB, client *http.Client) pipeline.Sink {
+		return open(tb, nil, func(cfg *datacollector.Config) { cfg.HTTP = client })
+	})
 }
 
 // A service that hangs must not use up the run.

@@ -2,11 +2,9 @@ package logsingestion_test
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -26,6 +24,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/address"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/sink/logsingestion"
+	"github.com/idn-sentinel/idn-sentinel/internal/sink/sinktest"
 )
 
 const stream = "SailPointIDN_Events"
@@ -195,30 +194,9 @@ func kindOf(err error) string {
 }
 
 func TestNetworkErrors(t *testing.T) {
-	for name, c := range map[string]struct {
-		err       error
-		retryable bool
-		words     string
-	}{
-		"refused":     {&net.OpError{Op: "dial", Err: errors.New("connection refused")}, true, "if this persists, check LOGS_INGESTION_ENDPOINT, and that this machine is allowed to connect"},
-		"cut":         {io.ErrUnexpectedEOF, true, "unexpected EOF"},
-		"odd":         {errors.New("no idea"), true, "no idea"},
-		"no_host":     {&net.DNSError{IsNotFound: true, Name: "host"}, false, "LOGS_INGESTION_ENDPOINT"},
-		"certificate": {&tls.CertificateVerificationError{Err: errors.New("unknown authority")}, false, "TLS-inspecting proxy"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			sink := open(t, nil, func(cfg *logsingestion.Config) {
-				cfg.HTTP = &http.Client{Transport: trip(func(*http.Request) (*http.Response, error) { return nil, c.err })}
-			})
-			err := sink.Write(t.Context(), stream, batch(1))
-			if (kindOf(err) == "retryable") != c.retryable || !strings.Contains(err.Error(), c.words) || !errors.Is(err, c.err) {
-				t.Errorf("got %v", err)
-			}
-			if strings.Contains(err.Error(), "api-version") {
-				t.Errorf("shows the query: %v", err)
-			}
-		})
-	}
+	sinktest.NetworkErrors(t, "LOGS_INGESTION_ENDPOINT", func(tb testing.TB, client *http.Client) pipeline.Sink {
+		return open(tb, nil, func(cfg *logsingestion.Config) { cfg.HTTP = client })
+	})
 }
 
 // A service that hangs must not use up the run.

@@ -2,8 +2,10 @@ package sinktest
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -122,3 +124,38 @@ func (a *anything) RoundTrip(req *http.Request) (*http.Response, error) {
 		Request: req,
 	}, nil
 }
+
+// NetworkErrors is a test of posts that get no answer. settings are those that hold the address of
+// the service; open makes a sink that posts through client.
+func NetworkErrors(t *testing.T, settings string, open func(tb testing.TB, client *http.Client) pipeline.Sink) {
+	t.Helper()
+	for name, c := range map[string]struct {
+		err       error
+		retryable bool
+		words     string
+	}{
+		"refused":     {&net.OpError{Op: "dial", Err: errors.New("connection refused")}, true, "if this persists, check " + settings + ", and that this machine is allowed to connect"},
+		"cut":         {io.ErrUnexpectedEOF, true, "unexpected EOF"},
+		"odd":         {errors.New("no idea"), true, "no idea"},
+		"no_host":     {&net.DNSError{IsNotFound: true, Name: "host"}, false, settings},
+		"certificate": {&tls.CertificateVerificationError{Err: errors.New("unknown authority")}, false, "TLS-inspecting proxy"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := open(t, &http.Client{Transport: unanswered{c.err}}).Write(t.Context(), stream, records("a", 1))
+			Opened{}.checkError(t, err)
+			var retry *pipeline.Retryable
+			if errors.As(err, &retry) != c.retryable || !strings.Contains(err.Error(), c.words) || !errors.Is(err, c.err) {
+				t.Errorf("got %v", err)
+			}
+			if strings.Contains(err.Error(), "api-version") {
+				t.Errorf("shows the query: %v", err)
+			}
+		})
+	}
+}
+
+// unanswered is a network on which every request fails.
+type unanswered struct{ err error }
+
+// RoundTrip implements [http.RoundTripper].
+func (u unanswered) RoundTrip(*http.Request) (*http.Response, error) { return nil, u.err }
