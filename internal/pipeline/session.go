@@ -24,11 +24,15 @@ type session struct {
 	begins  time.Time  // where a stream without a checkpoint begins
 	retries atomic.Int64
 	pace    pace
+	carried *Uncommitted // from run to run, or if the runner has none, only of this one
 }
 
 func (r *Runner) newSession() *session {
 	stream := r.Source.Stream()
-	s := &session{Runner: r, log: r.Log, table: stream.Table, report: Report{Stream: stream.ID}}
+	s := &session{Runner: r, log: r.Log, table: stream.Table, report: Report{Stream: stream.ID}, carried: r.Uncommitted}
+	if s.carried == nil {
+		s.carried = new(Uncommitted)
+	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

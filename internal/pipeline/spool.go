@@ -21,9 +21,6 @@ type spooler struct {
 	spoolErr error // why the spool could not take something
 	// refused is why the spool was left: the sink refused a record of it before it took any.
 	refused error
-	// sent holds the ids that this run delivered from the spool and, once the spool was left, beside
-	// it: of what the spool or the ledger could not confirm, the source brings another copy.
-	sent map[string]bool
 }
 
 // err is the failure of a run whose records are in the spool, or not even there.
@@ -92,7 +89,7 @@ func (s *spooler) drain(ctx context.Context) error {
 	}
 	err := s.store.Drain(ctx, d.report.Stream, s.deliver)
 	if err == nil {
-		d.Uncommitted.spoolIsEmpty()
+		d.carried.spoolIsEmpty()
 	}
 	if outer.Err() == nil {
 		d.pace.ended = time.Time{} // that was the end of the drain, not of the run
@@ -113,24 +110,11 @@ func (s *spooler) drain(ctx context.Context) error {
 	return nil
 }
 
-// note remembers what was delivered, so that another copy in the spool is not.
-func (s *spooler) note(done []Record) {
-	if s.sent == nil {
-		s.sent = make(map[string]bool)
-	}
-	for _, r := range done {
-		s.sent[r.ID] = true
-	}
-}
-
 // deliver delivers a batch of the spool.
 func (s *spooler) deliver(ctx context.Context, batch []Record) error {
 	d := s.d
-	if batch = d.Uncommitted.unsent(batch); len(batch) == 0 {
-		return nil // an earlier run could not remove it
-	}
-	if batch = slices.DeleteFunc(slices.Clone(batch), func(r Record) bool { return s.sent[r.ID] }); len(batch) == 0 {
-		return nil
+	if batch = d.carried.unsent(batch); len(batch) == 0 {
+		return nil // an earlier run could not remove it, or it is there twice
 	}
 	// These are in the ledger already, unless the run that spooled them failed before
 	// it could say so: then the source would bring them once more.
@@ -141,12 +125,8 @@ func (s *spooler) deliver(ctx context.Context, batch []Record) error {
 		return err
 	}
 	err := d.deliverBatch(ctx, batch, false, func(ctx context.Context, done []Record) error {
-		d.Uncommitted.sentFromSpool(done)
-		if err := d.remember(ctx, done); err != nil {
-			return err
-		}
-		s.note(done)
-		return nil
+		d.carried.sent(done)
+		return d.remember(ctx, done)
 	})
 	if err != nil {
 		d.refusals.pending = nil

@@ -3,6 +3,8 @@ package pipeline_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -282,6 +284,67 @@ func TestSpooledTwice(t *testing.T) {
 		}
 		if len(s.batches) != 0 {
 			t.Errorf("%d batches left in the spool", len(s.batches))
+		}
+	})
+}
+
+// backlog is a spool that makes its batches as they are drained, and measures the memory at its end.
+type backlog struct {
+	pipeline.Spool
+	records int
+	begin   time.Time
+	heap    int64
+}
+
+func (b *backlog) Drain(ctx context.Context, _ string, write func(context.Context, []pipeline.Record) error) error {
+	for n := 0; n < b.records; {
+		batch := make([]pipeline.Record, 1000)
+		for i := range batch {
+			id := fmt.Sprintf("b%09d", n)
+			batch[i], n = pipeline.Record{ID: id, Time: b.begin, Raw: []byte(`{"id":"` + id + `"}`)}, n+1
+		}
+		if err := write(ctx, batch); err != nil {
+			return err
+		}
+	}
+	b.heap = heap()
+	return nil
+}
+
+func heap() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+type emptySink struct{ sink }
+
+func (emptySink) Write(context.Context, string, []pipeline.Record) error { return nil }
+
+// emptyLedger remembers nothing.
+type emptyLedger struct{ *ledger }
+
+func (emptyLedger) Claim(_ context.Context, records []pipeline.Record) ([]bool, error) {
+	return make([]bool, len(records)), nil
+}
+func (emptyLedger) Prove(context.Context, []pipeline.Record) error  { return nil }
+func (emptyLedger) Commit(context.Context, []pipeline.Record) error { return nil }
+
+// A long outage leaves a large spool. Draining it takes no more memory than draining a small one.
+func TestLargeSpoolIsDrainedInBoundedMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 0)
+		b := &backlog{records: 600_000, begin: time.Now()}
+		r := w.runner()
+		r.Spool, r.Sink, r.Uncommitted = b, emptySink{sink{w}}, new(pipeline.Uncommitted)
+		r.OpenLedger = func() pipeline.Ledger { return emptyLedger{&ledger{world: w, claimed: map[string]bool{}}} }
+		before := heap()
+		if rep := r.Run(t.Context()); rep.State != pipeline.Drained || rep.Sent != 600_000 {
+			t.Fatalf("%+v", rep)
+		}
+		if grown := b.heap - before; grown > 20<<20 {
+			t.Errorf("%d MiB for %d records", grown>>20, b.records)
 		}
 	})
 }

@@ -12,20 +12,19 @@ const maxUncommitted = 100_000
 
 // Uncommitted are records that were acknowledged although their commit to the ledger
 // failed. It belongs to one stream and outlives its runs: the next run in the same process
-// commits them before it does anything else, so that not even they are sent again. The zero
-// value is empty.
+// commits them before it does anything else, so that not even they are sent again. It also
+// knows what of the spool was delivered, which the ledger does not show. The zero value is empty.
 type Uncommitted struct {
 	mu      sync.Mutex
 	records []Record // ids and times only
-	// spooled are ids of records that were delivered out of the spool and may still be there.
+	// spooled are ids of records that were delivered and may still be in the spool, or be there once
+	// more: of what the spool or the ledger could not confirm, the source brings another copy. If
+	// they were too many, only the latest are kept.
 	spooled map[string]struct{}
 }
 
 // add notes records. What is beyond the bound may be sent again.
 func (u *Uncommitted) add(records []Record) {
-	if u == nil {
-		return
-	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for _, r := range records[:min(len(records), maxUncommitted-len(u.records))] {
@@ -36,9 +35,6 @@ func (u *Uncommitted) add(records []Record) {
 
 // all are the records.
 func (u *Uncommitted) all() []Record {
-	if u == nil {
-		return nil
-	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.records
@@ -53,14 +49,11 @@ func (u *Uncommitted) forget(n int) {
 	}
 }
 
-// sentFromSpool notes that records that are still in the spool were acknowledged.
-func (u *Uncommitted) sentFromSpool(records []Record) {
-	if u == nil {
-		return
-	}
+// sent notes that records of which there may be copies in the spool were acknowledged.
+func (u *Uncommitted) sent(records []Record) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.spooled == nil {
+	if u.spooled == nil || len(u.spooled)+len(records) > maxUncommitted {
 		u.spooled = make(map[string]struct{}, len(records))
 	}
 	for _, r := range records {
@@ -68,31 +61,20 @@ func (u *Uncommitted) sentFromSpool(records []Record) {
 	}
 }
 
-// unsent are the records of a batch of the spool that were not delivered out of it before.
-// If that is all of them, the batch before has left the spool.
-func (u *Uncommitted) unsent(batch []Record) []Record {
-	if u == nil {
-		return batch
-	}
+// unsent are the records of a batch of the spool that were not delivered before.
+func (u *Uncommitted) unsent(batch []Record) (unsent []Record) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	var unsent []Record
 	for _, r := range batch {
 		if _, sent := u.spooled[r.ID]; !sent {
 			unsent = append(unsent, r)
 		}
-	}
-	if len(unsent) == len(batch) {
-		clear(u.spooled)
 	}
 	return unsent
 }
 
 // spoolIsEmpty says that nothing is left in the spool.
 func (u *Uncommitted) spoolIsEmpty() {
-	if u == nil {
-		return
-	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.spooled = nil
@@ -100,7 +82,7 @@ func (u *Uncommitted) spoolIsEmpty() {
 
 // recommit commits what an earlier run could not.
 func (d *delivery) recommit(ctx context.Context) error {
-	records := d.Uncommitted.all()
+	records := d.carried.all()
 	if len(records) == 0 {
 		return nil
 	}
@@ -114,7 +96,7 @@ func (d *delivery) recommit(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%d records that an earlier run sent can't be recorded as delivered, so nothing more was sent: %w", len(records), err)
 	}
-	d.Uncommitted.forget(len(records))
+	d.carried.forget(len(records))
 	d.log.Info("records of an earlier run are recorded as delivered", "stream", d.report.Stream, "records", len(records))
 	return nil
 }

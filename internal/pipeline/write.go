@@ -103,7 +103,7 @@ func (d *delivery) handleResult(ctx context.Context, batch []Record, result erro
 			delete(open, r.ID)
 		}
 		if ledgerErr = d.remember(ctx, done); ledgerErr == nil && d.spool.refused != nil {
-			d.spool.note(done)
+			d.carried.sent(done)
 		}
 		return ledgerErr
 	})
@@ -133,7 +133,7 @@ func (d *delivery) resolve(ctx context.Context, batch []Record, err error, halve
 		if err := onDone(ctx, batch); err != nil {
 			// Only of what the sink has: spool and quarantine answer for the rest, and are
 			// gone where the state is.
-			d.Uncommitted.add(batch)
+			d.carried.add(batch)
 			return err
 		}
 		return nil
