@@ -32,13 +32,13 @@ func (v Value) Reference() (at Reference, ok bool) {
 	return *v.at, true
 }
 
-// Equal reports whether two settings hold the same.
+// Equal reports whether two settings hold the same, read by the same identity.
 func (v Value) Equal(other Value) bool { return v.Key() == other.Key() }
 
-// Key is equal for settings that hold the same. It contains the secret.
+// Key is equal for settings that are [Value.Equal]. It contains the secret.
 func (v Value) Key() string {
 	if v.at != nil {
-		return "at " + v.at.ID()
+		return "at " + v.at.ID() + " as " + v.at.Identity
 	}
 	return v.text.Reveal()
 }
