@@ -134,7 +134,7 @@ func slow() map[string]int64 {
 		"a lock that is held for ever is no failure":            9,
 		"a read-back that should repair only reports":           22,
 		"a row outside of the time asked for is followed":       13,
-		"a window that was accepted stays so, however it grows": 285,
+		"a window that was accepted stays so, however it grows": 80,
 		"accepting one window accepts all":                      31,
 		"documents without id that are the same are one":        10,
 		"lost leases are not noticed, saves unconditional":      122,
