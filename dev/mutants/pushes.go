@@ -9,7 +9,7 @@ func pushMutants() []Mutant {
 		{Breaks: "a group takes no more than the first push", File: app + "mailbox.go", Old: "g.records = append(g.records, records...)", New: "if len(g.records) == 0 {\n\t\tg.records = records\n\t}"},
 		{Breaks: "a push is delivered with the next tick only", File: app + "mailbox.go", Old: "go m.run(ctx)", New: "m.running = ctx == nil"},
 		{Breaks: "the body is read before the credentials are checked", File: "internal/functions/hooks.go", Old: "admitted, err := inlet.Admits(", New: "_, _ = io.ReadAll(r.Body)\n\tadmitted, err := inlet.Admits("},
-		{Breaks: "any credentials are good", File: sailpoint + "hook.go", Old: "return subtle.ConstantTimeCompare(sum[:], other[:]) == 1", New: "return subtle.ConstantTimeCompare(sum[:], other[:]) >= 0"},
+		{Breaks: "any credentials are good", File: "internal/lib/gate/gate.go", Old: "return subtle.ConstantTimeCompare(a[:], b[:]) == 1", New: "return subtle.ConstantTimeCompare(a[:], b[:]) >= 0"},
 		{Breaks: "of two credentials one is enough", File: sailpoint + "hook.go", Old: "if len(authorization) != 1 {", New: "if len(authorization) == 0 {"},
 		{Breaks: "an answer is posted to any host", File: sailpoint + "callback.go", Old: "!strings.EqualFold(u.Host, base.Host)", New: "strings.EqualFold(u.Host, \"\")"},
 		{Breaks: "an answer is posted to any path", File: sailpoint + "callback.go", Old: "u.Opaque != \"\" || !callbackPath.MatchString(u.EscapedPath())", New: "u.Opaque != \"\""},

@@ -8,6 +8,8 @@ package gate
 
 import (
 	"context"
+	"crypto/sha256"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"strings"
@@ -59,8 +61,8 @@ func New(keepers ...secret.Keeper) *Gate {
 	return g
 }
 
-// Admits reports whether one of the secrets is what a request presented. The time that is takes must
-// not depend on how much of a secret is right.
+// Admits reports whether one of the secrets is what a request presented. The time that it takes must
+// not depend on how much of a secret is right; see [Equal].
 //
 // If none is, those in a vault are read again, as often as their keepers allow. An error says that
 // the request can't be judged because one could not be read.
@@ -157,6 +159,13 @@ func (k *key) renew(ctx context.Context, last secret.String, done chan<- struct{
 		k.text = text
 	}
 	close(done)
+}
+
+// Equal compares what was presented with a secret. It compares hashes, so that not even the length of
+// the secret shows in the time.
+func Equal(presented, want string) bool {
+	a, b := sha256.Sum256([]byte(presented)), sha256.Sum256([]byte(want))
+	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
 }
 
 // Flaw says why a text can't be the credential of a hook; "" if it can. It shows nothing of it.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -80,24 +79,19 @@ func (h *Hook) Path() string { return "sailpoint" }
 func (h *Hook) MaxBody() int64 { return maxPush }
 
 // Admits implements [source.Gate]. Exactly one header is needed: of two, another program in between
-// may have judged the other one. Hashes are compared, so that not even the length of a credential
-// shows in the time.
+// may have judged the other one.
 func (h *Hook) Admits(ctx context.Context, authorization []string) (bool, error) {
 	if len(authorization) != 1 {
 		return false, nil
 	}
 	scheme, value, _ := strings.Cut(strings.TrimSpace(authorization[0]), " ")
-	sum := sha256.Sum256([]byte(strings.TrimSpace(value)))
-	equal := func(want string) bool {
-		other := sha256.Sum256([]byte(want))
-		return subtle.ConstantTimeCompare(sum[:], other[:]) == 1
-	}
+	value = strings.TrimSpace(value)
 	switch strings.ToLower(scheme) {
 	case "bearer":
-		return h.bearer.Admits(ctx, func(token secret.String) bool { return equal(token.Reveal()) })
+		return h.bearer.Admits(ctx, func(token secret.String) bool { return gate.Equal(value, token.Reveal()) })
 	case "basic":
 		return h.basic.Admits(ctx, func(password secret.String) bool {
-			return equal(base64.StdEncoding.EncodeToString([]byte(h.cfg.Username + ":" + password.Reveal())))
+			return gate.Equal(value, base64.StdEncoding.EncodeToString([]byte(h.cfg.Username+":"+password.Reveal())))
 		})
 	}
 	return false, nil
