@@ -176,7 +176,7 @@ func (t *table) header(end int) error {
 			name = base + "_" + strconv.Itoa(n)
 		}
 		used[name] = true
-		t.names = append(t.names, quote(nil, name))
+		t.names = append(t.names, Quote(nil, name))
 	}
 	return nil
 }
@@ -211,7 +211,7 @@ func (t *table) object(record []byte) []byte {
 		}
 		t.row = append(t.row, t.names[i]...)
 		t.row = append(t.row, ':')
-		t.row = quote(t.row, f)
+		t.row = Quote(t.row, f)
 	}
 	return append(t.row, '}')
 }
@@ -219,16 +219,16 @@ func (t *table) object(record []byte) []byte {
 // another names a column that the header does not have.
 func (t *table) another() []byte {
 	for n := len(t.names) + 1; ; n++ {
-		name := quote(nil, "column_"+strconv.Itoa(n))
+		name := Quote(nil, "column_"+strconv.Itoa(n))
 		if !slices.ContainsFunc(t.names, func(other []byte) bool { return bytes.Equal(other, name) }) {
 			return name
 		}
 	}
 }
 
-// quote appends text as a JSON string. Bytes that are not valid UTF-8 stay as they are: the sink
+// Quote appends text as a JSON string. Bytes that are not valid UTF-8 stay as they are: the sink
 // replaces them, and the original is kept.
-func quote(dst []byte, text string) []byte {
+func Quote[T string | []byte](dst []byte, text T) []byte {
 	dst = append(dst, '"')
 	for i := range len(text) {
 		switch c := text[i]; {

@@ -46,7 +46,7 @@ func (r *records) row(row tabular.Row, own string) pipeline.Record {
 	raw = append(raw, `,"rowNumber":`...)
 	raw = strconv.AppendInt(raw, int64(row.Number), 10)
 	raw = append(raw, `,"row":`...)
-	raw = append(appendText(raw, row.Raw), '}')
+	raw = append(tabular.Quote(raw, row.Raw), '}')
 	if shared && len(raw) <= cap(r.page)-len(r.page) { // unless its control characters made it grow
 		r.page = r.page[:len(r.page)+len(raw)]
 	}
@@ -78,27 +78,4 @@ func (r *records) original(part []byte, number int, why string) pipeline.Record 
 
 func (r *records) flawed(id string, raw []byte, flaw string) pipeline.Record {
 	return pipeline.Record{ID: id, Time: r.report.Received, Raw: bytes.Clone(raw), Flaw: flaw}
-}
-
-// appendText appends JSON as a JSON string. What is not valid UTF-8 stays as it is: the sink replaces
-// it, and the original is kept.
-func appendText(dst, raw []byte) []byte {
-	dst = append(dst, '"')
-	for _, c := range raw {
-		switch {
-		case c == '"', c == '\\':
-			dst = append(dst, '\\', c)
-		case c == '\n':
-			dst = append(dst, '\\', 'n')
-		case c == '\r':
-			dst = append(dst, '\\', 'r')
-		case c == '\t':
-			dst = append(dst, '\\', 't')
-		case c < ' ': // not in valid JSON
-			dst = fmt.Appendf(dst, "\\u%04x", c)
-		default:
-			dst = append(dst, c)
-		}
-	}
-	return append(dst, '"')
 }
