@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -125,6 +126,9 @@ func (t *triggering) noTriggers() error {
 
 // failed is the failure of a command after an error of the service.
 func (t *triggering) failed(err error) error {
+	if errors.Is(err, context.Canceled) { // by the user; time that is up is another error
+		return &failure{statusFailed, "stopped", ""}
+	}
 	return &failure{statusFailed, oneLine(err.Error()), t.again() + " tests every part separately"}
 }
 

@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -83,6 +84,9 @@ func (t *triggering) inspect(cmd *cobra.Command, timeout time.Duration, most int
 		select {
 		case <-time.After(lookEvery):
 		case <-ctx.Done():
+			if errors.Is(context.Cause(ctx), context.Canceled) {
+				return &failure{statusFailed, fmt.Sprintf("stopped: %d of %d requests came", came, most), ""}
+			}
 			return &failure{statusFailed, fmt.Sprintf("%d of %d requests came", came, most), "idnsentinel triggers invocations shows what the service says about its pushes"}
 		}
 	}
