@@ -42,3 +42,17 @@ func PutAll(ctx context.Context, s Store, writes []*Write) {
 	}
 	wg.Wait()
 }
+
+// Counted is a [Store] that may have no room for another object although it has room for bytes.
+type Counted interface {
+	// Room returns an error if there is no room for so many new objects. It stores nothing.
+	Room(objects int) error
+}
+
+// Room returns an error if the store is known to have no room for so many new objects.
+func Room(s Store, objects int) error {
+	if c, ok := s.(Counted); ok {
+		return c.Room(objects)
+	}
+	return nil
+}

@@ -134,6 +134,14 @@ func (s *Store) expect(key string, prev state.ETag) error {
 	return nil
 }
 
+// Room implements [state.Counted]: a disk may have no inodes left although it has space.
+func (s *Store) Room(objects int) error {
+	if free, known := freeFiles(s.root); known && free < uint64(objects) {
+		return fmt.Errorf("the file system of %q has room for %d more files, and %d may be needed: remove files there, or set STATE_URL to a folder on another disk", s.root, free, objects)
+	}
+	return nil
+}
+
 // Delete implements [state.Store]. It also removes folders that become empty.
 func (s *Store) Delete(ctx context.Context, key string) error {
 	if err := begin(ctx, "delete", key); err != nil {

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -276,4 +278,22 @@ func BenchmarkWindows(b *testing.B) {
 		wg.Wait()
 	}
 	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*8), "µs/object")
+}
+
+// A folder says when its file system has too few inodes, where the system counts them.
+func TestRoom(t *testing.T) {
+	store, err := file.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Room(1); err != nil {
+		t.Errorf("room for one file: %v", err)
+	}
+	err = store.Room(math.MaxInt)
+	if err != nil && !strings.Contains(err.Error(), "STATE_URL") {
+		t.Errorf("names no remedy: %v", err)
+	}
+	if err == nil && (runtime.GOOS == "linux" || runtime.GOOS == "darwin") {
+		t.Log("this file system has no limit")
+	}
 }

@@ -23,7 +23,8 @@ const (
 // Prove implements [pipeline.Ledger]. It rewrites existing windows unchanged, each once per run
 // and in place of the version that was loaded: if one is leased, on hold or changed by another
 // writer, that fails here. Once per run, it stores and removes an object as large as everything
-// that a Commit would write: that needs the same room and rights as new windows.
+// that a Commit would write: that needs the same room and rights as new windows. A store that can
+// also run out of objects is asked whether it has room for them.
 func (l *Ledger) Prove(ctx context.Context, claimed []pipeline.Record) error {
 	unproven := l.unproven(claimed)
 	if len(unproven) == 0 {
@@ -42,7 +43,7 @@ func (l *Ledger) Prove(ctx context.Context, claimed []pipeline.Record) error {
 			size += n * idSize
 		}
 		size += min(len(unproven)*block, maxBlocks)
-		if err := l.proveRoom(ctx, size); err != nil {
+		if err := l.proveRoom(ctx, size, objects(unproven)); err != nil {
 			return fmt.Errorf("prepare to store %d records in the ledger: %w", len(claimed), err)
 		}
 	}
@@ -96,11 +97,25 @@ func (l *Ledger) rewrite(ctx context.Context, starts []int64, unproven map[int64
 	return size, nil
 }
 
+// objects is how many objects a Commit of these windows and the checkpoint after it may create. A
+// store may need one for a while to replace another, and one for each day.
+func objects(windows map[int64]int) int {
+	days := make(map[int64]struct{})
+	for start := range windows {
+		days[floor(start, secondsPerDay)] = struct{}{}
+	}
+	return len(windows) + len(days) + 1
+}
+
 // proveRoom stores an object and removes it. If removing is not allowed, it stays, and the next
 // run overwrites it.
-func (l *Ledger) proveRoom(ctx context.Context, size int) error {
+func (l *Ledger) proveRoom(ctx context.Context, size, objects int) error {
 	key := l.prefix + probe
 	if _, err := l.store.Put(ctx, key, make([]byte, size), state.Any); err != nil {
+		return err
+	}
+	if err := state.Room(l.store, objects); err != nil {
+		_ = l.store.Delete(ctx, key)
 		return err
 	}
 	l.roomy = true

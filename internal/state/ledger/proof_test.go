@@ -111,6 +111,37 @@ func TestProveCost(t *testing.T) {
 	}
 }
 
+// few is a store with room for some more objects, however small.
+type few struct {
+	*mem.Store
+	room int
+}
+
+func (f few) Room(objects int) error {
+	if objects > f.room {
+		return errors.New("no room for objects")
+	}
+	return nil
+}
+
+// A disk may have space and no inodes: the proof asks for as many objects as the Commit may create,
+// windows of two days here.
+func TestProveObjects(t *testing.T) {
+	records := []pipeline.Record{rec("a", noon), rec("b", noon.Add(time.Hour)), rec("c", noon.Add(24*time.Hour))}
+	for room := range 10 {
+		store := few{counted(ops{}), room}
+		l := open(store)
+		claim(t, l, records...)
+		err := l.Prove(t.Context(), records)
+		if enough := room >= 3+2+1; (err == nil) != enough {
+			t.Errorf("room for %d objects: %v", room, err)
+		}
+		if _, err := store.Get(t.Context(), prefix+"probe"); !errors.Is(err, state.ErrNotFound) {
+			t.Errorf("the probe is still there: %v", err)
+		}
+	}
+}
+
 // A probe that could not be removed is not taken for a window.
 func TestProbeIsNotAWindow(t *testing.T) {
 	store := new(mem.Store)
