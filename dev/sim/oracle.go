@@ -461,6 +461,9 @@ func (w *world) checkPage(r *run, after pipeline.Cursor, page *pipeline.Page, as
 	if json.Unmarshal([]byte(page.Next), &to) != nil || !to.plain() {
 		return
 	}
+	if w.plan.unstableTies && w.plan.pageCap > 0 && after != "" && from.ID == "" {
+		return // a tenant in trouble was taken for one that does not sort by id: ties may be missed, and the audits find them
+	}
 	got := make(map[*row]bool, len(page.Records))
 	for _, rec := range page.Records {
 		got[w.seen.find(rec.ID)] = true
@@ -507,6 +510,7 @@ func (w *world) checkEnd() {
 		known := w.seen.rows[key]
 		switch {
 		case !known.wanted:
+		case known.flaw != sound && !known.kept && w.isAccepted(known.created): // by a person who saw that it is counted and not listed
 		case known.flaw != sound && !known.kept:
 			w.breaks("%q of %s, which can't be read, is not in quarantine", key, known.created.Format(time.RFC3339Nano))
 		case known.flaw != sound:

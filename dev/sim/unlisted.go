@@ -25,6 +25,12 @@ type unlisted struct {
 // accepted is what a person has accepted, by the start of the window.
 type accepted map[int64]pipeline.Difference
 
+// isAccepted reports whether a person has accepted the window of a moment.
+func (w *world) isAccepted(at time.Time) bool {
+	_, ok := w.accepted[slot(at)]
+	return ok
+}
+
 // slot is the window of a moment.
 func slot(at time.Time) int64 { return at.Truncate(window).Unix() }
 

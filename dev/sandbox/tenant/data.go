@@ -112,6 +112,15 @@ func (t *Tenant) AddUnlisted(raw []byte, visibleAt time.Time) {
 	t.add(row{raw: raw, unlisted: true}, visibleAt)
 }
 
+// Forget removes the documents with these ids, as an index does whose retention is over.
+func (t *Tenant) Forget(ids ...string) {
+	t.data.mu.Lock()
+	defer t.data.mu.Unlock()
+	gone := func(r row) bool { return slices.Contains(ids, r.id) }
+	t.data.rows = slices.DeleteFunc(slices.Clone(t.data.rows), gone)
+	t.data.fresh = slices.DeleteFunc(t.data.fresh, gone)
+}
+
 func (t *Tenant) add(r row, visibleAt time.Time) {
 	id, created, err := keysOf(r.raw)
 	if err != nil {

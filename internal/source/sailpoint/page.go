@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"maps"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -57,7 +58,7 @@ func readRows(page answer, q *query, wantTypes bool, walk walker) (*rows, error)
 		if e.Flaw != "" {
 			r.flawed++
 		}
-		hasID := ids.add(e, q.lastID(lastID))
+		hasID := ids.add(e)
 		if ok && !q.covers(at) {
 			return nil
 		}
@@ -86,6 +87,7 @@ func readRows(page answer, q *query, wantTypes bool, walk walker) (*rows, error)
 	}
 	ids.assign(r.records)
 	r.dateFlawed(q)
+	r.identifyFlawed(&ids.twins)
 	if q.twins != nil {
 		*q.twins = ids.twins
 	}
@@ -135,6 +137,29 @@ func (r *rows) dateFlawed(q *query) {
 	}
 }
 
+// identifyFlawed completes the ids of rows that break the rules and have none that can be read: they
+// may be a mere null. The window in which the service counts such a row is part of its id, and
+// nothing of the rows beside it: with one that is indexed late beside it, it would get another id,
+// and the ledger would hold both and count as many rows as the service, without the late one.
+func (r *rows) identifyFlawed(twins *twins) {
+	if r.flawed == 0 {
+		return
+	}
+	for i := range r.records {
+		rec := &r.records[i]
+		if rec.Flaw == "" || len(rec.ID) != hashedID || !strings.HasPrefix(rec.ID, hashed) {
+			continue
+		}
+		rec.ID += "@undated"
+		if !rec.Time.IsZero() {
+			rec.ID = rec.ID[:hashedID] + "@" + rec.Time.UTC().Truncate(window).Format("2006-01-02T15:04Z")
+		}
+		if n := twins.count([]byte(rec.ID)); n > 1 {
+			rec.ID += "#" + strconv.Itoa(n)
+		}
+	}
+}
+
 // pickTime returns the zero time for a created that is absent, null or unreadable.
 func pickTime(p jsonwalk.Pick) (time.Time, bool) {
 	if p.Kind != jsonwalk.String || len(p.Text) > maxTime {
@@ -171,9 +196,9 @@ const (
 	maxTime = 64
 )
 
-// add appends the id of a row and reports whether it is the document's own. prev is the last id
-// before it: it identifies a row that breaks the rules, which may be a mere null, by its place.
-func (a *idArena) add(e jsonwalk.Element, prev []byte) bool {
+// add appends the id of a row and reports whether it is the document's own. That of a row that breaks
+// the rules is completed by [rows.identifyFlawed].
+func (a *idArena) add(e jsonwalk.Element) bool {
 	id := e.Picks[pickID]
 	own := id.Kind == jsonwalk.String && len(id.Text) > 0 && len(id.Text) <= maxID
 	if own {
@@ -181,11 +206,10 @@ func (a *idArena) add(e jsonwalk.Element, prev []byte) bool {
 	} else {
 		from := len(a.text)
 		a.text = appendHash(a.text, e.Raw)
-		if e.Flaw != "" && len(prev) > 0 {
-			a.text = append(append(a.text, '@'), prev...)
-		}
-		if n := a.twins.count(a.text[from:]); n > 1 {
-			a.text = strconv.AppendInt(append(a.text, '#'), int64(n), 10)
+		if e.Flaw == "" {
+			if n := a.twins.count(a.text[from:]); n > 1 {
+				a.text = strconv.AppendInt(append(a.text, '#'), int64(n), 10)
+			}
 		}
 	}
 	a.ends = append(a.ends, len(a.text))
@@ -214,14 +238,12 @@ func (t *twins) count(id []byte) int {
 	return t.seen[string(id)]
 }
 
-// identified are the counts without those of rows that break the rules, whose ids may be long.
-func (t *twins) identified() map[string]int {
+// counts is how often each id occurred.
+func (t *twins) counts() map[string]int {
 	if t == nil {
 		return nil
 	}
-	kept := maps.Clone(t.seen)
-	maps.DeleteFunc(kept, func(id string, _ int) bool { return len(id) > hashedID })
-	return kept
+	return maps.Clone(t.seen)
 }
 
 // assign gives the records their ids.

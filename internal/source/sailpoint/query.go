@@ -50,15 +50,6 @@ func (q *query) call(ep *endpoint) call {
 	return c
 }
 
-// lastID is the last id of a page so far, or else the id of the row before the page; nil if neither
-// is known.
-func (q *query) lastID(inPage []byte) []byte {
-	if len(inPage) == 0 && len(q.after) > 0 {
-		return []byte(q.after[len(q.after)-1])
-	}
-	return inPage
-}
-
 // covers reports whether q asks for a row with that created. Other rows are still delivered, but
 // say nothing about the walk's place.
 func (q *query) covers(created time.Time) bool {

@@ -253,11 +253,18 @@ func (t *trouble) explain(err error) error {
 // row is left; past that row it continues by number until a row can be the cursor.
 func (e *Events) fetchSkip(ctx context.Context, at place, from, to time.Time) (pipeline.Page, error) {
 	page, err := e.nextByNumber(ctx, at, from, to)
-	if err != nil || at.Skip.Last == "" || at.Skip.Again >= maxAgain {
+	if err != nil {
 		return page, err
 	}
 	// The numbers count only if they have not changed since the last page.
-	switch same, err := e.sameNumbers(ctx, at, from, to); {
+	same := true
+	switch {
+	case at.Skip.Again >= maxAgain && !page.More:
+		return e.endByNumber(ctx, at, from, to, page), nil
+	case at.Skip.Again < maxAgain && at.Skip.Last != "":
+		same, err = e.sameNumbers(ctx, at, from, to)
+	}
+	switch {
 	case err != nil:
 		return pipeline.Page{}, err
 	case same:
@@ -265,6 +272,19 @@ func (e *Events) fetchSkip(ctx context.Context, at place, from, to time.Time) (p
 	}
 	again := place{Created: at.Created, Skip: &skip{Again: at.Skip.Again + 1}}
 	return pipeline.Page{Next: encode(again), More: true}, nil
+}
+
+// endByNumber is the end of a walk whose numbers change too often to be checked: if rows have
+// vanished, it goes back to the number that the next one will have. A count that fails is made again
+// when the end is asked for again.
+func (e *Events) endByNumber(ctx context.Context, at place, from, to time.Time, end pipeline.Page) pipeline.Page {
+	n, err := e.Count(ctx, from, to)
+	if err != nil || n >= int64(at.Skip.Done) {
+		return end
+	}
+	s := *at.Skip
+	s.Done, s.Sound, s.Last = int(n), min(s.Sound, int(n)), ""
+	return pipeline.Page{Next: encode(place{Created: at.Created, Skip: &s}), More: true}
 }
 
 // maxAgain is how often a walk by number begins again. Some tenants change the order of rows with
@@ -280,7 +300,7 @@ func (e *Events) sameNumbers(ctx context.Context, at place, from, to time.Time) 
 		var bad *unreadable
 		switch {
 		case err == nil:
-			return len(r.records) > 0 && bareID(r.records[0].ID) == at.Skip.Last, nil
+			return slices.ContainsFunc(r.records, func(rec pipeline.Record) bool { return bareID(rec.ID) == at.Skip.Last }), nil
 		case !errors.As(err, &bad):
 			return false, err
 		}
@@ -332,20 +352,21 @@ func (e *Events) nextByNumber(ctx context.Context, at place, from, to time.Time)
 // skipped is the page of rows that were read by number.
 func (e *Events) skipped(at place, q *query, r *rows) pipeline.Page {
 	page := pipeline.Page{Records: r.records, Next: encode(at), From: q.from, Through: q.to, Warnings: e.warnings(r)}
-	if len(r.records) == 0 {
+	s := *at.Skip
+	for _, rec := range r.records {
+		if !rec.Time.IsZero() && !q.covers(rec.Time) {
+			continue // in every answer, whatever is asked for, and so without a number
+		}
+		s.Done++
+		if rec.Flaw == "" { // one that breaks the rules may have no id of its own
+			s.Sound, s.Last = s.Done, bareID(rec.ID)
+		}
+	}
+	if s.Done == at.Skip.Done {
 		return page
 	}
 	page.More, page.Through = true, r.newest
-	s := *at.Skip
-	s.Done += len(r.records)
-	s.Sound, s.Last = s.Done, ""
-	for n, rec := range slices.Backward(r.records) {
-		if rec.Flaw == "" { // the id of one that breaks the rules may depend on the row before
-			s.Sound, s.Last = at.Skip.Done+n+1, bareID(rec.ID)
-			break
-		}
-	}
-	s.Twins = q.twins.identified()
+	s.Twins = q.twins.counts()
 	page.Next = encode(place{Created: at.Created, Skip: &s})
 	// If no row had to be skipped, something else was wrong. But within the millisecond where this
 	// began, the unreadable row may still lie ahead: a cursor there would lead to it again.

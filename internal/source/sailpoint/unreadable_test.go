@@ -133,8 +133,14 @@ func indexed(tn *tenant.Tenant, id string, created time.Time, sent []byte) {
 // rows that can't be read.
 func readPast(t *testing.T, src pipeline.Source) (seen map[string]pipeline.Record, flawed int) {
 	t.Helper()
+	seen, flawed, _ = readFrom(t, src, "")
+	return seen, flawed
+}
+
+// readFrom is readPast from a cursor on, and returns the last one.
+func readFrom(t *testing.T, src pipeline.Source, after pipeline.Cursor) (seen map[string]pipeline.Record, flawed int, end pipeline.Cursor) {
+	t.Helper()
 	seen = map[string]pipeline.Record{}
-	var after pipeline.Cursor
 	for range 200 {
 		page, err := src.Fetch(t.Context(), after)
 		if err != nil {
@@ -150,11 +156,11 @@ func readPast(t *testing.T, src pipeline.Source) (seen map[string]pipeline.Recor
 			}
 		}
 		if after = page.Next; !page.More {
-			return seen, flawed
+			return seen, flawed, after
 		}
 	}
 	t.Fatalf("no end after 200 pages, at %s", after)
-	return seen, flawed
+	return seen, flawed, after
 }
 
 // A row that can't be had costs itself, whatever lies before it and however the tenant sorts.
@@ -270,6 +276,79 @@ func TestRowThatCantBeHadKeepsItsID(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Rows without a number, which a service adds to every list, and rows that vanish do not move a walk
+// by number past rows that come later.
+func TestWalkByNumberEndsWhereNewRowsBegin(t *testing.T) {
+	outside := func(body []byte) []byte {
+		if len(body) > 2 && body[0] == '[' && body[len(body)-1] == ']' {
+			return append(body[:len(body)-1:len(body)-1], `,{"id":"out","created":"9999-01-01T00:00:00.000Z"}]`...)
+		}
+		return body
+	}
+	for name, test := range map[string]struct {
+		change func([]byte) []byte
+		vanish bool
+	}{
+		"plain":               {nil, false},
+		"a row in every list": {outside, false},
+		"rows vanish":         {nil, true},
+		"both":                {outside, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tn := newTenant()
+				at := time.Now().Add(-time.Hour)
+				for i := range 20 {
+					indexed(tn, fmt.Sprintf("tie%02d", i), at, nil)
+				}
+				indexed(tn, "tie19cut", at, []byte(`{"id":"tie19cut","crea`))
+				cfg := config(http.Handler(&tampered{Handler: tn, change: test.change}))
+				cfg.PageSize = 7
+				src := sailpoint.NewClient(cfg).Events()
+				_, _, after := readFrom(t, src, "")
+				if test.vanish {
+					tn.Forget("tie03", "tie07", "tie11")
+				}
+				for i := range 3 {
+					indexed(tn, fmt.Sprint("new", i), at.Add(time.Minute+time.Duration(i)*time.Second), nil)
+				}
+				seen, _, _ := readFrom(t, src, after)
+				for i := range 3 {
+					if _, ok := seen[fmt.Sprint("new", i)]; !ok {
+						t.Errorf("new%d is not read, from %s on", i, after)
+					}
+				}
+			})
+		})
+	}
+}
+
+// A row that says nothing keeps its id when a row before it is indexed late.
+func TestNullRowKeepsItsID(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tn := newTenant()
+		at := time.Now().Add(-time.Hour)
+		indexed(tn, "first", at, nil)
+		indexed(tn, "null", at.Add(time.Minute), []byte("null"))
+		indexed(tn, "last", at.Add(2*time.Minute), nil)
+		flawed := func() (ids []string) {
+			events := sailpoint.NewClient(config(tn)).Events()
+			seen, _ := readPast(t, windowOf{events, at, at.Add(5 * time.Minute)})
+			for id, r := range seen {
+				if r.Flaw != "" {
+					ids = append(ids, id)
+				}
+			}
+			return ids
+		}
+		first := flawed()
+		indexed(tn, "late", at.Add(30*time.Second), nil)
+		if again := flawed(); len(first) != 1 || !slices.Equal(first, again) {
+			t.Errorf("%q, and with a row more before it %q", first, again)
+		}
+	})
 }
 
 // windowOf is a stream that reads one window.
