@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/check"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/keyvault"
@@ -22,27 +24,40 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/state/pythonfn"
 )
 
+// checkedAtOnce is how many connections are checked at the same time. Most of a check is waiting
+// for services, and one that does not answer takes half a minute.
+const checkedAtOnce = 8
+
 // Check tests each part of the connector separately, in order of dependency, and reports
 // each result at once. It reads little and ingests nothing. It writes only a probe object
 // to the state, which it removes, and briefly holds the lock of each stream.
 //
-// Each of several connections is checked separately, and its findings include its name.
+// Several connections are checked at the same time. Their findings include their names and are
+// reported in the order of the settings.
 func Check(ctx context.Context, s config.Settings, o Options, report func(check.Finding)) {
 	o.vaults = newVaults(o) // connections may share them
+	queue := check.NewQueue(len(s.Connections), report)
+	var g errgroup.Group
+	g.SetLimit(checkedAtOnce)
 	for i, connection := range s.Connections {
-		c := &checkup{settings: s, connection: connection, options: o.prepared(), reported: map[string]bool{}, Report: func(f check.Finding) {
-			f.Connection = connection.Name
-			report(f)
-		}}
-		c.options.keeps = func(s *keyvault.Secret) { c.kept = append(c.kept, s) }
-		c.sources = openSources(connection, c.options)
-		c.streams = streamsOf(c.sources)
-		c.describe()
-		if i == 0 {
-			describeProcess(s, report)
-		}
-		c.run(ctx)
+		g.Go(func() error {
+			defer queue.Done(i)
+			c := &checkup{settings: s, connection: connection, options: o.prepared(), reported: map[string]bool{}, Report: func(f check.Finding) {
+				f.Connection = connection.Name
+				queue.Report(i, f)
+			}}
+			c.options.keeps = func(s *keyvault.Secret) { c.kept = append(c.kept, s) }
+			c.sources = openSources(connection, c.options)
+			c.streams = streamsOf(c.sources)
+			c.describe()
+			if i == 0 {
+				describeProcess(s, func(f check.Finding) { queue.Report(i, f) })
+			}
+			c.run(ctx)
+			return nil
+		})
 	}
+	_ = g.Wait() // findings are the errors
 }
 
 // run does all checks after the description of the settings.

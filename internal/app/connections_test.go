@@ -313,6 +313,42 @@ func TestCheckOfConnections(t *testing.T) {
 	})
 }
 
+// Connections whose tenants do not answer are waited for at the same time, and the findings of each
+// stay together.
+func TestCheckOfSilentConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		names := []string{"acme", "globex", "hooli", "initech", "umbrella"}
+		c := newCrowd(newScene(), names...)
+		o := c.options()
+		o.HTTP = &http.Client{Transport: silent{}}
+		began := time.Now()
+		var order []string
+		app.Check(t.Context(), c.settings, o, func(f check.Finding) {
+			if len(order) == 0 || order[len(order)-1] != f.Connection {
+				order = append(order, f.Connection)
+			}
+		})
+		all := time.Since(began)
+		c.settings.Connections = c.settings.Connections[:1]
+		began = time.Now()
+		app.Check(t.Context(), c.settings, o, func(check.Finding) {})
+		if one := time.Since(began); all > one+time.Second {
+			t.Errorf("five connections took %v, one takes %v", all, one)
+		}
+		if diff := cmp.Diff(names, order); diff != "" {
+			t.Errorf("findings (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// silent accepts requests and never answers.
+type silent struct{}
+
+func (silent) RoundTrip(req *http.Request) (*http.Response, error) {
+	<-req.Context().Done()
+	return nil, req.Context().Err()
+}
+
 // One connection is chosen by its name, and an unknown name is answered with those there are.
 func TestSelect(t *testing.T) {
 	for _, tc := range []struct {
