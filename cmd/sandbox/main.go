@@ -33,7 +33,7 @@ func root(out io.Writer) *cobra.Command {
 		SilenceErrors: true,
 	}
 	cmd.SetOut(out)
-	cmd.AddCommand(demoCommand(), serveCommand())
+	cmd.AddCommand(demoCommand(), serveCommand(), reportCommand())
 	return cmd
 }
 

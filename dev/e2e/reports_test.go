@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"encoding/json"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/saas"
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/synth"
 )
 
@@ -143,6 +145,90 @@ func TestReports(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A report is the same rows in each form that SaaS Management may give it, compressed or not, with
+// or without its length, whichever way it presents the secret, and however often it comes.
+func TestReportForms(t *testing.T) {
+	for name, proxies := range map[string]bool{"proxying": true, "forwarding": false} {
+		t.Run(name, func(t *testing.T) {
+			w := reportWorld(t, 44, func(w *world) { w.serve() })
+			_, front := w.startApp(proxies)
+			var sender saas.Sender
+			want := map[string]saas.Report{}
+			for i, form := range saas.Forms() {
+				for n, c := range []saas.Schedule{{}, {Gzip: true}, {Chunked: true, Retries: 1}, {Gzip: true, Chunked: true}, {Twice: true}} {
+					r := saas.Licenses(int64(10*i+n), 30)
+					if form == saas.Single {
+						r.Rows = r.Rows[:1]
+					}
+					r.Name = fmt.Sprintf("%s-%d", cmp.Or(form, "list"), n)
+					c.Form = form
+					c.Webhook = saas.Webhook{URL: front.URL + "/api/hooks/saas/" + r.Name, Secret: reportsSecret, Presents: []saas.Presents{saas.Bearer, saas.Alone, saas.Basic}[(i+n)%3]}
+					a, err := sender.Send(t.Context(), c, r)
+					switch {
+					case c.Chunked && !proxies: // the body is lost on its way, which must not look like a success
+						if a.Status != http.StatusBadRequest {
+							t.Errorf("%s: status %d, want 400", r.Name, a.Status)
+						}
+					case err != nil:
+						t.Errorf("%s: %v", r.Name, err)
+					default:
+						want[r.Name] = r
+					}
+				}
+			}
+			total := 0
+			for _, r := range want {
+				total += len(r.Rows)
+			}
+			rows := func() (n int) { // those of the reports, without what surrounds them
+				for _, of := range rowsOf(t, w) {
+					for row, times := range of {
+						if !strings.HasPrefix(row, `{"reportName"`) {
+							n += times
+						}
+					}
+				}
+				return n
+			}
+			eventually(t, 30*time.Second+loaded, "rows", func() bool { return rows() >= total })
+			got := rowsOf(t, w)
+			for name, r := range want {
+				for _, row := range r.Rows {
+					values := map[string]string{}
+					for i, column := range r.Columns {
+						values[column] = row[i]
+					}
+					if times := takeRow(t, got[name], values); times != 1 {
+						t.Errorf("%s: the row of %s came %d times", name, row[1], times)
+					}
+				}
+			}
+			if n := rows(); n != total {
+				t.Errorf("%d rows, want %d", n, total)
+			}
+		})
+	}
+}
+
+// takeRow returns how often a row with these values came.
+func takeRow(t *testing.T, rows map[string]int, want map[string]string) (times int) {
+	t.Helper()
+	for text, n := range rows {
+		var row map[string]any
+		if err := json.Unmarshal([]byte(strings.ReplaceAll(text, `\r\n`, `\n`)), &row); err != nil { // CSV breaks lines so
+			t.Fatalf("%s: %v", text, err)
+		}
+		same := len(row) == len(want)
+		for column, value := range want {
+			same = same && row[column] == value
+		}
+		if same {
+			times += n
+		}
+	}
+	return times
 }
 
 // Processes are killed while reports are sent and delivered: every row arrives, and only batches in

@@ -29,6 +29,9 @@ func (p *play) curtain() error {
 	p.say("\n%s | sort by TimeGenerated desc | take 3", "SailPointIDN_Triggers_CL")
 	p.rows("SailPointIDN_Triggers", "TimeGenerated", "Metadata_triggerId_s", "type_s", "completed_t")
 
+	p.say("\n%s | sort by TimeGenerated desc | take 3", "SailPointSaaS_Reports_CL")
+	p.rows("SailPointSaaS_Reports", "TimeGenerated", "report_s", "rowNumber_d", "row_s")
+
 	if err := p.checkpoints(); err != nil {
 		return err
 	}
@@ -87,7 +90,9 @@ func (p *play) verdict() error {
 	p.say("\n%d ticks, %.1f s of work, %.0f rows a second, %d batches, at most %d requests to SailPoint in any 10 s (limit 100)",
 		len(p.ticks), busy.Seconds(), float64(stats.Rows)/busy.Seconds(), stats.Batches, p.stage.Tenant.PeakRequests())
 	p.say("events: %d at the source, %d missing in the table, %d repeated (the batches in flight when it was killed)", expected, missing, twice)
-	if missing > 0 || twice > pipeline.Parallel*stats.LargestRows {
+	once := p.stage.pushedRows(p.pushed) == 1 && p.stage.Workspace.Table("SailPointSaaS_Reports").Count() == reportRows
+	p.say("pushes: the event and each row of the report once: %v", once)
+	if missing > 0 || !once || twice > pipeline.Parallel*stats.LargestRows {
 		return ErrIncomplete
 	}
 	p.say("Nothing is lost.")

@@ -22,6 +22,9 @@ import (
 type Options struct {
 	// Handler is the path of the handler binary.
 	Handler string
+	// Dir is the root of the function app, with host.json and the folders of the functions. "" means the
+	// directory of Handler.
+	Dir string
 	// Out gets the story as text.
 	Out io.Writer
 	// Log, if set, gets what the handler prints.
@@ -38,10 +41,11 @@ var ErrIncomplete = errors.New("the demo lost or repeated more records than allo
 // play is a running demo.
 type play struct {
 	Options
-	stage *Stage
-	dir   string // state
-	ticks []tick
-	begin time.Time
+	stage  *Stage
+	dir    string // state
+	ticks  []tick
+	begin  time.Time
+	pushed string // id of the invocation that was pushed
 }
 
 // tick is one firing of the timer.
@@ -83,7 +87,7 @@ func Run(ctx context.Context, o Options) error {
 func (p *play) say(format string, args ...any) { fmt.Fprintf(p.Out, format+"\n", args...) }
 
 func (p *play) start(ctx context.Context) (*host.Host, error) {
-	h, err := host.Start(ctx, host.Config{Path: p.Handler, Env: p.stage.Settings(p.dir), Output: p.Log})
+	h, err := host.Start(ctx, host.Config{Path: p.Handler, Dir: p.Dir, Env: append(p.stage.Settings(p.dir), p.stage.PushSettings()...), Output: p.Log})
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +131,7 @@ func (p *play) killed(ctx context.Context) error {
 	return nil
 }
 
-// resumed goes on from the checkpoint with a new process, and then with live events.
+// resumed continues from the checkpoint with a new process, and then with live events and with pushes.
 func (p *play) resumed(ctx context.Context) error {
 	h, err := p.start(ctx)
 	if err != nil {
@@ -135,20 +139,18 @@ func (p *play) resumed(ctx context.Context) error {
 	}
 	defer h.Close()
 	for _, what := range []string{"tick 2: continues from the checkpoint", "tick 3: live events", "tick 4: live events"} {
-		begin := time.Now()
-		inv, err := h.Fire(ctx)
-		if err != nil {
-			return fmt.Errorf("%s: %w", what, err)
+		if err := p.fire(ctx, h, what); err != nil {
+			return err
 		}
-		p.note(what, time.Since(begin), inv.Runs)
-		if inv.Status != 200 {
-			return fmt.Errorf("%s failed: %s", what, inv.Error)
+		if err := pause(ctx, 3*time.Second); err != nil {
+			return err
 		}
-		select {
-		case <-time.After(3 * time.Second):
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
+	}
+	if err := p.pushes(ctx, h); err != nil {
+		return err
+	}
+	if err := p.fire(ctx, h, "tick 5: what was pushed is polled as well"); err != nil {
+		return err
 	}
 	if peak, err := h.PeakRSS(); err == nil {
 		p.say("\nhost: peak memory of the handler %.1f MiB", float64(peak)/(1<<20))
@@ -157,10 +159,34 @@ func (p *play) resumed(ctx context.Context) error {
 	return err
 }
 
+// pause waits, unless the demo is ended.
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// fire has the host fire the timer.
+func (p *play) fire(ctx context.Context, h *host.Host, what string) error {
+	begin := time.Now()
+	inv, err := h.Fire(ctx)
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	p.note(what, time.Since(begin), inv.Runs)
+	if inv.Status != 200 {
+		return fmt.Errorf("%s failed: %s", what, inv.Error)
+	}
+	return nil
+}
+
 func (p *play) note(what string, took time.Duration, runs []pipeline.Report) {
 	p.ticks = append(p.ticks, tick{what, took, runs})
 	p.say("%s (%.1f s)", what, took.Seconds())
 	for _, r := range runs {
-		p.say("  %-22s %-8s fetched %6d  sent %6d  duplicates %5d  conformed %4d  quarantined %d  lag %.0f s", r.Stream, r.State, r.Fetched, r.Sent, r.Duplicates, r.Conformed, r.Quarantined, r.LagSeconds)
+		p.say("  %-27s %-8s fetched %6d  sent %6d  duplicates %5d  conformed %4d  quarantined %d  lag %.0f s", r.Stream, r.State, r.Fetched, r.Sent, r.Duplicates, r.Conformed, r.Quarantined, r.LagSeconds)
 	}
 }
