@@ -242,17 +242,32 @@ func TestStandInOfSeveralTenants(t *testing.T) {
 	}
 }
 
-// Where the list was forgotten, or its name is wrong, that is said beside what is missing.
+// Where the list was forgotten, that is reported with what is missing. Where only its name is wrong,
+// the name is the one problem: the rest follows from it.
 func TestForgottenList(t *testing.T) {
-	for name, env := range map[string]map[string]string{
-		"CONNECTIONS": {"CONNECTIONS": "-"},
-		"CONECTIONS":  {"CONNECTIONS": "-", "CONECTIONS": "acme,globex"},
+	for _, tc := range []struct {
+		name string
+		env  map[string]string
+		want []string
+	}{
+		{"CONNECTIONS", map[string]string{"CONNECTIONS": "-"}, []string{
+			"ACME_TENANT_ID: belongs to a connection that CONNECTIONS does not list: add acme", "TENANT_ID: is missing",
+		}},
+		{"CONECTIONS", map[string]string{"CONNECTIONS": "-", "CONECTIONS": "acme,globex"}, []string{"CONECTIONS: is not a setting: did you mean CONNECTIONS?"}},
 	} {
-		_, err := loadSeveral(several(env))
-		for _, want := range []string{"ACME_TENANT_ID: belongs to a connection that CONNECTIONS does not list: add acme", "TENANT_ID: is missing"} {
-			if err == nil || !strings.Contains(err.Error(), want) {
-				t.Errorf("%s: %v, want %q", name, err, want)
+		_, err := loadSeveral(several(tc.env))
+		var problems *config.Problems
+		if !errors.As(err, &problems) {
+			t.Errorf("%s: %v", tc.name, err)
+			continue
+		}
+		for _, want := range tc.want {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v, want %q", tc.name, err, want)
 			}
+		}
+		if len(tc.want) == 1 && len(problems.List) != 1 {
+			t.Errorf("%s: %v, want one problem", tc.name, err)
 		}
 	}
 }

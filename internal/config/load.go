@@ -24,6 +24,9 @@ func Load(kinds []Kind, origins ...Origin) (Settings, error) {
 	app := newReader("", table, origins)
 	names := connectionNames(app, table)
 	spelled := spell(table, names, origins)
+	if spelled.meant["CONNECTIONS"] {
+		names = nil // which settings are missing depends on it
+	}
 	app.meant = spelled.meant
 	var text struct {
 		PollSchedule string `envconfig:"POLL_SCHEDULE"`

@@ -16,6 +16,7 @@ type speller struct {
 	known    map[string]Setting // by every name that is looked up
 	table    []Setting
 	problems []Problem
+	unlisted []Problem // settings of connections that CONNECTIONS does not list
 	hints    []Problem
 	meant    map[string]bool // what misspelled names should be
 }
@@ -45,6 +46,9 @@ func spell(table []Setting, connections []string, origins []Origin) *speller {
 				s.judge(o, name)
 			}
 		}
+	}
+	if !s.meant["CONNECTIONS"] {
+		s.problems = append(s.problems, s.unlisted...)
 	}
 	return s
 }
@@ -82,7 +86,7 @@ func (s *speller) judge(o Origin, name string) {
 		if right != "" {
 			remedy += ", or rename it if you mean " + right
 		}
-		s.add(o, name, row.Name, "belongs to a connection that CONNECTIONS does not list: "+remedy)
+		s.unlisted = append(s.unlisted, Problem{Setting: name, Message: "belongs to a connection that CONNECTIONS does not list: " + remedy, Origin: o.Name, Row: row.Name})
 	case right != "":
 		s.misspelled(o, name, right)
 	case o.Closed && !platform(name):
