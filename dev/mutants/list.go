@@ -130,7 +130,7 @@ func edgeMutants() []Mutant {
 		{Breaks: "a row that is indexed late lends its number to one that can't be had", File: sailpoint + "unreadable.go", Old: "case now != total:", New: "case now != total && false:"},
 		{Breaks: "rows that shift while they are read by number are not noticed", File: sailpoint + "unreadable.go", Old: "return bareID(rec.ID) == at.Skip.Last })", New: "return rec.ID != \"\" })"},
 		{Breaks: "a message in place of a row that can't be had is kept as its beginning", File: sailpoint + "unreadable.go", Old: "\t\treturn o.message()\n", New: "\t\treturn u.size > o.size\n"},
-		{Breaks: "rows that break the rules are believed at first sight", File: sailpoint + "unreadable.go", Old: "doubtful = doubtful || f.seen[sum] < sightings", New: "doubtful = doubtful || f.seen[sum] < 0"},
+		{Breaks: "rows that break the rules are believed at first sight", File: "internal/lib/jsonwalk/flaws.go", Old: "doubtful = doubtful || f.seen[sum] < Sightings", New: "doubtful = doubtful || f.seen[sum] < 0", Tests: []string{"./internal/source/sailpoint"}},
 		{Breaks: "documents without id that are the same are one", File: sailpoint + "page.go", Old: "count(a.text[from:]); n > 1 {", New: "count(a.text[from:]); n < 0 {"},
 		{Breaks: "a row that tells no time is counted where the service does not count it", File: sailpoint + "page.go", Old: "if before.Truncate(window).Equal(after.Truncate(window)) {", New: "if !after.IsZero() {"},
 		{Breaks: "a window is accepted whatever its numbers are by now", File: pipelineDir + "unexplained.go", Old: "d.Source == o.Source && d.Ledger == o.Ledger", New: "d.Source >= 0 && o.Source >= 0"},

@@ -33,9 +33,9 @@ type query struct {
 
 // position is after which event a page begins: its place in the order of the request.
 type position struct {
-	at    time.Time // persisted, or published of a bounded request
-	index int       // among all events, in the order they are persisted
-	polling bool // the order is that of a polling request
+	at      time.Time // persisted, or published of a bounded request
+	index   int       // among all events, in the order they are persisted
+	polling bool      // the order is that of a polling request
 }
 
 // encode is the after of a link.

@@ -63,7 +63,7 @@ type Client struct {
 	idSortRefused atomic.Bool
 	// bodyHint is the length of the last large body, for bodies whose length is not announced.
 	bodyHint atomic.Int64
-	pages    buffers
+	pages    transport.Buffers
 
 	requests, throttled, tokenRequests atomic.Int64
 }

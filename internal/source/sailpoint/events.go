@@ -27,7 +27,7 @@ type Events struct {
 	unlisted int64
 	hides    contradictions
 	// flaws and trouble record what could not be read recently.
-	flaws   flaws
+	flaws   jsonwalk.Flaws
 	trouble trouble
 	// shapes are the shapes of the events so far.
 	shapes jsonwalk.Shapes
@@ -242,15 +242,15 @@ func (e *Events) run(ctx context.Context, q query, wantTypes bool) (*rows, error
 	r, err := readRows(page, &q, wantTypes, walk)
 	if err == nil {
 		e.c.passed(&q, page)
-		r.release = func() { e.c.pages.put(page.body) }
+		r.release = func() { e.c.pages.Put(page.body) }
 		return r, nil
 	}
-	r, recovered := readRows(page, &q, wantTypes, e.flaws.recover)
+	r, recovered := readRows(page, &q, wantTypes, e.flaws.Recover)
 	if recovered == nil && r.flawed == len(r.records) {
 		recovered = e.others(ctx, q)
 	}
 	if recovered == nil {
-		recovered = e.flaws.confirm()
+		recovered = e.flaws.Confirm()
 	}
 	if recovered == nil {
 		e.c.passed(&q, page)

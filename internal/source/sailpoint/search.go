@@ -99,7 +99,7 @@ func (c *Client) readPage(ctx context.Context, call call, limit int64, hint int)
 	if err != nil {
 		return answer{}, err
 	}
-	body, err := transport.ReadAllHint(resp, limit, hint, c.pages.get)
+	body, err := transport.ReadAllHint(resp, limit, hint, c.pages.Get)
 	var large *transport.TooLarge
 	switch {
 	case err == nil:

@@ -38,7 +38,7 @@ const (
 type Triggers struct {
 	c *Client
 	// flaws and trouble record what could not be read recently.
-	flaws   flaws
+	flaws   jsonwalk.Flaws
 	trouble trouble
 	// hides counts successive sweeps that ended although the service counts more than it lists.
 	hides contradictions
@@ -148,9 +148,9 @@ func (t *Triggers) read(ctx context.Context, offset, limit int) (records []pipel
 	if err == nil {
 		return records, page.total, nil
 	}
-	records, recovered := readInvocations(page.body, t.flaws.recover)
+	records, recovered := readInvocations(page.body, t.flaws.Recover)
 	if recovered == nil {
-		recovered = t.flaws.confirm()
+		recovered = t.flaws.Confirm()
 	}
 	if recovered != nil {
 		return nil, 0, t.c.unreadable(t.c.triggers.name, page.body, err, recovered)
@@ -237,7 +237,7 @@ func (t *Triggers) stepOver(ctx context.Context, offset int, bad *unreadable) (r
 		return err == nil && len(part) > 0, nil
 	}
 	if err := confirmUnreadable(offset, offset-1, bad.rounds(), readable); err != nil {
-		if errors.Is(err, errDoubtful) {
+		if errors.Is(err, jsonwalk.ErrDoubtful) {
 			err = &pipeline.Retryable{Err: bad}
 		}
 		return rec, err

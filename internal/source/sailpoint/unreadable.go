@@ -79,7 +79,7 @@ func tooLarge(rows int, err error) error {
 // nothing about the rows, nor does a gateway's page.
 func (c *Client) unreadable(what string, body []byte, walked, recovered error) error {
 	err := c.malformed(what, body, walked)
-	if errors.Is(recovered, errDoubtful) || transport.Gateway(http.StatusOK, nil, body, c.peer(), c.hidden()...) != nil {
+	if errors.Is(recovered, jsonwalk.ErrDoubtful) || transport.Gateway(http.StatusOK, nil, body, c.peer(), c.hidden()...) != nil {
 		return err
 	}
 	return &pipeline.Retryable{Err: &unreadable{err: err, start: start(body), size: len(body)}}
@@ -93,68 +93,16 @@ func (c *Client) passed(q *query, page answer) {
 	}
 }
 
+// The patience with rows that can't be read is that with rows that break the rules.
 const (
-	// sightings is how often the same broken bytes must come before they are confirmed.
-	sightings = 3
-	// patience is how often in a row broken rows may come that differ each time.
-	patience = 10
-	// flawsKept limits how many broken rows are remembered.
-	flawsKept = 4096
+	sightings = jsonwalk.Sightings
+	patience  = jsonwalk.Patience
 )
-
-// errDoubtful says that a page has rows that break the rules and are not confirmed yet.
-var errDoubtful = errors.New("rows break the rules")
-
-// flaws are rows that break the rules of JSON or of the stream. Damage in transit looks the same,
-// but does not come again the same way: so only rows that do are confirmed.
-type flaws struct {
-	seen  map[[sha256.Size]byte]int
-	tries int // successive pages with rows that are not confirmed
-	page  [][sha256.Size]byte
-}
-
-// recover is [jsonwalk.Recover]; it also notes the rows that break the rules.
-func (f *flaws) recover(page []byte, names []string, visit func(jsonwalk.Element) error) error {
-	f.page = f.page[:0]
-	_, err := jsonwalk.Recover(page, names, func(e jsonwalk.Element) error {
-		if e.Flaw != "" {
-			f.page = append(f.page, sha256.Sum256(e.Raw))
-		}
-		return visit(e)
-	})
-	return err
-}
-
-// confirm says whether the broken rows of the last page that recover read come from the service:
-// nil, or errDoubtful.
-func (f *flaws) confirm() error {
-	if f.seen == nil || len(f.seen)+len(f.page) > flawsKept {
-		f.seen = make(map[[sha256.Size]byte]int)
-	}
-	counted := make(map[[sha256.Size]byte]bool)
-	doubtful := false
-	for _, sum := range f.page {
-		if !counted[sum] {
-			counted[sum] = true
-			f.seen[sum] = min(f.seen[sum]+1, sightings)
-		}
-		doubtful = doubtful || f.seen[sum] < sightings
-	}
-	if len(f.page) == 0 { // the bytes around the rows are broken
-		doubtful = f.tries < sightings-1
-	}
-	if doubtful && f.tries < patience-1 {
-		f.tries++
-		return errDoubtful
-	}
-	f.tries = 0
-	return nil
-}
 
 // othersWithin is how far before its end the range of a page is extended to find a sound row.
 const othersWithin = 30 * 24 * time.Hour
 
-// others returns nil if the tenant serves sound rows at this moment, and errDoubtful if not.
+// others returns nil if the tenant serves sound rows at this moment, and jsonwalk.ErrDoubtful if not.
 // Without them a page of only broken rows proves nothing: the service or the connection may be at
 // fault.
 func (e *Events) others(ctx context.Context, page query) error {
@@ -170,7 +118,7 @@ func (e *Events) others(ctx context.Context, page query) error {
 	}
 	found, err := e.c.searchPage(ctx, &q)
 	if err != nil {
-		return errDoubtful
+		return jsonwalk.ErrDoubtful
 	}
 	var sound bool
 	_, err = jsonwalk.Recover(found.body, nil, func(el jsonwalk.Element) error {
@@ -178,7 +126,7 @@ func (e *Events) others(ctx context.Context, page query) error {
 		return nil
 	})
 	if err != nil || !sound {
-		return errDoubtful
+		return jsonwalk.ErrDoubtful
 	}
 	return nil
 }
@@ -416,7 +364,7 @@ func (e *Events) stepOver(ctx context.Context, at place, q query, bad *unreadabl
 		return pipeline.Page{}, &pipeline.Retryable{Err: bad}
 	}
 	if err := confirmUnreadable(q.offset, at.Skip.Sound-1, bad.rounds(), readable); err != nil {
-		if errors.Is(err, errDoubtful) {
+		if errors.Is(err, jsonwalk.ErrDoubtful) {
 			err = &pipeline.Retryable{Err: bad}
 		}
 		return pipeline.Page{}, err
@@ -441,7 +389,7 @@ func (e *Events) stepOver(ctx context.Context, at place, q query, bad *unreadabl
 	return pipeline.Page{Records: []pipeline.Record{missing(created, nth, bad)}, Next: encode(place{Created: at.Created, Skip: &s}), More: true}, nil
 }
 
-// confirmUnreadable returns nil if the row at an offset is at fault, errDoubtful if the connection
+// confirmUnreadable returns nil if the row at an offset is at fault, jsonwalk.ErrDoubtful if the connection
 // may be, or an error that says nothing about either. The row is at fault if reading it fails again
 // and again, while one beside it can be read each time: the one at sound, if not negative, or the
 // next. rounds is how often.
@@ -459,13 +407,13 @@ func confirmUnreadable(offset, sound, rounds int, readable func(offset int) (boo
 			beside = beside[1:]
 			continue
 		case !ok:
-			return errDoubtful
+			return jsonwalk.ErrDoubtful
 		}
 		if ok, err = readable(offset); err != nil {
 			return err
 		}
 		if ok {
-			return errDoubtful
+			return jsonwalk.ErrDoubtful
 		}
 		round++
 	}

@@ -1,14 +1,15 @@
-package sailpoint
+package transport
 
 import "sync"
 
-// buffers recycles the memory of pages: pages are most of what is ever allocated. The garbage
-// collector frees unused buffers. The zero value is ready for use.
-type buffers struct{ pool sync.Pool }
+// Buffers recycles the memory of bodies, for [ReadAllHint]: pages are most of what is ever allocated.
+// The garbage collector frees unused buffers. The zero value is ready for use, also by several
+// goroutines.
+type Buffers struct{ pool sync.Pool }
 
-// get returns an empty buffer with room for size bytes, and not many more: all of it stays in
+// Get returns an empty buffer with room for size bytes, and not many more: all of it stays in
 // memory as long as one record of its page does.
-func (b *buffers) get(size int) []byte {
+func (b *Buffers) Get(size int) []byte {
 	if old, ok := b.pool.Get().(*[]byte); ok {
 		if cap(*old) >= size && cap(*old) <= size+size/4 {
 			return (*old)[:0]
@@ -25,8 +26,8 @@ func (b *buffers) get(size int) []byte {
 // memory.
 const maxBuffer = 16 << 20
 
-// put returns a buffer for reuse.
-func (b *buffers) put(page []byte) {
+// Put returns a buffer for reuse.
+func (b *Buffers) Put(page []byte) {
 	if cap(page) <= maxBuffer+maxBuffer/16 {
 		b.pool.Put(&page)
 	}
