@@ -55,7 +55,7 @@ func run(ctx context.Context) error {
 			if problems := new(config.Problems); errors.As(invalid, &problems) && problems.Whole {
 				return nil, invalid
 			}
-			return app.Open(settings, app.Options{Log: log, Again: time.Minute})
+			return app.Open(settings, app.Options{Log: log, Again: time.Minute, By: app.ByFunction})
 		},
 	})
 }

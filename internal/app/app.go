@@ -50,6 +50,9 @@ type Options struct {
 	// Credential signs in to a workspace that doesn't use a key; nil means the identity of
 	// the app, or the user who is signed in.
 	Credential azcore.TokenCredential
+	// By is what runs the streams, for instance [ByFunction]; "" means [ByCommand]. It is stored with
+	// each run, so that a person's run is not taken for one of the function.
+	By string
 	// Look is set if nothing is kept for a later run: then a missing checkpoint is normal.
 	Look bool
 	// Again is how long after the start of its last run a connection is polled again while
@@ -66,6 +69,8 @@ type Options struct {
 	// an adapter needs.
 	vaults *keyvault.Vaults
 	keeps  func(*keyvault.Secret)
+	// keepers, if set, collects the keepers that sources are given.
+	keepers *keepers
 }
 
 // prepared replaces zero values by their defaults.

@@ -42,6 +42,9 @@ type Connection struct {
 
 	looking looking
 
+	journal journal
+	keepers *keepers // of the sources' secrets
+
 	reading sync.Mutex // guards daily
 	daily   map[string]*daily
 }
@@ -57,12 +60,12 @@ type stream struct {
 }
 
 func newConnection(settings config.Connection, s *shared) *Connection {
-	c := &Connection{settings: settings, shared: s, log: s.options.Log, clock: new(transport.Clock), uncommitted: map[string]*pipeline.Uncommitted{}}
+	c := &Connection{settings: settings, shared: s, log: s.options.Log, clock: new(transport.Clock), uncommitted: map[string]*pipeline.Uncommitted{}, keepers: new(keepers)}
 	if settings.Name != "" {
 		c.log = c.log.With("connection", settings.Name)
 	}
 	o := s.options
-	o.Log, o.clock, o.Store = c.log, c.clock, s.store
+	o.Log, o.clock, o.Store, o.keepers = c.log, c.clock, s.store, c.keepers
 	c.sources = openSources(settings, o)
 	c.streams = streamsOf(c.sources)
 	c.locks = streamlock.New(c.store, settings.Tenant)
@@ -141,8 +144,10 @@ func (c *Connection) Poll(ctx context.Context) (reports []pipeline.Report) {
 	defer c.recovered(reports) // the result is named, so that a panic does not drop it
 	if err := c.open(); err != nil {
 		c.fail(reports, err)
+		c.ends(ctx, reports)
 		return reports
 	}
+	begun := c.begins(ctx, c.Streams()...)
 	before := c.throttled()
 	var wg sync.WaitGroup
 	for i, s := range c.streams {
@@ -161,9 +166,14 @@ func (c *Connection) Poll(ctx context.Context) (reports []pipeline.Report) {
 	}
 	wg.Wait()
 	c.readBack(ctx, reports)
+	wg.Go(func() {
+		begun()
+		c.ends(ctx, reports)
+	})
 	if c.settings.Health {
 		c.tellHealth(ctx, reports, before)
 	}
+	wg.Wait()
 	return reports
 }
 

@@ -66,6 +66,10 @@ type mailbox struct {
 	idle                    chan struct{}      // closed when no run is under way
 	sum                     []pipeline.Report  // of the runs since the last health row; one at most
 	told                    time.Time          // when that was
+
+	left   []pipeline.Report // of the runs since an outcome was stored; one at most
+	leftAt time.Time         // when that was
+	failed bool              // what the outcome was
 }
 
 // group is a number of pushes that share an object.
@@ -311,6 +315,7 @@ func (m *mailbox) runOnce(ctx context.Context) pipeline.Report {
 		reports[0] = m.c.report(m.c.runner(m.stream).Run(ctx))
 	}()
 	rep := reports[0]
+	m.leave(ctx, rep)
 	switch rep.State {
 	case pipeline.Locked:
 		return rep
@@ -321,6 +326,28 @@ func (m *mailbox) runOnce(ctx context.Context) pipeline.Report {
 	}
 	m.addHealth(ctx, rep)
 	return rep
+}
+
+// leave stores the outcome of the runs since the last one, at most once a minute unless it differs.
+func (m *mailbox) leave(ctx context.Context, rep pipeline.Report) {
+	if rep.State == pipeline.Locked {
+		return // the other run leaves its own
+	}
+	failed := rep.State == pipeline.Failed
+	m.mu.Lock()
+	if failed == m.failed && len(m.left) > 0 {
+		merge(m.left, []pipeline.Report{rep})
+	} else {
+		m.left = []pipeline.Report{rep}
+	}
+	if due := failed != m.failed || time.Since(m.leftAt) >= healthApart; !due {
+		m.mu.Unlock()
+		return
+	}
+	sum := m.left
+	m.left, m.leftAt, m.failed = nil, time.Now(), failed
+	m.mu.Unlock()
+	m.c.ends(ctx, sum)
 }
 
 // addHealth writes a health row for the runs since the last one, at most once a minute.

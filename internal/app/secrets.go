@@ -40,6 +40,9 @@ func (o Options) keeper(setting secret.Value) secret.Keeper {
 	if s, ok := k.(*keyvault.Secret); ok && o.keeps != nil {
 		o.keeps(s)
 	}
+	if o.keepers != nil {
+		o.keepers.add(k)
+	}
 	return k
 }
 

@@ -29,6 +29,8 @@ func TestStateKeys(t *testing.T) {
 			"acme/checkpoints/SailPointIDN_Triggers.json": true,
 			"acme/ledger/SailPointIDN_Events":             true,
 			"acme/quarantine/SailPointIDN_Events":         true,
+			"acme/runs/SailPointIDN_Events.json":          true,
+			"acme/runs/SailPointIDN_Triggers.json":        true,
 		}
 		if diff := cmp.Diff(want, kinds); diff != "" {
 			t.Errorf("keys (-want +got):\n%s", diff)
