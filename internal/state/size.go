@@ -21,7 +21,7 @@ func MaxSize(key string) int64 {
 	_, rest, _ := strings.Cut(key, "/")
 	kind, _, _ := strings.Cut(rest, "/")
 	switch kind {
-	case "locks", "check", "readback":
+	case "locks", "check", "readback", "runs":
 		return 64 * kib
 	case "checkpoints":
 		return 4 * mib // a few kilobytes, and 100 bytes for each window whose counts differ

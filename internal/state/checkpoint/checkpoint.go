@@ -30,6 +30,16 @@ import (
 
 var _ pipeline.Checkpoints = (*Store)(nil)
 
+// ErrUnusable means that there is a checkpoint and that it can't be used: it is damaged, another
+// tenant's, or a newer version's.
+var ErrUnusable = errors.New("checkpoint can't be used")
+
+// unusableError is [ErrUnusable], with a text of its own.
+type unusableError struct{ error }
+
+func (e unusableError) Is(target error) bool { return target == ErrUnusable }
+func (e unusableError) Unwrap() error        { return e.error }
+
 // Store keeps the checkpoints of one tenant.
 type Store struct {
 	// Writer is the program's name in the object, for information. Optional.
@@ -52,13 +62,19 @@ func (s *Store) Key(stream string) string {
 
 // Load implements [pipeline.Checkpoints]: one read.
 func (s *Store) Load(ctx context.Context, stream string) (pipeline.Checkpoint, error) {
+	f, err := s.Read(ctx, stream)
+	return f.Checkpoint, err
+}
+
+// Read is Load with everything that the object holds; the zero File if there is none.
+func (s *Store) Read(ctx context.Context, stream string) (File, error) {
 	key := s.Key(stream)
 	o, err := s.store.Get(ctx, key)
 	if errors.Is(err, state.ErrNotFound) {
-		return pipeline.Checkpoint{}, nil
+		return File{}, nil
 	}
 	if err != nil && !errors.Is(err, state.ErrTooLarge) {
-		return pipeline.Checkpoint{}, fmt.Errorf("load checkpoint: %w", err)
+		return File{}, fmt.Errorf("load checkpoint: %w", err)
 	}
 	var f File
 	if err == nil {
@@ -66,20 +82,22 @@ func (s *Store) Load(ctx context.Context, stream string) (pipeline.Checkpoint, e
 	}
 	switch {
 	case errors.Is(err, format.ErrNewer):
-		return pipeline.Checkpoint{}, fmt.Errorf("load checkpoint %q: %w", key, err)
+		return File{}, unusable("load checkpoint %q: %w", key, err)
 	case err == nil && f.Tenant != "" && f.Tenant != s.tenant:
-		return pipeline.Checkpoint{}, fmt.Errorf("load checkpoint %q: it belongs to tenant %q, not to %q (TENANT_ID, SAILPOINT_BASE_URL): it was copied here, "+
+		return File{}, unusable("load checkpoint %q: it belongs to tenant %q, not to %q (TENANT_ID, SAILPOINT_BASE_URL): it was copied here, "+
 			"and continuing from it would skip events of this tenant: restore this tenant's own checkpoint, or delete it to begin at INITIAL_LOOKBACK", key, f.Tenant, s.tenant)
 	case err == nil && f.Stream != stream:
 		err = fmt.Errorf("it belongs to stream %q", f.Stream)
 		fallthrough
 	case err != nil:
-		return pipeline.Checkpoint{}, fmt.Errorf("load checkpoint %q: damaged: %w: restore an earlier copy of it; or set LEGACY_CHECKPOINT=off, make INITIAL_LOOKBACK "+
+		return File{}, unusable("load checkpoint %q: damaged: %w: restore an earlier copy of it; or set LEGACY_CHECKPOINT=off, make INITIAL_LOOKBACK "+
 			"reach back before the damage, and delete it: the stream starts over there, and repeats only records that the ledger no longer has", key, err)
 	}
 	f.Checkpoint.Tag = string(o.ETag)
-	return f.Checkpoint, nil
+	return f, nil
 }
+
+func unusable(text string, args ...any) error { return unusableError{fmt.Errorf(text, args...)} }
 
 // Save implements [pipeline.Checkpoints]: one write.
 func (s *Store) Save(ctx context.Context, stream string, next pipeline.Checkpoint) (pipeline.Checkpoint, error) {

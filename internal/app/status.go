@@ -1,0 +1,51 @@
+package app
+
+import (
+	"context"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/config"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/version"
+	"github.com/idn-sentinel/idn-sentinel/internal/source"
+	"github.com/idn-sentinel/idn-sentinel/internal/status"
+)
+
+// Status says how each stream is, from what the runs of any process have left in the state. It
+// takes a few seconds at most.
+func (a *App) Status(ctx context.Context) status.Snapshot { return status.Take(ctx, a.statusConfig()) }
+
+func (a *App) statusConfig() status.Config {
+	c := status.Config{Version: version.String()}
+	for _, one := range a.connections {
+		c.Store, c.Longest = one.store, longest(one.budget)
+		c.Connections = append(c.Connections, one.described())
+	}
+	return c
+}
+
+// described is what a snapshot needs to know about a connection.
+func (c *Connection) described() status.Connection {
+	d := status.Connection{Name: c.settings.Name, Tenant: c.settings.Tenant}
+	if list := c.settings.Problems; len(list) > 0 {
+		d.Problem = (&config.Problems{List: list}).Error()
+	} else if err := c.open(); err != nil {
+		d.Problem = err.Error()
+	}
+	for _, s := range c.streams {
+		one := status.Stream{ID: s.Stream().ID, Short: s.Short, Window: s.Window}
+		if s.StartAt != nil {
+			one.Settle = c.settings.SettleDelay
+		}
+		if s.audited() && len(c.settings.AuditAges) > 0 {
+			one.AuditAge = c.settings.AuditAges[0]
+		}
+		switch s.of.(type) {
+		case source.Receiver:
+			one.Inbox = new(string)
+		case source.Depositor:
+			below := "waiting/" // what else is there are the parts of reports
+			one.Inbox = &below
+		}
+		d.Streams = append(d.Streams, one)
+	}
+	return d
+}

@@ -1,0 +1,106 @@
+package status_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/checkpoint"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/mem"
+	"github.com/idn-sentinel/idn-sentinel/internal/status"
+)
+
+const stream = "SailPointIDN_Events"
+
+// snapshot is that of one audited stream with this checkpoint.
+func snapshot(t interface {
+	Context() context.Context
+	Fatal(args ...any)
+}, cp pipeline.Checkpoint,
+) status.Status {
+	store := &mem.Store{}
+	if _, err := checkpoint.New(store, "acme").Save(t.Context(), stream, cp); err != nil {
+		t.Fatal(err)
+	}
+	s := status.Take(t.Context(), status.Config{Store: store, Connections: []status.Connection{{Tenant: "acme", Streams: []status.Stream{
+		{ID: stream, Short: "Events", Window: 5 * time.Minute, AuditAge: 5 * time.Minute},
+	}}}})
+	return s.Streams[0]
+}
+
+// The completeness of seven days: proven, delivered, open, and holes.
+func TestCompleteness(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		<-time.After(30*24*time.Hour + 90*time.Second)
+		now := time.Now().UTC()
+		hour := now.Truncate(time.Hour)
+		cp := pipeline.Checkpoint{Since: hour.Add(-10 * time.Hour), Through: hour.Add(-2 * time.Hour)}
+		cp.Audit.Through = []time.Time{hour.Add(-4 * time.Hour)}
+		cp.Audit.Unexplained = []pipeline.Difference{
+			{From: hour.Add(-6 * time.Hour), Source: 2, Ledger: 1},
+			{From: hour.Add(-20 * 24 * time.Hour), To: hour.Add(-19 * 24 * time.Hour), Windows: 3}, // older than what is shown
+		}
+		s := snapshot(t, cp)
+		want := []status.Span{
+			{From: hour.Add(-167 * time.Hour), To: hour.Add(-10 * time.Hour), Cover: status.Before},
+			{From: hour.Add(-10 * time.Hour), To: hour.Add(-6 * time.Hour), Cover: status.Proven},
+			{From: hour.Add(-6 * time.Hour), To: hour.Add(-6*time.Hour + 5*time.Minute), Cover: status.Unexplained},
+			{From: hour.Add(-6*time.Hour + 5*time.Minute), To: hour.Add(-4 * time.Hour), Cover: status.Proven},
+			{From: hour.Add(-4 * time.Hour), To: hour.Add(-2 * time.Hour), Cover: status.Delivered},
+			{From: hour.Add(-2 * time.Hour), To: now, Cover: status.Open},
+		}
+		if diff := cmp.Diff(want, s.Completeness); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		hours := s.Hours(now, 5*time.Minute)
+		if len(hours) != 168 || hours[167].From != hour || hours[167].Cover != status.Open || hours[161].Cover != status.Unexplained || hours[160].Cover != status.Proven || hours[0].Cover != status.Before {
+			t.Errorf("%d hours: %+v", len(hours), hours)
+		}
+		if s.Unexplained != 4 {
+			t.Errorf("%d windows are unexplained, want 4", s.Unexplained)
+		}
+	})
+}
+
+// Whatever a checkpoint holds, the spans follow each other without gaps and overlaps, up to now, and
+// nothing counts as proven that is not delivered.
+func TestSpansFollowEachOther(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		now := time.Now().UTC()
+		at := func(name string) time.Time {
+			return now.Add(-time.Duration(rapid.Int64Range(-1000, 12*86400).Draw(t, name)) * time.Second).Truncate(time.Second)
+		}
+		cp := pipeline.Checkpoint{Since: at("since"), Through: at("through")}
+		cp.Audit.Through = []time.Time{at("proven")}
+		for range rapid.IntRange(0, 4).Draw(t, "holes") {
+			cp.Audit.Unexplained = append(cp.Audit.Unexplained, pipeline.Difference{From: at("from"), To: at("to")})
+		}
+		spans := snapshot(t, cp).Completeness
+		for i, s := range spans {
+			if !s.To.After(s.From) || i > 0 && !s.From.Equal(spans[i-1].To) {
+				t.Fatalf("spans: %+v", spans)
+			}
+			if s.Cover == status.Proven && (s.To.After(cp.Through) || s.To.After(cp.Audit.Through[0]) && s.From.After(cp.Since)) {
+				t.Fatalf("proven although not delivered or not audited: %+v of %+v", s, cp)
+			}
+		}
+		if n := len(spans); n == 0 || now.Sub(spans[n-1].To).Abs() > 5*time.Second || spans[n-1].To.Sub(spans[0].From) < 166*time.Hour {
+			t.Fatalf("spans: %+v", spans)
+		}
+	})
+}
+
+func TestAge(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		-time.Second: "0s", 61 * time.Second: "61s", 5 * time.Minute: "5m", 200 * time.Minute: "3h20m", 100 * time.Hour: "4d4h", 48 * time.Hour: "2d",
+	} {
+		if got := status.Age(d); got != want {
+			t.Errorf("%v: %q, want %q", d, got, want)
+		}
+	}
+}

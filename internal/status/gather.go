@@ -1,0 +1,122 @@
+package status
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/state"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/checkpoint"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/quarantine"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/runs"
+)
+
+// reading is what was read of a stream.
+type reading struct {
+	connection Connection
+	stream     Stream
+
+	runs       runs.File
+	checkpoint checkpoint.File
+
+	spool, inbox, undelivered, conformed Count
+
+	mu sync.Mutex
+	// runsErr and checkpointErr are why these could not be read, listErr why what waits could not be
+	// counted.
+	runsErr, checkpointErr, listErr error
+}
+
+func (r *reading) label() string { return label(r.connection.Name, r.stream.Short) }
+
+// gather reads what is known of each stream: two objects, and up to four listings of a page each.
+func gather(ctx context.Context, c Config) []*reading {
+	ctx, cancel := context.WithTimeout(ctx, Timeout)
+	defer cancel()
+	g := gathering{store: c.Store, slots: make(chan struct{}, atOnce)}
+	var all []*reading
+	for _, connection := range c.Connections {
+		for _, stream := range connection.Streams {
+			r := &reading{connection: connection, stream: stream}
+			all = append(all, r)
+			if connection.Tenant != "" { // unknown, because of invalid settings
+				g.read(ctx, r)
+			}
+		}
+	}
+	g.under.Wait()
+	return all
+}
+
+// gathering reads several things at the same time.
+type gathering struct {
+	store state.Store
+	slots chan struct{}
+	under sync.WaitGroup
+}
+
+// do does something once a slot is free, and keeps its error.
+func (g *gathering) do(ctx context.Context, r *reading, fail *error, something func() error) {
+	g.under.Go(func() {
+		var err error
+		select {
+		case g.slots <- struct{}{}:
+			err = something()
+			<-g.slots
+		case <-ctx.Done():
+			err = state.ContextErr(ctx)
+		}
+		if err == nil {
+			return
+		}
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = fmt.Errorf("the state did not answer within %v", Timeout)
+		}
+		r.mu.Lock() // several share listErr
+		defer r.mu.Unlock()
+		*fail = err
+	})
+}
+
+// read reads what is known of a stream.
+func (g *gathering) read(ctx context.Context, r *reading) {
+	tenant, stream := r.connection.Tenant, r.stream.ID
+	g.do(ctx, r, &r.runsErr, func() (err error) {
+		r.runs, err = runs.New(g.store, tenant).Load(ctx, stream)
+		return err
+	})
+	g.do(ctx, r, &r.checkpointErr, func() (err error) {
+		r.checkpoint, err = checkpoint.New(g.store, tenant).Read(ctx, stream)
+		return err
+	})
+	list := map[string]*Count{
+		"/quarantine/" + stream + "/" + string(quarantine.Undelivered) + "/": &r.undelivered,
+		"/quarantine/" + stream + "/" + string(quarantine.Conformed) + "/":   &r.conformed,
+		"/spool/" + stream + "/": &r.spool,
+	}
+	if r.stream.Inbox != nil {
+		list["/inbox/"+stream+"/"+*r.stream.Inbox] = &r.inbox
+	}
+	for prefix, count := range list {
+		g.do(ctx, r, &r.listErr, func() error { return count.of(ctx, g.store, tenant+prefix) })
+	}
+}
+
+// of counts objects, up to countMost.
+func (n *Count) of(ctx context.Context, store state.Store, prefix string) error {
+	for info, err := range store.List(ctx, prefix) {
+		if err != nil {
+			return err
+		}
+		if n.N == countMost {
+			n.More = true
+			return nil
+		}
+		n.N++
+		if at := info.Modified.UTC(); n.Oldest.IsZero() || at.Before(n.Oldest) {
+			n.Oldest = at
+		}
+	}
+	return nil
+}

@@ -1,0 +1,280 @@
+// Package status says whether data flows, and if not, why: for each stream how far it lags,
+// when it last succeeded, its last error with the remedy, what waits, and what is proven complete.
+//
+// Everything comes from the state, where each run leaves its outcome. So it makes no difference who
+// asks: the function itself, another instance of it, or a person's machine. Nothing is written.
+//
+// The verdict is never better than what is known. What could not be read is [Unknown], a stream
+// without a run is [Failing], and old news is not good news: if no run has left an outcome for
+// longer than one may take, the last one does not count.
+package status
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/state"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/runs"
+)
+
+const (
+	// Timeout limits a snapshot. What is not read by then is unknown.
+	Timeout = 4 * time.Second
+	// atOnce is how many requests to the store are under way.
+	atOnce = 64
+	// countMost is up to where objects are counted. A page of the blob service's listing has as many.
+	countMost = 5000
+)
+
+// Verdict is how a stream, or the whole, is.
+type Verdict string
+
+// The verdicts, from best to worst.
+const (
+	// OK means that data flows, and nothing needs a person.
+	OK Verdict = "ok"
+	// Attention means that data flows, and something needs a person.
+	Attention Verdict = "attention"
+	// Data comes later than it should.
+	Behind Verdict = "behind"
+	// Unknown means that the state could not be read.
+	Unknown Verdict = "unknown"
+	// Failing means that no data comes until something changes.
+	Failing Verdict = "failing"
+)
+
+// order is from best to worst.
+func (v Verdict) order() int {
+	return slices.Index([]Verdict{OK, Attention, Behind, Unknown, Failing}, v)
+}
+
+// Flows reports whether data flows and is not late.
+func (v Verdict) Flows() bool { return v == OK || v == Attention }
+
+// Config says what a snapshot is of.
+type Config struct {
+	Store       state.Store
+	Connections []Connection
+	// Version is the version of the program that asks.
+	Version string
+	// Every is the interval between two runs; 0 means a minute. Longest is the longest that a run
+	// takes until it leaves an outcome.
+	Every, Longest time.Duration
+}
+
+// Connection is one connection.
+type Connection struct {
+	Name   string // "" if there is only one
+	Tenant string
+	// Problem says what is wrong with its settings; "" if nothing is.
+	Problem string
+	Streams []Stream
+}
+
+// Stream is what a snapshot needs to know about a stream.
+type Stream struct {
+	ID string
+	// Short is its name for people.
+	Short string
+	// Inbox is the prefix of the objects that wait in its inbox, below the stream's; nil if nothing
+	// is pushed.
+	Inbox *string
+	// Window is the width of the ledger's windows.
+	Window time.Duration
+	// AuditAge is the youngest age at which windows are audited; 0 if they are not.
+	AuditAge time.Duration
+	// Settle is how long before now a search ends.
+	Settle time.Duration
+}
+
+// Snapshot is how everything is at a moment. Scripts rely on the JSON names.
+type Snapshot struct {
+	At      time.Time `json:"at"`
+	Version string    `json:"version"`
+	State   Verdict   `json:"state"`
+	// Summary is the state in a sentence.
+	Summary string `json:"summary"`
+	// Problems are what a person should know, the worst first.
+	Problems []Problem `json:"problems"`
+	Streams  []Status  `json:"streams"`
+	// Seconds is how long it took.
+	Seconds float64 `json:"seconds"`
+}
+
+// Problem is something that is wrong, of one stream or several.
+type Problem struct {
+	State Verdict `json:"state"`
+	// Streams are the labels of the streams that have it.
+	Streams []string `json:"streams"`
+	// What is wrong, and what to do about it.
+	What   string `json:"what"`
+	Remedy string `json:"remedy"`
+}
+
+// Status is how a stream is.
+type Status struct {
+	Connection string  `json:"connection,omitzero"`
+	Tenant     string  `json:"tenant"`
+	Stream     string  `json:"stream"`
+	Name       string  `json:"name"` // for people
+	State      Verdict `json:"state"`
+	// LagSeconds is the age of the moment up to which the stream is delivered; null if that is
+	// unknown. A stream without such a moment has the age of the last run that read to its end.
+	LagSeconds *float64 `json:"lag_seconds"`
+	// LastRun is when a run last left an outcome or found another one at work, LastSuccess when one
+	// last did not fail.
+	LastRun     time.Time   `json:"last_run,omitzero"`
+	LastSuccess time.Time   `json:"last_success,omitzero"`
+	LastError   *LastError  `json:"last_error,omitzero"`
+	Warnings    []string    `json:"warnings,omitempty"`
+	Seen        []runs.Seen `json:"seen,omitempty"`
+	// What waits.
+	Spool       Count  `json:"spool"`
+	Inbox       *Count `json:"inbox,omitzero"` // nil if nothing is pushed
+	Undelivered Count  `json:"undelivered"`    // in quarantine, missing in the workspace
+	Conformed   Count  `json:"conformed"`      // originals of rows that were changed to fit
+	// DeliveredThrough is up to where the stream is delivered, ProvenThrough up to where it is proven
+	// complete; zero if that is unknown.
+	DeliveredThrough time.Time `json:"delivered_through,omitzero"`
+	ProvenThrough    time.Time `json:"proven_through,omitzero"`
+	Unexplained      int64     `json:"unexplained"` // windows
+	// Completeness covers the last seven days.
+	Completeness []Span     `json:"completeness,omitempty"`
+	Recent       []runs.Run `json:"recent,omitempty"`
+}
+
+// Label names the stream, with its connection if there are several.
+func (s *Status) Label() string { return label(s.Connection, s.Name) }
+
+func label(connection, name string) string {
+	if connection == "" {
+		return name
+	}
+	return connection + "/" + name
+}
+
+// LastError is the last failure of a stream.
+type LastError struct {
+	At    time.Time `json:"at"`
+	Since time.Time `json:"since"` // the first of the row
+	Count int64     `json:"count"` // in a row
+	Text  string    `json:"text"`
+	// Over is set if a later run succeeded.
+	Over bool `json:"over"`
+}
+
+// Count is a number of objects.
+type Count struct {
+	N int64 `json:"n"`
+	// More is set if there are more than that.
+	More bool `json:"more,omitzero"`
+	// Oldest is when the oldest was stored; zero if there is none.
+	Oldest time.Time `json:"oldest,omitzero"`
+}
+
+// Take takes a snapshot. It takes no longer than [Timeout].
+func Take(ctx context.Context, c Config) Snapshot {
+	begun := time.Now()
+	s := Snapshot{At: begun.UTC(), Version: c.Version, State: OK, Problems: []Problem{}, Streams: []Status{}}
+	found := problems{}
+	all := gather(ctx, c)
+	for _, r := range all {
+		j := judge{Config: c, now: begun, reading: r}
+		j.alive = slices.ContainsFunc(all, j.heard)
+		j.all()
+		found.add(r.label(), j.problems)
+		s.Streams = append(s.Streams, j.status)
+	}
+	s.Problems = append(s.Problems, found.sorted()...)
+	for _, p := range s.Problems {
+		s.State = worse(s.State, p.State)
+	}
+	if len(s.Streams) == 0 {
+		s.State = Unknown
+	}
+	s.Summary = s.summary()
+	s.Seconds = time.Since(begun).Seconds()
+	return s
+}
+
+// Broken is the snapshot of an app that can't be opened.
+func Broken(version string, err error) Snapshot {
+	p := Problem{State: Failing, Streams: []string{}, What: err.Error(), Remedy: "Correct the settings of the function app; idnsentinel check lists every problem. Then restart the app."}
+	return Snapshot{At: time.Now().UTC(), Version: version, State: Failing, Problems: []Problem{p}, Streams: []Status{}, Summary: "The app can't start: its settings are wrong."}
+}
+
+func worse(a, b Verdict) Verdict {
+	if b.order() > a.order() {
+		return b
+	}
+	return a
+}
+
+// summary is the state in a sentence.
+func (s *Snapshot) summary() string {
+	lag := -1.0
+	for _, one := range s.Streams {
+		if one.LagSeconds != nil {
+			lag = max(lag, *one.LagSeconds)
+		}
+	}
+	flows := "Data flows"
+	if lag >= 0 {
+		flows += ", " + Age(time.Duration(lag*float64(time.Second))) + " after the source at most"
+	}
+	bad := 0
+	for _, one := range s.Streams {
+		if !one.State.Flows() {
+			bad++
+		}
+	}
+	of := streams(bad)
+	if bad < len(s.Streams) {
+		of += " of " + streams(len(s.Streams))
+	}
+	switch s.State {
+	case OK:
+		return flows + "."
+	case Attention:
+		return flows + ", and something needs your attention."
+	case Behind:
+		return of + " late: data arrives later than it should."
+	case Unknown:
+		return "The state could not be read in full, so whether data flows is unknown."
+	default:
+		return of + " failing or late: data is not delivered until that is fixed. Nothing is lost meanwhile, as long as the source keeps it."
+	}
+}
+
+func streams(n int) string {
+	if n == 1 {
+		return "1 stream"
+	}
+	return itoa(int64(n)) + " streams"
+}
+
+// problems collects problems that several streams may share.
+type problems struct{ list []Problem }
+
+func (p *problems) add(label string, found []Problem) {
+	for _, one := range found {
+		i := slices.IndexFunc(p.list, func(other Problem) bool {
+			return other.State == one.State && other.What == one.What && other.Remedy == one.Remedy
+		})
+		if i < 0 {
+			i, p.list = len(p.list), append(p.list, one)
+		}
+		p.list[i].Streams = append(p.list[i].Streams, label)
+	}
+}
+
+// sorted returns the worst first.
+func (p *problems) sorted() []Problem {
+	slices.SortStableFunc(p.list, func(a, b Problem) int {
+		return cmp.Or(b.State.order()-a.State.order(), strings.Compare(strings.Join(a.Streams, ","), strings.Join(b.Streams, ",")))
+	})
+	return p.list
+}
