@@ -199,6 +199,8 @@ func (s *stage) leak(text string) string {
 //	    lets the workspace take the record of shape poison
 //	copies TABLE ID N
 //	    the record must have come N times
+//	arrived TABLE N
+//	    waits until the table has N rows
 //	rows TABLE N
 //	    the table must have N rows, each once
 func TestScripts(t *testing.T) {
@@ -346,6 +348,16 @@ func TestScripts(t *testing.T) {
 				if n := s.(*stage).workspace.Table(args[0]).IDs()[args[1]]; strconv.Itoa(n) != args[2] {
 					ts.Fatalf("%s came %d times, want %s", args[1], n, args[2])
 				}
+			},
+			"arrived": func(ts *testscript.TestScript, _ bool, args []string) {
+				s, _ := stages.Load(ts.Getenv("WORK"))
+				for range 600 {
+					if strconv.Itoa(s.(*stage).workspace.Table(args[0]).Count()) == args[1] {
+						return
+					}
+					<-time.After(50 * time.Millisecond)
+				}
+				ts.Fatalf("%s never had %s rows", args[0], args[1])
 			},
 			"rows": func(ts *testscript.TestScript, _ bool, args []string) {
 				s, _ := stages.Load(ts.Getenv("WORK"))

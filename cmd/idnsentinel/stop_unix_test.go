@@ -93,8 +93,8 @@ func TestSoftStop(t *testing.T) {
 	if line := first.until(t, "SailPointIDN_Events"); !strings.Contains(line, "budget") {
 		t.Errorf("after an interrupt: %s; want the state budget", line)
 	}
-	if status := first.end(); status != 0 {
-		t.Errorf("exit status %d, want 0: to stop is no failure", status)
+	if status := first.end(); status != 130 {
+		t.Errorf("exit status %d, want 130: a script must not continue as if all was done", status)
 	}
 	table := s.workspace.Table("SailPointIDN_Events")
 	if n := table.Count(); n == 0 || n == 1500 {

@@ -33,8 +33,8 @@ const (
 // anything. What a step really takes is for the benchmarks to say.
 const loaded = 20 * time.Second
 
-// handlerPath is the binary under test, built once.
-var handlerPath string
+// handlerPath and commandPath are the binaries under test, built once.
+var handlerPath, commandPath string
 
 func TestMain(m *testing.M) {
 	if os.Getenv(standInsEnv) != "" {
@@ -50,12 +50,12 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	handlerPath = filepath.Join(dir, "handler")
-	// As it ships: without cgo and without the race detector's memory.
-	cmd := exec.Command("go", "build", "-trimpath", "-o", handlerPath, "../../cmd/handler")
+	handlerPath, commandPath = filepath.Join(dir, "handler"), filepath.Join(dir, "idnsentinel")
+	// As they ship: without cgo and without the race detector's memory.
+	cmd := exec.Command("go", "build", "-trimpath", "-o", dir, "../../cmd/handler", "../../cmd/idnsentinel")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build handler: %v\n%s", err, out)
+		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
 		return 1
 	}
 	return m.Run()

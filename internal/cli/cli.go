@@ -2,6 +2,7 @@
 //
 //	idnsentinel check       try settings, token, scopes, state and workspace, each by itself
 //	idnsentinel poll        run once, as the function does on each tick of its timer
+//	idnsentinel serve       run all the time, without Azure Functions
 //	idnsentinel audit       prove that everything was delivered, or say what is missing
 //	idnsentinel quarantine  look at originals, send them again, or discard them
 //	idnsentinel triggers    subscribe to event triggers, test them, list what was pushed
@@ -16,11 +17,13 @@
 // happened and how to fix it, and a second one, "hint:", that says where to look next.
 // Neither contains a secret.
 //
-// The exit status is 0 on success, 1 if a stream or a check failed, and 2 if nothing was
-// tried because a setting or the command line is wrong.
+// The exit status is 0 on success, 1 if a stream or a check failed, 2 if nothing was tried
+// because a setting or the command line is wrong, and 130 after Ctrl-C (143 after SIGTERM;
+// but 0 if serve stopped in order).
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,6 +44,8 @@ const (
 	statusOK = iota
 	statusFailed
 	statusUnusable
+	// statusSignalled is added to the number of the signal that stopped a command, as shells do.
+	statusSignalled = 128
 )
 
 // Process is what a command gets from its process.
@@ -57,14 +62,14 @@ type Process struct {
 // interrupt is a soft stop: what was acknowledged is committed. The second ends the process
 // at once.
 func Main() int {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
 	go func() {
-		<-stop
+		sig := <-stop
 		signal.Stop(stop) // first, so that the next signal ends the process
-		cancel()
+		cancel(&signalled{sig})
 	}()
 	p := Process{Args: os.Args[1:], Out: os.Stdout, Err: os.Stderr}
 	if term.IsTerminal(int(os.Stdin.Fd())) {
@@ -82,17 +87,42 @@ func Main() int {
 	return Run(ctx, p)
 }
 
+// signalled is a stop by a signal.
+type signalled struct{ os.Signal }
+
+func (s *signalled) Error() string { return s.String() }
+
+// Is makes it a cancelled context for [errors.Is].
+func (s *signalled) Is(err error) bool { return err == context.Canceled }
+
+// endsBySIGTERM is the annotation of a command that SIGTERM ends in order.
+const endsBySIGTERM = "ends-by-sigterm"
+
+// stopped returns the exit status of a command that a signal stopped; statusOK for none.
+func stopped(ctx context.Context, cmd *cobra.Command) int {
+	sig, ok := context.Cause(ctx).(*signalled) //nolint:errorlint // Main sets it, unwrapped
+	if !ok {
+		return statusOK
+	}
+	number, ok := sig.Signal.(syscall.Signal)
+	if !ok || number == syscall.SIGTERM && cmd.Annotations[endsBySIGTERM] != "" {
+		return statusOK
+	}
+	return statusSignalled + int(number)
+}
+
 // Run runs a command line. Cancelling ctx is a soft stop.
 func Run(ctx context.Context, p Process) int {
 	root := rootCommand(p)
 	root.SetArgs(p.Args)
 	root.SetOut(p.Out)
 	root.SetErr(p.Err)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
+	status := stopped(ctx, cmd)
 	var known *failure
 	switch {
 	case err == nil:
-		return statusOK
+		return status
 	case !errors.As(err, &known):
 		known = &failure{statusUnusable, err.Error(), "idnsentinel --help shows the usage"}
 	}
@@ -102,7 +132,7 @@ func Run(ctx context.Context, p Process) int {
 	if known.hint != "" {
 		fmt.Fprintf(p.Err, "hint: %s\n", known.hint)
 	}
-	return known.status
+	return cmp.Or(status, known.status)
 }
 
 // failure is any unsuccessful end of a command.
@@ -147,7 +177,7 @@ local.settings.json, fill in the values in <angle brackets>, then:
 	for _, sub := range cmd.Commands() {
 		sub.Args = noArguments
 	}
-	cmd.AddCommand(auditCommand(p), quarantineCommand(p), triggersCommand(p))
+	cmd.AddCommand(serveCommand(p), auditCommand(p), quarantineCommand(p), triggersCommand(p))
 	return cmd
 }
 

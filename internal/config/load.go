@@ -39,7 +39,8 @@ func Load(kinds []Kind, origins ...Origin) (Settings, error) {
 		PollSchedule: text.PollSchedule,
 		RunBudget:    app.Duration("RUN_BUDGET", text.RunBudget, time.Second, maxBudget),
 	}
-	if complaint := checkSchedule(text.PollSchedule); complaint != "" && !app.Reported("POLL_SCHEDULE") {
+	var complaint string
+	if s.Schedule, complaint = schedule(text.PollSchedule); complaint != "" && !app.Reported("POLL_SCHEDULE") {
 		app.Problem("POLL_SCHEDULE", complaint)
 	}
 	state := stateReader{Reader: app, inAzure: app.platform("WEBSITE_SITE_NAME")}

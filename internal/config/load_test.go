@@ -259,6 +259,7 @@ func TestProblems(t *testing.T) {
 		{"second out of range", env{"POLL_SCHEDULE": "60 * * * * *"}, "POLL_SCHEDULE", `"60" as second`},
 		{"day of zero", env{"POLL_SCHEDULE": "0 0 0 0 * *"}, "POLL_SCHEDULE", `"0" as day`},
 		{"step of zero", env{"POLL_SCHEDULE": "*/0 * * * * *"}, "POLL_SCHEDULE", `"*/0"`},
+		{"no such day", env{"POLL_SCHEDULE": "0 0 0 31 4,6 *"}, "POLL_SCHEDULE", "never comes"},
 		{"unknown month", env{"POLL_SCHEDULE": "0 0 0 1 foo *"}, "POLL_SCHEDULE", `"foo" as month`},
 
 		{"no destination", env{"CUSTOMER_ID": "-", "SHARED_KEY": "-"}, "INGESTION_API", "NDJSON"},

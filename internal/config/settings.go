@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/ncrontab"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 )
 
@@ -15,8 +16,10 @@ type Settings struct {
 
 	// State is one store for all connections, separated by [Connection.Tenant].
 	State State
-	// PollSchedule is the timer's NCRONTAB text. Only the host uses it.
+	// PollSchedule is the timer's NCRONTAB text, which the Functions host reads, and Schedule
+	// the same for a process that has no such host.
 	PollSchedule string
+	Schedule     ncrontab.Schedule
 	RunBudget    time.Duration
 	LogLevel     slog.Level
 

@@ -193,6 +193,9 @@ func (h *Host) PeakRSS() (int64, error) {
 	return peakRSS(h.PID())
 }
 
+// PeakRSS is the same for any process.
+func PeakRSS(pid int) (int64, error) { return peakRSS(pid) }
+
 // Done is closed when no process runs and none will be started.
 func (h *Host) Done() <-chan struct{} { return h.done }
 

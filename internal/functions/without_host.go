@@ -1,0 +1,36 @@
+package functions
+
+import (
+	"context"
+	"net/http"
+	"strings"
+)
+
+// This file is for a process that has no Functions host.
+
+// Hooks serves what is pushed, as if the host had passed it on, and nothing else.
+func (h *Handler) Hooks() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasPrefix(r.URL.Path, HooksPath) {
+			http.NotFound(w, r)
+			return
+		}
+		h.inspected(w, r)
+	})
+}
+
+// Tick does one run, and logs a line for each stream. A run ends with the budget or [Handler.Stop],
+// not with ctx.
+func (h *Handler) Tick(ctx context.Context) {
+	runs, err := h.run(ctx)
+	for _, run := range runs {
+		logRun(h.logger(), run)
+	}
+	if err != nil && ctx.Err() == nil { // after that it was refused because the process stops
+		logFailure(h.logger(), err)
+	}
+}
+
+// Drain ends, softly, what runs between invocations, and waits for it until ctx ends. [Handler.Stop]
+// comes first.
+func (h *Handler) Drain(ctx context.Context) { h.quiet(ctx) }
