@@ -39,13 +39,14 @@ const (
 	Absent Kind = iota // the object has no such member
 	Null               // null
 	String             // a string; Pick.Text holds it
+	Number             // a number; Pick.Text is its literal
 	Other              // anything else, including a string that is not valid Unicode
 )
 
 // Pick is one picked member.
 type Pick struct {
 	Kind Kind
-	// Text is the string without quotes and escapes. It is valid until visit returns.
+	// Text is the string without quotes and escapes, or the number. It is valid until visit returns.
 	Text []byte
 }
 
@@ -206,6 +207,8 @@ func (w *walker) pick(i int, value jsontext.Value) {
 		w.picks[i] = Pick{Kind: Null}
 	case jsontext.KindString:
 		w.picks[i] = w.text(value)
+	case jsontext.KindNumber:
+		w.picks[i] = Pick{Kind: Number, Text: value}
 	default:
 		w.picks[i] = Pick{Kind: Other}
 	}

@@ -57,7 +57,7 @@ func TestElements(t *testing.T) {
 		"bytes_are_kept": {`[ {"id" : "a", "n":1.0e+2 } ,{"id":"b"}]`, []element{{0, `{"id" : "a", "n":1.0e+2 }`, []pick{text("a"), absent}}, {1, `{"id":"b"}`, []pick{text("b"), absent}}}},
 		"empty_object":   {`[{}]`, []element{{0, `{}`, []pick{absent, absent}}}},
 		"null":           {`[{"created":null,"id":null}]`, []element{{0, `{"created":null,"id":null}`, []pick{null, null}}}},
-		"other_types":    {`[{"id":7,"created":{"id":"x"}}]`, []element{{0, `{"id":7,"created":{"id":"x"}}`, []pick{other, other}}}},
+		"other_types":    {`[{"id":7,"created":{"id":"x"}}]`, []element{{0, `{"id":7,"created":{"id":"x"}}`, []pick{{jsonwalk.Number, "7"}, other}}}},
 		"nested_id":      {`[{"actor":{"id":"x"},"list":[{"id":"y"}]}]`, []element{{0, `{"actor":{"id":"x"},"list":[{"id":"y"}]}`, []pick{absent, absent}}}},
 		"last_wins":      {`[{"id":"a","id":null,"id":"b"}]`, []element{{0, `{"id":"a","id":null,"id":"b"}`, []pick{text("b"), absent}}}},
 		"last_null_wins": {`[{"id":"a","id":null}]`, []element{{0, `{"id":"a","id":null}`, []pick{null, absent}}}},
@@ -230,6 +230,8 @@ func refer(value json.RawMessage) pick {
 	switch {
 	case value == nil || string(value) == "null":
 		return pick{Kind: jsonwalk.Null}
+	case value[0] == '-' || value[0] >= '0' && value[0] <= '9':
+		return pick{jsonwalk.Number, string(value)}
 	case value[0] != '"' || json.Unmarshal(value, &s) != nil || !utf8.Valid(value):
 		return pick{Kind: jsonwalk.Other}
 	}

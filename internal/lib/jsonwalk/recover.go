@@ -239,6 +239,9 @@ func (s *scanner) pick(i int) {
 		s.strict.picks[i] = Pick{Kind: Null}
 	default:
 		s.strict.picks[i] = Pick{Kind: Other}
+		if end := quickNumber(s.page, min(start, len(s.page)-1)); end > start {
+			s.strict.picks[i] = Pick{Kind: Number, Text: s.page[start:end:end]}
+		}
 	}
 }
 

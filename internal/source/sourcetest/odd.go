@@ -80,12 +80,20 @@ func odd(t *testing.T, build func(*testing.T) *World, test func(*testing.T, *Wor
 }
 
 // tamper makes an answer odd if the victim is in it. It reports whether it was.
-func (o oddity) tamper(page []byte, victim string) ([]byte, bool) {
+func (o oddity) tamper(page []byte, w *World) ([]byte, bool) {
+	list := json.RawMessage(page)
+	if w.List != "" {
+		var members map[string]json.RawMessage
+		if json.Unmarshal(page, &members) != nil || members[w.List] == nil {
+			return page, false
+		}
+		list = members[w.List]
+	}
 	var elements []json.RawMessage
-	if json.Unmarshal(page, &elements) != nil {
+	if json.Unmarshal(list, &elements) != nil {
 		return page, false
 	}
-	i := slices.IndexFunc(elements, func(e json.RawMessage) bool { return bytes.Contains(e, []byte(victim)) })
+	i := slices.IndexFunc(elements, func(e json.RawMessage) bool { return bytes.Contains(e, []byte(w.Victim)) })
 	if i < 0 {
 		return page, false
 	}
@@ -97,14 +105,18 @@ func (o oddity) tamper(page []byte, victim string) ([]byte, bool) {
 		parts[j] = e
 	}
 	parts[i] = o.element(bytes.Clone(parts[i]))
-	return []byte("[" + string(bytes.Join(parts, []byte(","))) + "]"), true
+	changed := []byte("[" + string(bytes.Join(parts, []byte(","))) + "]")
+	if w.List == "" {
+		return changed, true
+	}
+	return bytes.Replace(page, list, changed, 1), true
 }
 
 // oddPages: what breaks the rules of JSON or of the stream costs itself: everything else comes,
 // it has a record in its place that says so, and all that once and again in another process.
 func oddPages(t *testing.T, w *World, o oddity) {
 	w.Tamper(func(page []byte) []byte {
-		page, _ = o.tamper(page, w.Victim)
+		page, _ = o.tamper(page, w)
 		return page
 	})
 	l := oddWalk(t, w, w.Open())
@@ -131,7 +143,7 @@ func oddWindow(t *testing.T, w *World, o oddity) {
 		t.Skip("the source can't be audited")
 	}
 	w.Tamper(func(page []byte) []byte {
-		page, _ = o.tamper(page, w.Victim)
+		page, _ = o.tamper(page, w)
 		return page
 	})
 	walked := oddWalk(t, w, w.Open())
@@ -162,7 +174,7 @@ func oddWindow(t *testing.T, w *World, o oddity) {
 func oddOnce(t *testing.T, w *World, o oddity) {
 	left := 2
 	w.Tamper(func(page []byte) []byte {
-		tampered, found := o.tamper(page, w.Victim)
+		tampered, found := o.tamper(page, w)
 		if !found || left == 0 {
 			return page
 		}

@@ -58,6 +58,8 @@ type World struct {
 	Cap func(rows int, silent bool)
 	// Tamper passes the bodies of the service's lists through change from then on. Required.
 	Tamper func(change func(page []byte) []byte)
+	// List is the member of an answer that holds the list; "" if the answer is the list.
+	List string
 	// Victim is a text that occurs in one record of the stream and in its id, and nowhere else; it
 	// is neither the first record nor the last. Required.
 	Victim string

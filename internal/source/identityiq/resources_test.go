@@ -1,0 +1,162 @@
+package identityiq_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	stand "github.com/idn-sentinel/idn-sentinel/dev/sandbox/identityiq"
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/source/identityiq"
+)
+
+func serveTLS(t *testing.T, h http.Handler) string {
+	t.Helper()
+	server := httptest.NewTLSServer(h)
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// A resource comes once in each state: as a task runs, when it has ended, and when someone signs it
+// off; and not again while nothing changes.
+func TestChangesComeOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer()
+		src := identityiq.NewClient(config(s)).TaskResults()
+		launched := time.Now()
+		delivered := map[string]pipeline.Record{}
+		var after pipeline.Cursor
+		tick := func(want int) {
+			t.Helper()
+			got, next, err := walk(t.Context(), src, after)
+			if err != nil {
+				t.Fatal(err)
+			}
+			after = next
+			fresh := 0
+			for id, rec := range got {
+				if _, known := delivered[id]; !known {
+					delivered[id], fresh = rec, fresh+1
+				}
+			}
+			if fresh != want {
+				t.Errorf("%v: %d new rows, want %d", time.Since(launched), fresh, want)
+			}
+			<-time.After(time.Minute)
+		}
+		put := func(modified time.Time, status string) {
+			id, raw := stand.TaskResult(1, launched, modified, status)
+			s.Put(stand.TaskResults, id, raw)
+		}
+		tick(0)
+		put(launched, "")
+		tick(1)
+		tick(0)
+		put(time.Now(), "Success")
+		tick(1)
+		tick(0)
+		// The version is that of the creation in some answers: the status alone tells the states apart.
+		id, raw := stand.TaskResult(1, launched, launched, "Error")
+		s.Put(stand.TaskResults, id, raw)
+		tick(1)
+		tick(0)
+		if len(delivered) != 3 {
+			t.Errorf("%d rows", len(delivered))
+		}
+		clean(t, s)
+	})
+}
+
+// What was changed before the stream began is not delivered, and what was delivered is passed over
+// once the ledger may have forgotten it, for as long as it is listed.
+func TestOldResourcesAreNotSentAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer()
+		now := time.Now()
+		for i := range 20 {
+			at := now.Add(-time.Duration(i) * 6 * time.Hour) // INITIAL_LOOKBACK is 24 h
+			id, raw := stand.Violation(i, at, at, "Open")
+			s.Put(stand.PolicyViolations, id, raw)
+		}
+		src := identityiq.NewClient(config(s)).PolicyViolations()
+		first, after, err := walk(t.Context(), src, "")
+		if err != nil || len(first) != 5 {
+			t.Fatalf("%d rows, %v", len(first), err)
+		}
+		<-time.After(25 * time.Hour)
+		for range 3 { // the mark follows
+			if _, after, err = walk(t.Context(), src, after); err != nil {
+				t.Fatal(err)
+			}
+		}
+		again, after, err := walk(t.Context(), src, after)
+		if err != nil || len(again) != 0 {
+			t.Errorf("%d rows again, %v", len(again), err)
+		}
+		id, raw := stand.Violation(19, now.Add(-200*time.Hour), time.Now(), "Mitigated")
+		s.Put(stand.PolicyViolations, id, raw)
+		changed, _, err := walk(t.Context(), src, after)
+		if err != nil || len(changed) != 1 {
+			t.Errorf("%d rows after a change, %v", len(changed), err)
+		}
+	})
+}
+
+// A long list is read less often, about one page a minute.
+func TestLongListIsReadLessOften(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer()
+		for i := range 6000 {
+			id, raw := stand.Alert(i, time.Now(), time.Now())
+			s.Put(stand.Alerts, id, raw)
+		}
+		src := identityiq.NewClient(config(s)).Alerts()
+		var after pipeline.Cursor
+		begin := requests(s)
+		for range 120 {
+			var err error
+			if _, after, err = walk(t.Context(), src, after); err != nil {
+				t.Fatal(err)
+			}
+			<-time.After(time.Minute)
+		}
+		if n := requests(s) - begin; n < 100 || n > 160 {
+			t.Errorf("%d requests in two hours", n)
+		}
+	})
+}
+
+// Rows are the resources byte for byte, with the time of the change in front.
+func TestResourceRows(t *testing.T) {
+	at := time.Now().Add(-time.Hour).Truncate(time.Millisecond)
+	front := fmt.Sprintf(`{"eventTime":%q,`, at.UTC().Format("2006-01-02T15:04:05.000Z"))
+	stamp := at.In(time.FixedZone("", -5*3600)).Format("2006-01-02T15:04:05.000-07:00")
+	for name, c := range map[string]struct{ raw, want string }{
+		"modified":    {`{"id":"1","meta":{"created":"2001-01-01T00:00:00.000-05:00","lastModified":"` + stamp + `"},"l":[1]}`, `"id":"1",`},
+		"completed":   {`{"id":"1","completed":"` + stamp + `","launched":null}`, `"id":"1",`},
+		"meta_array":  {`{"id":"1","completed":"` + stamp + `","meta":[]}`, `"id":"1",`},
+		"no_metadata": {`{"id":"1","status":"Open"}`, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newServer()
+			s.Put(stand.PolicyViolations, "1", []byte(c.raw))
+			got, _, err := walk(t.Context(), identityiq.NewClient(config(s)).PolicyViolations(), "")
+			if err != nil || len(got) != 1 {
+				t.Fatalf("%d rows, %v", len(got), err)
+			}
+			for id, rec := range got {
+				want := c.raw
+				if c.want != "" {
+					want = front + strings.TrimPrefix(c.raw, "{")
+				}
+				if string(rec.Raw) != want || !strings.HasPrefix(id, "1|") {
+					t.Errorf("%s: %s, want %s", id, rec.Raw, want)
+				}
+			}
+		})
+	}
+}
