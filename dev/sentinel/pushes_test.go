@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -120,6 +121,13 @@ func polledRows(t *testing.T, invocations []synth.Invocation) map[string]kqltest
 	return rows
 }
 
+// withMetadata is an invocation whose payload is pushed as the n-th.
+func withMetadata(n int, triggerID, payload string, begin time.Time) synth.Invocation {
+	id := fmt.Sprintf("cccccccc-13a7-44ad-859c-%012d", n)
+	body := payload[:len(payload)-1] + fmt.Sprintf(`,"_metadata":{"triggerId":%q,"invocationId":%q,"triggerType":"fireAndForget"}}`, triggerID, id)
+	return synth.Invocation{ID: id, TriggerID: triggerID, SubscriptionID: uuid, SubscriptionName: "Audit", Created: begin, Completed: begin.Add(time.Second), Input: []byte(body)}
+}
+
 // Each payload of every trigger becomes a row whose columns are those of the table, and which agree,
 // one by one, with those of the polled row of the same invocation, but for what a push can't know.
 func TestPushedColumns(t *testing.T) {
@@ -128,12 +136,47 @@ func TestPushedColumns(t *testing.T) {
 	for _, id := range g.TriggerIDs() {
 		for i := range 2 { // shapes
 			input, _ := g.Payload(id, i, begin)
-			invocation := fmt.Sprintf("cccccccc-13a7-44ad-859c-%012d", len(invocations))
-			text := string(input)
-			body := text[:len(text)-1] + fmt.Sprintf(`,"_metadata":{"triggerId":%q,"invocationId":%q,"triggerType":"fireAndForget"}}`, id, invocation)
-			invocations = append(invocations, synth.Invocation{ID: invocation, TriggerID: id, SubscriptionID: uuid, SubscriptionName: "Audit", Created: begin, Completed: begin.Add(time.Second), Input: []byte(body)})
+			invocations = append(invocations, withMetadata(len(invocations), id, string(input), begin))
 		}
 	}
+	checkPushedColumns(t, invocations, begin)
+}
+
+// The same for payloads with the members, the kinds of values and the enumerations of the examples
+// that SailPoint publishes; all other values are made up. Together they fill each published column
+// that a payload can fill.
+func TestPublishedPayloads(t *testing.T) {
+	text, err := os.ReadFile("testdata/payloads.ndjson")
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin := time.Now().Add(-time.Minute)
+	var invocations []synth.Invocation
+	for line := range strings.Lines(string(text)) {
+		var example struct {
+			Trigger string
+			Payload json.RawMessage
+		}
+		if err := json.Unmarshal([]byte(line), &example); err != nil {
+			t.Fatal(err)
+		}
+		invocations = append(invocations, withMetadata(len(invocations), example.Trigger, string(example.Payload), begin))
+	}
+	if len(invocations) != 37 {
+		t.Errorf("%d payloads", len(invocations))
+	}
+	filled := checkPushedColumns(t, invocations, begin)
+	for _, f := range schema.Triggers().Fields {
+		if f.Published && strings.HasPrefix(f.Name, "Body_") && !filled[f.Name] {
+			t.Errorf("no payload fills %s", f.Name)
+		}
+	}
+}
+
+// checkPushedColumns compares the rows of pushed invocations with the table, and with their polled rows.
+func checkPushedColumns(t *testing.T, invocations []synth.Invocation, begin time.Time) (filled map[string]bool) {
+	t.Helper()
+	filled = map[string]bool{}
 	polled := polledRows(t, invocations)
 	unknown := map[string]bool{} // of the subscription, the completion, and the moment
 	for _, name := range []string{
@@ -169,6 +212,7 @@ func TestPushedColumns(t *testing.T) {
 				t.Errorf("%s, %s: %d columns (-polled +pushed):\n%s", kind, inv.TriggerID, len(a), diff)
 			}
 			for name := range a {
+				filled[name] = true
 				// The classic table makes a column of whatever a payload holds.
 				if !declared[name] && (kind == "triggers-dcr" || !strings.HasPrefix(name, "Body_")) && !strings.HasPrefix(name, "_") {
 					t.Errorf("%s, %s: column %s is not one of the table", kind, inv.TriggerID, name)
@@ -186,4 +230,5 @@ func TestPushedColumns(t *testing.T) {
 			}
 		}
 	}
+	return filled
 }

@@ -41,6 +41,14 @@
 // the inbox has been delivered and is in the ledger; nothing is left in it in the end; and what is
 // both pushed and polled in flight comes once.
 //
+// # Reports
+//
+// With [Options.Reports] SaaS Management sends reports of all forms to these processes: some twice at
+// the same moment or later, some changed, some cut in the middle, with rows that can't be read, or in
+// several parts. A good answer means that all bytes are stored and valid; a report is stored twice only
+// if its receiver could not know, or note, that it was stored before; what is removed was delivered, row
+// by row and with the values that it was sent with, or is there a second time.
+//
 // # Lies
 //
 // Not everything that goes wrong fails. A store may read and not write, or refuse to change

@@ -27,6 +27,8 @@ type instance struct {
 	cancel  context.CancelFunc // of the poll that is under way
 	runs    map[string]*run    // by stream, the latest
 	all     []*run
+
+	boxFaults int // of the store, at the reports; guarded by the lock of the world
 }
 
 func (i *instance) String() string { return fmt.Sprintf("instance %d", i.id) }
@@ -101,6 +103,12 @@ func (i *instance) runOf(stream string, poll time.Time) *run {
 
 // storeFailed notes that the run that key belongs to could not rely on the store.
 func (i *instance) storeFailed(key string) {
+	if strings.HasPrefix(key, boxPrefix) {
+		i.w.mu.Lock()
+		i.boxFaults++
+		i.w.mu.Unlock()
+		return
+	}
 	parts := strings.Split(key, "/")
 	if len(parts) < 3 || parts[1] != "ledger" && parts[1] != "spool" {
 		return

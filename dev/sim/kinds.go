@@ -61,6 +61,12 @@ const (
 	PushTwice      Kind = "push-twice" // the same push comes again
 	PushBurst      Kind = "push-burst" // many at the same moment
 	KillHook       Kind = "kill-hook"  // the process that receives
+	// Of reports, which come from SaaS Management.
+	ReportTwice   Kind = "report-twice"   // the same one comes again, at once or later
+	ReportChanged Kind = "report-changed" // it comes again with a row more
+	ReportCut     Kind = "report-cut"     // its sender is gone in the middle of it
+	ReportOdd     Kind = "report-odd"     // a row of it can't be read, or all of it
+	ReportLarge   Kind = "report-large"   // it is stored in several parts
 
 	// Of the store.
 	StoreBefore   Kind = "store-before" // fails, nothing happened
@@ -104,6 +110,11 @@ func requestFaults() []fault.Kind {
 
 // Kinds returns all kinds.
 func Kinds() []Kind {
+	return append(weatherKinds(), ReportTwice, ReportChanged, ReportCut, ReportOdd, ReportLarge)
+}
+
+// weatherKinds are those for which each phase draws a rate: one more would change all seeds.
+func weatherKinds() []Kind {
 	all := []Kind{
 		Ties, Burst, LateSeconds, LateMinutes, LateLongest, DoubleRow, Odd, Poison, NoID, Undated, TenantClock, SinkClock,
 		RefuseIDSort, UnstableTies, FamilyOff, Deprecated, CappedPages, OutsideRow, FutureEvent, TalkingSink,

@@ -56,13 +56,14 @@ type row struct {
 
 // ledgerOf is what the simulation knows of every row.
 type ledgerOf struct {
-	rows   map[string]*row
-	hashes map[[16]byte]*row
-	events []*row // dated ones with an id, by (created, id)
-	spool  map[string][]*row
-	inbox  map[string][]*row
-	stored int // how often rows arrived
-	twice  int // how often again
+	rows    map[string]*row
+	hashes  map[[16]byte]*row
+	events  []*row // dated ones with an id, by (created, id)
+	spool   map[string][]*row
+	inbox   map[string][]*row
+	reports reports
+	stored  int // how often rows arrived
+	twice   int // how often again
 }
 
 // arrived is a row of the batch that the workspace is taking.
@@ -79,6 +80,7 @@ func hashOf(raw []byte) string {
 // know lists what the source has.
 func (l *ledgerOf) know(s *scenario) {
 	l.rows, l.hashes, l.spool, l.inbox = map[string]*row{}, map[[16]byte]*row{}, map[string][]*row{}, map[string][]*row{}
+	l.reports = reports{byBody: map[string]*report{}, byID: map[string]*stored{}}
 	for _, e := range s.events {
 		key, raw := e.key(), e.raw
 		if e.sent != nil {
@@ -135,6 +137,8 @@ func (w *world) identify(table string, raw []byte) string {
 	_ = json.Unmarshal(raw, &doc, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	key := doc.ID
 	switch {
+	case strings.HasPrefix(table, reportsStream):
+		key = reportKey(raw)
 	case strings.HasPrefix(table, triggersStream):
 		key += "|" + doc.Completed
 		w.pushed = w.pushed || doc.Type == "" // of a subscription, which a push does not name
@@ -158,7 +162,7 @@ func (w *world) arrive(inst *instance, stream string) *delivery {
 		name = pushedStream
 	}
 	r := inst.runs[name]
-	if stream != eventsStream && stream != triggersStream || r == nil {
+	if stream != eventsStream && stream != triggersStream && stream != reportsStream || r == nil {
 		return nil // health
 	}
 	d := &delivery{run: r, crowded: time.Now().Before(w.crowded)}
@@ -172,6 +176,9 @@ func (w *world) arrive(inst *instance, stream string) *delivery {
 			w.breaks("%s delivers %q, which can't be read", r, a.key)
 		}
 		w.checkBytes(r, known, a.raw)
+		if stream == reportsStream {
+			w.checkRow(r, known, a.raw)
+		}
 		w.seen.stored++
 		if len(known.deliveries) >= known.wiped+max(known.twins, 1) {
 			w.seen.twice++
@@ -335,6 +342,10 @@ func (w *world) stored(inst *instance, key string, data []byte) {
 		}
 		w.quarantined(inst, item)
 	case "inbox":
+		if stream == reportsStream {
+			w.boxed(inst, key, data)
+			return
+		}
 		w.inboxed(inst, key, data)
 	case "spool":
 		w.spooled(inst, r, key, stream, data)
@@ -414,6 +425,7 @@ func (w *world) deleted(key string) {
 	}
 	delete(w.seen.spool, key)
 	w.leftInbox(key)
+	w.unboxed(key)
 	w.checkPruned(key)
 }
 

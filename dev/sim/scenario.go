@@ -137,7 +137,7 @@ func (p *planner) weather() {
 		long := p.between(3*time.Minute, 25*time.Minute)
 		ph := phase{rates: map[Kind]float64{}}
 		heavy := p.rng.Float64() < 0.3
-		for _, k := range Kinds() {
+		for _, k := range weatherKinds() {
 			rate := p.rng.Float64() * 0.03
 			if p.rng.Float64() < 0.15 {
 				rate *= 5
@@ -365,6 +365,9 @@ func (w *world) settings(n int64) config.Settings {
 	}
 	if w.o.Pushes {
 		s.Sources = append(s.Sources, &config.EventTriggers{Token: secret.Plain(pushToken)})
+	}
+	if w.o.Reports {
+		s.Sources = append(s.Sources, &config.SaaS{Secret: secret.Plain(reportsSecret)})
 	}
 	app := func() config.Settings {
 		w.ask(&s)

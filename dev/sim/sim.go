@@ -64,7 +64,7 @@ func Run(seed int64, o Options) Result {
 }
 
 func newWorld(seed int64, o Options) *world {
-	if o.Pushes {
+	if o.Pushes || o.Reports {
 		// The first takes what was pushed along. As to the others, the inbox is read without an answer of
 		// a service that would show the time; that of a storage account does, the store here does not.
 		o.Off = append(slices.Clone(o.Off), LostState, ClockJump, ClockBehind)
@@ -188,6 +188,7 @@ func (g *game) play() {
 	end := w.plan.start.Add(w.plan.active + w.plan.calm)
 	settled := end.Add(-10 * time.Minute)
 	g.pushAll()
+	g.reportAll()
 	calmRequests, calmPolls := 0, 0
 	g.last = map[string]pipeline.Report{}
 	for !w.failed() {
@@ -227,6 +228,7 @@ func (g *game) checkEnd(calmRequests, calmPolls int) {
 	defer w.mu.Unlock()
 	w.checkEnd()
 	w.checkInboxIsEmpty()
+	w.checkReports()
 	w.checkUnexplained(open)
 	if w.neighbour != nil {
 		w.neighbour.checkEnd()
@@ -234,6 +236,9 @@ func (g *game) checkEnd(calmRequests, calmPolls int) {
 	streams := []string{eventsStream, triggersStream}
 	if w.o.Pushes {
 		streams = append(streams, pushedStream)
+	}
+	if w.o.Reports {
+		streams = append(streams, reportsStream)
 	}
 	for _, stream := range streams {
 		if rep := g.last[stream]; rep.State != pipeline.Drained {

@@ -3,6 +3,7 @@ package sim_test
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"runtime"
 	"strconv"
@@ -19,14 +20,15 @@ import (
 )
 
 var (
-	seedFlag   = flag.Int64("seed", 1, "TestSeed: the seed to play")
-	firstFlag  = flag.Int64("first", 1, "TestSeeds: the first seed")
-	seedsFlag  = flag.Int("seeds", 0, "TestSeeds: how many seeds; 0 means a few hundred")
-	offFlag    = flag.String("off", "", "TestSeed: kinds that do not happen, with commas")
-	eventsFlag = flag.Int("events", 0, "TestSeed: how many events at the most")
-	shrinkFlag = flag.Bool("shrink", true, "TestSeeds: look for the least that still fails")
-	pushesFlag = flag.Bool("pushes", false, "TestSeed: with pushes")
-	ruleFlag   = flag.Bool("rule", false, "TestSeed, TestSeeds: through a data collection rule")
+	seedFlag    = flag.Int64("seed", 1, "TestSeed: the seed to play")
+	firstFlag   = flag.Int64("first", 1, "TestSeeds: the first seed")
+	seedsFlag   = flag.Int("seeds", 0, "TestSeeds: how many seeds; 0 means a few hundred")
+	offFlag     = flag.String("off", "", "TestSeed: kinds that do not happen, with commas")
+	eventsFlag  = flag.Int("events", 0, "TestSeed: how many events at the most")
+	shrinkFlag  = flag.Bool("shrink", true, "TestSeeds: look for the least that still fails")
+	pushesFlag  = flag.Bool("pushes", false, "TestSeed: with pushes")
+	reportsFlag = flag.Bool("reports", false, "TestSeed: with reports of SaaS Management")
+	ruleFlag    = flag.Bool("rule", false, "TestSeed, TestSeeds: through a data collection rule")
 )
 
 // play plays a seed in a bubble of its own.
@@ -40,9 +42,12 @@ func play(t *testing.T, seed int64, o sim.Options) (res sim.Result) {
 func TestSeed(t *testing.T) {
 	o := sim.Options{}
 	if *defectFlag != "" {
-		o = allDefects()[*defectFlag]()
+		all := allDefects()
+		maps.Copy(all, pushDefects())
+		maps.Copy(all, reportDefects())
+		o = all[*defectFlag]()
 	}
-	o.MaxEvents, o.Rule, o.Pushes = *eventsFlag, *ruleFlag, *pushesFlag
+	o.MaxEvents, o.Rule, o.Pushes, o.Reports = *eventsFlag, *ruleFlag, *pushesFlag, *reportsFlag
 	o.Off = kinds(*offFlag)
 	if testing.Verbose() {
 		o.Trace = func(line string) { fmt.Fprintln(os.Stdout, line) }
@@ -186,27 +191,40 @@ func TestUncounted(t *testing.T) {
 
 // TestPushSeeds plays seeds in which the tenant also pushes.
 func TestPushSeeds(t *testing.T) {
+	playPushes(t, "-pushes", func(seed int64) sim.Options { return sim.Options{Pushes: true, Rule: seed%3 == 0} },
+		sim.PushTwice, sim.PushBurst, sim.KillHook)
+}
+
+// TestReportSeeds plays seeds in which SaaS Management also sends reports.
+func TestReportSeeds(t *testing.T) {
+	playPushes(t, "-reports", func(seed int64) sim.Options { return sim.Options{Reports: true, Rule: seed%3 == 0} },
+		sim.ReportTwice, sim.ReportChanged, sim.ReportCut, sim.ReportOdd, sim.ReportLarge, sim.KillHook)
+}
+
+// playPushes plays seeds in which all of some kinds happen at least once.
+func playPushes(t *testing.T, flags string, options func(seed int64) sim.Options, kinds ...sim.Kind) {
+	t.Helper()
 	n := *seedsFlag
 	if n == 0 {
 		n = 100
 	}
 	var total sim.Totals
 	for seed := *firstFlag; seed < *firstFlag+int64(n); seed++ {
-		res := play(t, seed, sim.Options{Pushes: true, Rule: seed%3 == 0})
+		res := play(t, seed, options(seed))
 		total.Add(res)
 		if seed%25 == 1 {
-			if again := play(t, seed, sim.Options{Pushes: true, Rule: seed%3 == 0}); again.Print != res.Print {
+			if again := play(t, seed, options(seed)); again.Print != res.Print {
 				t.Errorf("seed %d does not play the same again:\n%s\n%s", seed, res.Print, again.Print)
 			}
 		}
 		for _, b := range res.Broken {
-			t.Errorf("seed %d (go test ./dev/sim -run TestSeed -seed=%d -pushes -v): %s", seed, seed, b)
+			t.Errorf("seed %d (go test ./dev/sim -run 'TestSeed$' -seed=%d %s -rule=%v -v): %s", seed, seed, flags, options(seed).Rule, b)
 		}
 		if total.Failed >= enough {
 			break
 		}
 	}
-	for _, k := range []sim.Kind{sim.PushTwice, sim.PushBurst, sim.KillHook} {
+	for _, k := range kinds {
 		if total.Counts[k] == 0 {
 			t.Errorf("%s never happened", k)
 		}

@@ -92,6 +92,9 @@ func named(key string) string {
 	if strings.Contains(key, "/inbox/") {
 		key, _, _ = strings.Cut(key, "-")
 	}
+	if at, _, ok := strings.Cut(key, "/quarantine/"+reportsStream+"/"); ok {
+		key = at + "/quarantine/" + reportsStream
+	}
 	return key
 }
 
@@ -111,7 +114,7 @@ func (s *storeDoor) Put(ctx context.Context, key string, data []byte, prev state
 		etag, err = s.w.mem.Put(context.WithoutCancel(ctx), key, data, prev)
 		if err == nil {
 			s.w.stored(s.inst, key, data)
-		} else if errors.Is(err, state.ErrConflict) {
+		} else if errors.Is(err, state.ErrConflict) && !strings.HasPrefix(key, boxPrefix) {
 			s.inst.storeFailed(key) // another instance was at it, or an own write whose answer got lost
 		}
 		return err

@@ -177,7 +177,7 @@ func (w *world) loads(inst *instance, stream string, none bool) {
 //
 // An inbox begins with whatever is in it: without a checkpoint nothing of it is missed.
 func (w *world) checkBeginning(r *run, rep pipeline.Report) {
-	if r == nil || !r.first || r.stream == pushedStream || r.leaseLost || r != r.inst.runs[rep.Stream] || rep.State != pipeline.Drained {
+	if r == nil || !r.first || r.stream == pushedStream || r.stream == reportsStream || r.leaseLost || r != r.inst.runs[rep.Stream] || rep.State != pipeline.Drained {
 		return
 	}
 	if !slices.ContainsFunc(rep.Warnings, func(text string) bool { return strings.Contains(text, "no checkpoint") }) {

@@ -26,6 +26,7 @@ const (
 	eventsStream   = "SailPointIDN_Events"
 	triggersStream = "SailPointIDN_Triggers"
 	pushedStream   = "SailPointIDN_TriggersPushed"
+	reportsStream  = "SailPointSaaS_Reports"
 
 	tenantHost = "acme.api.identitynow.com"
 	ruleHost   = "rule.westeurope-1.ingest.monitor.azure.com"
@@ -59,6 +60,8 @@ type Options struct {
 
 	// Pushes has the tenant push its invocations, and others, to hook processes.
 	Pushes bool
+	// Reports has SaaS Management send reports to them.
+	Reports bool
 
 	// Neighbour adds a second connection to the app, whose tenant misbehaves.
 	Neighbour bool

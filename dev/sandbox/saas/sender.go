@@ -64,6 +64,12 @@ type Attempt struct {
 // Accepted reports whether the answer was good.
 func (a Attempt) Accepted() bool { return a.Status/100 == 2 }
 
+// written is a report as it is sent.
+type written struct {
+	body                  []byte
+	contentType, encoding string
+}
+
 // Sender sends reports. The zero value is ready for use.
 type Sender struct {
 	// Transport, if set, is used instead of the default one.
@@ -90,21 +96,28 @@ func (s *Sender) Run(ctx context.Context, c Schedule) {
 	}
 }
 
+// Write returns a report as it is sent, and the headers that describe it; encoding is "" or "gzip".
+func (c Schedule) Write(r Report) (body []byte, contentType, encoding string) {
+	body, contentType = c.Form.Write(r)
+	if c.Gzip {
+		body, encoding = compress(body), "gzip"
+	}
+	return body, contentType, encoding
+}
+
 // Send sends a report the way a schedule says, now. The error says why it was not accepted.
 func (s *Sender) Send(ctx context.Context, c Schedule, r Report) (Attempt, error) {
-	body, contentType := c.Form.Write(r)
-	if c.Gzip {
-		body = compress(body)
-	}
+	var w written
+	w.body, w.contentType, w.encoding = c.Write(r)
 	var a Attempt
 	for n := 0; ; n++ {
-		a = s.once(ctx, c, r, body, contentType)
+		a = s.once(ctx, c, r, w)
 		if a.Accepted() || n >= c.Retries || !wait(ctx, c.Wait) {
 			break
 		}
 	}
 	if a.Accepted() && c.Twice {
-		a = s.once(ctx, c, r, body, contentType)
+		a = s.once(ctx, c, r, w)
 	}
 	switch {
 	case a.Err != nil:
@@ -115,29 +128,29 @@ func (s *Sender) Send(ctx context.Context, c Schedule, r Report) (Attempt, error
 	return a, nil
 }
 
-// once posts a body, follows no redirect, and notes what came of it.
-func (s *Sender) once(ctx context.Context, c Schedule, r Report, body []byte, contentType string) Attempt {
+// once posts a report, follows no redirect, and notes what came of it.
+func (s *Sender) once(ctx context.Context, c Schedule, r Report, w written) Attempt {
 	a := Attempt{Report: r.Name, Rows: len(r.Rows), At: time.Now()}
-	a.Status, a.Err = s.post(ctx, c, body, contentType)
+	a.Status, a.Err = s.post(ctx, c, w)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.attempts = append(s.attempts, a)
 	return a
 }
 
-func (s *Sender) post(ctx context.Context, c Schedule, body []byte, contentType string) (status int, err error) {
+func (s *Sender) post(ctx context.Context, c Schedule, w written) (status int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.Webhook.URL, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.Webhook.URL, bytes.NewReader(w.body))
 	if err != nil {
 		return 0, errors.New("the webhook's URL is not an address")
 	}
 	if c.Chunked {
-		req.ContentLength, req.Body = -1, io.NopCloser(bytes.NewReader(body))
+		req.ContentLength, req.Body = -1, io.NopCloser(bytes.NewReader(w.body))
 	}
-	req.Header.Set("Content-Type", contentType)
-	if c.Gzip {
-		req.Header.Set("Content-Encoding", "gzip")
+	req.Header.Set("Content-Type", w.contentType)
+	if w.encoding != "" {
+		req.Header.Set("Content-Encoding", w.encoding)
 	}
 	switch c.Webhook.Presents {
 	case Alone:

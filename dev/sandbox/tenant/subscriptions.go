@@ -370,15 +370,20 @@ func (t *Tenant) change(w http.ResponseWriter, r *http.Request, to func(Subscrip
 	}
 }
 
-func (t *Tenant) serveUnsubscribe(w http.ResponseWriter, r *http.Request) {
-	id := lastSegment(r.URL.Path)
+// Unsubscribe ends a subscription, and reports whether there was one. What was emitted to it is sent.
+func (t *Tenant) Unsubscribe(id string) bool {
 	t.data.mu.Lock()
+	defer t.data.mu.Unlock()
 	i := t.data.subscriptionAt(id)
 	if i >= 0 {
 		t.data.subscriptions = slices.Delete(t.data.subscriptions, i, i+1)
 	}
-	t.data.mu.Unlock()
-	if i < 0 {
+	return i >= 0
+}
+
+func (t *Tenant) serveUnsubscribe(w http.ResponseWriter, r *http.Request) {
+	id := lastSegment(r.URL.Path)
+	if !t.Unsubscribe(id) {
 		t.refuse(w, http.StatusNotFound, "404 Not found", "There is no subscription "+id+".")
 		return
 	}

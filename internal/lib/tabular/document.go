@@ -199,13 +199,15 @@ type outline struct {
 	members int  // that are not part of the wrapping
 	outer   int  // of them, those of the outermost object
 	lists   int  // that are empty
+	tables  int  // of them, those named "rows"
 	name    string
 	// inner is where the object below "input" is.
 	inner [2]int
 }
 
-// hollow reports whether the object is only the wrapping of an empty list.
-func (o *outline) hollow() bool { return o.members == 0 && o.lists > 0 }
+// hollow reports whether the object surrounds an empty list: it is nothing but its wrapping, or the
+// list is named "rows". Another one may be a value of a single row.
+func (o *outline) hollow() bool { return o.members == 0 && o.lists > 0 || o.tables > 0 }
 
 // rowAt returns the place of the row in an object without a list of rows: the object, or what is in
 // "input".
@@ -275,6 +277,9 @@ func (d *document) member(o *outline, i int) (next int, err error) {
 		return at + 1, nil
 	case d.is(at, '[') && d.is(inside, ']'):
 		o.lists++
+		if name == "rows" {
+			o.tables++
+		}
 		return inside + 1, nil
 	}
 	next, _, err = d.w.value(at, d.most)
