@@ -2,11 +2,13 @@ package app_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -44,12 +46,13 @@ func TestHarmless(t *testing.T) {
 						spoil(store, s)
 						var mu sync.Mutex
 						var posted []string
+						var when time.Time // the last was posted
 						s.pass = func(req *http.Request, on http.RoundTripper) (*http.Response, error) {
 							switch {
 							case strings.HasSuffix(req.URL.Path, "/complete"):
 								body, _ := io.ReadAll(req.Body)
 								mu.Lock()
-								posted = append(posted, req.URL.String()+" "+string(body))
+								posted, when = append(posted, req.URL.String()+" "+string(body)), time.Now()
 								mu.Unlock()
 								return &http.Response{StatusCode: http.StatusNoContent, Header: http.Header{}, Body: http.NoBody}, nil
 							case strings.Contains(req.URL.Host, "ods.opinsights"):
@@ -69,13 +72,17 @@ func TestHarmless(t *testing.T) {
 						}
 						begin := time.Now()
 						answer := a.Inlet("sailpoint/"+trigger).Receive(t.Context(), fmt.Appendf(nil, `{%s,"_metadata":{"triggerType":"requestResponse","triggerId":%q,"invocationId":%q%s}}`, accessRequest, trigger, guidOf(1), meta))
-						if took := time.Since(begin); answer.Status != http.StatusOK || string(answer.Body) != want || took >= 5*time.Second {
+						answered := time.Now()
+						if took := answered.Sub(begin); answer.Status != http.StatusOK || string(answer.Body) != want || took >= 5*time.Second {
 							t.Errorf("status %d after %v: %s, want %s", answer.Status, took, answer.Body, want)
 						}
 						<-time.After(time.Second)
 						mu.Lock()
 						if got := strings.Join(posted, "\n"); posts && got != callback+` {"secret":"`+secretOf+`","output":`+want+`}` || !posts && got != "" {
 							t.Errorf("posted %s", got)
+						}
+						if posts && !when.After(answered) {
+							t.Errorf("posted %v before the answer was given", answered.Sub(when))
 						}
 						mu.Unlock()
 						<-time.After(time.Minute)
@@ -100,6 +107,62 @@ func TestHarmless(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A process that is asked to stop still posts the answers that it owes, as long as it may.
+func TestStopPostsAnswers(t *testing.T) {
+	for name, tc := range map[string]struct {
+		takes, most time.Duration
+		posted      int
+	}{
+		"in time":  {3 * time.Second, 10 * time.Second, 1},
+		"too long": {time.Minute, 10 * time.Second, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := receiving()
+				posted := 0
+				s.pass = func(req *http.Request, on http.RoundTripper) (*http.Response, error) {
+					if !strings.HasSuffix(req.URL.Path, "/complete") {
+						return on.RoundTrip(req)
+					}
+					select {
+					case <-time.After(tc.takes):
+						posted++
+						return &http.Response{StatusCode: http.StatusNoContent, Header: http.Header{}, Body: http.NoBody}, nil
+					case <-req.Context().Done():
+						return nil, req.Context().Err()
+					}
+				}
+				a, push := s.receiver(t, nil)
+				push("sailpoint", fmt.Appendf(nil, `{"a":1,"_metadata":{"triggerType":"requestResponse","triggerId":"idn:access-request-dynamic-approver","callbackURL":"https://%s/trigger-invocations/v1/%s/complete","secret":"s"}}`, s.source().BaseURL.Host, guidOf(1)))
+				ctx, cancel := context.WithTimeout(t.Context(), tc.most)
+				defer cancel()
+				begin := time.Now()
+				a.Stop(ctx)
+				if took := time.Since(begin); posted != tc.posted || took > tc.most+time.Second {
+					t.Errorf("%d posted, stopped after %v", posted, took)
+				}
+				<-time.After(3 * time.Minute) // whatever is left ends
+			})
+		})
+	}
+}
+
+// An event beside an access request in one body is answered with 200 only if it is stored.
+func TestEventBesideAnAccessRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := receiving()
+		s.store = &brittle{Store: s.store, err: errors.New("the account is gone")}
+		_, push := s.receiver(t, nil)
+		waits := []byte(`{"a":1,"_metadata":{"triggerType":"requestResponse","triggerId":"idn:access-request-pre-approval"}}`)
+		if got := push("sailpoint", waits); got != http.StatusOK {
+			t.Errorf("an access request: status %d", got)
+		}
+		if got := push("sailpoint", slices.Concat([]byte("["), waits, []byte(","), event(1), []byte("]"))); got != http.StatusServiceUnavailable {
+			t.Errorf("both: status %d", got)
+		}
+	})
 }
 
 // With REQUEST_RESPONSE_ANSWER=refuse such a trigger gets 403, others are received.

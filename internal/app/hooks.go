@@ -23,6 +23,8 @@ const (
 	waitingWithin = 2 * time.Second
 	// tryAgainAfter is what a sender is asked to wait.
 	tryAgainAfter = 10 * time.Second
+	// answerFirst is how long the answer has to reach the sender before what follows it.
+	answerFirst = 200 * time.Millisecond
 	// aftermath bounds what is done after an answer.
 	aftermath = 2 * time.Minute
 )
@@ -89,8 +91,8 @@ func (i *inlet) Receive(ctx context.Context, body []byte) source.Answer {
 		i.log.Warn("push refused", "reason", err.Error(), "bytes", len(body))
 		return refusal(http.StatusBadRequest, err)
 	}
-	if push.After != nil {
-		i.afterwards(ctx, push.After)
+	if push.After != nil { // after the answer: before that, the service may not expect it
+		defer i.afterwards(ctx, push.After)
 	}
 	if push.Problem != "" {
 		i.log.Error("push needs attention", "problem", push.Problem)
@@ -170,7 +172,7 @@ func (f *faults) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// afterwards does something beside the answer.
+// afterwards does something after the answer.
 func (i *inlet) afterwards(ctx context.Context, do func(context.Context) error) {
 	select {
 	case i.besides <- struct{}{}:
@@ -182,6 +184,7 @@ func (i *inlet) afterwards(ctx context.Context, do func(context.Context) error) 
 	go func() {
 		defer cancel()
 		defer func() { <-i.besides }()
+		<-time.After(answerFirst)
 		if err := do(ctx); err != nil {
 			i.log.Error("answer of a trigger was not posted", "error", err.Error())
 		}

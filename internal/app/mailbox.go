@@ -247,7 +247,8 @@ func (m *mailbox) nudge() {
 	}
 }
 
-// stop ends a run softly, and waits for it until ctx ends. Nothing runs afterwards.
+// stop ends a run softly, and waits for it and for what is done after answers, until ctx ends. Nothing
+// runs afterwards.
 func (m *mailbox) stop(ctx context.Context) {
 	m.mu.Lock()
 	m.stopped = true
@@ -256,12 +257,24 @@ func (m *mailbox) stop(ctx context.Context) {
 		m.cancel()
 	}
 	m.mu.Unlock()
-	if idle == nil {
-		return
+	if idle != nil {
+		select {
+		case <-idle:
+		case <-ctx.Done():
+		}
 	}
-	select {
-	case <-idle:
-	case <-ctx.Done():
+	m.settle(ctx)
+}
+
+// settle waits until nothing is done after an answer any more, or ctx ends.
+func (m *mailbox) settle(ctx context.Context) {
+	for range cap(m.besides) {
+		select {
+		case m.besides <- struct{}{}:
+			defer func() { <-m.besides }()
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 

@@ -197,7 +197,7 @@ func (t *Tenant) judge(p Push, status int, body []byte, err error) error {
 	case !p.trigger.RequestResponse:
 	case p.Subscription.HTTP.Mode == "ASYNC", p.Subscription.HTTP.Mode == "DYNAMIC" && status == http.StatusAccepted:
 		// The answer comes to the callback address, or the deadline does.
-		t.finish(p.Invocation.ID, p.deadline, "The subscriber did not answer before the deadline.", nil)
+		t.await(p)
 		return nil
 	case status != http.StatusOK || output.Kind() != '{' || !output.IsValid():
 		err = errors.New("the subscriber's answer is not an output")
@@ -223,10 +223,24 @@ func (t *Tenant) judge(p Push, status int, body []byte, err error) error {
 func (t *Tenant) finish(id string, at time.Time, failure string, output jsontext.Value) {
 	t.data.mu.Lock()
 	defer t.data.mu.Unlock()
-	for i := range t.data.invocations {
-		if inv := &t.data.invocations[i]; inv.ID == id {
+	t.data.finish(id, at, failure, output)
+}
+
+// finish is [Tenant.finish] for a caller that holds the lock.
+func (d *data) finish(id string, at time.Time, failure string, output jsontext.Value) {
+	for i := range d.invocations {
+		if inv := &d.invocations[i]; inv.ID == id {
 			inv.Completed, inv.Error, inv.Output = at, failure, output
 		}
+	}
+}
+
+// await leaves an invocation in flight until its deadline, unless its answer has come already.
+func (t *Tenant) await(p Push) {
+	t.data.mu.Lock()
+	defer t.data.mu.Unlock()
+	if _, waits := t.data.waiting[p.Invocation.ID]; waits {
+		t.data.finish(p.Invocation.ID, p.deadline, "The subscriber did not answer before the deadline.", nil)
 	}
 }
 

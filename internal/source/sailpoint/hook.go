@@ -123,6 +123,7 @@ func (h *Hook) Receive(rest string, body []byte, at time.Time) (source.Push, err
 		return source.Push{}, err
 	}
 	push := source.Push{Answer: source.Answer{Status: http.StatusOK, Body: []byte("{}")}}
+	waiting := 0
 	for _, one := range bodies {
 		e, err := openEnvelope(one, route, at.UTC().Truncate(time.Millisecond))
 		if err != nil {
@@ -133,8 +134,13 @@ func (h *Hook) Receive(rest string, body []byte, at time.Time) (source.Push, err
 			return source.Push{}, err
 		}
 		push.Records = append(push.Records, rec)
-		h.decide(&push, e)
+		if e.waits() {
+			waiting++
+			h.decide(&push, e)
+		}
 	}
+	// An event that no person waits for must be stored, whatever it shares a body with.
+	push.Waiting = waiting == len(bodies)
 	return push, nil
 }
 

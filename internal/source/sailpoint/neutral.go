@@ -44,10 +44,6 @@ const comment = "Recorded only: no decision was made here."
 // for the first and the last, and besides, where the body names an address for it, the same output
 // is posted there, which is the decision for ASYNC.
 func (h *Hook) decide(push *source.Push, e *pushed) {
-	if !e.waits() {
-		return
-	}
-	push.Waiting = true
 	if h.cfg.Refuse {
 		push.Answer.Status = http.StatusForbidden
 		return
