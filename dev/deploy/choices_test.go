@@ -179,3 +179,46 @@ func TestPlanIsMadeFirst(t *testing.T) {
 		}
 	}
 }
+
+// Reports are forwarded to the workflow in the parameters, with a secret from the vault that stays there;
+// with several tenants it is one of the first.
+func TestWorkflowSettings(t *testing.T) {
+	world := deploy.NewWorld()
+	given := func(secret string) map[string]any {
+		return map[string]any{
+			"saasReports": "secret", "saasWebhookSecret": canaryClient + "-reports", "tenantId": "acme",
+			"workflowUrl": "https://acme.api.identitynow.com/beta/workflows/execute/external/d201c5e9-1fe4-4e05-9a3b-3b2e1a2b3c4d", "workflowClientId": "flow-client", "workflowClientSecret": secret,
+		}
+	}
+	const secret = canaryClient + "-workflow"
+	first := deployedIn(t, deploy.Surroundings{World: world}, given(secret))
+	s, err := load(resolved(t, first))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, source := range s.Connections[0].Sources {
+		own, ok := source.(*config.SaaS)
+		if !ok {
+			continue
+		}
+		if w := own.Workflow; w == nil || w.ClientID != "flow-client" || reveal(w.ClientSecret.Text()) != secret || w.URL.Host != "acme.api.identitynow.com" {
+			t.Errorf("the program loads %+v", w)
+		}
+	}
+	again := appSettings(t, deployedIn(t, deploy.Surroundings{World: world}, given("")))
+	if before, after := appSettings(t, first)["WORKFLOW_CLIENT_SECRET"], again["WORKFLOW_CLIENT_SECRET"]; before == "" || before != after {
+		t.Errorf("the setting was %q and is %q after a deployment without the secret", before, after)
+	}
+	several := given(secret)
+	several["connectionName"], several["moreTenants"], several["moreTenantSecrets"] = "acme", moreTenants, moreSecrets
+	settings := appSettings(t, deployed(t, "", several))
+	if settings["ACME_WORKFLOW_URL"] == "" || settings["WORKFLOW_URL"] != "" {
+		t.Errorf("with several tenants the address is %q, and %q for all", settings["ACME_WORKFLOW_URL"], settings["WORKFLOW_URL"])
+	}
+	if _, err := load(resolved(t, deployed(t, "", several))); err != nil {
+		t.Error(err)
+	}
+	if _, set := appSettings(t, deployed(t, "", map[string]any{"saasReports": "secret", "saasWebhookSecret": canaryClient + "-reports"}))["WORKFLOW_URL"]; set {
+		t.Error("the setting is there although nothing is forwarded")
+	}
+}

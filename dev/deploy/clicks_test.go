@@ -25,6 +25,7 @@ var deployments = []struct {
 		"alsoIscTable": true, "alsoAsimTables": true, "purgeProtection": true, "diagnostics": "vaultAndStorage", "tags": map[string]any{"a": "b"},
 		"eventTriggers": "token", "webhookToken": canaryClient + "-token", "webhookTokenPrevious": canaryClient + "-previous", "alwaysReadyHttp": 1.0,
 		"saasReports": "secret", "saasWebhookSecret": canaryClient + "-reports",
+		"workflowUrl": "https://acme.api.identitynow.com/v3/workflows/execute/external/d201c5e9-1fe4-4e05-9a3b-3b2e1a2b3c4d", "workflowClientId": "flow-client", "workflowClientSecret": canaryClient + "-workflow",
 	}, false},
 	{"taking over", "", map[string]any{"ingestionApi": "DataCollector", "legacyStorageAccountId": legacyAccount}, true},
 	{"government", "AzureUSGovernment", map[string]any{"hostingPlan": "ElasticPremium"}, false},

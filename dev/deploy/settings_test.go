@@ -22,6 +22,8 @@ import (
 // notInTemplate are the settings that a deployment leaves out, with the reason.
 var notInTemplate = map[string]string{
 	"REQUEST_RESPONSE_ANSWER":          "only to change the default",
+	"WORKFLOW_INPUT":                   "only to change the default",
+	"WORKFLOW_IN_DOUBT":                "only to change the default",
 	"GRANT_TYPE":                       "only one value is valid",
 	"NDJSON_PATH":                      "only for previews on your own machine",
 	"LOG_ANALYTICS_QUERY_URL":          "only the operator's command uses it",
@@ -40,6 +42,9 @@ var sometimes = map[string]string{
 	"WEBHOOK_TOKEN_PREVIOUS": "address of `webhook-token-previous` in Key Vault, which holds the parameter `webhookTokenPrevious`, if that is given",
 	"WEBHOOK_USERNAME":       "parameter `webhookUsername`; only with `eventTriggers=basic`",
 	"WEBHOOK_PASSWORD":       "address of `webhook-password` in Key Vault, which holds the parameter `webhookPassword`; only with `eventTriggers=basic`",
+	"WORKFLOW_URL":           "parameter `workflowUrl`, if that is given and `saasReports=secret`",
+	"WORKFLOW_CLIENT_ID":     "parameter `workflowClientId`, with `workflowUrl`",
+	"WORKFLOW_CLIENT_SECRET": "address of `workflow-client-secret` in Key Vault, which holds the parameter `workflowClientSecret`, with `workflowUrl`",
 	"SAAS_WEBHOOK_SECRET":    "address of `saas-webhook-secret` in Key Vault, which holds the parameter `saasWebhookSecret`; only with `saasReports=secret`",
 }
 

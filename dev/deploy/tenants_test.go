@@ -136,6 +136,8 @@ func TestRefusals(t *testing.T) {
 		{"a short token", map[string]any{"eventTriggers": "token", "webhookToken": "short"}, []string{"webhookToken", "16 characters"}},
 		{"a short password", map[string]any{"eventTriggers": "basic", "webhookUsername": "a", "webhookPassword": "short"}, []string{"webhookPassword", "16 characters"}},
 		{"a short secret of reports", map[string]any{"saasReports": "secret", "saasWebhookSecret": "short"}, []string{"saasWebhookSecret", "16 characters"}},
+		{"a workflow without reports", map[string]any{"workflowUrl": "https://acme.api.identitynow.com/x", "workflowClientId": "a"}, []string{"workflowUrl", "saasReports=secret"}},
+		{"a workflow without its client", map[string]any{"saasReports": "secret", "saasWebhookSecret": "0123456789abcdef", "workflowUrl": "https://acme.api.identitynow.com/x"}, []string{"workflowClientId", "client of the trigger"}},
 		{"basic without a user name", map[string]any{"eventTriggers": "basic", "webhookPassword": "0123456789abcdef"}, []string{"webhookUsername", "user name"}},
 		{"a colon in the user name", map[string]any{"eventTriggers": "basic", "webhookUsername": "a:b", "webhookPassword": "0123456789abcdef"}, []string{"webhookUsername", "colon"}},
 	} {

@@ -183,6 +183,17 @@ func TestReportsInForm(t *testing.T) {
 		if shown := handed(t, elements["push/saasSecret"].Visible.(string), steps); shown != tc.secret {
 			t.Errorf("%+v: the secret is shown: %v", tc, shown)
 		}
+		if shown := handed(t, elements["push/workflowUrl"].Visible.(string), steps); shown != tc.secret {
+			t.Errorf("%+v: the workflow is shown: %v", tc, shown)
+		}
+		for _, url := range []string{"", "https://acme/x"} {
+			steps["push"].(map[string]any)["workflowUrl"] = url
+			for _, name := range []string{"push/workflowClientId", "push/workflowClientSecret"} {
+				if shown := handed(t, elements[name].Visible.(string), steps); shown != (tc.secret && url != "") {
+					t.Errorf("%+v, %q: %s is shown: %v", tc, url, name, shown)
+				}
+			}
+		}
 		if shown := handed(t, elements["push/alwaysReady"].Visible.(string), steps); shown != tc.instances {
 			t.Errorf("%+v: the instances are shown: %v", tc, shown)
 		}

@@ -130,13 +130,16 @@ func (a *App) Poll(ctx context.Context) []pipeline.Report {
 	return pollAll(ctx, a.connections, a.options.Again)
 }
 
-// Stop ends the runs that pushes have begun, softly, and waits for them until ctx ends. No others
+// Stop ends what runs in the background, softly, and waits for it until ctx ends. No others
 // begin afterwards.
 func (a *App) Stop(ctx context.Context) {
 	var wg sync.WaitGroup
 	for _, c := range a.connections {
 		for _, m := range c.mailboxes {
 			wg.Go(func() { m.stop(ctx) })
+		}
+		for _, f := range c.forwardings {
+			wg.Go(func() { f.stop(ctx) })
 		}
 	}
 	wg.Wait()

@@ -38,7 +38,8 @@ type Connection struct {
 	sink    pipeline.Sink   // nil until then
 	legacy  *pythonfn.Table // nil if there is no older connector to follow
 
-	mailboxes []*mailbox // of the sources that receive
+	mailboxes   []*mailbox    // of the sources that receive
+	forwardings []*forwarding // of the sources that pass on what they received
 
 	looking looking
 
@@ -73,6 +74,7 @@ func newConnection(settings config.Connection, s *shared) *Connection {
 		c.uncommitted[s.Stream().ID] = new(pipeline.Uncommitted)
 	}
 	c.mailboxes = newMailboxes(c)
+	c.forwardings = newForwardings(c)
 	return c
 }
 
@@ -147,6 +149,9 @@ func (c *Connection) Poll(ctx context.Context) (reports []pipeline.Report) {
 		c.ends(ctx, reports)
 		return reports
 	}
+	for _, f := range c.forwardings {
+		f.nudge()
+	}
 	begun := c.begins(ctx, c.Streams()...)
 	before := c.throttled()
 	var wg sync.WaitGroup
@@ -165,6 +170,7 @@ func (c *Connection) Poll(ctx context.Context) (reports []pipeline.Report) {
 		})
 	}
 	wg.Wait()
+	c.warnOfForwardings(reports)
 	c.readBack(ctx, reports)
 	wg.Go(func() {
 		begun()

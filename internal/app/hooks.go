@@ -155,6 +155,9 @@ func (s *slot) Deposit(ctx context.Context, contentType, contentEncoding string,
 		s.log.Info("report received", "report_id", got.ID, "bytes", got.Bytes)
 	}
 	s.nudge()
+	for _, f := range s.c.forwardings {
+		f.nudge()
+	}
 	return source.Answer{}, nil
 }
 

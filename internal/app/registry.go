@@ -2,6 +2,7 @@ package app
 
 import (
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
+	"github.com/idn-sentinel/idn-sentinel/internal/forward"
 	"github.com/idn-sentinel/idn-sentinel/internal/source"
 	"github.com/idn-sentinel/idn-sentinel/internal/source/inbox"
 	"github.com/idn-sentinel/idn-sentinel/internal/source/saas"
@@ -70,11 +71,33 @@ func kinds() []kind {
 			manual:   saas.Manual(),
 			tables:   []schema.Table{schema.Reports()},
 			open: func(s config.Source, c config.Connection, o Options) source.Connector {
-				return saas.Connect(saas.Config{
-					Secret: o.keeper(s.(*config.SaaS).Secret), Address: HookAddress(c.Name, "saas"), Box: reports.New(o.Store, c.Tenant, saas.StreamID),
-				})
+				own := s.(*config.SaaS)
+				box := reports.New(o.Store, c.Tenant, saas.StreamID)
+				cfg := saas.Config{Secret: o.keeper(own.Secret), Address: HookAddress(c.Name, "saas"), Box: box}
+				if own.Workflow != nil {
+					workflow := workflowOf(own.Workflow, c, o)
+					box.Forward, cfg.Workflow = true, workflow
+					cfg.Forward = &forward.Forwarder{Queue: box, Workflow: workflow, ByRow: own.Workflow.ByRow, Repeats: own.Workflow.Repeat}
+				}
+				return saas.Connect(cfg)
 			},
 			pageRecords: func(config.Source) int { return 0 },
 		},
 	}
+}
+
+// workflowOf opens the workflow that reports are forwarded to. A tenant of the same connection may be
+// able to read what it is.
+func workflowOf(w *config.Workflow, c config.Connection, o Options) *sailpoint.Workflow {
+	cfg := sailpoint.WorkflowConfig{
+		URL: w.URL, BaseURL: w.BaseURL, ClientID: w.ClientID, ClientSecret: o.keeper(w.ClientSecret), HTTP: o.client(), Log: o.Log,
+	}
+	for _, other := range c.Sources {
+		if tenant, ok := other.(*config.SailPoint); ok {
+			cfg.Reader = sailpoint.NewClient(sailpoint.Config{
+				BaseURL: tenant.BaseURL, ClientID: tenant.ClientID, ClientSecret: o.keeper(tenant.ClientSecret), HTTP: o.client(), Log: o.Log,
+			})
+		}
+	}
+	return sailpoint.NewWorkflow(cfg)
 }

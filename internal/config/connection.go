@@ -54,6 +54,7 @@ func connection(r *Reader, name string, kinds []Kind, keyed func() Account, seve
 	}
 	c.AuditAges = auditAges(r, text.AuditAges, c.LedgerKeep)
 	c.Sources, c.Tenant = sources(r, kinds)
+	ownWorkflow(r, c.Sources)
 	sink := sinkReader{Reader: r}
 	r.Fill(&sink.text)
 	sink.sink(&c.Sink)

@@ -11,6 +11,8 @@ import (
 type SaaS struct {
 	// Secret is what a sender must present.
 	Secret secret.Value
+	// Workflow is started for each report, or each row; nil if none is.
+	Workflow *Workflow
 }
 
 // Kind implements [Source].
@@ -27,10 +29,10 @@ func SaaSKind() Kind {
 			}
 			r.Fill(&text)
 			r.credential("SAAS_WEBHOOK_SECRET", text.Secret)
-			return &SaaS{Secret: text.Secret}, cmp.Or(strings.ToLower(r.prefix), "webhook")
+			return &SaaS{Secret: text.Secret, Workflow: r.workflow()}, cmp.Or(strings.ToLower(r.prefix), "webhook")
 		},
-		Table: []Setting{
+		Table: append([]Setting{
 			{Name: "SAAS_WEBHOOK_SECRET", Otherwise: "reports are not received", Secret: true, Meaning: "What SaaS Management reports must present to `/api/hooks/saas`, at least 16 characters. See [docs/saas-management.md](docs/saas-management.md)."},
-		},
+		}, workflowSettings()...),
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/idn-sentinel/idn-sentinel/internal/forward"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
 
@@ -65,6 +66,14 @@ type Depositor interface {
 	// Deposit stores a body. Without an error it is durable. The error is an [*Unacceptable], or
 	// that of the body, or the state's.
 	Deposit(ctx context.Context, d Upload) (Deposited, error)
+}
+
+// Forwarder is a [Connector] that may also pass on what it received, beside its delivery.
+type Forwarder interface {
+	Connector
+	// Forwarding is what does so, and the name of its lock and its health rows. It is nil if nothing is
+	// passed on.
+	Forwarding() (name string, f *forward.Forwarder)
 }
 
 // Upload is a body that arrives.

@@ -17,7 +17,7 @@
 //	{tenant}/quarantine/probe                    a resend's test; removed at once
 //	{tenant}/spool/{stream}/{number}             a batch that waits because the sink is down
 //	{tenant}/inbox/{stream}/{time}-{random}      what was pushed and is not delivered yet
-//	{tenant}/inbox/{stream}/{waiting,parts,seen}/…  the same for reports, see package reports
+//	{tenant}/inbox/{stream}/{waiting,parts,seen,forward}/…  the same for reports, see package reports
 //	{tenant}/readback/{stream}.json              how far arrivals in the workspace were checked
 //	{tenant}/runs/{stream}.json                  what the last runs came to, for a person who asks
 //	{tenant}/check/probe                         a test of the check command; removed at its end

@@ -37,6 +37,12 @@
 // and some operators. EventBridge subscriptions go to a [Bus], which delivers as an API
 // destination does.
 //
+// # Workflows
+//
+// Workflows with an external trigger: started and tried with a client of their own. As at the
+// service, a start that fails may be answered with status 200 and a message. Lost answers and the
+// like come from Faults, for paths that begin with /workflows.
+//
 // # Paths
 //
 // The API exists under several prefixes, called families here: "v1" (current:

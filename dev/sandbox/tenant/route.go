@@ -56,6 +56,10 @@ func resources() map[string]resource {
 			{http.MethodPatch, manage, (*Tenant).servePatch},
 			{http.MethodDelete, manage, (*Tenant).serveUnsubscribe},
 		}, noTriggers},
+
+		"workflows/*":                       {[]operation{{http.MethodGet, []string{ScopeReadWorkflow}, (*Tenant).serveWorkflow}}, ""},
+		"workflows/execute/external/*":      {[]operation{{http.MethodPost, []string{ScopeExecuteWorkflow}, (*Tenant).serveExecute}}, ""},
+		"workflows/execute/external/*/test": {[]operation{{http.MethodPost, []string{ScopeExecuteWorkflow}, (*Tenant).serveExecuteTest}}, ""},
 	}
 }
 
@@ -76,6 +80,9 @@ func endpointOf(path string) (family string, res resource, ok bool) {
 	case ok:
 	case len(segments) == 2:
 		res, ok = all[segments[0]+"/*"]
+	case len(segments) > 3 && segments[1] == "execute":
+		segments[3] = "*"
+		res, ok = all[strings.Join(segments, "/")]
 	case len(segments) == 3 && segments[0] == "search":
 		res, ok = all["search/*/*"]
 	case len(segments) == 3:

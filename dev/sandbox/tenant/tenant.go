@@ -109,6 +109,10 @@ type Tenant struct {
 	made       map[string]int // ids by purpose
 	answers    int            // error answers and searches, to tell one from another
 
+	workflows     map[string]Workflow // by id
+	executions    []Execution
+	workflowTests int
+
 	data data
 
 	buffers sync.Pool // of *[]byte, for pages

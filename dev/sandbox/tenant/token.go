@@ -57,11 +57,23 @@ func (t *Tenant) serveToken(w http.ResponseWriter, r *http.Request) {
 	} else {
 		id, secret = r.Form.Get("client_id"), r.Form.Get("client_secret")
 	}
+	if scopes, known, right := t.workflowClient(id, secret); known {
+		if !right {
+			writeOAuthError(w, http.StatusUnauthorized, "invalid_client", "Bad client credentials")
+			return
+		}
+		t.grant(w, id, scopes)
+		return
+	}
 	if id == "" || secret == "" || id != cmp.Or(t.ClientID, id) || secret != cmp.Or(t.ClientSecret, secret) {
 		writeOAuthError(w, http.StatusUnauthorized, "invalid_client", "Bad client credentials")
 		return
 	}
-	t.grant(w, id)
+	scopes := t.Scopes
+	if scopes == nil {
+		scopes = []string{ScopeSearch, ScopeStatus}
+	}
+	t.grant(w, id, scopes)
 }
 
 func decoded(text string) string {
@@ -72,12 +84,8 @@ func decoded(text string) string {
 }
 
 // grant issues a token and writes the answer.
-func (t *Tenant) grant(w http.ResponseWriter, clientID string) {
+func (t *Tenant) grant(w http.ResponseWriter, clientID string, scopes []string) {
 	ttl := cmp.Or(t.TokenTTL, 749*time.Second)
-	scopes := t.Scopes
-	if scopes == nil {
-		scopes = []string{ScopeSearch, ScopeStatus}
-	}
 	jti := fmt.Sprintf("synthetic-%d", t.serial())
 	expires := time.Now().Add(ttl)
 	jwt := t.jwt(jti, clientID, expires)

@@ -250,3 +250,14 @@ func hostOnly(host string) string {
 	}
 	return host
 }
+
+// Unsent reports whether an error of a client shows that the request was certainly not sent: there was
+// no connection, or none that the request was written to.
+func Unsent(err error) bool {
+	var (
+		setting *ProxyError
+		refused *proxyRefused
+		peer    *tls.CertificateVerificationError
+	)
+	return dialing(err) || isDNS(err) || errors.As(err, &setting) || errors.As(err, &refused) || errors.As(err, &peer)
+}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/idn-sentinel/idn-sentinel/internal/forward"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/check"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/gate"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
@@ -28,7 +29,16 @@ type Config struct {
 	// Address is the path of the hook.
 	Address string
 	Box     Box
+	// Forward passes reports on to a workflow, and Workflow tries it without starting it. Both are nil
+	// if nothing is passed on.
+	Forward  *forward.Forwarder
+	Workflow interface {
+		Check(ctx context.Context) (detail string, err error)
+	}
 }
+
+// ForwardingID is the name of the lock and the health rows of the forwarding.
+const ForwardingID = "SailPointSaaS_Forwarding"
 
 // Connector receives the reports of one connection.
 type Connector struct {
@@ -37,15 +47,26 @@ type Connector struct {
 	source *Source
 }
 
-var _ source.Depositor = (*Connector)(nil)
+var (
+	_ source.Depositor = (*Connector)(nil)
+	_ source.Forwarder = (*Connector)(nil)
+)
 
 // Connect makes a connector. It does not access the box.
 func Connect(cfg Config) *Connector { return &Connector{cfg, gate.New(cfg.Secret), New(cfg.Box)} }
 
 // Manual describes the kind for people.
 func Manual() source.Manual {
-	return source.Manual{Checks: []source.Check{{Item: "saas hook", Lines: []string{"where SaaS Management reports are received, if they are"}}}}
+	return source.Manual{Checks: []source.Check{
+		{Item: itemHook, Lines: []string{"where SaaS Management reports are received, if they are"}},
+		{Item: itemWorkflow, Lines: []string{"reports can be forwarded, if they are: credentials,", "scope, and whether the workflow is enabled; starts nothing"}},
+	}}
 }
+
+const (
+	itemHook     = "saas hook"
+	itemWorkflow = "workflow"
+)
 
 // Name implements [source.Connector].
 func (c *Connector) Name() string { return "SaaS Management" }
@@ -55,7 +76,15 @@ func (c *Connector) Host() string { return "" }
 
 // Describe implements [source.Connector].
 func (c *Connector) Describe() string {
-	return "SaaS Management reports are received at " + c.cfg.Address
+	text := "SaaS Management reports are received at " + c.cfg.Address
+	switch {
+	case c.cfg.Forward == nil:
+	case c.cfg.Forward.ByRow:
+		text += ", and each row is forwarded to a workflow (WORKFLOW_URL)"
+	default:
+		text += ", and forwarded to a workflow (WORKFLOW_URL)"
+	}
+	return text
 }
 
 // Streams implements [source.Connector].
@@ -65,8 +94,14 @@ func (c *Connector) Streams() []source.Spec {
 
 // Check implements [source.Connector]: what waits is in the state, which is checked by itself.
 func (c *Connector) Check(ctx context.Context, report check.Report) {
-	report.Try(ctx, "saas hook", func(ctx context.Context) (string, error) { return c.Describe(), c.Ready(ctx) })
+	report.Try(ctx, itemHook, func(ctx context.Context) (string, error) { return c.Describe(), c.Ready(ctx) })
+	if c.cfg.Workflow != nil {
+		report.Try(ctx, itemWorkflow, c.cfg.Workflow.Check)
+	}
 }
+
+// Forwarding implements [source.Forwarder].
+func (c *Connector) Forwarding() (string, *forward.Forwarder) { return ForwardingID, c.cfg.Forward }
 
 // Stats implements [source.Connector].
 func (c *Connector) Stats() source.Stats { return source.Stats{} }

@@ -22,6 +22,8 @@ type Report = struct {
 	Received          time.Time
 	Bytes             int64
 	Parts             int
+	// Forward says that it is to be passed on to a workflow.
+	Forward bool
 }
 
 // Box is where reports wait.

@@ -1,6 +1,7 @@
 package sailpoint
 
 import (
+	"cmp"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -24,6 +25,8 @@ type Config struct {
 	// ClientID and ClientSecret belong to a personal access token or an API client. Required.
 	ClientID     string
 	ClientSecret secret.Keeper
+	// Settings are the names of the settings above, for texts.
+	Settings Settings
 	// APIVersion is "v1", with one path for each service, or the legacy prefix to try first:
 	// "v2026", "v2025", "v2024", "v3", "beta". "" means "v1".
 	APIVersion string
@@ -43,6 +46,23 @@ type Config struct {
 	Limiter *rate.Limiter
 	// Log gets what is reported once in a process; nil means nothing is logged.
 	Log *slog.Logger
+}
+
+// Settings are names of settings. Those that are empty have the names of a tenant's.
+type Settings struct {
+	// Address is the setting, or the settings, with the address.
+	Address, ClientID, ClientSecret string
+	// Remedy says where credentials come from.
+	Remedy string
+}
+
+func (s Settings) prepared() Settings {
+	return Settings{
+		Address:      cmp.Or(s.Address, "TENANT_ID or SAILPOINT_BASE_URL"),
+		ClientID:     cmp.Or(s.ClientID, "CLIENT_ID"),
+		ClientSecret: cmp.Or(s.ClientSecret, "CLIENT_SECRET"),
+		Remedy:       cmp.Or(s.Remedy, "create a personal access token or an API client with the grant CLIENT_CREDENTIALS and set both settings"),
+	}
 }
 
 // Client speaks to one tenant as one OAuth client. It is safe for concurrent use.
@@ -71,6 +91,7 @@ type Client struct {
 // NewClient returns a client. It sends nothing yet.
 func NewClient(cfg Config) *Client {
 	c := &Client{cfg: cfg, http: cfg.HTTP, limiter: cfg.Limiter, log: cfg.Log}
+	c.cfg.Settings = cfg.Settings.prepared()
 	if cfg.BaseURL != nil {
 		c.base = strings.TrimRight(cfg.BaseURL.String(), "/")
 	}

@@ -107,7 +107,7 @@ func (c *Client) hidden() []secret.String {
 
 // peer names the tenant in error texts.
 func (c *Client) peer() transport.Peer {
-	return transport.Peer{Host: c.host(), Settings: "TENANT_ID or SAILPOINT_BASE_URL"}
+	return transport.Peer{Host: c.host(), Settings: c.cfg.Settings.Address}
 }
 
 // networkFailure classifies an error of the HTTP client.

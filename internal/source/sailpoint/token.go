@@ -230,7 +230,7 @@ func (c *Client) tokenFailure(ctx context.Context, what string, err error) error
 		if errors.As(err, &failed) {
 			return c.networkFailure(ctx, what, err)
 		}
-		return &pipeline.Retryable{Err: fmt.Errorf("%s: the answer of %s is not an OAuth token (if this persists, check SAILPOINT_BASE_URL)", what, c.host())}
+		return &pipeline.Retryable{Err: fmt.Errorf("%s: the answer of %s is not an OAuth token (if this persists, check %s)", what, c.host(), c.cfg.Settings.Address)}
 	}
 	status := refused.Response.StatusCode
 	answer := fmt.Sprintf("%s: status %d", what, status)
@@ -238,15 +238,15 @@ func (c *Client) tokenFailure(ctx context.Context, what string, err error) error
 	if coded {
 		answer += " " + refused.ErrorCode
 	}
-	const remedy = "CLIENT_ID or CLIENT_SECRET is wrong, expired or deleted: " +
-		"create a personal access token or an API client with the grant CLIENT_CREDENTIALS and set both settings"
+	names := c.cfg.Settings
+	remedy := names.ClientID + " or " + names.ClientSecret + " is wrong, expired or deleted: " + names.Remedy
 	switch {
 	case status == http.StatusTooManyRequests, status == http.StatusRequestTimeout, status >= 500:
 		after := transport.RetryAfter(refused.Response.Header, time.Now())
 		c.noteThrottling(status, after)
 		return &pipeline.Retryable{Err: errors.New(answer), After: after}
 	case status == http.StatusNotFound, status == http.StatusMethodNotAllowed:
-		return fmt.Errorf("%s: %s has no token endpoint: check TENANT_ID or SAILPOINT_BASE_URL", answer, c.host())
+		return fmt.Errorf("%s: %s has no token endpoint: check %s", answer, c.host(), names.Address)
 	case coded:
 		return &secretRefused{fmt.Errorf("%s: %s%s", answer, remedy, c.legacyHint())}
 	case status == http.StatusBadRequest, status == http.StatusUnauthorized:
@@ -264,7 +264,7 @@ var oauthCode = regexp.MustCompile(`^[a-z_]{3,40}$`)
 // legacyHint recognises client ids of a kind that SailPoint no longer supports.
 func (c *Client) legacyHint() string {
 	if len(c.cfg.ClientID) == 16 && !strings.Contains(c.cfg.ClientID, "-") {
-		return "; this CLIENT_ID has 16 characters and no dashes: it is a legacy ID, which no longer works"
+		return "; this " + c.cfg.Settings.ClientID + " has 16 characters and no dashes: it is a legacy ID, which no longer works"
 	}
 	return ""
 }

@@ -23,6 +23,8 @@ type Report = struct {
 	Received          time.Time
 	Bytes             int64
 	Parts             int
+	// Forward says that it is to be passed on to a workflow.
+	Forward bool
 }
 
 type manifest struct {
@@ -33,11 +35,12 @@ type manifest struct {
 	Received    time.Time `json:"received"`
 	Bytes       int64     `json:"bytes"`
 	Parts       int       `json:"parts"`
+	Forward     bool      `json:"forward,omitzero"`
 }
 
 // EncodeReport returns the object that makes a report valid.
 func EncodeReport(r Report) ([]byte, error) {
-	return line(manifest{version, r.ID, r.Name, r.ContentType, r.Received.UTC(), r.Bytes, r.Parts})
+	return line(manifest{version, r.ID, r.Name, r.ContentType, r.Received.UTC(), r.Bytes, r.Parts, r.Forward})
 }
 
 // DecodeReport reads such an object of any version up to the latest.
@@ -49,7 +52,7 @@ func DecodeReport(data []byte) (Report, error) {
 	if !format.Dated(m.Received) || !isID(m.ID) || m.Parts < 1 || m.Bytes < 1 {
 		return Report{}, errors.New("it describes no report")
 	}
-	return Report{m.ID, m.Name, m.ContentType, m.Received.UTC(), m.Bytes, m.Parts}, nil
+	return Report{m.ID, m.Name, m.ContentType, m.Received.UTC(), m.Bytes, m.Parts, m.Forward}, nil
 }
 
 // Part is a part of a report.

@@ -22,6 +22,8 @@ const (
 	Again = 12 * time.Hour
 	// orphaned is the age at which parts without a report can't be of one that is being received.
 	orphaned = 24 * time.Hour
+	// abandoned is the age of a forwarding that no process works on any more.
+	abandoned = 60 * 24 * time.Hour
 	// cleanup bounds the removal of what is not needed.
 	cleanup = 30 * time.Second
 	// partBytes is the size of a part.
@@ -42,6 +44,8 @@ func (emptyError) Empty() bool { return true }
 type Store struct {
 	// PartBytes is the size of a part; 0 means 1 MiB. Set it before the first use.
 	PartBytes int
+	// Forward has every report that is stored passed on to a workflow; see [Store.Items].
+	Forward bool
 
 	store  state.Store
 	prefix string
@@ -64,7 +68,7 @@ func (s *Store) part(id string, number int) string {
 // so before. An error of body is returned as it is.
 func (s *Store) Put(ctx context.Context, name, contentType string, at time.Time, body io.Reader) (r Report, again bool, err error) {
 	at = at.UTC()
-	r = Report{ID: newID(at), Name: name, ContentType: contentType, Received: at}
+	r = Report{ID: newID(at), Name: name, ContentType: contentType, Received: at, Forward: s.Forward}
 	hash, err := s.receive(ctx, &r, body)
 	if err == nil && r.Bytes == 0 {
 		err = ErrEmpty
@@ -169,7 +173,7 @@ func (s *Store) remember(ctx context.Context, r Report, hash string, etag state.
 	if err != nil || !other.is(r.Received) || other.ID == r.ID {
 		return false
 	}
-	return s.Remove(ctx, r.ID) == nil
+	return s.withdraw(ctx, r.ID) == nil
 }
 
 // drop removes the parts of what will not be a report. What it can't remove is left to Tidy.
@@ -191,16 +195,39 @@ func (s *Store) removeParts(ctx context.Context, id string) error {
 	return nil
 }
 
-// Remove removes a report. One that does not exist is not an error.
+// Remove removes a report. One that does not exist is not an error. Of one that is still to be
+// forwarded only its wait for delivery ends.
 func (s *Store) Remove(ctx context.Context, id string) error {
 	if !isID(id) {
 		return fmt.Errorf("remove report %q: it is not the name of one", id)
 	}
+	kept, err := s.handOver(ctx, id)
+	if err != nil {
+		return fmt.Errorf("remove report %s: %w", id, err)
+	}
+	if kept {
+		return s.deleteWaiting(ctx, id)
+	}
+	return s.withdraw(ctx, id)
+}
+
+func (s *Store) deleteWaiting(ctx context.Context, id string) error {
 	if err := s.store.Delete(ctx, s.waiting(id)); err != nil {
 		return fmt.Errorf("remove report %s: %w", id, err)
 	}
+	return nil
+}
+
+// withdraw removes a report and all that belongs to it, what says that there is something last.
+func (s *Store) withdraw(ctx context.Context, id string) error {
+	if err := s.deleteWaiting(ctx, id); err != nil {
+		return err
+	}
 	if err := s.removeParts(ctx, id); err != nil {
 		return fmt.Errorf("remove the parts of report %s: %w", id, err)
+	}
+	if err := s.store.Delete(ctx, s.forward(id)); err != nil {
+		return fmt.Errorf("remove the forwarding of report %s: %w", id, err)
 	}
 	return nil
 }
@@ -263,11 +290,13 @@ func (s *Store) Part(ctx context.Context, r Report, number int) ([]byte, error) 
 // Tidy removes parts that belong to no report, and what is remembered for longer than needed.
 func (s *Store) Tidy(ctx context.Context, now time.Time) error {
 	valid := map[string]bool{}
-	for info, err := range s.store.List(ctx, s.prefix+"waiting/") {
-		if err != nil {
-			return fmt.Errorf("tidy reports: %w", err)
+	for _, folder := range []string{"waiting/", "forward/"} {
+		for info, err := range s.store.List(ctx, s.prefix+folder) {
+			if err != nil {
+				return fmt.Errorf("tidy reports: %w", err)
+			}
+			valid[path.Base(info.Key)] = true
 		}
-		valid[path.Base(info.Key)] = true
 	}
 	for _, kind := range []struct {
 		folder string
@@ -276,6 +305,7 @@ func (s *Store) Tidy(ctx context.Context, now time.Time) error {
 	}{
 		{"parts/", orphaned, func(key string) bool { return valid[path.Base(path.Dir(key))] }},
 		{"seen/", 2 * Again, func(string) bool { return false }},
+		{"forward/", abandoned, func(string) bool { return false }},
 	} {
 		for info, err := range s.store.List(ctx, s.prefix+kind.folder) {
 			if err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/idn-sentinel/idn-sentinel/internal/forward"
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/mem"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/reports"
@@ -59,6 +60,133 @@ func TestSeenCodec(t *testing.T) {
 		Golden: map[string]reports.Seen{"v1.seen": {ID: id, Received: noon}},
 		Newer:  []string{`{"version":2}`},
 	})
+}
+
+func TestForwardingCodec(t *testing.T) {
+	spans := func(t *rapid.T, name string) []forward.Span {
+		n := rapid.IntRange(0, 3).Draw(t, name)
+		var list []forward.Span
+		for range n {
+			first := rapid.IntRange(1, 1000).Draw(t, "first")
+			list = append(list, forward.Span{First: first, Last: first + rapid.IntRange(0, 250).Draw(t, "more"), At: noon, Tries: rapid.IntRange(0, 5).Draw(t, "tries"), Why: rapid.String().Draw(t, "why")})
+		}
+		return list
+	}
+	statetest.TestCodec(t, statetest.Codec[forward.Entry]{
+		Encode: reports.EncodeForwarding, Decode: reports.DecodeForwarding, Update: *update,
+		Golden: map[string]forward.Entry{
+			"v1.forward": {ID: id, Name: "Apps \"ü\"", ContentType: "text/csv", Received: noon, Bytes: 7, Parts: 2, Since: noon},
+			"v1.forwarding": {
+				ID: id, Name: "Apps", Received: noon, Bytes: 7, Parts: 2, Settled: 500, Read: true, Starts: 2, Since: noon.Add(time.Hour), Failures: 3, Parked: "no",
+				Posting: &forward.Span{First: 501, Last: 600, At: noon, Tries: 1}, Again: []forward.Span{{First: 1, Last: 1, Tries: 2, Why: "lost"}},
+				Doubts: []forward.Span{{First: 2, Last: 3, At: noon, Tries: 1}, {First: 4, Last: 4}}, Refused: []forward.Span{{First: 5, Last: 5}},
+			},
+		},
+		Newer: []string{`{"version":2}`},
+		Draw: func(t *rapid.T) forward.Entry {
+			e := forward.Entry{
+				ID: id, Name: rapid.String().Draw(t, "name"), Received: noon, Bytes: 1, Parts: 1, Since: noon,
+				Settled: rapid.IntRange(0, 1000).Draw(t, "settled"), Read: rapid.Bool().Draw(t, "read"),
+				Again: spans(t, "again"), Doubts: spans(t, "doubts"), Refused: spans(t, "refused"), Parked: rapid.String().Draw(t, "parked"),
+			}
+			if rapid.Bool().Draw(t, "posts") {
+				e.Posting = &forward.Span{First: 1, Last: 2, At: noon}
+			}
+			return e
+		},
+	})
+}
+
+// The forwarding of a report outlives its delivery, and the other way round, whichever ends first and
+// wherever the process dies.
+func TestForwardingAndDelivery(t *testing.T) {
+	died := errors.New("the process died")
+	deliver := func(s *reports.Store, r reports.Report) error { return s.Remove(t.Context(), r.ID) }
+	pass := func(s *reports.Store, r reports.Report) error {
+		items, problems, err := s.Items(t.Context())
+		if err != nil || len(problems) > 0 {
+			return errors.Join(err, errors.New(strings.Join(problems, "")))
+		}
+		for _, item := range items {
+			if !item.Done() {
+				if got, err := s.PartOf(t.Context(), item.Entry, 1); errors.Is(err, died) {
+					return err
+				} else if err != nil || string(got) != "[{}," {
+					t.Errorf("what is to be forwarded is gone: %q, %v", got, err)
+				}
+			}
+			item.Read = true
+			if err := s.Save(t.Context(), &item); err != nil {
+				return err
+			}
+			if err := s.Finish(t.Context(), item); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for name, steps := range map[string][]func(*reports.Store, reports.Report) error{"delivered first": {deliver, pass}, "forwarded first": {pass, deliver}, "forwarded twice": {pass, pass, deliver}} {
+		for n := 1; ; n++ {
+			count := 0
+			store := new(mem.Store)
+			s := open(store)
+			s.Forward = true
+			r, _ := post(t, s, noon, "Apps", "[{},{}]")
+			store.Before = func(mem.Op, string) error {
+				if count++; count == n {
+					return died
+				}
+				return nil
+			}
+			for _, step := range steps {
+				if err := step(s, r); err != nil {
+					if !errors.Is(err, died) {
+						t.Fatal(err)
+					}
+					if err := step(forwarding(store), r); err != nil { // the next process
+						t.Fatalf("%s, operation %d: %v", name, n, err)
+					}
+				}
+			}
+			store.Before = nil
+			if err := pass(forwarding(store), r); err != nil {
+				t.Fatal(err)
+			}
+			if keys(t, store, "waiting") != 0 || keys(t, store, "forward") != 0 || keys(t, store, "parts") != 0 {
+				t.Errorf("%s, operation %d: something is left", name, n)
+			}
+			if count < n {
+				break
+			}
+		}
+	}
+}
+
+func forwarding(store state.Store) *reports.Store {
+	s := open(store)
+	s.Forward = true
+	return s
+}
+
+// Reports that came before forwarding was turned on are not forwarded, nor is what comes after it was
+// turned off.
+func TestForwardingIsOff(t *testing.T) {
+	store := new(mem.Store)
+	off, on := open(store), forwarding(store)
+	before, _ := post(t, off, noon, "before", "[{}]")
+	during, _ := post(t, on, noon, "during", "[{}]")
+	items, _, err := on.Items(t.Context())
+	if err != nil || len(items) != 1 || items[0].ID != during.ID {
+		t.Errorf("%+v, %v", items, err)
+	}
+	for _, r := range []reports.Report{before, during} {
+		if err := off.Remove(t.Context(), r.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := keys(t, store, "parts"); n != 1 {
+		t.Errorf("%d parts, want that of the report that waits", n)
+	}
 }
 
 func open(store state.Store) *reports.Store {

@@ -1,0 +1,197 @@
+package forward
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/tabular"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/text"
+)
+
+const (
+	// mostRows and mostBytes bound one start. The service documents no limit for either.
+	mostRows  = 250
+	mostBytes = 200 << 10
+	// maxName bounds what a report calls itself.
+	maxName = 200
+)
+
+// reader reads the records of a report, one ahead.
+type reader struct {
+	body *body
+	rows *tabular.Reader
+	// number counts the records read. ahead is the last of them, and raw its bytes; one that can't be
+	// passed on has none.
+	number int
+	ahead  tabular.Row
+	raw    []byte
+	err    error // io.EOF at the end
+}
+
+// body reads the parts of a report one after the other.
+type body struct {
+	ctx    context.Context
+	queue  Queue
+	entry  Entry
+	number int
+	rest   []byte
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	for len(b.rest) == 0 {
+		if b.number == b.entry.Parts {
+			return 0, io.EOF
+		}
+		part, err := b.queue.PartOf(b.ctx, b.entry, b.number+1)
+		if err != nil {
+			return 0, err
+		}
+		b.number, b.rest = b.number+1, part
+	}
+	n := copy(p, b.rest)
+	b.rest = b.rest[n:]
+	return n, nil
+}
+
+// open reads a report from the first record that is not settled.
+func open(ctx context.Context, q Queue, e Entry, settled int) *reader {
+	b := &body{ctx: ctx, queue: q, entry: e}
+	r := &reader{body: b, rows: tabular.NewReader(b, tabular.Options{ContentType: e.ContentType})}
+	for r.next(); r.err == nil && r.number <= settled; {
+		r.next()
+	}
+	return r
+}
+
+// next reads one record ahead.
+func (r *reader) next() {
+	row, err := r.rows.Next()
+	if err != nil {
+		r.err = err
+		return
+	}
+	r.number++
+	r.ahead, r.raw = row, r.raw[:0]
+	if row.Flaw == "" {
+		r.raw = append(r.raw, row.Raw...)
+	}
+	r.ahead.Raw = nil // valid until the next one only
+}
+
+// fault is why the report can't be read on; nil at its end. What can't be read is in quarantine, so it
+// is an end, too.
+func (r *reader) fault() error {
+	var broken *tabular.Broken
+	if r.err == nil || errors.Is(r.err, io.EOF) || errors.As(r.err, &broken) {
+		return nil
+	}
+	return r.err
+}
+
+// group is what one start passes on.
+type group struct {
+	span  Span
+	input []byte
+	rows  int
+	large bool // a single row that is larger than a start may be
+}
+
+// take reads the next group, up to and with the record last; 0 means as far as a group goes. The span
+// is empty at the end.
+func (r *reader) take(e *Entry, byRow bool, last, tries int) group {
+	g := group{span: Span{First: r.number, Tries: tries}}
+	var rows []byte
+	var about []byte
+	number := 0
+	most := mostRows
+	byRow = byRow && last <= g.span.First // a group that is repeated may be of another setting
+	if byRow {
+		most = 1
+	}
+	full := func() bool { return last == 0 && (g.rows == most || len(rows) > 0 && len(rows)+len(r.raw) > mostBytes) }
+	for r.err == nil && (last == 0 || r.number <= last) && !full() {
+		switch {
+		case r.ahead.Flaw != "":
+		case r.ahead.Number == 0: // what surrounds the rows
+			about = bytes.Clone(r.raw)
+		default:
+			if g.rows++; g.rows > 1 {
+				rows = append(rows, ',')
+			}
+			rows, number = append(rows, r.raw...), r.ahead.Number
+		}
+		g.span.Last = r.number
+		r.next()
+	}
+	if g.span.Last == 0 {
+		g.span.First = 0
+	}
+	g.large = len(rows)+len(about) > 2*mostBytes
+	name := e.Name
+	if name == "" {
+		name = text.Line(r.rows.Name(), maxName)
+	}
+	in := input{entry: e, name: name, first: g.span.First, repeated: tries > 0, end: errors.Is(r.err, io.EOF)}
+	g.input = in.encode(rows, about, number, byRow)
+	if byRow && number == 0 || g.rows == 0 && about == nil {
+		g.rows, g.input = 0, nil // nothing to pass on
+	} else if g.rows == 0 {
+		g.rows = 1
+	}
+	return g
+}
+
+// input is the body of a start.
+type input struct {
+	entry    *Entry
+	name     string
+	first    int
+	repeated bool
+	end      bool
+}
+
+// encode writes it. key names the start, and is the same if it is repeated.
+func (in input) encode(rows, about []byte, number int, byRow bool) []byte {
+	e := in.entry
+	dst := append(make([]byte, 0, len(rows)+len(about)+1024), `{"input":{"report":`...)
+	dst = quote(dst, in.name)
+	dst = append(dst, `,"received":"`...)
+	dst = e.Received.UTC().AppendFormat(dst, time.RFC3339)
+	dst = append(dst, `","deliveryId":"`...)
+	dst = append(dst, e.ID...)
+	dst = append(dst, `","key":"`...)
+	dst = append(dst, e.ID...)
+	dst = append(dst, '#')
+	dst = appendInt(dst, in.first)
+	dst = append(dst, `","repeated":`...)
+	dst = appendBool(dst, in.repeated)
+	if byRow {
+		dst = append(dst, `,"rowNumber":`...)
+		dst = appendInt(dst, number)
+		dst = append(dst, `,"row":`...)
+		dst = append(dst, rows...)
+		return valid(append(dst, "}}"...))
+	}
+	dst = append(dst, `,"last":`...)
+	dst = appendBool(dst, in.end)
+	if about != nil {
+		dst = append(dst, `,"about":`...)
+		dst = append(dst, about...)
+	}
+	dst = append(dst, `,"rows":[`...)
+	dst = append(dst, rows...)
+	return valid(append(dst, "]}}"...))
+}
+
+// valid replaces what is not UTF-8, which the service would refuse.
+func valid(b []byte) []byte { return bytes.ToValidUTF8(b, []byte("\uFFFD")) }
+
+func quote(dst []byte, s string) []byte {
+	dst, _ = jsontext.AppendQuote(dst, bytes.ToValidUTF8([]byte(s), []byte("\uFFFD")))
+	return dst
+}
