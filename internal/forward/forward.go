@@ -81,6 +81,9 @@ func (f *Forwarder) Run(ctx context.Context) (res Result) {
 			}
 		}
 	}
+	if ctx.Err() != nil && errors.Is(res.Err, ctx.Err()) {
+		res.Err = nil // what is left continues with the next run
+	}
 	res.Kept = len(kept)
 	res.Notes = append(res.Notes, notes(kept)...)
 	var asked interface{ RetryAfter() time.Duration }
@@ -198,8 +201,8 @@ func (f *Forwarder) pass(ctx context.Context, item *Item, r *reader, g group, re
 	}
 	item.Posting = nil
 	if err := f.Workflow.Ready(ctx); err != nil {
-		if ctx.Err() != nil {
-			return nil
+		if ctx.Err() != nil { // a stop is no failure of the workflow
+			return ctx.Err()
 		}
 		return f.failed(ctx, item, err)
 	}

@@ -272,14 +272,16 @@ func TestCertainFailures(t *testing.T) {
 			r.tenant.Faults = &fault.Plan{Rules: []fault.Rule{{Kind: fault.TooManyRequests, Path: execute, RetryAfter: "40", To: 3, From: 1}}}
 		}, nil, "429"},
 		"disabled": {func(r *rig) { w := r.flow; w.Disabled = true; r.tenant.SetWorkflow(w) }, func(r *rig) { r.tenant.SetWorkflow(r.flow) }, "Workflow is not enabled: check"},
-		"unknown": {func(r *rig) {
-			w := r.flow
-			w.ID = "other"
-			w.ClientID = "x"
-			r.tenant.SetWorkflow(w)
-			r.tenant.SetWorkflow(tenant.Workflow{ID: flowID, Disabled: true, ClientID: r.flow.ClientID, ClientSecret: flowKey})
+		"unknown": {
+			func(r *rig) {
+				w := r.flow
+				w.ID = "other"
+				w.ClientID = "x"
+				r.tenant.SetWorkflow(w)
+				r.tenant.SetWorkflow(tenant.Workflow{ID: flowID, Disabled: true, ClientID: r.flow.ClientID, ClientSecret: flowKey})
+			},
+			func(r *rig) { r.tenant.SetWorkflow(r.flow) }, "was not started",
 		},
-			func(r *rig) { r.tenant.SetWorkflow(r.flow) }, "was not started"},
 		"secret": {func(r *rig) { w := r.flow; w.ClientSecret = "other"; r.tenant.SetWorkflow(w) }, func(r *rig) { r.tenant.SetWorkflow(r.flow) }, "WORKFLOW_CLIENT_ID or WORKFLOW_CLIENT_SECRET is wrong"},
 		"scope":  {func(r *rig) { w := r.flow; w.Scopes = []string{"idn:x"}; r.tenant.SetWorkflow(w) }, func(r *rig) { r.tenant.SetWorkflow(r.flow); r.tenant.RevokeTokens() }, "needs the scope sp:workflow-execute:external"},
 		"revoked": {func(r *rig) {
@@ -603,11 +605,11 @@ func TestKilledAnywhere(t *testing.T) {
 				r.process().Run(context.WithoutCancel(t.Context()))
 				r.store.Before, r.store.After, r.trip = nil, nil, nil
 				dead = false
-				res := r.settled(r.process())
+				r.settled(r.process())
 				if err := r.box().Remove(t.Context(), undelivered); err != nil {
 					t.Fatal(err)
 				}
-				res = r.settled(r.process())
+				res := r.settled(r.process())
 				got := r.times()
 				missing := 0
 				for name, rows := range map[string]int{"a": 600, "b": 3, "c": 3} {

@@ -219,8 +219,9 @@ func (w *Workflow) excerpt(text string, input []byte) string {
 // workflow's. Words of the API's own are shorter than this, or not in an input.
 func echoes(text string, input []byte) bool {
 	const length = 8
+	own := `{"input":{"report":"workflowExecutionId":"message":"`
 	for i := 0; i+length <= len(text); i++ {
-		if part := text[i : i+length]; !strings.Contains(`{"input":{"report":"workflowExecutionId":"message":"`, part) && bytes.Contains(input, []byte(part)) {
+		if part := text[i : i+length]; !strings.Contains(own, part) && bytes.Contains(input, []byte(part)) {
 			return true
 		}
 	}

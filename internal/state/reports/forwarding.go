@@ -143,8 +143,8 @@ func (s *Store) handOver(ctx context.Context, id string) (kept bool, err error) 
 	case err != nil:
 		return false, err
 	}
-	e, err := DecodeForwarding(object.Data)
-	return err != nil || !e.Done(), nil // what can't be read is kept with its report
+	e, bad := DecodeForwarding(object.Data)
+	return bad != nil || !e.Done(), nil // what can't be read is kept with its report
 }
 
 // Items implements [forward.Queue].
