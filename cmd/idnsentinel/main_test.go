@@ -40,6 +40,7 @@ const (
 	canaryOther  = "canary-wrong-secret-91aa"
 	canaryHook   = "canary-webhook-token-6f21c3"
 	canaryNext   = "canary-webhook-token-next-b07e"
+	canaryFlow   = "canary-workflow-secret-5d2e"
 )
 
 // canaryKey is the key of the workspace.
@@ -134,6 +135,9 @@ func (s *stage) hook(ts *testscript.TestScript, more []string) (address string) 
 		name, value, _ := strings.Cut(setting, "=")
 		values[name] = cmp.Or(value, ts.Getenv(name))
 	}
+	for _, name := range []string{"SAAS_WEBHOOK_SECRET", "WORKFLOW_URL", "WORKFLOW_CLIENT_ID", "WORKFLOW_CLIENT_SECRET"} {
+		values[name] = ts.Getenv(name)
+	}
 	settings, err := config.Load(app.SettingKinds(), config.Values("script", values))
 	ts.Check(err)
 	handler := &functions.Handler{Budget: settings.RunBudget, Open: func() (functions.Poller, error) {
@@ -153,7 +157,7 @@ func (s *stage) letGo() { s.free.Do(func() { close(s.release) }) }
 
 // leak returns the name of a secret that is in text, or "".
 func (s *stage) leak(text string) string {
-	secrets := map[string]string{"client secret": canarySecret, "other secret": canaryOther, "workspace key": canaryKey(), "webhook token": canaryHook, "next webhook token": canaryNext}
+	secrets := map[string]string{"client secret": canarySecret, "other secret": canaryOther, "workspace key": canaryKey(), "webhook token": canaryHook, "next webhook token": canaryNext, "secret of the workflow": canaryFlow}
 	for _, token := range s.tenant.Tokens() {
 		secrets["access token"] = token
 		if strings.Contains(text, token) {
@@ -189,6 +193,15 @@ func (s *stage) leak(text string) string {
 //	hook [SETTING=VALUE...]
 //	    serves the function's hooks with the settings of the script and these, and sets HOOK to
 //	    the address
+//	workflow [lose=N]
+//	    has the tenant have a workflow, and sets the settings that forward reports to it; the answer to
+//	    its Nth start is lost
+//	report ADDRESS NAME N
+//	    posts a report with N rows to a hook
+//	kept N
+//	    waits until N reports are kept and none waits, and sets KEPT to the id of the first one
+//	executions N
+//	    the workflow must have been started N times
 //	foreign TRIGGER NAME ADDRESS
 //	    subscribes somebody else
 //	subscribed TRIGGER NAME ADDRESS TOKEN
@@ -313,6 +326,20 @@ func TestScripts(t *testing.T) {
 			"hook": func(ts *testscript.TestScript, _ bool, args []string) {
 				s, _ := stages.Load(ts.Getenv("WORK"))
 				ts.Setenv("HOOK", s.(*stage).hook(ts, args))
+			},
+			"workflow": func(ts *testscript.TestScript, _ bool, args []string) {
+				s, _ := stages.Load(ts.Getenv("WORK"))
+				s.(*stage).workflow(ts, args)
+			},
+			"report": report,
+			"kept": func(ts *testscript.TestScript, _ bool, args []string) {
+				ts.Setenv("KEPT", kept(ts, args[0]))
+			},
+			"executions": func(ts *testscript.TestScript, _ bool, args []string) {
+				s, _ := stages.Load(ts.Getenv("WORK"))
+				if n := len(s.(*stage).tenant.Executions()); strconv.Itoa(n) != args[0] {
+					ts.Fatalf("%d executions, want %s", n, args[0])
+				}
 			},
 			"foreign": func(ts *testscript.TestScript, _ bool, args []string) {
 				s, _ := stages.Load(ts.Getenv("WORK"))

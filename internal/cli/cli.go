@@ -177,7 +177,7 @@ local.settings.json, fill in the values in <angle brackets>, then:
 	for _, sub := range cmd.Commands() {
 		sub.Args = noArguments
 	}
-	cmd.AddCommand(serveCommand(p), auditCommand(p), quarantineCommand(p), triggersCommand(p))
+	cmd.AddCommand(serveCommand(p), auditCommand(p), quarantineCommand(p), triggersCommand(p), forwardingCommand(p))
 	return cmd
 }
 

@@ -19,6 +19,9 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
 
+// stopTimeout is how long a post to a workflow that is under way is waited for.
+const stopTimeout = 45 * time.Second
+
 // minBudget is the shortest useful run.
 const minBudget = time.Second
 
@@ -137,7 +140,12 @@ func (c *poll) poll(ctx context.Context, a *app.App, budget time.Duration) []pip
 	}()
 	ctx, cancel := context.WithTimeout(ctx, budget)
 	defer cancel()
-	return a.Poll(ctx)
+	reports := a.Poll(ctx)
+	a.Forward(ctx) // what was received, if it is forwarded
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	a.Stop(last)
+	return reports
 }
 
 // conclude prints the outcome.

@@ -22,7 +22,7 @@ const (
 
 // Entry is how far the forwarding of a report is.
 type Entry struct {
-	// ID, Name, ContentType, Received, Bytes and Parts are those of the report.
+	// ID, Name, ContentType, Received, Bytes and Parts describe the report.
 	ID, Name, ContentType string
 	Received              time.Time
 	Bytes                 int64

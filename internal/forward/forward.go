@@ -201,7 +201,7 @@ func (f *Forwarder) pass(ctx context.Context, item *Item, r *reader, g group, re
 	}
 	item.Posting = nil
 	if err := f.Workflow.Ready(ctx); err != nil {
-		if ctx.Err() != nil { // a stop is no failure of the workflow
+		if ctx.Err() != nil { // a stop does not count as a failure
 			return ctx.Err()
 		}
 		return f.failed(ctx, item, err)

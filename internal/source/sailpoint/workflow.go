@@ -105,7 +105,7 @@ func (w *Workflow) Start(ctx context.Context, input []byte) error {
 	return w.judge(body, input)
 }
 
-// judge reads an answer of status 200, which may tell of a failure.
+// judge reads an answer of status 200, which may report a failure.
 func (w *Workflow) judge(body, input []byte) error {
 	if f := transport.Gateway(http.StatusOK, nil, body, w.client.peer(), w.client.hidden()...); f != nil {
 		return &forward.Doubt{Err: fmt.Errorf("%s: %w", startWorkflow, f)}
@@ -215,8 +215,8 @@ func (w *Workflow) excerpt(text string, input []byte) string {
 	return w.client.excerpt(text)
 }
 
-// echoes reports whether a text repeats some of what was posted, which is no one's business but the
-// workflow's. Words of the API's own are shorter than this, or not in an input.
+// echoes reports whether a text repeats some of what was posted, which only the
+// workflow may see. Words of the API's own are shorter than this, or not in an input.
 func echoes(text string, input []byte) bool {
 	const length = 8
 	own := `{"input":{"report":"workflowExecutionId":"message":"`
