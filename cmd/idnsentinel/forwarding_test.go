@@ -39,13 +39,14 @@ func (s *stage) workflow(ts *testscript.TestScript, args []string) {
 func report(ts *testscript.TestScript, _ bool, args []string) {
 	n, err := strconv.Atoi(args[2])
 	ts.Check(err)
-	body := "Name,Report\n"
+	var body strings.Builder
+	body.WriteString("Name,Report\n")
 	for i := range n {
-		body += fmt.Sprintf("row %d,%s\n", i+1, args[1])
+		fmt.Fprintf(&body, "row %d,%s\n", i+1, args[1])
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, args[0]+"/api/hooks/saas/"+args[1], strings.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, args[0]+"/api/hooks/saas/"+args[1], strings.NewReader(body.String()))
 	ts.Check(err)
 	req.Header.Set("Authorization", "Bearer "+canaryHook)
 	resp, err := http.DefaultClient.Do(req)

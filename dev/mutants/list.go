@@ -20,7 +20,7 @@ type Mutant struct {
 
 // mutants are defects of the way from the source to the sink that somebody could make.
 func mutants() []Mutant {
-	return slices.Concat(pipelineMutants(), storeMutants(), edgeMutants(), reportMutants(), pushMutants(), secretMutants())
+	return slices.Concat(pipelineMutants(), storeMutants(), edgeMutants(), reportMutants(), forwardMutants(), pushMutants(), secretMutants())
 }
 
 const (
@@ -168,7 +168,7 @@ func reportMutants() []Mutant {
 		{Breaks: "a list that ends too early is whole", File: tabular + "document.go", Old: "return Row{}, false, &Broken{Why: \"it ends before its list of rows does\", Kept: true}", New: "return Row{}, false, io.EOF"},
 		{Breaks: "a report that breaks off is whole", File: reports + "reports.go", Old: "\t\tif readErr != nil {\n\t\t\treturn \"\", readErr\n\t\t}\n", New: "\t\tif readErr != nil {\n\t\t\treturn hex.EncodeToString(sum.Sum(nil)), nil\n\t\t}\n"},
 		{Breaks: "a report is remembered before it is valid", File: reports + "reports.go", Old: "\tif err := s.confirm(ctx, r); err != nil {", New: "\ts.remember(ctx, r, hash, etag)\n\tif err := s.confirm(ctx, r); err != nil {"},
-		{Breaks: "two at once are both kept", File: reports + "reports.go", Old: "return s.Remove(ctx, r.ID) == nil", New: "return true"},
+		{Breaks: "two at once are both kept", File: reports + "reports.go", Old: "return s.withdraw(ctx, r.ID) == nil", New: "return true"},
 		{Breaks: "the parts of a report that may be valid are removed", File: reports + "reports.go", Old: "\t\treturn Report{}, false, err // it may be", New: "\t\ts.drop(ctx, r.ID)\n\t\treturn Report{}, false, err // it may be"},
 		{Breaks: "a changed part is taken", File: reports + "codec.go", Old: "if format.Sum(data) != h.SHA256 {", New: "if format.Sum(data) == \"\" {"},
 		{Breaks: "an unchanged report is dropped for ever", File: reports + "reports.go", Old: "now.Sub(s.Received).Abs() < Again", New: "now.Sub(s.Received).Abs() >= 0"},

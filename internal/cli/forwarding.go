@@ -66,20 +66,20 @@ func (c *forwardings) list(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	kept, any := 0, false
+	kept, found := 0, false
 	for _, one := range a.Connections() {
 		list, problems, on, err := one.Forwarding(cmd.Context())
 		if err != nil {
 			return &failure{statusUnusable, oneLine(err.Error()), c.hint(cmd)}
 		}
-		any = any || on
+		found = found || on
 		kept += len(problems)
 		if on {
 			kept += c.show(one, list, problems)
 		}
 	}
 	switch {
-	case !any:
+	case !found:
 		return notForwarding()
 	case kept > 0:
 		return &failure{status: statusFailed}

@@ -143,8 +143,10 @@ func (s *Store) handOver(ctx context.Context, id string) (kept bool, err error) 
 	case err != nil:
 		return false, err
 	}
-	e, bad := DecodeForwarding(object.Data)
-	return bad != nil || !e.Done(), nil // what can't be read is kept with its report
+	if e, bad := DecodeForwarding(object.Data); bad == nil && e.Done() {
+		return false, nil
+	}
+	return true, nil // also what can't be read is kept with its report
 }
 
 // Items implements [forward.Queue].
