@@ -10,6 +10,7 @@ BENCH    ?= .
 PKGS     ?= ./...
 ARCHS    ?= amd64
 CLI      ?=
+IMAGE    ?=
 WITH     ?=
 # A release is built by exactly this Go, so that everybody gets the same bytes.
 PINNED   := $(shell sed -n 's/^toolchain //p' go.mod)
@@ -21,7 +22,7 @@ LASTS    ?= 10m
 export CGO_ENABLED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test mutants test-sdks race cover fuzz bench bench-sinks lint fmt vuln tidy-check solution package release release-check version rehome soak load-push clean
+.PHONY: help build demo test mutants test-sdks race cover fuzz bench bench-sinks lint fmt vuln tidy-check solution package image release release-check version rehome soak load-push clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -108,12 +109,15 @@ tidy-check: ## fails when go.mod or go.sum are not tidy
 solution: ## the Sentinel content's template, lists and docs/detections.md, from sentinel/
 	$(GO) run ./dev/solution
 
-package: ## dist/: the zip that a function app is deployed from, checksums, parts list; ARCHS=amd64,arm64 CLI=linux/amd64 (or all)
-	GOTOOLCHAIN=$(PINNED) $(GO) run ./dev/packager -o dist -arch $(ARCHS) -cli '$(CLI)' -with '$(WITH)'
+package: ## dist/: the zip that a function app is deployed from, checksums, parts list; ARCHS=amd64,arm64 CLI=linux/amd64 (or all) IMAGE=amd64
+	GOTOOLCHAIN=$(PINNED) $(GO) run ./dev/packager -o dist -arch '$(ARCHS)' -cli '$(CLI)' -image '$(IMAGE)' -with '$(WITH)'
+
+image: ## dist/idnsentinel-image.tar: a container image of idnsentinel for this machine; needs no container engine
+	$(MAKE) package ARCHS= IMAGE=$$($(GO) env GOARCH)
 
 release: ## dist/: everything that a release publishes, for all systems
 	rm -rf dist
-	$(MAKE) package ARCHS=amd64,arm64 CLI=all WITH=azuredeploy.json,createUiDefinition.json
+	$(MAKE) package ARCHS=amd64,arm64 CLI=all IMAGE=amd64,arm64 WITH=azuredeploy.json,createUiDefinition.json
 
 release-check: ## what the release workflow does, here: HEAD built twice in two other folders must give the same bytes
 	@./dev/packager/release-check.sh

@@ -68,6 +68,9 @@ func command(files map[string][]byte, root, tmp string, s system) error {
 	}
 	files[name+".cdx.json"] = parts
 	contents := []content{{"LICENSE", filepath.Join(root, "LICENSE")}, {program, built}}
+	if s.OS == "linux" {
+		contents = append(contents, content{"idnsentinel.service", filepath.Join(root, "deploy", "idnsentinel.service")})
+	}
 	if s.OS == "windows" { // its Explorer opens zip files
 		files[name+".zip"], err = zipOf(contents)
 	} else {
@@ -124,5 +127,5 @@ func tarOf(contents []content) ([]byte, error) {
 func modified() time.Time { return time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC) }
 
 func executable(name string) bool {
-	return name == "handler" || strings.HasPrefix(name, "idnsentinel")
+	return name == "handler" || name == "idnsentinel" || name == "idnsentinel.exe"
 }

@@ -10,6 +10,10 @@
 //	idnsentinel-<os>-<arch>.tar.gz      the operator's command (.zip for Windows)
 //	idnsentinel-<os>-<arch>.cdx.json    what it is made of
 //
+// with -image
+//
+//	idnsentinel-image.tar               a container image with that command (OCI)
+//
 // and beside them
 //
 //	released-package.zip                the amd64 zip under the name that Flex Consumption keeps it by
@@ -54,6 +58,7 @@ func main() {
 	out := flag.String("o", "dist", "the folder to write to")
 	arch := flag.String("arch", "amd64", "architectures of the handler, with commas: amd64, arm64")
 	cli := flag.String("cli", "", "systems of the operator's command, with commas: linux/amd64, darwin/arm64, windows/amd64; all for every one")
+	images := flag.String("image", "", "architectures of the container image, with commas: amd64, arm64")
 	with := flag.String("with", "", "further files of the release, with commas")
 	flag.Parse()
 	err := sameToolchain(".", runtime.Version())
@@ -62,7 +67,8 @@ func main() {
 		systems, err = parseSystems(*cli)
 	}
 	if err == nil {
-		err = run(".", *out, strings.Split(*arch, ","), systems, strings.FieldsFunc(*with, func(r rune) bool { return r == ',' }))
+		listed := func(text string) []string { return strings.FieldsFunc(text, func(r rune) bool { return r == ',' }) }
+		err = run(*out, release{root: ".", archs: listed(*arch), systems: systems, images: listed(*images), further: listed(*with)})
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "packager:", err)
@@ -70,9 +76,17 @@ func main() {
 	}
 }
 
-// run packs the app in root, the command for the systems, and further files of root into
-// the folder out.
-func run(root, out string, archs []string, systems []system, further []string) error {
+// release says what to pack.
+type release struct {
+	root    string   // of the project
+	archs   []string // of the app
+	systems []system // of the command
+	images  []string // architectures of the container image
+	further []string // files of root
+}
+
+// run writes a release into the folder out.
+func run(out string, r release) error {
 	tmp, err := os.MkdirTemp("", "packager")
 	if err != nil {
 		return err
@@ -82,13 +96,13 @@ func run(root, out string, archs []string, systems []system, further []string) e
 		return err
 	}
 	files := map[string][]byte{}
-	for _, arch := range archs {
+	for _, arch := range r.archs {
 		handler := filepath.Join(tmp, "handler-"+arch)
-		if err := build(root, handler, "./cmd/handler", system{"linux", arch}); err != nil {
+		if err := build(r.root, handler, "./cmd/handler", system{"linux", arch}); err != nil {
 			return err
 		}
 		var archive strings.Builder
-		if err := write(&archive, root, handler); err != nil {
+		if err := write(&archive, r.root, handler); err != nil {
 			return err
 		}
 		parts, err := bill(handler, system{"linux", arch})
@@ -101,13 +115,18 @@ func run(root, out string, archs []string, systems []system, further []string) e
 			files["released-package.zip"] = files[name+".zip"]
 		}
 	}
-	for _, s := range systems {
-		if err := command(files, root, tmp, s); err != nil {
+	for _, s := range r.systems {
+		if err := command(files, r.root, tmp, s); err != nil {
 			return err
 		}
 	}
-	for _, name := range further {
-		data, err := os.ReadFile(filepath.Join(root, name))
+	if len(r.images) > 0 {
+		if files[imageName], err = makeImage(r.root, tmp, r.images); err != nil {
+			return err
+		}
+	}
+	for _, name := range r.further {
+		data, err := os.ReadFile(filepath.Join(r.root, name))
 		if err != nil {
 			return err
 		}

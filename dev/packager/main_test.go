@@ -26,14 +26,15 @@ func small(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "app")
 	for name, text := range map[string]string{
-		"go.mod":                  "module example.com/small\n\ngo 1.26\n",
-		"cmd/handler/main.go":     "package main\n\nfunc main() { println(\"here\") }\n",
-		"cmd/idnsentinel/main.go": "package main\n\nfunc main() { println(\"command\") }\n",
-		"LICENSE":                 "as you like",
-		"host.json":               `{"version":"2.0"}`,
-		"function/function.json":  `{"bindings":[]}`,
-		"README.md":               "does not ship",
-		"docs/deep/function.json": "no function",
+		"go.mod":                     "module example.com/small\n\ngo 1.26\n",
+		"cmd/handler/main.go":        "package main\n\nfunc main() { println(\"here\") }\n",
+		"cmd/idnsentinel/main.go":    "package main\n\nfunc main() { println(\"command\") }\n",
+		"LICENSE":                    "as you like",
+		"deploy/idnsentinel.service": "[Service]",
+		"host.json":                  `{"version":"2.0"}`,
+		"function/function.json":     `{"bindings":[]}`,
+		"README.md":                  "does not ship",
+		"docs/deep/function.json":    "no function",
 	} {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
@@ -70,13 +71,16 @@ func TestRun(t *testing.T) {
 	out := t.TempDir()
 	for range 2 {
 		out = t.TempDir()
-		if err := run(small(t), out, []string{"amd64", "arm64"}, []system{{"linux", "amd64"}, {"darwin", "arm64"}, {"windows", "amd64"}}, []string{"host.json"}); err != nil {
+		if err := run(out, release{
+			root: small(t), archs: []string{"amd64", "arm64"}, systems: []system{{"linux", "amd64"}, {"darwin", "arm64"}, {"windows", "amd64"}},
+			images: []string{"amd64", "arm64"}, further: []string{"host.json"},
+		}); err != nil {
 			t.Fatal(err)
 		}
 		built = append(built, folder(t, out))
 	}
-	if len(built[0]) != 13 {
-		t.Errorf("%d files, want 13", len(built[0]))
+	if len(built[0]) != 14 {
+		t.Errorf("%d files, want 14", len(built[0]))
 	}
 	for name, first := range built[0] {
 		if first != built[1][name] {
@@ -89,7 +93,7 @@ func TestRun(t *testing.T) {
 	if _, err := exec.LookPath("sha256sum"); err == nil {
 		cmd := exec.CommandContext(t.Context(), "sha256sum", "-c", "--strict", "SHA256SUMS")
 		cmd.Dir = out
-		if msg, err := cmd.CombinedOutput(); err != nil || strings.Count(string(msg), ": OK") != 12 {
+		if msg, err := cmd.CombinedOutput(); err != nil || strings.Count(string(msg), ": OK") != 13 {
 			t.Errorf("sha256sum: %v\n%s", err, msg)
 		}
 	}
@@ -128,7 +132,7 @@ func entries(t *testing.T, archive []byte) (got []entry, handler []byte) {
 // opens the port that the host gives it.
 func TestProduct(t *testing.T) {
 	out := t.TempDir()
-	if err := run(root, out, []string{runtime.GOARCH}, []system{{runtime.GOOS, runtime.GOARCH}}, nil); err != nil {
+	if err := run(out, release{root: root, archs: []string{runtime.GOARCH}, systems: []system{{runtime.GOOS, runtime.GOARCH}}}); err != nil {
 		t.Fatal(err)
 	}
 	files := folder(t, out)
@@ -272,7 +276,7 @@ func TestMissing(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(broken, "cmd/handler/main.go"), []byte("package main\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := run(broken, t.TempDir(), []string{"amd64"}, nil, nil); err == nil || !strings.Contains(err.Error(), "linux/amd64") {
+	if err := run(t.TempDir(), release{root: broken, archs: []string{"amd64"}}); err == nil || !strings.Contains(err.Error(), "linux/amd64") {
 		t.Errorf("a handler that does not build gives %v", err)
 	}
 }

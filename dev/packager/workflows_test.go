@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -95,8 +97,8 @@ func TestWhoMayPublishRunsNoForeignCode(t *testing.T) {
 			}
 		}
 	}
-	if writers != 2 {
-		t.Errorf("%d jobs may write, want parts and publish", writers)
+	if writers != 3 {
+		t.Errorf("%d jobs may write, want parts, publish and image", writers)
 	}
 }
 
@@ -128,6 +130,10 @@ func TestReleaseIsAttested(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, attested); diff != "" {
 		t.Errorf("inputs of actions/attest (-want +got):\n%s", diff)
+	}
+	image := jobs["image"].Steps
+	if last := image[len(image)-1]; !strings.HasPrefix(last.Uses, "actions/attest@") || last.With["subject-digest"] != "${{ steps.push.outputs.digest }}" {
+		t.Errorf("the image is not attested by the digest that was pushed: %+v", last)
 	}
 }
 
@@ -185,16 +191,38 @@ func TestToolchainIsPinned(t *testing.T) {
 // A developer's settings don't change the package.
 func TestEnvironmentDoesNotMatter(t *testing.T) {
 	plain, odd := t.TempDir(), t.TempDir()
-	if err := run(small(t), plain, []string{"amd64"}, nil, nil); err != nil {
+	if err := run(plain, release{root: small(t), archs: []string{"amd64"}}); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("GOFLAGS", "-tags=mine -gcflags=-N")
 	t.Setenv("GOAMD64", "v3")
 	t.Setenv("CGO_ENABLED", "1")
-	if err := run(small(t), odd, []string{"amd64"}, nil, nil); err != nil {
+	if err := run(odd, release{root: small(t), archs: []string{"amd64"}}); err != nil {
 		t.Fatal(err)
 	}
 	if folder(t, plain)["SHA256SUMS"] != folder(t, odd)["SHA256SUMS"] {
 		t.Error("GOFLAGS or GOAMD64 of the environment change the package")
+	}
+}
+
+// The unit that is shipped is one that systemd takes.
+func TestUnit(t *testing.T) {
+	if _, err := exec.LookPath("systemd-analyze"); err != nil {
+		t.Skip("there is no systemd-analyze")
+	}
+	unit, err := os.ReadFile(filepath.Join(root, "deploy/idnsentinel.service"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err := os.Executable() // the real one is not installed here
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "idnsentinel.service")
+	if err := os.WriteFile(path, bytes.ReplaceAll(unit, []byte("/usr/local/bin/idnsentinel"), []byte(program)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.CommandContext(t.Context(), "systemd-analyze", "verify", path).CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
 	}
 }

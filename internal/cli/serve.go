@@ -113,7 +113,7 @@ func (c *serving) run(cmd *cobra.Command) error {
 	}
 	log := c.log(l.LogLevel)
 	o := l.options(c.console)
-	o.Log, o.Out, o.Again = log, c.process.Out, time.Minute
+	o.Log, o.Out, o.Again, o.By = log, c.process.Out, time.Minute, app.ByServe
 	a, err := app.Open(l.Settings, o)
 	if err != nil { // no connection can be used
 		if invalid != nil {
