@@ -114,11 +114,14 @@ type world struct {
 	strangers map[string]time.Time // since when somebody else holds a stream
 	ahead     time.Duration        // of everybody else's clock that the connector's is
 	audited   time.Time            // up to then, as the last green run of the events says
-	cured     bool                 // the workspace takes what it used to refuse
-	accepted  accepted             // what a person has accepted; nil if nobody was asked
-	reading   bool                 // the connector reads back
-	taken     int                  // rows that the table of events has got
-	lostRows  map[int]bool         // those of them that it did not keep
+	// unordered: a tenant that never keeps the order of ties was in trouble, and taken for one that does not
+	// sort by id. From then on the ids of documents without one are a guess.
+	unordered bool
+	cured     bool         // the workspace takes what it used to refuse
+	accepted  accepted     // what a person has accepted; nil if nobody was asked
+	reading   bool         // the connector reads back
+	taken     int          // rows that the table of events has got
+	lostRows  map[int]bool // those of them that it did not keep
 }
 
 // now is the time of everybody but the connector.
