@@ -46,6 +46,10 @@ var sometimes = map[string]string{
 	"WORKFLOW_CLIENT_ID":     "parameter `workflowClientId`, with `workflowUrl`",
 	"WORKFLOW_CLIENT_SECRET": "address of `workflow-client-secret` in Key Vault, which holds the parameter `workflowClientSecret`, with `workflowUrl`",
 	"SAAS_WEBHOOK_SECRET":    "address of `saas-webhook-secret` in Key Vault, which holds the parameter `saasWebhookSecret`; only with `saasReports=secret`",
+	"IIQ_URL":                "parameter `iiqUrl`, if that is given; of several tenants, the first one's",
+	"IIQ_CLIENT_ID":          "parameter `iiqClientId`; only with `iiqUrl`",
+	"IIQ_CLIENT_SECRET":      "address of `iiq-client-secret` in Key Vault, which holds the parameter `iiqClientSecret`; only with `iiqUrl`",
+	"IIQ_STREAMS":            "parameter `iiqStreams`; only with `iiqUrl`",
 }
 
 // derived are the settings whose value the template finds by itself.

@@ -60,7 +60,7 @@ func everyTable() []schema.Table { return append(app.Tables(), schema.ISC()) }
 
 // streamFile is the schema of a stream in sentinel/schemas.
 func streamFile(s schema.Stream) string {
-	return "stream-" + strings.NewReplacer("sailpointidn_", "", "sailpointsaas_", "saas-").Replace(strings.ToLower(s.Name))
+	return "stream-" + strings.NewReplacer("sailpointidn_", "", "sailpointsaas_", "saas-", "sailpointiiq_", "iiq-").Replace(strings.ToLower(s.Name))
 }
 
 func columnsOf(tab schema.Table) []kqltest.Column {

@@ -4,6 +4,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
 	"github.com/idn-sentinel/idn-sentinel/internal/forward"
 	"github.com/idn-sentinel/idn-sentinel/internal/source"
+	"github.com/idn-sentinel/idn-sentinel/internal/source/identityiq"
 	"github.com/idn-sentinel/idn-sentinel/internal/source/inbox"
 	"github.com/idn-sentinel/idn-sentinel/internal/source/saas"
 	"github.com/idn-sentinel/idn-sentinel/internal/source/sailpoint"
@@ -82,6 +83,19 @@ func kinds() []kind {
 				return saas.Connect(cfg)
 			},
 			pageRecords: func(config.Source) int { return 0 },
+		},
+		{
+			settings: config.IdentityIQKind(),
+			manual:   identityiq.Manual(),
+			tables:   schema.IdentityIQ(),
+			open: func(s config.Source, c config.Connection, o Options) source.Connector {
+				own := s.(*config.IdentityIQ)
+				return identityiq.Connect(identityiq.Config{
+					BaseURL: own.BaseURL, ClientID: own.ClientID, ClientSecret: o.keeper(own.ClientSecret), Streams: own.Streams,
+					Settle: c.SettleDelay, Lookback: c.InitialLookback, HTTP: o.client(), Log: o.Log,
+				})
+			},
+			pageRecords: func(config.Source) int { return identityiq.PageRecords },
 		},
 	}
 }

@@ -28,7 +28,9 @@ func TestTableIsComplete(t *testing.T) {
 	for _, s := range config.Table(kinds()) {
 		t.Run(s.Name, func(t *testing.T) {
 			// A source's settings are read where the source is on.
-			_, err := load(with(map[string]string{"WEBHOOK_TOKEN": "0123456789abcdef", "SAAS_WEBHOOK_SECRET": "0123456789abcdef", s.Name: reference}))
+			on := map[string]string{"WEBHOOK_TOKEN": "0123456789abcdef", "SAAS_WEBHOOK_SECRET": "0123456789abcdef", "IIQ_URL": "https://iiq.acme.example/identityiq", "IIQ_CLIENT_ID": "x", "IIQ_CLIENT_SECRET": "y"}
+			on[s.Name] = reference
+			_, err := load(with(on))
 			if got := problems(t, err); len(got) == 0 || got[0].Setting != s.Name {
 				t.Errorf("setting is not read: %q", got)
 			}

@@ -21,6 +21,15 @@ type Deployment struct {
 	DataFlows          []ARMFlow            `json:"dataFlows"`
 	ISCDataFlows       []ARMFlow            `json:"iscDataFlows"`
 	ASIMDataFlows      []ARMFlow            `json:"asimDataFlows"`
+	// Optional is what a kind of source needs in addition, by its name.
+	Optional map[string]OptionalPart `json:"optional"`
+}
+
+// OptionalPart is the part of a [Deployment] for one kind of source.
+type OptionalPart struct {
+	Tables             []ARMTable           `json:"tables"`
+	StreamDeclarations map[string]ARMStream `json:"streamDeclarations"`
+	DataFlows          []ARMFlow            `json:"dataFlows"`
 }
 
 // ARMTable is the name and the properties of a resource of type
@@ -67,13 +76,14 @@ func NewDeployment(tables []Table, asim map[string]string) Deployment {
 		StreamDeclarations: make(map[string]ARMStream),
 		ISCTables:          []ARMTable{armTable(ISC())},
 		ISCDataFlows:       []ARMFlow{armFlow(ISC())},
+		Optional:           make(map[string]OptionalPart),
 	}
 	for _, t := range tables {
-		var columns []ARMColumn
-		for _, c := range t.Stream.Columns {
-			columns = append(columns, ARMColumn{c.Name, armType(c.Type, "datetime")})
+		if t.Optional != "" {
+			d.Optional[t.Optional] = d.Optional[t.Optional].with(t)
+			continue
 		}
-		d.StreamDeclarations["Custom-"+t.Stream.Name] = ARMStream{columns}
+		d.StreamDeclarations["Custom-"+t.Stream.Name] = armStream(t.Stream)
 		d.Tables = append(d.Tables, armTable(t))
 		d.DataFlows = append(d.DataFlows, armFlow(t))
 	}
@@ -84,6 +94,17 @@ func NewDeployment(tables []Table, asim map[string]string) Deployment {
 		})
 	}
 	return d
+}
+
+// with adds a table.
+func (p OptionalPart) with(t Table) OptionalPart {
+	if p.StreamDeclarations == nil {
+		p.StreamDeclarations = make(map[string]ARMStream)
+	}
+	p.StreamDeclarations["Custom-"+t.Stream.Name] = armStream(t.Stream)
+	p.Tables = append(p.Tables, armTable(t))
+	p.DataFlows = append(p.DataFlows, armFlow(t))
+	return p
 }
 
 // JSON is the text of deploy/ingestion.json.
@@ -100,6 +121,14 @@ func armTable(t Table) ARMTable {
 		a.Properties.Schema.Columns = append(a.Properties.Schema.Columns, ARMColumn{c.Name, armType(c.Type, "dateTime")})
 	}
 	return a
+}
+
+func armStream(s Stream) ARMStream {
+	var columns []ARMColumn
+	for _, c := range s.Columns {
+		columns = append(columns, ARMColumn{c.Name, armType(c.Type, "datetime")})
+	}
+	return ARMStream{columns}
 }
 
 func armFlow(t Table) ARMFlow {

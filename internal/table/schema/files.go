@@ -23,6 +23,11 @@ func Files(tables []Table, asim map[string]string) (map[string][]byte, error) {
 	for file, s := range map[string]Stream{"stream-events": eventsStream(), "stream-triggers": triggersStream(), "stream-health": healthStream(), "stream-saas-reports": reportsStream()} {
 		files["sentinel/schemas/"+file+".json"] = columnsJSON("source", s.Columns)
 	}
+	for _, t := range IdentityIQ() {
+		name := strings.TrimSuffix(strings.TrimPrefix(t.Name, "SailPointIIQ_"), "_CL")
+		files["sentinel/schemas/iiq-"+strings.ToLower(name)+"-dcr.json"] = columnsJSON(t.Name, t.Columns())
+		files["sentinel/schemas/stream-iiq-"+strings.ToLower(name)+".json"] = columnsJSON("source", t.Stream.Columns)
+	}
 	return files, nil
 }
 

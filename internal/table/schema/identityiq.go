@@ -17,7 +17,7 @@ func iiqStream(name string, lists ...[]Column) Stream {
 
 // iiqTable is a table of IdentityIQ.
 func iiqTable(s Stream, lists ...[]Field) Table {
-	return Table{Name: s.Name + "_CL", Stream: s, Fields: join(
+	return Table{Name: s.Name + "_CL", Stream: s, Optional: "iiq", Fields: join(
 		[]Field{
 			named("TimeGenerated", DateTime, Generated, "eventTime"),
 			named("eventTime_t", DateTime, AsIs, "eventTime"),

@@ -14,6 +14,10 @@ func Markdown() map[string]string {
 		sections[mark+"-added"] = rows(t, false)
 	}
 	sections["saas-reports"] = rows(Reports(), false)
+	for _, t := range IdentityIQ() {
+		name := strings.TrimSuffix(strings.TrimPrefix(t.Name, "SailPointIIQ_"), "_CL")
+		sections["iiq-"+strings.ToLower(name)] = rows(t, false)
+	}
 	return sections
 }
 

@@ -50,6 +50,9 @@ type Table struct {
 	Name   string // with "_CL"
 	Stream Stream
 	Fields []Field
+	// Optional, if not "", names the kind of source for which a deployment creates the table: others
+	// may have a table of that name from elsewhere.
+	Optional string
 }
 
 // Field is a column of a table and where it comes from.

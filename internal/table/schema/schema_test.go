@@ -158,7 +158,7 @@ func TestFillIn(t *testing.T) {
 	for name, c := range map[string]struct{ page, want string }{
 		"unknown": {"<!-- columns: other -->\n<!-- /columns -->", `no table "other"`},
 		"no_end":  {"<!-- columns: events -->\n", "has no end"},
-		"missing": {"nothing", "7 tables are nowhere"},
+		"missing": {"nothing", "12 tables are nowhere"},
 	} {
 		if _, err := schema.FillIn([]byte(c.page)); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", name, err)
@@ -174,6 +174,11 @@ func TestDeployment(t *testing.T) {
 	}
 	if n := len(d.DataFlows) + len(d.ISCDataFlows) + 3; n > 10 {
 		t.Errorf("%d flows", n)
+	}
+	for kind, part := range d.Optional {
+		if n := len(d.DataFlows) + len(part.DataFlows); n > 10 || n != len(d.Tables)+len(part.Tables) || len(part.StreamDeclarations) != len(part.Tables) {
+			t.Errorf("%s: %d flows, %d streams", kind, n, len(part.StreamDeclarations))
+		}
 	}
 	text, err := d.JSON()
 	if err != nil {
