@@ -189,7 +189,7 @@ func services() string {
 			names = append(names, kind.Service)
 		}
 	}
-	return strings.Join(names, ", ")
+	return strings.Join(names, ",\n") // the lines of a help text are short
 }
 
 func noSuchCommand(cmd *cobra.Command, args []string) error {
