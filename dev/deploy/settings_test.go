@@ -22,6 +22,7 @@ import (
 // notInTemplate are the settings that a deployment leaves out, with the reason.
 var notInTemplate = map[string]string{
 	"REQUEST_RESPONSE_ANSWER":          "only to change the default",
+	"REQUEST_RESPONSE_APPROVER":        "only to change the default",
 	"WORKFLOW_INPUT":                   "only to change the default",
 	"WORKFLOW_IN_DOUBT":                "only to change the default",
 	"GRANT_TYPE":                       "only one value is valid",

@@ -14,11 +14,15 @@ func pushMutants() []Mutant {
 		{Breaks: "an answer is posted to any host", File: sailpoint + "callback.go", Old: "!strings.EqualFold(u.Host, base.Host)", New: "strings.EqualFold(u.Host, \"\")"},
 		{Breaks: "an answer is posted to any path", File: sailpoint + "callback.go", Old: "u.Opaque != \"\" || !callbackPath.MatchString(u.EscapedPath())", New: "u.Opaque != \"\""},
 		{Breaks: "a callback follows redirects", File: sailpoint + "callback.go", Old: "return http.ErrUseLastResponse }", New: "return nil }"},
-		{Breaks: "a pre-approval is refused", File: sailpoint + "neutral.go", Old: "answer = approval{Approved: true, Comment: comment, Approver: p.requester()}\n", New: "answer = approval{Comment: comment, Approver: p.requester()}\n"},
+		{Breaks: "a pre-approval is refused", File: sailpoint + "neutral.go", Old: "answer = approval{Approved: true, Comment: comment, Approver: user}\n", New: "answer = approval{Comment: comment, Approver: user}\n"},
 		{Breaks: "the row of a push has another id than that of the poll", File: sailpoint + "envelope.go", Old: "rec.ID = p.invocationID + \"|\"", New: "rec.ID = p.invocationID"},
 		{Breaks: "an acknowledgement deletes all that was read", File: inbox + "inbox.go", Old: "for i := s.index(cursor); i >= 0; i-- {\n\t\tnames", New: "for i := len(s.pages) - 1; i >= 0; i-- {\n\t\tnames"},
 		{Breaks: "an object that can't be read is acknowledged", File: inbox + "inbox.go", Old: "s.broken = errors.Join(s.broken, broken[i])\n\t\t\tcontinue", New: "s.broken = errors.Join(s.broken, broken[i])"},
 		{Breaks: "an object that can't be read is not reported", File: inbox + "inbox.go", Old: "page.Through, page.Incomplete = begun, s.broken", New: "page.Through = begun"},
 		{Breaks: "what the other stream has delivered is delivered again", File: "internal/state/ledger/beside.go", Old: "fresh[i] = fresh[i] && !known[i]", New: "fresh[i] = fresh[i] && !known[0]"},
+		{Breaks: "one bad element refuses the whole array", File: sailpoint + "hook.go", Old: "\t\t\tbroken = append(broken, errObject)\n", New: "\t\t\treturn nil, []error{errObject}\n"},
+		{Breaks: "a lost element of an array is not reported", File: sailpoint + "hook.go", Old: "\tcase len(broken) > 0: // one", New: "\tcase len(broken) < 0: // one"},
+		{Breaks: "each part of an answer has a deadline of its own", File: "internal/functions/hooks.go", Old: "ctx, cancel := context.WithTimeout(ctx, left)", New: "ctx, cancel := context.WithTimeout(ctx, max(left, answerIn))"},
+		{Breaks: "the store takes what time it wants", File: app + "hooks.go", Old: "within = min(within, time.Until(end))", New: "within = max(within, time.Until(end))"},
 	}
 }

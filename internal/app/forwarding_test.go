@@ -196,6 +196,62 @@ func (s *scene) faulty(rule fault.Rule) {
 	s.tenant.Faults = &fault.Plan{Rules: []fault.Rule{rule}}
 }
 
+// TestForwardingBacksOff: a workflow that fails is tried ever less often, also if runs follow each other.
+func TestForwardingBacksOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := forwards()
+		s.faulty(fault.Rule{Kind: fault.TooManyRequests})
+		a, _ := s.receiver(t, nil)
+		report(t, a, "Apps", 3)
+		for range 60 {
+			<-time.After(10 * time.Second)
+			a.Poll(t.Context())
+		}
+		if n := s.tenant.Requests()[flowPath]; n < 3 || n > 8 {
+			t.Errorf("%d attempts within 10 minutes", n)
+		}
+	})
+}
+
+// TestRunsDoNotWait: a run that begins while a start hangs is over before that is.
+func TestRunsDoNotWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := forwards()
+		s.faulty(fault.Rule{Kind: fault.Slow, Delay: time.Hour})
+		a, _ := s.receiver(t, nil)
+		report(t, a, "Apps", 300)
+		<-time.After(2 * time.Second)
+		begun := time.Now()
+		a.Poll(t.Context())
+		if took := time.Since(begun); took > 5*time.Second || s.workspace.Table(reportRows).Count() != 300 {
+			t.Errorf("the run took %v, %d rows", took, s.workspace.Table(reportRows).Count())
+		}
+		<-time.After(time.Minute)
+	})
+}
+
+// TestStopWaitsForTheStart: once a stop is over, no start is under way whose result is not noted.
+func TestStopWaitsForTheStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := forwards()
+		s.faulty(fault.Rule{Kind: fault.Slow, Delay: 4 * time.Second})
+		a, _ := s.receiver(t, nil)
+		report(t, a, "Apps", 1000)
+		<-time.After(6 * time.Second)
+		a.Stop(t.Context())
+		entries := 0
+		for _, key := range s.keys(t, "acme/inbox/SailPointSaaS_Reports/forward/") {
+			o, err := s.store.Get(t.Context(), key)
+			if entries++; err != nil || bytes.Contains(o.Data, []byte(`"posting"`)) || !bytes.Contains(o.Data, []byte(`"starts":2`)) {
+				t.Errorf("%s, %v", o.Data, err)
+			}
+		}
+		if entries != 1 || len(s.tenant.Executions()) != 2 {
+			t.Errorf("%d entries, %d starts", entries, len(s.tenant.Executions()))
+		}
+	})
+}
+
 // TestForwardingOutlivesTheApp: a stop in the middle, and what is left is forwarded by the next process.
 func TestForwardingOutlivesTheApp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -198,3 +198,33 @@ func TestUnknownTriggerIsSeen(t *testing.T) {
 		}
 	})
 }
+
+// Whatever came before has taken its time: the answer is given at the deadline of the request, and what is
+// stored later arrives all the same.
+func TestAnswerByTheDeadline(t *testing.T) {
+	waits := bytes.Replace(event(1), []byte("fireAndForget"), []byte("requestResponse"), 1)
+	for name, tc := range map[string]struct {
+		body []byte
+		want int
+	}{"an access request": {waits, http.StatusOK}, "another event": {event(1), http.StatusServiceUnavailable}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := receiving()
+				s.store = &brittle{Store: s.store, delay: 3 * time.Second}
+				a, _ := s.receiver(t, nil)
+				ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+				defer cancel()
+				begun := time.Now()
+				answer := a.Inlet("sailpoint").Receive(ctx, tc.body)
+				if took := time.Since(begun); answer.Status != tc.want || took > time.Second {
+					t.Errorf("status %d after %v", answer.Status, took)
+				}
+				<-time.After(10 * time.Second)
+				a.Poll(t.Context())
+				if n := s.workspace.Table(triggerTable).IDs()[guidOf(1)]; n != 1 {
+					t.Errorf("%d rows", n)
+				}
+			})
+		})
+	}
+}

@@ -102,6 +102,9 @@ func (i *inlet) Receive(ctx context.Context, body []byte) source.Answer {
 	if push.Waiting {
 		within = waitingWithin
 	}
+	if end, ok := ctx.Deadline(); ok { // what came before the body took its time
+		within = min(within, time.Until(end))
+	}
 	err = i.put(ctx, push.Records, within)
 	i.noteOutage(err)
 	switch {

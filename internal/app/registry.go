@@ -51,7 +51,7 @@ func kinds() []kind {
 				own := s.(*config.EventTriggers)
 				cfg := sailpoint.HookConfig{
 					Token: o.keeper(own.Token), Previous: o.keeper(own.TokenPrevious), Username: own.Username, Password: o.keeper(own.Password),
-					Refuse: own.Refuse, HTTP: o.client(),
+					Refuse: own.Refuse, Approver: own.Approver, HTTP: o.client(),
 				}
 				for _, other := range c.Sources {
 					if tenant, ok := other.(*config.SailPoint); ok {

@@ -17,8 +17,8 @@ func forwardingCommand(p Process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "forwarding",
 		Short: "Look at reports that wait to be forwarded to a workflow, and decide about those that are kept",
-		Long: `With WORKFLOW_URL each report of SaaS Management starts a SailPoint workflow, besides
-becoming rows. A start whose answer was lost may have happened or not. It is not
+		Long: `With WORKFLOW_URL each report that is received starts a workflow, besides becoming
+rows. A start whose answer was lost may have happened or not. It is not
 repeated by itself: the report is kept until you decide. So is a report that the
 workflow does not take, or could not be started for within three days. After 30 days
 it is dropped. The rows in the workspace are not affected.`,
@@ -88,7 +88,7 @@ func (c *forwardings) list(cmd *cobra.Command) error {
 }
 
 func notForwarding() error {
-	return &failure{statusUnusable, "nothing is forwarded: WORKFLOW_URL is not set", "docs/saas-management.md says how to forward reports to a workflow"}
+	return &failure{statusUnusable, "nothing is forwarded: WORKFLOW_URL is not set", "the README has the settings, and links to how to forward reports to a workflow"}
 }
 
 // show prints the reports of a connection, and returns how many are kept.

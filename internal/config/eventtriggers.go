@@ -16,6 +16,8 @@ type EventTriggers struct {
 	// Username and Password are for Basic authentication.
 	Username string
 	Password secret.Value
+	// Approver is the user who is named where a neutral answer needs one; "" means the requester.
+	Approver string
 	// Refuse means that a trigger that waits for a decision gets 403 instead of its neutral
 	// answer.
 	Refuse bool
@@ -50,6 +52,7 @@ func EventTriggersKind() Kind {
 			{Name: "WEBHOOK_USERNAME", Meaning: "User name for Basic authentication, instead of a token or beside it."},
 			{Name: "WEBHOOK_PASSWORD", Secret: true, Meaning: "Password for that user name, at least 16 characters."},
 			{Name: "REQUEST_RESPONSE_ANSWER", Default: "neutral", Meaning: "What a trigger of type REQUEST_RESPONSE gets if one is pointed here: `neutral` is the answer that changes nothing, `refuse` is 403."},
+			{Name: "REQUEST_RESPONSE_APPROVER", Otherwise: "the requester", Meaning: "User name of an identity that the neutral answer of a pre-approval names as approver. It must exist, or the trigger Access Request Decision does not fire for the request."},
 		},
 	}
 }
@@ -62,11 +65,12 @@ type eventTriggersReader struct {
 		Username string       `envconfig:"WEBHOOK_USERNAME"`
 		Password secret.Value `envconfig:"WEBHOOK_PASSWORD"`
 		Answer   string       `envconfig:"REQUEST_RESPONSE_ANSWER"`
+		Approver string       `envconfig:"REQUEST_RESPONSE_APPROVER"`
 	}
 }
 
 func (v *eventTriggersReader) read() *EventTriggers {
-	s := &EventTriggers{Token: v.text.Token, TokenPrevious: v.text.Previous, Username: v.text.Username, Password: v.text.Password}
+	s := &EventTriggers{Token: v.text.Token, TokenPrevious: v.text.Previous, Username: v.text.Username, Password: v.text.Password, Approver: v.text.Approver}
 	v.credential("WEBHOOK_TOKEN", s.Token)
 	v.credential("WEBHOOK_TOKEN_PREVIOUS", s.TokenPrevious)
 	v.credential("WEBHOOK_PASSWORD", s.Password)

@@ -24,7 +24,7 @@ func TestEventTriggers(t *testing.T) {
 		{"a token", map[string]string{"WEBHOOK_TOKEN": goodToken}, "", ""},
 		{"two tokens", map[string]string{"WEBHOOK_TOKEN": goodToken, "WEBHOOK_TOKEN_PREVIOUS": oldToken}, "", ""},
 		{"a user", map[string]string{"WEBHOOK_USERNAME": "sailpoint", "WEBHOOK_PASSWORD": goodToken}, "", ""},
-		{"both", map[string]string{"WEBHOOK_TOKEN": goodToken, "WEBHOOK_USERNAME": "sailpoint", "WEBHOOK_PASSWORD": oldToken, "REQUEST_RESPONSE_ANSWER": "Refuse"}, "", ""},
+		{"both", map[string]string{"WEBHOOK_TOKEN": goodToken, "WEBHOOK_USERNAME": "sailpoint", "WEBHOOK_PASSWORD": oldToken, "REQUEST_RESPONSE_ANSWER": "Refuse", "REQUEST_RESPONSE_APPROVER": "svc.sentinel"}, "", ""},
 		{"a short token", map[string]string{"WEBHOOK_TOKEN": "canary-short"}, "WEBHOOK_TOKEN", "12 characters"},
 		{"a token with a blank", map[string]string{"WEBHOOK_TOKEN": "canary with blanks 1234"}, "WEBHOOK_TOKEN", "can't be sent in a header"},
 		{"a whole header", map[string]string{"WEBHOOK_TOKEN": "Bearer " + goodToken}, "WEBHOOK_TOKEN", "SailPoint adds itself"},

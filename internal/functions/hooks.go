@@ -34,6 +34,10 @@ const (
 	slotsAtOnce = 4 * slotBytes
 	// bodyWait is how long a request waits for its share of them.
 	bodyWait = 2 * time.Second
+	// answerIn is how long everything else may take together until a push is answered, without the
+	// reading of its body: credentials, memory and store. Amazon EventBridge waits 5 s, and so may an
+	// access request.
+	answerIn = 4500 * time.Millisecond
 	// busyRetry is what a sender is asked to wait if there was none.
 	busyRetry = 10 * time.Second
 )
@@ -73,6 +77,7 @@ func (h *Handler) hook(w http.ResponseWriter, r *http.Request) {
 		refuse(http.StatusNotFound, "nothing is received at this address")
 		return
 	}
+	begun := time.Now()
 	admitted, err := inlet.Admits(r.Context(), r.Header.Values("Authorization"))
 	switch {
 	case err != nil: // the app logs why
@@ -103,13 +108,21 @@ func (h *Handler) hook(w http.ResponseWriter, r *http.Request) {
 		reply(w, answer)
 		return
 	}
+	left := answerIn - time.Since(begun)
 	body, status, reason := readPush(w, r, inlet.MaxBody())
 	if status != 0 {
 		refuse(status, reason)
 		return
 	}
 	room.shrink(int64(len(body)))
-	reply(w, inlet.Receive(r.Context(), body))
+	reply(w, receiveWithin(r.Context(), left, inlet, body))
+}
+
+// receiveWithin has a body received in what is left of the time.
+func receiveWithin(ctx context.Context, left time.Duration, inlet source.Inlet, body []byte) source.Answer {
+	ctx, cancel := context.WithTimeout(ctx, left)
+	defer cancel()
+	return inlet.Receive(ctx, body)
 }
 
 // later asks a sender to come again. The body is not read.

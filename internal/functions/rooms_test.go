@@ -8,9 +8,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/functions"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/gate"
 	"github.com/idn-sentinel/idn-sentinel/internal/source"
 )
 
@@ -160,4 +162,83 @@ func sendTo(t *testing.T, address, body, encoding string) int {
 	}
 	defer resp.Body.Close()
 	return resp.StatusCode
+}
+
+// late is an app that judges credentials as slowly as it may, and notes until when it has to answer.
+type late struct {
+	hooked
+	ends chan time.Time
+}
+
+func (l *late) Inlet(string) source.Inlet { return l }
+
+func (l *late) Admits(ctx context.Context, _ []string) (bool, error) {
+	select {
+	case <-time.After(gate.Patience):
+		return true, nil
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+}
+
+func (l *late) Receive(ctx context.Context, _ []byte) source.Answer {
+	if end, ok := ctx.Deadline(); ok {
+		l.ends <- end
+	}
+	<-ctx.Done() // a store that hangs
+	return source.Answer{}
+}
+
+// slowly is a body of that many bytes that takes as long.
+type slowly struct {
+	takes time.Duration
+	rest  int
+}
+
+func (s *slowly) Read(p []byte) (int, error) {
+	if s.takes > 0 {
+		<-time.After(s.takes)
+		s.takes = 0
+	}
+	if s.rest == 0 {
+		return 0, io.EOF
+	}
+	n := min(s.rest, len(p))
+	s.rest -= n
+	for i := range n {
+		p[i] = ' '
+	}
+	return n, nil
+}
+
+// A vault that is slow, memory that is taken, and a store that hangs: together they leave a push less than
+// 5 s without an answer, apart from the time that its own sender takes.
+func TestOneDeadline(t *testing.T) {
+	for name, sends := range map[string]time.Duration{"at once": 0, "slowly": 8 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				app := &late{hooked: hooked{most: 4 << 20}, ends: make(chan time.Time, 9)}
+				handler := &functions.Handler{Open: func() (functions.Poller, error) { return app, nil }}
+				post := func(length int64, body io.Reader) (status int) {
+					r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/api/hooks/sailpoint", body)
+					r.ContentLength = length
+					r.Header.Set("Authorization", "Bearer x")
+					w := httptest.NewRecorder()
+					handler.ServeHTTP(w, r)
+					return w.Code
+				}
+				var posting sync.WaitGroup
+				for range 4 { // they take all memory for bodies, nearly as long as another one waits for it
+					posting.Go(func() { post(-1, &slowly{takes: 1900 * time.Millisecond, rest: 1}) })
+				}
+				synctest.Wait()
+				begun := time.Now()
+				status := post(2, &slowly{takes: sends, rest: 2})
+				if took := time.Since(begun) - sends; status != http.StatusOK || took >= 5*time.Second || took < 3*time.Second {
+					t.Errorf("status %d after %v", status, took)
+				}
+				posting.Wait()
+			})
+		})
+	}
 }

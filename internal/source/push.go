@@ -124,6 +124,7 @@ type Inlet interface {
 	MaxBody() int64
 	// Admits is [Gate.Admits].
 	Admits(ctx context.Context, authorization []string) (bool, error)
-	// Receive stores a body durably and returns the answer. It takes a few seconds at most.
+	// Receive stores a body durably and returns the answer, at the deadline of ctx at the latest. What
+	// is stored does not end with ctx. It takes a few seconds at most.
 	Receive(ctx context.Context, body []byte) Answer
 }

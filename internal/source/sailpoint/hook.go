@@ -37,6 +37,8 @@ type HookConfig struct {
 	// Username and Password are for Basic authentication; both or none are set.
 	Username string
 	Password secret.Keeper
+	// Approver is the user who is named where an answer needs one; "" means the requester.
+	Approver string
 	// Refuse means that a trigger that waits for a decision gets 403.
 	Refuse bool
 	// BaseURL is the tenant's API, the only place that an answer may be posted to. Nil means
@@ -114,7 +116,7 @@ func (h *Hook) Receive(rest string, body []byte, at time.Time) (source.Push, err
 	if len(body) == 0 {
 		return source.Push{}, errEmpty
 	}
-	bodies, err := eachEvent(body)
+	bodies, broken, err := eachEvent(body)
 	if err != nil {
 		return source.Push{}, err
 	}
@@ -122,16 +124,13 @@ func (h *Hook) Receive(rest string, body []byte, at time.Time) (source.Push, err
 	if err != nil {
 		return source.Push{}, err
 	}
-	push := source.Push{Answer: source.Answer{Status: http.StatusOK, Body: []byte("{}")}}
+	push := receipt{source.Push{Answer: source.Answer{Status: http.StatusOK, Body: []byte("{}")}}}
 	waiting := 0
 	for _, one := range bodies {
-		e, err := openEnvelope(one, route, at.UTC().Truncate(time.Millisecond))
+		e, rec, err := read(one, route, at)
 		if err != nil {
-			return source.Push{}, err
-		}
-		rec, err := e.record()
-		if err != nil {
-			return source.Push{}, err
+			broken = append(broken, err)
+			continue
 		}
 		push.Records = append(push.Records, rec)
 		if e.waits() {
@@ -139,48 +138,86 @@ func (h *Hook) Receive(rest string, body []byte, at time.Time) (source.Push, err
 			h.decide(&push, e)
 		}
 	}
+	switch {
+	case len(push.Records) == 0:
+		return source.Push{}, broken[0]
+	case len(broken) > 0: // one of an array costs only itself
+		push.trouble(fmt.Sprintf("%d of the events that were pushed together can't be read and are lost, the others are received: %v", len(broken), broken[0]))
+	}
 	// An event that no person waits for must be stored, whatever it shares a body with.
-	push.Waiting = waiting == len(bodies)
-	return push, nil
+	push.Waiting = waiting == len(push.Records)
+	return push.Push, nil
 }
 
-// eachEvent divides an array into its elements, and validates all of the body.
-func eachEvent(body []byte) (objects []jsontext.Value, err error) {
+// receipt is a push that is being read.
+type receipt struct{ source.Push }
+
+// trouble adds something that a person should change.
+func (r *receipt) trouble(text string) {
+	if r.Problem != "" {
+		text = r.Problem + "; " + text
+	}
+	r.Problem = text
+}
+
+// read reads one event.
+func read(one jsontext.Value, route string, at time.Time) (*pushed, pipeline.Record, error) {
+	e, err := openEnvelope(one, route, at.UTC().Truncate(time.Millisecond))
+	if err != nil {
+		return nil, pipeline.Record{}, err
+	}
+	rec, err := e.record()
+	return e, rec, err
+}
+
+// eachEvent divides an array into its elements. broken says why some are not events.
+func eachEvent(body []byte) (objects []jsontext.Value, broken []error, err error) {
 	dec := newDecoder(body)
 	switch dec.PeekKind() {
 	case jsontext.KindBeginObject:
 		value, err := part(dec, body)
-		if err != nil {
-			return nil, err
+		if err == nil && len(bytes.TrimSpace(body[dec.InputOffset():])) > 0 {
+			err = notJSON(nil)
 		}
-		objects = append(objects, value)
+		return []jsontext.Value{value}, nil, err
 	case jsontext.KindBeginArray:
-		if _, err := dec.ReadToken(); err != nil {
-			return nil, notJSON(err)
+		objects, broken = elements(dec, body)
+		if len(objects) == 0 {
+			return nil, nil, broken[0]
 		}
-		for dec.PeekKind() == jsontext.KindBeginObject {
-			value, err := part(dec, body)
-			if err != nil {
-				return nil, err
-			}
+		return objects, broken, nil
+	}
+	if !jsontext.Value(body).IsValid(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) {
+		return nil, nil, notJSON(nil)
+	}
+	return nil, nil, errObject
+}
+
+// elements reads an array as far as it is valid. Without an object there is an error.
+func elements(dec *jsontext.Decoder, body []byte) (objects []jsontext.Value, broken []error) {
+	if _, err := dec.ReadToken(); err != nil {
+		return nil, []error{notJSON(err)}
+	}
+	for dec.PeekKind() != jsontext.KindEndArray {
+		value, err := part(dec, body)
+		switch {
+		case err != nil:
+			return objects, append(broken, err)
+		case value.Kind() != jsontext.KindBeginObject:
+			broken = append(broken, errObject)
+		default:
 			objects = append(objects, value)
 		}
-		if len(objects) == 0 || dec.PeekKind() != jsontext.KindEndArray {
-			return nil, errObject
-		}
-		if _, err := dec.ReadToken(); err != nil {
-			return nil, notJSON(err)
-		}
-	default:
-		if !jsontext.Value(body).IsValid(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) {
-			return nil, notJSON(nil)
-		}
-		return nil, errObject
 	}
-	if len(bytes.TrimSpace(body[dec.InputOffset():])) > 0 {
-		return nil, notJSON(nil)
+	if _, err := dec.ReadToken(); err != nil {
+		broken = append(broken, notJSON(err))
+	} else if len(bytes.TrimSpace(body[dec.InputOffset():])) > 0 {
+		broken = append(broken, notJSON(nil))
 	}
-	return objects, nil
+	if len(objects)+len(broken) == 0 {
+		broken = append(broken, errObject)
+	}
+	return objects, broken
 }
 
 // notJSON says where a body breaks the rules, but not how: the decoder's text may quote it.

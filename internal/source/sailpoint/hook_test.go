@@ -176,12 +176,39 @@ func TestPushedArray(t *testing.T) {
 	}
 }
 
+// One that can't be read costs only itself, wherever it is, and is named without its contents.
+func TestPushedArrayWithBadElements(t *testing.T) {
+	for name, tc := range map[string]struct {
+		body  string
+		good  int
+		waits bool
+	}{
+		"a text first":        {`["canary",{"a":1},{"a":2}]`, 2, false},
+		"a number between":    {`[{"a":1},17,{"a":2}]`, 2, false},
+		"null and a list":     {`[{"a":1},null,[{"a":9}],{"a":2}]`, 2, false},
+		"cut in the last one": {`[{"a":1},{"a":2},{"canary":"`, 2, false},
+		"cut after one":       {`[{"a":1},{"a":2}`, 2, false},
+		"something follows":   {`[{"a":1},{"a":2}] canary`, 2, false},
+		"an access request":   {`["canary",{` + accessRequest + `,"_metadata":{"triggerType":"requestResponse","triggerId":"idn:access-request-pre-approval"}}]`, 1, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			push := receive(t, hook(nil), "", tc.body)
+			if len(push.Records) != tc.good || push.Waiting != tc.waits || tc.waits && string(push.Answer.Body) != approvalBody {
+				t.Errorf("%d records, %+v", len(push.Records), push)
+			}
+			if !strings.Contains(push.Problem, "of the events that were pushed together can't be read and are lost") || strings.Contains(push.Problem, "canary") {
+				t.Errorf("problem: %s", push.Problem)
+			}
+		})
+	}
+}
+
 // What will never be good is refused, and the reason shows nothing of it.
 func TestPushedBadBodies(t *testing.T) {
 	for name, body := range map[string]string{
 		"empty": "", "blanks": " \n", "byte order mark alone": "\xef\xbb\xbf", "a string": `"canary"`, "a number": "17", "null": "null",
 		"text": "canary", "a form": "a=canary&b=1", "xml": "<canary/>", "cut": `{"a":"canary`, "an array of texts": `["canary"]`, "an empty array": "[]",
-		"an array of an object and a text": `[{"a":1},"canary"]`, "two objects": `{"a":1}{"a":"canary"}`, "a control character": "{\"canary\":\"\x01\"}",
+		"an array of nothing good": `["canary",17,{"canary":}]`, "an array that breaks off at once": `[`, "two objects": `{"a":1}{"a":"canary"}`, "a control character": "{\"canary\":\"\x01\"}",
 		"too deep": `{"a":` + strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000) + "}", "a trailing comma": `{"a":1,}`, "two BOMs": "\xef\xbb\xbf\xef\xbb\xbf{}",
 	} {
 		push, err := hook(nil).Receive("", []byte(body), arrival)

@@ -1,16 +1,17 @@
 package sailpoint
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
 	"regexp"
 	"strings"
+	"unicode"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
-
-	"github.com/idn-sentinel/idn-sentinel/internal/source"
 )
 
 // The two public triggers of type REQUEST_RESPONSE.
@@ -32,8 +33,9 @@ type approver struct {
 type approval struct {
 	Approved bool   `json:"approved"`
 	Comment  string `json:"comment"`
-	// Approver must be a user: with any other text the trigger "Access Request Decision" never
-	// fires for the request. The requester is one.
+	// Approver must be a user name that exists: with any other text the trigger "Access Request
+	// Decision" never fires for the request. A request has names of people, which may be user names
+	// or not; see requester.
 	Approver string `json:"approver"`
 }
 
@@ -43,22 +45,30 @@ const comment = "Recorded only: no decision was made here."
 // README. SYNC, ASYNC and DYNAMIC get the same: the neutral output at once, which is the decision
 // for the first and the last, and besides, where the body names an address for it, the same output
 // is posted there, which is the decision for ASYNC.
-func (h *Hook) decide(push *source.Push, e *pushed) {
+func (h *Hook) decide(push *receipt, e *pushed) {
 	if h.cfg.Refuse {
 		push.Answer.Status = http.StatusForbidden
 		return
 	}
-	output, known := e.neutral()
+	user, sure := cmp.Or(h.cfg.Approver, e.requester()), true
+	if h.cfg.Approver == "" {
+		sure = isUserName(user)
+	}
+	output, known := e.neutral(user)
 	push.Answer.Body = output
+	if !sure && bytes.Contains(output, []byte(`"approver"`)) {
+		push.trouble("the answer of a pre-approval had to name a user, and the requester's name in the request does not look like a user name, so the trigger Access Request Decision may not fire for this request: " +
+			"set REQUEST_RESPONSE_APPROVER to a user name that exists, or unsubscribe the trigger (" + e.name() + ")")
+	}
 	if !known {
-		push.Problem = "a trigger of type REQUEST_RESPONSE whose neutral answer is not known is subscribed with this app's address, and got an empty one: unsubscribe it (" + e.name() + ")"
+		push.trouble("a trigger of type REQUEST_RESPONSE whose neutral answer is not known is subscribed with this app's address, and got an empty one: unsubscribe it (" + e.name() + ")")
 	}
 	if e.callback == "" {
 		return
 	}
 	target, err := h.callbackTarget(e.callback)
 	if err != nil {
-		push.Problem = "a trigger of type REQUEST_RESPONSE expects its answer at an address that is not one of this tenant, so none was posted: unsubscribe it (" + e.name() + ")"
+		push.trouble("a trigger of type REQUEST_RESPONSE expects its answer at an address that is not one of this tenant, so none was posted: unsubscribe it (" + e.name() + ")")
 		return
 	}
 	key, before := e.secret, push.After
@@ -113,20 +123,20 @@ func (p *pushed) isAccessRequest() bool {
 
 // neutral is the output that changes nothing. known is false if the trigger is not one of the two
 // public ones.
-func (p *pushed) neutral() (output []byte, known bool) {
+func (p *pushed) neutral(user string) (output []byte, known bool) {
 	var answer any
 	known = true
 	switch {
 	case p.triggerID == dynamicApprover:
 		answer = approver{}
 	case p.triggerID == preApproval:
-		answer = approval{Approved: true, Comment: comment, Approver: p.requester()}
+		answer = approval{Approved: true, Comment: comment, Approver: user}
 	case p.triggerID == "" && p.isAccessRequest():
 		known = false
 		answer = struct { // right for either of the two
 			approval
 			approver
-		}{approval{Approved: true, Comment: comment, Approver: p.requester()}, approver{}}
+		}{approval{Approved: true, Comment: comment, Approver: user}, approver{}}
 	default:
 		return []byte("{}"), false
 	}
@@ -137,8 +147,14 @@ func (p *pushed) neutral() (output []byte, known bool) {
 	return output, known
 }
 
-// requester is the name of who requested the access, or of who gets it.
-func (p *pushed) requester() string {
+// isUserName reports whether a name may be a user name. One with a blank is how a person is shown.
+func isUserName(name string) bool {
+	return name != "" && !strings.ContainsFunc(name, unicode.IsSpace)
+}
+
+// requester is the name of who requested the access, or of who gets it. One that may be a user name is
+// preferred.
+func (p *pushed) requester() (name string) {
 	all, err := members(p.payload)
 	if err != nil {
 		return ""
@@ -157,9 +173,16 @@ func (p *pushed) requester() string {
 		if person.Kind() != jsontext.KindBeginObject {
 			continue
 		}
-		if own, err := members(person); err == nil && textOf(own["name"]) != "" {
-			return textOf(own["name"])
+		own, err := members(person)
+		if err != nil {
+			continue
+		}
+		switch found := textOf(own["name"]); {
+		case isUserName(found):
+			return found
+		case name == "":
+			name = found
 		}
 	}
-	return ""
+	return name
 }

@@ -289,3 +289,35 @@ func FuzzHookCallsOnlyTheTenant(f *testing.F) {
 		}
 	})
 }
+
+// The approver of a pre-approval is the user in the settings, else the first person in the request whose
+// name may be a user name, else the requester, and then a person is asked to set one.
+func TestApprover(t *testing.T) {
+	with := func(by, recipient string) string {
+		return strings.NewReplacer("Billy Bob", by, "William Wilson", recipient).Replace(accessRequest)
+	}
+	for name, tc := range map[string]struct {
+		set, request, want string
+		asked              bool
+	}{
+		"set":                            {"svc.sentinel", with("Billy Bob", "William Wilson"), "svc.sentinel", false},
+		"the requester's user name":      {"", with("billy.bob", "William Wilson"), "billy.bob", false},
+		"only the recipient's user name": {"", with("Billy Bob", "william.wilson"), "william.wilson", false},
+		"only names of people":           {"", with("Billy Bob", "William Wilson"), "Billy Bob", true},
+		"no name":                        {"", with("", ""), "", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := hook(func(cfg *sailpoint.HookConfig) { cfg.Approver = tc.set })
+			push := receive(t, h, "idn:access-request-pre-approval", "{"+tc.request+"}")
+			if want := `{"approved":true,"comment":"Recorded only: no decision was made here.","approver":"` + tc.want + `"}`; string(push.Answer.Body) != want {
+				t.Errorf("%s, want %s", push.Answer.Body, want)
+			}
+			if asked := strings.Contains(push.Problem, "REQUEST_RESPONSE_APPROVER"); asked != tc.asked || strings.Contains(push.Problem, "Billy") {
+				t.Errorf("problem: %s", push.Problem)
+			}
+			if push = receive(t, h, "idn:access-request-dynamic-approver", "{"+tc.request+"}"); string(push.Answer.Body) != approverBody || push.Problem != "" {
+				t.Errorf("the other trigger: %s, %s", push.Answer.Body, push.Problem)
+			}
+		})
+	}
+}
