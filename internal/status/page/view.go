@@ -1,0 +1,288 @@
+package page
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	_ "embed" // the style and the template
+	"encoding/base64"
+	"html/template"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/runs"
+	"github.com/idn-sentinel/idn-sentinel/internal/status"
+)
+
+const (
+	// manyStreams is from where on only the worst are shown in detail.
+	manyStreams = 20
+	// manyRuns is how many runs are listed.
+	manyRuns = 20
+	// normalLag is how long ago the end of a completeness bar may be.
+	normalLag = 10 * time.Minute
+)
+
+//go:embed style.css
+var style string
+
+//go:embed page.html
+var source string
+
+// policy is the Content-Security-Policy: nothing but the one style, by its hash, and the form.
+var policy = "default-src 'none'; style-src '" + hash(style) + "'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'" //nolint:gochecknoglobals // a constant that Go can't spell as const
+
+var pages = template.Must(template.New("page").Parse(source)) //nolint:gochecknoglobals // a constant that Go can't spell as const
+
+func hash(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// view is what the template shows.
+type view struct {
+	Style    template.CSS
+	Title    string
+	State    word
+	At       string
+	Snapshot status.Snapshot
+	Streams  []row
+	Details  []detail
+	Hidden   int // streams without details
+	Runs     []run
+	Only     string // the connection that is shown
+	MayRun   bool
+	Version  string
+	Versions []string // others that run
+}
+
+// word is a verdict with its class.
+type word struct{ Class, Text string }
+
+type row struct {
+	Label, Lag, Success, Waiting string
+	State                        word
+}
+
+type detail struct {
+	row
+	ID       string
+	Facts    []fact
+	Error    *status.LastError
+	ErrorAt  string
+	Warnings []string
+	Days     []day
+}
+
+type fact struct{ Name, Text string }
+
+type day struct {
+	Name  string
+	Hours []hour
+}
+
+type hour struct{ Class, Mark, Text string }
+
+type run struct {
+	At, Label, By string
+	State         word
+	Sent          int64
+	Seconds       string
+}
+
+func verdict(v status.Verdict) word {
+	texts := map[status.Verdict]string{
+		status.OK: "OK", status.Attention: "Needs attention", status.Behind: "Late", status.Unknown: "Unknown", status.Failing: "Failing",
+	}
+	return word{string(v), texts[v]}
+}
+
+// newView prepares a snapshot. only limits it to a connection; "" shows all.
+func newView(s status.Snapshot, only string, mayRun bool) view {
+	v := view{
+		Style: template.CSS(style), State: verdict(s.State), At: moment(s.At), Snapshot: s, MayRun: mayRun, Version: s.Version, //nolint:gosec // our own file
+	}
+	shown := s.Streams
+	if only != "" {
+		shown = slices.DeleteFunc(slices.Clone(shown), func(one status.Status) bool { return !strings.EqualFold(one.Connection, only) })
+		v.Only = only
+	}
+	v.Title = v.State.Text + " – connector status"
+	for _, one := range shown {
+		v.Streams = append(v.Streams, rowOf(one, s.At))
+		for _, seen := range one.Seen {
+			if text := seen.By + " " + seen.Version; seen.Version != s.Version && !slices.Contains(v.Versions, text) {
+				v.Versions = append(v.Versions, text)
+			}
+		}
+	}
+	worst := slices.Clone(shown)
+	if len(worst) > manyStreams {
+		slices.SortStableFunc(worst, func(a, b status.Status) int { return rank(b) - rank(a) })
+		v.Hidden = len(worst) - manyStreams
+		worst = worst[:manyStreams]
+	}
+	for _, one := range worst {
+		v.Details = append(v.Details, detailOf(one, s.At))
+	}
+	v.Runs = lastRuns(shown)
+	return v
+}
+
+func rank(s status.Status) int {
+	return slices.Index([]status.Verdict{status.OK, status.Attention, status.Behind, status.Unknown, status.Failing}, s.State)
+}
+
+func rowOf(s status.Status, now time.Time) row {
+	r := row{Label: s.Label(), State: verdict(s.State), Lag: "unknown", Success: "never", Waiting: "nothing"}
+	if s.LagSeconds != nil {
+		r.Lag = status.Age(time.Duration(*s.LagSeconds * float64(time.Second)))
+	}
+	if !s.LastSuccess.IsZero() {
+		r.Success = status.Age(now.Sub(s.LastSuccess)) + " ago"
+	}
+	var waiting []string
+	add := func(n status.Count, what string) {
+		if n.N > 0 {
+			waiting = append(waiting, number(n)+" "+what)
+		}
+	}
+	add(s.Spool, "in the spool")
+	if s.Inbox != nil {
+		add(*s.Inbox, "in the inbox")
+	}
+	add(s.Undelivered, "in quarantine")
+	if len(waiting) > 0 {
+		r.Waiting = strings.Join(waiting, ", ")
+	}
+	return r
+}
+
+func detailOf(s status.Status, now time.Time) detail {
+	d := detail{row: rowOf(s, now), ID: s.Stream, Error: s.LastError, Warnings: s.Warnings}
+	add := func(name, text string) { d.Facts = append(d.Facts, fact{name, cmp.Or(text, "–")}) }
+	add("Tenant", s.Tenant)
+	add("Lag", d.Lag)
+	add("Last success", d.Success)
+	add("Delivered up to", moment(s.DeliveredThrough))
+	add("Proven complete up to", moment(s.ProvenThrough))
+	add("Unexplained windows", number(status.Count{N: s.Unexplained}))
+	add("Spool", age(s.Spool, now))
+	if s.Inbox != nil {
+		add("Inbox", age(*s.Inbox, now))
+	}
+	add("Quarantine, undelivered", age(s.Undelivered, now))
+	add("Quarantine, changed and delivered", number(s.Conformed))
+	for _, seen := range s.Seen {
+		add("Last run by "+by(seen), moment(seen.At))
+	}
+	if s.LastError != nil {
+		d.ErrorAt = moment(s.LastError.At)
+	}
+	for _, h := range s.Hours(now, normalLag) {
+		name := h.From.Format("Mon 2 Jan")
+		if n := len(d.Days); n == 0 || d.Days[n-1].Name != name {
+			d.Days = append(d.Days, day{Name: name, Hours: blank(h.From.Hour())})
+		}
+		last := &d.Days[len(d.Days)-1]
+		last.Hours = append(last.Hours, hourOf(h))
+	}
+	if n := len(d.Days); n > 0 {
+		d.Days[n-1].Hours = append(d.Days[n-1].Hours, blank(24-len(d.Days[n-1].Hours))...)
+		slices.Reverse(d.Days) // today first
+	}
+	return d
+}
+
+func by(s runs.Seen) string { return s.By + " " + s.Version }
+
+// blank is for hours that are not shown.
+func blank(n int) []hour { return make([]hour, max(0, n)) }
+
+func hourOf(h status.Hour) hour {
+	kinds := map[status.Cover]hour{
+		status.Before:      {"before", "", "before the stream began"},
+		status.Proven:      {"proven", "✓", "proven complete"},
+		status.Delivered:   {"delivered", "·", "delivered, not yet proven"},
+		status.Open:        {"open", "–", "not delivered yet"},
+		status.Unexplained: {"unexplained", "!", "unexplained: the source counts more than it lists"},
+	}
+	kind := kinds[h.Cover]
+	kind.Text = h.From.Format("15:04") + ", " + kind.Text
+	return kind
+}
+
+// lastRuns merges the last runs of all streams, the latest first.
+func lastRuns(streams []status.Status) (list []run) {
+	type labelled struct {
+		runs.Run
+		label string
+	}
+	var all []labelled
+	for _, s := range streams {
+		for _, r := range s.Recent {
+			all = append(all, labelled{r, s.Label()})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b labelled) int { return b.At.Compare(a.At) })
+	words := map[pipeline.State]word{
+		pipeline.Drained: {"ok", "done"}, pipeline.Budget: {"behind", "more to come"}, pipeline.Failed: {"failing", "failed"}, pipeline.Locked: {"unknown", "locked"},
+	}
+	for _, r := range all[:min(len(all), manyRuns)] {
+		list = append(list, run{
+			At: moment(r.At), Label: r.label, By: r.By, State: words[r.State], Sent: r.Sent,
+			Seconds: time.Duration(r.Seconds * float64(time.Second)).Round(100 * time.Millisecond).String(),
+		})
+	}
+	return list
+}
+
+func number(n status.Count) string {
+	text := ""
+	if n.More {
+		text = "more than "
+	}
+	return text + strconv.FormatInt(n.N, 10)
+}
+
+func age(n status.Count, now time.Time) string {
+	if n.N == 0 {
+		return "0"
+	}
+	return number(n) + ", the oldest " + status.Age(now.Sub(n.Oldest)) + " old"
+}
+
+// moment writes a time for people; "" if it is zero.
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02 15:04:05 UTC")
+}
+
+// writePage writes the page.
+func writePage(w http.ResponseWriter, code int, v view) { write(w, code, "page", v) }
+
+// writeOutcome writes the page that answers the button.
+func writeOutcome(w http.ResponseWriter, code int, o outcome) {
+	write(w, code, "outcome", struct {
+		Style template.CSS
+		outcome
+	}{template.CSS(style), o}) //nolint:gosec // our own file
+}
+
+// write executes a template before anything is sent.
+func write(w http.ResponseWriter, code int, name string, data any) {
+	var body bytes.Buffer
+	if err := pages.ExecuteTemplate(&body, name, data); err != nil {
+		reply(w, http.StatusInternalServerError, problem{"the page could not be made: " + err.Error()})
+		return
+	}
+	secure(w, "text/html; charset=utf-8")
+	w.WriteHeader(code)
+	_, _ = w.Write(body.Bytes())
+}
