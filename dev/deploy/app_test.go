@@ -85,6 +85,11 @@ func TestFunctions(t *testing.T) {
 			{"type": "httpTrigger", "direction": "in", "name": "req", "authLevel": "anonymous", "methods": []any{"post"}, "route": strings.TrimPrefix(functions.HooksPath, "/api/") + "{*path}"},
 			{"type": "http", "direction": "out", "name": "res"},
 		},
+		// The page says what a monitor or a person may know who has a key of the function.
+		"status": {
+			{"type": "httpTrigger", "direction": "in", "name": "req", "authLevel": "function", "methods": []any{"get", "post"}, "route": strings.TrimPrefix(functions.StatusPath, "/api/") + "/{*view}"},
+			{"type": "http", "direction": "out", "name": "res"},
+		},
 	}
 	got := map[string][]map[string]any{}
 	for _, file := range files {

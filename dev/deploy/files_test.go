@@ -14,7 +14,7 @@ import (
 )
 
 // shipped is what the package holds, of the root.
-var shipped = []string{"function", "handler", "hooks", "host.json"}
+var shipped = []string{"function", "handler", "hooks", "host.json", "status"}
 
 // Core Tools and VS Code publish the root without what .funcignore lists. They
 // read it differently, so its lines are plain names, or with a star.

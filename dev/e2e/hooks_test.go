@@ -71,7 +71,7 @@ func appFolder(t testing.TB, proxies bool) string {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	for _, name := range []string{"host.json", "function/function.json", "hooks/function.json"} {
+	for _, name := range []string{"host.json", "function/function.json", "hooks/function.json", "status/function.json"} {
 		text, err := os.ReadFile(filepath.Join(root, name))
 		if err != nil {
 			t.Fatal(err)

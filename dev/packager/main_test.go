@@ -144,6 +144,7 @@ func TestProduct(t *testing.T) {
 		{"handler", 0o755, unix, fixed},
 		{"hooks/function.json", 0o644, unix, fixed},
 		{"host.json", 0o644, unix, fixed},
+		{"status/function.json", 0o644, unix, fixed},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("entries (-want +got):\n%s", diff)

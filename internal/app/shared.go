@@ -18,7 +18,8 @@ import (
 type shared struct {
 	options Options
 	state   config.State
-	budget  time.Duration // of a run
+	budget  time.Duration                     // of a run
+	every   func(now time.Time) time.Duration // the interval between two runs
 	store   state.Store
 	tables  []schema.Stream // allowed for rows, including the health table
 	// memory limits the pages that the runs of all connections hold; nil with one
@@ -30,7 +31,7 @@ type shared struct {
 }
 
 func newShared(s config.Settings, o Options) (*shared, error) {
-	all := &shared{options: o, state: s.State, budget: s.RunBudget, store: o.Store, tables: tablesOf(s.Connections, o), sinks: map[string]pipeline.Sink{}}
+	all := &shared{options: o, state: s.State, budget: s.RunBudget, every: interval(s), store: o.Store, tables: tablesOf(s.Connections, o), sinks: map[string]pipeline.Sink{}}
 	if len(s.Connections) > 1 {
 		all.memory = pipeline.NewMemory(pageMemory + beyond(s)/2)
 	}

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"time"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/version"
@@ -16,7 +17,7 @@ func (a *App) Status(ctx context.Context) status.Snapshot { return status.Take(c
 func (a *App) statusConfig() status.Config {
 	c := status.Config{Version: version.String()}
 	for _, one := range a.connections {
-		c.Store, c.Longest = one.store, longest(one.budget)
+		c.Store, c.Longest, c.Every = one.store, longest(one.budget), one.every(time.Now())
 		c.Connections = append(c.Connections, one.described())
 	}
 	return c
@@ -35,8 +36,8 @@ func (c *Connection) described() status.Connection {
 		if s.StartAt != nil {
 			one.Settle = c.settings.SettleDelay
 		}
-		if s.audited() && len(c.settings.AuditAges) > 0 {
-			one.AuditAge = c.settings.AuditAges[0]
+		if ages := c.settings.AuditAges; s.audited() && len(ages) > 0 {
+			one.AuditAge = ages[0]
 		}
 		switch s.of.(type) {
 		case source.Receiver:
@@ -48,4 +49,18 @@ func (c *Connection) described() status.Connection {
 		d.Streams = append(d.Streams, one)
 	}
 	return d
+}
+
+// interval returns how long the pause between two runs is at a moment: the longer of the next two,
+// because a schedule may pause at night.
+func interval(s config.Settings) func(time.Time) time.Duration {
+	return func(now time.Time) time.Duration {
+		now = now.UTC()
+		first, ok := s.Schedule.Next(now)
+		second, again := s.Schedule.Next(first)
+		if !ok || !again {
+			return 0 // unknown
+		}
+		return max(first.Sub(now), second.Sub(first))
+	}
 }

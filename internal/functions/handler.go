@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/status/page"
 )
 
 // FunctionPath is where the host posts invocations. It is the name of the folder with
@@ -54,6 +55,7 @@ type Handler struct {
 	started int
 	pushes  *semaphore.Weighted // bytes of bodies that are in memory
 	slots   *semaphore.Weighted // the same, of those that are stored as they come
+	page    http.Handler        // of the status
 }
 
 var _ http.Handler = (*Handler)(nil)
@@ -66,6 +68,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		write(w, http.StatusOK, answer{Logs: []string{"ready"}})
 	case strings.HasPrefix(r.URL.Path, HooksPath):
 		h.inspected(w, r)
+	case page.Serves(r.URL.Path):
+		h.Status().ServeHTTP(w, r)
 	case r.URL.Path != FunctionPath:
 		write(w, http.StatusNotFound, failure(errors.New("the only function is "+FunctionPath)))
 	case r.Method != http.MethodPost:

@@ -48,20 +48,23 @@ type Config struct {
 
 // Handler serves the page. It is safe for concurrent use.
 type Handler struct {
-	cfg    Config
-	cross  *http.CrossOriginProtection
-	taking sync.Mutex // held while a snapshot is taken
+	cfg   Config
+	cross *http.CrossOriginProtection
+
+	taking chan struct{} // a lock, held while a snapshot is taken; guards last and taken
 	last   status.Snapshot
 	taken  time.Time
 
-	mu      sync.Mutex
+	mu      sync.Mutex // guards running
 	running bool
 }
 
 var _ http.Handler = (*Handler)(nil)
 
 // New returns the handler of everything at [Path] and below.
-func New(cfg Config) *Handler { return &Handler{cfg: cfg, cross: http.NewCrossOriginProtection()} }
+func New(cfg Config) *Handler {
+	return &Handler{cfg: cfg, cross: http.NewCrossOriginProtection(), taking: make(chan struct{}, 1)}
+}
 
 // Serves reports whether a path is one of the handler's. The Functions host does not distinguish
 // upper and lower case.
@@ -94,8 +97,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // snapshot takes a snapshot, or returns one that was taken a moment ago.
 func (h *Handler) snapshot(ctx context.Context) status.Snapshot {
-	h.taking.Lock()
-	defer h.taking.Unlock()
+	h.taking <- struct{}{}
+	defer func() { <-h.taking }()
 	if h.taken.IsZero() || time.Since(h.taken) >= fresh {
 		// Others may wait for it, so it does not end with this request.
 		h.last = h.cfg.Snapshot(context.WithoutCancel(ctx))
@@ -106,8 +109,8 @@ func (h *Handler) snapshot(ctx context.Context) status.Snapshot {
 
 // stale makes the next request take a snapshot of its own.
 func (h *Handler) stale() {
-	h.taking.Lock()
-	defer h.taking.Unlock()
+	h.taking <- struct{}{}
+	defer func() { <-h.taking }()
 	h.taken = time.Time{}
 }
 
