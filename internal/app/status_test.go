@@ -272,11 +272,11 @@ func troublesOfTheState() map[string]trouble {
 		"backlog": {makes: func(c *clinic) {
 			c.runs(2)
 			c.behind(3*time.Hour, pipeline.Budget)
-		}, want: status.Behind, says: []string{"3h", "It lags: it is delivered only up to"}, remedy: []string{"RUN_BUDGET", "LIMIT"}, others: true},
+		}, want: status.Late, says: []string{"3h", "It lags: it is delivered only up to"}, remedy: []string{"RUN_BUDGET", "LIMIT"}, others: true},
 		"late although drained": {makes: func(c *clinic) {
 			c.runs(2)
 			c.behind(time.Hour, pipeline.Drained)
-		}, want: status.Behind, says: []string{"1h", "It lags"}, remedy: []string{"SETTLE_DELAY"}, others: true},
+		}, want: status.Late, says: []string{"1h", "It lags"}, remedy: []string{"SETTLE_DELAY"}, others: true},
 		"unexplained windows": {makes: func(c *clinic) {
 			c.runs(2)
 			c.changes(func(cp *pipeline.Checkpoint) {

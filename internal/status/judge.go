@@ -253,7 +253,7 @@ func (j *judge) late() {
 	if recent := j.runs.Recent; len(recent) > 0 && recent[0].State == pipeline.Budget {
 		remedy = "Nothing as long as it falls: the runs use their whole time to catch up. If it grows, raise RUN_BUDGET, and LIMIT to 10000."
 	}
-	j.found(Behind, remedy, "It lags: it is delivered only up to %s, %s.", through.Format(time.RFC3339), j.ago(through))
+	j.found(Late, remedy, "It lags: it is delivered only up to %s, %s.", through.Format(time.RFC3339), j.ago(through))
 }
 
 func (j *judge) failing() bool { return j.status.State == Failing }
@@ -261,11 +261,11 @@ func (j *judge) failing() bool { return j.status.State == Failing }
 // waiting judges what waits.
 func (j *judge) waiting() {
 	if n := j.spool; n.N > 0 {
-		j.found(Behind, "Nothing to save: it is sent with the first run that reaches the workspace. idnsentinel check tests the workspace.",
+		j.found(Late, "Nothing to save: it is sent with the first run that reaches the workspace. idnsentinel check tests the workspace.",
 			"%s in the spool, the oldest for %s, because the workspace did not accept them.", waits(n, "batch", "batches"), Age(j.now.Sub(n.Oldest)))
 	}
 	if n := j.inbox; n.N > 0 && j.now.Sub(n.Oldest) > j.every()+2*time.Minute {
-		j.found(Behind, "Look at the last error of the stream. An object that can't be read stays, and the error names it; everything else in the inbox is delivered.",
+		j.found(Late, "Look at the last error of the stream. An object that can't be read stays, and the error names it; everything else in the inbox is delivered.",
 			"%s in the inbox, the oldest for %s: what was pushed is not delivered.", waits(n, "object", "objects"), Age(j.now.Sub(n.Oldest)))
 	}
 	if n := j.undelivered; n.N > 0 {

@@ -39,7 +39,7 @@ const (
 	// Attention means that data flows, and something needs a person.
 	Attention Verdict = "attention"
 	// Data comes later than it should.
-	Behind Verdict = "behind"
+	Late Verdict = "late"
 	// Unknown means that the state could not be read.
 	Unknown Verdict = "unknown"
 	// Failing means that no data comes until something changes.
@@ -48,7 +48,7 @@ const (
 
 // order is from best to worst.
 func (v Verdict) order() int {
-	return slices.Index([]Verdict{OK, Attention, Behind, Unknown, Failing}, v)
+	return slices.Index([]Verdict{OK, Attention, Late, Unknown, Failing}, v)
 }
 
 // Flows reports whether data flows and is not late.
@@ -240,7 +240,7 @@ func (s *Snapshot) summary() string {
 		return flows + "."
 	case Attention:
 		return flows + ", and something needs your attention."
-	case Behind:
+	case Late:
 		return of + " late: data arrives later than it should."
 	case Unknown:
 		return "The state could not be read in full, so whether data flows is unknown."

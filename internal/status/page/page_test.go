@@ -80,7 +80,7 @@ func TestViews(t *testing.T) {
 
 // The status of /health follows the verdict.
 func TestHealth(t *testing.T) {
-	for v, want := range map[status.Verdict]int{status.OK: 200, status.Attention: 200, status.Behind: 503, status.Unknown: 503, status.Failing: 503, "": 503} {
+	for v, want := range map[status.Verdict]int{status.OK: 200, status.Attention: 200, status.Late: 503, status.Unknown: 503, status.Failing: 503, "": 503} {
 		h := page.New(page.Config{Snapshot: fixed(status.Snapshot{State: v})})
 		if w := ask(t, h, "GET", "/api/status/health"); w.Code != want {
 			t.Errorf("%q: %d, want %d", v, w.Code, want)

@@ -96,7 +96,7 @@ type run struct {
 
 func verdict(v status.Verdict) word {
 	texts := map[status.Verdict]string{
-		status.OK: "OK", status.Attention: "Needs attention", status.Behind: "Late", status.Unknown: "Unknown", status.Failing: "Failing",
+		status.OK: "OK", status.Attention: "Needs attention", status.Late: "Late", status.Unknown: "Unknown", status.Failing: "Failing",
 	}
 	return word{string(v), texts[v]}
 }
@@ -134,7 +134,7 @@ func newView(s status.Snapshot, only string, mayRun bool) view {
 }
 
 func rank(s status.Status) int {
-	return slices.Index([]status.Verdict{status.OK, status.Attention, status.Behind, status.Unknown, status.Failing}, s.State)
+	return slices.Index([]status.Verdict{status.OK, status.Attention, status.Late, status.Unknown, status.Failing}, s.State)
 }
 
 func rowOf(s status.Status, now time.Time) row {
@@ -230,7 +230,7 @@ func lastRuns(streams []status.Status) (list []run) {
 	}
 	slices.SortStableFunc(all, func(a, b labelled) int { return b.At.Compare(a.At) })
 	words := map[pipeline.State]word{
-		pipeline.Drained: {"ok", "done"}, pipeline.Budget: {"behind", "more to come"}, pipeline.Failed: {"failing", "failed"}, pipeline.Locked: {"unknown", "locked"},
+		pipeline.Drained: {"ok", "done"}, pipeline.Budget: {"late", "more to come"}, pipeline.Failed: {"failing", "failed"}, pipeline.Locked: {"unknown", "locked"},
 	}
 	for _, r := range all[:min(len(all), manyRuns)] {
 		list = append(list, run{
