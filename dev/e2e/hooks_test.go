@@ -160,7 +160,7 @@ func TestPush(t *testing.T) {
 				chunkedStatus = 400
 			}
 			large := strings.Replace(pushBody(9), `"A"`, `"`+strings.Repeat("x", 4<<20)+`"`, 1)
-			good := map[int]bool{}
+			good, refused := map[int]bool{}, 0
 			for i, tc := range []struct {
 				name, url, body string
 				change          func(*http.Request)
@@ -200,10 +200,14 @@ func TestPush(t *testing.T) {
 				if status != tc.want || strings.Contains(text, "canary") || status == 200 && text != "{}" {
 					t.Errorf("%s: status %d %s, want %d", tc.name, status, text, tc.want)
 				}
-				if status == 200 {
+				switch {
+				case status == 200:
 					good[i] = true
+				case strings.Contains(tc.url, "/api/hooks/"):
+					refused++
 				}
 			}
+			eventually(t, 5*time.Second+loaded, "a line in the log for each refusal", func() bool { return refusals(t, h) == refused })
 			eventually(t, 30*time.Second+loaded, "rows", func() bool { return len(w.workspace.Table(triggers).IDs()) == len(good) })
 			for id, n := range w.workspace.Table(triggers).IDs() {
 				if n != 1 || !strings.HasPrefix(id, "aaaaaaaa-bbbb-") && id != "" {
@@ -227,6 +231,23 @@ func TestPush(t *testing.T) {
 			}
 		})
 	}
+}
+
+// refusals is how many lines of the log say that a push or report was refused. Each says at which
+// address and why.
+func refusals(t *testing.T, h *host.Host) (n int) {
+	t.Helper()
+	for _, line := range append(h.Stdout(), h.Stderr()...) {
+		if !strings.Contains(line, " refused") {
+			continue
+		}
+		n++
+		var of struct{ Msg, Path, Hook, Reason, Error string }
+		if err := json.Unmarshal([]byte(line), &of); err != nil || !strings.HasPrefix(of.Path+of.Hook, "/api/hooks/") || of.Reason+of.Error == "" {
+			t.Errorf("the log says %s (%v)", line, err)
+		}
+	}
+	return n
 }
 
 // Without a token nothing is received.

@@ -7,6 +7,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -79,6 +81,7 @@ func TestReports(t *testing.T) {
 			w := reportWorld(t, 41, func(w *world) { w.serve() })
 			h, front := w.startApp(proxies)
 			at := front.URL + "/api/hooks/saas/"
+			refused := 0
 			for _, tc := range []struct {
 				url, body string
 				change    func(*http.Request)
@@ -102,6 +105,13 @@ func TestReports(t *testing.T) {
 				{at + "x", `[]`, func(r *http.Request) { r.Header.Set("Content-Encoding", "br") }, 415},
 				{at + "x", `[]`, func(r *http.Request) { r.Header.Set("Authorization", "Bearer canary-wrong") }, 401},
 				{at + "x", `[]`, func(r *http.Request) { r.Header.Del("Authorization") }, 401},
+				{at + "x", `[]`, func(r *http.Request) { r.Header.Set("Authorization", "") }, 401},
+				{at + "x", `[]`, func(r *http.Request) {
+					r.Header["Authorization"] = []string{"Bearer " + reportsSecret, "Bearer " + reportsSecret}
+				}, 401},
+				{at + "lower", `[{"a":1}]`, func(r *http.Request) { r.Header.Set("Authorization", "bearer "+reportsSecret) }, 200},
+				{at + "text", `"canary"`, nil, 200}, // no row: it is in quarantine
+				{at + "odd%20type", `[{"a":1}]`, func(r *http.Request) { r.Header.Set("Content-Type", "image/png") }, 200},
 				{at + "x", strings.Repeat(" ", 30<<20+1), nil, 413},
 				{front.URL + "/api/hooks/acme/saas", `[]`, nil, 404},
 				{front.URL + "/api/hooks/sailpoint", `{}`, nil, 404},
@@ -110,7 +120,11 @@ func TestReports(t *testing.T) {
 				if status != tc.want || strings.Contains(text, "canary") {
 					t.Errorf("%s %.40q: status %d %s, want %d", tc.url, tc.body, status, text, tc.want)
 				}
+				if status != 200 {
+					refused++
+				}
 			}
+			eventually(t, 5*time.Second+loaded, "a line in the log for each refusal", func() bool { return refusals(t, h) == refused })
 			deep := `{"a":` + strings.Repeat("[", 1000) + strings.Repeat("]", 1000) + `}`
 			want := map[string]map[string]int{
 				"list":    {`{"Name":"Zoom","App owner":"a@acme.example"}`: 1, `{"Name":"Slack"}`: 1},
@@ -118,6 +132,7 @@ func TestReports(t *testing.T) {
 				"input":   {`{"a":1}`: 1}, "lines": {`{"a":1}`: 1, `{"a":3}`: 1},
 				"csv":  {`{"Name":"A","Note":"over\ntwo \"lines\""}`: 1},
 				"gzip": {`{"a":1}`: 1}, "gzip unmarked": {`{"a":1}`: 1}, "cut": {`{"a":1}`: 1}, "deep": {deep: 1},
+				"lower": {`{"a":1}`: 1}, "odd type": {`{"a":1}`: 1},
 				"odd":       {`{"a":1,"a":2}`: 1, "{\"b\":\"\uFFFD\"}": 1},
 				"by itself": {`{"a":1}`: 1, `{"reportName":"by itself","rows":[]}`: 1},
 			}
@@ -229,6 +244,53 @@ func takeRow(t *testing.T, rows map[string]int, want map[string]string) (times i
 		}
 	}
 	return times
+}
+
+// A report whose sender is gone before its end is not one: it is neither answered well nor delivered in
+// part, and the whole one is delivered when it comes.
+func TestReportBreaksOff(t *testing.T) {
+	for name, proxies := range map[string]bool{"proxying": true, "forwarding": false} {
+		t.Run(name, func(t *testing.T) {
+			w := reportWorld(t, 46, func(w *world) { w.serve() })
+			_, front := w.startApp(proxies)
+			address := strings.TrimPrefix(front.URL, "http://")
+			head := "POST /api/hooks/saas/r HTTP/1.1\r\nHost: " + address + "\r\nAuthorization: Bearer " + reportsSecret + "\r\n"
+			const part = "Name\nAda\nGrace\n"
+			for _, rest := range []string{
+				"Content-Length: 500\r\n\r\n" + part,
+				"Transfer-Encoding: chunked\r\n\r\n" + fmt.Sprintf("%x\r\n%s\r\n", len(part), part),
+				"Transfer-Encoding: chunked\r\n\r\n500\r\n" + part,
+			} {
+				if answer := raw(t, address, head+rest); strings.Contains(answer, " 200 ") {
+					t.Errorf("%q: %s", rest, answer)
+				}
+			}
+			if status, text := postReport(t.Context(), front.URL+"/api/hooks/saas/r", part+"Edsger\n", nil); status != http.StatusOK {
+				t.Errorf("status %d %s", status, text)
+			}
+			eventually(t, 30*time.Second+loaded, "rows", func() bool { return w.workspace.Table(reportRows).Count() >= 3 })
+			if n := w.workspace.Table(reportRows).Count(); n != 3 {
+				t.Errorf("%d rows, want 3", n)
+			}
+		})
+	}
+}
+
+// raw sends bytes, ends its side of the connection, and returns what comes back.
+func raw(t *testing.T, address, text string) string {
+	t.Helper()
+	c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	if _, err := io.WriteString(c, text); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.(*net.TCPConn).CloseWrite()
+	answer, _ := io.ReadAll(c)
+	return string(answer)
 }
 
 // Processes are killed while reports are sent and delivered: every row arrives, and only batches in

@@ -220,6 +220,18 @@ func (g *game) play() {
 	g.afterwards()
 }
 
+// streams are those that each poll runs.
+func (w *world) streams() []string {
+	all := []string{eventsStream, triggersStream}
+	if w.o.Pushes {
+		all = append(all, pushedStream)
+	}
+	if w.o.Reports {
+		all = append(all, reportsStream)
+	}
+	return all
+}
+
 // checkEnd judges the calm.
 func (g *game) checkEnd(calmRequests, calmPolls int) {
 	w := g.w
@@ -233,14 +245,7 @@ func (g *game) checkEnd(calmRequests, calmPolls int) {
 	if w.neighbour != nil {
 		w.neighbour.checkEnd()
 	}
-	streams := []string{eventsStream, triggersStream}
-	if w.o.Pushes {
-		streams = append(streams, pushedStream)
-	}
-	if w.o.Reports {
-		streams = append(streams, reportsStream)
-	}
-	for _, stream := range streams {
+	for _, stream := range w.streams() {
 		if rep := g.last[stream]; rep.State != pipeline.Drained {
 			w.breaks("in the end %s is not drained: %+v", stream, rep)
 		}
@@ -369,7 +374,8 @@ func (g *game) doom(inst *instance) {
 				time.AfterFunc(when+time.Millisecond, func() { g.poll(second) })
 			}
 		}
-		stream := []string{eventsStream, triggersStream}[d.pick("whose", n, 2)]
+		all := w.streams()
+		stream := all[d.pick("whose", n, len(all))]
 		time.AfterFunc(when, func() { w.loseLease(stream, k, deaf) })
 	}
 }
