@@ -146,7 +146,7 @@ func (c *Connector) Deposit(ctx context.Context, d source.Upload) (source.Deposi
 	}
 	r, again, err := c.cfg.Box.Put(ctx, nameOf(d.Rest), text.Line(d.ContentType, maxName), d.At, d.Body)
 	if isEmpty(err) {
-		return source.Deposited{}, &source.Unacceptable{Status: http.StatusBadRequest, Why: "the report is empty"}
+		return source.Deposited{}, &source.Unacceptable{Status: http.StatusBadRequest, Why: "the report is empty, or it had no Content-Length, without which some versions of the Functions host drop it"}
 	}
 	return source.Deposited{ID: r.ID, Bytes: r.Bytes, Again: again}, err
 }
