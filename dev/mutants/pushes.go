@@ -24,7 +24,7 @@ func pushMutants() []Mutant {
 		{Breaks: "a lost element of an array is not reported", File: sailpoint + "hook.go", Old: "\tcase len(broken) > 0: // one", New: "\tcase len(broken) < 0: // one"},
 		{Breaks: "each part of an answer has a deadline of its own", File: "internal/functions/hooks.go", Old: "ctx, cancel := context.WithTimeout(ctx, left)", New: "ctx, cancel := context.WithTimeout(ctx, max(left, answerIn))"},
 		{Breaks: "the store takes what time it wants", File: app + "hooks.go", Old: "within = min(within, time.Until(end))", New: "within = max(within, time.Until(end))"},
-		{Breaks: "a plain event is answered with 200 because an access request shares its body", File: sailpoint + "hook.go", Old: "push.Waiting = waiting == len(bodies)", New: "push.Waiting = waiting > 0", Tests: []string{"./internal/app"}},
+		{Breaks: "a plain event is answered with 200 because an access request shares its body", File: sailpoint + "hook.go", Old: "push.Waiting = waiting == len(push.Records)", New: "push.Waiting = waiting > 0", Tests: []string{"./internal/app"}},
 		{Breaks: "an answer is posted before the request is answered", File: app + "hooks.go", Old: "defer i.afterwards(ctx, push.After)", New: "i.afterwards(ctx, push.After)"},
 		{Breaks: "a stop does not wait for answers that are being posted", File: app + "mailbox.go", Old: "m.settle(ctx)\n", New: "_ = m.settle\n"},
 		{Breaks: "a report is answered with 200 although it is not valid", File: reports + "reports.go", Old: "if err := s.confirm(ctx, r); err != nil {", New: "if err := context.Cause(ctx); err != nil {"},
