@@ -21,13 +21,14 @@ type checking struct {
 	width   int // of the items
 	console *console
 	out     io.Writer
+	columns func() int // of the terminal that out is; nil if it is none
 }
 
 // itemWidth has room for the usual items of a connection without a name.
 const itemWidth = 22
 
 func checkCommand(p Process) *cobra.Command {
-	c := &checking{width: itemWidth, console: newConsole(p), out: p.Out}
+	c := &checking{width: itemWidth, console: newConsole(p), out: p.Out, columns: p.OutWidth}
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Check settings, token, scopes, state and workspace separately; nothing is ingested",
@@ -115,10 +116,52 @@ func (c *checking) run(cmd *cobra.Command) error {
 			return err
 		}
 	}
+	if !c.asJSON && cmd.Context().Err() == nil {
+		c.conclude(l, all)
+	}
 	if failed {
 		return &failure{status: statusFailed}
 	}
 	return nil
+}
+
+// conclude says what the findings come to, and what to do next.
+func (c *checking) conclude(l loaded, all []check.Finding) {
+	counts := map[check.Verdict]int{}
+	first := ""
+	for _, f := range all {
+		counts[f.State]++
+		if f.State == check.Failed && first == "" {
+			first = app.Label(f.Connection, f.Item)
+		}
+	}
+	verdict, next := fmt.Sprintf("All %d checks passed.", len(all)), "Next: "+c.command("poll")+" does one run."
+	switch {
+	case counts[check.Failed] > 0:
+		verdict = fmt.Sprintf("%d of %d checks failed.", counts[check.Failed], len(all))
+		if n := counts[check.Skipped]; n > 0 {
+			verdict = fmt.Sprintf("%d of %d checks failed, and %d were skipped, because they need what failed.", counts[check.Failed], len(all), n)
+		}
+		next = "Next: correct " + first + ", then run this check again."
+	case counts[check.Skipped] > 0:
+		verdict, next = fmt.Sprintf("%d of %d checks passed, and %d were skipped.", counts[check.Passed], len(all), counts[check.Skipped]), ""
+	case l.look:
+		next = "Next: " + c.command("poll") + " prints the records."
+	}
+	fmt.Fprintln(c.out)
+	for _, line := range []string{verdict, next} {
+		if line != "" {
+			fmt.Fprintln(c.out, c.fit(line, 0, 0))
+		}
+	}
+}
+
+// fit wraps a text on a terminal.
+func (c *checking) fit(text string, used, indent int) string {
+	if c.columns == nil {
+		return text
+	}
+	return wrapped(text, c.columns(), used, indent)
 }
 
 // unusable prints the problems of the settings as findings.
@@ -137,10 +180,28 @@ func (c *checking) unusable(cmd *cobra.Command, l loaded, problems *config.Probl
 	return &failure{statusUnusable, "", c.hint(cmd)}
 }
 
+// narrow is the width of a terminal below which details get lines of their own.
+const narrow = 70
+
 func (c *checking) print(f check.Finding) {
-	verdict := string(f.State)
-	if f.State == check.Failed {
-		verdict = "FAIL"
+	verdict, tint := string(f.State), green
+	switch f.State {
+	case check.Failed:
+		verdict, tint = "FAIL", red
+	case check.Skipped:
+		tint = yellow
+	default:
 	}
-	fmt.Fprintf(c.out, "%-8s %-*s %s\n", verdict, c.width, app.Label(f.Connection, f.Item), f.Detail)
+	text := fmt.Sprintf("%-8s", verdict)
+	if colours(c.columns) {
+		text = paint(tint, verdict) + text[len(verdict):]
+	}
+	item := app.Label(f.Connection, f.Item)
+	if c.columns != nil && c.columns() < narrow {
+		const indent = 2
+		fmt.Fprintf(c.out, "%s %s\n  %s\n", text, item, c.fit(f.Detail, indent, indent))
+		return
+	}
+	indent := len("verdict  ") + c.width + 1
+	fmt.Fprintf(c.out, "%s %-*s %s\n", text, c.width, item, c.fit(f.Detail, indent, indent))
 }

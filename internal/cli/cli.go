@@ -6,6 +6,7 @@
 //	idnsentinel audit       prove that everything was delivered, or say what is missing
 //	idnsentinel quarantine  look at originals, send them again, or discard them
 //	idnsentinel triggers    subscribe to event triggers, test them, list what was pushed
+//	idnsentinel settings    show which settings apply, and where each comes from
 //	idnsentinel version     name the build
 //
 // It reads the same settings as the function, from the environment or from a
@@ -37,6 +38,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/app"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/version"
 )
 
 // The exit statuses.
@@ -56,6 +58,8 @@ type Process struct {
 	In io.Reader
 	// Width returns the width of the terminal that Err is; nil if it isn't one.
 	Width func() int
+	// OutWidth returns the same for Out.
+	OutWidth func() int
 }
 
 // Main runs the command line of this process and returns the exit status. The first
@@ -75,16 +79,23 @@ func Main() int {
 	if term.IsTerminal(int(os.Stdin.Fd())) {
 		p.In = os.Stdin
 	}
-	if fd := int(os.Stderr.Fd()); term.IsTerminal(fd) {
-		p.Width = func() int {
-			width, _, err := term.GetSize(fd)
-			if err != nil {
-				return 80
-			}
-			return width
-		}
-	}
+	p.Width, p.OutWidth = widthOf(os.Stderr), widthOf(os.Stdout)
 	return Run(ctx, p)
+}
+
+// widthOf returns what measures a terminal; nil for anything else.
+func widthOf(f *os.File) func() int {
+	fd := int(f.Fd())
+	if !term.IsTerminal(fd) {
+		return nil
+	}
+	return func() int {
+		width, _, err := term.GetSize(fd)
+		if err != nil || width <= 0 {
+			return 80
+		}
+		return width
+	}
 }
 
 // signalled is a stop by a signal.
@@ -164,16 +175,17 @@ local.settings.json, fill in the values in <angle brackets>, then:
      does one real run`,
 		Example: `  idnsentinel check --settings local.settings.json
   idnsentinel poll --help`,
-		Args:              noSuchCommand,
-		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-		SilenceUsage:      true,
-		SilenceErrors:     true,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		Args:          noSuchCommand,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Version:       version.String(),
+
+		SuggestionsMinimumDistance: typos,
 	}
-	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usage(cmd, err.Error())
-	})
-	cmd.AddCommand(checkCommand(p), pollCommand(p), versionCommand())
+	cmd.SetVersionTemplate(versionLine() + "\n")
+	cmd.SetFlagErrorFunc(flagError)
+	cmd.AddCommand(checkCommand(p), pollCommand(p), settingsCommand(p), versionCommand())
 	for _, sub := range cmd.Commands() {
 		sub.Args = noArguments
 	}

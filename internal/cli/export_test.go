@@ -6,6 +6,8 @@ import "github.com/spf13/cobra"
 var (
 	Lag   = lag
 	Table = table
+	// Wrapped breaks a text for a terminal.
+	Wrapped = wrapped
 	// Between reads the range of an audit.
 	Between = between
 )

@@ -208,6 +208,9 @@ func (c *poll) remarks(ctx context.Context, l loaded, runs []pipeline.Report) {
 		case r.State == pipeline.Budget && ctx.Err() == nil:
 			return []string{"time was up and there is more: the next run continues; a larger --budget does more at once"}
 		}
+		if r.State == pipeline.Budget && !l.look {
+			return []string{"it was stopped before its end; what was sent is recorded, and the next run continues from there"}
+		}
 		return nil
 	})
 	tell("note", func(r pipeline.Report) []string {

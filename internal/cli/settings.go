@@ -55,17 +55,13 @@ type loaded struct {
 // load reads the settings from all their origins. It returns a *config.Problems for invalid
 // settings, and a *failure for any other error.
 func (f *settingsFlags) load() (loaded, error) {
-	own := []config.Origin{config.Environment()}
-	if f.file != "" {
-		file, err := config.ReadFile(f.file)
-		if err != nil {
-			return loaded{}, &failure{statusUnusable, err.Error(), "settings can also be environment variables; see idnsentinel poll --help"}
-		}
-		own = append(own, file)
+	all, err := f.places()
+	if err != nil {
+		return loaded{}, err
 	}
+	own := all[len(f.origins()):]
 	l := loaded{plain: f.file == ""}
-	var err error
-	l.Settings, err = config.Load(app.SettingKinds(), append(f.origins(), own...)...)
+	l.Settings, err = config.Load(app.SettingKinds(), all...)
 	if f.verbose {
 		l.LogLevel = slog.LevelDebug
 	}
@@ -104,6 +100,19 @@ func (f *settingsFlags) load() (loaded, error) {
 		err = l.withoutState(err)
 	}
 	return l, err
+}
+
+// places returns where settings come from: flags, the environment, and the file.
+func (f *settingsFlags) places() ([]config.Origin, error) {
+	all := append(f.origins(), config.Environment())
+	if f.file == "" {
+		return all, nil
+	}
+	file, err := config.ReadFile(f.file)
+	if err != nil {
+		return nil, &failure{statusUnusable, err.Error(), "settings can also be environment variables; see idnsentinel poll --help"}
+	}
+	return append(all, file), nil
 }
 
 // printing returns how many connections only print their records. It disables their health
@@ -306,8 +315,11 @@ func logLevel(level slog.Level) slog.Level {
 }
 
 // again returns the command that checks with the same settings.
-func (f *settingsFlags) again() string {
-	words := []string{"idnsentinel check"}
+func (f *settingsFlags) again() string { return f.command("check") }
+
+// command returns a command with the same settings.
+func (f *settingsFlags) command(name string) string {
+	words := []string{"idnsentinel " + name}
 	for _, flag := range []struct{ name, value string }{{"--settings", f.file}, {"--ingestion-api", f.ingestionAPI}, {"--state", f.state}, {"--connection", f.connection}} {
 		if flag.value == "" {
 			continue

@@ -25,10 +25,15 @@ func versionCommand() *cobra.Command {
 					Platform string `json:"platform"`
 				}{version.String(), runtime.Version(), platform})
 			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "idnsentinel %s, %s, %s\n", version.String(), runtime.Version(), platform)
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), versionLine())
 			return err
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+// versionLine names the build, the Go version and the platform.
+func versionLine() string {
+	return fmt.Sprintf("idnsentinel %s, %s, %s/%s", version.String(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }

@@ -1,0 +1,117 @@
+package cli
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/app"
+	"github.com/idn-sentinel/idn-sentinel/internal/config"
+)
+
+// showing is a settings command in progress.
+type showing struct {
+	settingsFlags
+	all, asJSON bool
+	console     *console
+	out         io.Writer
+}
+
+func settingsCommand(p Process) *cobra.Command {
+	c := &showing{console: newConsole(p), out: p.Out}
+	cmd := &cobra.Command{
+		Use:   "settings",
+		Short: "Show which settings apply, and where each value comes from; no secrets",
+		Long: `Settings lists every setting that is set, with the place that its value comes from: a
+flag, the environment or the file. With --all it also lists those that are not set, with
+their defaults. Nothing is sent anywhere.
+
+A secret is shown as "(secret)", or as the secret's name and vault if it is kept there.
+What may carry a password or a signature is cut out of addresses, and a value that can't
+be right is not shown.
+
+` + settingsHelp + `
+
+The exit status is 0 if all settings are valid, and 2 if one needs attention.`,
+		Example: `  idnsentinel settings --settings local.settings.json
+  idnsentinel settings --settings local.settings.json --all --json`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd) },
+	}
+	c.add(cmd)
+	cmd.Flags().BoolVar(&c.all, "all", false, "also list settings that are not set, with their defaults")
+	cmd.Flags().BoolVar(&c.asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+// shownSetting is a setting in the output.
+type shownSetting struct {
+	Connection string `json:"connection,omitempty"`
+	Setting    string `json:"setting"` // the name that it was found under
+	Value      string `json:"value"`
+	From       string `json:"from"`
+}
+
+func (c *showing) run(cmd *cobra.Command) error {
+	l, invalid := c.load()
+	var problems *config.Problems
+	if invalid != nil && !errors.As(invalid, &problems) {
+		return invalid
+	}
+	wrong := map[string]bool{}
+	if problems != nil {
+		for _, p := range problems.List {
+			wrong[p.Setting] = true
+		}
+	}
+	origins, err := c.places()
+	if err != nil {
+		return err
+	}
+	list := []shownSetting{}
+	for _, v := range config.Effective(app.SettingKinds(), origins...) {
+		other := v.Connection != "" && c.connection != "" && !strings.EqualFold(v.Connection, c.connection)
+		if other || v.Found == "" && !c.all {
+			continue
+		}
+		list = append(list, shown(v, wrong))
+	}
+	if err := c.print(list); err != nil {
+		return err
+	}
+	if invalid != nil {
+		return l.unusable(cmd, &c.settingsFlags, invalid)
+	}
+	return nil
+}
+
+// shown is a value for the output.
+func shown(v config.Value, wrong map[string]bool) shownSetting {
+	s := shownSetting{Connection: v.Connection, Setting: cmp.Or(v.Found, v.Name), Value: v.Text, From: v.Origin}
+	switch {
+	case v.Found == "":
+		s.Value, s.From = cmp.Or(v.Text, v.Otherwise), "default"
+	case wrong[v.Found]:
+		s.Value = "(needs attention)"
+	case v.Secret && v.Text == "":
+		s.Value = "(secret)"
+	}
+	return s
+}
+
+func (c *showing) print(list []shownSetting) error {
+	if c.asJSON {
+		return printJSON(c.out, list)
+	}
+	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "SETTING\tVALUE\tFROM")
+	for _, s := range list {
+		fmt.Fprintf(w, "%s\t%s\t%s\n", app.Label(s.Connection, s.Setting), oneLine(s.Value), s.From)
+	}
+	return w.Flush()
+}
