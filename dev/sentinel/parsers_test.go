@@ -28,6 +28,7 @@ var combinations = map[string][]string{
 	"both, DCR":         {"events-dcr", "events-isc", "triggers-dcr", "health"},
 	"both as published": {"events-published", "events-isc-published", "triggers-published"},
 	"only health":       {"health"},
+	"only IdentityIQ":   {"iiq-audit-dcr"},
 }
 
 // TestFunctionsInEveryWorkspace: no error, and the same columns whatever exists.

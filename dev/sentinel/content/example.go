@@ -35,6 +35,7 @@ type Case struct {
 	Events   []Event          `yaml:"events"`
 	Triggers []map[string]any `yaml:"triggers"` // members as the API has them, besides at and arrived
 	Health   []map[string]any `yaml:"health"`   // members as the connector sends them, likewise
+	IIQ      []map[string]any `yaml:"iiq"`      // members of IdentityIQ's audit events, likewise; also times, every and {n}
 	Alerts   []map[string]any `yaml:"alerts"`
 }
 
@@ -145,6 +146,41 @@ func Timed(rows []map[string]any) ([]map[string]any, error) {
 			}
 		}
 		docs = append(docs, d)
+	}
+	return docs, nil
+}
+
+// AuditEvents gives the audit events of IdentityIQ of a case as the connector sends them, with
+// "$ingested".
+func (c Case) AuditEvents() ([]map[string]any, error) {
+	var docs []map[string]any
+	for i, r := range c.IIQ {
+		text := func(name string) string { s, _ := r[name].(string); return s }
+		every, err := Duration(text("every"))
+		if err != nil {
+			return nil, fmt.Errorf("event %d: %w", i+1, err)
+		}
+		times, _ := r["times"].(int)
+		for n := range max(times, 1) {
+			at, arrived, err := moments(text("at"), text("arrived"), time.Duration(n)*every)
+			if err != nil {
+				return nil, fmt.Errorf("event %d: %w", i+1, err)
+			}
+			created, err := time.Parse(time.RFC3339, at)
+			if err != nil {
+				return nil, fmt.Errorf("event %d: %w", i+1, err)
+			}
+			d := map[string]any{"id": fmt.Sprintf("event-%d-%d", i+1, n+1), "eventTime": at, "created": float64(created.UnixMilli()), "TimeGenerated": at, "$ingested": arrived}
+			if late(at, arrived) {
+				d["TimeGenerated"] = arrived
+			}
+			for k, v := range r {
+				if s, ok := v.(string); ok && k != "at" && k != "arrived" && k != "every" {
+					d[k] = strings.ReplaceAll(s, "{n}", strconv.Itoa(n+1))
+				}
+			}
+			docs = append(docs, d)
+		}
 	}
 	return docs, nil
 }

@@ -144,6 +144,7 @@ func connectors(query string, required []content.RequiredConnector) []string {
 		"SailPointIDNEvents":   {kqltest.EventsTable, kqltest.ISCTable},
 		"SailPointIDNTriggers": {kqltest.TriggersTable},
 		"SailPointIDNHealth":   {kqltest.HealthTable},
+		"SailPointIIQEvents":   {kqltest.IIQTable},
 	}
 	var want []string
 	for _, f := range slices.Sorted(mapKeys(reads)) {
@@ -187,6 +188,25 @@ func catalogue(t *testing.T) (names, types map[string]bool) {
 	return names, types
 }
 
+// iiqActions has the actions of IdentityIQ, in lower case.
+func iiqActions(t *testing.T) map[string]bool {
+	t.Helper()
+	f, err := os.Open(kqltest.Root(t, "sentinel", "mapping", "iiq.csv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	rows, err := csv.NewReader(f).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]bool{}
+	for _, r := range rows[1:] {
+		names[strings.ToLower(r[0])] = true
+	}
+	return names
+}
+
 // notNames are words in lists that are no names of events.
 var notNames = []string{"FAILED", "PASSED", "idn:aggregation-accounts-collected"}
 
@@ -194,6 +214,9 @@ var notNames = []string{"FAILED", "PASSED", "idn:aggregation-accounts-collected"
 func unknown(t *testing.T, query string) []string {
 	t.Helper()
 	names, types := catalogue(t)
+	if strings.Contains(query, "SailPointIIQEvents") {
+		names, types = iiqActions(t), nil
+	}
 	lists := regexp.MustCompile(`dynamic\(\[([^\]]*)\]\)`).FindAllStringSubmatch(query, -1)
 	lists = append(lists, regexp.MustCompile(`Action !?(?:=~|~|in~|in|==) *(\([^()]*'[^()]*\)|'[^']*')`).FindAllStringSubmatch(query, -1)...)
 	var problems []string
@@ -226,8 +249,13 @@ func TestExamples(t *testing.T) {
 			t.Errorf("examples %s: no such rule or hunting query", file)
 		}
 		for _, c := range slices.Concat(e.Fires, e.Quiet) {
-			if c.Says == "" || len(c.Events)+len(c.Triggers)+len(c.Health) == 0 {
+			if c.Says == "" || len(c.Events)+len(c.Triggers)+len(c.Health)+len(c.IIQ) == 0 {
 				t.Errorf("%s: a case says nothing, or has no rows", file)
+			}
+			for _, ev := range c.IIQ {
+				if action, _ := ev["action"].(string); !iiqActions(t)[strings.ToLower(action)] {
+					t.Errorf("%s: no action %q of IdentityIQ in the mapping", file, action)
+				}
 			}
 			for _, ev := range c.Events {
 				if !names[strings.ToLower(ev.Action)] || !types[ev.Type] {

@@ -15,7 +15,7 @@ import (
 )
 
 // everything is a workspace with every table, each in a form that has all columns.
-var everything = []string{"events-dcr", "events-isc", "triggers-dcr", "health"}
+var everything = []string{"events-dcr", "events-isc", "triggers-dcr", "health", "iiq-audit-dcr"}
 
 // TestRulesOnTheirExamples executes each rule on its examples: as events of
 // either table, and again one frequency later, when it must not repeat itself.
@@ -81,6 +81,11 @@ func scene(t *testing.T, c content.Case, table string) *kqltest.Scene {
 	} else {
 		s.DCR(table, docs(events)...)
 	}
+	audits, err := c.AuditEvents()
+	if err != nil {
+		t.Fatalf("%s: %v", c.Says, err)
+	}
+	s.DCR(kqltest.IIQTable, docs(audits)...)
 	for table, rows := range map[string][]map[string]any{kqltest.TriggersTable: c.Triggers, kqltest.HealthTable: c.Health} {
 		timed, err := content.Timed(rows)
 		if err != nil {

@@ -31,7 +31,7 @@ func tenant(t *testing.T) *kqltest.Scene {
 				e.Times = 1
 				all.Events = append(all.Events, e)
 			}
-			all.Triggers, all.Health = append(all.Triggers, c.Triggers...), append(all.Health, c.Health...)
+			all.Triggers, all.Health, all.IIQ = append(all.Triggers, c.Triggers...), append(all.Health, c.Health...), append(all.IIQ, c.IIQ...)
 		}
 	}
 	for i, h := range all.Health { // each example calls its runs r1, r2, …

@@ -22,6 +22,7 @@ const (
 	ISCTable      = "SailPointISC_Events_CL"
 	TriggersTable = "SailPointIDN_Triggers_CL"
 	HealthTable   = "SailPointIDN_Health_CL"
+	IIQTable      = "SailPointIIQ_Audit_CL"
 )
 
 // Scene is a workspace with rows in it: give it documents in the form that each

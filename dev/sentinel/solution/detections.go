@@ -23,7 +23,7 @@ This page lists %d analytic rules and %d hunting queries.
 The rules are in [sentinel/Analytic Rules](../sentinel/Analytic%%20Rules), the queries in [sentinel/Hunting Queries](../sentinel/Hunting%%20Queries).
 For each of them, the folder [sentinel/Examples](../sentinel/Examples) has rows that make it fire and rows that don't, and the tests execute it on both.
 
-All of them read the functions SailPointIDNEvents, SailPointIDNTriggers and SailPointIDNHealth, so they work with whichever tables exist.
+All of them read the functions SailPointIDNEvents, SailPointIDNTriggers, SailPointIDNHealth and SailPointIIQEvents, so they work with whichever tables exist.
 Rules find new rows by their ingestion time, and look back two days or more: they see late events, and alert once.
 Events older than fourteen days, for instance from a first backfill, do not alert.
 
