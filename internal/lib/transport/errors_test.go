@@ -178,3 +178,34 @@ func TestUnknownHostHasNoPort(t *testing.T) {
 		}
 	}
 }
+
+// Only what certainly was not sent counts as unsent: the rest may have been done.
+func TestUnsent(t *testing.T) {
+	do := func(err error) error { return &url.Error{Op: "Post", URL: "https://x/", Err: err} }
+	for name, tc := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"refused":        {do(&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}), true},
+		"dial timed out": {do(&net.OpError{Op: "dial", Err: context.DeadlineExceeded}), true},
+		"no such host":   {do(&net.OpError{Op: "dial", Err: &net.DNSError{IsNotFound: true}}), true},
+		"certificate":    {do(&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}), true},
+		"reset":          {do(&net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ECONNRESET)}), false},
+		"broken pipe":    {do(&net.OpError{Op: "write", Err: os.NewSyscallError("write", syscall.EPIPE)}), false},
+		"no answer":      {do(io.EOF), false},
+		"deadline":       {do(context.DeadlineExceeded), false},
+		"idle":           {do(errors.New("http: server closed idle connection")), false},
+		"garbage":        {do(tls.RecordHeaderError{Msg: "oversized record"}), false},
+		"none":           {nil, false},
+	} {
+		if got := transport.Unsent(tc.err); got != tc.want {
+			t.Errorf("%s: %v, want %v", name, got, tc.want)
+		}
+	}
+	closed := httptest.NewServer(http.NotFoundHandler())
+	closed.Close()
+	if resp, err := get(t, transport.NewClient(transport.Config{}), closed.URL); !transport.Unsent(err) {
+		transport.Discard(resp)
+		t.Errorf("a closed port: %v", err)
+	}
+}
