@@ -140,6 +140,9 @@ func TestReportDefects(t *testing.T) {
 	for name, options := range reportDefects() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			if raceEnabled && strings.HasPrefix(name, "two that note") {
+				t.Skip("a late seed finds it: played without the race detector only, which takes ten times as long")
+			}
 			for seed := int64(1); seed < 1+patience; seed++ {
 				o := options()
 				o.Reports = true
