@@ -50,6 +50,10 @@ var sometimes = map[string]string{
 	"IIQ_URL":                "parameter `iiqUrl`, if that is given; of several tenants, the first one's",
 	"IIQ_CLIENT_ID":          "parameter `iiqClientId`; only with `iiqUrl`",
 	"IIQ_CLIENT_SECRET":      "address of `iiq-client-secret` in Key Vault, which holds the parameter `iiqClientSecret`; only with `iiqUrl`",
+	"OKTA_ORG_URL":           "parameter `oktaOrgUrl`, if that is given",
+	"OKTA_API_TOKEN":         "address of `okta-api-token` in Key Vault, which holds the parameter `oktaApiToken`; only with `oktaOrgUrl` and without `oktaClientId`",
+	"OKTA_CLIENT_ID":         "parameter `oktaClientId`; only with `oktaOrgUrl`",
+	"OKTA_PRIVATE_KEY":       "address of `okta-private-key` in Key Vault, which holds the parameter `oktaPrivateKey`; only with `oktaClientId`",
 	"IIQ_STREAMS":            "parameter `iiqStreams`; only with `iiqUrl`",
 }
 

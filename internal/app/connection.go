@@ -233,6 +233,9 @@ func (c *Connection) runner(s stream) *pipeline.Runner {
 	if !c.options.Look {
 		r.Lookback = s.Lookback
 	}
+	if len(s.AuditAges) > 0 && len(c.settings.AuditAges) > 0 {
+		r.AuditPolicy.Ages = s.AuditAges
+	}
 	if s.Remembers > 0 {
 		r.Spool, r.Remembers = spool.New(c.store, tenant), s.Remembers
 	}

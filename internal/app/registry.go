@@ -6,6 +6,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/source"
 	"github.com/idn-sentinel/idn-sentinel/internal/source/identityiq"
 	"github.com/idn-sentinel/idn-sentinel/internal/source/inbox"
+	"github.com/idn-sentinel/idn-sentinel/internal/source/okta"
 	"github.com/idn-sentinel/idn-sentinel/internal/source/saas"
 	"github.com/idn-sentinel/idn-sentinel/internal/source/sailpoint"
 	boxes "github.com/idn-sentinel/idn-sentinel/internal/state/inbox"
@@ -43,6 +44,7 @@ func kinds() []kind {
 			},
 			pageRecords: func(s config.Source) int { return s.(*config.SailPoint).Limit },
 		},
+		oktaKind(),
 		{
 			settings: config.EventTriggersKind(),
 			manual:   source.Manual{Checks: []source.Check{{Item: "hook", Lines: []string{"where event triggers are received, if they are"}}}},
@@ -114,4 +116,20 @@ func workflowOf(w *config.Workflow, c config.Connection, o Options) *sailpoint.W
 		}
 	}
 	return sailpoint.NewWorkflow(cfg)
+}
+
+func oktaKind() kind {
+	return kind{
+		settings: config.OktaKind(),
+		manual:   okta.Manual(),
+		tables:   []schema.Table{schema.Okta()},
+		open: func(s config.Source, c config.Connection, o Options) source.Connector {
+			own := s.(*config.Okta)
+			return okta.Connect(okta.Config{
+				BaseURL: own.BaseURL, Token: o.keeper(own.Token), ClientID: own.ClientID, PrivateKey: o.keeper(own.PrivateKey),
+				Lookback: c.InitialLookback, HTTP: o.client(), Log: o.Log,
+			})
+		},
+		pageRecords: func(config.Source) int { return okta.PageSize },
+	}
 }

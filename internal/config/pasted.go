@@ -81,8 +81,8 @@ func quoted(value string) bool {
 }
 
 // odd finds characters that no one types on purpose. A connection string may have line
-// breaks around its parts, see connectionString, and a file name may contain characters
-// that join others.
+// breaks around its parts, see connectionString, and a key between its lines; a file name may
+// contain characters that join others.
 func odd(name, value string) string {
 	if !utf8.ValidString(value) {
 		return "has a byte that is not UTF-8: the file or script it comes from was saved with another encoding; save it as UTF-8"
@@ -91,7 +91,7 @@ func odd(name, value string) string {
 		switch {
 		case r == utf8.RuneError:
 			return fmt.Sprintf("has a damaged character (U+FFFD), its %s: a tool misread its encoding; paste the value again", ordinal(i+1))
-		case unicode.IsControl(r) && name == "AzureWebJobsStorage":
+		case unicode.IsControl(r) && (name == "AzureWebJobsStorage" || name == "OKTA_PRIVATE_KEY" && unicode.IsSpace(r)):
 		case unicode.IsControl(r):
 			return "contains a line break or another control character: paste the value again as one line"
 		case invisible(r) && name == "NDJSON_PATH":

@@ -29,6 +29,12 @@ func TestTableIsComplete(t *testing.T) {
 		t.Run(s.Name, func(t *testing.T) {
 			// A source's settings are read where the source is on.
 			on := map[string]string{"WEBHOOK_TOKEN": "0123456789abcdef", "SAAS_WEBHOOK_SECRET": "0123456789abcdef", "IIQ_URL": "https://iiq.acme.example/identityiq", "IIQ_CLIENT_ID": "x", "IIQ_CLIENT_SECRET": "y"}
+			if strings.HasPrefix(s.Name, "OKTA_") {
+				on["OKTA_ORG_URL"] = "https://acme.okta.com"
+			}
+			if s.Name == "OKTA_PRIVATE_KEY" {
+				on["OKTA_CLIENT_ID"] = "0oaclient"
+			}
 			on[s.Name] = reference
 			_, err := load(with(on))
 			if got := problems(t, err); len(got) == 0 || got[0].Setting != s.Name {

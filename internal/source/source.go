@@ -39,6 +39,9 @@ type Spec struct {
 	// Window is the width of the ledger's windows: one read should touch few of them. Where the
 	// stream can be audited it divides an hour and is a multiple of 5 minutes.
 	Window time.Duration
+	// AuditAges, if any, are used instead of those of the settings, unless these turn audits off: for
+	// a source that can't count, where each age costs as many requests as the stream itself.
+	AuditAges []time.Duration
 	// Remembers is how long the source keeps a record, which may be shorter than an outage of the
 	// sink; 0 means for ever.
 	Remembers time.Duration

@@ -36,7 +36,7 @@ type Rule struct {
 // NewRule returns the rule that the connector's template deploys. more are
 // further tables that it feeds, for instance [schema.ISC].
 func NewRule(more ...schema.Table) *Rule {
-	tables := slices.Concat(schema.SailPoint(), []schema.Table{schema.Health(), schema.Reports()}, schema.IdentityIQ())
+	tables := slices.Concat(schema.SailPoint(), []schema.Table{schema.Health(), schema.Reports(), schema.Okta()}, schema.IdentityIQ())
 	return &Rule{Streams: schema.Streams(tables), Flows: append(tables, more...)}
 }
 

@@ -17,10 +17,10 @@ func Files(tables []Table, asim map[string]string) (map[string][]byte, error) {
 	for _, t := range append(slices.Clone(tables), ISC()) {
 		files["deploy/transforms/"+t.Name+".kql"] = []byte("// Generated from internal/table/schema by go generate. DO NOT EDIT.\n" + t.Transform() + "\n")
 	}
-	for file, t := range map[string]Table{"events-dcr": Events(), "triggers-dcr": Triggers(), "health": Health(), "events-isc": ISC(), "saas-reports": Reports()} {
+	for file, t := range map[string]Table{"events-dcr": Events(), "triggers-dcr": Triggers(), "health": Health(), "events-isc": ISC(), "saas-reports": Reports(), "okta": Okta()} {
 		files["sentinel/schemas/"+file+".json"] = columnsJSON(t.Name, t.Columns())
 	}
-	for file, s := range map[string]Stream{"stream-events": eventsStream(), "stream-triggers": triggersStream(), "stream-health": healthStream(), "stream-saas-reports": reportsStream()} {
+	for file, s := range map[string]Stream{"stream-events": eventsStream(), "stream-triggers": triggersStream(), "stream-health": healthStream(), "stream-saas-reports": reportsStream(), "stream-okta": oktaStream()} {
 		files["sentinel/schemas/"+file+".json"] = columnsJSON("source", s.Columns)
 	}
 	for _, t := range IdentityIQ() {

@@ -9,7 +9,7 @@ import (
 // each published column, and what is added.
 func Markdown() map[string]string {
 	sections := make(map[string]string)
-	for mark, t := range map[string]Table{"events": Events(), "triggers": Triggers(), "isc": ISC()} {
+	for mark, t := range map[string]Table{"events": Events(), "triggers": Triggers(), "isc": ISC(), "okta": Okta()} {
 		sections[mark] = rows(t, true)
 		sections[mark+"-added"] = rows(t, false)
 	}

@@ -1,0 +1,85 @@
+package okta
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+)
+
+// place is a cursor.
+type place struct {
+	// Next is the link to the next page, as the org gave it. "" means that the stream begins at
+	// Newest.
+	Next string `json:"next,omitzero"`
+	// Newest is the time of the newest event so far: where to begin if the org refuses Next.
+	Newest time.Time `json:"newest"`
+}
+
+// encode is the place as a cursor.
+func (p place) encode() pipeline.Cursor {
+	p.Newest = p.Newest.UTC()
+	text, err := json.Marshal(p)
+	if err != nil {
+		panic(err) // of a type of this package
+	}
+	return pipeline.Cursor(text)
+}
+
+// parsePlace reads a cursor.
+func parsePlace(c pipeline.Cursor) (p place, err error) {
+	if err = json.Unmarshal([]byte(c), &p, json.RejectUnknownMembers(true)); err == nil && (p.Newest.IsZero() || !p.leadsToLog()) {
+		err = errors.New("it has no place in the log")
+	}
+	if err != nil {
+		return place{}, fmt.Errorf("the checkpoint's cursor is not one of the System Log: %w", err)
+	}
+	return p, nil
+}
+
+// leadsToLog reports whether Next is empty or a link to the log.
+func (p place) leadsToLog() bool {
+	if p.Next == "" {
+		return true
+	}
+	u, err := url.Parse(p.Next)
+	return err == nil && u.Path == logsPath && u.RawQuery != ""
+}
+
+// target is the path and query to ask for, with that many events a page.
+func (p place) target(limit int) string {
+	if p.Next == "" {
+		return logsPath + "?" + url.Values{"since": {formatTime(p.Newest)}, "sortOrder": {"ASCENDING"}, "limit": {strconv.Itoa(limit)}}.Encode()
+	}
+	u, err := url.Parse(p.Next)
+	if err != nil {
+		return logsPath // was checked
+	}
+	return withLimit(u, limit)
+}
+
+// withLimit is a link with another page size. What else it says stays as it is.
+func withLimit(u *url.URL, limit int) string {
+	parts := strings.Split(u.RawQuery, "&")
+	found := false
+	for i, part := range parts {
+		if strings.HasPrefix(part, "limit=") {
+			parts[i], found = fmt.Sprint("limit=", limit), true
+		}
+	}
+	if !found {
+		parts = append(parts, fmt.Sprint("limit=", limit))
+	}
+	return u.Path + "?" + strings.Join(parts, "&")
+}
+
+// timeLayout is how Okta writes times.
+const timeLayout = "2006-01-02T15:04:05.000Z"
+
+func formatTime(t time.Time) string { return t.UTC().Format(timeLayout) }

@@ -1,0 +1,188 @@
+package okta
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/jsonwalk"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+)
+
+// refusal is an answer with an error status.
+type refusal struct {
+	status     int
+	code, text string
+}
+
+func (e *refusal) Error() string { return e.text }
+
+// apiError is what an answer with an error status says, in the form of the API or of OAuth.
+type apiError struct {
+	Code    string `json:"errorCode"`
+	Summary string `json:"errorSummary"`
+	ID      string `json:"errorId"`
+	Causes  []struct {
+		Summary string `json:"errorSummary"`
+	} `json:"errorCauses"`
+	OAuth       string `json:"error"`
+	Description string `json:"error_description"`
+}
+
+// dpop reports whether a proof was refused.
+func (e *apiError) dpop() bool {
+	for _, code := range []string{e.Code, e.OAuth} {
+		if code == invalidProof || code == useNonce {
+			return true
+		}
+	}
+	return false
+}
+
+// The error codes of DPoP.
+const (
+	invalidProof = "invalid_dpop_proof"
+	useNonce     = "use_dpop_nonce"
+)
+
+// parseError reads the body of an answer with an error status. One that can't be read says nothing.
+func parseError(status int, body []byte) *apiError {
+	said := new(apiError)
+	lenient := json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	if status == http.StatusOK || json.Unmarshal(body, said, lenient) != nil {
+		return new(apiError)
+	}
+	return said
+}
+
+// details is what an answer says, for the end of an error text.
+func (c *Client) details(said *apiError, body []byte) string {
+	texts := []string{strings.TrimSuffix(said.Summary+said.Description, ".")}
+	for _, cause := range said.Causes {
+		texts = append(texts, strings.TrimSuffix(cause.Summary, "."))
+	}
+	text := strings.Join(texts, ": ")
+	code := said.Code + said.OAuth
+	if text == "" && code == "" {
+		text = string(body)
+	}
+	out := ""
+	if code != "" {
+		out += " " + c.excerpt(code)
+	}
+	if said.ID != "" {
+		out += " (errorId " + c.excerpt(said.ID) + ")"
+	}
+	if text = c.excerpt(text); text != "" {
+		out += ": " + text
+	}
+	return out
+}
+
+// excerpt makes a text from the service fit for an error: short, printable, and without the secrets
+// that it may repeat.
+func (c *Client) excerpt(text string) string { return transport.Excerpt(text, c.creds.hidden()...) }
+
+// host names the org in error texts.
+func (c *Client) host() string {
+	if c.cfg.BaseURL == nil {
+		return "(no OKTA_ORG_URL)"
+	}
+	return c.cfg.BaseURL.Host
+}
+
+// peer names the org in error texts.
+func (c *Client) peer() transport.Peer {
+	return transport.Peer{Host: c.host(), Settings: "OKTA_ORG_URL"}
+}
+
+// networkFailure classifies an error of the HTTP client.
+func (c *Client) networkFailure(ctx context.Context, what string, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("%s: %w", what, ctx.Err())
+	}
+	failed := passing(what, transport.Explain(err, c.peer()))
+	if transport.IsTimeout(err) {
+		return &slow{failed}
+	}
+	return failed
+}
+
+// slow is a failure of a request that took too long: a smaller page may not.
+type slow struct{ error }
+
+func (s *slow) Unwrap() error { return s.error }
+
+// passing makes a failure retryable if it may pass.
+func passing(what string, f *transport.Failure) error {
+	err := fmt.Errorf("%s: %w", what, f)
+	if f.Passing {
+		return &pipeline.Retryable{Err: err, After: f.After}
+	}
+	return err
+}
+
+// isSlow reports whether a request may have failed because its page was too large to be served in
+// time.
+func isSlow(err error) bool {
+	var refused *refusal
+	if errors.As(err, &refused) {
+		return refused.status == http.StatusGatewayTimeout || refused.status == http.StatusInternalServerError && (refused.code == "E0000009" || refused.code == "E0000053")
+	}
+	return errors.As(err, new(*slow))
+}
+
+// unreadable is an answer that can't be divided into events: it is cut, too large, or not a list.
+// The connection may be at fault, so it is worth repeating.
+type unreadable struct {
+	err   error
+	start []byte // its beginning
+	size  int    // how much of it was received
+	// large: a whole page is too large; a smaller page may not be.
+	large bool
+}
+
+func (u *unreadable) Error() string { return u.err.Error() }
+func (u *unreadable) Unwrap() error { return u.err }
+
+// message reports whether a whole message came in place of a list. It says nothing about an event: a
+// service in trouble gives it to any request.
+func (u *unreadable) message() bool { return errors.As(u.err, new(*jsonwalk.NotAnArray)) }
+
+// rounds is how often an event has to fail like this before it is at fault.
+func (u *unreadable) rounds() int {
+	if u.message() {
+		return jsonwalk.Patience
+	}
+	return jsonwalk.Sightings
+}
+
+// startBytes is how much is kept of an answer that can't be read.
+const startBytes = 64 << 10
+
+// start copies the beginning of a body: the body itself may be large.
+func start(body []byte) []byte { return append([]byte(nil), body[:min(len(body), startBytes)]...) }
+
+// malformed is the error for an answer of status 200 that is not a list of events. It never means
+// that there are none.
+func (c *Client) malformed(a answer, walked, recovered error) error {
+	const what = "read the System Log"
+	if f := transport.Gateway(http.StatusOK, a.header, a.body, c.peer(), c.creds.hidden()...); f != nil {
+		return passing(what, f)
+	}
+	err := fmt.Errorf("%s: the answer is damaged: %w", what, walked)
+	var array *jsonwalk.NotAnArray
+	if errors.As(walked, &array) {
+		err = fmt.Errorf("%s: the answer is not a list of events: %w", what, &jsonwalk.NotAnArray{Got: array.Got, Excerpt: c.excerpt(string(a.body))})
+	}
+	if errors.Is(recovered, jsonwalk.ErrDoubtful) {
+		return &pipeline.Retryable{Err: err}
+	}
+	return &pipeline.Retryable{Err: &unreadable{err: err, start: start(a.body), size: len(a.body)}}
+}
