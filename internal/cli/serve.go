@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,6 +19,8 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
 	"github.com/idn-sentinel/idn-sentinel/internal/daemon"
 	"github.com/idn-sentinel/idn-sentinel/internal/functions"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/gate"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/version"
 )
 
@@ -33,18 +36,14 @@ type serving struct {
 	settingsFlags
 	listen            string
 	certFile, keyFile string
+	statusKey         string // a file
 	grace             time.Duration
 	logFormat         string
 	console           *console
 	process           Process
 }
 
-func serveCommand(p Process) *cobra.Command {
-	c := &serving{console: newConsole(p), process: p}
-	cmd := &cobra.Command{
-		Use:   "serve",
-		Short: "Run all the time, without Azure Functions: on a server, in a container, or to try it",
-		Long: `Serve is the connector as one long-running process. It polls at start and then by
+const serveHelp = `Serve is the connector as one long-running process. It polls at start and then by
 POLL_SCHEDULE, in UTC, exactly as the function does, and receives pushes at the same
 paths: /api/hooks/sailpoint, /api/hooks/saas. State is kept where STATE_URL says, for
 instance in a folder: file:///var/lib/idnsentinel. docs/run-anywhere.md has a unit for
@@ -62,6 +61,12 @@ Several processes may use the same state, also a function in Azure: the lock of 
 stream keeps them apart. While one works on a stream, the others report "locked"; when
 it ends, another one continues.
 
+The status page is at http://127.0.0.1:8480/, with the same views as the function's:
+/api/status as page or JSON, /api/status/health for monitors, POST /api/status/run polls
+now. It is for this machine only, without a proxy in between. With --status-key, a file
+with a key of at least 16 characters, anyone who presents the key may see it: as the
+password that a browser asks for, or in the header X-Functions-Key.
+
 The log goes to stderr: text on a terminal, else lines of JSON, the same as those of
 the function. The line "ready" says that pushes are received.
 
@@ -72,7 +77,14 @@ SIGTERM and Ctrl-C stop softly, within --grace: what the workspace acknowledged 
 remembered, and the next start continues from there. A second signal ends it at once.
 
 The exit status is 0 after SIGTERM, 130 after Ctrl-C, 1 if the stop was cut short or
-the listener failed, and 2 if nothing was started because a setting or a flag is wrong.`,
+the listener failed, and 2 if nothing was started because a setting or a flag is wrong.`
+
+func serveCommand(p Process) *cobra.Command {
+	c := &serving{console: newConsole(p), process: p}
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run all the time, without Azure Functions: on a server, in a container, or to try it",
+		Long:  serveHelp,
 		Example: `  idnsentinel serve --settings local.settings.json
 
   # state in a folder, and no listener
@@ -92,6 +104,7 @@ the listener failed, and 2 if nothing was started because a setting or a flag is
 	flags.StringVar(&c.listen, "listen", defaultListen, "`address` to receive pushes at, host:port; :port for all interfaces, off for none")
 	flags.StringVar(&c.certFile, "tls-cert", "", "certificate, with its chain, as a PEM `file`")
 	flags.StringVar(&c.keyFile, "tls-key", "", "private key of the certificate, as a PEM `file`")
+	flags.StringVar(&c.statusKey, "status-key", "", "`file` with the key for the status page; without it the page is for this machine only")
 	flags.DurationVar(&c.grace, "grace", daemon.DefaultGrace, "how long a stop may take")
 	flags.StringVar(&c.logFormat, "log-format", "", "`json` or text, instead of what fits stderr")
 	return cmd
@@ -125,6 +138,10 @@ func (c *serving) run(cmd *cobra.Command) error {
 	if err != nil {
 		return &failure{statusUnusable, err.Error(), "choose another address with --listen, or none with --listen off"}
 	}
+	access, err := c.access(ln)
+	if err != nil {
+		return &failure{statusUnusable, err.Error(), "make a key with: openssl rand -hex 32"}
+	}
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(app.MemoryLimit(l.Settings))
 	}
@@ -133,6 +150,7 @@ func (c *serving) run(cmd *cobra.Command) error {
 		Handler:  &functions.Handler{Budget: l.RunBudget, Log: log, Open: func() (functions.Poller, error) { return a, nil }},
 		Schedule: l.Schedule,
 		Listener: ln,
+		Access:   access,
 		Grace:    c.grace,
 		Log:      log,
 		Ready: func() {
@@ -197,6 +215,27 @@ func (c *serving) open(ctx context.Context, log *slog.Logger) (net.Listener, err
 			"put a proxy with TLS in front, or use --tls-cert and --tls-key", "address", at.String())
 	}
 	return ln, nil
+}
+
+// access says who may see the status.
+func (c *serving) access(ln net.Listener) (a daemon.Access, err error) {
+	if ln != nil {
+		at, ok := ln.Addr().(*net.TCPAddr)
+		a.Local = ok && at.IP.IsLoopback()
+	}
+	if c.statusKey == "" {
+		return a, nil
+	}
+	text, err := os.ReadFile(c.statusKey)
+	if err != nil {
+		return a, fmt.Errorf("--status-key: %w", err)
+	}
+	key := strings.TrimSpace(string(text))
+	if flaw := gate.Flaw(key); flaw != "" {
+		return a, fmt.Errorf("--status-key: the key in %s %s", c.statusKey, flaw)
+	}
+	a.Key = secret.New(key)
+	return a, nil
 }
 
 // introduce logs what a person should know at the start.

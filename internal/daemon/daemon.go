@@ -1,14 +1,14 @@
 // Package daemon runs the connector as one long-running process, without Azure Functions:
 // beside an IdentityIQ, in a container, or to try it.
 //
-//	schedule ──▶ Tick ──┐                      POLL_SCHEDULE, in UTC, as the timer function
-//	                    ├──▶ functions.Handler ──▶ app.App
-//	listener ──▶ Hooks ─┘                      /api/hooks/…, the same paths and rules
+//	schedule ──▶ Tick ──────────┐              POLL_SCHEDULE, in UTC, as the timer function
+//	                            ├──▶ functions.Handler ──▶ app.App
+//	listener ──▶ Hooks, Status ─┘              /api/hooks/…, /api/status…, the same paths and rules
 //
 // What the Functions host does for the function, this package does here, the same way:
 //
 //   - The first run begins at once. A tick that passes during a run is followed by one run,
-//     however many have passed, and runs never overlap.
+//     however many have passed, and two runs of the schedule never overlap.
 //   - The clock may jump, and the machine may sleep: what counts is the time of day.
 //   - A stop is soft and bounded. Runs are asked to end, requests get their answer, and what is
 //     not finished in time continues from the checkpoint.
@@ -61,6 +61,8 @@ type Config struct {
 	Schedule Schedule
 	// Listener is where pushes come in; nil for nowhere. It may be a TLS listener.
 	Listener net.Listener
+	// Access says who may see the status; the zero value allows no one.
+	Access Access
 	// Grace bounds a stop; 0 means [DefaultGrace].
 	Grace time.Duration
 	// Log may be nil.
@@ -148,7 +150,7 @@ func (c Config) stop(ctx context.Context, cause error, server *http.Server, tick
 
 func (c Config) server() *http.Server {
 	return &http.Server{
-		Handler:           c.Handler.Hooks(),
+		Handler:           c.routes(),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second, // the hooks set their own for bodies
 		WriteTimeout:      longestAnswer,

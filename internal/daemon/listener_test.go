@@ -90,7 +90,7 @@ func TestListener(t *testing.T) {
 		{http.MethodGet, "/api/hooks/sailpoint", "Bearer right", http.StatusMethodNotAllowed},
 		{http.MethodPost, "/api/hooks/other", "Bearer right", http.StatusNotFound},
 		{http.MethodPost, "/function", "Bearer right", http.StatusNotFound},
-		{http.MethodGet, "/", "", http.StatusNotFound},
+		{http.MethodGet, "/", "", http.StatusForbidden},
 	} {
 		if got := send(tc.method, tc.path, tc.credentials); got != tc.want {
 			t.Errorf("%s %s with %q: status %d, want %d", tc.method, tc.path, tc.credentials, got, tc.want)

@@ -19,6 +19,11 @@ func (h *Handler) Hooks() http.Handler {
 	})
 }
 
+// Local reports whether a request comes from a program or a browser on this machine and means it: its
+// Host header names the machine, so it is not a web page that points its own name here, and no proxy
+// has passed it on. That the listener is on loopback is for the caller to know.
+func Local(r *http.Request) bool { return isLoopback(r.Host) && !forwarded(r.Header) }
+
 // Tick does one run, and logs a line for each stream. A run ends with the budget or [Handler.Stop],
 // not with ctx.
 func (h *Handler) Tick(ctx context.Context) {
