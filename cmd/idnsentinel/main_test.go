@@ -141,7 +141,7 @@ func (s *stage) hook(ts *testscript.TestScript, more []string) (address string) 
 	settings, err := config.Load(app.SettingKinds(), config.Values("script", values))
 	ts.Check(err)
 	handler := &functions.Handler{Budget: settings.RunBudget, Open: func() (functions.Poller, error) {
-		return app.Open(settings, app.Options{})
+		return app.Open(settings, app.Options{By: app.ByFunction})
 	}}
 	server := httptest.NewServer(handler)
 	ts.Defer(func() {

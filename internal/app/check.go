@@ -22,6 +22,8 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/checkpoint"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/pythonfn"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/runs"
+	"github.com/idn-sentinel/idn-sentinel/internal/status"
 )
 
 // checkedAtOnce is how many connections are checked at the same time. Most of a check is waiting
@@ -121,6 +123,37 @@ func (c *checkup) state(ctx context.Context) {
 		})
 		c.Try(ctx, lock, func(ctx context.Context) (string, error) { return c.lock(ctx, store, name) })
 	}
+	if !works {
+		c.Skip("function", "needs state")
+		return
+	}
+	c.Try(ctx, "function", func(ctx context.Context) (string, error) { return c.function(ctx, store) })
+}
+
+// function says when a run was last seen that was not started by hand. None is normal before the
+// function is deployed.
+func (c *checkup) function(ctx context.Context, store state.Store) (string, error) {
+	var last runs.Seen
+	for _, s := range c.streams {
+		f, err := runs.New(store, c.connection.Tenant).Load(ctx, s.Stream().ID)
+		if err != nil {
+			return "", err
+		}
+		for _, seen := range f.Seen {
+			if seen.By != ByCommand && seen.At.After(last.At) {
+				last = seen
+			}
+		}
+	}
+	if last.At.IsZero() {
+		return "no run of the function is in this state yet", nil
+	}
+	now := time.Now()
+	age := status.Age(now.Sub(last.At))
+	if now.Sub(last.At) > status.SilentAfter(interval(c.settings)(now), longest(c.settings.RunBudget)) {
+		return "", fmt.Errorf("the function has not run for %s: start it if it is stopped, or compare STATE_URL, AZURE_STORAGE_… and TENANT_ID with the settings of the app: it may use another state; idnsentinel status says more", age)
+	}
+	return fmt.Sprintf("the last run of the %s was %s ago, version %s; idnsentinel status says more", program(last.By), age, last.Version), nil
 }
 
 // progress says how far a stream has been delivered.
@@ -250,4 +283,12 @@ func (c *checkup) readBack(ctx context.Context) (string, error) {
 		}
 	}
 	return "the workspace can be queried for what has arrived (role Log Analytics Reader)", nil
+}
+
+// program is what runs streams, in a sentence.
+func program(by string) string {
+	if by == ByServe {
+		return "service"
+	}
+	return by
 }

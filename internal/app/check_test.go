@@ -140,7 +140,7 @@ func (s *scene) check(t *testing.T) (order []string, found map[string]check.Find
 func everything() []string {
 	return []string{
 		"settings: source", "settings: destination", "settings: state", "settings: run", "settings: proof",
-		"tenant", "token", "search", "triggers", "state", "checkpoint Events", "lock Events", "checkpoint Triggers", "lock Triggers", "workspace", "clock",
+		"tenant", "token", "search", "triggers", "state", "checkpoint Events", "lock Events", "checkpoint Triggers", "lock Triggers", "function", "workspace", "clock",
 	}
 }
 
@@ -265,28 +265,28 @@ func TestCheckFails(t *testing.T) {
 			},
 			"state",
 			[]string{"put", "mend STATE_URL"},
-			[]string{"checkpoint Events", "lock Events", "checkpoint Triggers", "lock Triggers"},
+			[]string{"checkpoint Events", "lock Events", "checkpoint Triggers", "lock Triggers", "function"},
 			nil,
 		},
 		{
 			"store without conditions", func(s *scene) { s.store = careless{&mem.Store{}} },
 			"state",
 			[]string{"was overwritten although it exists", "STATE_URL"},
-			[]string{"checkpoint Events", "lock Events", "checkpoint Triggers", "lock Triggers"},
+			[]string{"checkpoint Events", "lock Events", "checkpoint Triggers", "lock Triggers", "function"},
 			nil,
 		},
 		{
 			"store without locks", func(s *scene) { s.store = lockless{&mem.Store{}} },
 			"state",
 			[]string{"could be taken twice", "STATE_URL"},
-			[]string{"checkpoint Events", "lock Events", "checkpoint Triggers", "lock Triggers"},
+			[]string{"checkpoint Events", "lock Events", "checkpoint Triggers", "lock Triggers", "function"},
 			nil,
 		},
 		{
 			"store that garbles", func(s *scene) { s.store = garbling{&mem.Store{}} },
 			"state",
 			[]string{"contains different bytes", "STATE_URL"},
-			[]string{"checkpoint Events", "lock Events", "checkpoint Triggers", "lock Triggers"},
+			[]string{"checkpoint Events", "lock Events", "checkpoint Triggers", "lock Triggers", "function"},
 			nil,
 		},
 		{

@@ -15,6 +15,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/workspace"
 	"github.com/idn-sentinel/idn-sentinel/internal/app"
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/check"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/version"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
@@ -248,4 +249,33 @@ func TestOutcomesOfPushes(t *testing.T) {
 			t.Error("no run has sent anything")
 		}
 	})
+}
+
+// A check says whether the function runs, not only whether this machine can.
+func TestCheckOfTheFunction(t *testing.T) {
+	for name, c := range map[string]struct {
+		by    string
+		ago   time.Duration
+		state check.Verdict
+		says  string
+	}{
+		"never":        {"", 0, check.Passed, "no run of the function is in this state yet"},
+		"by hand only": {app.ByCommand, time.Minute, check.Passed, "no run of the function"},
+		"runs":         {app.ByFunction, time.Minute, check.Passed, "the last run of the function was 60s ago"},
+		"as a service": {app.ByServe, time.Minute, check.Passed, "the last run of the service"},
+		"stopped":      {app.ByFunction, time.Hour, check.Failed, "the function has not run for 1h: start it"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScene()
+			if c.by != "" {
+				at := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).Add(-c.ago) // virtual time begins there
+				if err := runs.New(s.store, "acme").End(t.Context(), pipeline.Report{Stream: events, State: pipeline.Drained}, runs.Program{By: c.by, Version: "v1"}, at); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, found := s.check(t); found["function"].State != c.state || !strings.Contains(found["function"].Detail, c.says) {
+				t.Errorf("%+v", found["function"])
+			}
+		})
+	}
 }

@@ -1,5 +1,6 @@
 // Package cli is the operator's command line, idnsentinel.
 //
+//	idnsentinel status      say whether data flows, and if not, why
 //	idnsentinel check       try settings, token, scopes, state and workspace, each by itself
 //	idnsentinel poll        run once, as the function does on each tick of its timer
 //	idnsentinel serve       run all the time, without Azure Functions
@@ -189,7 +190,7 @@ local.settings.json, fill in the values in <angle brackets>, then:
 	for _, sub := range cmd.Commands() {
 		sub.Args = noArguments
 	}
-	cmd.AddCommand(serveCommand(p), auditCommand(p), quarantineCommand(p), triggersCommand(p), forwardingCommand(p))
+	cmd.AddCommand(statusCommand(p), serveCommand(p), auditCommand(p), quarantineCommand(p), triggersCommand(p), forwardingCommand(p))
 	return cmd
 }
 

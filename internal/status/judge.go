@@ -53,7 +53,13 @@ func (j *judge) found(v Verdict, remedy, what string, args ...any) {
 func (j *judge) every() time.Duration { return cmp.Or(j.Every, time.Minute) }
 
 // silentAfter is how long nothing may be heard of a stream whose runs take as long as they may.
-func (j *judge) silentAfter() time.Duration { return 2*j.every() + max(j.Longest, 4*time.Minute) }
+func (j *judge) silentAfter() time.Duration { return SilentAfter(j.Every, j.Longest) }
+
+// SilentAfter is how long nothing may be heard of runs that begin that often, 0 meaning every
+// minute, and take that long at most.
+func SilentAfter(every, longest time.Duration) time.Duration {
+	return 2*cmp.Or(every, time.Minute) + max(longest, 4*time.Minute)
+}
 
 // lagMost is the largest lag that is normal: the newest is left to settle, and the next run may
 // just be due.

@@ -1,0 +1,281 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/app"
+	"github.com/idn-sentinel/idn-sentinel/internal/config"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/text"
+	"github.com/idn-sentinel/idn-sentinel/internal/status"
+)
+
+// watchEvery is how often --watch looks again.
+const watchEvery = 5 * time.Second
+
+// tableWidth is the width from which the streams fit into a table.
+const tableWidth = 90
+
+// statusView is a status command in progress.
+type statusView struct {
+	settingsFlags
+	asJSON  bool
+	watch   bool
+	console *console
+	out     io.Writer
+	width   func() int // of the terminal that out is; nil if it isn't one
+}
+
+func statusCommand(p Process) *cobra.Command {
+	v := &statusView{console: newConsole(p), out: p.Out, width: p.OutWidth}
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Say whether data flows, and if not, why and what to do",
+		Long: `Status says for each stream how far it lags, when it last succeeded, its last error,
+what waits in spool, inbox and quarantine, and up to when it is proven complete. First
+comes what to do.
+
+It reads only the state, where each run of the function leaves its outcome, so it needs
+neither the tenant nor the workspace, and takes five seconds at most. It is the same as
+the function's status page. Nothing is changed.
+
+` + settingsHelp + `
+
+The exit status is 0 if data flows (ok, attention), 1 if it is late, fails, or that is
+unknown, and 2 if a setting is wrong or missing.`,
+		Example: `  idnsentinel status --settings local.settings.json
+
+  # again and again, until Ctrl-C
+  idnsentinel status --settings local.settings.json --watch
+
+  # for a script
+  idnsentinel status --settings local.settings.json --json`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error { return v.run(cmd) },
+	}
+	v.add(cmd)
+	cmd.Flags().BoolVar(&v.asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&v.watch, "watch", false, "show it again every few seconds, until Ctrl-C")
+	return cmd
+}
+
+func (v *statusView) run(cmd *cobra.Command) error {
+	l, invalid := v.load()
+	// Invalid settings of one connection are among what it says.
+	if problems := new(config.Problems); invalid != nil && (!errors.As(invalid, &problems) || problems.Whole) {
+		return l.unusable(cmd, &v.settingsFlags, invalid)
+	}
+	if l.look {
+		return &failure{statusUnusable, "with INGESTION_API=NDJSON there is no state to look at", "omit --ingestion-api, or add --state"}
+	}
+	a, err := app.Open(l.Settings, l.options(v.console))
+	if err != nil {
+		return l.unusable(cmd, &v.settingsFlags, cmp.Or(invalid, err))
+	}
+	ctx := cmd.Context()
+	for {
+		s := a.Status(ctx)
+		if err := v.print(s, app.Place(l.Settings, app.Options{})); err != nil {
+			return err
+		}
+		if v.watch && v.pause(ctx) {
+			continue
+		}
+		if !s.State.Flows() {
+			return &failure{status: statusFailed}
+		}
+		return nil
+	}
+}
+
+// pause reports whether to look again.
+func (v *statusView) pause(ctx context.Context) bool {
+	timer := time.NewTimer(watchEvery)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (v *statusView) print(s status.Snapshot, place string) error {
+	if v.asJSON {
+		return printJSON(v.out, s)
+	}
+	var b strings.Builder
+	if v.watch && v.width != nil {
+		b.WriteString("\x1b[H\x1b[2J") // clears the screen
+	}
+	r := render{Writer: &b, colours: colours(v.width)}
+	if v.width != nil {
+		r.width = max(v.width(), 20)
+	}
+	r.snapshot(s, place)
+	_, err := io.WriteString(v.out, b.String())
+	if err != nil && !errors.Is(err, os.ErrClosed) {
+		return &failure{statusFailed, "write the status: " + err.Error(), ""}
+	}
+	return nil
+}
+
+// render writes a snapshot as text.
+type render struct {
+	io.Writer
+	width   int // 0 means that lines may be of any length
+	colours bool
+}
+
+func (r *render) snapshot(s status.Snapshot, place string) {
+	r.wrapped("", "", r.colour(s.State, string(s.State))+": "+s.Summary)
+	r.wrapped("", "", fmt.Sprintf("%s; state: %s", s.At.Format(time.RFC3339), safe(place)))
+	for _, p := range s.Problems {
+		fmt.Fprintln(r)
+		of := ""
+		if len(p.Streams) > 0 {
+			of = few(p.Streams) + ": "
+		}
+		r.wrapped("", "  ", r.colour(p.State, string(p.State))+" "+safe(of+p.What))
+		r.wrapped("  -> ", "     ", safe(p.Remedy))
+	}
+	fmt.Fprintln(r)
+	if r.width == 0 || r.width >= tableWidth {
+		r.table(s)
+		return
+	}
+	r.list(s)
+}
+
+// safe makes a text from the state safe for a terminal.
+func safe(s string) string {
+	const most = 4000
+	return text.Line(s, most)
+}
+
+// few names a few streams.
+func few(labels []string) string {
+	const most = 4
+	if n := len(labels) - most; n > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(labels[:most], ", "), n)
+	}
+	return strings.Join(labels, ", ")
+}
+
+// table has a line for each stream.
+func (r *render) table(s status.Snapshot) {
+	w := tabwriter.NewWriter(r, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "STREAM\tSTATE\tLAG\tLAST SUCCESS\tLAST RUN BY\tWAITING\tQUARANTINE\tPROVEN UP TO")
+	for _, one := range s.Streams {
+		cells := cellsOf(one, s.At)
+		fmt.Fprintln(w, strings.Join([]string{one.Label(), string(one.State), cells.lag, cells.success, cells.by, cells.waiting, cells.quarantine, cells.proven}, "\t"))
+	}
+	_ = w.Flush() // can't fail in memory
+}
+
+// list has a few short lines for each stream.
+func (r *render) list(s status.Snapshot) {
+	for i, one := range s.Streams {
+		if i > 0 {
+			fmt.Fprintln(r)
+		}
+		cells := cellsOf(one, s.At)
+		r.wrapped("", "  ", one.Label()+": "+r.colour(one.State, string(one.State)))
+		for _, line := range [][2]string{{"lag", cells.lag}, {"last success", cells.success}, {"last run by", cells.by}, {"waiting", cells.waiting}, {"quarantine", cells.quarantine}, {"proven up to", cells.proven}} {
+			r.wrapped("  ", "    ", line[0]+": "+line[1])
+		}
+	}
+}
+
+type cells struct{ lag, success, by, waiting, quarantine, proven string }
+
+func cellsOf(s status.Status, now time.Time) cells {
+	c := cells{lag: "unknown", success: "never", by: "-", waiting: "-", quarantine: "-", proven: "-"}
+	if s.LagSeconds != nil {
+		c.lag = status.Age(time.Duration(*s.LagSeconds * float64(time.Second)))
+	}
+	if !s.LastSuccess.IsZero() {
+		c.success = status.Age(now.Sub(s.LastSuccess)) + " ago"
+	}
+	if len(s.Seen) > 0 {
+		c.by = safe(s.Seen[0].By + " " + s.Seen[0].Version)
+	}
+	var waiting []string
+	if s.Spool.N > 0 {
+		waiting = append(waiting, some(s.Spool)+" spooled")
+	}
+	if s.Inbox != nil && s.Inbox.N > 0 {
+		waiting = append(waiting, some(*s.Inbox)+" in the inbox")
+	}
+	c.waiting = cmp.Or(strings.Join(waiting, ", "), c.waiting)
+	var kept []string
+	if s.Undelivered.N > 0 {
+		kept = append(kept, some(s.Undelivered)+" undelivered")
+	}
+	if s.Conformed.N > 0 {
+		kept = append(kept, some(s.Conformed)+" conformed")
+	}
+	c.quarantine = cmp.Or(strings.Join(kept, ", "), c.quarantine)
+	if !s.ProvenThrough.IsZero() {
+		c.proven = s.ProvenThrough.Format("2006-01-02T15:04Z")
+	}
+	return c
+}
+
+// some is a number that may be larger.
+func some(n status.Count) string {
+	if n.More {
+		return fmt.Sprintf("%d+", n.N)
+	}
+	return fmt.Sprint(n.N)
+}
+
+// colour colours a word by a verdict.
+func (r *render) colour(v status.Verdict, word string) string {
+	if !r.colours {
+		return word
+	}
+	return paint(map[status.Verdict]colour{status.OK: green, status.Attention: yellow, status.Late: yellow, status.Unknown: yellow, status.Failing: red}[v], word)
+}
+
+// wrapped writes words in lines of the terminal's width.
+func (r *render) wrapped(first, rest, words string) {
+	line, used, begun := first, len(first), false
+	for word := range strings.FieldsSeq(words) {
+		size := visible(word)
+		if begun && r.width > 0 && used+1+size > r.width {
+			fmt.Fprintln(r, line)
+			line, used, begun = rest, len(rest), false
+		}
+		if begun {
+			line, used = line+" ", used+1
+		}
+		line, used, begun = line+word, used+size, true
+	}
+	fmt.Fprintln(r, line)
+}
+
+// visible is how many columns a word takes, without its colour.
+func visible(word string) (n int) {
+	escaped := false
+	for _, c := range word {
+		switch {
+		case c == '\x1b':
+			escaped = true
+		case escaped:
+			escaped = c != 'm'
+		default:
+			n++
+		}
+	}
+	return n
+}
