@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -236,7 +237,7 @@ func some(n status.Count) string {
 	if n.More {
 		return fmt.Sprintf("%d+", n.N)
 	}
-	return fmt.Sprint(n.N)
+	return strconv.FormatInt(n.N, 10)
 }
 
 // colour colours a word by a verdict.
