@@ -73,7 +73,7 @@ func (t *triggering) addURL(cmd *cobra.Command) {
 }
 
 func (t *triggering) addEventBridge(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&t.awsAccount, "aws-account", "", "subscribe over Amazon EventBridge instead of HTTP, in this AWS account `number`")
+	cmd.Flags().StringVar(&t.awsAccount, "aws-account", "", "subscriptions over Amazon EventBridge instead of HTTP, in this AWS account `number`")
 	cmd.Flags().StringVar(&t.awsRegion, "aws-region", "", "and this AWS `region`")
 }
 
