@@ -86,19 +86,7 @@ func kinds() []kind {
 			},
 			pageRecords: func(config.Source) int { return 0 },
 		},
-		{
-			settings: config.IdentityIQKind(),
-			manual:   identityiq.Manual(),
-			tables:   schema.IdentityIQ(),
-			open: func(s config.Source, c config.Connection, o Options) source.Connector {
-				own := s.(*config.IdentityIQ)
-				return identityiq.Connect(identityiq.Config{
-					BaseURL: own.BaseURL, ClientID: own.ClientID, ClientSecret: o.keeper(own.ClientSecret), Streams: own.Streams,
-					Settle: c.SettleDelay, Lookback: c.InitialLookback, HTTP: o.client(), Log: o.Log,
-				})
-			},
-			pageRecords: func(config.Source) int { return identityiq.PageRecords },
-		},
+		identityIQ(),
 	}
 }
 
@@ -131,5 +119,22 @@ func oktaKind() kind {
 			})
 		},
 		pageRecords: func(config.Source) int { return okta.PageSize },
+	}
+}
+
+// identityIQ is an IdentityIQ server.
+func identityIQ() kind {
+	return kind{
+		settings: config.IdentityIQKind(),
+		manual:   identityiq.Manual(),
+		tables:   schema.IdentityIQ(),
+		open: func(s config.Source, c config.Connection, o Options) source.Connector {
+			own := s.(*config.IdentityIQ)
+			return identityiq.Connect(identityiq.Config{
+				BaseURL: own.BaseURL, ClientID: own.ClientID, ClientSecret: o.keeper(own.ClientSecret), Streams: own.Streams,
+				Settle: c.SettleDelay, Lookback: c.InitialLookback, HTTP: o.client(), Log: o.Log,
+			})
+		},
+		pageRecords: func(config.Source) int { return identityiq.PageRecords },
 	}
 }

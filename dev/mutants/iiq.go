@@ -1,0 +1,18 @@
+package main
+
+const iiq = "internal/source/identityiq/"
+
+func iiqMutants() []Mutant {
+	return []Mutant{
+		{Breaks: "a window that does not fit a page counts as read", File: iiq + "events.go", Old: "case got.total <= int64(n):", New: "case got.total >= 0:"},
+		{Breaks: "the first millisecond of a window is left out", File: iiq + "events.go", Old: "strconv.FormatInt(w.from.UnixMilli()-1, 10)", New: "strconv.FormatInt(w.from.UnixMilli(), 10)"},
+		{Breaks: "the cursor moves past what is not committed yet", File: iiq + "events.go", Old: "next = got.newest.Add(time.Millisecond)", New: "next = w.to"},
+		{Breaks: "a crowd in one millisecond ends with its first page", File: iiq + "events.go", Old: "if len(got.records) == 0 || got.total >= 0 && int64(len(seen)) >= got.total {", New: "if true {"},
+		{Breaks: "events that were not asked for are delivered as if they were", File: iiq + "events.go", Old: "if err == nil && !outside.IsZero() {", New: "if false {"},
+		{Breaks: "an unreadable row costs its whole window", File: iiq + "events.go", Old: "if w.width() <= time.Millisecond {\n\t\t\t\treturn e.rowByRow(ctx, *w)", New: "if true {\n\t\t\t\treturn e.moment(*w, got)"},
+		{Breaks: "a row that can't be read is believed at first sight", File: iiq + "unreadable.go", Old: "if d.times++; d.times < jsonwalk.Sightings {", New: "if d.times++; d.times < 1 {"},
+		{Breaks: "a changed resource is no new record", File: iiq + "resources.go", Old: "rec.ID += \"|\" + s.digest(el.Raw)", New: "_ = s.digest"},
+		{Breaks: "what the ledger has forgotten is sent again", File: iiq + "resources.go", Old: "if rec.Time.IsZero() || !rec.Time.Before(since) {", New: "if true {"},
+		{Breaks: "a short page ends a list", File: iiq + "resources.go", Old: "if reach > at.Seen && int64(reach) != got.total {", New: "if len(got.records) == resourcesPage && int64(reach) != got.total {"},
+	}
+}
