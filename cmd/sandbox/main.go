@@ -89,6 +89,8 @@ and run "./idnsentinel check" and "./idnsentinel poll" there.`,
 	}
 	cmd.Flags().StringVar(&cfg.TenantAddr, "tenant", "127.0.0.1:7801", "address of the tenant")
 	cmd.Flags().StringVar(&cfg.WorkspaceAddr, "workspace", "127.0.0.1:7802", "address of the workspace")
+	cmd.Flags().BoolVar(&cfg.IdentityIQ, "iiq", false, "also serve an IdentityIQ server with the SIEM plugin")
+	cmd.Flags().StringVar(&cfg.IdentityIQAddr, "iiq-address", "127.0.0.1:7803", "address of that server")
 	cmd.Flags().BoolVar(&cfg.Rule, "rule", false, "use a data collection rule (Logs Ingestion API) and a managed identity instead of a workspace key")
 	cmd.Flags().StringVar(&state, "state", os.TempDir()+"/idn-sentinel-state", "folder for the state, as used in the printed settings")
 	cmd.Flags().Int64Var(&cfg.Seed, "seed", 1, "seed of the synthetic data")

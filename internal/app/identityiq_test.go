@@ -263,13 +263,18 @@ func TestIdentityIQKilled(t *testing.T) {
 func TestSourcesDoNotWaitForEachOther(t *testing.T) {
 	for name, change := range map[string]func(*governed){
 		"none":       func(*governed) {},
+		"classic":    func(*governed) {},
 		"IdentityIQ": func(g *governed) { g.down = true },
 		"tenant":     func(g *governed) { g.gone = true },
 		"no_plugin":  func(g *governed) { g.iiq.Plugin = identityiq.LoginPage },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				g := newGoverned(withRule(), "audit", "tasks", "violations", "alerts")
+				base := withRule
+				if name == "classic" {
+					base = newScene
+				}
+				g := newGoverned(base(), "audit", "tasks", "violations", "alerts")
 				g.withTenant()
 				change(g)
 				g.tenant = &tenant.Tenant{Name: "acme", ClientID: "id", ClientSecret: canary}

@@ -13,6 +13,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/identityiq"
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/synth"
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/tenant"
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/workspace"
@@ -28,12 +29,15 @@ const (
 type Stage struct {
 	Tenant    *tenant.Tenant
 	Workspace *workspace.Workspace
-	Generator *synth.Generator
-	Events    int // how many the generator will have made when it ends
+	// IdentityIQ is nil unless it was asked for.
+	IdentityIQ *identityiq.Server
+	Generator  *synth.Generator
+	Events     int // how many the generator will have made when it ends
 
 	// tenantURL, workspaceURL and identityURL are where they are; the last one is empty
 	// if the workspace takes a key.
 	tenantURL, workspaceURL, identityURL string
+	iiqURL                               string
 	servers                              []*http.Server
 }
 
@@ -49,6 +53,9 @@ type StageConfig struct {
 	// Rule has the workspace written through a data collection rule with a managed
 	// identity, which is served too, instead of with a key.
 	Rule bool
+	// IdentityIQ adds an IdentityIQ server, at IdentityIQAddr.
+	IdentityIQ     bool
+	IdentityIQAddr string
 }
 
 // NewStage starts the stand-ins. Close stops them.
@@ -73,6 +80,9 @@ func NewStage(ctx context.Context, cfg StageConfig) (*Stage, error) {
 	if err == nil && cfg.Rule {
 		s.Workspace.Rules = map[string]*workspace.Rule{workspace.DefaultRule: workspace.NewRule()}
 		s.identityURL, err = s.serve(ctx, "", workspace.Identity())
+	}
+	if err == nil && cfg.IdentityIQ {
+		err = s.serveIdentityIQ(ctx, cfg)
 	}
 	if err != nil {
 		s.Close()
@@ -140,7 +150,7 @@ func (s *Stage) Settings(dir string) []string {
 		"SAILPOINT_BASE_URL=" + s.tenantURL,
 		"CLIENT_ID=" + clientID,
 		"CLIENT_SECRET=" + clientSecret,
-	}, destination, []string{
+	}, s.iiqSettings(), destination, []string{
 		"STATE_URL=file://" + dir,
 		"INITIAL_LOOKBACK=24h",
 		"SETTLE_DELAY=2s", // the stand-in indexes at once

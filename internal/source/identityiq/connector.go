@@ -47,7 +47,7 @@ func Connect(cfg Config) *Connector {
 		Audit:      c.events(c.Audits(), "IIQ audit", schema.IIQAudit()),
 		Syslog:     c.events(c.Syslog(), "IIQ syslog", schema.IIQSyslog()),
 		Tasks:      c.list(c.TaskResults(), "IIQ tasks", schema.IIQTaskResults()),
-		Violations: c.list(c.PolicyViolations(), "IIQ violations", schema.IIQPolicyViolations()),
+		Violations: c.list(c.PolicyViolations(), "IIQ policy", schema.IIQPolicyViolations()),
 		AlertsName: c.list(c.Alerts(), "IIQ alerts", schema.IIQAlerts()),
 	}
 	connector := &Connector{client: c}

@@ -34,7 +34,7 @@
 //
 // Objects and arrays in an event, such as attributes, become JSON text: each of their members would
 // make a column. An event whose created time can't be read is dated by the window that the server
-// counts it in.
+// counts it in. In lists, the member $ref is written as ref.
 //
 // What can't be read. A row that is not valid JSON becomes a record with a flaw if it arrives the same
 // way several times. A window whose page can't be divided into rows is halved, down to a millisecond,

@@ -1,6 +1,7 @@
 package identityiq
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -298,7 +299,7 @@ func (r *Resources) read(ctx context.Context, at, count int) (found, error) {
 			s := stateOf(el.Raw)
 			rec.Time = s.time()
 			rec.ID += "|" + s.digest(el.Raw)
-			rows = appendRow(rows, el.Raw, rec.Time, false)
+			rows = appendRow(rows, withoutDollar(el.Raw), rec.Time, false)
 		} else {
 			rows = append(rows, el.Raw...)
 		}
@@ -310,6 +311,11 @@ func (r *Resources) read(ctx context.Context, at, count int) (found, error) {
 		r.c.bodies.Put(body)
 	}
 	return got, err
+}
+
+// withoutDollar writes the member $ref as ref: no column can have a dollar in its name.
+func withoutDollar(raw jsontext.Value) jsontext.Value {
+	return bytes.ReplaceAll(raw, []byte(`"$ref":`), []byte(`"ref":`))
 }
 
 // state is what distinguishes the states of a resource. The version alone does not: in some answers it
