@@ -73,6 +73,7 @@ func TestIdentityIQ(t *testing.T) {
 		"iiqClientId":    {"iiqUrl": "https://iiq.acme.example/identityiq"},
 		"10 data flows":  {"iiqUrl": "https://iiq.acme.example/identityiq", "iiqClientId": "sentinel", "ingestionApi": "LogsIngestion", "alsoAsimTables": true},
 		"alsoAsimTables": {"iiqUrl": "https://iiq.acme.example/identityiq", "iiqClientId": "sentinel", "ingestionApi": "LogsIngestion", "alsoAsimTables": true},
+		"alsoIscTable":   {"iiqUrl": "https://iiq.acme.example/identityiq", "iiqClientId": "sentinel", "ingestionApi": "LogsIngestion", "alsoIscTable": true, "oktaOrgUrl": "https://acme.okta.com", "oktaApiToken": "0123456789"},
 	} {
 		if _, err := read(t).Resolve(deploy.Surroundings{}, needed(given)); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("got %v, want an error that says %q", err, says)
