@@ -23,6 +23,8 @@ const (
 	// forwardBudget is how long a run of a forwarding may take before it lets another process have the
 	// lock.
 	forwardBudget = 4 * time.Minute
+	// forwardsAtOnce bounds the forwardings of all connections that run at a time, and so their memory.
+	forwardsAtOnce = 4
 	// forwardAgain is the wait after a run that failed. It doubles up to forwardLongest.
 	forwardAgain   = 30 * time.Second
 	forwardLongest = 15 * time.Minute
@@ -146,6 +148,12 @@ func (f *forwarding) run(ctx context.Context) {
 
 // runOnce makes one run, and reports whether another one should follow at once.
 func (f *forwarding) runOnce(ctx context.Context) (more bool) {
+	select {
+	case f.c.forwards <- struct{}{}:
+		defer func() { <-f.c.forwards }()
+	case <-ctx.Done():
+		return false
+	}
 	begun := time.Now()
 	res, err := f.locked(ctx)
 	if errors.Is(err, pipeline.ErrLocked) {

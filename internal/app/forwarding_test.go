@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -227,6 +228,51 @@ func TestRunsDoNotWait(t *testing.T) {
 			t.Errorf("the run took %v, %d rows", took, s.workspace.Table(reportRows).Count())
 		}
 		<-time.After(time.Minute)
+	})
+}
+
+// TestForwardingsOfManyConnections: a few run at a time, so memory does not grow with their number, and each
+// gets its turn.
+func TestForwardingsOfManyConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := forwards()
+		first := *s.connection()
+		s.settings.Connections = nil
+		const connections = 10
+		for i := range connections {
+			c := first
+			c.Name = fmt.Sprintf("c%d", i)
+			c.Tenant = c.Name
+			s.settings.Connections = append(s.settings.Connections, c)
+		}
+		var mu sync.Mutex
+		now, most := 0, 0
+		s.pass = func(req *http.Request, on http.RoundTripper) (*http.Response, error) {
+			if req.URL.Path == flowPath {
+				mu.Lock()
+				now++
+				most = max(most, now)
+				mu.Unlock()
+				<-time.After(5 * time.Second)
+				defer func() {
+					mu.Lock()
+					defer mu.Unlock()
+					now--
+				}()
+			}
+			return on.RoundTrip(req)
+		}
+		a, _ := s.receiver(t, nil)
+		for i := range connections {
+			answer, err := a.Inlet(fmt.Sprintf("c%d/saas/Apps", i)).(source.Slot).Deposit(t.Context(), "", "", strings.NewReader(`[{"a":1}]`))
+			if err != nil || answer.Status != 0 {
+				t.Fatalf("%+v, %v", answer, err)
+			}
+		}
+		<-time.After(time.Minute)
+		if n := len(s.tenant.Executions()); n != connections || most < 2 || most > 4 {
+			t.Errorf("%d starts, %d at a time", n, most)
+		}
 	})
 }
 

@@ -26,12 +26,15 @@ type shared struct {
 	// connection, whose runs limit themselves.
 	memory *pipeline.Memory
 
+	// forwards has a slot for each forwarding that runs: one holds a part of a report and some rows.
+	forwards chan struct{}
+
 	mu    sync.Mutex
 	sinks map[string]pipeline.Sink // by sinkKey
 }
 
 func newShared(s config.Settings, o Options) (*shared, error) {
-	all := &shared{options: o, state: s.State, budget: s.RunBudget, every: interval(s), store: o.Store, tables: tablesOf(s.Connections, o), sinks: map[string]pipeline.Sink{}}
+	all := &shared{options: o, state: s.State, budget: s.RunBudget, every: interval(s), store: o.Store, tables: tablesOf(s.Connections, o), sinks: map[string]pipeline.Sink{}, forwards: make(chan struct{}, forwardsAtOnce)}
 	if len(s.Connections) > 1 {
 		all.memory = pipeline.NewMemory(pageMemory + beyond(s)/2)
 	}
