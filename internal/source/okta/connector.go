@@ -1,11 +1,9 @@
 package okta
 
 import (
-	"context"
 	"fmt"
 	"time"
 
-	"github.com/idn-sentinel/idn-sentinel/internal/lib/check"
 	"github.com/idn-sentinel/idn-sentinel/internal/source"
 	"github.com/idn-sentinel/idn-sentinel/internal/table/schema"
 )
@@ -23,7 +21,8 @@ func Manual() source.Manual {
 	return source.Manual{
 		Service: "Okta",
 		Checks: []source.Check{
-			{Item: itemLog, Lines: []string{"OKTA_ORG_URL is an Okta org, and its System Log can be", "read"}},
+			{Item: itemLog, Lines: []string{"OKTA_ORG_URL is an Okta org, token or key are accepted, and", "the System Log can be read"}},
+			{Item: itemLimit, Lines: []string{"what the org says about its rate limit"}},
 		},
 	}
 }
@@ -32,7 +31,10 @@ func Manual() source.Manual {
 // not shown does not come, and a request for each thousand events once a day is little.
 const auditAge = 24 * time.Hour
 
-const itemLog = "okta log"
+const (
+	itemLog   = "okta log"
+	itemLimit = "okta limit"
+)
 
 // Name implements [source.Connector].
 func (c *Connector) Name() string { return "Okta" }
@@ -57,11 +59,3 @@ func (c *Connector) Streams() []source.Spec {
 
 // Stats implements [source.Connector].
 func (c *Connector) Stats() source.Stats { return source.Stats{Throttled: c.client.throttled.Load()} }
-
-// Check implements [source.Connector].
-func (c *Connector) Check(ctx context.Context, report check.Report) {
-	report.Try(ctx, itemLog, func(ctx context.Context) (string, error) {
-		_, err := c.client.Logs().Fetch(ctx, "")
-		return "the System Log can be read", err
-	})
-}

@@ -33,6 +33,7 @@ type Logs struct {
 	shapes   jsonwalk.Shapes
 	flaws    jsonwalk.Flaws
 	trouble  trouble
+	last     *read // the last page of the tail
 }
 
 var (
@@ -104,6 +105,7 @@ func (l *Logs) tail(ctx context.Context, at place, after pipeline.Cursor) (pipel
 	if err != nil {
 		return pipeline.Page{}, err
 	}
+	l.last = r
 	if at.Next != "" {
 		l.restarts = 0
 	}

@@ -304,3 +304,20 @@ func TestChangedTokenKeepsThePlace(t *testing.T) {
 		}
 	})
 }
+
+// What the first version has stored is read by every later one.
+func TestStoredCursor(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		o := newOrg()
+		fill(o, 30)
+		_, at := walk(t, source.NewClient(config(o)).Logs(), "")
+		if !strings.HasPrefix(string(at), `{"next":"https://acme.okta.com/api/v1/logs?after=`) || !strings.Contains(string(at), `,"newest":"`) {
+			t.Errorf("the cursor is %s", at)
+		}
+		// A place at a moment, as taking over from another connector stores it.
+		ids, _ := walk(t, source.NewClient(config(o)).Logs(), `{"newest":"1999-12-31T22:00:00Z"}`)
+		if len(ids) != 30 {
+			t.Errorf("%d events came from a place at a moment", len(ids))
+		}
+	})
+}

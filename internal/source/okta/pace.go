@@ -46,8 +46,11 @@ type quota struct {
 	known            bool
 }
 
+// newPace starts with one request: the process before this one, which may have been killed a moment
+// ago, used the same limit.
 func newPace() *pace {
 	p := &pace{limiter: rate.NewLimiter(0, burst)}
+	p.limiter.ReserveN(time.Now(), burst-1)
 	p.set(assumed / 2)
 	return p
 }
