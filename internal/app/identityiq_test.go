@@ -16,6 +16,7 @@ import (
 
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/fault"
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/identityiq"
+	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/okta"
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/tenant"
 	"github.com/idn-sentinel/idn-sentinel/internal/app"
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
@@ -33,8 +34,9 @@ const (
 type governed struct {
 	*scene
 	iiq *identityiq.Server
-	// down makes the server of IdentityIQ answer nothing but errors, gone the tenant.
-	down, gone bool
+	okta *okta.Org
+	// down makes the server of IdentityIQ answer nothing but errors, gone the tenant, shut the org.
+	down, gone, shut bool
 	// dead, once it is 0, lets nothing more through: the process was killed. It counts what is
 	// written to the state and sent to the workspace.
 	dead atomic.Int64
@@ -49,8 +51,10 @@ func newGoverned(base *scene, streams ...string) *governed {
 	return g
 }
 
-// withTenant adds the tenant in front.
-func (g *governed) withTenant() {
+// withOthers adds the tenant in front, and an Okta org.
+func (g *governed) withOthers() {
+	g.okta = &okta.Org{APIToken: "00" + canary}
+	g.connection().Sources = append(g.connection().Sources, &config.Okta{BaseURL: &url.URL{Scheme: "https", Host: "acme.okta.com"}, Token: secret.Plain("00" + canary)})
 	g.connection().Sources = append([]config.Source{&config.SailPoint{
 		BaseURL: &url.URL{Scheme: "https", Host: "acme.api.identitynow.example"}, APIVersion: "v1", ClientID: "id", ClientSecret: secret.Plain(canary), Limit: 1000,
 	}}, g.connection().Sources...)
@@ -71,8 +75,10 @@ func (g *governed) RoundTrip(req *http.Request) (*http.Response, error) {
 	switch {
 	case g.dead.Load() <= 0:
 		return nil, errKilled
-	case req.URL.Host == iiqHost && g.down, req.URL.Host == "acme.api.identitynow.example" && g.gone:
+	case req.URL.Host == iiqHost && g.down, req.URL.Host == "acme.api.identitynow.example" && g.gone, req.URL.Host == "acme.okta.com" && g.shut:
 		return fault.Transport(out).RoundTrip(req)
+	case req.URL.Host == "acme.okta.com":
+		return fault.Transport(dated(g.okta)).RoundTrip(req)
 	case req.URL.Host == iiqHost:
 		return fault.Transport(dated(g.iiq)).RoundTrip(req)
 	case req.URL.Host == "acme.api.identitynow.example":
@@ -258,14 +264,15 @@ func TestIdentityIQKilled(t *testing.T) {
 	}
 }
 
-// Two systems in one connection, and a third in another one: one that is down, whichever it is,
-// delays none of the others.
+// IdentityNow, IdentityIQ and Okta in one app: one that is down, whichever it is, delays none of the
+// others.
 func TestSourcesDoNotWaitForEachOther(t *testing.T) {
 	for name, change := range map[string]func(*governed){
 		"none":       func(*governed) {},
 		"classic":    func(*governed) {},
 		"IdentityIQ": func(g *governed) { g.down = true },
 		"tenant":     func(g *governed) { g.gone = true },
+		"Okta":       func(g *governed) { g.shut = true },
 		"no_plugin":  func(g *governed) { g.iiq.Plugin = identityiq.LoginPage },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -275,7 +282,7 @@ func TestSourcesDoNotWaitForEachOther(t *testing.T) {
 					base = newScene
 				}
 				g := newGoverned(base(), "audit", "tasks", "violations", "alerts")
-				g.withTenant()
+				g.withOthers()
 				change(g)
 				g.tenant = &tenant.Tenant{Name: "acme", ClientID: "id", ClientSecret: canary}
 				at := time.Now().Add(-5 * time.Minute)
@@ -283,6 +290,7 @@ func TestSourcesDoNotWaitForEachOther(t *testing.T) {
 				g.iiq.AddAudit(identityiq.AuditEvent(1, at), at, time.Time{})
 				id, raw := identityiq.Violation(1, at, at, "Open")
 				g.iiq.Put(identityiq.PolicyViolations, id, raw)
+				g.okta.Add(okta.Event{UUID: "event-1", Published: at, Raw: fmt.Appendf(nil, `{"uuid":"event-1","published":%q,"eventType":"user.session.start"}`, at.UTC().Format("2006-01-02T15:04:05.000Z"))})
 				reports := g.poll(t, g.start(t))
 				got := map[string]string{}
 				for stream, r := range reports {
@@ -297,9 +305,9 @@ func TestSourcesDoNotWaitForEachOther(t *testing.T) {
 						t.Errorf("%s shows a secret: %s", stream, r.Error)
 					}
 				}
-				want := map[string]string{"IDN_Events": "drained", "IDN_Triggers": "drained", "IIQ_Audit": "drained", "IIQ_TaskResults": "drained", "IIQ_PolicyViolations": "drained", "IIQ_Alerts": "drained"}
+				want := map[string]string{"IDN_Events": "drained", "IDN_Triggers": "drained", "IIQ_Audit": "drained", "IIQ_TaskResults": "drained", "IIQ_PolicyViolations": "drained", "IIQ_Alerts": "drained", "Okta": "drained"}
 				for stream := range want {
-					if name == "IdentityIQ" && strings.HasPrefix(stream, "IIQ") || name == "tenant" && strings.HasPrefix(stream, "IDN") || name == "no_plugin" && stream == "IIQ_Audit" {
+					if name == "IdentityIQ" && strings.HasPrefix(stream, "IIQ") || name == "tenant" && strings.HasPrefix(stream, "IDN") || name == "Okta" && stream == "Okta" || name == "no_plugin" && stream == "IIQ_Audit" {
 						want[stream] = "failed"
 					}
 				}
@@ -310,7 +318,7 @@ func TestSourcesDoNotWaitForEachOther(t *testing.T) {
 					t.Errorf("error: %s", reports[audits].Error)
 				}
 				rows := func(table string) int { return g.workspace.Table(table).Count() }
-				if want["IIQ_PolicyViolations"] == "drained" && rows("SailPointIIQ_PolicyViolations") != 1 || want["IDN_Events"] == "drained" && rows("SailPointIDN_Events") != 1 {
+				if want["IIQ_PolicyViolations"] == "drained" && rows("SailPointIIQ_PolicyViolations") != 1 || want["IDN_Events"] == "drained" && rows("SailPointIDN_Events") != 1 || want["Okta"] == "drained" && rows("Okta") != 1 {
 					t.Errorf("%d violations, %d events", rows("SailPointIIQ_PolicyViolations"), rows("SailPointIDN_Events"))
 				}
 			})
