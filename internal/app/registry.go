@@ -70,24 +70,27 @@ func kinds() []kind {
 			pageRecords: func(config.Source) int { return 0 },
 		},
 		{
-			settings: config.SaaSKind(),
-			manual:   saas.Manual(),
-			tables:   []schema.Table{schema.Reports()},
-			open: func(s config.Source, c config.Connection, o Options) source.Connector {
-				own := s.(*config.SaaS)
-				box := reports.New(o.Store, c.Tenant, saas.StreamID)
-				cfg := saas.Config{Secret: o.keeper(own.Secret), Address: HookAddress(c.Name, "saas"), Box: box}
-				if own.Workflow != nil {
-					workflow := workflowOf(own.Workflow, c, o)
-					box.Forward, cfg.Workflow = true, workflow
-					cfg.Forward = &forward.Forwarder{Queue: box, Workflow: workflow, ByRow: own.Workflow.ByRow, Repeats: own.Workflow.Repeat}
-				}
-				return saas.Connect(cfg)
-			},
+			settings:    config.SaaSKind(),
+			manual:      saas.Manual(),
+			tables:      []schema.Table{schema.Reports()},
+			open:        openReports,
 			pageRecords: func(config.Source) int { return 0 },
 		},
 		identityIQ(),
 	}
+}
+
+// openReports opens what receives reports, and what forwards them.
+func openReports(s config.Source, c config.Connection, o Options) source.Connector {
+	own := s.(*config.SaaS)
+	box := reports.New(o.Store, c.Tenant, saas.StreamID)
+	cfg := saas.Config{Secret: o.keeper(own.Secret), Address: HookAddress(c.Name, "saas"), Box: box}
+	if own.Workflow != nil {
+		workflow := workflowOf(own.Workflow, c, o)
+		box.Forward, cfg.Workflow = true, workflow
+		cfg.Forward = &forward.Forwarder{Queue: box, Workflow: workflow, ByRow: own.Workflow.ByRow, Repeats: own.Workflow.Repeat}
+	}
+	return saas.Connect(cfg)
 }
 
 // workflowOf opens the workflow that reports are forwarded to. A tenant of the same connection may be
