@@ -234,7 +234,7 @@ func lastRuns(streams []status.Status) (list []run) {
 	}
 	for _, r := range all[:min(len(all), manyRuns)] {
 		list = append(list, run{
-			At: moment(r.At), Label: r.label, By: r.By, State: words[r.State], Sent: r.Sent,
+			At: r.At.UTC().Format("2 Jan 15:04:05"), Label: r.label, By: r.By, State: words[r.State], Sent: r.Sent,
 			Seconds: time.Duration(r.Seconds * float64(time.Second)).Round(100 * time.Millisecond).String(),
 		})
 	}
