@@ -33,7 +33,7 @@ const (
 // governed is a scene with an IdentityIQ server, alone or beside the tenant.
 type governed struct {
 	*scene
-	iiq *identityiq.Server
+	iiq  *identityiq.Server
 	okta *okta.Org
 	// down makes the server of IdentityIQ answer nothing but errors, gone the tenant, shut the org.
 	down, gone, shut bool
