@@ -21,6 +21,7 @@ const maxBudget = 9 * time.Minute
 // certain to be valid.
 func Load(kinds []Kind, origins ...Origin) (Settings, error) {
 	table := Table(kinds)
+	origins = withOktaFunction(origins)
 	app := newReader("", table, origins)
 	names := connectionNames(app, table)
 	spelled := spell(table, names, origins)

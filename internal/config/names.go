@@ -67,7 +67,7 @@ func (s *speller) of(connection string) (list []Problem) {
 
 // judge reports what is wrong with one name, if anything.
 func (s *speller) judge(o Origin, name string) {
-	if _, ok := s.known[name]; ok {
+	if _, ok := s.known[name]; ok || o.isOktaFunction(name) {
 		return
 	}
 	if outside(name) {

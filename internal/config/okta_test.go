@@ -92,3 +92,45 @@ func TestOktaProblems(t *testing.T) {
 		})
 	}
 }
+
+// An app in which Microsoft's function ran keeps its settings, in whatever case they are.
+func TestSettingsOfTheOldOktaFunction(t *testing.T) {
+	for name, test := range map[string]struct {
+		uri  string
+		on   bool
+		more map[string]string
+	}{
+		"as documented":  {"https://acme.okta.com/api/v1/logs?since=", true, nil},
+		"its template":   {"https://acme.okta.com/api/v1/logs", true, map[string]string{"workspaceID": "", "WORKSPACEKEY": ""}},
+		"something else": {"https://acme.example/other", false, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			env := valid()
+			id, key := env["CUSTOMER_ID"], env["SHARED_KEY"]
+			for _, name := range []string{"TENANT_ID", "CLIENT_ID", "CLIENT_SECRET", "CUSTOMER_ID", "SHARED_KEY"} {
+				delete(env, name)
+			}
+			env["uri"], env["apiToken"], env["workspaceId"], env["workspaceKey"], env["Schedule"] = test.uri, "00canary-okta-token", id, key, "0 */2 * * * *"
+			if test.more != nil {
+				delete(env, "workspaceId")
+				delete(env, "workspaceKey")
+				env["workspaceID"], env["WORKSPACEKEY"] = id, key
+			}
+			s, err := load(env)
+			if !test.on {
+				if err == nil || strings.Contains(err.Error(), "OKTA_") {
+					t.Errorf("got %v", err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := s.Connections[0]
+			o, ok := c.Sources[0].(*config.Okta)
+			if !ok || o.BaseURL.String() != "https://acme.okta.com" || o.Token.Text().Reveal() != "00canary-okta-token" || c.DataCollector.WorkspaceID != id {
+				t.Errorf("%v, workspace %s", c.Sources, c.DataCollector.WorkspaceID)
+			}
+		})
+	}
+}
