@@ -96,5 +96,6 @@ func (p *play) verdict() error {
 		return ErrIncomplete
 	}
 	p.say("Nothing is lost.")
+	p.say("To watch it run, and to cause faults yourself: ./sandbox serve")
 	return nil
 }

@@ -50,6 +50,8 @@ type StageConfig struct {
 	Rate float64
 	// TenantAddr and WorkspaceAddr are where to listen; "" means a free port.
 	TenantAddr, WorkspaceAddr string
+	// Tenant and Workspace, if set, stand before the stand-ins, for instance to inject faults.
+	Tenant, Workspace func(http.Handler) http.Handler
 	// Rule has the workspace written through a data collection rule with a managed
 	// identity, which is served too, instead of with a key.
 	Rule bool
@@ -74,8 +76,8 @@ func NewStage(ctx context.Context, cfg StageConfig) (*Stage, error) {
 		s.Tenant.AddInvocation(invocations.Invocation(i))
 	}
 	var err error
-	if s.tenantURL, err = s.serve(ctx, cfg.TenantAddr, s.Tenant); err == nil {
-		s.workspaceURL, err = s.serve(ctx, cfg.WorkspaceAddr, s.Workspace)
+	if s.tenantURL, err = s.serve(ctx, cfg.TenantAddr, before(cfg.Tenant, s.Tenant)); err == nil {
+		s.workspaceURL, err = s.serve(ctx, cfg.WorkspaceAddr, before(cfg.Workspace, s.Workspace))
 	}
 	if err == nil && cfg.Rule {
 		s.Workspace.Rules = map[string]*workspace.Rule{workspace.DefaultRule: workspace.NewRule()}
@@ -89,6 +91,14 @@ func NewStage(ctx context.Context, cfg StageConfig) (*Stage, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// before puts a handler before another; nil puts none there.
+func before(first func(http.Handler) http.Handler, h http.Handler) http.Handler {
+	if first == nil {
+		return h
+	}
+	return first(h)
 }
 
 // Identify tells rows of a table apart: an invocation comes twice, in flight and completed.
