@@ -14,7 +14,7 @@
 // plugin's own limit; rows of one millisecond have no order; the rows and their total come from two
 // queries; mistakes are answered with 200 and an object that has no list. A row is found from its
 // commit on, which may be long after its created time. Without the plugin its paths are unknown: they
-// answer 404, the login page, or a redirect to it. Of SCIM: totals may be text ("5,"), and times have an
+// answer 404, the login page, or a redirect to it. Error statuses come with Tomcat's own web pages. Of SCIM: totals may be text ("5,"), and times have an
 // offset.
 //
 // Sources: the published code of the plugin (sailpoint-oss/colab-siem-plugin), the OpenAPI documents

@@ -132,7 +132,7 @@ func (s *Server) plugin(w http.ResponseWriter) bool {
 		w.Header().Set("Location", cmp.Or(s.Context, "/identityiq")+"/login.jsf")
 		w.WriteHeader(http.StatusFound)
 	case NotFound:
-		w.WriteHeader(http.StatusNotFound)
+		writePage(w, http.StatusNotFound, "HTTP Status 404 – Not Found")
 	}
 	return false
 }

@@ -86,7 +86,7 @@ func (s *Server) authorized(w http.ResponseWriter, r *http.Request, right string
 	expires, known := s.tokens[token]
 	s.mu.Unlock()
 	if !ok || !known || !time.Now().Before(expires) {
-		w.WriteHeader(http.StatusUnauthorized)
+		writePage(w, http.StatusUnauthorized, "HTTP Status 401 – Unauthorized")
 		return false
 	}
 	if r.Method != http.MethodGet {
@@ -94,7 +94,7 @@ func (s *Server) authorized(w http.ResponseWriter, r *http.Request, right string
 		return false
 	}
 	if right != "" && s.Rights != nil && !slices.Contains(s.Rights, right) {
-		w.WriteHeader(http.StatusForbidden)
+		writePage(w, http.StatusForbidden, "HTTP Status 403 – Forbidden")
 		return false
 	}
 	return true
