@@ -32,7 +32,7 @@ pre{white-space:pre-wrap;overflow-wrap:anywhere;font-size:.8rem}meter{width:100%
 <h2>Faults</h2>
 <form method="post">{{range .Faults}}<button name="fault" value="{{.Name}}"{{if .Lasts}} aria-pressed="{{.On}}"{{end}}>{{.Label}}{{if .On}} (on){{end}}</button>{{end}}</form>
 <h2>Tables</h2>
-{{range .Tables}}<section><h3>{{.Name}}_CL: {{.Count}} rows</h3><div class="wide"><table>
+{{range .Tables}}<section><h3>{{.Name}}: {{.Count}} rows</h3><div class="wide"><table>
 <thead><tr>{{range .Columns}}<th scope="col">{{.}}</th>{{end}}</tr></thead>
 <tbody>{{range .Rows}}<tr>{{range .}}<td>{{.}}</td>{{end}}</tr>{{end}}</tbody></table></div></section>
 {{else}}<p>No rows yet.</p>{{end}}
