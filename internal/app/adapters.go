@@ -20,6 +20,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/state/azblob"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/file"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/pythonfn"
+	"github.com/idn-sentinel/idn-sentinel/internal/table"
 	"github.com/idn-sentinel/idn-sentinel/internal/table/schema"
 )
 
@@ -29,10 +30,13 @@ func newSink(s config.Sink, tables []schema.Stream, o Options) (pipeline.Sink, e
 	case config.UseDataCollector:
 		cfg := datacollector.Config{
 			WorkspaceID: s.DataCollector.WorkspaceID, Key: o.keeper(s.DataCollector.SharedKey), Secondary: o.keeper(s.DataCollector.Secondary), URL: s.DataCollector.URL,
-			BatchBytes: s.BatchBytes, TimeFields: map[string]string{}, HTTP: o.client(),
+			BatchBytes: s.BatchBytes, TimeFields: map[string]string{}, Open: map[string]*table.Open{}, HTTP: o.client(),
 		}
 		for _, stream := range tables {
 			cfg.TimeFields[stream.Name] = stream.Time
+			if open := stream.Open; open != nil {
+				cfg.Open[stream.Name] = &table.Open{Parent: open.Parent, Name: open.Name, Known: set(open.Known)}
+			}
 		}
 		return datacollector.New(cfg)
 	case config.UseLogsIngestion:
@@ -55,6 +59,15 @@ func newSink(s config.Sink, tables []schema.Stream, o Options) (pipeline.Sink, e
 	default:
 		return nil, fmt.Errorf("INGESTION_API: %q is not served by this version; use DataCollector, LogsIngestion or NDJSON", s.IngestionAPI)
 	}
+}
+
+// set is a list for looking up.
+func set(names []string) map[string]bool {
+	all := make(map[string]bool, len(names))
+	for _, name := range names {
+		all[name] = true
+	}
+	return all
 }
 
 // newStore opens the state store.

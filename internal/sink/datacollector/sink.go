@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -49,6 +50,8 @@ type Config struct {
 	// TimeFields maps a stream to the top-level property that becomes TimeGenerated.
 	// A missing stream uses "created"; "" means the time of ingestion.
 	TimeFields map[string]string
+	// Open names, by stream, an object whose members must not all become columns.
+	Open map[string]*table.Open
 	// HTTP is the client to use; nil means one of package transport.
 	HTTP *http.Client
 	// Timeout bounds one post; 0 means 2 minutes.
@@ -65,6 +68,7 @@ type Sink struct {
 	limits     pipeline.Limits
 	rules      *table.Rules
 	timeFields map[string]string
+	open       map[string]*table.Open
 	timeout    time.Duration
 	doubts     *doubts
 	notices    *notices
@@ -107,6 +111,7 @@ func New(cfg Config) (*Sink, error) {
 		},
 		rules:      table.Classic(),
 		timeFields: cfg.TimeFields,
+		open:       cfg.Open,
 		timeout:    cfg.Timeout,
 		doubts:     newDoubts(),
 		notices:    new(notices),
@@ -120,13 +125,36 @@ func New(cfg Config) (*Sink, error) {
 // Limits implements [pipeline.Sink].
 func (s *Sink) Limits() pipeline.Limits { return s.limits }
 
-// Fit implements [pipeline.Sink] with the column rules of [table.Classic], for every table.
-func (s *Sink) Fit(_ string, raw jsontext.Value) (row jsontext.Value, changes []string, err error) {
-	return s.rules.Conform(raw)
+// Fit implements [pipeline.Sink] with the column rules of [table.Classic], for every table. What
+// [table.Open] moves is moved when the row is sent, because that changes no value.
+func (s *Sink) Fit(stream string, raw jsontext.Value) (row jsontext.Value, changes []string, err error) {
+	open := s.open[stream]
+	if open == nil {
+		return s.rules.Conform(raw)
+	}
+	if row, changes, err = s.rules.Conform(open.Fold(raw)); len(changes) == 0 {
+		row = raw
+	}
+	return row, changes, err
 }
 
 // FitsOutline implements [pipeline.Outlined].
-func (s *Sink) FitsOutline(_ string, o jsonwalk.Outline) bool { return s.rules.FitsOutline(o) }
+func (s *Sink) FitsOutline(stream string, o jsonwalk.Outline) bool {
+	return s.open[stream] == nil && s.rules.FitsOutline(o)
+}
+
+// folded is a batch as it is sent.
+func (s *Sink) folded(stream string, batch []pipeline.Record) []pipeline.Record {
+	open := s.open[stream]
+	if open == nil {
+		return batch
+	}
+	sent := slices.Clone(batch)
+	for i := range sent {
+		sent[i].Raw = open.Fold(sent[i].Raw)
+	}
+	return sent
+}
 
 // Write implements [pipeline.Sink]: it posts the batch once.
 func (s *Sink) Write(ctx context.Context, stream string, batch []pipeline.Record) error {
@@ -141,6 +169,7 @@ func (s *Sink) Write(ctx context.Context, stream string, batch []pipeline.Record
 		timeField = defaultTimeField
 	}
 	what := fmt.Sprintf("post %d records to %s_CL", len(batch), stream)
+	batch = s.folded(stream, batch)
 	body := newArray(batch)
 	if body.size > MaxBody {
 		return &pipeline.Rejected{Err: fmt.Errorf("%s: %d bytes are more than the %d that the service takes", what, body.size, MaxBody)}

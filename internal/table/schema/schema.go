@@ -43,6 +43,15 @@ type Stream struct {
 	Columns []Column
 	// Time is the column that holds the event time.
 	Time string
+	// Open, if not nil, is an object whose members are data. The Data Collector API would make a column
+	// of each.
+	Open *Open
+}
+
+// Open is the path of an object, and its members that have columns of their own.
+type Open struct {
+	Parent, Name string
+	Known        []string
 }
 
 // Table is a table that is filled from a stream.
