@@ -41,7 +41,6 @@ type report struct {
 type post struct {
 	inst  *instance
 	began time.Time
-	ended time.Time
 	// excused: the receiver could not know, or not note, that the report is stored.
 	excused bool
 }
@@ -50,10 +49,8 @@ type post struct {
 type stored struct {
 	of              *report
 	id              string
-	received        time.Time
 	rows            []*row
 	gone, withdrawn bool
-	goneAt          time.Time
 }
 
 // reports are those of a play.
@@ -188,7 +185,6 @@ func (g *game) report(r *report, at time.Time, n int64) {
 		answer, err := slot.Deposit(context.Background(), r.contentType, r.encoding, body)
 		good := err == nil && (answer.Status == http.StatusOK || answer.Status == 0) && !inst.died()
 		w.mu.Lock()
-		p.ended = time.Now()
 		p.excused = !good || inst.boxFaults > faults
 		if good {
 			w.checkReceived(inst, r, body)
@@ -269,7 +265,7 @@ func (w *world) boxed(inst *instance, key string, data []byte) {
 		w.breaks("%s makes a report %q of %d bytes valid, which nobody sent", inst, m.Name, len(body))
 		return
 	}
-	s := &stored{of: r, id: id, received: m.Received}
+	s := &stored{of: r, id: id}
 	r.stored = append(r.stored, s)
 	w.seen.reports.byID[id] = s
 	w.knowRows(s, m)
@@ -369,7 +365,7 @@ func (w *world) unboxed(key string) {
 	case kind == "parts" && !s.gone:
 		w.breaks("%q is removed, and its report waits", key)
 	case kind == "waiting" && !s.gone:
-		s.gone, s.goneAt = true, time.Now()
+		s.gone = true
 		if slices.ContainsFunc(s.rows, func(r *row) bool { return r.wanted && (r.committed == 0 || !r.settled) }) {
 			w.withdraw(s)
 		}
@@ -387,14 +383,6 @@ func (w *world) withdraw(s *stored) {
 	}
 }
 
-// deliveredEarly says whether the report of a post was delivered before its receiver could find out that
-// another one had received the same at the same time.
-func (r *report) deliveredEarly(p *post) bool {
-	return slices.ContainsFunc(r.stored, func(s *stored) bool {
-		return s.received.Equal(p.began) && s.gone && !s.withdrawn && s.goneAt.Before(p.ended)
-	})
-}
-
 // checkReports demands that no report waits in the end, and that none was stored twice without an
 // excuse. The caller holds the lock.
 func (w *world) checkReports() {
@@ -410,7 +398,7 @@ func (w *world) checkReports() {
 			}
 		}
 		for _, p := range r.posts {
-			if p.excused || p.inst.died() || r.deliveredEarly(p) {
+			if p.excused || p.inst.died() {
 				excuses++
 			}
 		}

@@ -24,6 +24,8 @@ type Report = struct {
 	Parts             int
 	// Forward says that it is to be passed on to a workflow.
 	Forward bool
+	// Hash is that of its name and bytes, "" if it is not known.
+	Hash string
 }
 
 // Box is where reports wait.
@@ -31,7 +33,7 @@ type Box interface {
 	// Put stores a report. Without an error it is durable; again is true if it was before. An error
 	// of body is returned as it is.
 	Put(ctx context.Context, name, contentType string, at time.Time, body io.Reader) (r Report, again bool, err error)
-	// Waiting lists the reports, the oldest first. problems name those that can't be read.
+	// Waiting lists the reports, each once, the oldest first. problems name those that can't be read.
 	Waiting(ctx context.Context) (list []Report, problems []string, err error)
 	// Part returns a part of a report. number counts from 1.
 	Part(ctx context.Context, r Report, number int) ([]byte, error)

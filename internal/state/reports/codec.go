@@ -25,6 +25,8 @@ type Report = struct {
 	Parts             int
 	// Forward says that it is to be passed on to a workflow.
 	Forward bool
+	// Hash is that of its name and bytes, "" if an earlier version stored it.
+	Hash string
 }
 
 type manifest struct {
@@ -36,11 +38,12 @@ type manifest struct {
 	Bytes       int64     `json:"bytes"`
 	Parts       int       `json:"parts"`
 	Forward     bool      `json:"forward,omitzero"`
+	Hash        string    `json:"hash,omitzero"`
 }
 
 // EncodeReport returns the object that makes a report valid.
 func EncodeReport(r Report) ([]byte, error) {
-	return line(manifest{version, r.ID, r.Name, r.ContentType, r.Received.UTC(), r.Bytes, r.Parts, r.Forward})
+	return line(manifest{version, r.ID, r.Name, r.ContentType, r.Received.UTC(), r.Bytes, r.Parts, r.Forward, r.Hash})
 }
 
 // DecodeReport reads such an object of any version up to the latest.
@@ -49,10 +52,10 @@ func DecodeReport(data []byte) (Report, error) {
 	if err := format.JSON(data, version, &m); err != nil {
 		return Report{}, err
 	}
-	if !format.Dated(m.Received) || !isID(m.ID) || m.Parts < 1 || m.Bytes < 1 {
+	if !format.Dated(m.Received) || !isID(m.ID) || m.Parts < 1 || m.Bytes < 1 || m.Hash != "" && !isHash(m.Hash) {
 		return Report{}, errors.New("it describes no report")
 	}
-	return Report{m.ID, m.Name, m.ContentType, m.Received.UTC(), m.Bytes, m.Parts, m.Forward}, nil
+	return Report{m.ID, m.Name, m.ContentType, m.Received.UTC(), m.Bytes, m.Parts, m.Forward, m.Hash}, nil
 }
 
 // Part is a part of a report.
@@ -124,6 +127,11 @@ func line(v any) ([]byte, error) {
 }
 
 var idForm = regexp.MustCompile(`^\d{8}T\d{6}\.\d{9}Z-[0-9a-f]{16}$`)
+
+var hashForm = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+// isHash protects the names of objects, as isID does.
+func isHash(hash string) bool { return hashForm.MatchString(hash) }
 
 // isID protects the names of objects from what an object says.
 func isID(id string) bool { return idForm.MatchString(id) }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"sync"
 	"time"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
@@ -49,6 +50,9 @@ type Store struct {
 
 	store  state.Store
 	prefix string
+
+	mu    sync.Mutex
+	known map[string]bool // ids of the reports that wait and are remembered
 }
 
 // New returns the reports of a tenant's stream. It does not access the store.
@@ -77,6 +81,7 @@ func (s *Store) Put(ctx context.Context, name, contentType string, at time.Time,
 		s.drop(ctx, r.ID)
 		return Report{}, false, err
 	}
+	r.Hash = hash
 	before, etag, err := s.before(ctx, hash)
 	if err == nil && before.is(at) {
 		s.drop(ctx, r.ID)
@@ -86,7 +91,7 @@ func (s *Store) Put(ctx context.Context, name, contentType string, at time.Time,
 		return Report{}, false, err // it may be valid nevertheless, so its parts stay
 	}
 	if err == nil {
-		again = s.remember(ctx, r, hash, etag)
+		again = s.remember(ctx, r, etag)
 	}
 	return r, again, nil
 }
@@ -160,20 +165,51 @@ func (s *Store) before(ctx context.Context, hash string) (Seen, state.ETag, erro
 }
 
 // remember notes that a report is stored. If another process was faster with the same one, it is
-// withdrawn, and again is true. An error only means that it is not remembered.
-func (s *Store) remember(ctx context.Context, r Report, hash string, etag state.ETag) (again bool) {
+// withdrawn, and again is true. An error only means that it is not remembered yet; see [Store.single].
+func (s *Store) remember(ctx context.Context, r Report, etag state.ETag) (again bool) {
 	object, err := EncodeSeen(Seen{r.ID, r.Received})
 	if err != nil {
 		return false
 	}
-	if _, err = s.store.Put(ctx, s.seen(hash), object, etag); !errors.Is(err, state.ErrConflict) {
+	if _, err = s.store.Put(ctx, s.seen(r.Hash), object, etag); !errors.Is(err, state.ErrConflict) {
 		return false
 	}
-	other, _, err := s.before(ctx, hash)
+	other, _, err := s.before(ctx, r.Hash)
 	if err != nil || !other.is(r.Received) || other.ID == r.ID {
 		return false
 	}
 	return s.withdraw(ctx, r.ID) == nil
+}
+
+// single reports whether a report that waits is the only one of its bytes and time, and has that
+// remembered: the process that received it may have died before it could, or may not have come to it
+// yet. Another one of the same bytes is withdrawn.
+func (s *Store) single(ctx context.Context, r Report) (bool, error) {
+	s.mu.Lock()
+	known := s.known[r.ID]
+	s.mu.Unlock()
+	if known || r.Hash == "" {
+		return true, nil
+	}
+	for range 3 {
+		other, etag, err := s.before(ctx, r.Hash)
+		switch {
+		case err != nil:
+			return false, err
+		case other.is(r.Received) && other.ID != r.ID:
+			return false, s.withdraw(ctx, r.ID)
+		case other.ID == r.ID || other.Received.After(r.Received):
+			return true, nil
+		}
+		object, err := EncodeSeen(Seen{r.ID, r.Received})
+		if err != nil {
+			return false, err
+		}
+		if _, err := s.store.Put(ctx, s.seen(r.Hash), object, etag); !errors.Is(err, state.ErrConflict) {
+			return err == nil, err
+		}
+	}
+	return false, fmt.Errorf("%w: the note about it changes with each attempt", state.ErrConflict)
 }
 
 // drop removes the parts of what will not be a report. What it can't remove is left to Tidy.
@@ -232,8 +268,17 @@ func (s *Store) withdraw(ctx context.Context, id string) error {
 	return nil
 }
 
-// Waiting lists the reports that wait, the oldest first. problems name those that can't be read.
+// Waiting lists the reports that wait, the oldest first, and each once, however often it was sent.
+// problems name those that can't be read.
 func (s *Store) Waiting(ctx context.Context) (list []Report, problems []string, err error) {
+	known := map[string]bool{}
+	defer func() {
+		if err == nil {
+			s.mu.Lock()
+			s.known = known
+			s.mu.Unlock()
+		}
+	}()
 	for info, err := range s.store.List(ctx, s.prefix+"waiting/") {
 		if err != nil {
 			return nil, nil, fmt.Errorf("list the reports that wait: %w", err)
@@ -256,7 +301,13 @@ func (s *Store) Waiting(ctx context.Context) (list []Report, problems []string, 
 			problems = append(problems, fmt.Sprintf("%q can't be read and stays as it is: %v", info.Key, err))
 			continue
 		}
-		list = append(list, r)
+		switch single, err := s.single(ctx, r); {
+		case err != nil:
+			return nil, nil, fmt.Errorf("find out whether report %s came before: %w", r.ID, err)
+		case single:
+			known[r.ID] = true
+			list = append(list, r)
+		}
 	}
 	return list, problems, nil
 }

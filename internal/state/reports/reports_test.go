@@ -31,13 +31,17 @@ const id = "20261129T120000.000000005Z-0123456789abcdef"
 func TestReportCodec(t *testing.T) {
 	statetest.TestCodec(t, statetest.Codec[reports.Report]{
 		Encode: reports.EncodeReport, Decode: reports.DecodeReport, Update: *update,
-		Golden: map[string]reports.Report{"v1.report": {ID: id, Name: "Apps \"ü\"", ContentType: "text/csv", Received: noon, Bytes: 7, Parts: 2}},
+		Golden: map[string]reports.Report{
+			"v1.report":      {ID: id, Name: "Apps \"ü\"", ContentType: "text/csv", Received: noon, Bytes: 7, Parts: 2},
+			"v1.report-hash": {ID: id, Name: "Apps", Received: noon, Bytes: 7, Parts: 2, Forward: true, Hash: strings.Repeat("0123456789abcdef", 4)},
+		},
 		Newer:  []string{`{"version":2}`},
 		Draw: func(t *rapid.T) reports.Report {
 			return reports.Report{
 				ID: id, Name: rapid.String().Draw(t, "name"), ContentType: rapid.String().Draw(t, "type"),
 				Received: time.Unix(rapid.Int64Range(0, 250_000_000_000).Draw(t, "s"), 7).UTC(),
 				Bytes:    rapid.Int64Range(1, 1<<40).Draw(t, "bytes"), Parts: rapid.IntRange(1, 99).Draw(t, "parts"),
+				Hash: rapid.StringMatching(`([0-9a-f]{64})?`).Draw(t, "hash"),
 			}
 		},
 	})
@@ -244,6 +248,42 @@ func want(t *testing.T, got []string, want ...string) {
 	t.Helper()
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// Of two receivers of one report neither may have come to note it when a run begins, or both died
+// before: it waits once all the same, and is recognised when it is sent again.
+func TestReportBeforeItIsRemembered(t *testing.T) {
+	store := new(mem.Store)
+	store.Before = func(op mem.Op, key string) error {
+		if op == mem.Put && strings.Contains(key, "/seen/") {
+			return errors.New("no process, no note")
+		}
+		return nil
+	}
+	first, _ := post(t, open(store), noon, "a", "0123")
+	post(t, open(store), noon.Add(time.Second), "a", "0123")
+	store.Before = nil
+	s := open(store)
+	for range 2 {
+		want(t, bodies(t, s), "a: 0123")
+	}
+	if err := s.Remove(t.Context(), first.ID); err != nil {
+		t.Fatal(err)
+	}
+	want(t, bodies(t, s))
+	if n := keys(t, store, "parts"); n != 0 {
+		t.Errorf("%d parts are left", n)
+	}
+	if _, again := post(t, s, noon.Add(time.Minute), "a", "0123"); !again {
+		t.Error("sent again, it is a new one")
+	}
+	// The same as yesterday is today's, and does not make yesterday's the same as it.
+	late, _ := post(t, s, noon.Add(23*time.Hour), "a", "0123")
+	later, _ := post(t, s, noon.Add(46*time.Hour), "a", "0123")
+	want(t, bodies(t, open(store)), "a: 0123", "a: 0123")
+	if late.ID == later.ID {
+		t.Error("they are one")
 	}
 }
 
