@@ -466,6 +466,14 @@ func (p place) plain() bool {
 	return p.Split == nil && p.Skip == nil
 }
 
+// before reports whether a row comes after the place.
+func (p place) before(e *row) bool {
+	if p.ID == "" {
+		return !e.created.Before(p.Created)
+	}
+	return compareRows(e, &row{created: p.Created, id: p.ID}) > 0
+}
+
 // checkPage demands that a page of the tail, asked for at the moment asked, lacks nothing.
 func (w *world) checkPage(r *run, after pipeline.Cursor, page *pipeline.Page, asked time.Time) {
 	var from, to place
@@ -487,13 +495,11 @@ func (w *world) checkPage(r *run, after pipeline.Cursor, page *pipeline.Page, as
 	}
 	begin, _ := slices.BinarySearchFunc(w.seen.events, &row{created: from.Created.Truncate(time.Millisecond), id: from.ID}, compareRows)
 	for _, e := range w.seen.events[begin:] {
-		switch {
-		case from.ID != "" && e.created.Equal(from.Created) && e.id == from.ID:
+		if from.ID != "" && e.created.Equal(from.Created) && e.id == from.ID {
 			continue
-		case to.ID != "" && compareRows(e, &row{created: to.Created, id: to.ID}) > 0, to.ID == "" && !e.created.Before(to.Created):
-			if page.More || !e.created.Before(page.Through) {
-				return
-			}
+		}
+		if to.before(e) && (page.More || !e.created.Before(page.Through)) {
+			return
 		}
 		if !e.visible.After(asked) && !got[e] {
 			w.breaks("%s: the page from %s to %s (more: %v) lacks %q of %s, visible since %s", r, after, page.Next, page.More, e.key, e.created.Format(time.RFC3339Nano), e.visible.Format(time.RFC3339Nano))

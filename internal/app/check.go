@@ -118,6 +118,8 @@ func (c *checkup) state(ctx context.Context) {
 				return c.progress(saved), err
 			case s.StartAt == nil:
 				return "none yet: the first run reads all that " + s.of.Name() + " still lists", nil
+			case !s.Inherits:
+				return c.progress(pipeline.Checkpoint{}), nil
 			}
 			return c.beginning(ctx)
 		})

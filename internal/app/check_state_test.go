@@ -14,6 +14,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/check"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/azblob"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/file"
@@ -107,6 +108,35 @@ func TestCheckAfterAnOldConnector(t *testing.T) {
 		}
 		if f := found["settings: run"]; !strings.Contains(f.Detail, "where an older connector stopped") || strings.Contains(f.Detail, "else 24h back") == named {
 			t.Errorf("%+v", f)
+		}
+	}
+}
+
+// The function of IdentityNow says nothing about where other sources of the connection begin.
+func TestCheckpointOfAnOldConnectorIsOfItsOwnSource(t *testing.T) {
+	emulator := azurite.StartTables(t)
+	endpoint, err := url.Parse(emulator.TableURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := newGoverned(newScene(), "audit")
+	g.withOthers()
+	g.connection().Legacy = config.Legacy{TableEndpoint: endpoint, Named: true, Auth: config.AccountKey, Name: emulator.AccountName, Key: secret.Plain(emulator.AccountKey)}
+	o := app.Options{HTTP: &http.Client{Transport: g}, Store: g.store}
+	app.Check(t.Context(), g.settings, o, func(f check.Finding) {
+		inherits := f.Item == "checkpoint Events"
+		if strings.HasPrefix(f.Item, "checkpoint ") && (f.State == check.Failed) != inherits {
+			t.Errorf("%+v", f)
+		}
+	})
+	a, err := app.Open(g.settings, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, rep := range a.Poll(t.Context()) {
+		inherits := rep.Stream == events
+		if (rep.State == pipeline.Failed) != inherits {
+			t.Errorf("%+v", rep)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -221,7 +222,7 @@ func (c *Connection) runner(s stream) *pipeline.Runner {
 		Uncommitted: c.uncommitted[name],
 		Quarantine:  c.Quarantine(),
 		AuditPolicy: pipeline.AuditPolicy{
-			Ages: c.settings.AuditAges, Window: s.Window, Keep: c.settings.LedgerKeep, UndatedEvery: undatedEvery,
+			Ages: c.auditAges(s), Window: s.Window, Keep: c.settings.LedgerKeep, UndatedEvery: undatedEvery,
 		},
 		Memory: c.memory,
 		Retry:  retry.Policy{},
@@ -233,9 +234,6 @@ func (c *Connection) runner(s stream) *pipeline.Runner {
 	if !c.options.Look {
 		r.Lookback = s.Lookback
 	}
-	if len(s.AuditAges) > 0 && len(c.settings.AuditAges) > 0 {
-		r.AuditPolicy.Ages = s.AuditAges
-	}
 	if s.Remembers > 0 {
 		r.Spool, r.Remembers = spool.New(c.store, tenant), s.Remembers
 	}
@@ -243,6 +241,16 @@ func (c *Connection) runner(s stream) *pipeline.Runner {
 		c.options.Wrap(r)
 	}
 	return r
+}
+
+// auditAges are the ages that the stream has for itself, if any and if audits are not off, or else the ones in the settings.
+func (c *Connection) auditAges(s stream) []time.Duration {
+	keep := c.settings.LedgerKeep
+	forgotten := func(age time.Duration) bool { return age+s.Window >= keep }
+	if len(s.AuditAges) == 0 || len(c.settings.AuditAges) == 0 || slices.ContainsFunc(s.AuditAges, forgotten) {
+		return c.settings.AuditAges
+	}
+	return s.AuditAges
 }
 
 // ledgerReach is how much the times may differ under which two streams deliver the same record, or
@@ -273,11 +281,10 @@ const leaseFor = 30 * time.Second
 // longest is how long a run can hold its lock, including a lock that it leaves when killed.
 func longest(budget time.Duration) time.Duration { return budget + pipeline.Overtime + leaseFor }
 
-// checkpoints returns the checkpoints of a stream. A stream that can begin at a given time
-// begins where an older connector stopped, if there was one.
+// checkpoints returns the checkpoints of a stream, which may begin where an older connector stopped.
 func (c *Connection) checkpoints(s stream) pipeline.Checkpoints {
 	own := checkpoint.New(c.store, c.settings.Tenant)
-	if c.legacy == nil || s.StartAt == nil {
+	if c.legacy == nil || !s.Inherits {
 		return own
 	}
 	return &pythonfn.Checkpoints{Checkpoints: own, CreatedTime: c.legacy.CreatedTime, Cursor: s.StartAt, Log: c.log}

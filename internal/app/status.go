@@ -36,7 +36,7 @@ func (c *Connection) described() status.Connection {
 		if s.StartAt != nil {
 			one.Settle = c.settings.SettleDelay
 		}
-		if ages := c.settings.AuditAges; s.audited() && len(ages) > 0 {
+		if ages := c.auditAges(s); s.audited() && len(ages) > 0 {
 			one.AuditAge = ages[0]
 		}
 		switch s.of.(type) {

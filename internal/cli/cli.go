@@ -160,10 +160,11 @@ func rootCommand(p Process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "idnsentinel",
 		Short: "Check and run the connector from identity sources to Microsoft Sentinel",
-		Long: `Idnsentinel brings audit data of ` + services() + `
-into a Microsoft Sentinel workspace. In Azure a function does this every minute.
-This command does the same manually, with the same settings, and finds out what is
-wrong if something fails.
+		Long: `Idnsentinel brings audit data into a Microsoft Sentinel workspace, from
+
+` + services() + `
+In Azure a function does this every minute. This command does the same manually, with
+the same settings, and finds out what is wrong if something fails.
 
 Start with a settings file. Copy local.settings.example.json to
 local.settings.json, fill in the values in <angle brackets>, then:
@@ -196,13 +197,13 @@ local.settings.json, fill in the values in <angle brackets>, then:
 
 // services names all kinds of sources.
 func services() string {
-	var names []string
+	var list strings.Builder
 	for _, kind := range app.Manuals() {
 		if kind.Service != "" {
-			names = append(names, kind.Service)
+			fmt.Fprintf(&list, "  %s\n", kind.Service)
 		}
 	}
-	return strings.Join(names, ",\n") // the lines of a help text are short
+	return list.String()
 }
 
 func noSuchCommand(cmd *cobra.Command, args []string) error {

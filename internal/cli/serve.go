@@ -45,9 +45,9 @@ type serving struct {
 
 const serveHelp = `Serve is the connector as one long-running process. It polls at start and then by
 POLL_SCHEDULE, in UTC, exactly as the function does, and receives pushes at the same
-paths: /api/hooks/sailpoint, /api/hooks/saas. State is kept where STATE_URL says, for
-instance in a folder: file:///var/lib/idnsentinel. docs/run-anywhere.md has a unit for
-systemd and recipes for containers.
+paths, below /api/hooks. State is kept where STATE_URL says, for instance in a folder:
+file:///var/lib/idnsentinel. docs/run-anywhere.md has a unit for systemd and recipes for
+containers.
 
 ` + settingsHelp + `
 

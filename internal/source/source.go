@@ -50,6 +50,9 @@ type Spec struct {
 	// StartAt returns the cursor before a moment. Nil if the source has none: then a first run
 	// reads everything.
 	StartAt func(time.Time) pipeline.Cursor
+	// Inherits is set if the stream begins where the Python function that this program replaces has
+	// stopped, if it left a checkpoint.
+	Inherits bool
 	// Table is where the rows go, and what they contain. Streams of a connection that share one have
 	// common ids: what one of them has delivered, another does not deliver again.
 	Table schema.Table

@@ -24,7 +24,7 @@ type Report = struct {
 	Parts             int
 	// Forward says that it is to be passed on to a workflow.
 	Forward bool
-	// Hash is that of its name and bytes, "" if it is not known.
+	// Hash identifies its name and bytes; "" if it is not known.
 	Hash string
 }
 

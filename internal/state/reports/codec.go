@@ -25,7 +25,7 @@ type Report = struct {
 	Parts             int
 	// Forward says that it is to be passed on to a workflow.
 	Forward bool
-	// Hash is that of its name and bytes, "" if an earlier version stored it.
+	// Hash identifies its name and bytes; "" if an earlier version stored it.
 	Hash string
 }
 

@@ -35,7 +35,7 @@ func TestReportCodec(t *testing.T) {
 			"v1.report":      {ID: id, Name: "Apps \"ü\"", ContentType: "text/csv", Received: noon, Bytes: 7, Parts: 2},
 			"v1.report-hash": {ID: id, Name: "Apps", Received: noon, Bytes: 7, Parts: 2, Forward: true, Hash: strings.Repeat("0123456789abcdef", 4)},
 		},
-		Newer:  []string{`{"version":2}`},
+		Newer: []string{`{"version":2}`},
 		Draw: func(t *rapid.T) reports.Report {
 			return reports.Report{
 				ID: id, Name: rapid.String().Draw(t, "name"), ContentType: rapid.String().Draw(t, "type"),
