@@ -28,6 +28,7 @@ type pushed struct {
 	invocationID string         // "" if unknown
 	eventID      string         // of EventBridge; "" if there is none
 	triggerID    string         // "" if unknown
+	addressed    bool           // only the address that it was posted to names the trigger
 	triggerType  string         // as in _metadata
 	subscription string         // "" if unknown
 	at           time.Time
@@ -61,7 +62,7 @@ func openEnvelope(body jsontext.Value, route string, at time.Time) (*pushed, err
 		return nil, err
 	}
 	if p.triggerID == "" {
-		p.triggerID = route
+		p.triggerID, p.addressed = route, route != ""
 	}
 	return p, nil
 }

@@ -20,6 +20,9 @@ const (
 	preApproval     = "idn:access-request-pre-approval"
 )
 
+// postApproval is the trigger Access Request Decision. It waits for nothing.
+const postApproval = "idn:access-request-post-approval"
+
 // approver is the answer of a dynamic approver. With empty texts the request takes the course that
 // it takes without a subscriber; an empty object does not satisfy the trigger's schema.
 type approver struct {
@@ -60,7 +63,11 @@ func (h *Hook) decide(push *receipt, e *pushed) {
 		push.trouble("the answer of a pre-approval had to name a user, and the requester's name in the request does not look like a user name, so the trigger Access Request Decision may not fire for this request: " +
 			"set REQUEST_RESPONSE_APPROVER to a user name that exists, or unsubscribe the trigger (" + e.name() + ")")
 	}
-	if !known {
+	switch {
+	case known:
+	case !e.named() && len(output) > len("{}"):
+		push.trouble("an access request waits for an answer, but the event does not name its trigger, nor does the address; it got an answer that fits both public triggers of type REQUEST_RESPONSE: unsubscribe what posts access requests to this app's address")
+	default:
 		push.trouble("a trigger of type REQUEST_RESPONSE whose neutral answer is not known is subscribed with this app's address, and got an empty one: unsubscribe it (" + e.name() + ")")
 	}
 	if e.callback == "" {
@@ -98,13 +105,22 @@ func (p *pushed) waits() bool {
 	switch {
 	case kind == "requestresponse", p.callback != "":
 		return true
-	case p.triggerID == dynamicApprover, p.triggerID == preApproval:
+	case p.is(dynamicApprover), p.is(preApproval):
 		return true
-	case p.triggerID != "", kind != "":
+	case p.named(), kind != "":
 		return false
 	}
 	return p.isAccessRequest()
 }
+
+// is reports whether the event is of a trigger. Case does not matter, because a person may have typed
+// the id, as part of the address.
+func (p *pushed) is(triggerID string) bool { return strings.EqualFold(p.triggerID, triggerID) }
+
+// named reports whether it is certain which trigger the event is of. The address does not count here,
+// because a person may have used that of another trigger; an exception is the one whose events are
+// about access requests, too.
+func (p *pushed) named() bool { return p.triggerID != "" && (!p.addressed || p.is(postApproval)) }
 
 // isAccessRequest recognises the input of the two triggers, which is the same. One that has been
 // decided has requestedItemsStatus instead of requestedItems.
@@ -127,11 +143,11 @@ func (p *pushed) neutral(user string) (output []byte, known bool) {
 	var answer any
 	known = true
 	switch {
-	case p.triggerID == dynamicApprover:
+	case p.is(dynamicApprover):
 		answer = approver{}
-	case p.triggerID == preApproval:
+	case p.is(preApproval):
 		answer = approval{Approved: true, Comment: comment, Approver: user}
-	case p.triggerID == "" && p.isAccessRequest():
+	case !p.named() && p.isAccessRequest():
 		known = false
 		answer = struct { // right for either of the two
 			approval

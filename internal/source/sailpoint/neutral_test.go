@@ -47,6 +47,7 @@ const (
 	accessRequest = `"accessRequestId":"r1","requestedFor":{"type":"IDENTITY","id":"2c1","name":"William Wilson"},"requestedItems":[{"id":"2c9","name":"Engineering Access","type":"ACCESS_PROFILE","operation":"Add"}],"requestedBy":{"type":"IDENTITY","id":"2c2","name":"Billy Bob"}`
 	approverBody  = `{"id":"","name":"","type":""}`
 	approvalBody  = `{"approved":true,"comment":"Recorded only: no decision was made here.","approver":"Billy Bob"}`
+	either        = `{"approved":true,"comment":"Recorded only: no decision was made here.","approver":"Billy Bob","id":"","name":"","type":""}`
 	completion    = tenantAPI + "/trigger-invocations/v1/" + invocationID + "/complete"
 )
 
@@ -72,6 +73,7 @@ func TestNeutralAnswers(t *testing.T) {
 			"ASYNC, no trigger type":  {trigger, strings.Replace(meta(async), `"triggerType":"requestResponse",`, "", 1), true},
 			"DYNAMIC":                 {"", strings.Replace(meta(async), `"async"`, `"dynamic"`, 1), true},
 			"EventBridge":             {"", `{"version":"0","id":"e","detail-type":"` + trigger + `","source":"aws.partner/sailpoint.com/s/idn/t","time":"2026-11-29T02:50:56Z","detail":` + meta(async) + `}`, true},
+			"typed in another case":   {strings.ToUpper(strings.TrimPrefix(trigger, "idn:")), `{` + accessRequest + `}`, false},
 			"type in another case":    {"", strings.Replace(meta(""), "requestResponse", "REQUEST_RESPONSE", 1), false},
 			"several recipients":      {"", strings.Replace(meta(""), `"requestedFor":{"type":"IDENTITY","id":"2c1","name":"William Wilson"}`, `"requestedFor":[{"name":"William Wilson"}]`, 1), false},
 			"an address of elsewhere": {"", strings.Replace(meta(async), "https://acme.", "https://evil.", 1), false},
@@ -114,10 +116,10 @@ func TestUnknownTriggersThatWait(t *testing.T) {
 	for name, tc := range map[string]struct{ rest, body, want string }{
 		"another trigger": {"", `{"a":1,"_metadata":{"triggerType":"requestResponse","triggerId":"idn:new"}}`, `{}`},
 		"no trigger":      {"", `{"a":1,"_metadata":{"triggerType":"requestResponse"}}`, `{}`},
-		"a request without trigger": {
-			"", `{` + accessRequest + `}`,
-			`{"approved":true,"comment":"Recorded only: no decision was made here.","approver":"Billy Bob","id":"","name":"","type":""}`,
-		},
+		"a request without trigger":                 {"", `{` + accessRequest + `}`, either},
+		"a request at another trigger's address":    {"idn:identity-created", `{` + accessRequest + `}`, either},
+		"the same, with the type of the trigger":    {"idn:identity-created", `{` + accessRequest + `,"_metadata":{"triggerType":"requestResponse"}}`, either},
+		"a request that names another, new trigger": {"", `{` + accessRequest + `,"_metadata":{"triggerType":"requestResponse","triggerId":"idn:new"}}`, `{}`},
 	} {
 		push := receive(t, hook(nil), tc.rest, tc.body)
 		if got := string(push.Answer.Body); !push.Waiting || got != tc.want || push.Problem == "" || push.Answer.Status != http.StatusOK {
