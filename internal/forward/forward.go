@@ -188,11 +188,14 @@ func (f *Forwarder) pass(ctx context.Context, item *Item, r *reader, g group, re
 		item.Read = true
 		return f.Queue.Save(ctx, item)
 	}
-	// Rows that can't be passed on are not announced; the next intent settles them.
 	item.Posting = &g.span
-	if g.input == nil {
+	if g.input == nil { // nothing of it can be passed on
+		item.take(repeated)
 		item.settle()
-		return nil
+		if repeated {
+			return f.Queue.Save(ctx, item)
+		}
+		return nil // the next intent settles it
 	}
 	if g.large {
 		item.take(repeated)

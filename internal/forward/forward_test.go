@@ -460,6 +460,35 @@ func TestDoubts(t *testing.T) {
 	}
 }
 
+// A start in doubt that passed on only what surrounds the rows, and is repeated when each row is passed on by
+// itself: there is nothing to pass on any more, and that is an end.
+func TestRepeatedWithoutRows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		id := r.store1("a", `{"title":"x","rows":[`+strings.Repeat(`{"Name":"row"},`, 249)+`{"Name":"row"}]}`)
+		if err := r.box().Remove(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+		r.tenant.Faults = &fault.Plan{Rules: []fault.Rule{{Kind: fault.ResetAfter, Path: execute, Nth: []int{2}}}}
+		if res := r.run(r.process()); res.Err == nil {
+			t.Errorf("%+v", res)
+		}
+		r.settled(r.process())
+		if starts := r.started(); len(starts) != 2 || len(starts[1].Rows) != 0 || starts[1].About == nil {
+			t.Fatalf("%+v", starts)
+		}
+		r.repeat(id)
+		f := r.process()
+		f.ByRow = true
+		if res := r.run(f); res.Err != nil || res.Waiting != 0 || res.Kept != 0 {
+			t.Errorf("%+v", res)
+		}
+		if n := r.keys(); n != 1 { // what remembers the report
+			t.Errorf("%d objects are left", n)
+		}
+	})
+}
+
 // A workflow that never answers is not started for each of a thousand rows: the report is kept as a whole.
 func TestDoubtsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

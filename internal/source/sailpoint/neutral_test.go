@@ -114,8 +114,8 @@ func TestNeutralAnswers(t *testing.T) {
 // What waits for an answer that is not known gets the least harmful one, and a person is told.
 func TestUnknownTriggersThatWait(t *testing.T) {
 	for name, tc := range map[string]struct{ rest, body, want string }{
-		"another trigger": {"", `{"a":1,"_metadata":{"triggerType":"requestResponse","triggerId":"idn:new"}}`, `{}`},
-		"no trigger":      {"", `{"a":1,"_metadata":{"triggerType":"requestResponse"}}`, `{}`},
+		"another trigger":                           {"", `{"a":1,"_metadata":{"triggerType":"requestResponse","triggerId":"idn:new"}}`, `{}`},
+		"no trigger":                                {"", `{"a":1,"_metadata":{"triggerType":"requestResponse"}}`, `{}`},
 		"a request without trigger":                 {"", `{` + accessRequest + `}`, either},
 		"a request at another trigger's address":    {"idn:identity-created", `{` + accessRequest + `}`, either},
 		"the same, with the type of the trigger":    {"idn:identity-created", `{` + accessRequest + `,"_metadata":{"triggerType":"requestResponse"}}`, either},
