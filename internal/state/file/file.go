@@ -156,7 +156,7 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 			return err
 		}
 		dir := filepath.Dir(path)
-		for dir != s.root && os.Remove(dir) == nil { // fails on the first that is not empty
+		for dir != s.root && removeIfThere(dir) == nil { // fails on the first that is not empty
 			dir = filepath.Dir(dir)
 		}
 		return syncDir(dir)

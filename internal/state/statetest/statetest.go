@@ -50,6 +50,7 @@ func Run(t *testing.T, s Subject) {
 		{"many writers, some of which give up", testGiveUp},
 		{"list", testList},
 		{"delete", testDelete},
+		{"deleted by several at a time", testDeleteRace},
 		{"object of 8 MB", testBig},
 		{"sizes are bounded", testTooLarge},
 		{"bad keys are refused", testBadKeys},
@@ -332,6 +333,28 @@ func testDelete(t *testing.T, s Subject) {
 		t.Errorf("List after Delete (-want +got):\n%s", diff)
 	}
 	put(t, store, "t/folder/x", "again", state.Absent)
+}
+
+// testDeleteRace has several processes delete the same objects, as after a delivery that two of them know
+// of: they are gone, and no one minds.
+func testDeleteRace(t *testing.T, s Subject) {
+	const deleters, rounds = 8, 10
+	handle := s.Open(t)
+	handles := [2]state.Store{handle(), handle()}
+	keys := []string{"t/a/b/x", "t/a/b/y", "t/a/z"}
+	for range rounds {
+		for _, key := range keys {
+			put(t, handles[0], key, "x", state.Absent)
+		}
+		errs := make([]error, deleters)
+		together(deleters, func(i int) { errs[i] = handles[i%2].Delete(t.Context(), keys[i/2%len(keys)]) })
+		if err := errors.Join(errs...); err != nil {
+			t.Fatal(err)
+		}
+		if left := list(t, handles[0], ""); len(left) > 0 {
+			t.Fatalf("left: %v", left)
+		}
+	}
 }
 
 func testBig(t *testing.T, s Subject) {
