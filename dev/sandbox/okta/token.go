@@ -30,6 +30,8 @@ type App struct {
 	// days more, unless StrictNonce is set.
 	NonceLife   time.Duration
 	StrictNonce bool
+	// NonceAtLog demands a nonce in proofs for the log, too, as RFC 9449 lets a resource server do.
+	NonceAtLog bool
 }
 
 // auth is what the org knows of tokens. It is guarded by Org.mu.
@@ -242,6 +244,11 @@ func (o *Org) authorize(w http.ResponseWriter, r *http.Request) bool {
 				w.Header().Set("WWW-Authenticate", `DPoP algs="RS256", error="invalid_dpop_proof", error_description="`+problem+`"`)
 				o.refuse(w, http.StatusBadRequest, "invalid_dpop_proof", problem)
 				return false
+			}
+			if o.App.NonceAtLog && !o.knowsNonce(p.nonce) {
+				w.Header().Set("DPoP-Nonce", o.nonce())
+				w.Header().Set("WWW-Authenticate", `DPoP error="use_dpop_nonce", error_description="Resource server requires nonce in DPoP proof"`)
+				return invalid("Invalid token provided")
 			}
 		}
 		if !slices.Contains(t.scopes, ScopeLogs) {

@@ -94,6 +94,56 @@ func TestForeignLinkStaysAtHome(t *testing.T) {
 	})
 }
 
+// A link, or a stored place, that leads elsewhere than to the log is not followed, and what it belongs
+// to does not count as the end.
+func TestOnlyTheLogIsFollowed(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		o := newOrg()
+		fill(o, 250)
+		cfg := config(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			o.ServeHTTP(relinked{w}, r)
+		}))
+		cfg.PageSize = 100
+		_, err := source.NewClient(cfg).Logs().Fetch(t.Context(), "")
+		if !errors.As(err, new(*pipeline.Retryable)) || !strings.Contains(err.Error(), "next link does not lead to the log") {
+			t.Errorf("a link to another resource: %v", err)
+		}
+		asked := o.Requests()[okta.LogsPath]
+		for name, at := range map[string]pipeline.Cursor{
+			"another resource": `{"next":"https://acme.okta.com/api/v1/users?after=1","newest":"2026-09-01T00:00:00Z"}`,
+			"no query":         `{"next":"https://acme.okta.com/api/v1/logs","newest":"2026-09-01T00:00:00Z"}`,
+			"no time":          `{"next":"https://acme.okta.com/api/v1/logs?after=1"}`,
+			"another source's": `2026-09-01T00:00:00Z`,
+		} {
+			if page, err := source.NewClient(config(o)).Logs().Fetch(t.Context(), at); err == nil || !strings.Contains(err.Error(), "not one of the System Log") {
+				t.Errorf("%s: %d events, %v", name, len(page.Records), err)
+			}
+		}
+		if n := o.Requests(); len(n) != 1 || n[okta.LogsPath] != asked {
+			t.Errorf("requests %v", n)
+		}
+	})
+}
+
+// relinked gives links another path.
+type relinked struct{ http.ResponseWriter }
+
+func (r relinked) WriteHeader(status int) {
+	r.relink()
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r relinked) Write(b []byte) (int, error) {
+	r.relink()
+	return r.ResponseWriter.Write(b)
+}
+
+func (r relinked) relink() {
+	for i, link := range r.Header()["Link"] {
+		r.Header()["Link"][i] = strings.ReplaceAll(link, okta.LogsPath, "/api/v1/users")
+	}
+}
+
 // A place that the org refuses is replaced by one an hour before the newest event.
 func TestRefusedPlaceBeginsAgain(t *testing.T) {
 	for _, status := range []int{http.StatusBadRequest, http.StatusNotFound} {

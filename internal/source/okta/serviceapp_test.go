@@ -49,6 +49,9 @@ func TestServiceApp(t *testing.T) {
 		"DPoP":           func(*okta.App) {},
 		"without DPoP":   func(a *okta.App) { a.NoDPoP = true },
 		"nonces rotated": func(a *okta.App) { a.NonceLife, a.StrictNonce = 10*time.Minute, true },
+		"nonces for the log": func(a *okta.App) {
+			a.NonceLife, a.StrictNonce, a.NonceAtLog = 10*time.Minute, true, true
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T) {

@@ -1,0 +1,25 @@
+package main
+
+const oktaDir = "internal/source/okta/"
+
+func oktaMutants() []Mutant {
+	return []Mutant{
+		{Breaks: "the place in Okta's log is a time and not the org's link", File: oktaDir + "logs.go", Old: "Next: place{Next: r.next, Newest: newest}.encode(), From: at.Newest", New: "Next: place{Newest: newest}.encode(), From: at.Newest"},
+		{Breaks: "the place in Okta's log does not move at its end", File: oktaDir + "logs.go", Old: "if q.loops(r.next) {", New: "if q.loops(r.next) || len(r.records) < r.limit {"},
+		{Breaks: "a page that the server cut is taken for the end of Okta's log", File: oktaDir + "logs.go", Old: "(len(r.records) >= r.limit || !r.reaches(present))", New: "len(r.records) >= r.limit"},
+		{Breaks: "an answer without links is taken for the end of Okta's log", File: oktaDir + "logs.go", Old: "if r.next == \"\" {\n\t\treturn pipeline.Page{}, &pipeline", New: "if false {\n\t\treturn pipeline.Page{}, &pipeline"},
+		{Breaks: "a place that the org refuses stops the stream", File: oktaDir + "logs.go", Old: "|| !refused.ofPlace() {", New: "|| refused.ofPlace() {"},
+		{Breaks: "an org that refuses each place is asked without end", File: oktaDir + "logs.go", Old: "l.restarts > maxRestarts", New: "l.restarts > 1<<30"},
+		{Breaks: "a daily re-read of Okta keeps the first page only", File: oktaDir + "logs.go", Old: "more := r.next != \"\" && len(r.records) > 0 && !q.loops(r.next)", New: "more := false"},
+		{Breaks: "Okta's token follows a link to another host", File: oktaDir + "cursor.go", Old: "return u.Path + \"?\"", New: "return \"@\" + u.Host + u.Path + \"?\""},
+		{Breaks: "a stored place outside Okta's log is followed", File: oktaDir + "cursor.go", Old: "err == nil && u.Path == logsPath && u.RawQuery != \"\"", New: "err == nil && u != nil"},
+		{Breaks: "a link to another resource of Okta is a place in the log", File: oktaDir + "client.go", Old: "if err != nil || u.Path != logsPath || u.RawQuery == \"\" {", New: "if err != nil {"},
+		{Breaks: "all of Okta's rate limit is used", File: oktaDir + "pace.go", Old: "max(q.limit/2-burst, q.limit/10)", New: "q.limit"},
+		{Breaks: "what other clients use of Okta's rate limit does not count", File: oktaDir + "pace.go", Old: "q.remaining >= q.limit/2 {", New: "q.remaining >= 0 {"},
+		{Breaks: "Okta's reset is measured by this machine's clock", File: oktaDir + "pace.go", Old: "now = date", New: "_ = date"},
+		{Breaks: "the nonce for DPoP is not kept", File: oktaDir + "serviceapp.go", Old: "a.nonces[path] = nonce", New: "_ = nonce"},
+		{Breaks: "a request with an old nonce is not repeated with the new one", File: oktaDir + "serviceapp.go", Old: "return resp.Header.Get(\"DPoP-Nonce\") != \"\", a.proofRemedy()", New: "return false, a.proofRemedy()"},
+		{Breaks: "a DPoP proof goes with any token", File: oktaDir + "serviceapp.go", Old: "claims[\"ath\"] = base64.RawURLEncoding.EncodeToString(sum[:])", New: "_ = sum"},
+		{Breaks: "an event of Okta that can't be read is believed at first sight", File: oktaDir + "logs.go", Old: "l.trouble.again(q.at) < jsonwalk.Sightings", New: "l.trouble.again(q.at) < 1"},
+	}
+}
