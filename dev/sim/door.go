@@ -51,7 +51,8 @@ func (h *httpDoor) name(req *http.Request, sink bool) (string, error) {
 // RoundTrip implements [http.RoundTripper].
 func (h *httpDoor) RoundTrip(req *http.Request) (*http.Response, error) {
 	w, inst, ctx := h.w, h.inst, req.Context()
-	sink := req.URL.Host != tenantHost
+	guest := w.guestAt(req.URL.Host)
+	sink := req.URL.Host != tenantHost && guest == nil
 	name, err := h.name(req, sink)
 	if err != nil {
 		return nil, err
@@ -60,7 +61,7 @@ func (h *httpDoor) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, errDead
 	}
 	n := inst.number(name)
-	bad := h.fault(sink, name, n)
+	bad := h.fault(sink, guest, name, n)
 	before := w.dice.span(name+"/before", n, 10*time.Millisecond, 80*time.Millisecond)
 	after := w.dice.span(name+"/after", n, 5*time.Millisecond, 40*time.Millisecond)
 	late := false // the answer comes when nobody waits any more
@@ -88,11 +89,11 @@ func (h *httpDoor) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	var resp *http.Response
 	var acked *delivery
-	if other := h.liar(sink, name, n); other != nil {
+	if other := h.liar(sink, guest, name, n); other != nil {
 		w.tracef("%s: %s is answered by another", inst, name)
 		resp, err = fault.Transport(other).RoundTrip(req.WithContext(context.WithoutCancel(ctx)))
 	} else {
-		resp, acked, err = h.serve(req, sink, bad, n)
+		resp, acked, err = h.serve(req, sink, guest, bad, n)
 	}
 	if resp != nil {
 		resp.Header.Set("Date", w.now().UTC().Format(http.TimeFormat))
@@ -144,15 +145,18 @@ func withoutChance(body []byte) []byte {
 }
 
 // serve lets the request have its effect.
-func (h *httpDoor) serve(req *http.Request, sink bool, bad fault.Kind, n int64) (resp *http.Response, acked *delivery, err error) {
+func (h *httpDoor) serve(req *http.Request, sink bool, guest *guest, bad fault.Kind, n int64) (resp *http.Response, acked *delivery, err error) {
 	w := h.w
 	var mark markWriter
 	handler := http.Handler(http.HandlerFunc(w.serveTenant))
-	if !sink && w.plan.huge {
+	if !sink && guest == nil && w.plan.huge {
 		handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 			mark.ResponseWriter = rw
 			w.serveTenant(&mark, r)
 		})
+	}
+	if guest != nil {
+		handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { guest.serve(w, rw, r) })
 	}
 	if sink {
 		handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { acked = w.serveWorkspace(h.inst, rw, r) })
@@ -170,8 +174,11 @@ func (h *httpDoor) serve(req *http.Request, sink bool, bad fault.Kind, n int64) 
 }
 
 // fault draws what happens to a request.
-func (h *httpDoor) fault(sink bool, name string, n int64) fault.Kind {
+func (h *httpDoor) fault(sink bool, guest *guest, name string, n int64) fault.Kind {
 	w := h.w
+	if guest != nil {
+		return guest.fault(w, name, n)
+	}
 	ph := w.phase()
 	if ph == nil {
 		return ""

@@ -144,6 +144,7 @@ type run struct {
 type page struct {
 	after, next pipeline.Cursor
 	keys        []string
+	asked       time.Time // by everybody else's clock
 }
 
 // delivery is a batch that the workspace stored.

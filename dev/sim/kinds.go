@@ -42,6 +42,15 @@ const (
 	Unlisted     Kind = "unlisted"     // an event that is counted and on no page
 	LostRow      Kind = "lost-row"     // the workspace acknowledges it and does not keep it
 
+	// Of the guests, which are further sources beside the tenant.
+	Okta         Kind = "okta"         // an Okta org is one
+	IIQ          Kind = "iiq"          // an IdentityIQ server is one
+	GuestTies    Kind = "guest-ties"   // several events in one millisecond
+	GuestLate    Kind = "guest-late"   // found late, up to almost as late as the oldest audit looks
+	GuestOutage  Kind = "guest-outage" // all of its requests fail
+	GuestForeign Kind = "guest-page"   // something else answers
+	OktaCursor   Kind = "okta-cursor"  // the org refuses a place in the log that it gave
+
 	// Of the process.
 	KillBefore     Kind = "kill-before" // ahead of the effect of an operation
 	KillAfter      Kind = "kill-after"  // behind it
@@ -95,9 +104,10 @@ const (
 	TenantForeign Kind = "tenant-page"
 )
 
-// onTenant and onSink are the kinds of single requests that fail.
+// onTenant, onSink and onGuest are the kinds of single requests that fail.
 func onTenant(k fault.Kind) Kind { return "tenant-" + Kind(k) }
 func onSink(k fault.Kind) Kind   { return "sink-" + Kind(k) }
+func onGuest(k fault.Kind) Kind  { return "guest-" + Kind(k) }
 
 // requestFaults are what may happen to a request. At the sink, [fault.ResetAfter]
 // and [fault.Cut] are the ambiguous acknowledgements.
@@ -110,7 +120,8 @@ func requestFaults() []fault.Kind {
 
 // Kinds returns all kinds.
 func Kinds() []Kind {
-	return append(weatherKinds(), ReportTwice, ReportChanged, ReportCut, ReportOdd, ReportLarge)
+	all := append(weatherKinds(), ReportTwice, ReportChanged, ReportCut, ReportOdd, ReportLarge, Okta, IIQ, GuestTies, GuestLate, GuestOutage)
+	return append(all, guestFaults(Okta)...)
 }
 
 // weatherKinds are those for which each phase draws a rate: one more would change all seeds.

@@ -32,7 +32,7 @@ func pages() []answer {
 }
 
 // liar draws what answers a request in the place of the service; nil if the service does.
-func (h *httpDoor) liar(sink bool, name string, n int64) http.Handler {
+func (h *httpDoor) liar(sink bool, guest *guest, name string, n int64) http.Handler {
 	w := h.w
 	ph := w.phase()
 	if ph == nil {
@@ -40,7 +40,11 @@ func (h *httpDoor) liar(sink bool, name string, n int64) http.Handler {
 	}
 	all := pages()
 	if !sink {
-		if !w.hits(TenantForeign, ph, name, n) {
+		kind := TenantForeign
+		if guest != nil {
+			kind = GuestForeign
+		}
+		if !w.hits(kind, ph, name, n) {
 			return nil
 		}
 		return all[[]int{0, 3}[w.dice.pick(name+"/page", n, 2)]]

@@ -130,6 +130,7 @@ func compareRows(a, b *row) int {
 func (w *world) identify(table string, raw []byte) string {
 	var doc struct {
 		ID        string `json:"id"`
+		UUID      string `json:"uuid"`
 		Completed string `json:"completed"`
 		Type      string `json:"type"`
 	}
@@ -137,6 +138,8 @@ func (w *world) identify(table string, raw []byte) string {
 	_ = json.Unmarshal(raw, &doc, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	key := doc.ID
 	switch {
+	case strings.HasPrefix(table, oktaStream):
+		key = doc.UUID
 	case strings.HasPrefix(table, reportsStream):
 		key = reportKey(raw)
 	case strings.HasPrefix(table, triggersStream):
@@ -162,7 +165,7 @@ func (w *world) arrive(inst *instance, stream string) *delivery {
 		name = pushedStream
 	}
 	r := inst.runs[name]
-	if stream != eventsStream && stream != triggersStream && stream != reportsStream || r == nil {
+	if !slices.Contains(w.streams(), stream) || r == nil {
 		return nil // health
 	}
 	d := &delivery{run: r, crowded: time.Now().Before(w.crowded)}

@@ -61,6 +61,8 @@ type phase struct {
 	outage Kind
 	// way says which way it takes, where there are several.
 	way int
+	// down are the guests of which each request fails for the whole phase.
+	down []Kind
 	// off is a family of paths that answers 404 for the whole phase, or "".
 	off string
 }
@@ -368,6 +370,9 @@ func (w *world) settings(n int64) config.Settings {
 	}
 	if w.o.Reports {
 		s.Sources = append(s.Sources, &config.SaaS{Secret: secret.Plain(reportsSecret)})
+	}
+	for _, g := range w.guests {
+		s.Sources = append(s.Sources, g.settings())
 	}
 	app := func() config.Settings {
 		w.ask(&s)

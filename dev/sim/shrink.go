@@ -10,11 +10,10 @@ import (
 func (o Options) Command(seed int64) string {
 	b := fmt.Sprintf("go test ./dev/sim -run 'TestSeed$' -seed=%d", seed)
 	if len(o.Off) > 0 {
-		names := make([]string, len(o.Off))
-		for i, k := range o.Off {
-			names[i] = string(k)
-		}
-		b += " -off=" + strings.Join(names, ",")
+		b += " -off=" + joined(o.Off)
+	}
+	if len(o.Guests) > 0 {
+		b += " -guests=" + joined(o.Guests)
 	}
 	if o.Rule {
 		b += " -rule"
@@ -23,6 +22,15 @@ func (o Options) Command(seed int64) string {
 		b += fmt.Sprintf(" -events=%d", o.MaxEvents)
 	}
 	return b + " -v"
+}
+
+// joined writes kinds as a flag takes them.
+func joined(kinds []Kind) string {
+	names := make([]string, len(kinds))
+	for i, k := range kinds {
+		names[i] = string(k)
+	}
+	return strings.Join(names, ",")
 }
 
 // Small is a play that still fails, with as little as can be.

@@ -59,7 +59,11 @@ func Run(seed int64, o Options) Result {
 	for _, n := range w.stateOps {
 		res.StateOps += n
 	}
-	res.Print = fmt.Sprint(res.Virtual, w.count, res.Rows, res.Twice, res.Polls, w.requests, w.stateOps, w.broken)
+	visits := []int64{}
+	for _, g := range w.guests {
+		visits = append(visits, g.visits.Load())
+	}
+	res.Print = fmt.Sprint(res.Virtual, w.count, res.Rows, res.Twice, res.Polls, w.requests, visits, w.stateOps, w.broken)
 	return res
 }
 
@@ -76,6 +80,7 @@ func newWorld(seed int64, o Options) *world {
 	}
 	w.plan = plan(seed, o, w.count, time.Now())
 	w.seen.know(w.plan)
+	w.invite()
 	w.budget = []time.Duration{20 * time.Second, time.Minute, 4 * time.Minute}[w.dice.pick("budget", 0, 3)]
 	w.health = w.dice.chance("health", 0, 0.3)
 	sleep(time.Until(w.plan.start))
@@ -229,6 +234,9 @@ func (w *world) streams() []string {
 	if w.o.Reports {
 		all = append(all, reportsStream)
 	}
+	for _, g := range w.guests {
+		all = append(all, g.stream)
+	}
 	return all
 }
 
@@ -241,6 +249,7 @@ func (g *game) checkEnd(calmRequests, calmPolls int) {
 	w.checkEnd()
 	w.checkInboxIsEmpty()
 	w.checkReports()
+	w.checkGuests()
 	w.checkUnexplained(open)
 	if w.neighbour != nil {
 		w.neighbour.checkEnd()
@@ -420,6 +429,9 @@ func (g *game) poll(inst *instance) []pipeline.Report {
 		w.checkAudited(inst.runOf(rep.Stream, begin), rep)
 		w.checkGreen(inst.runOf(rep.Stream, begin), rep)
 		w.checkBeginning(inst.runOf(rep.Stream, begin), rep)
+		for _, guest := range w.guests {
+			guest.checkDrained(w, inst.runOf(rep.Stream, begin), rep)
+		}
 	}
 	return reports
 }

@@ -28,6 +28,7 @@ var (
 	shrinkFlag  = flag.Bool("shrink", true, "TestSeeds: look for the least that still fails")
 	pushesFlag  = flag.Bool("pushes", false, "TestSeed: with pushes")
 	reportsFlag = flag.Bool("reports", false, "TestSeed: with reports of SaaS Management")
+	guestsFlag  = flag.String("guests", "", "TestSeed, TestSeeds: the guests that there are in any case, with commas: okta, iiq")
 	ruleFlag    = flag.Bool("rule", false, "TestSeed, TestSeeds: through a data collection rule")
 )
 
@@ -45,10 +46,14 @@ func TestSeed(t *testing.T) {
 		all := allDefects()
 		maps.Copy(all, pushDefects())
 		maps.Copy(all, reportDefects())
+		maps.Copy(all, guestDefects())
 		o = all[*defectFlag]()
 	}
 	o.MaxEvents, o.Rule, o.Pushes, o.Reports = *eventsFlag, *ruleFlag, *pushesFlag, *reportsFlag
 	o.Off = kinds(*offFlag)
+	if *guestsFlag != "" {
+		o.Guests = kinds(*guestsFlag)
+	}
 	if testing.Verbose() {
 		o.Trace = func(line string) { fmt.Fprintln(os.Stdout, line) }
 	}
@@ -87,7 +92,7 @@ func TestSeeds(t *testing.T) {
 			n = few / 10
 		}
 	}
-	playMany(t, n, sim.Options{Rule: *ruleFlag, Off: kinds(*offFlag)})
+	playMany(t, n, sim.Options{Rule: *ruleFlag, Off: kinds(*offFlag), Guests: kinds(*guestsFlag)})
 }
 
 // The same through a data collection rule, with tokens and compressed batches.
@@ -156,10 +161,10 @@ func report(t *testing.T, res sim.Result, played sim.Options) {
 		return
 	}
 	small := sim.Shrink(func(o sim.Options) sim.Result {
-		o.Rule = played.Rule
+		o.Rule, o.Guests = played.Rule, played.Guests
 		return play(t, res.Seed, o)
 	})
-	small.Options.Rule = played.Rule
+	small.Options.Rule, small.Options.Guests = played.Rule, played.Guests
 	t.Errorf("seed %d breaks:\n  %s\nplay it again with\n  %s\nshrunk to %v, at most %d events, which breaks:\n  %s\n  %s",
 		res.Seed, strings.Join(res.Broken, "\n  "), played.Command(res.Seed),
 		small.Left, small.Options.MaxEvents, strings.Join(small.Result.Broken, "\n  "), small.Options.Command(res.Seed))

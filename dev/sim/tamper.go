@@ -266,7 +266,11 @@ func (g *game) resend(inst *instance) (reports []pipeline.Report) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	for _, stream := range []string{eventsStream, triggersStream} {
+	streams := []string{eventsStream, triggersStream}
+	for _, guest := range w.guests {
+		streams = append(streams, guest.stream)
+	}
+	for _, stream := range streams {
 		var entries []quarantine.Entry
 		for e, err := range inst.app.Connections()[0].Quarantine().List(ctx, stream, quarantine.Undelivered) {
 			if err != nil {

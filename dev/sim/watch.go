@@ -38,6 +38,12 @@ type uncounted struct {
 	pipeline.Undated
 }
 
+// reread can read a window again, and nothing else.
+type reread struct {
+	source
+	pipeline.WindowReader
+}
+
 // acked learns what is delivered.
 type acked struct {
 	source
@@ -52,6 +58,9 @@ func watch(w *world, inst *instance, of pipeline.Source) pipeline.Source {
 	}
 	a, ok := of.(windows)
 	if !ok {
+		if r, ok := of.(pipeline.WindowReader); ok {
+			return reread{plain, r}
+		}
 		return plain
 	}
 	u, ok := of.(pipeline.Undated)
@@ -81,7 +90,7 @@ func (s source) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.Page
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
 	r := s.inst.runs[s.Stream().ID]
-	p := page{after: after, next: got.Next}
+	p := page{after: after, next: got.Next, asked: asked}
 	for _, rec := range got.Records {
 		p.keys = append(p.keys, rec.ID)
 	}
@@ -89,6 +98,11 @@ func (s source) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.Page
 	s.w.tracef("%s fetches %d records from %s to %s, more: %v", r, len(got.Records), after, got.Next, got.More)
 	if s.Stream().ID == eventsStream {
 		s.w.checkPage(r, after, &got, asked)
+	}
+	for _, g := range s.w.guests {
+		if g.stream == s.Stream().ID {
+			g.checkPage(s.w, r, after, &got, asked)
+		}
 	}
 	return got, nil
 }

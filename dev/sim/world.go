@@ -63,6 +63,9 @@ type Options struct {
 	// Reports has SaaS Management send reports to them.
 	Reports bool
 
+	// Guests are the further sources that there are in any case: Okta, IIQ. Others are drawn.
+	Guests []Kind
+
 	// Neighbour adds a second connection to the app, whose tenant misbehaves.
 	Neighbour bool
 
@@ -93,6 +96,7 @@ type world struct {
 	workspace *workspace.Workspace
 	mem       *mem.Store
 	neighbour *neighbour // nil if there is none
+	guests    []*guest
 
 	log *slog.Logger
 

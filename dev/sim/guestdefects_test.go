@@ -1,0 +1,269 @@
+package sim_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/idn-sentinel/idn-sentinel/dev/sim"
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+)
+
+const (
+	oktaLog  = "Okta"
+	iiqAudit = "SailPointIIQ_Audit"
+)
+
+// oktaDefects are mistakes that one could make in reading an Okta org.
+func oktaDefects() map[string]func() sim.Options {
+	return map[string]func() sim.Options{
+		"okta: the place is saved before the write":     within(oktaLog, checkpointFirst),
+		"okta: a refused place begins again at now":     beginsAtNow,
+		"okta: what is persisted late is passed over":   pages(oktaLog, withoutLate),
+		"okta: a page's last event is dropped":          pages(oktaLog, func(p *pipeline.Page) { p.Records = p.Records[:max(0, len(p.Records)-1)] }),
+		"okta: an empty page in place of one that lies": damaged("/api/v1/logs", "[]"),
+		"okta: the page of the next link is left out":   skipsPages,
+		"okta: the id is the time":                      pages(oktaLog, idIsTime),
+	}
+}
+
+// iiqDefects are mistakes that one could make in reading an IdentityIQ server.
+func iiqDefects() map[string]func() sim.Options {
+	return map[string]func() sim.Options{
+		"iiq: the place is saved before the write":      within(iiqAudit, checkpointFirst),
+		"iiq: a full page proves its window":            total(func(rows int) int { return rows }),
+		"iiq: the bounds count as inclusive":            later("startTime", 1),
+		"iiq: what is committed late is not looked for": runners(withoutAudits),
+		"iiq: a page's last event is dropped":           pages(iiqAudit, func(p *pipeline.Page) { p.Records = p.Records[:max(0, len(p.Records)-1)] }),
+		"iiq: an answer without a list is an empty one": damaged("/SIEMPlugin/", `{"totalResults":0,"auditEvents":[]}`),
+		"iiq: the id is the time":                       pages(iiqAudit, idIsTime),
+	}
+}
+
+func guestDefects() map[string]func() sim.Options {
+	all := map[string]func() sim.Options{}
+	add := func(guest sim.Kind, defects map[string]func() sim.Options) {
+		for name, options := range defects {
+			all[name] = func() sim.Options {
+				o := options()
+				o.Guests = []sim.Kind{guest}
+				return o
+			}
+		}
+	}
+	add(sim.Okta, oktaDefects())
+	add(sim.IIQ, iiqDefects())
+	return all
+}
+
+// TestGuestDefects: each of them is found.
+func TestGuestDefects(t *testing.T) {
+	all := guestDefects()
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for seed := int64(1); seed < 1+patience; seed++ {
+				if res := play(t, seed, all[name]()); len(res.Broken) > 0 {
+					t.Logf("found by seed %d: %s", seed, res.Broken[0])
+					return
+				}
+			}
+			t.Errorf("not found within %d seeds", patience)
+		})
+	}
+}
+
+// TestGuestSeeds plays seeds with all guests in each of them.
+func TestGuestSeeds(t *testing.T) {
+	n := *seedsFlag
+	if n == 0 {
+		n = few / 4
+	}
+	if raceEnabled {
+		n = min(n, few/20)
+	}
+	guests := []sim.Kind{sim.Okta, sim.IIQ}
+	playMany(t, n, sim.Options{Guests: guests, Rule: *ruleFlag, Off: kinds(*offFlag)})
+	o := sim.Options{Guests: guests}
+	if a, b := play(t, *firstFlag, o), play(t, *firstFlag, o); a.Print != b.Print {
+		t.Errorf("seed %d does not play the same again:\n%s\n%s", *firstFlag, a.Print, b.Print)
+	}
+}
+
+// within puts a defect into the runners of one stream.
+func within(stream string, options func() sim.Options) func() sim.Options {
+	return func() sim.Options {
+		o := options()
+		change := o.Break
+		o.Break = func(r *pipeline.Runner) {
+			if r.Source.Stream().ID == stream {
+				change(r)
+			}
+		}
+		return o
+	}
+}
+
+// pages changes the pages of the tail of one stream.
+func pages(stream string, change func(*pipeline.Page)) func() sim.Options {
+	return within(stream, runners(func(r *pipeline.Runner) {
+		c := changed{r.Source, func(_ context.Context, p *pipeline.Page, err error) {
+			if err == nil {
+				change(p)
+			}
+		}}
+		if again, ok := r.Source.(pipeline.WindowReader); ok && !isAuditable(r.Source) {
+			r.Source = readable{c, again}
+			return
+		}
+		setSource(r, c)
+	}))
+}
+
+func isAuditable(of pipeline.Source) bool {
+	_, ok := of.(auditable)
+	return ok
+}
+
+// readable is a changed source that can read a window again.
+type readable struct {
+	changed
+	pipeline.WindowReader
+}
+
+// withoutLate takes the order of the log for the order of the times in it.
+func withoutLate(p *pipeline.Page) {
+	newest := time.Time{}
+	p.Records = slices.DeleteFunc(p.Records, func(r pipeline.Record) bool {
+		if r.Time.Before(newest) {
+			return true
+		}
+		newest = r.Time
+		return false
+	})
+}
+
+func idIsTime(p *pipeline.Page) {
+	for i := range p.Records {
+		p.Records[i].ID = p.Records[i].Time.Format(time.RFC3339Nano)
+	}
+}
+
+func withoutAudits(r *pipeline.Runner) {
+	if r.Source.Stream().ID == iiqAudit {
+		r.AuditPolicy.Ages = nil
+	}
+}
+
+// through changes requests to a path and their answers.
+func through(path string, change func(r *http.Request, send func(*http.Request) (*http.Response, error)) (*http.Response, error)) func() sim.Options {
+	return func() sim.Options {
+		return sim.Options{BreakHTTP: func(next http.RoundTripper) http.RoundTripper {
+			return roundTrip(func(r *http.Request) (*http.Response, error) {
+				if !strings.Contains(r.URL.Path, path) {
+					return next.RoundTrip(r)
+				}
+				return change(r, next.RoundTrip)
+			})
+		}}
+	}
+}
+
+// asked is a request with another value of a parameter.
+func asked(r *http.Request, name, value string) *http.Request {
+	other := r.Clone(r.Context())
+	query := other.URL.Query()
+	query.Set(name, value)
+	other.URL.RawQuery = query.Encode()
+	return other
+}
+
+// answered is an answer with another body.
+func answered(resp *http.Response, body []byte) *http.Response {
+	resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	resp.Header.Del("Content-Length")
+	return resp
+}
+
+// beginsAtNow asks for what is new once a place was refused.
+func beginsAtNow() sim.Options {
+	refused := false
+	return through("/api/v1/logs", func(r *http.Request, send func(*http.Request) (*http.Response, error)) (*http.Response, error) {
+		query := r.URL.Query()
+		if refused && query.Has("since") && !query.Has("until") {
+			refused = false
+			r = asked(r, "since", time.Now().UTC().Format("2006-01-02T15:04:05.000Z"))
+		}
+		resp, err := send(r)
+		if err == nil && query.Has("after") && (resp.StatusCode == http.StatusBadRequest || resp.StatusCode == http.StatusGone) {
+			refused = true
+		}
+		return resp, err
+	})()
+}
+
+// skipsPages follows the link of a page that it has not read.
+func skipsPages() sim.Options {
+	n := 0
+	return through("/api/v1/logs", func(r *http.Request, send func(*http.Request) (*http.Response, error)) (*http.Response, error) {
+		resp, err := send(r)
+		if n++; err == nil && n%50 == 0 && resp.StatusCode == http.StatusOK {
+			resp = answered(resp, []byte("[]"))
+		}
+		return resp, err
+	})()
+}
+
+// damaged takes a body that can't be read for an empty one.
+func damaged(path, empty string) func() sim.Options {
+	return through(path, func(r *http.Request, send func(*http.Request) (*http.Response, error)) (*http.Response, error) {
+		resp, err := send(r)
+		if err != nil || resp.StatusCode != http.StatusOK {
+			return resp, err
+		}
+		body, err := io.ReadAll(resp.Body)
+		if err != nil || !json.Valid(body) {
+			body = []byte(empty)
+		}
+		return answered(resp, body), nil
+	})
+}
+
+var totalResults = regexp.MustCompile(`"totalResults":("?)\d+`)
+
+// total changes what the server counts of a window.
+func total(of func(rows int) int) func() sim.Options {
+	return through("/SIEMPlugin/", func(r *http.Request, send func(*http.Request) (*http.Response, error)) (*http.Response, error) {
+		resp, err := send(r)
+		if err != nil || resp.StatusCode != http.StatusOK {
+			return resp, err
+		}
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			return nil, fmt.Errorf("read the page: %w", err)
+		}
+		rows := bytes.Count(body, []byte(`"created":`))
+		return answered(resp, totalResults.ReplaceAll(body, []byte("\"totalResults\":${1}"+strconv.Itoa(of(rows))))), nil
+	})
+}
+
+// later moves a time that is asked for by some milliseconds.
+func later(name string, by int64) func() sim.Options {
+	return through("/SIEMPlugin/", func(r *http.Request, send func(*http.Request) (*http.Response, error)) (*http.Response, error) {
+		at, err := strconv.ParseInt(r.URL.Query().Get(name), 10, 64)
+		if err == nil {
+			r = asked(r, name, strconv.FormatInt(at+by, 10))
+		}
+		return send(r)
+	})
+}
