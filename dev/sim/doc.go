@@ -49,6 +49,15 @@
 // if its receiver could not know, or note, that it was stored before; what is removed was delivered, row
 // by row and with the values that it was sent with, or is there a second time.
 //
+// # Guests
+//
+// In some plays, or with [Options.Guests], the connection has further sources: an Okta org, whose log is read in
+// the order in which it grows, and an IdentityIQ server, whose audit events are read by windows of time. Their
+// requests meet the same faults and outages of their own, the org refuses places in its log that it gave, both
+// serve small pages, and events are found late, or share a millisecond. A drained run of the org has left
+// nothing that was in the log two minutes before it began; a page of the server lacks nothing that could be
+// found; everything else is checked as it is for the tenant.
+//
 // # Lies
 //
 // Not everything that goes wrong fails. A store may read and not write, or refuse to change

@@ -51,8 +51,7 @@ func (h *httpDoor) name(req *http.Request, sink bool) (string, error) {
 // RoundTrip implements [http.RoundTripper].
 func (h *httpDoor) RoundTrip(req *http.Request) (*http.Response, error) {
 	w, inst, ctx := h.w, h.inst, req.Context()
-	guest := w.guestAt(req.URL.Host)
-	sink := req.URL.Host != tenantHost && guest == nil
+	guest, sink := w.peer(req.URL.Host)
 	name, err := h.name(req, sink)
 	if err != nil {
 		return nil, err

@@ -55,6 +55,7 @@ func (w *world) invite() {
 			continue
 		}
 		w.count[kind]++
+		w.plan.readBack = "" // it asks for columns that only the tenant's tables have
 		g := w.newOkta()
 		if kind == IIQ {
 			g = w.newIIQ()
@@ -113,9 +114,9 @@ func (w *world) guestWeather(g *guest) {
 			n := int64(i)<<8 | int64(j)
 			if w.dice.chance(name, n, 0.4) {
 				ph.rates[k] = float64(w.dice.pick(name+"/rate", n, 60)) / 1000
-			if k == OktaCursor {
-				ph.rates[k] *= 4
-			}
+				if k == OktaCursor {
+					ph.rates[k] *= 4
+				}
 			}
 		}
 		if w.dice.chance(name+"/down", int64(i), 0.08) && !w.o.off(GuestOutage) {
@@ -175,14 +176,14 @@ func (w *world) guestEvent(g *guest, n int, created, visible time.Time) {
 	g.rows = append(g.rows, e)
 }
 
-// guestAt is the guest at an address, nil if none is.
-func (w *world) guestAt(host string) *guest {
+// peer is the guest at an address, nil if none is, and says whether the workspace is there.
+func (w *world) peer(host string) (of *guest, sink bool) {
 	for _, g := range w.guests {
 		if g.host == host {
-			return g
+			return g, false
 		}
 	}
-	return nil
+	return nil, host != tenantHost
 }
 
 // fault draws what happens to a request to a guest.

@@ -95,6 +95,12 @@ func faults() []faultLine {
 		}
 		return all
 	}
+	guest := func(kinds ...fault.Kind) (all []Kind) {
+		for _, k := range kinds {
+			all = append(all, onGuest(k))
+		}
+		return all
+	}
 	return []faultLine{
 		{"process killed in front of, after a step", []Kind{KillBefore, KillAfter}},
 		{"asked to stop in the middle", []Kind{Stop}},
@@ -113,6 +119,10 @@ func faults() []faultLine {
 		{"tenant answered 429, 500, 502, 503, 401", tenant(fault.TooManyRequests, fault.ServerError, fault.BadGateway, fault.Unavailable, fault.Unauthorized)},
 		{"tenant's answer cut, malformed, of another shape, slow; connection reset before, in the answer", tenant(fault.Cut, fault.Malformed, fault.WrongShape, fault.Slow, fault.Reset, fault.ResetAfter)},
 		{"a page of something in between: for the tenant, the workspace", []Kind{TenantForeign, SinkPage}},
+		{"plays with an Okta org, an IdentityIQ server beside the tenant; outages of them; places in the log refused", []Kind{Okta, IIQ, GuestOutage, OktaCursor}},
+		{"these answered 429, 500, 502, 503, 401", guest(fault.TooManyRequests, fault.ServerError, fault.BadGateway, fault.Unavailable, fault.Unauthorized)},
+		{"their answer cut, malformed, of another shape, slow; connection reset before, in the answer; a page of something in between", append(guest(fault.Cut, fault.Malformed, fault.WrongShape, fault.Slow, fault.Reset, fault.ResetAfter), GuestForeign)},
+		{"their events found late, in one millisecond", []Kind{GuestLate, GuestTies}},
 		{"workspace answered 429, 500, 502, 503, slowly", sink(fault.TooManyRequests, fault.ServerError, fault.BadGateway, fault.Unavailable, fault.Slow)},
 		{"workspace reset the connection; took the batch and lost the answer; cut, malformed, of another shape", sink(fault.Reset, fault.ResetAfter, fault.Cut, fault.Malformed, fault.WrongShape)},
 		{"acknowledged before the batch was sent", []Kind{SinkEarly}},
