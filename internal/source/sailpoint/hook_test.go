@@ -257,6 +257,8 @@ func TestPushedSecrets(t *testing.T) {
 		`{"link":"https://bucket.s3.amazonaws.com/report.zip?X-Amz-Date\u003d2\u0026X-Amz-Signature\u003Dcanary"}`,
 		`{"text":"{\"link\":\"https://bucket.s3.amazonaws.com/report.zip?X-Amz-Signature\\u003dcanary\"}"}`,
 		`{"text":"{\"link\":\"https://bucket.s3.amazonaws.com/report.zip?X-Amz-Signature=canary\", \"secret\":\"canary\"}"}`,
+		`{"link":"bucket.s3.amazonaws.com/report.zip?X-Amz-Date=2&X-Amz-Signature=canary","b":"see bucket.s3.amazonaws.com/report.zip?Signature=canary now"}`,
+		`{"link":"https://mail.example/?url=https%3A%2F%2Fx.blob.core.windows.net%2Fb%3Fse%3D3%26sig%3dcanary&data=1","b":"https%3A%2F%2Fİ.example%2Ff%3FX-Amz-Signature%3Dcanary","c":"f%3fX-Amz-Signature%3Dcanary?x=1"}`,
 		`{"text":"Ready?https://bucket.s3.amazonaws.com/report.zip?X-Amz-Signature=canary","b":"see:\nhttps://a.example/?b\nhttps://x.blob.core.windows.net/c/b?se=3&sig=canary"}`,
 		`{"detail":{"_metadata":{"secret":"canary","callbackURL":"https://elsewhere.example/x"}},"detail-type":"idn:t"}`,
 	} {

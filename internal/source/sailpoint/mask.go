@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"regexp"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -132,9 +133,10 @@ func (m *masker) jsonText(text string) (clean jsontext.Value, found bool) {
 	return quote(strings.TrimRight(out.String(), "\n")), true
 }
 
-// mayBeSigned is a quick check before withoutSignature. Some encoders of JSON escape "=".
+// mayBeSigned is a quick check before withoutSignature. Some encoders of JSON escape "=", and a link within
+// a link is percent-encoded.
 func mayBeSigned(quoted []byte) bool {
-	for _, part := range []string{"ignature=", "sig=", "u003d", "u003D"} {
+	for _, part := range []string{"ignature=", "sig=", "u003d", "u003D", "ignature%3", "sig%3"} {
 		if bytes.Contains(quoted, []byte(part)) {
 			return true
 		}
@@ -147,16 +149,35 @@ func mayBeSigned(quoted []byte) bool {
 func withoutSignature(text string) (clean string, found bool) {
 	var out strings.Builder
 	for _, word := range strings.SplitAfter(text, " ") {
-		before, address, _ := strings.Cut(word, "://")
-		link, query, _ := strings.Cut(address, "?")
-		lower := strings.ToLower(query)
-		if strings.Contains(lower, "signature=") || strings.Contains(lower, "sig=") && strings.Contains(lower, "se=") {
+		address := 0
+		if i := strings.Index(word, "://"); i >= 0 {
+			address = i + len("://")
+		}
+		if link, query := cutQuery(word[address:]); isSigned(query) {
 			found = true
-			word = before + "://" + link + strings.Repeat(" ", len(word)-len(strings.TrimRight(word, " ")))
+			word = word[:address] + link + strings.Repeat(" ", len(word)-len(strings.TrimRight(word, " ")))
 		}
 		out.WriteString(word)
 	}
 	return out.String(), found
+}
+
+// queryMark is how a query begins, also in a link that is percent-encoded as a whole.
+var queryMark = regexp.MustCompile(`\?|%3[fF]`)
+
+// cutQuery divides an address at its query.
+func cutQuery(address string) (link, query string) {
+	at := queryMark.FindStringIndex(address)
+	if at == nil {
+		return address, ""
+	}
+	return address[:at[0]], address[at[1]:]
+}
+
+// isSigned reports whether a query, or that of a link in it, has a signature.
+func isSigned(query string) bool {
+	lower := strings.ReplaceAll(strings.ToLower(query), "%3d", "=")
+	return strings.Contains(lower, "signature=") || strings.Contains(lower, "sig=") && strings.Contains(lower, "se=")
 }
 
 // isCredential reports whether a member of that name is masked. It ignores case, "_" and "-".
