@@ -52,7 +52,7 @@ func (a *App) Inlet(path string) source.Inlet {
 		name, rest, _ := strings.Cut(rest, "/")
 		for _, m := range c.mailboxes {
 			switch {
-			case m.door.Path() != name:
+			case !strings.EqualFold(m.door.Path(), name): // as the host's routes
 			case m.deposit != nil:
 				return &slot{inlet{mailbox: m, rest: rest}}
 			default:

@@ -306,7 +306,7 @@ func TestHookPaths(t *testing.T) {
 		s.settings.Connections = append(s.settings.Connections, other)
 		_, push := s.receiver(t, nil)
 		for path, want := range map[string]int{
-			"acme/sailpoint": 200, "ACME/sailpoint/idn:identity-created": 200, "acme/sailpoint/": 200,
+			"acme/sailpoint": 200, "ACME/sailpoint/idn:identity-created": 200, "acme/sailpoint/": 200, "acme/SailPoint": 200,
 			"sailpoint": 404, "globex/sailpoint": 404, "initech/sailpoint": 404, "acme": 404, "": 404, "acme/": 404, "acme/sailpointx": 404,
 			"acme/sailpoint/two/parts": 400,
 		} {

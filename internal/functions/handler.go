@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
-	"strings"
 	"sync"
 	"time"
 
@@ -63,10 +62,11 @@ var _ http.Handler = (*Handler)(nil)
 // ServeHTTP implements [http.Handler]. It compares paths itself, because [http.ServeMux]
 // redirects unclean ones.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	_, pushed := hookPath(r.URL.Path)
 	switch {
 	case r.URL.Path == "/":
 		write(w, http.StatusOK, answer{Logs: []string{"ready"}})
-	case strings.HasPrefix(r.URL.Path, HooksPath):
+	case pushed:
 		h.inspected(w, r)
 	case page.Serves(r.URL.Path):
 		h.Status().ServeHTTP(w, r)

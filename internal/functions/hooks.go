@@ -134,10 +134,20 @@ func later(w http.ResponseWriter, log *slog.Logger, reason, shown string) {
 
 // inletOf returns what receives at a path, nil if nothing does.
 func inletOf(poller Poller, path string) source.Inlet {
-	if receiver, ok := poller.(receiver); ok {
-		return receiver.Inlet(strings.TrimPrefix(path, HooksPath))
+	receiver, ok := poller.(receiver)
+	if rest, below := hookPath(path); ok && below {
+		return receiver.Inlet(rest)
 	}
 	return nil
+}
+
+// hookPath returns what follows [HooksPath] in a path. Case does not matter, as in the routes of the
+// host, which passes on the path as a person entered it at the sender.
+func hookPath(path string) (rest string, ok bool) {
+	if len(path) < len(HooksPath) || !strings.EqualFold(path[:len(HooksPath)], HooksPath) {
+		return "", false
+	}
+	return path[len(HooksPath):], true
 }
 
 // needs is how much memory a body may take while it is read. One that is packed, or comes without

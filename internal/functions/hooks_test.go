@@ -70,6 +70,7 @@ func TestHookRefusesBeforeTheBody(t *testing.T) {
 		{"no credentials", "POST", "/api/hooks/sailpoint", nil, 2, 401},
 		{"wrong credentials", "POST", "/api/hooks/sailpoint", map[string]string{"Authorization": "Bearer canary-wrong"}, 2, 401},
 		{"empty credentials", "POST", "/api/hooks/sailpoint", map[string]string{"Authorization": ""}, 2, 401},
+		{"in another case", "POST", "/API/Hooks/sailpoint", nil, 2, 401},
 		{"unknown path", "POST", "/api/hooks/elsewhere", map[string]string{"Authorization": "Bearer canary-token"}, 2, 404},
 		{"no path", "POST", "/api/hooks/", map[string]string{"Authorization": "Bearer canary-token"}, 2, 404},
 		{"too large", "POST", "/api/hooks/sailpoint", map[string]string{"Authorization": "Bearer canary-token"}, 1001, 413},

@@ -31,9 +31,10 @@ type looker interface {
 // inspected answers a push, and notes its outline if a person asked for that.
 func (h *Handler) inspected(w http.ResponseWriter, r *http.Request) {
 	var note func(hooklook.Outline)
+	rest, _ := hookPath(r.URL.Path)
 	if poller, err := h.open(); err == nil { // hook reports the error
 		if one, ok := poller.(looker); ok {
-			note = one.Look(strings.TrimPrefix(r.URL.Path, HooksPath))
+			note = one.Look(rest)
 		}
 	}
 	if note == nil {

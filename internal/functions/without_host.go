@@ -3,7 +3,6 @@ package functions
 import (
 	"context"
 	"net/http"
-	"strings"
 )
 
 // This file is for a process that has no Functions host.
@@ -11,7 +10,7 @@ import (
 // Hooks serves what is pushed, as if the host had passed it on, and nothing else.
 func (h *Handler) Hooks() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !strings.HasPrefix(r.URL.Path, HooksPath) {
+		if _, ok := hookPath(r.URL.Path); !ok {
 			http.NotFound(w, r)
 			return
 		}
