@@ -98,6 +98,8 @@ else uses the stand-ins.`,
 	flags.StringVar(&cfg.Stage.WorkspaceAddr, "workspace", "127.0.0.1:7802", "address of the workspace")
 	flags.BoolVar(&cfg.Stage.IdentityIQ, "iiq", false, "also serve an IdentityIQ server with the SIEM plugin")
 	flags.StringVar(&cfg.Stage.IdentityIQAddr, "iiq-address", "127.0.0.1:7803", "address of that server")
+	flags.BoolVar(&cfg.Stage.Okta, "okta", false, "also serve an Okta org")
+	flags.StringVar(&cfg.Stage.OktaAddr, "okta-address", "127.0.0.1:7804", "address of that org")
 	flags.BoolVar(&cfg.Stage.Rule, "rule", false, "use a data collection rule (Logs Ingestion API) and a managed identity instead of a workspace key")
 	flags.StringVar(&cfg.State, "state", os.TempDir()+"/idn-sentinel-state", "folder for the state, as used in the printed settings")
 	flags.Int64Var(&cfg.Stage.Seed, "seed", 1, "seed of the synthetic data")

@@ -14,6 +14,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/identityiq"
+	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/okta"
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/synth"
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/tenant"
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/workspace"
@@ -29,15 +30,16 @@ const (
 type Stage struct {
 	Tenant    *tenant.Tenant
 	Workspace *workspace.Workspace
-	// IdentityIQ is nil unless it was asked for.
+	// IdentityIQ and Okta are nil unless they were asked for.
 	IdentityIQ *identityiq.Server
+	Okta       *okta.Org
 	Generator  *synth.Generator
 	Events     int // how many the generator will have made when it ends
 
 	// tenantURL, workspaceURL and identityURL are where they are; the last one is empty
 	// if the workspace takes a key.
 	tenantURL, workspaceURL, identityURL string
-	iiqURL                               string
+	iiqURL, oktaURL                      string
 	servers                              []*http.Server
 }
 
@@ -58,6 +60,9 @@ type StageConfig struct {
 	// IdentityIQ adds an IdentityIQ server, at IdentityIQAddr.
 	IdentityIQ     bool
 	IdentityIQAddr string
+	// Okta adds an Okta org, at OktaAddr.
+	Okta     bool
+	OktaAddr string
 }
 
 // NewStage starts the stand-ins. Close stops them.
@@ -86,6 +91,9 @@ func NewStage(ctx context.Context, cfg StageConfig) (*Stage, error) {
 	if err == nil && cfg.IdentityIQ {
 		err = s.serveIdentityIQ(ctx, cfg)
 	}
+	if err == nil && cfg.Okta {
+		err = s.serveOkta(ctx, cfg)
+	}
 	if err != nil {
 		s.Close()
 		return nil, err
@@ -106,6 +114,13 @@ func Identify(table string, raw []byte) string {
 	var row struct {
 		ID        string `json:"id"`
 		Completed string `json:"completed"`
+	}
+	if table == "Okta" {
+		var event struct {
+			ID string `json:"uuid"`
+		}
+		_ = json.Unmarshal(raw, &event, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+		return event.ID
 	}
 	// What has no id, or odd JSON, counts as one of a kind.
 	_ = json.Unmarshal(raw, &row, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
@@ -160,7 +175,7 @@ func (s *Stage) Settings(dir string) []string {
 		"SAILPOINT_BASE_URL=" + s.tenantURL,
 		"CLIENT_ID=" + clientID,
 		"CLIENT_SECRET=" + clientSecret,
-	}, s.iiqSettings(), destination, []string{
+	}, s.iiqSettings(), s.oktaSettings(), destination, []string{
 		"STATE_URL=file://" + dir,
 		"INITIAL_LOOKBACK=24h",
 		"SETTLE_DELAY=2s", // the stand-in indexes at once

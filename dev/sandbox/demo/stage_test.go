@@ -16,7 +16,7 @@ import (
 func TestStageSettings(t *testing.T) {
 	for name, rule := range map[string]bool{"key": false, "rule": true} {
 		t.Run(name, func(t *testing.T) {
-			stage, err := demo.NewStage(t.Context(), demo.StageConfig{Seed: 1, Past: 10 * time.Minute, Rate: 1, Rule: rule, IdentityIQ: true})
+			stage, err := demo.NewStage(t.Context(), demo.StageConfig{Seed: 1, Past: 10 * time.Minute, Rate: 1, Rule: rule, IdentityIQ: true, Okta: true})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -46,7 +46,7 @@ func TestStageSettings(t *testing.T) {
 			if expected, missing, twice := stage.Audit(); expected < 500 || missing+twice > 0 {
 				t.Errorf("%d events expected, %d missing, %d twice", expected, missing, twice)
 			}
-			for table, least := range map[string]int{"SailPointIIQ_Audit": 60, "SailPointIIQ_Syslog": 6, "SailPointIIQ_TaskResults": 20, "SailPointIIQ_PolicyViolations": 20, "SailPointIIQ_Alerts": 20} {
+			for table, least := range map[string]int{"SailPointIIQ_Audit": 60, "SailPointIIQ_Syslog": 6, "SailPointIIQ_TaskResults": 20, "SailPointIIQ_PolicyViolations": 20, "SailPointIIQ_Alerts": 20, "Okta": 550} {
 				if n := stage.Workspace.Table(table).Count(); n < least {
 					t.Errorf("%s: %d rows, want %d", table, n, least)
 				}

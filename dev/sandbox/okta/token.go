@@ -217,15 +217,15 @@ func (o *Org) firstUse(jti string) bool {
 
 // authorize judges the credentials of a request for the log, and refuses it if they are wrong.
 func (o *Org) authorize(w http.ResponseWriter, r *http.Request) bool {
-	invalid := func(text string) bool {
-		o.refuse(w, http.StatusUnauthorized, "E0000011", text)
+	invalid := func() bool {
+		o.refuse(w, http.StatusUnauthorized, "E0000011", "Invalid token provided")
 		return false
 	}
 	scheme, credential, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	switch scheme {
 	case "SSWS":
 		if credential == "" || o.APIToken != "" && credential != o.APIToken {
-			return invalid("Invalid token provided")
+			return invalid()
 		}
 	case "Bearer", "DPoP":
 		o.mu.Lock()
@@ -233,7 +233,7 @@ func (o *Org) authorize(w http.ResponseWriter, r *http.Request) bool {
 		o.mu.Unlock()
 		if t == nil || !o.now().Before(t.expires) || (t.jkt != "") != (scheme == "DPoP") {
 			w.Header().Set("WWW-Authenticate", scheme+` error="invalid_token", error_description="The access token is invalid or has expired."`)
-			return invalid("Invalid token provided")
+			return invalid()
 		}
 		if scheme == "DPoP" {
 			p, problem := o.verifyProof(r.Header.Values("DPoP"), r.Method, o.address(r)+r.URL.Path)
@@ -248,7 +248,7 @@ func (o *Org) authorize(w http.ResponseWriter, r *http.Request) bool {
 			if o.App.NonceAtLog && !o.knowsNonce(p.nonce) {
 				w.Header().Set("DPoP-Nonce", o.nonce())
 				w.Header().Set("WWW-Authenticate", `DPoP error="use_dpop_nonce", error_description="Resource server requires nonce in DPoP proof"`)
-				return invalid("Invalid token provided")
+				return invalid()
 			}
 		}
 		if !slices.Contains(t.scopes, ScopeLogs) {
@@ -256,7 +256,7 @@ func (o *Org) authorize(w http.ResponseWriter, r *http.Request) bool {
 			return false
 		}
 	default:
-		return invalid("Invalid token provided")
+		return invalid()
 	}
 	if o.NoRole {
 		o.refuse(w, http.StatusForbidden, "E0000006", "You do not have permission to perform the requested action")
