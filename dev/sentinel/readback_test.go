@@ -53,7 +53,7 @@ func TestQueriesOfTheReadBack(t *testing.T) {
 		records = append(records, pipeline.Record{ID: "last", Time: begin, Raw: jsontext.Value(`{}`)})
 		queries = nil
 		a := &readback.Arrivals{
-			Client: readback.New(readback.Config{URL: where, WorkspaceID: "w"}), Table: "SailPointIDN_Events",
+			Client: readback.New(readback.Config{URL: where, WorkspaceID: "w"}), Table: readback.Table{Name: "SailPointIDN_Events", Time: "created", ID: "id"},
 			From: begin, To: begin.Add(time.Hour), Window: 5 * time.Minute,
 			Sample: func(context.Context) (pipeline.Page, error) { return pipeline.Page{Records: records}, nil },
 		}

@@ -87,7 +87,7 @@ func TestGuestDefects(t *testing.T) {
 func TestGuestSeeds(t *testing.T) {
 	n := *seedsFlag
 	if n == 0 {
-		n = few / 4
+		n = few / 8
 	}
 	if raceEnabled {
 		n = min(n, few/20)

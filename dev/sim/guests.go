@@ -55,7 +55,7 @@ func (w *world) invite() {
 			continue
 		}
 		w.count[kind]++
-		w.plan.readBack = "" // it asks for columns that only the tenant's tables have
+		w.plan.readBack = "" // after the pause before it the audits of an org with low limits fill some runs
 		g := w.newOkta()
 		if kind == IIQ {
 			g = w.newIIQ()

@@ -276,7 +276,7 @@ func (c *checkup) readBack(ctx context.Context) (string, error) {
 		if !s.audited() {
 			continue
 		}
-		err = reader.MayAsk(ctx, s.Stream().Table)
+		err = reader.MayAsk(ctx, s.inWorkspace())
 		if errors.Is(err, readback.ErrNoTable) {
 			return "the workspace can be queried for what has arrived; it has no table " + s.Table.Name + " yet", nil
 		}

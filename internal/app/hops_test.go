@@ -105,7 +105,7 @@ func hops(t *testing.T) []hop {
 			blames: []string{"Log Analytics Reader", "there is no workspace"},
 			call: func(ctx context.Context, address string) error {
 				c := readback.New(readback.Config{URL: parse(t, address), Audience: "https://api.loganalytics.io", WorkspaceID: workspaceID, Credential: fixedToken{}, Retry: retry.Policy{MaxAttempts: 1}})
-				return c.MayAsk(ctx, "SailPointIDN_Events")
+				return c.MayAsk(ctx, readback.Table{Name: "SailPointIDN_Events", Time: "created", ID: "id"})
 			},
 		},
 		{

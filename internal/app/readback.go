@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"iter"
@@ -30,7 +31,7 @@ func (c *Connection) lookInWorkspace(r *pipeline.Runner, s stream, q *AuditReque
 	if err != nil {
 		return nil, err
 	}
-	arrivals := &readback.Arrivals{Client: client, Table: s.Stream().Table, From: q.From, To: q.To, Window: s.Window}
+	arrivals := &readback.Arrivals{Client: client, Table: s.inWorkspace(), From: q.From, To: q.To, Window: s.Window}
 	var waits func(id string) bool
 	arrivals.Waits = func(ctx context.Context, id string) (bool, error) {
 		if waits == nil {
@@ -73,6 +74,12 @@ func (c *Connection) lookInWorkspace(r *pipeline.Runner, s stream, q *AuditReque
 		return ok && time.Since(at) < q.Settle, nil
 	}
 	return arrivals.Unproven, nil
+}
+
+// inWorkspace is the stream's table, as queries name it.
+func (s stream) inWorkspace() readback.Table {
+	of := s.Table.Stream
+	return readback.Table{Name: s.Stream().Table, Time: of.Time, ID: cmp.Or(of.ID, "id")}
 }
 
 // windows lists the windows in a stream's ledger and when each was last written.

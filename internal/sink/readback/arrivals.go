@@ -29,7 +29,7 @@ const derivedID = "sha256:"
 // arrived, but never more. Claim compares ids.
 type Arrivals struct {
 	Client   *Client
-	Table    string // without "_CL"
+	Table    Table
 	From, To time.Time
 	// Window is the width of the windows. From and To are on the borders of windows.
 	Window time.Duration

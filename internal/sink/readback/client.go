@@ -8,9 +8,10 @@
 // results, so that an audit can compare the source with the workspace in the same
 // way as with what was acknowledged.
 //
-// The event time of a row is its column created_t, not TimeGenerated, which is
-// when the service received it. The id is in id_g (if the service takes it for a
-// GUID, which it writes with dashes) or in id_s.
+// The event time of a row is in a column such as created_t, not in TimeGenerated, which
+// is when the service received it. The id is in one such as id_g (if the service takes it
+// for a GUID, which it writes with dashes) or in id_s. Which members of a record these
+// are, says [Table].
 //
 // The caller's identity needs the role Log Analytics Reader on the workspace. A
 // stand-in, which is plain HTTP on this machine, needs no identity.

@@ -22,11 +22,17 @@ const (
 	slack = 24 * time.Hour
 )
 
+// Table is a table to ask, and the members of its records that hold their time and their id.
+type Table struct {
+	Name     string // without "_CL"
+	Time, ID string
+}
+
 // rows is the KQL for the records of a table with an event time in [from, to).
-func rows(table string, from, to time.Time) string {
-	return table + "_CL\n" +
-		"| extend IdG = column_ifexists('id_g', ''), IdS = column_ifexists('id_s', ''), Org = column_ifexists('org_s', '')\n" +
-		"| where created_t >= datetime(" + stamp(from) + ") and created_t < datetime(" + stamp(to) + ")\n"
+func rows(table Table, from, to time.Time) string {
+	return table.Name + "_CL\n" +
+		"| extend IdG = column_ifexists('" + table.ID + "_g', ''), IdS = column_ifexists('" + table.ID + "_s', ''), When = " + table.Time + "_t, Org = column_ifexists('org_s', '')\n" +
+		"| where When >= datetime(" + stamp(from) + ") and When < datetime(" + stamp(to) + ")\n"
 }
 
 // may is the condition that a row may belong to one of these orgs.
@@ -44,18 +50,18 @@ func among(orgs []string) string {
 // these orgs, and the rows that may belong to them. An id counts once, whatever its spelling
 // and however often it arrived: duplicates must not offset missing rows. Rows without an id
 // don't count, because they can't be distinguished.
-func countQuery(table string, orgs []string, from, to time.Time, window time.Duration) string {
+func countQuery(table Table, orgs []string, from, to time.Time, window time.Duration) string {
 	return rows(table, from, to) +
 		"| extend Id = tolower(replace_string(strcat(IdG, IdS), '-', ''))\n" +
 		"| where isnotempty(Id) and (" + may(orgs) + ")\n" +
-		fmt.Sprintf("| summarize Own = countif(%s), Rows = count(), Window = min(bin(created_t, %ds)) by Id\n", among(orgs), int64(window/time.Second)) +
+		fmt.Sprintf("| summarize Own = countif(%s), Rows = count(), Window = min(bin(When, %ds)) by Id\n", among(orgs), int64(window/time.Second)) +
 		"| summarize Own = countif(Own > 0), Rows = sum(Rows) by Window"
 }
 
 // idQuery is the KQL that lists the ids of a table's rows, or one of several parts of
 // them, except rows that name another org. Rows without an id are listed by their time.
 // If all is set, every row is listed.
-func idQuery(table string, orgs []string, all bool, from, to time.Time, part, parts int) string {
+func idQuery(table Table, orgs []string, all bool, from, to time.Time, part, parts int) string {
 	kql := rows(table, from, to)
 	if !all {
 		kql += "| where " + may(orgs) + "\n"
@@ -63,7 +69,7 @@ func idQuery(table string, orgs []string, all bool, from, to time.Time, part, pa
 	if parts > 1 {
 		kql += fmt.Sprintf("| where hash(strcat(IdG, IdS), %d) == %d\n", parts, part)
 	}
-	return kql + "| summarize Rows = count() by IdG, IdS, At = iff(isempty(IdG) and isempty(IdS), created_t, datetime(null))"
+	return kql + "| summarize Rows = count() by IdG, IdS, At = iff(isempty(IdG) and isempty(IdS), When, datetime(null))"
 }
 
 // counted is what a window holds.
@@ -73,14 +79,14 @@ type counted struct {
 }
 
 // count returns what each window holds, by the start of the window.
-func (c *Client) count(ctx context.Context, table string, orgs []string, from, to time.Time, window time.Duration) (map[time.Time]counted, error) {
+func (c *Client) count(ctx context.Context, table Table, orgs []string, from, to time.Time, window time.Duration) (map[time.Time]counted, error) {
 	counts := map[time.Time]counted{}
 	for begin := from; begin.Before(to); begin = begin.Add(perQuery) {
 		end := begin.Add(perQuery)
 		if to.Before(end) {
 			end = to
 		}
-		got, err := c.query(ctx, table, countQuery(table, orgs, begin, end, window), from.Add(-slack), time.Now().Add(slack))
+		got, err := c.query(ctx, table.Name, countQuery(table, orgs, begin, end, window), from.Add(-slack), time.Now().Add(slack))
 		if err != nil {
 			return nil, err
 		}
@@ -99,7 +105,7 @@ func (c *Client) count(ctx context.Context, table string, orgs []string, from, t
 
 // MayAsk sends a minimal query about a table, to find out whether the workspace answers. The
 // error wraps [ErrNoTable] if there is no such table.
-func (c *Client) MayAsk(ctx context.Context, table string) error {
+func (c *Client) MayAsk(ctx context.Context, table Table) error {
 	now := time.Now().UTC()
 	_, err := c.count(ctx, table, nil, now.Add(-time.Hour).Truncate(time.Hour), now.Truncate(time.Hour), time.Hour)
 	return err
@@ -114,11 +120,11 @@ type idSet struct {
 
 // list returns the ids of the rows in [from, to) that may belong to the orgs. n is the
 // approximate number of rows.
-func (c *Client) list(ctx context.Context, table string, orgs []string, all bool, from, to time.Time, n int64) (idSet, error) {
+func (c *Client) list(ctx context.Context, table Table, orgs []string, all bool, from, to time.Time, n int64) (idSet, error) {
 	set := idSet{map[string]struct{}{}, map[time.Time]int64{}}
 	parts := int((n + perList - 1) / perList)
 	for part := range max(1, parts) {
-		got, err := c.query(ctx, table, idQuery(table, orgs, all, from, to, part, parts), from.Add(-slack), time.Now().Add(slack))
+		got, err := c.query(ctx, table.Name, idQuery(table, orgs, all, from, to, part, parts), from.Add(-slack), time.Now().Add(slack))
 		if err != nil {
 			return idSet{}, err
 		}

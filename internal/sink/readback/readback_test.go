@@ -167,7 +167,7 @@ func (w *world) client(u string) *readback.Client {
 
 func (w *world) arrivals(l pipeline.Ledger) *readback.Arrivals {
 	return &readback.Arrivals{
-		Client: w.client("http://127.0.0.1:1"), Table: stream, From: w.begin, To: w.begin.Add(time.Hour), Window: window, Delivered: l,
+		Client: w.client("http://127.0.0.1:1"), Table: readback.Table{Name: stream, Time: "created", ID: "id"}, From: w.begin, To: w.begin.Add(time.Hour), Window: window, Delivered: l,
 		Sample: func(context.Context) (pipeline.Page, error) { return pipeline.Page{Records: w.records[:10]}, nil },
 	}
 }
@@ -279,7 +279,7 @@ func TestManyIDs(t *testing.T) {
 		w.answer = func(req *http.Request) *http.Response {
 			body, _ := req.GetBody()
 			text, _ := io.ReadAll(body)
-			if strings.Contains(string(text), "bin(created_t") { // so many, as far as is told
+			if strings.Contains(string(text), "bin(When") { // so many, as far as is told
 				return response(200, fmt.Sprintf(`{"tables":[{"name":"PrimaryResult","rows":[[%q,1,%d]]}]}`, w.begin.Format(time.RFC3339), 2*readback.PerList+1))
 			}
 			lists++

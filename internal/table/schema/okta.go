@@ -5,7 +5,7 @@ import "strings"
 // oktaStream is an event of the System Log as Okta sends it.
 func oktaStream() Stream {
 	open := &Open{Parent: "debugContext", Name: "debugData", Known: strings.Fields(oktaDebugData() + " deviceFingerprint transactionId")}
-	return Stream{Name: "Okta", Time: "published", Open: open, Columns: join(
+	return Stream{Name: "Okta", Time: "published", ID: "uuid", Open: open, Columns: join(
 		[]Column{{"uuid", String}, {"published", DateTime}},
 		list(String, "eventType version severity legacyEventType displayMessage"),
 		list(Dynamic, "actor client device authenticationContext securityContext outcome target transaction debugContext request"),

@@ -41,8 +41,8 @@ type Stream struct {
 	// before it.
 	Name    string
 	Columns []Column
-	// Time is the column that holds the event time.
-	Time string
+	// Time is the column that holds the event time, ID the one that holds the record's id: "" means id.
+	Time, ID string
 	// Open, if not nil, is an object whose members are data. The Data Collector API would make a column
 	// of each.
 	Open *Open
