@@ -1,15 +1,23 @@
 package sentinel_test
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/go-cmp/cmp"
 
+	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/fault"
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/okta"
+	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/workspace"
 	"github.com/idn-sentinel/idn-sentinel/dev/sentinel/kqltest"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/sink/datacollector"
+	"github.com/idn-sentinel/idn-sentinel/internal/table"
 	"github.com/idn-sentinel/idn-sentinel/internal/table/schema"
 )
 
@@ -31,7 +39,60 @@ func oktaRows(t *testing.T, at time.Time, raws []jsontext.Value) []kqltest.Row {
 	return bare.Run(t, schema.Okta().Transform(), kqltest.Data{Now: at.Format(time.RFC3339), Rows: map[string][]kqltest.Row{"source": rows}}).Rows
 }
 
-// The queries that Microsoft's connector page shows, on rows of every kind of event.
+// collected are the string columns of the rows that the stand-in workspace makes of what is posted to
+// the Data Collector API, and its table.
+func collected(t *testing.T, at time.Time, raws []jsontext.Value) (kqltest.Workspace, []kqltest.Row) {
+	t.Helper()
+	ws := &workspace.Workspace{}
+	open := schema.Okta().Stream.Open
+	known := map[string]bool{}
+	for _, name := range open.Known {
+		known[name] = true
+	}
+	sink, err := datacollector.New(datacollector.Config{
+		WorkspaceID: workspace.DefaultID, Key: secret.New(workspace.DefaultKey), TimeFields: map[string]string{"Okta": "published"},
+		Open: map[string]*table.Open{"Okta": {Parent: open.Parent, Name: open.Name, Known: known}},
+		HTTP: &http.Client{Transport: fault.Transport(ws)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var batch []pipeline.Record
+	for i, raw := range raws {
+		if _, changes, err := sink.Fit("Okta", raw); err != nil || len(changes) > 0 {
+			t.Fatalf("event %d: %v, %v", i, changes, err)
+		}
+		batch = append(batch, pipeline.Record{Raw: raw})
+	}
+	if err := sink.Write(t.Context(), "Okta", batch); err != nil {
+		t.Fatal(err)
+	}
+	stored := ws.Table("Okta")
+	columns := map[string]string{"TimeGenerated": "datetime"}
+	for _, c := range stored.Columns() {
+		if strings.HasSuffix(c.Name, "_s") || strings.HasSuffix(c.Name, "_g") {
+			columns[c.Name] = "string"
+		}
+	}
+	var rows []kqltest.Row
+	for _, row := range stored.Rows() {
+		texts := kqltest.Row{"TimeGenerated": at.Format(time.RFC3339)}
+		for name, value := range row {
+			if columns[name] == "string" {
+				texts[name] = value
+			}
+		}
+		rows = append(rows, texts)
+	}
+	text, err := json.Marshal(columns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kqltest.Workspace{Tables: map[string]jsontext.Value{"Okta_CL": text}}, rows
+}
+
+// What the queries of Microsoft's connector page ask for, by the same columns and operators, on rows of
+// every kind of event, written through either API. The answers of both are the same.
 func TestOktaPublishedQueries(t *testing.T) {
 	at := time.Date(2026, 9, 2, 12, 0, 0, 0, time.UTC)
 	g := okta.Generator{Seed: 4, Start: at.Add(-time.Hour), Every: time.Second}
@@ -48,15 +109,26 @@ func TestOktaPublishedQueries(t *testing.T) {
 	if text, _ := last["debugContext_debugData_s"].(string); !strings.Contains(text, `"key599":"v"`) {
 		t.Errorf("debugData of 600 members is %.100q", text)
 	}
-	ws := kqltest.Workspace{Tables: kqltest.Schemas(t, "okta")}
-	data := kqltest.Data{Now: at.Format(time.RFC3339), Rows: map[string][]kqltest.Row{"Okta_CL": rows}}
+	classic, classicRows := collected(t, at, raws)
 	for name, query := range map[string]string{
-		"applications": `Okta_CL | mv-expand target = todynamic(target_s) | where tostring(target.type) == "AppInstance" | summarize n = count() by app = tostring(target.alternateId) | top 10 by n`,
-		"addresses":    `Okta_CL | summarize n = count() by client_ipAddress_s | top 10 by n`,
+		"applications": `Okta_CL | mv-expand target_s = todynamic(target_s) | where target_s.type == "AppInstance" | summarize Uses = count() by App = tostring(target_s.alternateId) | top 10 by Uses`,
+		"addresses":    `Okta_CL | summarize Uses = count() by client_ipAddress_s | top 10 by Uses`,
 	} {
-		out := ws.Run(t, query, data)
-		if len(out.Rows) != 10 {
-			t.Errorf("%s: %d rows: %v", name, len(out.Rows), out.Rows)
+		var counts [2][]any
+		for i, of := range []struct {
+			ws   kqltest.Workspace
+			rows []kqltest.Row
+		}{{kqltest.Workspace{Tables: kqltest.Schemas(t, "okta")}, rows}, {classic, classicRows}} {
+			out := of.ws.Run(t, query, kqltest.Data{Now: at.Format(time.RFC3339), Rows: map[string][]kqltest.Row{"Okta_CL": of.rows}})
+			for _, row := range out.Rows {
+				counts[i] = append(counts[i], row["Uses"])
+			}
+			if len(out.Rows) != 10 || len(of.rows) != len(raws) {
+				t.Errorf("%s: %d rows of %d: %v", name, len(out.Rows), len(of.rows), out.Rows)
+			}
+		}
+		if diff := cmp.Diff(counts[0], counts[1]); diff != "" {
+			t.Errorf("%s (-Logs Ingestion +Data Collector):\n%s", name, diff)
 		}
 	}
 }
