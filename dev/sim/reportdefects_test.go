@@ -21,7 +21,6 @@ func reportDefects() map[string]func() sim.Options {
 		"what was stored before is not looked up":            stores(func(s state.Store) state.Store { return noSeen{s} }),
 		"a report that has changed is the one before":        stores(func(s state.Store) state.Store { return oneSeen{s} }),
 		"a report is remembered before it is valid":          stores(func(s state.Store) state.Store { return &seenFirst{Store: s} }),
-		"two that note the same report are both in time":     stores(func(s state.Store) state.Store { return seenBlind{s} }),
 		"a report is removed as soon as it is read":          inboxes(func(of ackSource) pipeline.Source { return ackEarly{of} }),
 		"a report is not removed":                            inboxes(func(of ackSource) pipeline.Source { return ackNever{of} }),
 		"the last row of a page is dropped":                  inboxes(func(of ackSource) pipeline.Source { return dropsLast{of} }),
@@ -104,16 +103,6 @@ func (s *seenFirst) Put(ctx context.Context, key string, data []byte, prev state
 	return etag, err
 }
 
-// seenBlind notes a report whatever is noted.
-type seenBlind struct{ state.Store }
-
-func (s seenBlind) Put(ctx context.Context, key string, data []byte, prev state.ETag) (state.ETag, error) {
-	if strings.Contains(key, "/seen/") {
-		prev = state.Any
-	}
-	return s.Store.Put(ctx, key, data, prev)
-}
-
 // oneReport leaves the delivery out of the records' ids.
 type oneReport struct{ ackSource }
 
@@ -140,9 +129,6 @@ func TestReportDefects(t *testing.T) {
 	for name, options := range reportDefects() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if raceEnabled && strings.HasPrefix(name, "two that note") {
-				t.Skip("a late seed finds it: played without the race detector only, which takes ten times as long")
-			}
 			for seed := int64(1); seed < 1+patience; seed++ {
 				o := options()
 				o.Reports = true
