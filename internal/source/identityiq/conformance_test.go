@@ -66,7 +66,7 @@ func TestTaskResultsConform(t *testing.T) {
 			id, raw := stand.TaskResult(i, at, at.Add(time.Minute), "Success")
 			s.Put(stand.TaskResults, id, raw)
 		}
-		for i := range 600 {
+		for i := range 420 {
 			put(i, begin.Add(time.Duration(i)*20*time.Second))
 		}
 		return listWorld(t, s, stand.ID('c', 333), func(c *identityiq.Client) *identityiq.Resources { return c.TaskResults() }, func() { put(9000, time.Now().Add(-time.Minute)) })
