@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -121,11 +122,11 @@ func TestHostileTexts(t *testing.T) {
 // A run is begun once, its outcome is the answer, and if it takes long the answer says that it runs.
 func TestRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		begun := 0
+		var begun atomic.Int64
 		takes, result := time.Second, []pipeline.Report{{Stream: "Events", State: pipeline.Drained, Sent: 7}}
 		var failed error
 		h := page.New(page.Config{Snapshot: fixed(status.Snapshot{}), Run: func(ctx context.Context) ([]pipeline.Report, error) {
-			begun++
+			begun.Add(1)
 			select {
 			case <-time.After(takes):
 			case <-ctx.Done():
@@ -153,8 +154,8 @@ func TestRun(t *testing.T) {
 				t.Errorf("%d: %s", w.Code, w.Body)
 			}
 		}
-		if begun != 5 {
-			t.Errorf("%d runs", begun)
+		if n := begun.Load(); n != 5 {
+			t.Errorf("%d runs", n)
 		}
 		<-time.After(time.Minute)
 	})
