@@ -9,7 +9,7 @@ func oktaMutants() []Mutant {
 		{Breaks: "a page that the server cut is taken for the end of Okta's log", File: oktaDir + "logs.go", Old: "(len(r.records) >= r.limit || !r.reaches(present))", New: "len(r.records) >= r.limit"},
 		{Breaks: "an answer without links is taken for the end of Okta's log", File: oktaDir + "logs.go", Old: "if r.next == \"\" {\n\t\treturn pipeline.Page{}, &pipeline", New: "if false {\n\t\treturn pipeline.Page{}, &pipeline"},
 		{Breaks: "a place that the org refuses stops the stream", File: oktaDir + "logs.go", Old: "|| !refused.ofPlace() {", New: "|| refused.ofPlace() {"},
-		{Breaks: "an org that refuses each place is asked without end", File: oktaDir + "logs.go", Old: "l.restarts > maxRestarts", New: "l.restarts > 1<<30"},
+		{Breaks: "an org that refuses each place is asked without end", File: oktaDir + "logs.go", Old: "l.restarts == maxRestarts", New: "l.restarts == 1<<30"},
 		{Breaks: "a daily re-read of Okta keeps the first page only", File: oktaDir + "logs.go", Old: "more := r.next != \"\" && len(r.records) > 0 && !q.loops(r.next)", New: "more := false"},
 		{Breaks: "Okta's token follows a link to another host", File: oktaDir + "cursor.go", Old: "return u.Path + \"?\"", New: "return \"@\" + u.Host + u.Path + \"?\""},
 		{Breaks: "a stored place outside Okta's log is followed", File: oktaDir + "cursor.go", Old: "err == nil && u.Path == logsPath && u.RawQuery != \"\"", New: "err == nil && u != nil"},

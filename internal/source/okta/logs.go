@@ -77,7 +77,8 @@ func (e *refusal) ofPlace() bool {
 
 // beginAgain reads from an hour before the newest event, after the org has refused the place at.
 func (l *Logs) beginAgain(ctx context.Context, at place, refused error) (pipeline.Page, error) {
-	if l.restarts++; l.restarts > maxRestarts {
+	if l.restarts == maxRestarts {
+		l.restarts = 0 // the next run tries again: the stored place may stay refused for ever
 		return pipeline.Page{}, fmt.Errorf("the org refuses each place in the log that it has just given: %w", refused)
 	}
 	from := at.Newest.Add(-margin)
@@ -93,6 +94,7 @@ func (l *Logs) beginAgain(ctx context.Context, at place, refused error) (pipelin
 	default: // the request without the place is refused as well: the place was not at fault
 		return page, refused
 	}
+	l.restarts++
 	page.Warnings = append(page.Warnings, fmt.Sprintf("Okta no longer accepts the stored place in the log (%v): events are read again from %s on, and those that were delivered are recognised by their ids",
 		refused, from.UTC().Format(time.RFC3339)))
 	return page, nil

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/fault"
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/okta"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
@@ -191,6 +192,58 @@ func TestRefusedPlaceBeginsAgain(t *testing.T) {
 			}
 		})
 	}
+}
+
+// An outage while the stream begins again is no refusal of a place, and an org that has refused several
+// is asked again by the next run: the stored place is one that it will never accept.
+func TestBeginningAgainIsTriedAgain(t *testing.T) {
+	begin := func(t *testing.T) (o *okta.Org, fetch func() error) {
+		t.Helper()
+		o = newOrg()
+		fill(o, 250)
+		cfg := config(o)
+		cfg.PageSize = 100
+		s := source.NewClient(cfg).Logs()
+		page, err := s.Fetch(t.Context(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.RefuseCursors = http.StatusBadRequest
+		return o, func() error {
+			<-time.After(time.Minute)
+			_, err := s.Fetch(t.Context(), page.Next)
+			return err
+		}
+	}
+	t.Run("outage", func(t *testing.T) {
+		inBubble(t, func(t *testing.T) {
+			o, fetch := begin(t)
+			o.Faults = &fault.Plan{Rules: []fault.Rule{{Kind: fault.Unavailable, Nth: []int{2, 4, 6, 8, 10}}}} // each second request begins again
+			for range 5 {
+				if err := fetch(); !errors.As(err, new(*pipeline.Retryable)) {
+					t.Errorf("during the outage: %v", err)
+				}
+			}
+			if err := fetch(); err != nil {
+				t.Errorf("after the outage: %v", err)
+			}
+		})
+	})
+	t.Run("later run", func(t *testing.T) {
+		inBubble(t, func(t *testing.T) {
+			_, fetch := begin(t)
+			var err error
+			for tries := 0; err == nil && tries < 10; tries++ {
+				err = fetch()
+			}
+			if err == nil || errors.As(err, new(*pipeline.Retryable)) {
+				t.Errorf("got %v, want an error that ends the run", err)
+			}
+			if err := fetch(); err != nil {
+				t.Errorf("the next run: %v", err)
+			}
+		})
+	})
 }
 
 // Half of the limit is left to others, and no request is refused.
