@@ -120,26 +120,25 @@ func (e *Events) fetch(ctx context.Context, start, end time.Time, after pipeline
 		if err != nil {
 			return pipeline.Page{}, err
 		}
-		switch {
-		case got.incomplete != nil && !w.to.Before(end):
-			page.Incomplete, page.Through = got.incomplete, time.Time{}
-		case got.incomplete != nil:
-			page.Warnings = append(page.Warnings, got.incomplete.Error())
-		}
 		page.Warnings = append(page.Warnings, got.warnings...)
 		if len(got.records) == 0 && got.incomplete == nil {
 			continue
 		}
-		// At the end of the stream the cursor moves to an event that was seen, not to the end of the
-		// range: so an event that is committed late but was created after the cursor is still found.
 		page.Records, page.Beside = got.records, recordBytes*len(got.records)
 		page.Through, page.More = w.to, w.to.Before(end)
 		next := w.to
-		if !page.More {
+		switch {
+		case page.More && got.incomplete != nil:
+			page.Warnings = append(page.Warnings, got.incomplete.Error())
+		case page.More:
+		case got.incomplete != nil:
+			page.Incomplete, page.Through, next = got.incomplete, time.Time{}, w.from
+		case got.newest.IsZero():
+			next = from
+		default:
+			// At the end of the stream the cursor moves to an event that was seen, not to the end of the
+			// range: so an event that is committed late but was created after the cursor is still found.
 			next = got.newest.Add(time.Millisecond)
-			if got.newest.IsZero() {
-				next = from
-			}
 		}
 		page.Next = placeAt(next)
 		return page, nil

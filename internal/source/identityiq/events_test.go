@@ -211,6 +211,9 @@ func TestCountsMoreThanItLists(t *testing.T) {
 		if page.Incomplete == nil || !strings.Contains(page.Incomplete.Error(), "counts 3 created at") {
 			t.Errorf("incomplete: %v", page.Incomplete)
 		}
+		if next := src.StartAt(at); !page.Through.IsZero() || page.Next != next {
+			t.Errorf("what is hidden counts as covered through %v and is passed: next is %s, want %s", page.Through, page.Next, next)
+		}
 	})
 }
 

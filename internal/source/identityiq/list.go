@@ -214,7 +214,7 @@ func (c *contradictions) judge(at string, hidden int64, what string) (incomplete
 	if c.at != at {
 		*c = contradictions{at: at}
 	}
-	incomplete = errors.New(what + ": the others are not delivered; the next run asks again")
+	incomplete = errors.New(what + ": the others are not delivered yet, and are asked for again")
 	if c.times++; c.times < jsonwalk.Sightings {
 		return nil, &pipeline.Retryable{Err: incomplete}
 	}
