@@ -111,10 +111,9 @@ func TestEventParameters(t *testing.T) {
 	c := signIn(t, s)
 	first, last := now.Add(-30*time.Hour).UnixMilli(), now.Add(-6*time.Hour).UnixMilli()
 	for name, test := range map[string]struct {
-		query                  url.Values
-		rows, total            int
-		code, firstID, lastID  string
-		pageNumber, wantsPages int
+		query         url.Values
+		rows, total   int
+		code, firstID string
 	}{
 		"both_exclusive":   {query: times(first, last), rows: 23, total: 23, firstID: identityiq.ID('a', 1)},
 		"one_around":       {query: times(first-1, last+1), rows: 25, total: 25},
