@@ -26,11 +26,13 @@ const (
 	// overlap is how far pages of a sweep overlap: a resource that is removed during a sweep pulls
 	// others to earlier pages.
 	overlap = 10
-	// sweepAge is the age at which an interrupted sweep starts again.
-	sweepAge = 15 * time.Minute
 	// alwaysPages is how many pages a list may have to be read in every run. One that has more is
-	// read less often: so that there is about one request a minute for each list.
+	// read less often: so that there is about one request each pageTime for each list.
 	alwaysPages = 8
+	pageTime    = time.Minute
+	// sweepAge is the age at which an interrupted sweep starts again, beside the time for its pages:
+	// the places in the list have changed.
+	sweepAge = 15 * time.Minute
 	// margin is how long a change is known to the ledger at least. What was changed earlier than that
 	// before a complete sweep was delivered by it. It is less than the least LEDGER_KEEP.
 	margin = 12 * time.Hour
@@ -138,7 +140,7 @@ func (r *Resources) end(page pipeline.Page, at sweep, begun, since time.Time, hi
 	if page.Incomplete == nil {
 		page.Through = begun
 		if r.pages = at.Pages; r.pages > alwaysPages {
-			r.due = begun.Add(time.Duration(r.pages) * time.Minute)
+			r.due = begun.Add(time.Duration(r.pages) * pageTime)
 		}
 		if moved := begun.Add(-margin); moved.Sub(since) >= sinceStep {
 			mark = formatMilli(moved)
@@ -162,7 +164,7 @@ func (r *Resources) begin(after pipeline.Cursor, now time.Time) (at sweep, begun
 		return sweep{}, now, now, badCursor(after)
 	}
 	begun, ok = parseTime([]byte(at.Begun))
-	if at.At == 0 || !ok || now.Sub(begun).Abs() > sweepAge {
+	if at.At == 0 || !ok || now.Sub(begun).Abs() > sweepAge+time.Duration(at.Pages)*pageTime {
 		return sweep{Since: at.Since, At: 1}, now, since, nil
 	}
 	return at, begun, since, nil

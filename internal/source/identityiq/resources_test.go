@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/fault"
 	stand "github.com/idn-sentinel/idn-sentinel/dev/sandbox/identityiq"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/source/identityiq"
@@ -126,6 +127,66 @@ func TestLongListIsReadLessOften(t *testing.T) {
 		}
 		if n := requests(s) - begin; n < 100 || n > 160 {
 			t.Errorf("%d requests in two hours", n)
+		}
+	})
+}
+
+// A list that takes long to read is read to its end, also by a process that is started for each page.
+func TestSlowListIsReadToItsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer()
+		const n = 6000
+		for i := range n {
+			id, raw := stand.Alert(i, time.Now(), time.Now())
+			s.Put(stand.Alerts, id, raw)
+		}
+		s.Faults = always(appContext+"/scim", fault.Rule{Kind: fault.Slow, Delay: 40 * time.Second})
+		seen := map[string]bool{}
+		var page pipeline.Page
+		for pages, more := 0, true; more; pages++ {
+			if pages > n/200 {
+				t.Fatalf("no end after %d pages and %d of %d resources", pages, len(seen), n)
+			}
+			var err error
+			if page, err = identityiq.NewClient(config(s)).Alerts().Fetch(t.Context(), page.Next); err != nil {
+				t.Fatal(err)
+			}
+			for _, rec := range page.Records {
+				seen[rec.ID] = true
+			}
+			more = page.More
+		}
+		if len(seen) != n {
+			t.Errorf("%d of %d resources", len(seen), n)
+		}
+	})
+}
+
+// A sweep that was interrupted for long starts again: the places in the list have changed.
+func TestOldSweepStartsAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer()
+		for i := range 600 {
+			id, raw := stand.Alert(i, time.Now(), time.Now())
+			s.Put(stand.Alerts, id, raw)
+		}
+		src := identityiq.NewClient(config(s)).Alerts()
+		first, err := src.Fetch(t.Context(), "")
+		if err != nil || !first.More {
+			t.Fatalf("more %v, %v", first.More, err)
+		}
+		for _, c := range []struct {
+			later time.Duration
+			again bool
+		}{{10 * time.Minute, false}, {10 * time.Minute, true}} {
+			<-time.After(c.later)
+			next, err := src.Fetch(t.Context(), first.Next)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if again := next.Records[0].ID == first.Records[0].ID; again != c.again {
+				t.Errorf("starts again: %v, want %v", again, c.again)
+			}
 		}
 	})
 }
