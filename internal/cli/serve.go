@@ -134,7 +134,7 @@ func (c *serving) run(cmd *cobra.Command) error {
 		}
 		return &failure{statusUnusable, err.Error(), c.hint(cmd)}
 	}
-	ln, err := c.open(cmd.Context(), log)
+	ln, secure, err := c.open(cmd.Context(), log)
 	if err != nil {
 		return &failure{statusUnusable, err.Error(), "choose another address with --listen, or none with --listen off"}
 	}
@@ -150,11 +150,12 @@ func (c *serving) run(cmd *cobra.Command) error {
 		Handler:  &functions.Handler{Budget: l.RunBudget, Log: log, Open: func() (functions.Poller, error) { return a, nil }},
 		Schedule: l.Schedule,
 		Listener: ln,
+		TLS:      secure,
 		Access:   access,
 		Grace:    c.grace,
 		Log:      log,
 		Ready: func() {
-			log.Info("ready", "address", shownAddress(ln, c.certFile != ""), "schedule", l.PollSchedule, "state", app.Place(l.Settings, o), "version", version.String())
+			log.Info("ready", "address", shownAddress(ln, secure != nil), "schedule", l.PollSchedule, "state", app.Place(l.Settings, o), "version", version.String())
 			daemon.Notify("READY=1")
 		},
 		Stopping: func() { daemon.Notify("STOPPING=1") },
@@ -191,30 +192,26 @@ func (c *serving) log(level slog.Level) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(c.process.Err, o))
 }
 
-// open opens the listener, nil for none.
-func (c *serving) open(ctx context.Context, log *slog.Logger) (net.Listener, error) {
+// open opens the listener, nil for none, and returns what TLS is spoken on it, nil for none.
+func (c *serving) open(ctx context.Context, log *slog.Logger) (ln net.Listener, secure *tls.Config, err error) {
 	if c.listen == noListen {
-		return nil, nil //nolint:nilnil // there is none
+		return nil, nil, nil
 	}
-	var certificate *daemon.Certificate
 	if c.certFile != "" {
-		var err error
-		if certificate, err = daemon.LoadCertificate(c.certFile, c.keyFile, log); err != nil {
-			return nil, err
+		certificate, err := daemon.LoadCertificate(c.certFile, c.keyFile, log)
+		if err != nil {
+			return nil, nil, err
 		}
+		secure = certificate.Config()
 	}
-	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", c.listen)
-	if err != nil {
-		return nil, err
-	}
-	if certificate != nil {
-		return tls.NewListener(ln, certificate.Config()), nil
+	if ln, err = new(net.ListenConfig).Listen(ctx, "tcp", c.listen); err != nil || secure != nil {
+		return ln, secure, err
 	}
 	if at, ok := ln.Addr().(*net.TCPAddr); ok && !at.IP.IsLoopback() {
 		log.Warn("other machines can reach the listener, and it has no TLS: credentials and records of pushes can be read and changed on the way; "+
 			"put a proxy with TLS in front, or use --tls-cert and --tls-key", "address", at.String())
 	}
-	return ln, nil
+	return ln, nil, nil
 }
 
 // access says who may see the status.

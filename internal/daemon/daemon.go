@@ -19,6 +19,7 @@ package daemon
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -59,8 +60,10 @@ type Config struct {
 	Handler *functions.Handler
 	// Schedule is read in UTC.
 	Schedule Schedule
-	// Listener is where pushes come in; nil for nowhere. It may be a TLS listener.
+	// Listener is where pushes come in; nil for nowhere.
 	Listener net.Listener
+	// TLS, if set, is spoken on it.
+	TLS *tls.Config
 	// Access says who may see the status; the zero value allows no one.
 	Access Access
 	// Grace bounds a stop; 0 means [DefaultGrace].
@@ -89,7 +92,7 @@ func Run(ctx context.Context, c Config) error {
 	server := c.server()
 	broken := make(chan error, 1)
 	if c.Listener != nil {
-		go func() { broken <- server.Serve(netutil.LimitListener(c.Listener, mostConnections)) }()
+		go func() { broken <- c.serve(server) }()
 	}
 	if c.Ready != nil {
 		c.Ready()
@@ -148,8 +151,22 @@ func (c Config) stop(ctx context.Context, cause error, server *http.Server, tick
 	return nil
 }
 
+// serve serves the listener. The limit is below TLS, because the server only recognizes connections
+// with TLS that nothing else wraps.
+func (c Config) serve(server *http.Server) error {
+	ln := netutil.LimitListener(c.Listener, mostConnections)
+	if c.TLS != nil {
+		return server.ServeTLS(ln, "", "")
+	}
+	return server.Serve(ln)
+}
+
 func (c Config) server() *http.Server {
+	var http1 http.Protocols // with HTTP/2 a connection has many requests, and the limit of connections bounds nothing
+	http1.SetHTTP1(true)
 	return &http.Server{
+		Protocols:         &http1,
+		TLSConfig:         c.TLS,
 		Handler:           c.routes(),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second, // the hooks set their own for bodies

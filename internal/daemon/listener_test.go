@@ -44,7 +44,7 @@ func (r receiving) Admits(_ context.Context, authorization []string) (bool, erro
 }
 
 func (r receiving) Receive(ctx context.Context, _ []byte) source.Answer {
-	close(r.begun)
+	r.begun <- struct{}{}
 	work(ctx, r.takes)
 	return source.Answer{}
 }
@@ -199,6 +199,44 @@ func TestCertificate(t *testing.T) {
 		if got := name(); got != step.want {
 			t.Errorf("%s: %q, want %q", step.what, got, step.want)
 		}
+	}
+}
+
+// Every client gets an answer over TLS, also one that would rather speak HTTP/2.
+func TestTLS(t *testing.T) {
+	certFile, keyFile := issue(t, t.TempDir(), "listener", time.Now())
+	c, err := daemon.LoadCertificate(certFile, keyFile, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln := listen(t)
+	app := receiving{poller: func(context.Context) []pipeline.Report { return nil }, begun: make(chan struct{}, 2)}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- daemon.Run(ctx, daemon.Config{Handler: handler(app, nil), Schedule: schedule(t, "0 * * * * *"), Listener: ln, TLS: c.Config()})
+	}()
+	for name, http2 := range map[string]bool{"HTTP/1.1": false, "HTTP/2": true} {
+		transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: http2} //nolint:gosec // it is self-signed
+		r, err := http.NewRequest(http.MethodPost, "https://"+ln.Addr().String()+"/api/hooks/sailpoint", strings.NewReader("{}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer right")
+		resp, err := transport.RoundTrip(r)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		resp.Body.Close()
+		transport.CloseIdleConnections()
+		if resp.StatusCode != http.StatusOK {
+			t.Errorf("%s: status %d", name, resp.StatusCode)
+		}
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
 

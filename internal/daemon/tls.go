@@ -41,7 +41,7 @@ func LoadCertificate(certFile, keyFile string, log *slog.Logger) (*Certificate, 
 
 // Config returns a server's configuration with this certificate.
 func (c *Certificate) Config() *tls.Config {
-	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 		return c.get(), nil
 	}}
 }
