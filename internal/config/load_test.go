@@ -324,12 +324,13 @@ func TestAllProblemsAtOnce(t *testing.T) {
 // and looks at everything that can be printed.
 func TestNoSecretIsShown(t *testing.T) {
 	const canary = "canary-0123456789-abcdefghij-klmnop"
+	const short = "canary-token-4c1" // as short as the credential of a hook may be
 	damages := map[string]string{
 		"bare": canary, "blank inside": canary + " x", "line break": canary + "\n" + canary, "quoted": `"` + canary + `"`,
 		"reference": "@Microsoft.KeyVault(" + canary + ")", "query": "https://host/?sig=" + canary, "user": "https://u:" + canary + "@host",
 		"escape": "https://%zz" + canary, "connection string": "AccountName=acme;AccountKey=" + canary,
 		"endpoint": "BlobEndpoint=http://host/?" + canary + ";SharedAccessSignature=" + canary,
-		"state":    "azblob://" + canary + ":x@/y", "odd scheme": canary + "://x",
+		"state":    "azblob://" + canary + ":x@/y", "odd scheme": canary + "://x", "short": short,
 	}
 	bases := map[string]map[string]string{
 		"full": valid(), "bare": {}, "host account": with(map[string]string{"AZURE_STORAGE_ACCOUNT_NAME": "-", "AZURE_STORAGE_ACCESS_KEY": "-"}),
@@ -346,7 +347,7 @@ func TestNoSecretIsShown(t *testing.T) {
 						// Settings that are no secrets are there in plain text.
 						text += fmt.Sprintf("%v %+v %#v", s, s, s)
 					}
-					for _, c := range []string{canary, canarySecret, canaryShared, canaryKey} {
+					for _, c := range []string{canary, short, canarySecret, canaryShared, canaryKey} {
 						if strings.Contains(text, c) {
 							t.Errorf("%q is shown in %s", c, text)
 						}

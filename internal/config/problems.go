@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/gate"
 )
 
 // Problem is one thing that is wrong with one setting.
@@ -39,11 +41,10 @@ func (p *Problems) Error() string {
 	return b.String()
 }
 
-// shown renders a value for a message. A long one may be a secret that was meant for
+// shown renders a value for a message. One as long as a credential may be a secret that was meant for
 // another setting, so only its length is shown.
 func shown(value string) string {
-	const longest = 24
-	if n := utf8.RuneCountInString(value); n > longest {
+	if n := utf8.RuneCountInString(value); n >= gate.Shortest {
 		return fmt.Sprintf("a text of %d characters", n)
 	}
 	return fmt.Sprintf("%q", value)

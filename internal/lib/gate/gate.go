@@ -29,8 +29,8 @@ const (
 	// readTimeout bounds a read, which outlives the request. It is longer than that of a vault, so
 	// that the vault's own error is seen.
 	readTimeout = time.Minute
-	// shortest is the length that a credential of an endpoint on the internet needs.
-	shortest = 16
+	// Shortest is the length that a credential of an endpoint on the internet needs.
+	Shortest = 16
 )
 
 // Gate knows the secrets of which a request must present one. It is safe for concurrent use.
@@ -177,8 +177,8 @@ func Flaw(text string) string {
 		return "begins with the word Bearer, which SailPoint adds itself: use only the token"
 	case strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }):
 		return "has a character that can't be sent in a header, such as a blank: use letters, digits and punctuation of ASCII"
-	case len(text) < shortest:
-		return fmt.Sprintf("has %d characters, too few for an address on the internet: use at least %d random ones, for instance the output of openssl rand -hex 32", len(text), shortest)
+	case len(text) < Shortest:
+		return fmt.Sprintf("has %d characters, too few for an address on the internet: use at least %d random ones, for instance the output of openssl rand -hex 32", len(text), Shortest)
 	}
 	return ""
 }
