@@ -121,8 +121,8 @@ func ownWorkflow(r *Reader, sources []Source) {
 		r.Problem(setting, "is set, but no reports are received that could be forwarded: set SAAS_WEBHOOK_SECRET, or remove it")
 	case workflow == nil || tenant == nil || tenant.BaseURL.Host == "":
 	case !strings.EqualFold(workflow.URL.Host, tenant.BaseURL.Host) || workflow.URL.Scheme != tenant.BaseURL.Scheme:
-		r.Problem(setting, fmt.Sprintf("is at %s, but the tenant's API is at %s: reports are forwarded to a workflow of the same tenant only; with several connections, set it with the name of the connection in front, like ACME_%s",
-			shown(workflow.URL.Host), shown(tenant.BaseURL.Host), setting))
+		r.Problem(setting, fmt.Sprintf("is at %q, but the tenant's API is at %q: reports are forwarded to a workflow of the same tenant only; with several connections, set it with the name of the connection in front, like ACME_%s",
+			workflow.URL.Host, tenant.BaseURL.Host, setting))
 	default:
 		workflow.BaseURL = tenant.BaseURL
 	}

@@ -41,7 +41,7 @@ func TestWorkflow(t *testing.T) {
 		"the test's":           {map[string]string{"WORKFLOW_URL": flowURL + "/test"}, "WORKFLOW_URL", "omit it"},
 		"not a trigger's":      {map[string]string{"WORKFLOW_URL": upTo + "/v3/search"}, "WORKFLOW_URL", "not the address of an external trigger"},
 		"without the id":       {map[string]string{"WORKFLOW_URL": upTo + "/beta/workflows/execute/external/"}, "WORKFLOW_URL", "not the address of an external trigger"},
-		"another tenant's":     {map[string]string{"WORKFLOW_URL": strings.Replace(flowURL, "acme", "globex", 1)}, "WORKFLOW_URL", "same tenant only"},
+		"another tenant's":     {map[string]string{"WORKFLOW_URL": strings.Replace(flowURL, "acme", "globex", 1)}, "WORKFLOW_URL", `is at "globex.api.identitynow.com", but the tenant's API is at "acme.api.identitynow.com": reports are forwarded to a workflow of the same tenant only`},
 		"another host":         {map[string]string{"WORKFLOW_URL": strings.Replace(flowURL, "acme.api.identitynow.com", "evil.example", 1)}, "WORKFLOW_URL", "not one of SailPoint's API"},
 		"plain HTTP":           {map[string]string{"WORKFLOW_URL": strings.Replace(flowURL, "https", "http", 1)}, "WORKFLOW_URL", "use https"},
 		"a user in it":         {map[string]string{"WORKFLOW_URL": strings.Replace(flowURL, "acme", "canary:canary@acme", 1)}, "WORKFLOW_URL", "user name"},
