@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"sync"
@@ -146,6 +148,37 @@ func TestStop(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A run that a person asked for is waited for, too, although its request has got an answer.
+func TestStopDuringPollNow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		polls := 0
+		h := handler(poller(func(ctx context.Context) []pipeline.Report {
+			if polls++; polls == 2 {
+				work(ctx, time.Hour)
+				<-time.After(3 * time.Second) // for what is under way
+			}
+			return nil
+		}), nil)
+		time.AfterFunc(time.Minute, func() {
+			w := httptest.NewRecorder()
+			h.Status().ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/api/status/run", nil))
+			if w.Code != http.StatusAccepted {
+				t.Errorf("status %d", w.Code)
+			}
+		})
+		const stops = 5 * time.Minute
+		ctx, cancel := context.WithTimeout(t.Context(), stops)
+		defer cancel()
+		begun := time.Now()
+		if err := daemon.Run(ctx, daemon.Config{Handler: h, Schedule: schedule(t, "0 0 * * * *")}); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(begun) - stops; polls != 2 || took != 3*time.Second {
+			t.Errorf("%d polls, and the stop took %v", polls, took)
+		}
+	})
 }
 
 // Each run is in the log, one line for each stream, as that of the function, and a stop is no

@@ -52,6 +52,7 @@ type Handler struct {
 	stopped error
 	running map[int]context.CancelCauseFunc
 	started int
+	runs    sync.WaitGroup      // what is in running
 	pushes  *semaphore.Weighted // bytes of bodies that are in memory
 	slots   *semaphore.Weighted // the same, of those that are stored as they come
 	page    http.Handler        // of the status
@@ -156,12 +157,14 @@ func (h *Handler) begin(request context.Context) (context.Context, func(), error
 	h.started++
 	number := h.started
 	h.running[number] = cancel
+	h.runs.Add(1)
 	return ctx, func() {
 		expire()
 		cancel(nil)
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		delete(h.running, number)
+		h.runs.Done()
 	}, nil
 }
 
@@ -179,13 +182,23 @@ func (h *Handler) Stop(cause error) {
 	}
 }
 
-// quiet waits, until ctx ends, for what the poller does between invocations.
+// quiet waits, until ctx ends, for runs, also those that no request waits for any more, and for what
+// the poller does between them. Stop comes first.
 func (h *Handler) quiet(ctx context.Context) {
 	h.opening.Lock()
 	poller := h.poller
 	h.opening.Unlock()
 	if p, ok := poller.(interface{ Stop(context.Context) }); ok {
 		p.Stop(ctx)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		h.runs.Wait()
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done():
 	}
 }
 

@@ -35,6 +35,6 @@ func (h *Handler) Tick(ctx context.Context) {
 	}
 }
 
-// Drain ends, softly, what runs between invocations, and waits for it until ctx ends. [Handler.Stop]
-// comes first.
+// Drain ends, softly, what the poller does between runs, and waits for that and for runs until ctx ends.
+// [Handler.Stop] comes first.
 func (h *Handler) Drain(ctx context.Context) { h.quiet(ctx) }
