@@ -3,7 +3,6 @@ package cli
 import (
 	"os"
 	"strings"
-	"unicode/utf8"
 )
 
 // colour is an ANSI code for a terminal.
@@ -30,7 +29,7 @@ func wrapped(text string, width, used, indent int) string {
 	var b strings.Builder
 	at := used
 	for i, word := range strings.Fields(text) {
-		size := utf8.RuneCountInString(word)
+		size := visible(word)
 		switch {
 		case i == 0:
 		case at+1+size > width:
@@ -44,4 +43,20 @@ func wrapped(text string, width, used, indent int) string {
 		at += size
 	}
 	return b.String()
+}
+
+// visible is how many columns a word takes, without its colour.
+func visible(word string) (n int) {
+	escaped := false
+	for _, c := range word {
+		switch {
+		case c == '\x1b':
+			escaped = true
+		case escaped:
+			escaped = c != 'm'
+		default:
+			n++
+		}
+	}
+	return n
 }

@@ -24,6 +24,7 @@ func TestWrapped(t *testing.T) {
 		{"one too many", "one two", 11, 5, 5, "one\n     two"},
 		{"a word that is too long", "a https://127.0.0.1:7801/v3 b", 10, 2, 2, "a\n  https://127.0.0.1:7801/v3\n  b"},
 		{"letters, not bytes", "äöü äöü", 7, 0, 0, "äöü äöü"},
+		{"a colour takes no room", "\x1b[1;31mone\x1b[0m two", 7, 0, 0, "\x1b[1;31mone\x1b[0m two"},
 		{"nothing", "", 10, 2, 2, ""},
 	} {
 		if diff := cmp.Diff(tc.want, cli.Wrapped(tc.text, tc.width, tc.used, tc.indent)); diff != "" {

@@ -138,16 +138,16 @@ type render struct {
 }
 
 func (r *render) snapshot(s status.Snapshot, place string) {
-	r.wrapped("", "", r.colour(s.State, string(s.State))+": "+s.Summary)
-	r.wrapped("", "", fmt.Sprintf("%s; state: %s", s.At.Format(time.RFC3339), safe(place)))
+	r.line("", 0, r.colour(s.State, string(s.State))+": "+s.Summary)
+	r.line("", 0, fmt.Sprintf("%s; state: %s", s.At.Format(time.RFC3339), safe(place)))
 	for _, p := range s.Problems {
 		fmt.Fprintln(r)
 		of := ""
 		if len(p.Streams) > 0 {
 			of = few(p.Streams) + ": "
 		}
-		r.wrapped("", "  ", r.colour(p.State, string(p.State))+" "+safe(of+p.What))
-		r.wrapped("  -> ", "     ", safe(p.Remedy))
+		r.line("", 2, r.colour(p.State, string(p.State))+" "+safe(of+p.What))
+		r.line("  -> ", 5, safe(p.Remedy))
 	}
 	fmt.Fprintln(r)
 	if r.width == 0 || r.width >= tableWidth {
@@ -190,9 +190,9 @@ func (r *render) list(s status.Snapshot) {
 			fmt.Fprintln(r)
 		}
 		cells := cellsOf(one, s.At)
-		r.wrapped("", "  ", one.Label()+": "+r.colour(one.State, string(one.State)))
+		r.line("", 2, one.Label()+": "+r.colour(one.State, string(one.State)))
 		for _, line := range [][2]string{{"lag", cells.lag}, {"last success", cells.success}, {"last run by", cells.by}, {"waiting", cells.waiting}, {"quarantine", cells.quarantine}, {"proven up to", cells.proven}} {
-			r.wrapped("  ", "    ", line[0]+": "+line[1])
+			r.line("  ", 4, line[0]+": "+line[1])
 		}
 	}
 }
@@ -248,35 +248,10 @@ func (r *render) colour(v status.Verdict, word string) string {
 	return paint(map[status.Verdict]colour{status.OK: green, status.Attention: yellow, status.Late: yellow, status.Unknown: yellow, status.Failing: red}[v], word)
 }
 
-// wrapped writes words in lines of the terminal's width.
-func (r *render) wrapped(first, rest, words string) {
-	line, used, begun := first, len(first), false
-	for word := range strings.FieldsSeq(words) {
-		size := visible(word)
-		if begun && r.width > 0 && used+1+size > r.width {
-			fmt.Fprintln(r, line)
-			line, used, begun = rest, len(rest), false
-		}
-		if begun {
-			line, used = line+" ", used+1
-		}
-		line, used, begun = line+word, used+size, true
+// line writes a line, broken at the terminal's width.
+func (r *render) line(first string, indent int, text string) {
+	if r.width > 0 {
+		text = wrapped(text, r.width, len(first), indent)
 	}
-	fmt.Fprintln(r, line)
-}
-
-// visible is how many columns a word takes, without its colour.
-func visible(word string) (n int) {
-	escaped := false
-	for _, c := range word {
-		switch {
-		case c == '\x1b':
-			escaped = true
-		case escaped:
-			escaped = c != 'm'
-		default:
-			n++
-		}
-	}
-	return n
+	fmt.Fprintln(r, first+text)
 }
