@@ -6,7 +6,7 @@ func statusMutants() []Mutant {
 	tests := []string{"./internal/app", "./internal/status"}
 	return []Mutant{
 		{Breaks: "a status is well although nothing has run for hours", File: status + "judge.go", Old: "case j.now.Sub(last) > j.silentAfter():", New: "case j.now.Sub(last) > 24*j.silentAfter():", Tests: tests},
-		{Breaks: "a run by hand counts as the function", File: status + "judge.go", Old: "if s.By != ByHand && s.At.After(at) {", New: "if s.At.After(at) {", Tests: tests},
+		{Breaks: "a run by hand counts as the function", File: "internal/state/runs/runs.go", Old: "if s.By != ByHand && s.At.After(last.At) {", New: "if s.At.After(last.At) {", Tests: tests},
 		{Breaks: "a status is well although the last run failed", File: status + "judge.go", Old: "	if f.Failing() {\n		e, often", New: "	if f.Failing() && f.Success.IsZero() {\n		e, often", Tests: tests},
 		{Breaks: "a status is well although the stream lags", File: status + "judge.go", Old: "j.now.Sub(through) <= j.lagMost()", New: "j.now.Sub(through) <= 100*j.lagMost()", Tests: tests},
 		{Breaks: "a status is well although the state can't be read", File: status + "judge.go", Old: "j.found(Unknown, remedy, \"The state can't be read", New: "j.found(OK, remedy, \"The state can't be read", Tests: tests},

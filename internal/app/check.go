@@ -141,10 +141,8 @@ func (c *checkup) function(ctx context.Context, store state.Store) (string, erro
 		if err != nil {
 			return "", err
 		}
-		for _, seen := range f.Seen {
-			if seen.By != ByCommand && seen.At.After(last.At) {
-				last = seen
-			}
+		if seen := f.ByItself(); seen.At.After(last.At) {
+			last = seen
 		}
 	}
 	if last.At.IsZero() {

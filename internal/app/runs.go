@@ -17,9 +17,9 @@ import (
 
 // The programs that run streams, see [Options.By].
 const (
-	ByFunction = "function"
-	ByServe    = "serve"
-	ByCommand  = "command"
+	ByFunction = runs.ByFunction
+	ByServe    = runs.ByServe
+	ByCommand  = runs.ByHand
 )
 
 const (

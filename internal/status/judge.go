@@ -25,10 +25,6 @@ const (
 	manyUnended = 1
 )
 
-// ByHand is what the command calls itself in [runs.Seen]: its runs do not show that anything runs
-// by itself.
-const ByHand = "command"
-
 // judge judges what was read of one stream.
 type judge struct {
 	Config
@@ -156,7 +152,7 @@ func (j *judge) future() {
 
 // runsLeft finds out whether anything runs, and reports whether the outcome of the last run counts.
 func (j *judge) runsLeft() bool {
-	f, last := &j.runs, j.byItself()
+	f, last := &j.runs, j.runs.ByItself().At
 	start := "Look at Invocations of the function in the portal: start the app if it is stopped, and follow docs/no-rows.md if there is no function or no invocation."
 	if j.alive {
 		start = "The function runs, but not this: compare CONNECTIONS, and the settings that turn this stream on, with those of the app; then restart it."
@@ -192,18 +188,8 @@ func (j *judge) runsLeft() bool {
 
 // heard reports whether the function has run a stream lately.
 func (j *judge) heard(of *reading) bool {
-	last := of.byItself()
+	last := of.runs.ByItself().At
 	return !last.IsZero() && j.now.Sub(last) <= j.silentAfter()
-}
-
-// byItself is when a run was last seen that was not started by hand.
-func (r *reading) byItself() (at time.Time) {
-	for _, s := range r.runs.Seen {
-		if s.By != ByHand && s.At.After(at) {
-			at = s.At
-		}
-	}
-	return at
 }
 
 // covers reports whether the stream is delivered up to now.

@@ -46,9 +46,10 @@ const (
 	Failing Verdict = "failing"
 )
 
-// order is from best to worst.
-func (v Verdict) order() int {
-	return slices.Index([]Verdict{OK, Attention, Late, Unknown, Failing}, v)
+// Compare is positive if v is worse than another.
+func (v Verdict) Compare(other Verdict) int {
+	order := []Verdict{OK, Attention, Late, Unknown, Failing}
+	return slices.Index(order, v) - slices.Index(order, other)
 }
 
 // Flows reports whether data flows and is not late.
@@ -207,7 +208,7 @@ func Broken(version string, err error) Snapshot {
 }
 
 func worse(a, b Verdict) Verdict {
-	if b.order() > a.order() {
+	if b.Compare(a) > 0 {
 		return b
 	}
 	return a
@@ -274,7 +275,7 @@ func (p *problems) add(label string, found []Problem) {
 // sorted returns the worst first.
 func (p *problems) sorted() []Problem {
 	slices.SortStableFunc(p.list, func(a, b Problem) int {
-		return cmp.Or(b.State.order()-a.State.order(), strings.Compare(strings.Join(a.Streams, ","), strings.Join(b.Streams, ",")))
+		return cmp.Or(b.State.Compare(a.State), strings.Compare(strings.Join(a.Streams, ","), strings.Join(b.Streams, ",")))
 	})
 	return p.list
 }

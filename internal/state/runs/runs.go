@@ -42,9 +42,16 @@ var (
 	ErrForeign = errors.New("belongs to another tenant or stream")
 )
 
+// The kinds of programs. Runs by hand do not show that anything runs by itself.
+const (
+	ByFunction = "function"
+	ByServe    = "serve"
+	ByHand     = "command"
+)
+
 // Program is what runs a stream.
 type Program struct {
-	// By is its kind, for instance "function".
+	// By is its kind, for instance [ByFunction].
 	By      string
 	Version string
 }
@@ -177,4 +184,14 @@ func (f *File) Last() (at time.Time) {
 		}
 	}
 	return at
+}
+
+// ByItself is the program that last had a run which no one started by hand; zero if none had.
+func (f *File) ByItself() (last Seen) {
+	for _, s := range f.Seen {
+		if s.By != ByHand && s.At.After(last.At) {
+			last = s
+		}
+	}
+	return last
 }

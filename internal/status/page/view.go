@@ -122,7 +122,7 @@ func newView(s status.Snapshot, only string, mayRun bool) view {
 	}
 	worst := slices.Clone(shown)
 	if len(worst) > manyStreams {
-		slices.SortStableFunc(worst, func(a, b status.Status) int { return rank(b) - rank(a) })
+		slices.SortStableFunc(worst, func(a, b status.Status) int { return b.State.Compare(a.State) })
 		v.Hidden = len(worst) - manyStreams
 		worst = worst[:manyStreams]
 	}
@@ -131,10 +131,6 @@ func newView(s status.Snapshot, only string, mayRun bool) view {
 	}
 	v.Runs = lastRuns(shown)
 	return v
-}
-
-func rank(s status.Status) int {
-	return slices.Index([]status.Verdict{status.OK, status.Attention, status.Late, status.Unknown, status.Failing}, s.State)
 }
 
 func rowOf(s status.Status, now time.Time) row {
