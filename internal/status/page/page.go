@@ -159,8 +159,8 @@ func (h *Handler) run(w http.ResponseWriter, r *http.Request) {
 	done, begun := make(chan outcome, 1), h.begin()
 	if begun {
 		go func() {
-			defer h.end()
 			runs, err := h.cfg.Run(context.WithoutCancel(r.Context()))
+			h.end() // before its outcome is known, so that the next request begins another
 			one := outcome{Runs: runs}
 			if err != nil {
 				one.Error = err.Error()
