@@ -86,36 +86,12 @@ func (c *Client) token(ctx context.Context) (*token, error) {
 	return t, nil
 }
 
-// secretRefused says that the token endpoint refuses the client's credentials.
-type secretRefused struct{ error }
-
 const getToken = "get token"
 
 // requestToken asks for a token. If the secret is refused and has been replaced where it is kept,
 // it asks once more with the new one.
 func (c *Client) requestToken(ctx context.Context) (*token, error) {
-	now, err := c.cfg.ClientSecret.Get(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", getToken, err)
-	}
-	for tries := 1; ; tries++ {
-		tok, err := c.eitherForm(ctx, now)
-		var refused *secretRefused
-		if !errors.As(err, &refused) {
-			return tok, err
-		}
-		next, failed := c.cfg.ClientSecret.Renew(ctx, now)
-		switch {
-		case failed != nil:
-			return nil, fmt.Errorf("%w; it could not be read again: %w", err, failed)
-		case tries > 1 || next.Reveal() == now.Reveal():
-			if note := c.cfg.ClientSecret.Note(); note != "" {
-				return nil, fmt.Errorf("%w; %s", err, note)
-			}
-			return nil, err
-		}
-		now = next
-	}
+	return secret.Attempt(ctx, getToken, c.cfg.ClientSecret, func(s secret.String) (*token, error) { return c.eitherForm(ctx, s) })
 }
 
 // grantRefused is an answer of the token endpoint that a request in the other form may not get.
@@ -228,7 +204,7 @@ func (c *Client) tokenRefused(resp *http.Response, body []byte) error {
 	case status == http.StatusNotFound:
 		return fmt.Errorf("%s: there is no token endpoint at %s/oauth2/token: IIQ_URL must be the address of IdentityIQ with its context, such as https://host/identityiq", text, c.base)
 	case status == http.StatusUnauthorized, answer.Error == "invalid_client", answer.Error == "unauthorized_client":
-		return &secretRefused{fmt.Errorf("%s: %s", text, remedy)}
+		return &secret.Refused{Err: fmt.Errorf("%s: %s", text, remedy)}
 	case status == http.StatusForbidden:
 		return fmt.Errorf("%s: IdentityIQ, or something in between (a firewall, a proxy), does not let this machine ask for a token: allow its requests to %s", text, c.host())
 	}

@@ -136,44 +136,20 @@ func (a *serviceApp) valid() *accessToken {
 	return nil
 }
 
+const getToken = "get token"
+
 // request asks for a token. If the key is refused and has been replaced where it is kept, it asks
 // once more with the new one.
 func (a *serviceApp) request(ctx context.Context) (*accessToken, error) {
-	const what = "get token"
-	text, err := a.key.Get(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", what, err)
-	}
-	for tries := 1; ; tries++ {
-		t, err := a.requestWith(ctx, text)
-		var refused *keyRefused
-		if !errors.As(err, &refused) {
-			return t, err
-		}
-		next, failed := a.key.Renew(ctx, text)
-		switch {
-		case failed != nil:
-			return nil, fmt.Errorf("%w; it could not be read again: %w", err, failed)
-		case tries > 1 || next.Reveal() == text.Reveal():
-			if note := a.key.Note(); note != "" {
-				return nil, fmt.Errorf("%w; %s", err, note)
-			}
-			return nil, err
-		}
-		text = next
-	}
+	return secret.Attempt(ctx, getToken, a.key, func(s secret.String) (*accessToken, error) { return a.requestWith(ctx, s) })
 }
-
-// keyRefused says that the key, or the client id, may be at fault.
-type keyRefused struct{ error }
 
 // requestWith asks for a token with a key. The first proof of a process has no nonce: the org
 // answers with one.
 func (a *serviceApp) requestWith(ctx context.Context, text secret.String) (*accessToken, error) {
-	const what = "get token"
 	key, err := signkey.Parse(text.Reveal())
 	if err != nil {
-		return nil, &keyRefused{fmt.Errorf("%s: OKTA_PRIVATE_KEY %w", what, err)}
+		return nil, &secret.Refused{Err: fmt.Errorf("%s: OKTA_PRIVATE_KEY %w", getToken, err)}
 	}
 	for attempt := 1; ; attempt++ {
 		req, err := a.tokenRequest(ctx, key)
@@ -182,15 +158,15 @@ func (a *serviceApp) requestWith(ctx context.Context, text secret.String) (*acce
 		}
 		resp, err := a.c.http.Do(req) //nolint:bodyclose // ReadAll closes it
 		if err != nil {
-			return nil, a.c.networkFailure(ctx, what, err)
+			return nil, a.c.networkFailure(ctx, getToken, err)
 		}
 		a.note(tokenPath, resp)
 		body, err := transport.ReadAll(resp, 1<<20)
 		if err != nil {
-			return nil, a.c.networkFailure(ctx, what, err)
+			return nil, a.c.networkFailure(ctx, getToken, err)
 		}
 		if f := transport.Gateway(resp.StatusCode, resp.Header, body, a.c.peer(), a.hidden()...); f != nil {
-			return nil, passing(what, f)
+			return nil, passing(getToken, f)
 		}
 		if resp.StatusCode == http.StatusOK {
 			return a.read(body)
@@ -199,20 +175,19 @@ func (a *serviceApp) requestWith(ctx context.Context, text secret.String) (*acce
 		if said.OAuth == useNonce && resp.Header.Get("DPoP-Nonce") != "" && attempt < maxAttempts {
 			continue
 		}
-		return nil, a.tokenFailure(what, resp, said, body)
+		return nil, a.tokenFailure(getToken, resp, said, body)
 	}
 }
 
 // tokenRequest is a request for a token, with an assertion and a proof.
 func (a *serviceApp) tokenRequest(ctx context.Context, key *signkey.Key) (*http.Request, error) {
-	const what = "get token"
 	endpoint, now := a.c.base+tokenPath, time.Now()
 	assertion, err := key.Sign(jwt.NewWithClaims(key.Method, jwt.MapClaims{
 		"iss": a.c.cfg.ClientID, "sub": a.c.cfg.ClientID, "aud": endpoint, "jti": rand.Text(),
 		"iat": now.Unix(), "exp": now.Add(assertionLife).Unix(),
 	}))
 	if err != nil {
-		return nil, fmt.Errorf("%s: sign: %w", what, err)
+		return nil, fmt.Errorf("%s: sign: %w", getToken, err)
 	}
 	proof, err := a.proof(http.MethodPost, endpoint, tokenPath, secret.String{})
 	if err != nil {
@@ -224,7 +199,7 @@ func (a *serviceApp) tokenRequest(ctx context.Context, key *signkey.Key) (*http.
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
 	if err != nil {
-		return nil, fmt.Errorf("%s: OKTA_ORG_URL is not usable: %w", what, transport.Redact(err))
+		return nil, fmt.Errorf("%s: OKTA_ORG_URL is not usable: %w", getToken, transport.Redact(err))
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -312,7 +287,7 @@ func (a *serviceApp) tokenFailure(what string, resp *http.Response, said *apiErr
 	case said.OAuth == "invalid_scope":
 		return fmt.Errorf("%w: grant the scope %s to the app of OKTA_CLIENT_ID (Admin Console, the app's tab Okta API Scopes)", err, logsScope)
 	case said.OAuth == "invalid_client", status == http.StatusUnauthorized:
-		return &keyRefused{fmt.Errorf("%w: OKTA_CLIENT_ID is wrong or deactivated, or OKTA_PRIVATE_KEY does not belong to the active public key of that app, or the app signs in with a client secret: "+
+		return &secret.Refused{Err: fmt.Errorf("%w: OKTA_CLIENT_ID is wrong or deactivated, or OKTA_PRIVATE_KEY does not belong to the active public key of that app, or the app signs in with a client secret: "+
 			"choose Public key / Private key as its client authentication; if the app has several keys, set OKTA_PRIVATE_KEY to a JWK with its kid%s", err, a.clockNote())}
 	case status == http.StatusNotFound, status == http.StatusMethodNotAllowed:
 		return fmt.Errorf("%w: %s has no token endpoint: check OKTA_ORG_URL", err, a.c.host())

@@ -163,32 +163,8 @@ func (c *Client) dropToken(t *token) {
 // it asks once more with the new one.
 func (c *Client) requestToken(ctx context.Context) (*token, error) {
 	const what = "get token"
-	now, err := c.cfg.ClientSecret.Get(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", what, err)
-	}
-	for tries := 1; ; tries++ {
-		tok, err := c.askForToken(ctx, what, now)
-		var refused *secretRefused
-		if !errors.As(err, &refused) {
-			return tok, err
-		}
-		next, failed := c.cfg.ClientSecret.Renew(ctx, now)
-		switch {
-		case failed != nil:
-			return nil, fmt.Errorf("%w; it could not be read again: %w", err, failed)
-		case tries > 1 || next.Reveal() == now.Reveal():
-			if note := c.cfg.ClientSecret.Note(); note != "" {
-				return nil, fmt.Errorf("%w; %s", err, note)
-			}
-			return nil, err
-		}
-		now = next
-	}
+	return secret.Attempt(ctx, what, c.cfg.ClientSecret, func(s secret.String) (*token, error) { return c.askForToken(ctx, what, s) })
 }
-
-// secretRefused says that the token endpoint refuses the client's credentials.
-type secretRefused struct{ error }
 
 // askForToken sends the client credentials in the form body: in a URL the secret would end up in
 // the logs of every proxy.
@@ -248,9 +224,9 @@ func (c *Client) tokenFailure(ctx context.Context, what string, err error) error
 	case status == http.StatusNotFound, status == http.StatusMethodNotAllowed:
 		return fmt.Errorf("%s: %s has no token endpoint: check %s", answer, c.host(), names.Address)
 	case coded:
-		return &secretRefused{fmt.Errorf("%s: %s%s", answer, remedy, c.legacyHint())}
+		return &secret.Refused{Err: fmt.Errorf("%s: %s%s", answer, remedy, c.legacyHint())}
 	case status == http.StatusBadRequest, status == http.StatusUnauthorized:
-		return &secretRefused{fmt.Errorf("%s without an error code of OAuth: something in between (a firewall, a proxy) may have answered instead of the token endpoint: "+
+		return &secret.Refused{Err: fmt.Errorf("%s without an error code of OAuth: something in between (a firewall, a proxy) may have answered instead of the token endpoint: "+
 			"allow requests of this machine to %s; if nothing is in between, %s%s", answer, c.host(), remedy, c.legacyHint())}
 	default:
 		return fmt.Errorf("%s without an error code of OAuth: the answer is not from the token endpoint but from something in between (a firewall, a proxy): "+
