@@ -173,9 +173,10 @@ func (c *Connection) Poll(ctx context.Context) (reports []pipeline.Report) {
 	wg.Wait()
 	c.warnOfForwardings(reports)
 	c.readBack(ctx, reports)
+	outcomes := slices.Clone(reports) // a panic below changes the reports
 	wg.Go(func() {
 		begun()
-		c.ends(ctx, reports)
+		c.ends(ctx, outcomes)
 	})
 	if c.settings.Health {
 		c.tellHealth(ctx, reports, before)
