@@ -22,6 +22,8 @@ const (
 type list struct {
 	ids  []string
 	docs map[string][]byte
+	// orders are the documents in each order that was asked for since the last change.
+	orders map[string][][]byte
 }
 
 // Put creates a resource, or replaces it. raw is served as it is.
@@ -32,7 +34,7 @@ func (s *Server) Put(kind, id string, raw []byte) {
 	if _, known := l.docs[id]; !known {
 		l.ids = append(l.ids, id)
 	}
-	l.docs[id] = raw
+	l.docs[id], l.orders = raw, nil
 }
 
 // Remove deletes a resource.
@@ -41,6 +43,7 @@ func (s *Server) Remove(kind, id string) {
 	defer s.mu.Unlock()
 	l := s.list(kind)
 	delete(l.docs, id)
+	l.orders = nil
 	l.ids = slices.DeleteFunc(l.ids, func(other string) bool { return other == id })
 }
 
@@ -104,28 +107,40 @@ func whole(text string, otherwise int) int {
 	return n
 }
 
-// sorted returns the resources of a type in the order of an attribute, or of their creation.
+// sorted returns the resources of a type in the order of an attribute, or of their creation. The caller
+// must not change the list.
 func (s *Server) sorted(kind, by string, descending bool) [][]byte {
 	s.mu.Lock()
-	l := s.list(kind)
-	docs := make([][]byte, len(l.ids))
-	for i, id := range l.ids {
-		docs[i] = l.docs[id]
-	}
-	s.mu.Unlock()
-	if by == "" {
+	defer s.mu.Unlock()
+	l, order := s.list(kind), fmt.Sprint(by, descending)
+	if docs, known := l.orders[order]; known {
 		return docs
 	}
-	keys := make(map[string]string, len(docs))
-	for _, d := range docs {
-		keys[string(d)] = attribute(d, strings.Split(by, "."))
+	type keyed struct {
+		key string
+		doc []byte
 	}
-	slices.SortStableFunc(docs, func(a, b []byte) int {
+	all := make([]keyed, len(l.ids))
+	for i, id := range l.ids {
+		all[i].doc = l.docs[id]
+		if by != "" {
+			all[i].key = attribute(l.docs[id], strings.Split(by, "."))
+		}
+	}
+	slices.SortStableFunc(all, func(a, b keyed) int {
 		if descending {
 			a, b = b, a
 		}
-		return strings.Compare(keys[string(a)], keys[string(b)])
+		return strings.Compare(a.key, b.key)
 	})
+	docs := make([][]byte, len(all))
+	for i, one := range all {
+		docs[i] = one.doc
+	}
+	if l.orders == nil {
+		l.orders = map[string][][]byte{}
+	}
+	l.orders[order] = docs
 	return docs
 }
 
