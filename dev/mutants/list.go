@@ -129,7 +129,7 @@ func edgeMutants() []Mutant {
 		{Breaks: "a record in place of a row that can't be had gets another id when a row beside it comes late", File: sailpoint + "unreadable.go", Old: "missing(created, nth, bad)", New: "missing(created, q.offset, bad)"},
 		{Breaks: "a row that is indexed late lends its number to one that can't be had", File: sailpoint + "unreadable.go", Old: "case now != total:", New: "case now != total && false:"},
 		{Breaks: "rows that shift while they are read by number are not noticed", File: sailpoint + "unreadable.go", Old: "return bareID(rec.ID) == at.Skip.Last })", New: "return rec.ID != \"\" })"},
-		{Breaks: "a message in place of a row that can't be had is kept as its beginning", File: sailpoint + "unreadable.go", Old: "\t\treturn o.message()\n", New: "\t\treturn u.size > o.size\n"},
+		{Breaks: "a message in place of a row that can't be had is kept as its beginning", File: "internal/source/remote/remote.go", Old: "\t\treturn o.Message\n", New: "\t\treturn u.Size > o.Size\n", Tests: []string{"./internal/source/sailpoint"}},
 		{Breaks: "rows that break the rules are believed at first sight", File: "internal/lib/jsonwalk/flaws.go", Old: "doubtful = doubtful || f.seen[sum] < Sightings", New: "doubtful = doubtful || f.seen[sum] < 0", Tests: []string{"./internal/source/sailpoint"}},
 		{Breaks: "documents without id that are the same are one", File: sailpoint + "page.go", Old: "count(a.text[from:]); n > 1 {", New: "count(a.text[from:]); n < 0 {"},
 		{Breaks: "a row that tells no time is counted where the service does not count it", File: sailpoint + "page.go", Old: "if before.Truncate(window).Equal(after.Truncate(window)) {", New: "if !after.IsZero() {"},

@@ -14,6 +14,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/jsonwalk"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/retry"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/source/remote"
 )
 
 // pageRows is the page size to ask for: the largest that the plugin serves.
@@ -76,7 +77,7 @@ func (e *Events) Count(ctx context.Context, from, to time.Time) (int64, error) {
 	}
 	const tries = 3
 	got, err := e.read(ctx, window{from, to}, 1, 1)
-	for number := 2; number <= tries && errors.As(err, new(*unreadable)); number++ {
+	for number := 2; number <= tries && errors.As(err, new(*remote.Unreadable)); number++ {
 		// The total is in the answer for any row, also if one of them can't be read.
 		if other, failed := e.read(ctx, window{from, to}, number, 1); failed == nil {
 			got, err = other, nil
@@ -187,7 +188,7 @@ type found struct {
 func (e *Events) window(ctx context.Context, w *window) (found, error) {
 	for {
 		got, err := e.read(ctx, *w, 1, pageRows)
-		var bad *unreadable
+		var bad *remote.Unreadable
 		switch {
 		case errors.As(err, &bad):
 			if err := e.doubt.about(*w, bad, err); err != nil {
@@ -358,7 +359,7 @@ func (e *Events) millisecond(ctx context.Context, w window) (found, error) {
 		fresh := false
 		for number := 1; ; number++ {
 			got, err := e.read(ctx, w, number, pageRows)
-			var bad *unreadable
+			var bad *remote.Unreadable
 			switch {
 			case errors.As(err, &bad):
 				if err := e.doubt.about(w, bad, err); err != nil {

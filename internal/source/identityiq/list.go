@@ -13,6 +13,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/jsonwalk"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/source/remote"
 )
 
 // list is an answer that holds a list.
@@ -164,36 +165,10 @@ func (r *reader) bad(body []byte, err, recovered error) error {
 	if errors.Is(recovered, jsonwalk.ErrDoubtful) {
 		return &pipeline.Retryable{Err: err}
 	}
-	return &pipeline.Retryable{Err: &unreadable{err: err, start: start(body), size: len(body), message: said != nil}}
+	broken := remote.Broken(err, body)
+	broken.Message = said != nil
+	return &pipeline.Retryable{Err: broken}
 }
-
-// unreadable is an answer that can't be divided into its rows: it is cut, too large, or not a list. The
-// connection may be at fault, so it is worth repeating.
-type unreadable struct {
-	err   error
-	start []byte // its beginning
-	size  int    // how much of it was received
-	// message: a whole message came in place of a list. large: the answer is too large, and a part of
-	// the page may not be.
-	message, large bool
-}
-
-func (u *unreadable) Error() string { return u.err.Error() }
-func (u *unreadable) Unwrap() error { return u.err }
-
-// rounds is how often a row has to fail like this before it is at fault. A whole message says nothing
-// about the row by itself: a service in trouble gives it to any request.
-func (u *unreadable) rounds() int {
-	if u.message {
-		return jsonwalk.Patience
-	}
-	return jsonwalk.Sightings
-}
-
-// startBytes is how much is kept of an answer that can't be read.
-const startBytes = 64 << 10
-
-func start(body []byte) []byte { return bytes.Clone(body[:min(len(body), startBytes)]) }
 
 // contradictions counts successive answers in which the service counts more than it lists.
 type contradictions struct {

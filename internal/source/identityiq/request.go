@@ -14,6 +14,7 @@ import (
 
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/source/remote"
 )
 
 const (
@@ -129,10 +130,10 @@ func (c *Client) read(ctx context.Context, call call, resp *http.Response) ([]by
 	case errors.As(err, &large):
 		debug.FreeOSMemory() // rare, and the part that was read takes the memory of a page or two
 		err = fmt.Errorf("%s: %w", call.what, err)
-		return nil, &pipeline.Retryable{Err: &unreadable{err: err, start: large.Start, size: int(large.Max), large: true}}
+		return nil, &pipeline.Retryable{Err: &remote.Unreadable{Err: err, Start: large.Start, Size: int(large.Max), Large: true}}
 	case err != nil:
 		err = fmt.Errorf("%s: the answer broke off: %w", call.what, transport.Redact(err))
-		return nil, &pipeline.Retryable{Err: &unreadable{err: err, start: start(body), size: len(body)}}
+		return nil, &pipeline.Retryable{Err: remote.Broken(err, body)}
 	case transport.IsPage(header, body):
 		return nil, c.page(call, header, body)
 	}
@@ -145,7 +146,7 @@ func (c *Client) page(call call, header http.Header, body []byte) error {
 	if call.part == plugin {
 		return c.noPlugin(call, "a web page, as an application gives for an address that it does not know")
 	}
-	return passing(call.what, transport.Gateway(http.StatusOK, header, body, c.peer(), c.hidden()...))
+	return remote.Passing(call.what, transport.Gateway(http.StatusOK, header, body, c.peer(), c.hidden()...))
 }
 
 const (
@@ -167,7 +168,7 @@ func (c *Client) refused(call call, resp *http.Response) error {
 	own := status == http.StatusUnauthorized || status == http.StatusForbidden || status == http.StatusNotFound
 	if !own {
 		if f := transport.Gateway(status, resp.Header, body, c.peer(), c.hidden()...); f != nil {
-			return passing(call.what, f)
+			return remote.Passing(call.what, f)
 		}
 	}
 	text := fmt.Sprintf("%s: status %d", call.what, status)
@@ -217,17 +218,5 @@ func (c *Client) details(body []byte) string {
 
 // networkFailure classifies an error of the HTTP client.
 func (c *Client) networkFailure(ctx context.Context, what string, err error) error {
-	if ctx.Err() != nil {
-		return fmt.Errorf("%s: %w", what, ctx.Err())
-	}
-	return passing(what, transport.Explain(err, c.peer()))
-}
-
-// passing makes a failure retryable if it may pass.
-func passing(what string, f *transport.Failure) error {
-	err := fmt.Errorf("%s: %w", what, f)
-	if f.Passing {
-		return &pipeline.Retryable{Err: err, After: f.After}
-	}
-	return err
+	return remote.NetworkFailure(ctx, what, err, c.peer())
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/jsonwalk"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/source/remote"
 )
 
 const (
@@ -174,14 +175,14 @@ func (r *Resources) begin(after pipeline.Cursor, now time.Time) (at sweep, begun
 // smaller pieces, past a resource that can't be read.
 func (r *Resources) readAt(ctx context.Context, at int) (found, error) {
 	got, err := r.read(ctx, at, resourcesPage)
-	var bad *unreadable
+	var bad *remote.Unreadable
 	switch {
 	case err == nil:
 		r.trouble.times = 0
 		return got, nil
 	case !errors.As(err, &bad):
 		return got, err
-	case !bad.large && r.again(at) < jsonwalk.Sightings:
+	case !bad.Large && r.again(at) < jsonwalk.Sightings:
 		return got, err
 	}
 	all, count := found{total: -1}, resourcesPage/2
@@ -193,7 +194,7 @@ func (r *Resources) readAt(ctx context.Context, at int) (found, error) {
 				return all, nil
 			}
 			all.records = append(all.records, part.records...)
-			if bad.large && len(all.records) > 2*overlap {
+			if bad.Large && len(all.records) > 2*overlap {
 				return all, nil // whatever follows comes in the next page
 			}
 		case !errors.As(err, &bad):
@@ -223,15 +224,15 @@ func (r *Resources) again(at int) int {
 
 // blame makes a record of what was received of the resource at an index. It is at fault only if it
 // fails again and again while another one can be read.
-func (r *Resources) blame(ctx context.Context, at int, bad *unreadable) (rec pipeline.Record, err error) {
-	for round := 0; round < bad.rounds(); round++ {
+func (r *Resources) blame(ctx context.Context, at int, bad *remote.Unreadable) (rec pipeline.Record, err error) {
+	for round := 0; round < bad.Rounds(); round++ {
 		ok := false
 		for _, other := range []int{at + 1, at - 1, at + 2, at - 2, at + 16, at - 16} {
 			if other < 1 || ok {
 				continue
 			}
 			got, err := r.read(ctx, other, 1)
-			if err != nil && !errors.As(err, new(*unreadable)) {
+			if err != nil && !errors.As(err, new(*remote.Unreadable)) {
 				return rec, err
 			}
 			ok = err == nil && len(got.records) > 0 && got.records[0].Flaw == ""
@@ -240,22 +241,22 @@ func (r *Resources) blame(ctx context.Context, at int, bad *unreadable) (rec pip
 			return rec, &pipeline.Retryable{Err: bad}
 		}
 		_, err := r.read(ctx, at, 1)
-		var again *unreadable
+		var again *remote.Unreadable
 		switch {
 		case err == nil:
 			return rec, &pipeline.Retryable{Err: bad}
 		case !errors.As(err, &again):
 			return rec, err
-		case again.size > bad.size && again.message == bad.message || bad.message && !again.message:
+		case again.SaysMore(bad):
 			bad = again
 		}
 	}
-	sum := sha256.Sum256(bad.start)
+	sum := sha256.Sum256(bad.Start)
 	hash := hex.EncodeToString(sum[:])
 	return pipeline.Record{
-		ID: "unreadable:" + r.glimpse(bad.start, hash), Raw: bad.start,
+		ID: "unreadable:" + r.glimpse(bad.Start, hash), Raw: bad.Start,
 		Flaw: fmt.Sprintf("a resource in the list of %s can't be read: each time it was requested alone the answer was unreadable, while another one could be read: %v; "+
-			"%d bytes of the answer were received and %d are kept, SHA-256 %s", r.what, bad.err, bad.size, len(bad.start), hash),
+			"%d bytes of the answer were received and %d are kept, SHA-256 %s", r.what, bad.Err, bad.Size, len(bad.Start), hash),
 	}, nil
 }
 

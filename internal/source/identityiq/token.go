@@ -19,6 +19,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/source/remote"
 )
 
 const (
@@ -198,7 +199,7 @@ func (c *Client) tokenRefused(resp *http.Response, body []byte) error {
 	switch {
 	case status == http.StatusTooManyRequests, status == http.StatusRequestTimeout, status >= http.StatusInternalServerError:
 		if f := transport.Gateway(status, resp.Header, body, c.peer(), c.hidden()...); f != nil {
-			return passing(getToken, f)
+			return remote.Passing(getToken, f)
 		}
 		return &pipeline.Retryable{Err: errors.New(text), After: transport.RetryAfter(resp.Header, time.Now())}
 	case status == http.StatusNotFound:

@@ -10,6 +10,7 @@ import (
 
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/jsonwalk"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/source/remote"
 )
 
 // hashed is the prefix of the id of a row without one, which has hashedID bytes.
@@ -31,21 +32,21 @@ func idOf(id jsonwalk.Pick, raw []byte) string {
 
 // doubt is a range of time whose pages can't be read.
 type doubt struct {
-	cause *unreadable // the last such page; nil once the range is passed
-	at    time.Time   // where the first one began
+	cause *remote.Unreadable // the last such page; nil once the range is passed
+	at    time.Time          // where the first one began
 	until time.Time
 	times int
 }
 
 // about judges an answer of a window that can't be read. An error means that the window is to be
 // read again; otherwise it is to be divided.
-func (d *doubt) about(w window, bad *unreadable, err error) error {
+func (d *doubt) about(w window, bad *remote.Unreadable, err error) error {
 	known := d.cause != nil && w.from.Before(d.until) && !w.from.Before(d.at)
 	if !known {
 		*d = doubt{at: w.from, until: w.to}
 	}
 	d.cause = bad
-	if bad.large {
+	if bad.Large {
 		return nil // a part of it is smaller, which is not a fault of any row
 	}
 	if d.times++; d.times < jsonwalk.Sightings {
@@ -68,7 +69,7 @@ func (e *Events) rowByRow(ctx context.Context, w window) (found, error) {
 	passes := 0
 	for number := 1; ; number++ {
 		got, err := e.read(ctx, w, number, 1)
-		var bad *unreadable
+		var bad *remote.Unreadable
 		switch {
 		case errors.As(err, &bad):
 			rec, err := e.blame(ctx, w, number, bad)
@@ -102,8 +103,8 @@ func (e *Events) rowByRow(ctx context.Context, w window) (found, error) {
 }
 
 // blame makes a record of what was received of the row with a number in its millisecond.
-func (e *Events) blame(ctx context.Context, w window, number int, bad *unreadable) (rec pipeline.Record, err error) {
-	for round := 0; round < bad.rounds(); round++ {
+func (e *Events) blame(ctx context.Context, w window, number int, bad *remote.Unreadable) (rec pipeline.Record, err error) {
+	for round := 0; round < bad.Rounds(); round++ {
 		ok, err := e.others(ctx, w, number)
 		if err != nil {
 			return rec, err
@@ -112,22 +113,22 @@ func (e *Events) blame(ctx context.Context, w window, number int, bad *unreadabl
 			return rec, &pipeline.Retryable{Err: bad}
 		}
 		_, err = e.read(ctx, w, number, 1)
-		var again *unreadable
+		var again *remote.Unreadable
 		switch {
 		case err == nil:
 			return rec, &pipeline.Retryable{Err: bad}
 		case !errors.As(err, &again):
 			return rec, err
-		case again.size > bad.size && again.message == bad.message || bad.message && !again.message:
+		case again.SaysMore(bad):
 			bad = again // what is kept is the most that was received
 		}
 	}
-	sum := sha256.Sum256(bad.start)
+	sum := sha256.Sum256(bad.Start)
 	return pipeline.Record{
 		// The id has nothing of what was received, which may differ each time.
-		ID: fmt.Sprintf("unreadable:%s#%d", formatMilli(w.from), number-1), Time: w.from.UTC(), Raw: bad.start,
+		ID: fmt.Sprintf("unreadable:%s#%d", formatMilli(w.from), number-1), Time: w.from.UTC(), Raw: bad.Start,
 		Flaw: fmt.Sprintf("this row, created at %s, can't be read: each time it was requested alone the answer was unreadable, while another one could be read: %v; "+
-			"%d bytes of the answer were received and %d are kept, SHA-256 %s", formatMilli(w.from), bad.err, bad.size, len(bad.start), hex.EncodeToString(sum[:])),
+			"%d bytes of the answer were received and %d are kept, SHA-256 %s", formatMilli(w.from), bad.Err, bad.Size, len(bad.Start), hex.EncodeToString(sum[:])),
 	}, nil
 }
 
@@ -152,7 +153,7 @@ func (e *Events) others(ctx context.Context, w window, number int) (bool, error)
 		switch {
 		case err == nil && len(got.records) > 0 && got.records[0].Flaw == "":
 			return true, nil
-		case err != nil && !errors.As(err, new(*unreadable)):
+		case err != nil && !errors.As(err, new(*remote.Unreadable)):
 			return false, err
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/source/remote"
 )
 
 // logsPath is the log, below the org's address.
@@ -132,10 +133,10 @@ func (c *Client) get(ctx context.Context, target string, limit int64) (answer, e
 	case ctx.Err() != nil:
 		return a, fmt.Errorf("%s: %w", what, ctx.Err())
 	case errors.As(err, &large):
-		return a, &pipeline.Retryable{Err: &unreadable{err: fmt.Errorf("%s: %w", what, err), start: large.Start, size: int(large.Max), large: true}}
+		return a, &pipeline.Retryable{Err: &remote.Unreadable{Err: fmt.Errorf("%s: %w", what, err), Start: large.Start, Size: int(large.Max), Large: true}}
 	}
 	err = fmt.Errorf("%s: the answer broke off: %w", what, transport.Redact(err))
-	return a, &pipeline.Retryable{Err: &unreadable{err: err, start: start(a.body), size: len(a.body)}}
+	return a, &pipeline.Retryable{Err: remote.Broken(err, a.body)}
 }
 
 // authorized sends a request to the log. If its credentials are refused and others are there, it
@@ -179,7 +180,7 @@ func (c *Client) refused(ctx context.Context, what string, req *http.Request, re
 	defer transport.Discard(resp)
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // a part of it is better than nothing
 	if f := transport.Gateway(resp.StatusCode, resp.Header, body, c.peer(), c.creds.hidden()...); f != nil {
-		return false, passing(what, f)
+		return false, remote.Passing(what, f)
 	}
 	said := parseError(resp.StatusCode, body)
 	text := fmt.Sprintf("%s: status %d%s", what, resp.StatusCode, c.details(said, body))

@@ -13,6 +13,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/jsonwalk"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/source/remote"
 )
 
 // refusal is an answer with an error status.
@@ -104,11 +105,8 @@ func (c *Client) peer() transport.Peer {
 
 // networkFailure classifies an error of the HTTP client.
 func (c *Client) networkFailure(ctx context.Context, what string, err error) error {
-	if ctx.Err() != nil {
-		return fmt.Errorf("%s: %w", what, ctx.Err())
-	}
-	failed := passing(what, transport.Explain(err, c.peer()))
-	if transport.IsTimeout(err) {
+	failed := remote.NetworkFailure(ctx, what, err, c.peer())
+	if ctx.Err() == nil && transport.IsTimeout(err) {
 		return &slow{failed}
 	}
 	return failed
@@ -118,15 +116,6 @@ func (c *Client) networkFailure(ctx context.Context, what string, err error) err
 type slow struct{ error }
 
 func (s *slow) Unwrap() error { return s.error }
-
-// passing makes a failure retryable if it may pass.
-func passing(what string, f *transport.Failure) error {
-	err := fmt.Errorf("%s: %w", what, f)
-	if f.Passing {
-		return &pipeline.Retryable{Err: err, After: f.After}
-	}
-	return err
-}
 
 // isSlow reports whether a request may have failed because its page was too large to be served in
 // time.
@@ -138,43 +127,12 @@ func isSlow(err error) bool {
 	return errors.As(err, new(*slow))
 }
 
-// unreadable is an answer that can't be divided into events: it is cut, too large, or not a list.
-// The connection may be at fault, so it is worth repeating.
-type unreadable struct {
-	err   error
-	start []byte // its beginning
-	size  int    // how much of it was received
-	// large: a whole page is too large; a smaller page may not be.
-	large bool
-}
-
-func (u *unreadable) Error() string { return u.err.Error() }
-func (u *unreadable) Unwrap() error { return u.err }
-
-// message reports whether a whole message came in place of a list. It says nothing about an event: a
-// service in trouble gives it to any request.
-func (u *unreadable) message() bool { return errors.As(u.err, new(*jsonwalk.NotAnArray)) }
-
-// rounds is how often an event has to fail like this before it is at fault.
-func (u *unreadable) rounds() int {
-	if u.message() {
-		return jsonwalk.Patience
-	}
-	return jsonwalk.Sightings
-}
-
-// startBytes is how much is kept of an answer that can't be read.
-const startBytes = 64 << 10
-
-// start copies the beginning of a body: the body itself may be large.
-func start(body []byte) []byte { return append([]byte(nil), body[:min(len(body), startBytes)]...) }
-
 // malformed is the error for an answer of status 200 that is not a list of events. It never means
 // that there are none.
 func (c *Client) malformed(a answer, walked, recovered error) error {
 	const what = "read the System Log"
 	if f := transport.Gateway(http.StatusOK, a.header, a.body, c.peer(), c.creds.hidden()...); f != nil {
-		return passing(what, f)
+		return remote.Passing(what, f)
 	}
 	err := fmt.Errorf("%s: the answer is damaged: %w", what, walked)
 	var array *jsonwalk.NotAnArray
@@ -184,5 +142,5 @@ func (c *Client) malformed(a answer, walked, recovered error) error {
 	if errors.Is(recovered, jsonwalk.ErrDoubtful) {
 		return &pipeline.Retryable{Err: err}
 	}
-	return &pipeline.Retryable{Err: &unreadable{err: err, start: start(a.body), size: len(a.body)}}
+	return &pipeline.Retryable{Err: remote.Broken(err, a.body)}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/jsonwalk"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/source/remote"
 )
 
 const (
@@ -215,7 +216,7 @@ func (l *Logs) read(ctx context.Context, q *query) (*read, error) {
 	}
 	for {
 		r, err := l.try(ctx, q.target(limit), limit)
-		var bad *unreadable
+		var bad *remote.Unreadable
 		switch {
 		case err == nil:
 			l.trouble.sound(limit, l.size.now)
@@ -226,7 +227,7 @@ func (l *Logs) read(ctx context.Context, q *query) (*read, error) {
 			return nil, err
 		case !errors.As(err, &bad):
 			return nil, l.trouble.explain(err)
-		case l.trouble.limit == 0 && !bad.large && l.trouble.again(q.at) < jsonwalk.Sightings:
+		case l.trouble.limit == 0 && !bad.Large && l.trouble.again(q.at) < jsonwalk.Sightings:
 			l.trouble.cause = bad
 			return nil, err
 		}

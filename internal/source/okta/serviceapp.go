@@ -25,6 +25,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/signkey"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/source/remote"
 )
 
 const (
@@ -166,7 +167,7 @@ func (a *serviceApp) requestWith(ctx context.Context, text secret.String) (*acce
 			return nil, a.c.networkFailure(ctx, getToken, err)
 		}
 		if f := transport.Gateway(resp.StatusCode, resp.Header, body, a.c.peer(), a.hidden()...); f != nil {
-			return nil, passing(getToken, f)
+			return nil, remote.Passing(getToken, f)
 		}
 		if resp.StatusCode == http.StatusOK {
 			return a.read(body)

@@ -10,11 +10,12 @@ import (
 
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/retry"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/source/remote"
 )
 
 // trouble is a place in the log after which pages can't be read.
 type trouble struct {
-	cause *unreadable // the last answer that could not be read, nil once one was
+	cause *remote.Unreadable // the last answer that could not be read, nil once one was
 	at    place
 	times int
 	limit int // the page size on the way past an event; 0 means the usual size
@@ -57,38 +58,38 @@ const hops = 4
 // stepOver makes a record of what was received of the one event that q asks for. The event is
 // blamed, and not the connection, only if it fails again and again while one after it can be read
 // each time.
-func (l *Logs) stepOver(ctx context.Context, q *query, a *read, bad *unreadable) (*read, error) {
+func (l *Logs) stepOver(ctx context.Context, q *query, a *read, bad *remote.Unreadable) (*read, error) {
 	if a.next == "" && !q.bounded() {
 		return nil, &pipeline.Retryable{Err: bad}
 	}
 	var beside pipeline.Record
 	distance := 0
-	for range bad.rounds() {
+	for range bad.Rounds() {
 		rec, n, err := l.beside(ctx, q, a.next)
 		if err != nil || n == 0 {
 			return nil, doubted(err, bad)
 		}
 		beside, distance = rec, n
 		_, err = l.try(ctx, q.target(1), 1)
-		var again *unreadable
+		var again *remote.Unreadable
 		if !errors.As(err, &again) {
 			return nil, doubted(err, bad)
 		}
-		if again.message() == bad.message() && again.size > bad.size || !again.message() && bad.message() {
+		if again.SaysMore(bad) {
 			bad = again // what is kept is the most that was received
 		}
 	}
-	sum := sha256.Sum256(bad.start)
-	rec := pipeline.Record{ID: fmt.Sprintf("unreadable:%d before %s", distance, beside.ID), Time: between(q.at.Newest, beside.Time), Raw: bad.start}
+	sum := sha256.Sum256(bad.Start)
+	rec := pipeline.Record{ID: fmt.Sprintf("unreadable:%d before %s", distance, beside.ID), Time: between(q.at.Newest, beside.Time), Raw: bad.Start}
 	rec.Flaw = fmt.Sprintf("this event can't be read: each time it was requested alone the answer was unreadable, while a later one could be read: %v; "+
-		"%d bytes of the answer were received and %d are kept, SHA-256 %s", bad.err, bad.size, len(bad.start), hex.EncodeToString(sum[:]))
+		"%d bytes of the answer were received and %d are kept, SHA-256 %s", bad.Err, bad.Size, len(bad.Start), hex.EncodeToString(sum[:]))
 	l.trouble = trouble{}
 	return &read{rows: &rows{records: []pipeline.Record{rec}}, answer: a.answer, limit: 1}, nil
 }
 
 // doubted is the error if an event may not be at fault.
-func doubted(err error, bad *unreadable) error {
-	if err == nil || errors.As(err, new(*unreadable)) {
+func doubted(err error, bad *remote.Unreadable) error {
+	if err == nil || errors.As(err, new(*remote.Unreadable)) {
 		return &pipeline.Retryable{Err: bad}
 	}
 	return err
@@ -103,7 +104,7 @@ func (l *Logs) beside(ctx context.Context, q *query, next string) (rec pipeline.
 	}
 	for n := 1; n <= hops; n++ {
 		r, err := l.try(ctx, target, 1)
-		var bad *unreadable
+		var bad *remote.Unreadable
 		switch {
 		case err == nil && len(r.records) > 0:
 			return r.records[0], n, nil

@@ -17,6 +17,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/source/remote"
 )
 
 // refusal is an answer with an error status.
@@ -33,7 +34,7 @@ func (c *Client) refused(call call, resp *http.Response) error {
 	defer transport.Discard(resp)
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // a part of it is better than nothing
 	if f := transport.Gateway(resp.StatusCode, resp.Header, body, c.peer(), append(c.hidden(), call.secrets...)...); f != nil {
-		return passing(ep.name, f)
+		return remote.Passing(ep.name, f)
 	}
 	err := &refusal{resp.StatusCode, fmt.Sprintf("%s: status %d", ep.name, resp.StatusCode) + c.details(body, call.secrets...)}
 	switch s := resp.StatusCode; {
@@ -112,26 +113,14 @@ func (c *Client) peer() transport.Peer {
 
 // networkFailure classifies an error of the HTTP client.
 func (c *Client) networkFailure(ctx context.Context, what string, err error) error {
-	if ctx.Err() != nil {
-		return fmt.Errorf("%s: %w", what, ctx.Err())
-	}
-	return passing(what, transport.Explain(err, c.peer()))
-}
-
-// passing makes a failure retryable if it may pass.
-func passing(what string, f *transport.Failure) error {
-	err := fmt.Errorf("%s: %w", what, f)
-	if f.Passing {
-		return &pipeline.Retryable{Err: err, After: f.After}
-	}
-	return err
+	return remote.NetworkFailure(ctx, what, err, c.peer())
 }
 
 // malformed is the error for an answer of status 200 with the wrong content. It may come from a
 // gateway, so it may pass; it never means that there is nothing.
 func (c *Client) malformed(what string, body []byte, err error) error {
 	if f := transport.Gateway(http.StatusOK, nil, body, c.peer(), c.hidden()...); f != nil {
-		return passing(what, f)
+		return remote.Passing(what, f)
 	}
 	var array *jsonwalk.NotAnArray
 	if errors.As(err, &array) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/source/remote"
 )
 
 const (
@@ -87,7 +88,7 @@ func (c *Client) readLarge(ctx context.Context, call call, tooLarge error) (answ
 	}
 	if err != nil {
 		err = fmt.Errorf("%s: the answer broke off: %w", call.ep.name, transport.Redact(err))
-		return answer{}, &pipeline.Retryable{Err: &unreadable{err: err, start: large.Start, size: int(size)}}
+		return answer{}, &pipeline.Retryable{Err: &remote.Unreadable{Err: err, Start: large.Start, Size: int(size)}}
 	}
 	debug.FreeOSMemory() // frees the part that was read, to make room for the whole
 	return c.readPage(ctx, call, maxBody, int(size))
@@ -112,7 +113,7 @@ func (c *Client) readPage(ctx context.Context, call call, limit int64, hint int)
 		return answer{}, fmt.Errorf("%s: %w", call.ep.name, err)
 	default:
 		err = fmt.Errorf("%s: the answer broke off: %w", call.ep.name, transport.Redact(err))
-		return answer{}, &pipeline.Retryable{Err: &unreadable{err: err, start: start(body), size: len(body)}}
+		return answer{}, &pipeline.Retryable{Err: remote.Broken(err, body)}
 	}
 }
 

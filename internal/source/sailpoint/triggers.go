@@ -12,6 +12,7 @@ import (
 
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/jsonwalk"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/source/remote"
 )
 
 // TriggersRemembered is how long the service keeps an invocation after its end; failed ones twice
@@ -196,13 +197,13 @@ func (t *Triggers) readAt(ctx context.Context, after pipeline.Cursor, offset int
 	case err == nil:
 		t.trouble.times = 0
 		return records, total, nil
-	case !errors.As(err, new(*unreadable)), t.trouble.again(after) < sightings:
+	case !errors.As(err, new(*remote.Unreadable)), t.trouble.again(after) < sightings:
 		return nil, 0, err
 	}
 	records, limit := nil, triggersPage
 	for at, end := offset, offset+triggersPage; at < end; {
 		part, n, err := t.read(ctx, at, min(limit, end-at))
-		var bad *unreadable
+		var bad *remote.Unreadable
 		switch {
 		case err == nil:
 			if total = n; len(part) == 0 {
@@ -228,7 +229,7 @@ func (t *Triggers) readAt(ctx context.Context, after pipeline.Cursor, offset int
 }
 
 // stepOver makes a record of what was received of the row at an offset, like [Events.stepOver].
-func (t *Triggers) stepOver(ctx context.Context, offset int, bad *unreadable) (rec pipeline.Record, err error) {
+func (t *Triggers) stepOver(ctx context.Context, offset int, bad *remote.Unreadable) (rec pipeline.Record, err error) {
 	readable := func(at int) (bool, error) {
 		part, _, err := t.read(ctx, at, 1)
 		if err != nil && !errors.As(err, &bad) {
@@ -236,19 +237,19 @@ func (t *Triggers) stepOver(ctx context.Context, offset int, bad *unreadable) (r
 		}
 		return err == nil && len(part) > 0, nil
 	}
-	if err := confirmUnreadable(offset, offset-1, bad.rounds(), readable); err != nil {
+	if err := confirmUnreadable(offset, offset-1, bad.Rounds(), readable); err != nil {
 		if errors.Is(err, jsonwalk.ErrDoubtful) {
 			err = &pipeline.Retryable{Err: bad}
 		}
 		return rec, err
 	}
 	names := invocationNames()
-	texts := jsonwalk.Glimpse(bad.start, names)
+	texts := jsonwalk.Glimpse(bad.Start, names)
 	rec.ID = "unreadable:" + texts[0]
 	if texts[0] == "" {
-		rec.ID = "unreadable:" + string(appendHash(nil, bad.start))
+		rec.ID = "unreadable:" + string(appendHash(nil, bad.Start))
 	}
 	rec.Time, _ = parseTime([]byte(texts[2]))
-	rec.Raw, rec.Flaw = withoutSecrets(bad.start, fmt.Sprintf("this invocation can't be read: each time it was requested alone the answer was unreadable, while a neighbouring one could be read: %v", bad.err))
+	rec.Raw, rec.Flaw = withoutSecrets(bad.Start, fmt.Sprintf("this invocation can't be read: each time it was requested alone the answer was unreadable, while a neighbouring one could be read: %v", bad.Err))
 	return rec, nil
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/source/remote"
 )
 
 // undatedPlace is a position in a walk through the events without created.
@@ -47,7 +48,7 @@ func (e *Events) FetchUndated(ctx context.Context, after pipeline.Cursor) (pipel
 	r, err := e.run(ctx, q, false)
 	var refused *refusal
 	switch {
-	case errors.As(err, new(*unreadable)) && e.trouble.again("undated"+after) >= sightings:
+	case errors.As(err, new(*remote.Unreadable)) && e.trouble.again("undated"+after) >= sightings:
 		return pipeline.Page{}, errors.New(err.Error()) // retrying in this run is pointless
 	case errors.As(err, &refused) && refused.status == http.StatusBadRequest:
 		return pipeline.Page{}, fmt.Errorf("%w: search for events without created: %w", pipeline.ErrUnsupported, err)

@@ -15,59 +15,20 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/retry"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/source/remote"
 )
-
-// unreadable is an answer that can't be divided into its rows: it is cut, too large, or not a list.
-// The connection may be at fault, so it is worth repeating.
-type unreadable struct {
-	err   error
-	start []byte // its beginning
-	size  int    // how much of it was received
-	// large: a whole page is too large; a smaller page may not be.
-	large bool
-}
-
-func (u *unreadable) Error() string { return u.err.Error() }
-func (u *unreadable) Unwrap() error { return u.err }
-
-// rounds is how often a row has to fail like this before it is at fault. A whole message in place of
-// a list says nothing about the row by itself: a service in trouble gives it to any request.
-func (u *unreadable) rounds() int {
-	if u.message() {
-		return patience
-	}
-	return sightings
-}
-
-// message reports whether a whole message came in place of a list.
-func (u *unreadable) message() bool { return errors.As(u.err, new(*jsonwalk.NotAnArray)) }
-
-// saysMore reports whether u has more of the row than o: any beginning of a list has more of it than
-// a message, however long.
-func (u *unreadable) saysMore(o *unreadable) bool {
-	if u.message() != o.message() {
-		return o.message()
-	}
-	return u.size > o.size
-}
-
-// startBytes is how much is kept of an answer that can't be read.
-const startBytes = 64 << 10
-
-// start copies the beginning of a body: the body itself may be large.
-func start(body []byte) []byte { return append([]byte(nil), body[:min(len(body), startBytes)]...) }
 
 // tooLarge is the error for a page that is too large: by its body, or according to a gateway (413).
 // It is nil for any other error.
 func tooLarge(rows int, err error) error {
-	bad := &unreadable{err: fmt.Errorf("a page of %d rows is too large: %w", rows, err), large: true}
+	bad := &remote.Unreadable{Err: fmt.Errorf("a page of %d rows is too large: %w", rows, err), Large: true}
 	var (
 		large   *transport.TooLarge
 		refused *refusal
 	)
 	switch {
 	case errors.As(err, &large):
-		bad.start, bad.size = large.Start, int(large.Max)
+		bad.Start, bad.Size = large.Start, int(large.Max)
 	case !errors.As(err, &refused) || refused.status != http.StatusRequestEntityTooLarge:
 		return nil
 	}
@@ -82,7 +43,7 @@ func (c *Client) unreadable(what string, body []byte, walked, recovered error) e
 	if errors.Is(recovered, jsonwalk.ErrDoubtful) || transport.Gateway(http.StatusOK, nil, body, c.peer(), c.hidden()...) != nil {
 		return err
 	}
-	return &pipeline.Retryable{Err: &unreadable{err: err, start: start(body), size: len(body)}}
+	return &pipeline.Retryable{Err: remote.Broken(err, body)}
 }
 
 // passed notes a page that was read. If it was a single row as large as a page may be, that row
@@ -133,7 +94,7 @@ func (e *Events) others(ctx context.Context, page query) error {
 
 // trouble is a place in the stream after which pages can't be read.
 type trouble struct {
-	cause *unreadable // the last answer that could not be read, nil once one was
+	cause *remote.Unreadable // the last answer that could not be read, nil once one was
 	after pipeline.Cursor
 	times int
 	limit int // the page size on the way past a row; 0 means the usual size
@@ -166,14 +127,14 @@ func (e *Events) fetch(ctx context.Context, start, to time.Time, after pipeline.
 	for {
 		size := e.c.size.get()
 		page, err := e.page(ctx, start, to, after)
-		var bad *unreadable
+		var bad *remote.Unreadable
 		switch {
 		case err == nil:
 			e.trouble.times, e.trouble.cause = 0, nil
 			return page, nil
 		case !errors.As(err, &bad):
 			return page, e.trouble.explain(err)
-		case bad.large && e.c.size.get() < size:
+		case bad.Large && e.c.size.get() < size:
 			continue // retry with smaller pages without waiting
 		}
 		e.trouble.cause = bad
@@ -245,7 +206,7 @@ const maxAgain = 3
 func (e *Events) sameNumbers(ctx context.Context, at place, from, to time.Time) (bool, error) {
 	for range sightings {
 		r, err := e.search(ctx, place{}, query{from: from, to: to, limit: 1, offset: at.Skip.Sound - 1})
-		var bad *unreadable
+		var bad *remote.Unreadable
 		switch {
 		case err == nil:
 			return slices.ContainsFunc(r.records, func(rec pipeline.Record) bool { return bareID(rec.ID) == at.Skip.Last }), nil
@@ -281,7 +242,7 @@ func (e *Events) nextByNumber(ctx context.Context, at place, from, to time.Time)
 			q.twins = &twins{at.Skip.Twins}
 		}
 		r, err := e.search(ctx, place{}, q)
-		var bad *unreadable
+		var bad *remote.Unreadable
 		switch {
 		case err == nil:
 			e.trouble.sound(limit, e.c.size.limit)
@@ -341,7 +302,7 @@ func (e *Events) leaves(r *rows) bool {
 
 // stepOver makes a record of what was received of the row that q asks for. The row is blamed, and
 // not the connection, only if it fails again and again while a row beside it can be read.
-func (e *Events) stepOver(ctx context.Context, at place, q query, bad *unreadable) (pipeline.Page, error) {
+func (e *Events) stepOver(ctx context.Context, at place, q query, bad *remote.Unreadable) (pipeline.Page, error) {
 	q.twins = nil // what is read here is not kept
 	readable := func(offset int) (bool, error) {
 		one := q
@@ -350,11 +311,11 @@ func (e *Events) stepOver(ctx context.Context, at place, q query, bad *unreadabl
 			one.to = now // the row may be the only one of a window
 		}
 		r, err := e.search(ctx, place{}, one)
-		var cause *unreadable
+		var cause *remote.Unreadable
 		if err != nil && !errors.As(err, &cause) {
 			return false, err
 		}
-		if cause != nil && offset == q.offset && cause.saysMore(bad) {
+		if cause != nil && offset == q.offset && cause.SaysMore(bad) {
 			bad = cause // what is kept is the most that was received
 		}
 		return err == nil && len(r.records) > 0, nil
@@ -363,7 +324,7 @@ func (e *Events) stepOver(ctx context.Context, at place, q query, bad *unreadabl
 	if err != nil { // the answer that can't be read is what the user should hear about
 		return pipeline.Page{}, &pipeline.Retryable{Err: bad}
 	}
-	if err := confirmUnreadable(q.offset, at.Skip.Sound-1, bad.rounds(), readable); err != nil {
+	if err := confirmUnreadable(q.offset, at.Skip.Sound-1, bad.Rounds(), readable); err != nil {
 		if errors.Is(err, jsonwalk.ErrDoubtful) {
 			err = &pipeline.Retryable{Err: bad}
 		}
@@ -426,11 +387,11 @@ func confirmUnreadable(offset, sound, rounds int, readable func(offset int) (boo
 // Its id has nothing of what was received, which may differ each time, and nothing of the readable
 // rows: one that is indexed late would give it a new id, and be the one that is missing when the
 // ledger holds both and the counts agree.
-func missing(created time.Time, nth int, bad *unreadable) pipeline.Record {
-	rec := pipeline.Record{ID: fmt.Sprintf("unreadable:%s#%d", formatMilli(created), nth), Time: created, Raw: bad.start}
-	sum := sha256.Sum256(bad.start)
+func missing(created time.Time, nth int, bad *remote.Unreadable) pipeline.Record {
+	rec := pipeline.Record{ID: fmt.Sprintf("unreadable:%s#%d", formatMilli(created), nth), Time: created, Raw: bad.Start}
+	sum := sha256.Sum256(bad.Start)
 	rec.Flaw = fmt.Sprintf("this event, created at %s, can't be read: each time it was requested alone the answer was unreadable, while a neighbouring one could be read: %v; "+
-		"%d bytes of the answer were received and %d are kept, SHA-256 %s", formatMilli(created), bad.err, bad.size, len(bad.start), hex.EncodeToString(sum[:]))
+		"%d bytes of the answer were received and %d are kept, SHA-256 %s", formatMilli(created), bad.Err, bad.Size, len(bad.Start), hex.EncodeToString(sum[:]))
 	return rec
 }
 

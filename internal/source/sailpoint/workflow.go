@@ -20,6 +20,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/source/remote"
 )
 
 const (
@@ -163,7 +164,7 @@ func (w *Workflow) post(ctx context.Context, what, target string, input []byte) 
 func (w *Workflow) unanswered(what string, err error) error {
 	f := transport.Explain(err, w.client.peer())
 	if transport.Unsent(err) || errors.As(err, new(*transport.Redirect)) {
-		return passing(what, f)
+		return remote.Passing(what, f)
 	}
 	return &forward.Doubt{Err: fmt.Errorf("%s: %w", what, f)}
 }
