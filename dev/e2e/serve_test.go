@@ -3,11 +3,15 @@ package e2e_test
 import (
 	"bufio"
 	"context"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -282,6 +286,44 @@ func TestServiceMemory(t *testing.T) {
 		t.Errorf("peak memory %d bytes, want at most %d", peak, maxMemory)
 	}
 	w.complete(0)
+}
+
+// With a certificate it speaks TLS, also with a client that would rather speak HTTP/2.
+func TestServiceTLS(t *testing.T) {
+	w := newWorld(t, 1, time.Hour, synth.Options{Seed: 77})
+	w.serve()
+	spare := httptest.NewTLSServer(nil) // for its certificate
+	spare.Close()
+	pair := spare.TLS.Certificates[0]
+	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	for file, block := range map[string]*pem.Block{certFile: {Type: "CERTIFICATE", Bytes: pair.Certificate[0]}, keyFile: {Type: "PRIVATE KEY", Bytes: key}} {
+		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := w.startService("--tls-cert", certFile, "--tls-key", keyFile)
+	for name, http2 := range map[string]bool{"HTTP/1.1": false, "HTTP/2": true} {
+		transport := spare.Client().Transport.(*http.Transport).Clone()
+		transport.ForceAttemptHTTP2 = http2
+		defer transport.CloseIdleConnections()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.address+"/api/status", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := transport.RoundTrip(r)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusOK || resp.TLS == nil {
+			t.Errorf("%s: status %d", name, resp.StatusCode)
+		}
+	}
 }
 
 // A wrong setting ends the start with status 2 and its name, and no secret.
