@@ -7,6 +7,7 @@
 //	idnsentinel audit       prove that everything was delivered, or say what is missing
 //	idnsentinel quarantine  look at originals, send them again, or discard them
 //	idnsentinel triggers    subscribe to event triggers, test them, list what was pushed
+//	idnsentinel forwarding  look at reports that wait for a workflow, and decide about those that are kept
 //	idnsentinel settings    show which settings apply, and where each comes from
 //	idnsentinel version     name the build
 //

@@ -25,7 +25,7 @@ it is dropped. The rows in the workspace are not affected.`,
 		Example: `  idnsentinel forwarding list --settings local.settings.json
   idnsentinel forwarding repeat --settings local.settings.json 20261129T120000.000000005Z-0123456789abcdef`,
 		Args:                       noSuchCommand,
-		SuggestionsMinimumDistance: 2,
+		SuggestionsMinimumDistance: typos,
 		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(forwardingListCommand(p), forwardingChangeCommand(p, false), forwardingChangeCommand(p, true))

@@ -57,7 +57,7 @@ Name a record by its id or by its key, which "quarantine list --json" shows.`,
   idnsentinel quarantine show --settings local.settings.json 2c9180835d2e5168015d32f890ca1581
   idnsentinel quarantine resend --settings local.settings.json --all`,
 		Args:                       noSuchCommand,
-		SuggestionsMinimumDistance: 2,
+		SuggestionsMinimumDistance: typos,
 		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(listCommand(p), showCommand(p), resendCommand(p), discardCommand(p))

@@ -40,7 +40,7 @@ Each command says which scope is missing if the client of CLIENT_ID lacks one.`,
 		Example: `  idnsentinel triggers list --settings local.settings.json
   idnsentinel triggers invocations --settings local.settings.json`,
 		Args:                       noSuchCommand,
-		SuggestionsMinimumDistance: 2,
+		SuggestionsMinimumDistance: typos,
 		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(
