@@ -20,6 +20,6 @@ func oktaMutants() []Mutant {
 		{Breaks: "the nonce for DPoP is not kept", File: oktaDir + "serviceapp.go", Old: "a.nonces[path] = nonce", New: "_ = nonce"},
 		{Breaks: "a request with an old nonce is not repeated with the new one", File: oktaDir + "serviceapp.go", Old: "return resp.Header.Get(\"DPoP-Nonce\") != \"\", a.proofRemedy()", New: "return false, a.proofRemedy()"},
 		{Breaks: "a DPoP proof goes with any token", File: oktaDir + "serviceapp.go", Old: "claims[\"ath\"] = base64.RawURLEncoding.EncodeToString(sum[:])", New: "_ = sum"},
-		{Breaks: "an event of Okta that can't be read is believed at first sight", File: oktaDir + "logs.go", Old: "l.trouble.again(q.at) < jsonwalk.Sightings", New: "l.trouble.again(q.at) < 1"},
+		{Breaks: "an event of Okta that can't be read is believed at first sight", File: oktaDir + "logs.go", Old: "l.trouble.again(q.spot()) < jsonwalk.Sightings", New: "l.trouble.again(q.spot()) < 1"},
 	}
 }

@@ -45,16 +45,19 @@ func fill(o *okta.Org, n int) map[string][]byte {
 }
 
 func TestConformance(t *testing.T) {
-	for name, change := range map[string]func(*okta.Org){
-		"usual": func(*okta.Org) {},
-		"in other words": func(o *okta.Org) {
+	for name, test := range map[string]struct {
+		change func(*okta.Org)
+		victim int
+	}{
+		"usual": {func(*okta.Org) {}, 117},
+		"in other words, the victim on the first page": {func(o *okta.Org) {
 			o.Links, o.LastIsSelf, o.UntilInclusive = okta.OneLine, true, true
-		},
+		}, 17},
 	} {
 		t.Run(name, func(t *testing.T) {
 			sourcetest.Run(t, func(*testing.T) *sourcetest.World {
 				o := newOrg()
-				change(o)
+				test.change(o)
 				want := fill(o, 260)
 				w := world(o)
 				w.Want = want
@@ -63,7 +66,7 @@ func TestConformance(t *testing.T) {
 					cfg.PageSize = 100
 					return source.NewClient(cfg).Logs()
 				}
-				w.Victim = okta.Generator{Seed: 5}.UUID(117)
+				w.Victim = okta.Generator{Seed: 5}.UUID(test.victim)
 				w.Add = func() string {
 					now := time.Now().Add(-time.Millisecond).UTC().Truncate(time.Millisecond)
 					o.Add(okta.Event{UUID: "new", Published: now, Raw: fmt.Appendf(nil, `{"uuid":"new","published":%q}`, now.Format("2006-01-02T15:04:05.000Z"))})

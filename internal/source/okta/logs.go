@@ -179,6 +179,10 @@ type query struct {
 
 func (q *query) bounded() bool { return !q.to.IsZero() }
 
+// spot distinguishes the place from others. That of a first page, which no link leads to, moves
+// with the time and stays the same spot.
+func (q *query) spot() spot { return spot{q.at.Next, q.from} }
+
 // target is the path and query to ask for.
 func (q *query) target(limit int) string {
 	if q.at.Next == "" && q.bounded() {
@@ -227,7 +231,7 @@ func (l *Logs) read(ctx context.Context, q *query) (*read, error) {
 			return nil, err
 		case !errors.As(err, &bad):
 			return nil, l.trouble.explain(err)
-		case l.trouble.limit == 0 && !bad.Large && l.trouble.again(q.at) < jsonwalk.Sightings:
+		case l.trouble.limit == 0 && !bad.Large && l.trouble.again(q.spot()) < jsonwalk.Sightings:
 			l.trouble.cause = bad
 			return nil, err
 		}

@@ -16,10 +16,16 @@ import (
 // trouble is a place in the log after which pages can't be read.
 type trouble struct {
 	cause *remote.Unreadable // the last answer that could not be read, nil once one was
-	at    place
+	at    spot
 	times int
 	limit int // the page size on the way past an event; 0 means the usual size
 	good  int // successive pages of that size that were read
+}
+
+// spot is where a page begins: the link to it, and the window that it belongs to, if any.
+type spot struct {
+	next string
+	from time.Time
 }
 
 // sound notes a page of limit events that was read: after several in a row, the unreadable event is
@@ -35,7 +41,7 @@ func (t *trouble) sound(limit, full int) {
 }
 
 // again counts a page after that place that could not be read.
-func (t *trouble) again(at place) int {
+func (t *trouble) again(at spot) int {
 	if t.at != at {
 		t.at, t.times = at, 0
 	}
