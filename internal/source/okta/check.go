@@ -14,7 +14,7 @@ const lowLimit = 50
 // Check implements [source.Connector]: one page of the last hour. A request for it needs the address,
 // the credentials and the right to read; its answer shows the rate limit and the org's clock.
 func (c *Connector) Check(ctx context.Context, report check.Report) {
-	var got *read
+	var got answer
 	ok := report.Try(ctx, itemLog, func(ctx context.Context) (string, error) {
 		now := time.Now()
 		at := place{Newest: now.Add(-time.Hour).Truncate(time.Millisecond)}
@@ -23,16 +23,13 @@ func (c *Connector) Check(ctx context.Context, report check.Report) {
 		if err != nil {
 			return "", err
 		}
-		if got = logs.last; got.date.IsZero() {
-			return fmt.Sprintf("the System Log of %s can be read; a page of the last hour has %d events", c.Host(), len(page.Records)), nil
-		}
-		ahead := got.asked.Sub(got.date)
-		if ahead.Abs() > clockOff {
+		got = logs.last
+		if ahead := got.asked.Sub(got.date); !got.date.IsZero() && ahead.Abs() > clockOff {
 			return "", fmt.Errorf("the System Log can be read, but this machine's clock is %v off the org's: set the clock, because times of events and signatures depend on it", ahead.Abs().Round(time.Second))
 		}
 		return fmt.Sprintf("the System Log of %s can be read; a page of the last hour has %d events", c.Host(), len(page.Records)), nil
 	})
-	if !ok || got == nil {
+	if !ok {
 		report.Skip(itemLimit, "needs "+itemLog)
 		return
 	}

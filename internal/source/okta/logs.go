@@ -34,7 +34,7 @@ type Logs struct {
 	shapes   jsonwalk.Shapes
 	flaws    jsonwalk.Flaws
 	trouble  trouble
-	last     *read // the last page of the tail
+	last     answer // of the tail, without its body: what it says about limit and clock
 }
 
 var (
@@ -108,7 +108,8 @@ func (l *Logs) tail(ctx context.Context, at place, after pipeline.Cursor) (pipel
 	if err != nil {
 		return pipeline.Page{}, err
 	}
-	l.last = r
+	l.last = r.answer
+	l.last.body = nil // a page is large, and its memory goes back
 	if at.Next != "" {
 		l.restarts = 0
 	}
