@@ -23,7 +23,6 @@ const (
 
 // reader reads the records of a report, one ahead.
 type reader struct {
-	body *body
 	rows *tabular.Reader
 	// number counts the records read. ahead is the last of them, and raw its bytes; one that can't be
 	// passed on has none.
@@ -33,35 +32,10 @@ type reader struct {
 	err    error // io.EOF at the end
 }
 
-// body reads the parts of a report one after the other.
-type body struct {
-	ctx    context.Context
-	queue  Queue
-	entry  Entry
-	number int
-	rest   []byte
-}
-
-func (b *body) Read(p []byte) (int, error) {
-	for len(b.rest) == 0 {
-		if b.number == b.entry.Parts {
-			return 0, io.EOF
-		}
-		part, err := b.queue.PartOf(b.ctx, b.entry, b.number+1)
-		if err != nil {
-			return 0, err
-		}
-		b.number, b.rest = b.number+1, part
-	}
-	n := copy(p, b.rest)
-	b.rest = b.rest[n:]
-	return n, nil
-}
-
 // open reads a report from the first record that is not settled.
 func open(ctx context.Context, q Queue, e Entry, settled int) *reader {
-	b := &body{ctx: ctx, queue: q, entry: e}
-	r := &reader{body: b, rows: tabular.NewReader(b, tabular.Options{ContentType: e.ContentType})}
+	parts := &tabular.Parts{Count: e.Parts, Part: func(number int) ([]byte, error) { return q.PartOf(ctx, e, number) }}
+	r := &reader{rows: tabular.NewReader(parts, tabular.Options{ContentType: e.ContentType})}
 	for r.next(); r.err == nil && r.number <= settled; {
 		r.next()
 	}

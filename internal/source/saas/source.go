@@ -217,44 +217,25 @@ func (s *Source) Ack(ctx context.Context, through pipeline.Cursor) error {
 	return s.box.Tidy(ctx, time.Now())
 }
 
-// body reads the parts of a report one after the other.
-type body struct {
+// reading is a report that is being read.
+type reading struct {
 	// fetch is the context of the Fetch under way: a report is read over several.
 	fetch  context.Context
 	box    Box
 	report Report
-	number int // of the part that was read last
-	rest   []byte
-}
-
-func (b *body) Read(p []byte) (int, error) {
-	for len(b.rest) == 0 {
-		if b.number == b.report.Parts {
-			return 0, io.EOF
-		}
-		part, err := b.box.Part(b.fetch, b.report, b.number+1)
-		if err != nil {
-			return 0, err
-		}
-		b.number, b.rest = b.number+1, part
-	}
-	n := copy(p, b.rest)
-	b.rest = b.rest[n:]
-	return n, nil
-}
-
-// reading is a report that is being read.
-type reading struct {
-	body   *body
 	rows   *tabular.Reader
 	rec    records
 	broken *tabular.Broken
+	kept   int // parts of the original
 }
 
-func newReading(box Box, r Report) *reading {
-	b := &body{box: box, report: r}
-	return &reading{body: b, rows: tabular.NewReader(b, tabular.Options{ContentType: r.ContentType}), rec: records{report: r}}
+func newReading(box Box, report Report) *reading {
+	r := &reading{box: box, report: report, rec: records{report: report}}
+	r.rows = tabular.NewReader(&tabular.Parts{Count: report.Parts, Part: r.part}, tabular.Options{ContentType: report.ContentType})
+	return r
 }
+
+func (r *reading) part(number int) ([]byte, error) { return r.box.Part(r.fetch, r.report, number) }
 
 // skip passes over records.
 func (r *reading) skip(ctx context.Context, n int) error {
@@ -268,7 +249,7 @@ func (r *reading) skip(ctx context.Context, n int) error {
 
 // next returns the next record, or io.EOF.
 func (r *reading) next(ctx context.Context) (pipeline.Record, error) {
-	r.body.fetch = ctx
+	r.fetch = ctx
 	if r.broken == nil {
 		row, err := r.rows.Next()
 		if err == nil {
@@ -277,20 +258,19 @@ func (r *reading) next(ctx context.Context) (pipeline.Record, error) {
 		if !errors.As(err, &r.broken) {
 			return pipeline.Record{}, err
 		}
-		r.body = &body{fetch: ctx, box: r.body.box, report: r.body.report} // from the beginning
 		return r.rec.end(r.broken.Why), nil
 	}
 	if r.broken.Kept {
 		return pipeline.Record{}, io.EOF
 	}
 	// The original is kept as it was stored, part by part.
-	if r.body.number == r.body.report.Parts {
+	if r.kept == r.report.Parts {
 		return pipeline.Record{}, io.EOF
 	}
-	part, err := r.body.box.Part(ctx, r.body.report, r.body.number+1)
+	part, err := r.part(r.kept + 1)
 	if err != nil {
 		return pipeline.Record{}, err
 	}
-	r.body.number++
-	return r.rec.original(part, r.body.number, r.broken.Why), nil
+	r.kept++
+	return r.rec.original(part, r.kept, r.broken.Why), nil
 }
