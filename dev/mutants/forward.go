@@ -27,9 +27,9 @@ func forwardMutants() []Mutant {
 		{Breaks: "a report that was delivered is not forwarded", File: queue, Old: "if r, bad := DecodeReport(object.Data); err == nil && bad == nil && r.Forward {", New: "if r, bad := DecodeReport(object.Data); err == nil && bad == nil && !r.Forward {", Tests: both},
 		{Breaks: "the parts of what waits to be forwarded are tidied away", File: reports + "reports.go", Old: "[]string{\"waiting/\", \"forward/\"}", New: "[]string{\"waiting/\"}", Tests: both},
 		{Breaks: "a report that was forwarded is forwarded again while its rows wait", File: queue, Old: "\t_, err := s.store.Get(ctx, s.waiting(item.ID))\n\tif errors.Is(err, state.ErrNotFound) {", New: "\t_, err := s.store.Get(ctx, s.waiting(item.ID))\n\tif err == nil {\n\t\treturn s.store.Delete(ctx, s.forward(item.ID))\n\t}\n\tif errors.Is(err, state.ErrNotFound) {", Tests: both},
-		{Breaks: "a failed forwarding is tried again at once", File: app, Old: "f.notBefore = time.Now().Add(wait)", New: "f.notBefore = time.Now().Add(-wait)", Tests: background},
-		{Breaks: "a run waits for the forwarding", File: "internal/app/connection.go", Old: "\tfor _, f := range c.forwardings {\n\t\tf.nudge()\n", New: "\tfor _, f := range c.forwardings {\n\t\tf.nudge()\n\t\tf.wait(ctx)\n", Tests: background},
-		{Breaks: "a stop leaves the start under way", File: app, Old: "\tf.mu.Unlock()\n\tf.wait(ctx)\n", New: "\tf.mu.Unlock()\n", Tests: background},
+		{Breaks: "a failed forwarding is tried again at once", File: app, Old: "f.runs.pause(wait)", New: "f.runs.pause(-wait)", Tests: background},
+		{Breaks: "a run waits for the forwarding", File: "internal/app/connection.go", Old: "\tfor _, f := range c.forwardings {\n\t\tf.runs.nudge()\n", New: "\tfor _, f := range c.forwardings {\n\t\tf.runs.nudge()\n\t\tf.runs.wait(ctx)\n", Tests: background},
+		{Breaks: "a stop leaves the start under way", File: "internal/app/background.go", Old: "\tb.mu.Unlock()\n\tb.wait(ctx)\n", New: "\tb.mu.Unlock()\n", Tests: background},
 		{Breaks: "a workflow may be of another tenant", File: "internal/config/workflow.go", Old: "!strings.EqualFold(workflow.URL.Host, tenant.BaseURL.Host)", New: "workflow.URL.Host == \"\""},
 	}
 }

@@ -139,7 +139,7 @@ func (a *App) Stop(ctx context.Context) {
 			wg.Go(func() { m.stop(ctx) })
 		}
 		for _, f := range c.forwardings {
-			wg.Go(func() { f.stop(ctx) })
+			wg.Go(func() { f.runs.stop(ctx) })
 		}
 	}
 	wg.Wait()

@@ -151,7 +151,7 @@ func (c *Connection) Poll(ctx context.Context) (reports []pipeline.Report) {
 		return reports
 	}
 	for _, f := range c.forwardings {
-		f.nudge()
+		f.runs.nudge()
 	}
 	begun := c.begins(ctx, c.Streams()...)
 	before := c.throttled()

@@ -41,15 +41,13 @@ type forwarding struct {
 	does   *forward.Forwarder
 	log    *slog.Logger
 
-	mu                      sync.Mutex // guards the fields below
-	running, again, stopped bool
-	cancel                  context.CancelFunc // of the run under way
-	idle                    chan struct{}      // closed when no run is under way
-	notBefore               time.Time          // a run may begin
-	failures                int                // since the last run that did not fail
-	problem                 string             // of the last run; "" if there was none
-	told                    time.Time          // when the last health row was written
-	starts                  int64              // since then
+	runs background // none begins for a while after one that failed
+
+	mu       sync.Mutex // guards the fields below
+	failures int        // since the last run that did not fail
+	problem  string     // of the last run; "" if there was none
+	told     time.Time  // when the last health row was written
+	starts   int64      // since then
 }
 
 // newForwardings returns a forwarding for each source that has one. What only looks forwards nothing.
@@ -63,51 +61,12 @@ func newForwardings(c *Connection) (list []*forwarding) {
 			continue
 		}
 		if name, does := of.Forwarding(); does != nil {
-			list = append(list, &forwarding{c: c, name: name, stream: s.Stream().ID, does: does, log: c.log.With("forwarding", name)})
+			f := &forwarding{c: c, name: name, stream: s.Stream().ID, does: does, log: c.log.With("forwarding", name)}
+			f.runs.once = f.runOnce
+			list = append(list, f)
 		}
 	}
 	return list
-}
-
-// nudge begins a run in the background, unless the last one failed a short while ago.
-func (f *forwarding) nudge() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	switch {
-	case f.stopped, time.Now().Before(f.notBefore):
-	case f.running:
-		f.again = true
-	default:
-		f.running, f.idle = true, make(chan struct{})
-		ctx, cancel := context.WithCancel(context.Background())
-		f.cancel = cancel
-		go f.run(ctx)
-	}
-}
-
-// stop ends a run softly, and waits for it until ctx ends: a start that is being posted would be in doubt.
-func (f *forwarding) stop(ctx context.Context) {
-	f.mu.Lock()
-	f.stopped = true
-	if f.running {
-		f.cancel()
-	}
-	f.mu.Unlock()
-	f.wait(ctx)
-}
-
-// wait waits until no run is under way, or ctx ends.
-func (f *forwarding) wait(ctx context.Context) {
-	f.mu.Lock()
-	idle := f.idle
-	f.mu.Unlock()
-	if idle == nil {
-		return
-	}
-	select {
-	case <-idle:
-	case <-ctx.Done():
-	}
 }
 
 // warning is what the report of a stream should say; "" if nothing.
@@ -128,21 +87,6 @@ func (c *Connection) warnOfForwardings(reports []pipeline.Report) {
 				reports[i].Warnings = union(reports[i].Warnings, []string{w})
 			}
 		}
-	}
-}
-
-// run runs until everything that was stored before has had a run.
-func (f *forwarding) run(ctx context.Context) {
-	for more := true; more; {
-		more = f.runOnce(ctx)
-		f.mu.Lock()
-		if more = (more || f.again) && ctx.Err() == nil && !time.Now().Before(f.notBefore); !more {
-			f.running = false
-			f.cancel()
-			close(f.idle)
-		}
-		f.again = false
-		f.mu.Unlock()
 	}
 }
 
@@ -210,7 +154,7 @@ func (f *forwarding) note(res forward.Result) {
 	if res.Err == nil {
 		f.failures, wait = 0, 0
 	}
-	f.notBefore = time.Now().Add(wait)
+	f.runs.pause(wait)
 	changed := problem != f.problem
 	f.problem = problem
 	f.mu.Unlock()
@@ -266,7 +210,7 @@ func (f *forwarding) tellHealth(ctx context.Context, res forward.Result, begun t
 func (a *App) Forward(ctx context.Context) {
 	for _, c := range a.connections {
 		for _, f := range c.forwardings {
-			f.wait(ctx)
+			f.runs.wait(ctx)
 		}
 	}
 }

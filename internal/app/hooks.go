@@ -109,7 +109,7 @@ func (i *inlet) Receive(ctx context.Context, body []byte) source.Answer {
 	i.noteOutage(err)
 	switch {
 	case err == nil:
-		i.nudge()
+		i.runs.nudge()
 	case push.Waiting:
 		i.log.Error("push is not recorded yet, but was answered because an access request waits for it", "error", err.Error())
 	default:
@@ -157,9 +157,9 @@ func (s *slot) Deposit(ctx context.Context, contentType, contentEncoding string,
 	} else {
 		s.log.Info("report received", "report_id", got.ID, "bytes", got.Bytes)
 	}
-	s.nudge()
+	s.runs.nudge()
 	for _, f := range s.c.forwardings {
-		f.nudge()
+		f.runs.nudge()
 	}
 	return source.Answer{}, nil
 }

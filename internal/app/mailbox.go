@@ -53,6 +53,8 @@ type mailbox struct {
 	log     *slog.Logger
 	writes  chan struct{} // a slot for each group that is written
 	besides chan struct{} // a slot for each thing that is done after an answer
+	// runs of the stream follow pushes. What they do not get done is done by the next tick of the timer.
+	runs background
 
 	mu       sync.Mutex // guards the fields below
 	open     *group     // nil if none is gathering
@@ -61,11 +63,8 @@ type mailbox struct {
 	shut     bool       // the last request could not be judged
 	warnings []string   // for the report of the next run
 
-	running, again, stopped bool
-	cancel                  context.CancelFunc // of the wait or run under way
-	idle                    chan struct{}      // closed when no run is under way
-	sum                     []pipeline.Report  // of the runs since the last health row; one at most
-	told                    time.Time          // when that was
+	sum  []pipeline.Report // of the runs since the last health row; one at most
+	told time.Time         // when that was
 
 	left   []pipeline.Report // of the runs since an outcome was stored; one at most
 	leftAt time.Time         // when that was
@@ -94,6 +93,7 @@ func newMailboxes(c *Connection) (list []*mailbox) {
 		default:
 			continue
 		}
+		m.runs.once = m.runApart
 		name := s.Stream().ID
 		m.box = boxes.New(c.store, c.settings.Tenant, name)
 		m.log = c.log.With("hook", HookAddress(c.settings.Name, m.door.Path()), "stream", name)
@@ -230,39 +230,10 @@ func (m *mailbox) warn(text string) {
 	m.warnings = union(m.warnings, []string{text})
 }
 
-// nudge has the stream run soon, in the background. What it does not get done is done by the next
-// tick of the timer.
-func (m *mailbox) nudge() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	switch {
-	case m.stopped:
-	case m.running:
-		m.again = true
-	default:
-		m.running, m.idle = true, make(chan struct{})
-		ctx, cancel := context.WithCancel(context.Background())
-		m.cancel = cancel
-		go m.run(ctx)
-	}
-}
-
 // stop ends a run softly, and waits for it and for what is done after answers, until ctx ends. Nothing
 // runs afterwards.
 func (m *mailbox) stop(ctx context.Context) {
-	m.mu.Lock()
-	m.stopped = true
-	idle := m.idle
-	if m.running {
-		m.cancel()
-	}
-	m.mu.Unlock()
-	if idle != nil {
-		select {
-		case <-idle:
-		case <-ctx.Done():
-		}
-	}
+	m.runs.stop(ctx)
 	m.settle(ctx)
 }
 
@@ -278,31 +249,19 @@ func (m *mailbox) settle(ctx context.Context) {
 	}
 }
 
-// run runs the stream until everything that was stored before has had a run.
-func (m *mailbox) run(ctx context.Context) {
-	for more := true; more; {
-		apart := runsApart
-		rep := m.runOnce(ctx)
-		switch rep.State {
-		case pipeline.Locked: // that run may have looked before the last push was stored
-			apart = lockedApart
-			m.mu.Lock()
-			m.again = true
-			m.mu.Unlock()
-		case pipeline.Failed:
-			apart = failedApart
-		default:
-		}
-		m.pause(ctx, apart)
-		m.mu.Lock()
-		if more = m.again && ctx.Err() == nil; !more {
-			m.running = false
-			m.cancel()
-			close(m.idle)
-		}
-		m.again = false
-		m.mu.Unlock()
+// runApart runs the stream, and keeps its distance from the next run.
+func (m *mailbox) runApart(ctx context.Context) (more bool) {
+	apart := runsApart
+	rep := m.runOnce(ctx)
+	switch rep.State {
+	case pipeline.Locked: // that run may have looked before the last push was stored
+		more, apart = true, lockedApart
+	case pipeline.Failed:
+		apart = failedApart
+	default:
 	}
+	m.pause(ctx, apart)
+	return more
 }
 
 func (m *mailbox) pause(ctx context.Context, d time.Duration) {
