@@ -173,6 +173,7 @@ func reportMutants() []Mutant {
 		{Breaks: "a changed part is taken", File: reports + "codec.go", Old: "if format.Sum(data) != h.SHA256 {", New: "if format.Sum(data) == \"\" {"},
 		{Breaks: "an unchanged report is dropped for ever", File: reports + "reports.go", Old: "now.Sub(s.Received).Abs() < Again", New: "now.Sub(s.Received).Abs() >= 0"},
 		{Breaks: "parts of a report are tidied away", File: reports + "reports.go", Old: "now.Sub(info.Modified) < kind.age || kind.keep(info.Key)", New: "now.Sub(info.Modified) < kind.age"},
+		{Breaks: "a report that waits for long is forwarded once more", File: reports + "reports.go", Old: "return waiting[path.Base(key)] }", New: "return false }"},
 		{Breaks: "rows that came are read again from the beginning", File: saas + "source.go", Old: "return false, s.current.skip(ctx, skip)", New: "return false, nil"},
 		{Breaks: "a report that is damaged is removed", File: saas + "source.go", Old: "at.Damaged = append(at.Damaged, at.Report)", New: "at.Done = append(at.Done, at.Report)"},
 		{Breaks: "a report is acknowledged while it is read", File: saas + "source.go", Old: "\tat.Report, at.Records = waiting[i].ID, skip\n", New: "\tat.Report, at.Records = waiting[i].ID, skip\n\tat.Done = append(at.Done, at.Report)\n"},

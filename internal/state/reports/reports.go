@@ -340,13 +340,13 @@ func (s *Store) Part(ctx context.Context, r Report, number int) ([]byte, error) 
 
 // Tidy removes parts that belong to no report, and what is remembered for longer than needed.
 func (s *Store) Tidy(ctx context.Context, now time.Time) error {
-	valid := map[string]bool{}
-	for _, folder := range []string{"waiting/", "forward/"} {
+	waiting, forwarded := map[string]bool{}, map[string]bool{}
+	for folder, ids := range map[string]map[string]bool{"waiting/": waiting, "forward/": forwarded} {
 		for info, err := range s.store.List(ctx, s.prefix+folder) {
 			if err != nil {
 				return fmt.Errorf("tidy reports: %w", err)
 			}
-			valid[path.Base(info.Key)] = true
+			ids[path.Base(info.Key)] = true
 		}
 	}
 	for _, kind := range []struct {
@@ -354,9 +354,10 @@ func (s *Store) Tidy(ctx context.Context, now time.Time) error {
 		age    time.Duration
 		keep   func(key string) bool
 	}{
-		{"parts/", orphaned, func(key string) bool { return valid[path.Base(path.Dir(key))] }},
+		{"parts/", orphaned, func(key string) bool { id := path.Base(path.Dir(key)); return waiting[id] || forwarded[id] }},
 		{"seen/", 2 * Again, func(string) bool { return false }},
-		{"forward/", abandoned, func(string) bool { return false }},
+		// Without the entry a report that still waits would be forwarded once more.
+		{"forward/", abandoned, func(key string) bool { return waiting[path.Base(key)] }},
 	} {
 		for info, err := range s.store.List(ctx, s.prefix+kind.folder) {
 			if err != nil {

@@ -521,6 +521,40 @@ func TestTidy(t *testing.T) {
 	want(t, bodies(t, s), "a: 01234567")
 }
 
+// TestTidyOfForwardings: the entry of a report that was forwarded stays as long as the report waits for
+// its delivery. Without it the report would be forwarded once more.
+func TestTidyOfForwardings(t *testing.T) {
+	const long = 61 * 24 * time.Hour
+	store := new(mem.Store)
+	s := open(store)
+	s.Forward = true
+	now := time.Now()
+	r, _ := post(t, s, now, "a", "01234567")
+	items, _, err := s.Items(t.Context())
+	if err != nil || len(items) != 1 {
+		t.Fatal(items, err)
+	}
+	items[0].Read, items[0].Settled, items[0].Starts = true, 1, 1
+	if err := s.Save(t.Context(), &items[0]); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Finish(t.Context(), items[0]); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Tidy(t.Context(), now.Add(long)); err != nil {
+		t.Fatal(err)
+	}
+	if items, _, err = s.Items(t.Context()); err != nil || len(items) != 1 || !items[0].Done() {
+		t.Errorf("after %v the forwarding is %+v, %v, want it to be done", long, items, err)
+	}
+	if err := s.Remove(t.Context(), r.ID); err != nil {
+		t.Fatal(err)
+	}
+	if n := keys(t, store, ""); n != 0 {
+		t.Errorf("%d objects are left of what was forwarded and delivered, want 0", n)
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"version":1}`))
 	f.Fuzz(func(_ *testing.T, data []byte) {
