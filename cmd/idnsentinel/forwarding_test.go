@@ -26,7 +26,7 @@ func (s *stage) workflow(ts *testscript.TestScript, args []string) {
 		n, err := strconv.Atoi(strings.TrimPrefix(arg, "lose="))
 		ts.Check(err)
 		// A check tries the workflow below the same path.
-		s.tenant.Faults = &fault.Plan{Rules: []fault.Rule{{Kind: fault.Slow, Path: path + "/test"}, {Kind: fault.ResetAfter, Path: path, Nth: []int{n + 1}}}}
+		s.faults.Store(&fault.Plan{Rules: []fault.Rule{{Kind: fault.Slow, Path: path + "/test"}, {Kind: fault.ResetAfter, Path: path, Nth: []int{n + 1}}}})
 	}
 	for name, value := range map[string]string{
 		"SAAS_WEBHOOK_SECRET": canaryHook, "WORKFLOW_URL": ts.Getenv("SAILPOINT_BASE_URL") + path, "WORKFLOW_CLIENT_ID": "flow-client", "WORKFLOW_CLIENT_SECRET": canaryFlow,

@@ -22,6 +22,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/fault"
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/synth"
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/tenant"
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/workspace"
@@ -58,11 +59,12 @@ type stage struct {
 	workspace *workspace.Workspace
 	settings  []string // NAME=value
 
-	held    chan struct{} // closed when the first batch is held back
-	release chan struct{} // closed when no more are
-	posts   atomic.Int64  // of events
-	healed  atomic.Bool   // the workspace takes poison
-	lost    atomic.Value  // func(i int, row workspace.Row) bool
+	held    chan struct{}              // closed when the first batch is held back
+	release chan struct{}              // closed when no more are
+	posts   atomic.Int64               // of events
+	healed  atomic.Bool                // the workspace takes poison
+	lost    atomic.Value               // func(i int, row workspace.Row) bool
+	faults  atomic.Pointer[fault.Plan] // of the tenant; nil means none
 	free    sync.Once
 }
 
@@ -98,7 +100,10 @@ func newStage(o options) (s *stage, closeAll func()) {
 		lost, ok := s.lost.Load().(func(int, workspace.Row) bool)
 		return ok && table == "SailPointIDN_Events" && lost(i, row)
 	}
-	t := httptest.NewServer(s.tenant)
+	// A script asks for faults when the tenant serves already, and must not write to its fields then.
+	t := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		s.faults.Load().Wrap(s.tenant).ServeHTTP(rw, r)
+	}))
 	w := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Log-Type") == "SailPointIDN_Events" {
 			n := s.posts.Add(1)
@@ -290,9 +295,9 @@ func TestScripts(t *testing.T) {
 					switch args[1] {
 					case "newer":
 						data = []byte("{\"version\":99}\n")
-					case "holes": // of a checkpoint: two windows of which the source counted more than it listed
+					case "holes": // of a checkpoint: two windows of which the source counted more than it listed, too old for an audit to compare again
 						var holes []string
-						for _, back := range []time.Duration{4 * time.Hour, 2 * time.Hour} {
+						for _, back := range []time.Duration{240 * time.Hour, 216 * time.Hour} {
 							holes = append(holes, fmt.Sprintf(`{"from":%q,"source":288,"ledger":20}`, time.Now().UTC().Add(-back).Truncate(5*time.Minute).Format(time.RFC3339)))
 						}
 						data = bytes.Replace(data, []byte(`"audit":{`), []byte(`"audit":{"unexplained":[`+strings.Join(holes, ",")+`],`), 1)

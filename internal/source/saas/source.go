@@ -139,9 +139,11 @@ func (s *Source) open(ctx context.Context, at *place, page *pipeline.Page) (none
 
 // read adds records of the report that is open, and closes it at its end.
 func (s *Source) read(ctx context.Context, at *place, page *pipeline.Page) error {
-	buffer := s.buffers.take()
-	s.current.rec.page = buffer
+	buffer, rec := s.buffers.take(), &s.current.rec
+	rec.page = buffer
 	page.Release = func() { s.buffers.put(buffer) }
+	// Short rows leave much of the memory unused, and it is taken all the same.
+	defer func() { page.Beside += cap(buffer) - len(rec.page) }()
 	size := 0
 	for len(page.Records) < pageRecords && size < pageBytes {
 		rec, err := s.current.next(ctx)
