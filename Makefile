@@ -49,11 +49,11 @@ mutants: ## seeded defects on the way from source to sink: each must be noticed 
 	$(GO) run ./dev/mutants -run '$(RUN)'
 
 # Not again under the race detector: tests of content and templates, which run one
-# node or one process after the other, and those of the built binary.
-NO_RACE := /dev/(sentinel|deploy|packager|rehome|solution|e2e)
+# node or one process after the other, those of the built binary, and those of texts.
+NO_RACE := /dev/(sentinel|deploy|packager|rehome|solution|e2e|prose|pages|mutants|recipe|nodetools|version)
 
-race: ## the tests under the race detector, without the searches for seeded defects, which take minutes and find no races
-	$(GO) test -race -timeout 30m -skip 'Defects$$' $$($(GO) list $(PKGS) | grep -Ev '$(NO_RACE)')
+race: ## the tests under the race detector: less of the same (-short), and no searches for seeded defects, which take minutes and find no races
+	$(GO) test -race -short -timeout 30m -skip 'Defects$$' $$($(GO) list $(PKGS) | grep -Ev '$(NO_RACE)')
 
 cover: ## test coverage by function, and coverage.html
 	$(GO) test -coverpkg=./internal/... -coverprofile=coverage.out $(PKGS)

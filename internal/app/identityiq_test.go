@@ -222,8 +222,12 @@ func TestIdentityIQChanges(t *testing.T) {
 
 // A process that dies at any step loses nothing, and repeats at most the batches in flight.
 func TestIdentityIQKilled(t *testing.T) {
+	every := 1
+	if testing.Short() {
+		every = 5
+	}
 	steps, repeats := 0, 0
-	for finished := false; !finished && !t.Failed(); steps++ {
+	for finished := false; !finished && !t.Failed(); steps += every {
 		synctest.Test(t, func(t *testing.T) {
 			var repeated int
 			finished, repeated = killIdentityIQ(t, steps)

@@ -72,7 +72,10 @@ func TestCheckOfARule(t *testing.T) {
 // Both ways of ingestion deliver the same events, and the same rows as far as both
 // tables have the columns.
 func TestBothWaysDeliverTheSame(t *testing.T) {
-	const n = 2000
+	n := 2000
+	if testing.Short() {
+		n = 300
+	}
 	raw, rows := map[config.IngestionAPI][][]byte{}, map[config.IngestionAPI]map[string]workspace.Row{}
 	for _, s := range []*scene{newScene(), withRule()} {
 		synctest.Test(t, func(t *testing.T) {
