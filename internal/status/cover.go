@@ -112,9 +112,10 @@ type Hour struct {
 	Cover Cover
 }
 
-// Hours returns the worst cover of each hour, up to the one that is under way. In that one, and for
-// as long as is normal, what is not delivered yet is not counted.
-func (s *Status) Hours(now time.Time, normal time.Duration) (hours []Hour) {
+// Hours returns the worst cover of each hour, up to the one that is under way. What is not delivered
+// yet counts as delivered as long as the stream is not late.
+func (s *Status) Hours(now time.Time) (hours []Hour) {
+	normal := time.Duration(s.LateAfterSeconds * float64(time.Second))
 	for _, span := range s.Completeness {
 		if span.Cover == Open && now.Sub(span.From) <= normal {
 			span.Cover = Delivered

@@ -57,7 +57,7 @@ func TestCompleteness(t *testing.T) {
 		if diff := cmp.Diff(want, s.Completeness); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
-		hours := s.Hours(now, 5*time.Minute)
+		hours := s.Hours(now)
 		if len(hours) != 168 || hours[167].From != hour || hours[167].Cover != status.Open || hours[161].Cover != status.Unexplained || hours[160].Cover != status.Proven || hours[0].Cover != status.Before {
 			t.Errorf("%d hours: %+v", len(hours), hours)
 		}
@@ -65,6 +65,41 @@ func TestCompleteness(t *testing.T) {
 			t.Errorf("%d windows are unexplained, want 4", s.Unexplained)
 		}
 	})
+}
+
+// The bar and the verdict agree on what is late: both go by the schedule.
+func TestHoursOfALag(t *testing.T) {
+	for name, c := range map[string]struct {
+		every, lag time.Duration
+		cover      status.Cover
+	}{
+		"each minute, in time":       {time.Minute, 4 * time.Minute, status.Delivered},
+		"each minute, late":          {time.Minute, 7 * time.Minute, status.Open},
+		"each half hour, in time":    {30 * time.Minute, 40 * time.Minute, status.Delivered},
+		"each half hour, late":       {30 * time.Minute, 70 * time.Minute, status.Open},
+		"twice a day, just due":      {12 * time.Hour, 20 * time.Hour, status.Delivered},
+		"twice a day, missed it":     {12 * time.Hour, 30 * time.Hour, status.Open},
+		"no known schedule, in time": {0, 4 * time.Minute, status.Delivered},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				<-time.After(30*24*time.Hour + 31*time.Minute)
+				now := time.Now().UTC()
+				store := &mem.Store{}
+				cp := pipeline.Checkpoint{Since: now.Add(-100 * time.Hour), Through: now.Add(-c.lag)}
+				if _, err := checkpoint.New(store, "acme").Save(t.Context(), stream, cp); err != nil {
+					t.Fatal(err)
+				}
+				s := status.Take(t.Context(), status.Config{Store: store, Every: c.every, Connections: []status.Connection{{Tenant: "acme", Streams: []status.Stream{
+					{ID: stream, Short: "Events", Window: 5 * time.Minute, AuditAge: 5 * time.Minute},
+				}}}}).Streams[0]
+				hours := s.Hours(now)
+				if got := hours[len(hours)-1].Cover; got != c.cover {
+					t.Errorf("the newest hour is %s, want %s (lag %v, late after %v s)", got, c.cover, c.lag, s.LateAfterSeconds)
+				}
+			})
+		})
+	}
 }
 
 // Whatever a checkpoint holds, the spans follow each other without gaps and overlaps, up to now, and

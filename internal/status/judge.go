@@ -91,7 +91,8 @@ func (j *judge) describe() {
 	j.status = Status{
 		Connection: j.connection.Name, Tenant: j.connection.Tenant, Stream: j.stream.ID, Name: j.stream.Short, State: OK,
 		LastRun: f.Last(), LastSuccess: f.Success, Warnings: f.Warnings, Seen: f.Seen, Recent: f.Recent,
-		Spool: j.spool, Undelivered: j.undelivered, Conformed: j.conformed,
+		LateAfterSeconds: j.lagMost().Seconds(),
+		Spool:            j.spool, Undelivered: j.undelivered, Conformed: j.conformed,
 		DeliveredThrough: cp.Through, Unexplained: cp.Audit.Open(),
 	}
 	if j.stream.Inbox != nil {

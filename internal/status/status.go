@@ -125,6 +125,8 @@ type Status struct {
 	// LagSeconds is the age of the moment up to which the stream is delivered; null if that is
 	// unknown. A stream without such a moment has the age of the last run that read to its end.
 	LagSeconds *float64 `json:"lag_seconds"`
+	// LateAfterSeconds is the largest lag that is normal, by POLL_SCHEDULE and SETTLE_DELAY.
+	LateAfterSeconds float64 `json:"late_after_seconds"`
 	// LastRun is when a run last left an outcome or found another one at work, LastSuccess when one
 	// last did not fail.
 	LastRun     time.Time   `json:"last_run,omitzero"`

@@ -23,8 +23,6 @@ const (
 	manyStreams = 20
 	// manyRuns is how many runs are listed.
 	manyRuns = 20
-	// normalLag is how long ago the end of a completeness bar may be.
-	normalLag = 10 * time.Minute
 )
 
 //go:embed style.css
@@ -179,7 +177,7 @@ func detailOf(s status.Status, now time.Time) detail {
 	if s.LastError != nil {
 		d.ErrorAt = moment(s.LastError.At)
 	}
-	for _, h := range s.Hours(now, normalLag) {
+	for _, h := range s.Hours(now) {
 		name := h.From.Format("Mon 2 Jan")
 		if n := len(d.Days); n == 0 || d.Days[n-1].Name != name {
 			d.Days = append(d.Days, day{Name: name, Hours: blank(h.From.Hour())})
