@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"io"
 	"os/user"
+	"slices"
+	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,12 +22,13 @@ type acceptance struct {
 	all, yes bool
 	by, why  string
 	console  *console
+	columns  func() int
 	in       io.Reader
 	out      io.Writer
 }
 
 func acceptCommand(p Process) *cobra.Command {
-	c := &acceptance{console: newConsole(p), in: p.In, out: p.Out}
+	c := &acceptance{console: newConsole(p), in: p.In, out: p.Out, columns: p.OutWidth}
 	cmd := &cobra.Command{
 		Use:   "accept [--all | --from TIME --to TIME] --why TEXT",
 		Short: "List unexplained windows, and acknowledge those that need no explanation",
@@ -158,18 +160,24 @@ func (c *acceptance) meant(cmd *cobra.Command, open []pipeline.Difference, chang
 }
 
 func (c *acceptance) list(name string, open []pipeline.Difference) {
-	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(w, "%-20s\tWINDOWS\tSOURCE\tDELIVERED\tLAST READ\t\n", "WINDOW FROM")
+	t := grid{head: []string{"WINDOW FROM", "WINDOWS", "SOURCE", "DELIVERED", "LAST READ"}, right: true}
 	for _, d := range open {
 		checked := "-"
 		if !d.Checked.IsZero() {
 			checked = stamp(d.Checked)
 		}
-		fmt.Fprintf(w, "%-20s\t%d\t%d\t%d\t%s\t\n", stamp(d.From), max(1, d.Windows), d.Source, d.Ledger, checked)
+		source, delivered := strconv.FormatInt(d.Source, 10), strconv.FormatInt(d.Ledger, 10)
+		if d.Skipped() && d.Source == 0 {
+			source, delivered = "-", "-"
+		}
+		t.add(stamp(d.From), strconv.FormatInt(max(1, d.Windows), 10), source, delivered, checked)
 	}
-	_ = w.Flush() // can't fail in memory
-	fmt.Fprintf(c.out, "%s%s: %s unexplained: the source counts more than it lists; everything it lists was delivered\n", b.String(), name, windows(int(count(open))))
+	t.write(c.out, c.columns)
+	why := "the source counts more than it lists; everything it lists was delivered"
+	if slices.ContainsFunc(open, pipeline.Difference.Skipped) {
+		why = "the checkpoint was moved past those without counts, see checkpoint set; of the others " + why
+	}
+	fmt.Fprintf(c.out, "%s: %s unexplained: %s\n", name, windows(int(count(open))), why)
 }
 
 // who returns the name to record.

@@ -5,10 +5,12 @@
 //	idnsentinel poll        run once, as the function does on each tick of its timer
 //	idnsentinel serve       run all the time, without Azure Functions
 //	idnsentinel audit       prove that everything was delivered, or say what is missing
+//	idnsentinel checkpoint  show how far each stream is, or set where it continues
 //	idnsentinel quarantine  look at originals, send them again, or discard them
 //	idnsentinel triggers    subscribe to event triggers, test them, list what was pushed
 //	idnsentinel forwarding  look at reports that wait for a workflow, and decide about those that are kept
 //	idnsentinel settings    show which settings apply, and where each comes from
+//	idnsentinel man         write manual pages
 //	idnsentinel version     name the build
 //
 // It reads the same settings as the function, from the environment or from a
@@ -192,7 +194,7 @@ local.settings.json, fill in the values in <angle brackets>, then:
 	for _, sub := range cmd.Commands() {
 		sub.Args = noArguments
 	}
-	cmd.AddCommand(statusCommand(p), serveCommand(p), auditCommand(p), quarantineCommand(p), triggersCommand(p), forwardingCommand(p))
+	cmd.AddCommand(statusCommand(p), serveCommand(p), auditCommand(p), checkpointCommand(p), quarantineCommand(p), triggersCommand(p), forwardingCommand(p), manCommand(p))
 	return cmd
 }
 

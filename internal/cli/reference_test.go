@@ -5,6 +5,8 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -25,6 +27,7 @@ func reference() []byte {
 
 Every command prints this with ` + "`--help`" + `.
 Names of commands and flags are completed by the shell: ` + "`idnsentinel completion bash --help`" + ` says how to set that up, also for zsh, fish and PowerShell.
+` + "`idnsentinel man DIRECTORY`" + ` writes the same as manual pages.
 
 | Exit status | |
 |---|---|
@@ -66,6 +69,46 @@ func listed(cmd *cobra.Command) string {
 func block(b *bytes.Buffer, text string) {
 	if text = strings.TrimRight(text, "\n "); text != "" {
 		fmt.Fprintf(b, "```text\n%s\n```\n\n", text)
+	}
+}
+
+// TestManuals: each command has a page that man can show, with what the command says itself.
+func TestManuals(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "man1")
+	if code, out, complaint := run(t, 0, "man", dir); code != 0 || !strings.Contains(out, "pages in "+dir) {
+		t.Fatalf("status %d: %s%s", code, out, complaint)
+	}
+	for _, cmd := range cli.Commands(cli.Process{}) {
+		page, err := os.ReadFile(filepath.Join(dir, strings.ReplaceAll(cmd.CommandPath(), " ", "-")+".1"))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		plain := strings.NewReplacer(`\-`, "-", `\e`, `\`, `\&`, "", `\[u2026]`, "…").Replace(string(page))
+		for _, want := range []string{cmd.Short, strings.TrimSpace(cmd.Long), strings.Trim(cmd.Example, "\n"), "--help"} {
+			if !strings.Contains(plain, want) {
+				t.Errorf("%s: the page lacks %q", cmd.CommandPath(), want)
+			}
+		}
+		for line := range strings.Lines(string(page)) {
+			if strings.HasPrefix(line, "'") || strings.HasPrefix(line, ".") && !strings.HasPrefix(line, ".TH") && !strings.HasPrefix(line, ".SH") && line != ".nf\n" && line != ".fi\n" {
+				t.Errorf("%s: %q is taken for a request", cmd.CommandPath(), line)
+			}
+		}
+	}
+	if mandoc, err := exec.LookPath("groff"); err == nil {
+		if out, err := exec.Command(mandoc, "-man", "-Tutf8", "-ww", "-z", filepath.Join(dir, "idnsentinel-poll.1")).CombinedOutput(); err != nil || len(out) > 0 {
+			t.Errorf("groff: %v: %s", err, out)
+		}
+	}
+	if code, _, complaint := run(t, 0, "man"); code != 2 || !strings.Contains(complaint, "name one directory") {
+		t.Errorf("without a directory: status %d, %s", code, complaint)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, complaint := run(t, 0, "man", filepath.Join(dir, "file")); code != 1 || !strings.Contains(complaint, "file") {
+		t.Errorf("a file: status %d, %s", code, complaint)
 	}
 }
 

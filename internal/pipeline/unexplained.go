@@ -81,6 +81,9 @@ func (d *Difference) add(o Difference, width time.Duration) {
 		d.To = end
 	}
 	d.Windows += o.windows()
+	if o.Reason == Skipped {
+		d.Reason = Skipped
+	}
 	d.Source, d.Ledger = d.Source+o.Source, d.Ledger+o.Ledger
 }
 

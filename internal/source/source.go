@@ -50,6 +50,9 @@ type Spec struct {
 	// StartAt returns the cursor before a moment. Nil if the source has none: then a first run
 	// reads everything.
 	StartAt func(time.Time) pipeline.Cursor
+	// TimeOf is the moment of a cursor of the stream, up to which it is delivered. It fails for a cursor
+	// of another stream. Nil if StartAt is.
+	TimeOf func(pipeline.Cursor) (time.Time, error)
 	// Inherits is set if the stream begins where the Python function that this program replaces has
 	// stopped, if it left a checkpoint.
 	Inherits bool

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -274,8 +275,12 @@ func (j *judge) proof() {
 		if n == 1 {
 			windows = "window is"
 		}
+		why := "the source counts more than it lists"
+		if slices.ContainsFunc(j.checkpoint.Checkpoint.Audit.Unexplained, pipeline.Difference.Skipped) {
+			why = "the source counts more than it lists, or a person moved the checkpoint past them"
+		}
 		j.found(Attention, "idnsentinel audit accept lists them; idnsentinel audit --each-window looks again.",
-			"%d %s unexplained: the source counts more than it lists.", n, windows)
+			"%d %s unexplained: %s.", n, windows, why)
 	}
 	proven := j.status.ProvenThrough
 	if j.stream.AuditAge == 0 || proven.IsZero() || j.failing() || !j.covers() {

@@ -60,11 +60,11 @@ func Connect(cfg Config) *Connector {
 }
 
 func (c *Client) events(e *Events, short string, table schema.Table) source.Spec {
-	return source.Spec{Source: e, Short: short, Window: ledgerWindow, Lookback: c.cfg.Lookback, StartAt: e.StartAt, Table: table}
+	return source.Spec{Source: e, Short: short, Window: ledgerWindow, Lookback: c.cfg.Lookback, StartAt: e.StartAt, TimeOf: parsePlace, Table: table}
 }
 
 func (c *Client) list(r *Resources, short string, table schema.Table) source.Spec {
-	return source.Spec{Source: r, Short: short, Window: 24 * time.Hour, Lookback: c.cfg.Lookback, StartAt: r.StartAt, Table: table}
+	return source.Spec{Source: r, Short: short, Window: 24 * time.Hour, Lookback: c.cfg.Lookback, StartAt: r.StartAt, TimeOf: timeOfSweep, Table: table}
 }
 
 const (

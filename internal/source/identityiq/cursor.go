@@ -53,3 +53,16 @@ func encode(v any) pipeline.Cursor {
 }
 
 func placeAt(from time.Time) pipeline.Cursor { return encode(place{formatMilli(from)}) }
+
+// timeOfSweep is the mark of a cursor of resources.
+func timeOfSweep(cursor pipeline.Cursor) (time.Time, error) {
+	var at sweep
+	if err := decode(cursor, &at); err != nil {
+		return time.Time{}, err
+	}
+	since, ok := parseTime([]byte(at.Since))
+	if !ok {
+		return time.Time{}, badCursor(cursor)
+	}
+	return since, nil
+}

@@ -83,3 +83,9 @@ func withLimit(u *url.URL, limit int) string {
 const timeLayout = "2006-01-02T15:04:05.000Z"
 
 func formatTime(t time.Time) string { return t.UTC().Format(timeLayout) }
+
+// timeOf is the moment of a cursor.
+func timeOf(c pipeline.Cursor) (time.Time, error) {
+	p, err := parsePlace(c)
+	return p.Newest, err
+}

@@ -52,7 +52,7 @@ func (c *Connector) Streams() []source.Spec {
 	events := c.client.Events()
 	return []source.Spec{
 		{
-			Source: events, Short: "Events", Window: window, Lookback: c.client.cfg.Lookback, StartAt: events.StartAt,
+			Source: events, Short: "Events", Window: window, Lookback: c.client.cfg.Lookback, StartAt: events.StartAt, TimeOf: timeOf,
 			Inherits: true, Table: schema.Events(),
 		},
 		{

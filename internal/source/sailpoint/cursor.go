@@ -102,3 +102,9 @@ func encode(v any) pipeline.Cursor {
 	}
 	return pipeline.Cursor(b)
 }
+
+// timeOf is the moment of a cursor of Events.
+func timeOf(cursor pipeline.Cursor) (time.Time, error) {
+	_, created, err := parsePlace(cursor)
+	return created, err
+}

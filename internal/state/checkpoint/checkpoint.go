@@ -28,7 +28,10 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/state/format"
 )
 
-var _ pipeline.Checkpoints = (*Store)(nil)
+var (
+	_ pipeline.Checkpoints = (*Store)(nil)
+	_ pipeline.Replacer    = (*Store)(nil)
+)
 
 // ErrUnusable means that there is a checkpoint and that it can't be used: it is damaged, another
 // tenant's, or a newer version's.
@@ -90,8 +93,8 @@ func (s *Store) Read(ctx context.Context, stream string) (File, error) {
 		err = fmt.Errorf("it belongs to stream %q", f.Stream)
 		fallthrough
 	case err != nil:
-		return File{}, unusable("load checkpoint %q: damaged: %w: restore an earlier copy of it; or set LEGACY_CHECKPOINT=off, make INITIAL_LOOKBACK "+
-			"reach back before the damage, and delete it: the stream starts over there, and repeats only records that the ledger no longer has", key, err)
+		return File{}, unusable("load checkpoint %q: damaged: %w: restore an earlier copy of it; or replace it by idnsentinel checkpoint set --stream %s --to TIME, "+
+			"a time before the damage: the stream continues there, and repeats only records that the ledger no longer has (a stream that has no times begins anew if you delete it)", key, err, stream)
 	}
 	f.Checkpoint.Tag = string(o.ETag)
 	return f, nil
@@ -122,4 +125,23 @@ func (s *Store) Save(ctx context.Context, stream string, next pipeline.Checkpoin
 	}
 	next.Tag = string(etag)
 	return next, nil
+}
+
+// Damaged implements [pipeline.Replacer].
+func (s *Store) Damaged(err error) bool {
+	return errors.Is(err, ErrUnusable) && !errors.Is(err, format.ErrNewer)
+}
+
+// Replace implements [pipeline.Replacer]: a read and a write.
+func (s *Store) Replace(ctx context.Context, stream string, next pipeline.Checkpoint) (pipeline.Checkpoint, error) {
+	key := s.Key(stream)
+	o, err := s.store.Get(ctx, key)
+	if err != nil && !errors.Is(err, state.ErrTooLarge) {
+		return pipeline.Checkpoint{}, fmt.Errorf("replace checkpoint: %w", err)
+	}
+	if _, err := s.Read(ctx, stream); !s.Damaged(err) {
+		return pipeline.Checkpoint{}, errors.Join(fmt.Errorf("replace checkpoint %q: only one that can't be read is replaced", key), err)
+	}
+	next.Tag = string(o.ETag)
+	return s.Save(ctx, stream, next)
 }

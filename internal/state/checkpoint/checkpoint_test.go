@@ -218,6 +218,8 @@ func codec() statetest.Codec[checkpoint.File] {
 	withTenant.Audit.Acknowledged = []pipeline.Acknowledgement{
 		{From: from.Add(10 * time.Minute), To: from.Add(15 * time.Minute), Windows: 1, Source: 9, Ledger: 8, By: "ann", At: now, Why: "deleted by SailPoint's support, case 4711"},
 	}
+	moved := sample()
+	moved.Audit.Unexplained = []pipeline.Difference{{From: from, To: from.Add(50 * time.Hour), Windows: 600, Reason: pipeline.Skipped}}
 	file := func(c pipeline.Checkpoint, tenant string) checkpoint.File {
 		return checkpoint.File{Stream: stream, Checkpoint: c, Tenant: tenant, Updated: now, Writer: "idn-sentinel 1.0.0"}
 	}
@@ -225,6 +227,7 @@ func codec() statetest.Codec[checkpoint.File] {
 		Encode: checkpoint.Encode, Decode: checkpoint.Decode, Draw: draw, Update: *update,
 		Golden: map[string]checkpoint.File{
 			"v1.json": file(sample(), ""), "v1-ages.json": file(withAges, ""), "v1-tenant.json": file(withTenant, "acme.api.identitynow.com"),
+			"v1-moved.json": file(moved, "acme.api.identitynow.com"),
 		},
 		Newer: []string{`{"version":2}`, `{"version":2,"what":"ever"}`},
 	}
