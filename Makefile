@@ -73,8 +73,9 @@ bench: ## benchmarks; BENCH=regexp selects
 bench-sinks: ## our Logs Ingestion sink beside azlogs and @azure/monitor-ingestion: EVENTS (default 100000), the median of RUNS (3)
 	cd $(SINKS) && $(GO) test ./... && $(GO) run . -events $(EVENTS) -runs $(RUNS)
 
-soak: ## the long runs: SEEDS of the fault simulation (default 10000), a day at 50 events/s, a backlog of 1,000,000 events, many kills
+soak: ## the long runs: SEEDS of the fault simulation (default 10000) and a twentieth of them of each special kind, a day at 50 events/s, a backlog of 1,000,000 events, many kills
 	GOGC=400 $(GO) test -count=1 -timeout 6h -v -run 'TestSeeds$$' ./dev/sim -first=$(FIRST) -seeds=$(SEEDS)
+	GOGC=400 $(GO) test -count=1 -timeout 6h -v -run 'Test(SeedsWithRule|SeedsBesideANeighbour|GuestSeeds|PushSeeds|ReportSeeds)$$' ./dev/sim -first=$(FIRST) -seeds=$$(($(SEEDS) / 20))
 	IDN_SOAK=1 $(GO) test -count=1 -timeout 60m -v -run 'TestSteadyDay|TestLateEvents' ./dev/sim
 	IDN_SOAK=1 $(GO) test -count=1 -timeout 60m -v -run 'Soak|Memory|Kill' ./dev/e2e
 

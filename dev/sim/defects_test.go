@@ -9,7 +9,6 @@ import (
 	"io"
 	"maps"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,16 +19,16 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
 )
 
-// patience is how many seeds may pass before a defect must have been found.
-const patience = 500
-
 const (
 	events   = "SailPointIDN_Events"
 	triggers = "SailPointIDN_Triggers"
 	window   = 5 * time.Minute // of the ledger
 )
 
-var defectFlag = flag.String("defect", "", "TestSeed: the defect of TestDefects to play with")
+var (
+	defectFlag = flag.String("defect", "", "TestSeed: the defect of TestDefects to play with")
+	anewFlag   = flag.Bool("anew", false, "Test…Defects: search from the first seed on")
+)
 
 // defects are mistakes that one could make in the connector. Each returns the
 // options that put it in; it may keep state, and is made anew for each seed.
@@ -99,51 +98,8 @@ func allDefects() map[string]func() sim.Options {
 	return all
 }
 
-// TestDefects lets the simulation look for each defect, as long as it does not
-// find it: a simulation that finds nothing proves nothing.
-func TestDefects(t *testing.T) {
-	all := allDefects()
-	names := make([]string, 0, len(all))
-	for name := range all {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			if raceEnabled && slow()[name] > 1 {
-				t.Skip("a late seed finds it: played without the race detector only, which takes ten times as long")
-			}
-			for seed := int64(1); seed < 1+patience; seed++ {
-				if res := play(t, seed, all[name]()); len(res.Broken) > 0 {
-					t.Logf("found by seed %d: %s", seed, res.Broken[0])
-					return
-				}
-			}
-			t.Errorf("not found within %d seeds", patience)
-		})
-	}
-}
-
-// slow are the defects that take more than a few seeds, with the one that found them: the
-// race detector would take minutes for each.
-func slow() map[string]int64 {
-	return map[string]int64{
-		"a clock that is behind is taken for right":             9,
-		"a full page counts as the last":                        19,
-		"a lock that is held for ever is no failure":            9,
-		"a read-back that should repair only reports":           22,
-		"a row outside of the time asked for is followed":       13,
-		"a window that was accepted stays so, however it grows": 80,
-		"accepting one window accepts all":                      31,
-		"documents without id that are the same are one":        10,
-		"lost leases are not noticed, saves unconditional":      122,
-		"saves are unconditional":                               106,
-		"the clock is not compared with anybody's":              9,
-		"the state is not proved before rows are sent":          26,
-		"what can't be explained is forgotten":                  21,
-	}
-}
+// TestDefects: each of them is found.
+func TestDefects(t *testing.T) { search(t, allDefects(), func(*sim.Options) {}) }
 
 // runners makes options of a change of each runner.
 func runners(change func(*pipeline.Runner)) func() sim.Options {

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"regexp"
 	"slices"
@@ -67,33 +66,12 @@ func guestDefects() map[string]func() sim.Options {
 }
 
 // TestGuestDefects: each of them is found.
-func TestGuestDefects(t *testing.T) {
-	all := guestDefects()
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			for seed := int64(1); seed < 1+patience; seed++ {
-				if res := play(t, seed, all[name]()); len(res.Broken) > 0 {
-					t.Logf("found by seed %d: %s", seed, res.Broken[0])
-					return
-				}
-			}
-			t.Errorf("not found within %d seeds", patience)
-		})
-	}
-}
+func TestGuestDefects(t *testing.T) { search(t, guestDefects(), func(*sim.Options) {}) }
 
 // TestGuestSeeds plays seeds with all guests in each of them.
 func TestGuestSeeds(t *testing.T) {
-	n := *seedsFlag
-	if n == 0 {
-		n = few / 8
-	}
-	if raceEnabled {
-		n = min(n, few/20)
-	}
 	guests := []sim.Kind{sim.Okta, sim.IIQ}
-	playMany(t, n, sim.Options{Guests: guests, Rule: *ruleFlag, Off: kinds(*offFlag)})
+	playMany(t, few(25, 4), sim.Options{Guests: guests, Rule: *ruleFlag, Off: kinds(*offFlag)})
 	o := sim.Options{Guests: guests}
 	if a, b := play(t, *firstFlag, o), play(t, *firstFlag, o); a.Print != b.Print {
 		t.Errorf("seed %d does not play the same again:\n%s\n%s", *firstFlag, a.Print, b.Print)

@@ -101,18 +101,5 @@ func (d dropsLast) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.P
 
 // TestPushDefects: each of them is found.
 func TestPushDefects(t *testing.T) {
-	for name, options := range pushDefects() {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			for seed := int64(1); seed < 1+patience; seed++ {
-				o := options()
-				o.Pushes = true
-				if res := play(t, seed, o); len(res.Broken) > 0 {
-					t.Logf("found by seed %d: %s", seed, res.Broken[0])
-					return
-				}
-			}
-			t.Errorf("not found within %d seeds", patience)
-		})
-	}
+	search(t, pushDefects(), func(o *sim.Options) { o.Pushes = true })
 }

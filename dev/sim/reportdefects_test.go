@@ -126,18 +126,5 @@ func (f flawless) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.Pa
 
 // TestReportDefects: each of them is found.
 func TestReportDefects(t *testing.T) {
-	for name, options := range reportDefects() {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			for seed := int64(1); seed < 1+patience; seed++ {
-				o := options()
-				o.Reports = true
-				if res := play(t, seed, o); len(res.Broken) > 0 {
-					t.Logf("found by seed %d: %s", seed, res.Broken[0])
-					return
-				}
-			}
-			t.Errorf("not found within %d seeds", patience)
-		})
-	}
+	search(t, reportDefects(), func(o *sim.Options) { o.Reports = true })
 }

@@ -79,38 +79,32 @@ func kinds(list string) (all []sim.Kind) {
 // enough is how many seeds may fail before the others are left.
 const enough = 5
 
-// few is how many seeds an ordinary test run plays.
-const few = 200
+// few is how many seeds of a kind an ordinary test run plays: plain, or raced under the race
+// detector, which takes many times as long and looks for other mistakes. make soak plays more.
+func few(plain, raced int) int {
+	switch {
+	case *seedsFlag > 0:
+		return *seedsFlag
+	case raceEnabled:
+		return raced
+	}
+	return plain
+}
 
 // TestSeeds plays many seeds and says what happened in them. The first seed that fails is
 // shrunk, and named with the command that plays it again.
 func TestSeeds(t *testing.T) {
-	n := *seedsFlag
-	if n == 0 {
-		n = few
-		if raceEnabled {
-			n = few / 10
-		}
-	}
-	playMany(t, n, sim.Options{Rule: *ruleFlag, Off: kinds(*offFlag), Guests: kinds(*guestsFlag)})
+	playMany(t, few(200, 12), sim.Options{Rule: *ruleFlag, Off: kinds(*offFlag), Guests: kinds(*guestsFlag)})
 }
 
 // The same through a data collection rule, with tokens and compressed batches.
 func TestSeedsWithRule(t *testing.T) {
-	n := few / 4
-	if raceEnabled {
-		n = few / 20
-	}
-	playMany(t, n, sim.Options{Rule: true})
+	playMany(t, few(50, 4), sim.Options{Rule: true})
 }
 
 // The same in one app with a second tenant, which refuses, throttles or hangs for minutes.
 func TestSeedsBesideANeighbour(t *testing.T) {
-	n := few / 4
-	if raceEnabled {
-		n = few / 20
-	}
-	playMany(t, n, sim.Options{Neighbour: true})
+	playMany(t, few(50, 4), sim.Options{Neighbour: true})
 }
 
 // playMany plays n seeds and reports the first ones that fail.
@@ -172,7 +166,7 @@ func report(t *testing.T, res sim.Result, played sim.Options) {
 
 // The course of a play depends on its seed alone.
 func TestSameSeedSameCourse(t *testing.T) {
-	for seed := *firstFlag; seed < *firstFlag+12; seed++ {
+	for seed := *firstFlag; seed < *firstFlag+int64(few(12, 2)); seed++ {
 		o := sim.Options{Rule: seed%4 == 0}
 		a, b := play(t, seed, o), play(t, seed, o)
 		if diff := cmp.Diff(a.Print, b.Print); diff != "" {
@@ -184,7 +178,7 @@ func TestSameSeedSameCourse(t *testing.T) {
 // TestUncounted plays seeds with a source of events that can't count: what comes late is found by
 // reading its window again.
 func TestUncounted(t *testing.T) {
-	for seed := int64(1); seed <= 25; seed++ {
+	for seed := *firstFlag; seed < *firstFlag+int64(few(25, 4)); seed++ {
 		t.Run(strconv.FormatInt(seed, 10), func(t *testing.T) {
 			t.Parallel()
 			for _, b := range play(t, seed, sim.Options{Uncounted: true, Off: []sim.Kind{sim.Unlisted}}).Broken {
@@ -209,13 +203,7 @@ func TestReportSeeds(t *testing.T) {
 // playPushes plays seeds in which all of some kinds happen at least once.
 func playPushes(t *testing.T, flags string, options func(seed int64) sim.Options, kinds ...sim.Kind) {
 	t.Helper()
-	n := *seedsFlag
-	if n == 0 {
-		n = 50
-		if raceEnabled {
-			n = 10
-		}
-	}
+	n := few(50, 6)
 	var total sim.Totals
 	for seed := *firstFlag; seed < *firstFlag+int64(n); seed++ {
 		res := play(t, seed, options(seed))
