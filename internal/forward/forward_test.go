@@ -130,7 +130,7 @@ func (r *rig) settled(f *forward.Forwarder) (res forward.Result) {
 // started is what the workflow got in one start.
 type started struct {
 	Report, Received, DeliveryID, Key string
-	Repeated, Last                    bool
+	Repeated, Last, Incomplete        bool
 	RowNumber                         int
 	Row                               map[string]string
 	Rows                              []map[string]string
@@ -259,6 +259,51 @@ func TestForward(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The last start for a report says so, also if what follows it in the report can't be passed on.
+func TestLastStart(t *testing.T) {
+	rows := lines(250)
+	for name, tc := range map[string]struct {
+		body       string
+		starts     int
+		incomplete bool
+	}{
+		"good":                             {rows, 1, false},
+		"one more row":                     {rows + `{"Name":"row 251"}` + "\n", 2, false},
+		"a row that can't be read follows": {rows + "{\"a\n{\"b\n", 1, false},
+		"it breaks off":                    {`{"rows":[` + strings.ReplaceAll(strings.TrimSpace(lines(3)), "\n", ",") + `,{"Name":"ro`, 1, true},
+		"it breaks off after a full start": {`{"rows":[` + strings.ReplaceAll(strings.TrimSpace(rows), "\n", ",") + `,`, 1, true},
+		"it is damaged within":             {`{"rows":[` + strings.ReplaceAll(strings.TrimSpace(lines(3)), "\n", ",") + `]] what`, 1, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t)
+				r.store1("users", tc.body)
+				if res := r.settled(r.process()); res.Err != nil || res.Kept != 0 {
+					t.Errorf("%+v", res)
+				}
+				list := r.started()
+				if len(list) != tc.starts {
+					t.Fatalf("%d starts, want %d", len(list), tc.starts)
+				}
+				for i, s := range list {
+					if end := i == len(list)-1; s.Last != end || s.Incomplete != (end && tc.incomplete) {
+						t.Errorf("start %d of %d: last %v, incomplete %v", i+1, len(list), s.Last, s.Incomplete)
+					}
+				}
+			})
+		})
+	}
+}
+
+// lines is a report of n rows, as JSON lines.
+func lines(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "{\"Name\":\"row %d\"}\n", i+1)
+	}
+	return b.String()
 }
 
 // notDone are failures after which the workflow was certainly not started: each is tried again, and

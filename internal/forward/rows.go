@@ -60,11 +60,19 @@ func (r *reader) next() {
 // fault is why the report can't be read on; nil at its end. What can't be read is in quarantine, so it
 // is an end, too.
 func (r *reader) fault() error {
-	var broken *tabular.Broken
-	if r.err == nil || errors.Is(r.err, io.EOF) || errors.As(r.err, &broken) {
+	if r.err == nil || r.ended() {
 		return nil
 	}
 	return r.err
+}
+
+// ended reports whether nothing more comes.
+func (r *reader) ended() bool { return errors.Is(r.err, io.EOF) || r.broken() }
+
+// broken reports whether the report can't be read to its end, and never will be.
+func (r *reader) broken() bool {
+	var broken *tabular.Broken
+	return errors.As(r.err, &broken)
 }
 
 // group is what one start passes on.
@@ -105,12 +113,15 @@ func (r *reader) take(e *Entry, byRow bool, last, tries int) group {
 	if g.span.Last == 0 {
 		g.span.First = 0
 	}
+	for ; r.err == nil && r.ahead.Flaw != "" && g.span.Last > 0; r.next() { // else the last start could not know that it is
+		g.span.Last = r.number
+	}
 	g.large = len(rows)+len(about) > 2*mostBytes
 	name := e.Name
 	if name == "" {
 		name = text.Line(r.rows.Name(), maxName)
 	}
-	in := input{entry: e, name: name, first: g.span.First, repeated: tries > 0, end: errors.Is(r.err, io.EOF)}
+	in := input{entry: e, name: name, first: g.span.First, repeated: tries > 0, end: r.ended(), broken: r.broken()}
 	g.input = in.encode(rows, about, number, byRow)
 	if byRow && number == 0 || g.rows == 0 && about == nil {
 		g.rows, g.input = 0, nil // nothing to pass on
@@ -127,6 +138,7 @@ type input struct {
 	first    int
 	repeated bool
 	end      bool
+	broken   bool
 }
 
 // encode writes it. key names the start, and is the same if it is repeated.
@@ -153,6 +165,9 @@ func (in input) encode(rows, about []byte, number int, byRow bool) []byte {
 	}
 	dst = append(dst, `,"last":`...)
 	dst = appendBool(dst, in.end)
+	if in.broken {
+		dst = append(dst, `,"incomplete":true`...)
+	}
 	if about != nil {
 		dst = append(dst, `,"about":`...)
 		dst = append(dst, about...)

@@ -67,9 +67,11 @@ func openEnvelope(body jsontext.Value, route string, at time.Time) (*pushed, err
 	return p, nil
 }
 
-// isEnvelope distinguishes an EventBridge event from a payload that has a member named detail.
+// isEnvelope distinguishes an EventBridge event from a payload that has a member named detail. A
+// transformer may have added members to the event; no payload has any of those that are asked for here.
+// What shows none of these signs is kept whole, because then nothing of it is dropped.
 func isEnvelope(outer map[string]jsontext.Value, detail jsontext.Value) bool {
-	if strings.HasPrefix(textOf(outer["source"]), partner) {
+	if strings.HasPrefix(textOf(outer["source"]), partner) || textOf(outer["detail-type"]) != "" {
 		return true
 	}
 	inner, err := members(detail)

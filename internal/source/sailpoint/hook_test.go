@@ -141,6 +141,14 @@ func TestPushedRows(t *testing.T) {
 			`{"triggerId":"idn:t","subscriptionId":"5ub",` + created + `,"startInvocationInput":{"triggerId":"idn:t"},"Body":{"a":1,"_metadata":{"triggerId":"idn:t"}},"Metadata":{"triggerId":"idn:t"}}`,
 		},
 		{
+			"EventBridge without metadata, a transformer with the type and members of its own", "", `{"env":"prod","detail-type":"idn:t","tags":{"b":2},"detail":{"a":1}}`, "sha256:3b88509209b4f77446f8a52c346d4d7515b7a3e8550730b64081cfa4c57e0310@2026-11-29T12:00Z",
+			`{"triggerId":"idn:t",` + created + `,"startInvocationInput":{"triggerId":"idn:t"},"Body":{"a":1,"_metadata":{"triggerId":"idn:t"}},"Metadata":{"triggerId":"idn:t"}}`,
+		},
+		{
+			"EventBridge without metadata, a transformer with the source and members of its own", "t", `{"env":"prod","id":"e1","source":"aws.partner/sailpoint.com/5ub/idn/t","detail":{"a":1}}`, "event|e1",
+			`{"triggerId":"idn:t","subscriptionId":"5ub",` + created + `,"startInvocationInput":{"triggerId":"idn:t"},"Body":{"a":1,"_metadata":{"triggerId":"idn:t"}},"Metadata":{"triggerId":"idn:t"}}`,
+		},
+		{
 			"a payload with a member named detail", "t", `{"name":"n","detail":{"a":1}}`, "", "",
 		},
 		{"strings as they were spelled", "", `{"b":"\u00e9\/` + "\xff" + `","b":1e2,` + meta + `}`, invocationID + "|", row(`{"b":"\u00e9\/` + "\xff" + `","b":1e2,` + meta + `}`)},
