@@ -113,9 +113,7 @@ func (r *reader) take(e *Entry, byRow bool, last, tries int) group {
 	if g.span.Last == 0 {
 		g.span.First = 0
 	}
-	for ; r.err == nil && r.ahead.Flaw != "" && g.span.Last > 0; r.next() { // else the last start could not know that it is
-		g.span.Last = r.number
-	}
+	r.skip(&g.span)
 	g.large = len(rows)+len(about) > 2*mostBytes
 	name := e.Name
 	if name == "" {
@@ -129,6 +127,14 @@ func (r *reader) take(e *Entry, byRow bool, last, tries int) group {
 		g.rows = 1
 	}
 	return g
+}
+
+// skip adds to a group the records behind it that can't be passed on: else the last start could not know
+// that it is.
+func (r *reader) skip(s *Span) {
+	for ; r.err == nil && r.ahead.Flaw != "" && s.Last > 0; r.next() {
+		s.Last = r.number
+	}
 }
 
 // input is the body of a start.

@@ -10,8 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/semaphore"
-
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/status/page"
 )
@@ -52,10 +50,9 @@ type Handler struct {
 	stopped error
 	running map[int]context.CancelCauseFunc
 	started int
-	runs    sync.WaitGroup      // what is in running
-	pushes  *semaphore.Weighted // bytes of bodies that are in memory
-	slots   *semaphore.Weighted // the same, of those that are stored as they come
-	page    http.Handler        // of the status
+	runs    sync.WaitGroup // what is in running
+	bodies  *memory        // for what is pushed
+	page    http.Handler   // of the status
 }
 
 var _ http.Handler = (*Handler)(nil)

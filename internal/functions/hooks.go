@@ -1,6 +1,7 @@
 package functions
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -11,7 +12,6 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/gzip"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/source"
 )
@@ -21,25 +21,14 @@ import (
 const HooksPath = "/api/hooks/"
 
 const (
-	// bodyTimeout limits the reading of a pushed body.
-	bodyTimeout = 20 * time.Second
-	// bodiesAtOnce bounds the bodies, in bytes, that are read or waiting to be stored.
-	bodiesAtOnce = 16 << 20
-	// slotTimeout limits the reading of a body that is stored as it comes, and slotBytes is what of
-	// it is in memory: a part, and the object that is made of it.
-	slotTimeout = 3 * time.Minute
-	slotBytes   = 2 << 20
-	// slotsAtOnce is [bodiesAtOnce] for these. It is a share of their own, because one that waits for
-	// a store that is down keeps its memory for minutes, and an access request can't wait for it.
-	slotsAtOnce = 4 * slotBytes
-	// bodyWait is how long a request waits for its share of them.
-	bodyWait = 2 * time.Second
 	// answerIn is how long everything else may take together until a push is answered, without the
 	// reading of its body: credentials, memory and store. Amazon EventBridge waits 5 s, and so may an
 	// access request.
 	answerIn = 4500 * time.Millisecond
 	// busyRetry is what a sender is asked to wait if there was none.
 	busyRetry = 10 * time.Second
+
+	tooLarge = "the body is too large"
 )
 
 // receiver is a [Poller] that also receives pushes.
@@ -55,11 +44,7 @@ type receiver interface {
 // trusted. The log names the path, the status and the reason, never a value.
 func (h *Handler) hook(w http.ResponseWriter, r *http.Request) {
 	log := h.logger().With("path", shownPath(r.URL.Path), "invocation_id", r.Header.Get(invocationID))
-	refuse := func(status int, reason string) {
-		log.Warn("push refused", "status", status, "reason", reason)
-		w.Header().Set("Connection", "close") // its body is not read
-		reply(w, source.Answer{Status: status, Body: []byte(`{"error":` + strconv.Quote(reason) + `}`)})
-	}
+	refuse := func(status int, reason string) { refuse(w, log, status, reason) }
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
 		refuse(http.StatusMethodNotAllowed, "pushes must use POST")
@@ -88,34 +73,28 @@ func (h *Handler) hook(w http.ResponseWriter, r *http.Request) {
 		refuse(http.StatusUnauthorized, "the credentials are missing or wrong")
 		return
 	case r.ContentLength > inlet.MaxBody():
-		refuse(http.StatusRequestEntityTooLarge, "the body is too large")
+		refuse(http.StatusRequestEntityTooLarge, tooLarge)
 		return
 	}
-	slot, stored := inlet.(source.Slot)
-	share, most := h.share(stored)
-	room, ok := takeRoom(r.Context(), share, min(needs(r, inlet.MaxBody(), stored), most))
-	if !ok {
-		later(w, log, "too many bodies at once", "busy: try again later")
-		return
-	}
-	defer room.shrink(0)
-	if stored {
-		answer, err := deposit(w, r, slot)
+	room := &room{of: h.memory()}
+	defer room.free()
+	if slot, ok := inlet.(source.Slot); ok {
+		answer, err := deposit(w, r, room, slot)
 		if err != nil {
-			refuse(unread(err))
+			unread(w, log, err)
 			return
 		}
 		reply(w, answer)
 		return
 	}
-	left := answerIn - time.Since(begun)
-	body, status, reason := readPush(w, r, inlet.MaxBody())
-	if status != 0 {
-		refuse(status, reason)
+	took := time.Since(begun)
+	body, err := readPush(w, r, room, inlet.MaxBody())
+	if err != nil {
+		unread(w, log, err)
 		return
 	}
 	room.shrink(int64(len(body)))
-	reply(w, receiveWithin(r.Context(), left, inlet, body))
+	reply(w, receiveWithin(r.Context(), answerIn-took-room.waited, inlet, body))
 }
 
 // receiveWithin has a body received in what is left of the time.
@@ -125,7 +104,14 @@ func receiveWithin(ctx context.Context, left time.Duration, inlet source.Inlet, 
 	return inlet.Receive(ctx, body)
 }
 
-// later asks a sender to come again. The body is not read.
+// refuse answers a push that will not be accepted. Its body is not read on.
+func refuse(w http.ResponseWriter, log *slog.Logger, status int, reason string) {
+	log.Warn("push refused", "status", status, "reason", reason)
+	w.Header().Set("Connection", "close")
+	reply(w, source.Answer{Status: status, Body: []byte(`{"error":` + strconv.Quote(reason) + `}`)})
+}
+
+// later asks a sender to come again. Its body is not read on.
 func later(w http.ResponseWriter, log *slog.Logger, reason, shown string) {
 	log.Warn("push refused", "status", http.StatusServiceUnavailable, "reason", reason)
 	w.Header().Set("Connection", "close")
@@ -150,100 +136,82 @@ func hookPath(path string) (rest string, ok bool) {
 	return path[len(HooksPath):], true
 }
 
-// needs is how much memory a body may take while it is read. One that is packed, or comes without
-// its length, may be as large as any.
-func needs(r *http.Request, most int64, stored bool) int64 {
-	packed := r.Header.Get("Content-Encoding") != ""
-	if stored { // as it comes, so only this much of it is in memory
-		packed, most = false, slotBytes
+// deposit passes a body on as it comes. One that fits into a start has come before it takes a slot.
+func deposit(w http.ResponseWriter, r *http.Request, room *room, slot source.Slot) (source.Answer, error) {
+	from := newSender(w, r, slot.MaxBody(), slotTimeout)
+	start, more, err := room.read(r.Context(), from, startBytes)
+	if err != nil {
+		return source.Answer{}, err
 	}
-	if packed || r.ContentLength < 0 {
-		return most
+	var body io.Reader = bytes.NewReader(start)
+	if more {
+		body = io.MultiReader(body, from)
+		err = room.take(r.Context(), room.of.slots, &room.slot, slotBytes)
+	} else {
+		err = room.take(r.Context(), room.of.small, &room.small, int64(len(start)))
 	}
-	return min(r.ContentLength, most)
-}
-
-// room is a share of the memory for bodies.
-type room struct {
-	of   *semaphore.Weighted
-	size int64
-}
-
-// shrink gives back what is not needed any more.
-func (r *room) shrink(size int64) {
-	if size < r.size {
-		r.of.Release(r.size - size)
-		r.size = size
+	if err != nil {
+		return source.Answer{}, err
 	}
-}
-
-// share is the memory for bodies, and its size in bytes: of those that are stored as they come, or of
-// the others.
-func (h *Handler) share(stored bool) (of *semaphore.Weighted, size int64) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.pushes == nil {
-		h.pushes, h.slots = semaphore.NewWeighted(bodiesAtOnce), semaphore.NewWeighted(slotsAtOnce)
-	}
-	if stored {
-		return h.slots, slotsAtOnce
-	}
-	return h.pushes, bodiesAtOnce
-}
-
-// takeRoom waits until there is room for another body in memory.
-func takeRoom(ctx context.Context, of *semaphore.Weighted, size int64) (*room, bool) {
-	ctx, cancel := context.WithTimeout(ctx, bodyWait)
-	defer cancel()
-	size = max(size, 1)
-	if of.Acquire(ctx, size) != nil {
-		return nil, false
-	}
-	return &room{of, size}, true
-}
-
-// deposit passes a body on as it comes.
-func deposit(w http.ResponseWriter, r *http.Request, slot source.Slot) (source.Answer, error) {
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(slotTimeout)) // writers in tests have none
-	body := http.MaxBytesReader(w, r.Body, slot.MaxBody())
+	room.shrink(0) // the start counts in the slot
 	return slot.Deposit(r.Context(), r.Header.Get("Content-Type"), r.Header.Get("Content-Encoding"), body)
 }
 
-// unread is the answer to a body that could not be read.
-func unread(err error) (status int, reason string) {
-	if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
-		return http.StatusRequestEntityTooLarge, "the body is too large"
+// refusal is a body that can't be accepted.
+type refusal struct {
+	status int
+	reason string
+}
+
+func (r *refusal) Error() string { return r.reason }
+
+// unread answers a body that was not read to its end. What may be good at the next attempt is not refused
+// for good.
+func unread(w http.ResponseWriter, log *slog.Logger, err error) {
+	var refused *refusal
+	switch large := (*http.MaxBytesError)(nil); {
+	case errors.Is(err, errNoMemory):
+		later(w, log, err.Error(), "busy: try again later")
+	case errors.Is(err, errSlow):
+		later(w, log, err.Error(), "the body came too slowly: try again later")
+	case errors.As(err, &refused):
+		refuse(w, log, refused.status, refused.reason)
+	case errors.As(err, &large):
+		refuse(w, log, http.StatusRequestEntityTooLarge, tooLarge)
+	default:
+		refuse(w, log, http.StatusBadRequest, "the body could not be read to its end")
 	}
-	return http.StatusBadRequest, "the body could not be read to its end"
 }
 
 // readPush reads a body of at most that many bytes, before and after it is decompressed.
-func readPush(w http.ResponseWriter, r *http.Request, most int64) (body []byte, status int, reason string) {
-	// Writers in tests have no deadline.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
-	var from io.Reader = http.MaxBytesReader(w, r.Body, most)
+func readPush(w http.ResponseWriter, r *http.Request, room *room, most int64) ([]byte, error) {
+	var from io.Reader = newSender(w, r, most, bodyTimeout)
 	switch encoding := strings.ToLower(strings.TrimSpace(r.Header.Get("Content-Encoding"))); encoding {
 	case "", "identity":
 	case "gzip", "x-gzip":
+		if err := room.take(r.Context(), room.of.starts, &room.unpack, unpackBytes); err != nil {
+			return nil, err
+		}
 		unpacked, err := gzip.NewReader(from)
-		if err != nil {
-			return nil, http.StatusBadRequest, "the body is not gzip, although Content-Encoding says so"
+		if errors.Is(err, errSlow) {
+			return nil, err
+		} else if err != nil {
+			return nil, &refusal{http.StatusBadRequest, "the body is not gzip, although Content-Encoding says so"}
 		}
 		from = unpacked
 	default:
-		return nil, http.StatusUnsupportedMediaType, "the Content-Encoding is neither gzip nor identity"
+		return nil, &refusal{http.StatusUnsupportedMediaType, "the Content-Encoding is neither gzip nor identity"}
 	}
-	body, err := io.ReadAll(io.LimitReader(from, most+1))
+	body, more, err := room.read(r.Context(), from, most+1)
 	switch {
 	case err != nil:
-		status, reason = unread(err)
-		return nil, status, reason
-	case int64(len(body)) > most:
-		return nil, http.StatusRequestEntityTooLarge, "the body is too large"
+		return nil, err
+	case more || int64(len(body)) > most:
+		return nil, &refusal{http.StatusRequestEntityTooLarge, tooLarge}
 	case len(body) == 0:
-		return nil, http.StatusBadRequest, "the body is empty, or it had no Content-Length, without which some versions of the Functions host drop it"
+		return nil, &refusal{http.StatusBadRequest, "the body is empty, or it had no Content-Length, without which some versions of the Functions host drop it"}
 	}
-	return body, 0, ""
+	return body, nil
 }
 
 // reply writes the answer to a push.

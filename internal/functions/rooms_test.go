@@ -1,8 +1,11 @@
 package functions_test
 
 import (
+	"bufio"
 	"context"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -68,7 +71,7 @@ func TestSmallBodiesLeaveRoom(t *testing.T) {
 
 // A small body that unpacks to a large one takes the room of the large one.
 func TestPackedBodiesAreBounded(t *testing.T) {
-	const posts = 8
+	const posts, fit = 8, 3
 	app := &waiting{hooked: hooked{most: 4 << 20}, got: make(chan struct{}, posts), end: make(chan struct{})}
 	server := httptest.NewServer(&functions.Handler{Open: func() (functions.Poller, error) { return app, nil }})
 	defer server.Close()
@@ -77,13 +80,13 @@ func TestPackedBodiesAreBounded(t *testing.T) {
 	for range posts {
 		go func() { answers <- sendBody(t, server.URL, body, "gzip") }()
 	}
-	for range posts / 2 { // those for which there is no room
+	for range posts - fit { // those for which there is no room
 		if status := <-answers; status != http.StatusServiceUnavailable {
 			t.Errorf("status %d", status)
 		}
 	}
 	close(app.end)
-	for range posts / 2 {
+	for range fit {
 		if status := <-answers; status != http.StatusOK {
 			t.Errorf("status %d", status)
 		}
@@ -110,7 +113,7 @@ func (w *waitingSlot) Deposit(ctx context.Context, _, _ string, _ io.Reader) (so
 }
 
 // However many reports wait for the store, there is room for an event trigger, which an access request
-// may wait for.
+// may wait for, and for small reports.
 func TestReportsLeaveRoom(t *testing.T) {
 	const posts = 8
 	app := &depositing{hooked{most: 4 << 20}, waitingSlot{waiting{hooked: hooked{most: 30 << 20}, got: make(chan struct{}, posts), end: make(chan struct{})}}}
@@ -118,7 +121,7 @@ func TestReportsLeaveRoom(t *testing.T) {
 	defer server.Close()
 	answers := make(chan int, posts)
 	for range posts {
-		go func() { answers <- sendTo(t, server.URL+"/api/hooks/saas", `{"a":1}`, "") }()
+		go func() { answers <- sendTo(t, server.URL+"/api/hooks/saas", strings.Repeat("a", 100_000), "") }()
 	}
 	for range posts / 2 { // those for which there is no room
 		if status := <-answers; status != http.StatusServiceUnavailable {
@@ -128,7 +131,15 @@ func TestReportsLeaveRoom(t *testing.T) {
 	if status := sendBody(t, server.URL, strings.Repeat("a", 4<<20), ""); status != http.StatusOK {
 		t.Errorf("an event: status %d", status)
 	}
+	small := make(chan int, 1)
+	go func() { small <- sendTo(t, server.URL+"/api/hooks/saas", `{"a":1}`, "") }()
+	for range posts/2 + 1 {
+		<-app.slot.got
+	}
 	close(app.slot.end)
+	if status := <-small; status != http.StatusOK {
+		t.Errorf("a small report: status %d", status)
+	}
 	for range posts / 2 {
 		if status := <-answers; status != http.StatusOK {
 			t.Errorf("a report: status %d", status)
@@ -162,6 +173,101 @@ func sendTo(t *testing.T, address, body, encoding string) int {
 	}
 	defer resp.Body.Close()
 	return resp.StatusCode
+}
+
+// Senders that have the right token and are slow keep no one else waiting: neither events nor reports.
+func TestSlowSenders(t *testing.T) {
+	head := func(path, rest string) string {
+		return "POST /api/hooks/" + path + " HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer canary-token\r\n" + rest + "\r\n\r\n"
+	}
+	chunk := func(size int) string { return fmt.Sprintf("%x\r\n%s\r\n", size, strings.Repeat("a", size)) }
+	const senders = 40
+	for name, tc := range map[string]struct {
+		path, sends string
+		status      int // of its own answer
+		// large is when a large body must be received, too.
+		large time.Duration
+	}{
+		"nothing of a large body":         {"sailpoint", head("sailpoint", "Content-Length: 4194304"), 503, 0},
+		"a byte of a large body":          {"sailpoint", head("sailpoint", "Content-Length: 4194304") + "a", 503, 0},
+		"a byte of a body without length": {"sailpoint", head("sailpoint", "Transfer-Encoding: chunked") + chunk(1), 503, 0},
+		"a byte of a packed body":         {"sailpoint", head("sailpoint", "Content-Encoding: gzip\r\nContent-Length: 4000000") + "\x1f", 503, 0},
+		"much, and then nothing":          {"sailpoint", head("sailpoint", "Content-Length: 4194304") + strings.Repeat("a", 900_000), 0, 3 * time.Second},
+		"nothing of a large report":       {"saas", head("saas", "Content-Length: 30000000"), 503, 0},
+		"a byte of a report":              {"saas", head("saas", "Transfer-Encoding: chunked") + chunk(1), 503, 0},
+		"much of a report":                {"saas", head("saas", "Content-Length: 30000000") + strings.Repeat("a", 900_000), 0, 3 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				app := &receiving{}
+				ln := &pipes{make(chan net.Conn), make(chan struct{})}
+				ctx, stop := context.WithCancel(t.Context())
+				served := make(chan error, 1)
+				go func() {
+					served <- functions.Serve(ctx, ln, &functions.Handler{Open: func() (functions.Poller, error) { return app, nil }})
+				}()
+				ask := func(sends string) (status int, took time.Duration) {
+					begun := time.Now()
+					conn := ln.dial()
+					defer conn.Close()
+					go func() { _, _ = io.WriteString(conn, sends) }()
+					resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+					if err != nil {
+						return 0, time.Since(begun)
+					}
+					defer resp.Body.Close()
+					_, _ = io.Copy(io.Discard, resp.Body)
+					return resp.StatusCode, time.Since(begun)
+				}
+				var slow sync.WaitGroup
+				for range senders {
+					slow.Go(func() {
+						if status, _ := ask(tc.sends); tc.status != 0 && status != tc.status {
+							t.Errorf("the slow sender got %d, want %d", status, tc.status)
+						}
+					})
+				}
+				synctest.Wait()
+				for path, want := range map[string]int{"sailpoint": 200, "saas": 200} {
+					small := head(path, "Connection: close\r\nContent-Length: 7") + `{"a":1}`
+					if status, took := ask(small); status != want || took > time.Second {
+						t.Errorf("%s: status %d after %v", path, status, took)
+					}
+				}
+				<-time.After(tc.large)
+				large := head(tc.path, "Connection: close\r\nContent-Length: 1000000") + strings.Repeat("a", 1_000_000)
+				if status, took := ask(large); status != 200 || took > time.Second {
+					t.Errorf("a large body: status %d after %v", status, took)
+				}
+				slow.Wait()
+				stop()
+				if err := <-served; err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// receiving is an app that receives everything, and reads reports as they come.
+type receiving struct{ hooked }
+
+func (r *receiving) Inlet(path string) source.Inlet {
+	if path == "saas" {
+		return &readingSlot{receivingInlet{hooked{most: 30 << 20}}}
+	}
+	return &receivingInlet{hooked{most: 4 << 20}}
+}
+
+type receivingInlet struct{ hooked }
+
+func (r *receivingInlet) Receive(context.Context, []byte) source.Answer { return source.Answer{} }
+
+type readingSlot struct{ receivingInlet }
+
+func (r *readingSlot) Deposit(_ context.Context, _, _ string, body io.Reader) (source.Answer, error) {
+	_, err := io.Copy(io.Discard, body)
+	return source.Answer{}, err
 }
 
 // late is an app that judges credentials as slowly as it may, and notes until when it has to answer.
@@ -228,12 +334,12 @@ func TestOneDeadline(t *testing.T) {
 					return w.Code
 				}
 				var posting sync.WaitGroup
-				for range 4 { // they take all memory for bodies, nearly as long as another one waits for it
-					posting.Go(func() { post(-1, &slowly{takes: 1900 * time.Millisecond, rest: 1}) })
+				for range 3 { // they take all memory for large bodies, nearly as long as another one waits for it
+					posting.Go(func() { post(4<<20, &slowly{rest: 4 << 20}) })
 				}
-				synctest.Wait()
+				<-time.After(600 * time.Millisecond)
 				begun := time.Now()
-				status := post(2, &slowly{takes: sends, rest: 2})
+				status := post(300_000, &slowly{takes: sends, rest: 300_000})
 				if took := time.Since(begun) - sends; status != http.StatusOK || took >= 5*time.Second || took < 3*time.Second {
 					t.Errorf("status %d after %v", status, took)
 				}

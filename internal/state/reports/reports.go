@@ -29,6 +29,8 @@ const (
 	cleanup = 30 * time.Second
 	// partBytes is the size of a part.
 	partBytes = 1 << 20
+	// firstBytes is the memory for a part before its first byte.
+	firstBytes = 16 << 10
 )
 
 // ErrEmpty means that a report has no bytes.
@@ -100,13 +102,15 @@ func (s *Store) Put(ctx context.Context, name, contentType string, at time.Time,
 func (s *Store) receive(ctx context.Context, r *Report, body io.Reader) (string, error) {
 	sum := sha256.New()
 	fmt.Fprintf(sum, "%q\n", r.Name)
-	chunk := make([]byte, cmp.Or(s.PartBytes, partBytes))
+	most := cmp.Or(s.PartBytes, partBytes)
+	chunk := make([]byte, 0, min(most, firstBytes))
 	for {
-		n, readErr := fill(chunk, body)
-		if n > 0 {
-			sum.Write(chunk[:n])
+		var readErr error
+		chunk, readErr = fill(chunk[:0], most, body)
+		if n := len(chunk); n > 0 {
+			sum.Write(chunk)
 			r.Bytes, r.Parts = r.Bytes+int64(n), r.Parts+1
-			object, err := EncodePart(Part{r.ID, r.Parts, chunk[:n]})
+			object, err := EncodePart(Part{r.ID, r.Parts, chunk})
 			if err != nil {
 				return "", err
 			}
@@ -123,15 +127,21 @@ func (s *Store) receive(ctx context.Context, r *Report, body io.Reader) (string,
 	}
 }
 
-// fill reads until chunk is full. Unlike [io.ReadFull] it keeps the end of a body apart from a body
-// that breaks off.
-func fill(chunk []byte, body io.Reader) (n int, err error) {
-	for n < len(chunk) && err == nil {
-		var more int
-		more, err = body.Read(chunk[n:])
-		n += more
+// fill appends to a chunk until it has that many bytes. It grows as they come: many small reports may be
+// received at once. Unlike [io.ReadFull] it keeps the end of a body apart from a body that breaks off.
+func fill(chunk []byte, most int, body io.Reader) ([]byte, error) {
+	for len(chunk) < most {
+		if len(chunk) == cap(chunk) {
+			larger := make([]byte, len(chunk), min(most, 4*cap(chunk)))
+			copy(larger, chunk)
+			chunk = larger
+		}
+		n, err := body.Read(chunk[len(chunk):cap(chunk)])
+		if chunk = chunk[:len(chunk)+n]; err != nil {
+			return chunk, err
+		}
 	}
-	return n, err
+	return chunk, nil
 }
 
 // confirm makes a report valid.
