@@ -129,7 +129,7 @@ func (r *reader) take(e *Entry, byRow bool, last, tries int) group {
 	return g
 }
 
-// skip adds to a group the records behind it that can't be passed on: else the last start could not know
+// skip adds to a group the records after it that can't be passed on: else the last start could not know
 // that it is.
 func (r *reader) skip(s *Span) {
 	for ; r.err == nil && r.ahead.Flaw != "" && s.Last > 0; r.next() {
