@@ -32,7 +32,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"idnsentinel": main})
+	testscript.Main(m, map[string]func(){"idnsentinel": main, "az": az})
 }
 
 // Canaries: no output may hold one of these.
@@ -42,6 +42,7 @@ const (
 	canaryHook   = "canary-webhook-token-6f21c3"
 	canaryNext   = "canary-webhook-token-next-b07e"
 	canaryFlow   = "canary-workflow-secret-5d2e"
+	canaryVault  = "canary-vault-secret-c30f"
 )
 
 // canaryKey is the key of the workspace.
@@ -211,6 +212,18 @@ func (s *stage) leak(text string) string {
 //	    subscribes somebody else
 //	subscribed TRIGGER NAME ADDRESS TOKEN
 //	    the tenant must have this subscription once
+//	deploy NAME [SETTING=VALUE...]
+//	    moves the settings of the stage, and these, into an app in Azure, with the secrets in a vault
+//	azure WHAT [ARGUMENT...]
+//	    lets something happen in Azure, see azure.change
+//	account
+//	    gives the app in Azure a storage account that takes no keys
+//	holds [SETTING[=VALUE]...]
+//	    the app in Azure must have these settings, and not those without a value
+//	unchanged
+//	    nothing must have been written to the app
+//	tick
+//	    runs the connector once, as the function does
 //	await FILE
 //	    waits until there is a file
 //	heal
@@ -223,7 +236,7 @@ func (s *stage) leak(text string) string {
 //	    the table must have N rows, each once
 func TestScripts(t *testing.T) {
 	t.Parallel()
-	stages := sync.Map{} // by working directory
+	stages, azures := sync.Map{}, sync.Map{} // by working directory
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
@@ -274,9 +287,36 @@ func TestScripts(t *testing.T) {
 						ts.Fatalf("shows the %s", name)
 					}
 				}
-				if strings.Contains(out+said, canaryOther) {
+				if strings.Contains(out+said, canaryOther) || strings.Contains(out+said, canaryVault) {
 					ts.Fatalf("shows a secret")
 				}
+				if strings.Contains(out+said, "eyJ") {
+					ts.Fatalf("shows a token")
+				}
+			},
+			"deploy": func(ts *testscript.TestScript, _ bool, args []string) {
+				s, _ := stages.Load(ts.Getenv("WORK"))
+				azures.Store(ts.Getenv("WORK"), s.(*stage).deploy(ts, args[0], args[1:]))
+			},
+			"azure": func(ts *testscript.TestScript, _ bool, args []string) {
+				a, _ := azures.Load(ts.Getenv("WORK"))
+				a.(*azure).change(ts, args)
+			},
+			"account": func(ts *testscript.TestScript, _ bool, _ []string) {
+				a, _ := azures.Load(ts.Getenv("WORK"))
+				a.(*azure).account(ts)
+			},
+			"holds": func(ts *testscript.TestScript, _ bool, args []string) {
+				a, _ := azures.Load(ts.Getenv("WORK"))
+				a.(*azure).holds(ts, args)
+			},
+			"unchanged": func(ts *testscript.TestScript, _ bool, _ []string) {
+				a, _ := azures.Load(ts.Getenv("WORK"))
+				a.(*azure).unchanged(ts)
+			},
+			"tick": func(ts *testscript.TestScript, _ bool, _ []string) {
+				s, _ := stages.Load(ts.Getenv("WORK"))
+				s.(*stage).tick(ts)
 			},
 			"event": func(ts *testscript.TestScript, _ bool, args []string) {
 				n, err := strconv.Atoi(args[1])

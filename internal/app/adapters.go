@@ -2,11 +2,9 @@ package app
 
 import (
 	"fmt"
-	"os"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
-	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/azsdk"
@@ -46,7 +44,7 @@ func newSink(s config.Sink, tables []schema.Stream, o Options) (pipeline.Sink, e
 		}
 		if cfg.Credential == nil {
 			var err error
-			if cfg.Credential, err = identity(l.ClientID, logsingestion.Cloud(l.Endpoint)); err != nil {
+			if cfg.Credential, err = o.identity(l.ClientID, logsingestion.Cloud(l.Endpoint)); err != nil {
 				return nil, opening("destination", "INGESTION_API", err)
 			}
 		}
@@ -85,7 +83,7 @@ func newStore(s config.State, o Options) (state.Store, error) {
 		cfg.SAS = a.SAS
 	default:
 		var err error
-		if cfg.Credential, err = identity(a.ClientID, cloud.Configuration{}); err != nil {
+		if cfg.Credential, err = o.identity(a.ClientID, cloud.Configuration{}); err != nil {
 			return nil, opening("state", a.Setting, err)
 		}
 	}
@@ -98,7 +96,7 @@ func newLegacy(s config.Legacy, o Options) (*pythonfn.Table, error) {
 	if s.Auth == config.ManagedIdentity {
 		if cfg.Credential = o.Credential; cfg.Credential == nil {
 			var err error
-			if cfg.Credential, err = identity(s.ClientID, cloud.Configuration{}); err != nil {
+			if cfg.Credential, err = o.identity(s.ClientID, cloud.Configuration{}); err != nil {
 				return nil, opening("checkpoint of the old connector", "LEGACY_CHECKPOINT", err)
 			}
 		}
@@ -106,23 +104,11 @@ func newLegacy(s config.Legacy, o Options) (*pythonfn.Table, error) {
 	return pythonfn.New(cfg)
 }
 
-// identity signs in as the function app's managed identity, or, outside Azure, with the
-// credentials of the environment or the Azure CLI. The zero cloud is the public one.
-func identity(clientID string, where cloud.Configuration) (azcore.TokenCredential, error) {
-	client := azcore.ClientOptions{Cloud: where, Transport: azsdk.NewTransport()}
-	var credential azcore.TokenCredential
-	var err error
-	if os.Getenv("IDENTITY_ENDPOINT") == "" {
-		credential, err = azidentity.NewDefaultAzureCredential(&azidentity.DefaultAzureCredentialOptions{ClientOptions: client})
-	} else {
-		o := &azidentity.ManagedIdentityCredentialOptions{ClientOptions: client}
-		if clientID != "" {
-			o.ID = azidentity.ClientID(clientID)
-		}
-		credential, err = azidentity.NewManagedIdentityCredential(o)
+// identity signs in for a service in a cloud: as the function app's managed identity or, outside
+// Azure, as the person who is signed in. With [Options.Person] it is always the person.
+func (o Options) identity(clientID string, where cloud.Configuration) (azcore.TokenCredential, error) {
+	if o.Person {
+		return azsdk.Person(where)
 	}
-	if err != nil {
-		return nil, err
-	}
-	return azsdk.Marked{TokenCredential: credential}, nil
+	return azsdk.Identity(clientID, where)
 }

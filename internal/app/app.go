@@ -50,6 +50,9 @@ type Options struct {
 	// Credential signs in to a workspace that doesn't use a key; nil means the identity of
 	// the app, or the user who is signed in.
 	Credential azcore.TokenCredential
+	// Person is set if the settings belong to an app that runs elsewhere: then its managed identity
+	// is not here, and a person signs in.
+	Person bool
 	// By is what runs the streams, for instance [ByFunction]; "" means [ByCommand]. It is stored with
 	// each run, so that a person's run is not taken for one of the function.
 	By string

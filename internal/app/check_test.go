@@ -41,6 +41,8 @@ type scene struct {
 	credential azcore.TokenCredential
 	// pass stands between the client and the services; nil lets everything through.
 	pass func(req *http.Request, on http.RoundTripper) (*http.Response, error)
+	// person is set if the settings are those of an app elsewhere.
+	person bool
 	// enough, if set, ends the check behind the finding of this name.
 	enough string
 }
@@ -102,7 +104,7 @@ func (s *scene) check(t *testing.T) (order []string, found map[string]check.Find
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		o := app.Options{HTTP: &http.Client{Transport: s}, Store: s.store, Credential: s.credential}
+		o := app.Options{HTTP: &http.Client{Transport: s}, Store: s.store, Credential: s.credential, Person: s.person}
 		app.Check(ctx, s.settings, o, func(f check.Finding) {
 			if strings.Contains(f.Detail, canary) || strings.Contains(f.Detail, workspace.DefaultKey) || strings.ContainsAny(f.Detail, "\n\r") {
 				t.Errorf("shows a secret, or is more than a line: %+v", f)

@@ -38,8 +38,11 @@ func TestCheckOfARule(t *testing.T) {
 		state  check.Verdict
 		words  []string
 	}{
-		"right":     {func(*scene) {}, check.Passed, []string{"accepts this identity and has every stream"}},
-		"no_role":   {func(s *scene) { s.workspace.Rules[workspace.DefaultRule].Granted = time.Now().Add(time.Hour) }, check.Failed, []string{"Monitoring Metrics Publisher", "30 minutes"}},
+		"right":   {func(*scene) {}, check.Passed, []string{"accepts this identity and has every stream"}},
+		"no_role": {func(s *scene) { s.workspace.Rules[workspace.DefaultRule].Granted = time.Now().Add(time.Hour) }, check.Failed, []string{"Monitoring Metrics Publisher", "30 minutes"}},
+		"no_role_of_a_person": {func(s *scene) {
+			s.person, s.workspace.Rules[workspace.DefaultRule].Granted = true, time.Now().Add(time.Hour)
+		}, check.Skipped, []string{"refuses your own identity, which says nothing about the app"}},
 		"no_rule":   {func(s *scene) { s.workspace.Rules = nil }, check.Failed, []string{"DCR_IMMUTABLE_ID", "LOGS_INGESTION_ENDPOINT"}},
 		"no_stream": {func(s *scene) { s.workspace.Rules[workspace.DefaultRule].Streams = nil }, check.Failed, []string{"no stream Custom-SailPointIDN_Events"}},
 		"setup":     {func(s *scene) { s.workspace.Rules[workspace.DefaultRule].Broken = "InvalidSomething" }, check.Failed, []string{"InvalidSomething"}},

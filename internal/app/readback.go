@@ -120,7 +120,7 @@ func newReader(s config.Connection, o Options) (*readback.Client, error) {
 	}
 	if cfg.Credential == nil && where.URL.Scheme == "https" {
 		var err error
-		if cfg.Credential, err = identity(where.ClientID, cloudOf(where.Audience)); err != nil {
+		if cfg.Credential, err = o.identity(where.ClientID, cloudOf(where.Audience)); err != nil {
 			return nil, opening("workspace", "LOG_ANALYTICS_QUERY_URL", err)
 		}
 	}

@@ -27,7 +27,7 @@ func newVaults(o Options) *keyvault.Vaults {
 		if o.Credential != nil {
 			return o.Credential, nil
 		}
-		return identity(clientID, in)
+		return o.identity(clientID, in)
 	}}
 	cfg.ClientOptions.Transport = transport.NoRedirects(client) // a token must not go elsewhere
 	return keyvault.New(cfg)

@@ -48,6 +48,9 @@ or missing, in which case nothing else is tried.`,
 		Example: `  # the settings of a file
   idnsentinel check --settings local.settings.json
 
+  # an app in Azure, with your own sign-in
+  idnsentinel check --app func-acme --resource-group rg-acme
+
   # only the source
   idnsentinel check --settings local.settings.json --ingestion-api ndjson
 
@@ -63,6 +66,7 @@ or missing, in which case nothing else is tried.`,
 // checkItems lists what a check tests, in order.
 func checkItems() string {
 	items := []source.Check{
+		{Item: "app", Lines: []string{"with --app: the app runs, its functions are there and enabled, and the", "platform could resolve the Key Vault references"}},
 		{Item: "settings", Lines: []string{"every setting is valid; what they come to, without secrets"}},
 		{Item: "secret", Lines: []string{"each secret in a vault can be read: from where, and when"}},
 	}
@@ -90,10 +94,7 @@ func checkItems() string {
 func (c *checking) run(cmd *cobra.Command) error {
 	l, err := c.load()
 	var problems *config.Problems
-	switch {
-	case errors.As(err, &problems):
-		return c.unusable(cmd, l, problems)
-	case err != nil:
+	if err != nil && !errors.As(err, &problems) {
 		return err
 	}
 	for _, one := range l.Connections {
@@ -102,12 +103,19 @@ func (c *checking) run(cmd *cobra.Command) error {
 	var all []check.Finding
 	failed := false
 	report := check.Report(func(f check.Finding) {
-		failed = failed || f.State != check.Passed
+		// What is skipped needs something that failed, or says nothing about the app.
+		failed = failed || f.State == check.Failed || cmd.Context().Err() != nil
 		all = append(all, f)
 		if !c.asJSON {
 			c.print(f)
 		}
 	})
+	if c.deployed != nil {
+		c.deployed.check(cmd.Context(), report)
+	}
+	if problems != nil {
+		return c.unusable(cmd, l, problems, all)
+	}
 	if note := l.note(&c.settingsFlags); note != "" {
 		report.Pass("settings: origin", note)
 	}
@@ -165,11 +173,11 @@ func (c *checking) fit(text string, used, indent int) string {
 	return wrapped(text, c.columns(), used, indent)
 }
 
-// unusable prints the problems of the settings as findings.
-func (c *checking) unusable(cmd *cobra.Command, l loaded, problems *config.Problems) error {
+// unusable prints the problems of the settings as findings, after those that were made before.
+func (c *checking) unusable(cmd *cobra.Command, l loaded, problems *config.Problems, before []check.Finding) error {
 	findings := l.findings(problems)
 	if c.asJSON {
-		if err := printJSON(c.out, findings); err != nil {
+		if err := printJSON(c.out, append(before, findings...)); err != nil {
 			return err
 		}
 	} else {

@@ -28,8 +28,8 @@ func settingsCommand(p Process) *cobra.Command {
 		Use:   "settings",
 		Short: "Show which settings apply, and where each value comes from; no secrets",
 		Long: `Settings lists every setting that is set, with the place that its value comes from: a
-flag, the environment or the file. With --all it also lists those that are not set, with
-their defaults. Nothing is sent anywhere.
+flag, the environment, the file or the app. With --all it also lists those that are not
+set, with their defaults. Nothing is sent anywhere, but --app reads what the app has.
 
 A secret is shown as "(secret)", or as the secret's name and vault if it is kept there.
 What may carry a password or a signature is cut out of addresses, and a value that can't
@@ -39,7 +39,8 @@ be right is not shown.
 
 The exit status is 0 if all settings are valid, and 2 if one needs attention.`,
 		Example: `  idnsentinel settings --settings local.settings.json
-  idnsentinel settings --settings local.settings.json --all --json`,
+  idnsentinel settings --settings local.settings.json --all --json
+  idnsentinel settings --app func-acme --resource-group rg-acme`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd) },
 	}
@@ -79,7 +80,11 @@ func (c *showing) run(cmd *cobra.Command) error {
 		if other || v.Found == "" && !c.all {
 			continue
 		}
-		list = append(list, shown(v, wrong))
+		one := shown(v, wrong)
+		if c.deployed != nil && v.Origin == c.deployed.origin.Name && config.OnlyThere(v.Found) {
+			one.From += ", not used here"
+		}
+		list = append(list, one)
 	}
 	if err := c.print(list); err != nil {
 		return err

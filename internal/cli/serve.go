@@ -49,7 +49,7 @@ paths, below /api/hooks. State is kept where STATE_URL says, for instance in a f
 file:///var/lib/idnsentinel. docs/run-anywhere.md has a unit for systemd and recipes for
 containers.
 
-` + settingsHelp + `
+` + placesHelp + `
 
 It listens on this machine only, unless --listen names another address. Senders must
 present the credentials in the settings, also on this machine; without a setting for
@@ -99,7 +99,7 @@ func serveCommand(p Process) *cobra.Command {
 		Annotations: map[string]string{endsBySIGTERM: "yes"},
 		RunE:        func(cmd *cobra.Command, _ []string) error { return c.run(cmd) },
 	}
-	c.add(cmd)
+	c.addPlaces(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&c.listen, "listen", defaultListen, "`address` to receive pushes at, host:port; :port for all interfaces, off for none")
 	flags.StringVar(&c.certFile, "tls-cert", "", "certificate, with its chain, as a PEM `file`")

@@ -18,20 +18,42 @@ import (
 )
 
 // settingsFlags say where the settings come from. A flag wins over the environment, and the
-// environment wins over the file.
+// environment wins over the file. With --app, the settings of that app take the place of the
+// environment, and the file wins over them: what is checked must be what is deployed, whatever the
+// shell has exported.
 type settingsFlags struct {
 	file         string
 	ingestionAPI string
 	state        string
 	connection   string
 	verbose      bool
+	// deployed is the app that --app names; nil without.
+	deployed *deployedApp
+	appWords func() [][2]string // the flags of the app
 }
 
-const settingsHelp = `The command uses the settings of the function. They come from the environment and,
+const placesHelp = `The command uses the settings of the function. They come from the environment and,
 with --settings, from a file such as Azure Functions' local.settings.json. The
 environment takes precedence over the file, and a flag over both.`
 
+const settingsHelp = placesHelp + `
+
+With --app NAME the command reads the settings of the function app in Azure, with your
+own sign-in (az login), and secrets from the vault where you may: nothing is copied, and
+nothing in the app is changed. The environment then does not count; a file and flags
+override what the app has.`
+
+// add adds the flags, and --app with those that go with it.
 func (f *settingsFlags) add(cmd *cobra.Command) {
+	f.addPlaces(cmd)
+	a := &appFlags{}
+	a.add(cmd)
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error { return f.reach(cmd, a) }
+	f.appWords = a.words
+}
+
+// addPlaces adds the flags for a command that can't use the settings of an app in Azure.
+func (f *settingsFlags) addPlaces(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.file, "settings", "", "read settings from this `file`, such as local.settings.json; the environment takes precedence")
 	flags.StringVar(&f.ingestionAPI, "ingestion-api", "", "destination instead of INGESTION_API: `ndjson` (lines of JSON, for a preview), DataCollector or LogsIngestion")
@@ -50,6 +72,10 @@ type loaded struct {
 	// overridden lists the settings in the file for which the environment has a different
 	// value.
 	overridden []string
+	// person is set for the settings of an app: a person signs in in its place.
+	person bool
+	// unused lists the settings of the environment that do not count beside those of an app.
+	unused []string
 }
 
 // load reads the settings from all their origins. It returns a *config.Problems for invalid
@@ -60,8 +86,12 @@ func (f *settingsFlags) load() (loaded, error) {
 		return loaded{}, err
 	}
 	own := all[len(f.origins()):]
-	l := loaded{plain: f.file == ""}
+	l := loaded{plain: f.file == "" && f.deployed == nil, person: f.deployed != nil}
 	l.Settings, err = config.Load(app.SettingKinds(), all...)
+	if f.deployed != nil {
+		f.deployed.adjust(&l.Settings, err)
+		l.unused = config.Unused(app.SettingKinds(), config.Environment(), all...)
+	}
 	if f.verbose {
 		l.LogLevel = slog.LevelDebug
 	}
@@ -102,17 +132,29 @@ func (f *settingsFlags) load() (loaded, error) {
 	return l, err
 }
 
-// places returns where settings come from: flags, the environment, and the file.
+// places returns where settings come from: flags, the environment, and the file, or flags, the file,
+// and the app.
 func (f *settingsFlags) places() ([]config.Origin, error) {
-	all := append(f.origins(), config.Environment())
+	all := f.origins()
+	if f.deployed == nil {
+		all = append(all, config.Environment())
+	}
 	if f.file == "" {
-		return all, nil
+		return f.withApp(all), nil
 	}
 	file, err := config.ReadFile(f.file)
 	if err != nil {
 		return nil, &failure{statusUnusable, err.Error(), "settings can also be environment variables; see idnsentinel poll --help"}
 	}
-	return append(all, file), nil
+	return f.withApp(append(all, file)), nil
+}
+
+// withApp adds the app, if there is one.
+func (f *settingsFlags) withApp(all []config.Origin) []config.Origin {
+	if f.deployed == nil {
+		return all
+	}
+	return append(all, f.deployed.origin)
 }
 
 // printing returns how many connections only print their records. It disables their health
@@ -192,8 +234,11 @@ func (l *loaded) withoutState(err error) error {
 	return &config.Problems{List: rest, Whole: problems.Whole}
 }
 
-// note says which values in the settings file have no effect; "" if there are none.
+// note says which values have no effect; "" if there are none.
 func (l *loaded) note(f *settingsFlags) string {
+	if len(l.unused) > 0 {
+		return "with --app the environment does not count; it has other values of " + strings.Join(l.unused, ", ")
+	}
 	switch n := len(l.overridden); n {
 	case 0:
 		return ""
@@ -237,6 +282,9 @@ func (l *loaded) unusable(cmd *cobra.Command, f *settingsFlags, err error) error
 
 // hint says where settings can be corrected.
 func (f *settingsFlags) hint(cmd *cobra.Command) string {
+	if f.deployed != nil {
+		return "correct them in the portal (function app " + f.deployed.Label() + ", Settings, Environment variables), or deploy the template again, which replaces all settings"
+	}
 	if f.file == "" {
 		return "settings were read from the environment only; " + cmd.CommandPath() + " --settings local.settings.json also reads a file"
 	}
@@ -299,7 +347,7 @@ func (f *settingsFlags) open(cmd *cobra.Command, l loaded, o app.Options) (*app.
 
 // options returns what settings can't express.
 func (l *loaded) options(c *console) app.Options {
-	o := app.Options{Log: slog.New(slog.NewTextHandler(c, &slog.HandlerOptions{Level: logLevel(l.LogLevel)}))}
+	o := app.Options{Person: l.person, Log: slog.New(slog.NewTextHandler(c, &slog.HandlerOptions{Level: logLevel(l.LogLevel)}))}
 	if l.look {
 		o.Store, o.Look = &mem.Store{}, true
 	}
@@ -320,14 +368,18 @@ func (f *settingsFlags) again() string { return f.command("check") }
 // command returns a command with the same settings.
 func (f *settingsFlags) command(name string) string {
 	words := []string{"idnsentinel " + name}
-	for _, flag := range []struct{ name, value string }{{"--settings", f.file}, {"--ingestion-api", f.ingestionAPI}, {"--state", f.state}, {"--connection", f.connection}} {
-		if flag.value == "" {
+	flags := [][2]string{{"--settings", f.file}, {"--ingestion-api", f.ingestionAPI}, {"--state", f.state}, {"--connection", f.connection}}
+	if f.appWords != nil {
+		flags = append(f.appWords(), flags...)
+	}
+	for _, flag := range flags {
+		if flag[1] == "" {
 			continue
 		}
-		if strings.ContainsAny(flag.value, " \t'\"$&;|<>()`\\*?") {
-			flag.value = strconv.Quote(flag.value)
+		if strings.ContainsAny(flag[1], " \t'\"$&;|<>()`\\*?") {
+			flag[1] = strconv.Quote(flag[1])
 		}
-		words = append(words, flag.name, flag.value)
+		words = append(words, flag[0], flag[1])
 	}
 	return strings.Join(words, " ")
 }

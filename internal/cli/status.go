@@ -55,6 +55,9 @@ The exit status is 0 if data flows (ok, attention), 1 if it is late, fails, or t
 unknown, and 2 if a setting is wrong or missing.`,
 		Example: `  idnsentinel status --settings local.settings.json
 
+  # an app in Azure, with your own sign-in
+  idnsentinel status --app func-acme --resource-group rg-acme
+
   # again and again, until Ctrl-C
   idnsentinel status --settings local.settings.json --watch
 
@@ -85,7 +88,7 @@ func (v *statusView) run(cmd *cobra.Command) error {
 	ctx := cmd.Context()
 	for {
 		s := a.Status(ctx)
-		if err := v.print(s, app.Place(l.Settings, app.Options{})); err != nil {
+		if err := v.print(s, v.where(l)...); err != nil {
 			return err
 		}
 		if v.watch && v.pause(ctx) {
@@ -96,6 +99,19 @@ func (v *statusView) run(cmd *cobra.Command) error {
 		}
 		return nil
 	}
+}
+
+// where says where the state is, and of which app.
+func (v *statusView) where(l loaded) []string {
+	lines := []string{"state: " + app.Place(l.Settings, app.Options{})}
+	if v.deployed == nil {
+		return lines
+	}
+	text := "app: " + v.deployed.summary()
+	if !v.deployed.Running() {
+		text += "; start it with " + v.deployed.Start()
+	}
+	return append(lines, text)
 }
 
 // pause reports whether to look again.
@@ -110,7 +126,7 @@ func (v *statusView) pause(ctx context.Context) bool {
 	}
 }
 
-func (v *statusView) print(s status.Snapshot, place string) error {
+func (v *statusView) print(s status.Snapshot, where ...string) error {
 	if v.asJSON {
 		return printJSON(v.out, s)
 	}
@@ -122,7 +138,7 @@ func (v *statusView) print(s status.Snapshot, place string) error {
 	if v.width != nil {
 		r.width = max(v.width(), 20)
 	}
-	r.snapshot(s, place)
+	r.snapshot(s, where...)
 	_, err := io.WriteString(v.out, b.String())
 	if err != nil && !errors.Is(err, os.ErrClosed) {
 		return &failure{statusFailed, "write the status: " + err.Error(), ""}
@@ -137,9 +153,12 @@ type render struct {
 	colours bool
 }
 
-func (r *render) snapshot(s status.Snapshot, place string) {
+func (r *render) snapshot(s status.Snapshot, where ...string) {
 	r.line("", 0, r.colour(s.State, string(s.State))+": "+s.Summary)
-	r.line("", 0, fmt.Sprintf("%s; state: %s", s.At.Format(time.RFC3339), safe(place)))
+	r.line("", 0, s.At.Format(time.RFC3339)+"; "+safe(where[0]))
+	for _, line := range where[1:] {
+		r.line("", 0, safe(line))
+	}
 	for _, p := range s.Problems {
 		fmt.Fprintln(r)
 		of := ""

@@ -19,6 +19,8 @@ import (
 const (
 	// role is the built-in role that lets an identity read secrets.
 	role = `"Key Vault Secrets User"`
+	// identity says which identity asks.
+	identity = "the app's managed identity, which AZURE_CLIENT_ID names if it is user-assigned; on your own machine it is you"
 	// later says that nothing needs a restart.
 	later = "; the next run asks again, without a restart"
 )
@@ -32,7 +34,7 @@ func peer(host string) transport.Peer {
 func unreachable(ctx context.Context, err error, host string) error {
 	var token *azsdk.TokenError
 	if errors.As(err, &token) {
-		return fmt.Errorf("no token for the vault: %s", token.Explain("give the function app a managed identity (AZURE_CLIENT_ID names a user-assigned one), or sign in with az login"))
+		return fmt.Errorf("no token for the vault: %s", token.Explain("give the function app a managed identity (AZURE_CLIENT_ID names a user-assigned one), or, on your own machine, sign in with az login"))
 	}
 	if f := azsdk.Explain(err, peer(host)); f != nil {
 		return fmt.Errorf("%w%s", f, later)
@@ -82,11 +84,11 @@ func remedy(status int, code, said string, at secret.Reference) string {
 	case code == "SecretDisabled", strings.Contains(said, "disabled secret"):
 		return "the secret is disabled: enable it, or store a new version of it" + later
 	case code == "ForbiddenByFirewall", code == "ForbiddenByConnection", strings.Contains(said, "client address is not authorized"), strings.Contains(said, "public network access is disabled"):
-		return "the vault's network rules block this app: allow its network there, or give the vault a private endpoint that the app can reach" + later
+		return "the vault's network rules block this app or machine: allow its network there, or give the vault a private endpoint that it can reach" + later
 	case status == http.StatusForbidden && (code == "AccessDenied" || code == "ForbiddenByPolicy"):
-		return "the vault uses access policies: give the app's identity the permission Get for secrets (AZURE_CLIENT_ID names the identity)" + later
+		return "the vault uses access policies: give the identity that asks the permission Get for secrets (" + identity + ")" + later
 	case status == http.StatusForbidden:
-		return "give the app's managed identity the role " + role + " on the vault (AZURE_CLIENT_ID names a user-assigned one); a new assignment takes effect after some minutes" + later
+		return "give the identity that asks the role " + role + " on the vault (" + identity + "); a new assignment takes effect after some minutes" + later
 	case status == http.StatusUnauthorized:
 		return "the vault does not accept the sign-in: it must be of the tenant and the cloud of the vault (az login --tenant, or AZURE_TENANT_ID, on your own machine)"
 	case status == http.StatusNotFound && at.Version != "":

@@ -2,6 +2,7 @@ package logsingestion
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -73,9 +74,21 @@ func (a *answer) judgeDenied(rule, audience string) error {
 		return fmt.Errorf("%v: the token is rejected, and so is a new one: AZURE_CLIENT_ID must name an identity of the tenant that the data collection rule is in, "+
 			"and LOGS_INGESTION_ENDPOINT must be of the same cloud (tokens are for %s)", a, audience)
 	}
-	return &pipeline.Retryable{After: roleWait, Err: fmt.Errorf("%v: the identity (AZURE_CLIENT_ID) may not send to the data collection rule %s (DCR_IMMUTABLE_ID): "+
+	return &pipeline.Retryable{After: roleWait, Err: fmt.Errorf("%w: the identity (AZURE_CLIENT_ID) may not send to the data collection rule %s (DCR_IMMUTABLE_ID): "+
 		"give it the role Monitoring Metrics Publisher on that rule; if it was given, the role may not have taken effect yet (up to 30 minutes). Nothing is lost meanwhile. "+
-		"A rule with a private link rejects public networks in the same way", a, rule)}
+		"A rule with a private link rejects public networks in the same way", &denied{a}, rule)}
+}
+
+// denied is an answer that refuses the identity.
+type denied struct{ *answer }
+
+// Error describes the answer.
+func (d *denied) Error() string { return fmt.Sprint(d.answer) }
+
+// Denied reports whether an error means that the identity may not send to the rule.
+func Denied(err error) bool {
+	var refused *denied
+	return errors.As(err, &refused)
 }
 
 // missing explains what does not exist. The service may name the stream or leave it open.

@@ -18,7 +18,7 @@ import (
 const (
 	// role is the built-in role that gives an identity access to a container.
 	role  = "Storage Blob Data Contributor"
-	grant = "give the managed identity the role \"" + role + "\" on the storage account (a new assignment takes some minutes)"
+	grant = "give the identity that asks (the app's managed identity; on your own machine it is you) the role \"" + role + "\" on the storage account (a new assignment takes some minutes; for status and other looks \"Storage Blob Data Reader\" is enough)"
 	// keysForbidden is missing from the SDK's codes.
 	keysForbidden = "KeyBasedAuthenticationNotPermitted"
 )
@@ -72,7 +72,7 @@ func (c *call) fail(ctx context.Context, err error) error {
 		return fmt.Errorf("%s: %s", what, key.Error())
 	case errors.As(err, &token):
 		return fmt.Errorf("%s: no token for the storage account: %s", what, token.Explain(
-			fmt.Sprintf("give the app a managed identity with the role %q (AZURE_CLIENT_ID names a user-assigned one), or set %s", role, settingKey)))
+			fmt.Sprintf("give the app a managed identity with the role %q (AZURE_CLIENT_ID names a user-assigned one), or set %s; on your own machine, sign in with az login", role, settingKey)))
 	}
 	// The result must not wrap an SDK error, so the text is enough.
 	if f := azsdk.Explain(err, c.where.peer()); f != nil {
@@ -119,11 +119,11 @@ func (w where) remedy(e *azcore.ResponseError, key string) string {
 	case e.ErrorCode == keysForbidden:
 		return fmt.Sprintf(": the account does not accept keys: remove %s and %s", w.by, grant)
 	case w.by == "" && e.ErrorCode == string(bloberror.AuthorizationFailure):
-		return ": the account's network rules block this app, or " + grant
+		return ": the account's network rules block this app or machine, or " + grant
 	case w.by == "":
 		return ": " + grant
 	case e.ErrorCode == string(bloberror.AuthorizationFailure):
-		return fmt.Sprintf(": the account's network rules block this app, or %s is wrong, expired or lacks permissions", w.by)
+		return fmt.Sprintf(": the account's network rules block this app or machine, or %s is wrong, expired or lacks permissions", w.by)
 	}
 	return fmt.Sprintf(": %s is wrong, expired or for an account other than %s, or this machine's clock is off by more than 15 minutes", w.by, w.host)
 }

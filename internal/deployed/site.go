@@ -1,0 +1,172 @@
+package deployed
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+)
+
+// Site is a function app, or one of its slots.
+type Site struct {
+	Name
+	// ID is its resource ID.
+	ID string
+	// Kind is a list, for instance "functionapp,linux". Location is the region.
+	Kind, Location string
+	// State is Running or Stopped. Plan is the kind of its plan, for instance FlexConsumption.
+	State, Plan string
+	// Host is its name in the DNS.
+	Host string
+	// Exceeded means that the platform has stopped it because it used up a quota.
+	Exceeded bool
+}
+
+// Label names the app, with its slot.
+func (s Site) Label() string {
+	if s.Slot != "" {
+		return s.App + "/" + s.Slot
+	}
+	return s.App
+}
+
+// Running reports whether the app can run functions.
+func (s Site) Running() bool { return strings.EqualFold(s.State, "Running") && !s.Exceeded }
+
+// Start is the command that starts the app.
+func (s Site) Start() string { return "az functionapp start --ids " + s.ID }
+
+// get reads an app.
+func (c *Client) get(ctx context.Context, name Name) (Site, error) {
+	var found struct {
+		ID         string `json:"id"`
+		Kind       string `json:"kind"`
+		Location   string `json:"location"`
+		Properties struct {
+			State           string `json:"state"`
+			UsageState      string `json:"usageState"`
+			SKU             string `json:"sku"`
+			DefaultHostName string `json:"defaultHostName"`
+		} `json:"properties"`
+	}
+	if err := c.call(ctx, http.MethodGet, name.path(), webVersion, nil, &found); err != nil {
+		return Site{}, err
+	}
+	if m := appID.FindStringSubmatch(found.ID); m != nil { // as Azure spells it
+		name = Name{App: m[3], Slot: m[4], Group: m[2], Subscription: m[1]}
+	}
+	p := found.Properties
+	return Site{
+		Name: name, ID: name.path(), Kind: found.Kind, Location: found.Location, State: p.State, Plan: p.SKU, Host: p.DefaultHostName,
+		Exceeded: strings.EqualFold(p.UsageState, "Exceeded"),
+	}, nil
+}
+
+func (n Name) path() string {
+	p := fmt.Sprintf("/subscriptions/%s/resourceGroups/%s/providers/Microsoft.Web/sites/%s", n.Subscription, url.PathEscape(n.Group), n.App)
+	if n.Slot != "" {
+		p += "/slots/" + n.Slot
+	}
+	return p
+}
+
+// Settings returns the app settings, as they are written there: a reference to a vault is not
+// resolved. They hold secrets.
+// https://learn.microsoft.com/rest/api/appservice/web-apps/list-application-settings
+func (c *Client) Settings(ctx context.Context, s Site) (map[string]string, error) {
+	var found struct {
+		Properties map[string]string `json:"properties"`
+	}
+	if err := c.call(ctx, http.MethodPost, s.ID+"/config/appsettings/list", webVersion, nil, &found); err != nil {
+		return nil, err
+	}
+	if found.Properties == nil {
+		found.Properties = map[string]string{}
+	}
+	return found.Properties, nil
+}
+
+// Reference is a setting whose value the platform takes from a vault.
+type Reference struct {
+	Setting string
+	// Status is Resolved, or why not: AccessToKeyVaultDenied, SecretNotFound, VaultNotFound, ...
+	Status string
+}
+
+// Resolved reports whether the platform could read the secret.
+func (r Reference) Resolved() bool { return strings.EqualFold(r.Status, "Resolved") }
+
+// References returns how the platform fared with the references in the app settings, in the order of
+// their names.
+// https://learn.microsoft.com/rest/api/appservice/web-apps/get-app-settings-key-vault-references
+func (c *Client) References(ctx context.Context, s Site) (list []Reference, err error) {
+	type one struct {
+		ID         string `json:"id"`
+		Properties struct {
+			Status string `json:"status"`
+		} `json:"properties"`
+	}
+	err = pages(ctx, c, s.ID+"/config/configreferences/appsettings", func(o one) {
+		list = append(list, Reference{Setting: path.Base(o.ID), Status: o.Properties.Status})
+	})
+	slices.SortFunc(list, func(a, b Reference) int { return strings.Compare(a.Setting, b.Setting) })
+	return list, err
+}
+
+// Function is one function of the app's package.
+type Function struct {
+	Name     string
+	Disabled bool
+}
+
+// Functions returns the functions that the platform has found in the package. It fails if the host
+// of the functions can't start.
+// https://learn.microsoft.com/rest/api/appservice/web-apps/list-functions
+func (c *Client) Functions(ctx context.Context, s Site) (list []Function, err error) {
+	type one struct {
+		Name       string `json:"name"` // APP/FUNCTION
+		Properties struct {
+			Name     string `json:"name"`
+			Disabled bool   `json:"isDisabled"`
+		} `json:"properties"`
+	}
+	err = pages(ctx, c, s.ID+"/functions", func(o one) {
+		name := o.Properties.Name
+		if name == "" {
+			name = path.Base(o.Name)
+		}
+		list = append(list, Function{Name: name, Disabled: o.Properties.Disabled})
+	})
+	return list, err
+}
+
+// maxPages is more than any app has.
+const maxPages = 50
+
+// pages reads a list that comes in pages.
+func pages[T any](ctx context.Context, c *Client, at string, each func(T)) error {
+	next := c.endpoint + at + "?api-version=" + webVersion
+	for range maxPages {
+		var page struct {
+			Value []T    `json:"value"`
+			Next  string `json:"nextLink"`
+		}
+		if err := c.exchange(ctx, http.MethodGet, next, nil, &page); err != nil {
+			return err
+		}
+		for _, one := range page.Value {
+			each(one)
+		}
+		if page.Next == "" {
+			return nil
+		}
+		if hostOf(page.Next) != c.host { // the token is for no one else
+			return &Error{Text: c.host + " points to another host for the rest of a list: check what is in between (a proxy, a gateway)"}
+		}
+		next = page.Next
+	}
+	return &Error{Text: c.host + " answers with a list that does not end"}
+}
