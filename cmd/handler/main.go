@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 	"time"
 
@@ -46,16 +47,24 @@ func run(ctx context.Context) error {
 	for _, hint := range settings.Hints {
 		log.Warn("setting may be wrong", "setting", hint.Setting, "hint", hint.Message)
 	}
-	log.Info("listening", "address", ln.Addr().String(), "version", version.String())
+	options := app.Options{Log: log, Again: time.Minute, By: app.ByFunction, FanOut: settings.FanOut, Site: os.Getenv("WEBSITE_SITE_NAME")}
+	if settings.FanOut {
+		if err := functions.CanFanOut(os.Getenv("FUNCTIONS_APP_ROOT_PATH")); err != nil {
+			options.Notice = "FAN_OUT is queue, but " + strings.ReplaceAll(err.Error(), "\n", ", and ") + ": deploy released-package-queue.zip, or set FAN_OUT to off; until then one process polls all connections"
+			options.FanOut = false
+		}
+	}
+	log.Info("listening", "address", ln.Addr().String(), "version", version.String(), "fan_out", options.FanOut)
 	return functions.Serve(ctx, ln, &functions.Handler{
 		Budget: settings.RunBudget,
+		FanOut: options.FanOut,
 		Log:    log,
 		Open: func() (functions.Poller, error) {
 			// Invalid settings of one connection affect only that connection.
 			if problems := new(config.Problems); errors.As(invalid, &problems) && problems.Whole {
 				return nil, invalid
 			}
-			return app.Open(settings, app.Options{Log: log, Again: time.Minute, By: app.ByFunction})
+			return app.Open(settings, options)
 		},
 	})
 }

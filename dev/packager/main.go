@@ -2,8 +2,9 @@
 // repository (make package). Into the folder given by -o it writes, for each
 // architecture of -arch,
 //
-//	idn-sentinel-linux-<arch>.zip       what a function app is deployed from
-//	idn-sentinel-linux-<arch>.cdx.json  what the handler is made of (CycloneDX)
+//	idn-sentinel-linux-<arch>.zip        what a function app is deployed from
+//	idn-sentinel-queue-linux-<arch>.zip  the same for FAN_OUT=queue: other host.json, other functions
+//	idn-sentinel-linux-<arch>.cdx.json   what the handler is made of (CycloneDX)
 //
 // for each system of -cli
 //
@@ -17,11 +18,13 @@
 // and beside them
 //
 //	released-package.zip                the amd64 zip under the name that Flex Consumption keeps it by
+//	released-package-queue.zip          that for FAN_OUT=queue
 //	the files of -with                  as they are
 //	SHA256SUMS                          of all of them, for sha256sum -c
 //
-// The archive holds host.json, the function folder and the handler, and
-// nothing else. It is written here rather than by a zip program because the
+// The archive holds host.json, the folders of functions and the handler, and
+// nothing else. The one for FAN_OUT=queue has what is in deploy/queue in front of what is in the
+// root, and the same handler. It is written here rather than by a zip program because the
 // handler needs its executable bit on every plan and from every operating
 // system, and because the same commit must give the same bytes: entries are
 // sorted, times fixed, and the binary is built without paths. From a clean
@@ -101,18 +104,21 @@ func run(out string, r release) error {
 		if err := build(r.root, handler, "./cmd/handler", system{"linux", arch}); err != nil {
 			return err
 		}
-		var archive strings.Builder
-		if err := write(&archive, r.root, handler); err != nil {
-			return err
-		}
 		parts, err := bill(handler, system{"linux", arch})
 		if err != nil {
 			return err
 		}
-		name := "idn-sentinel-linux-" + arch
-		files[name+".zip"], files[name+".cdx.json"] = []byte(archive.String()), parts
-		if arch == "amd64" {
-			files["released-package.zip"] = files[name+".zip"]
+		files["idn-sentinel-linux-"+arch+".cdx.json"] = parts
+		for variant, over := range map[string]string{"": "", "-queue": queueFolder} {
+			var archive strings.Builder
+			if err := write(&archive, r.root, over, handler); err != nil {
+				return err
+			}
+			name := "idn-sentinel" + variant + "-linux-" + arch + ".zip"
+			files[name] = []byte(archive.String())
+			if arch == "amd64" {
+				files["released-package"+variant+".zip"] = files[name]
+			}
 		}
 	}
 	for _, s := range r.systems {
@@ -185,16 +191,28 @@ func build(root, to, pkg string, s system) error {
 	return nil
 }
 
-// write puts the app found in root, with the handler built elsewhere, into a zip.
-func write(w io.Writer, root, handler string) error {
+// queueFolder holds the files that differ in the package for FAN_OUT=queue.
+const queueFolder = "deploy/queue"
+
+// write puts the app found in root, with the handler built elsewhere, into a zip. Files of the folder
+// over, if it is not "", replace those of root.
+func write(w io.Writer, root, over, handler string) error {
 	files := map[string]string{"handler": handler, "host.json": filepath.Join(root, "host.json")}
-	// A function is a folder directly below the root that holds a function.json.
-	found, err := fs.Glob(os.DirFS(root), "*/function.json")
-	if err != nil {
-		return err
+	for _, from := range []string{".", over} {
+		if from == "" {
+			continue
+		}
+		// A function is a folder directly below the root that holds a function.json.
+		found, err := fs.Glob(os.DirFS(filepath.Join(root, from)), "*/function.json")
+		if err != nil {
+			return err
+		}
+		for _, name := range found {
+			files[name] = filepath.Join(root, from, name)
+		}
 	}
-	for _, name := range found {
-		files[name] = filepath.Join(root, name)
+	if over != "" {
+		files["host.json"] = filepath.Join(root, over, "host.json")
 	}
 	names := make([]string, 0, len(files))
 	for name := range files {

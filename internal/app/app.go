@@ -34,6 +34,7 @@ import (
 type App struct {
 	options     Options
 	connections []*Connection
+	fansOut     bool // FAN_OUT is queue, also if this is not the function app
 }
 
 // Options contains what settings can't express. The zero value is for production.
@@ -61,6 +62,13 @@ type Options struct {
 	// Again is how long after the start of its last run a connection is polled again while
 	// others are still running, so that none has to wait for a slow one; 0 means never.
 	Again time.Duration
+	// FanOut is set if the connections are spread over several processes: then each is polled by
+	// one at a time, so that the rate limit of its client id holds.
+	FanOut bool
+	// Notice, if set, is a warning in the report of every stream.
+	Notice string
+	// Site is the name of the function app; "" if it is unknown.
+	Site string
 	// Progress is called after each commit, from the goroutine of each stream.
 	Progress func(pipeline.Report)
 	// Wrap, if set, may wrap the parts of each stream's runner before it runs. Simulations
@@ -99,7 +107,7 @@ func Open(settings config.Settings, o Options) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &App{options: o}
+	a := &App{options: o, fansOut: settings.FanOut}
 	failed := 0
 	for _, one := range settings.Connections {
 		c := newConnection(one, shared)

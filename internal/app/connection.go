@@ -153,13 +153,22 @@ func (c *Connection) Poll(ctx context.Context) (reports []pipeline.Report) {
 	for _, f := range c.forwardings {
 		f.runs.nudge()
 	}
+	ctx, locks, release := c.alone(ctx)
+	defer release()
 	begun := c.begins(ctx, c.Streams()...)
 	before := c.throttled()
 	var wg sync.WaitGroup
 	for i, s := range c.streams {
 		wg.Go(func() {
 			defer c.recovered(reports[i : i+1])
-			reports[i] = c.report(c.runner(s).Run(ctx))
+			runner := c.runner(s)
+			if locks != nil {
+				runner.Locks = locks
+			}
+			reports[i] = c.report(runner.Run(ctx))
+			if c.options.Notice != "" {
+				reports[i].Warnings = union(reports[i].Warnings, []string{c.options.Notice})
+			}
 			for _, m := range c.mailboxes {
 				if m.stream.Stream().ID != s.Stream().ID {
 					continue

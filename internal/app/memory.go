@@ -1,6 +1,9 @@
 package app
 
-import "github.com/idn-sentinel/idn-sentinel/internal/config"
+import (
+	"github.com/idn-sentinel/idn-sentinel/internal/config"
+	"github.com/idn-sentinel/idn-sentinel/internal/fanout"
+)
 
 const (
 	// baseMemory is the Go runtime's soft limit with one connection and a LIMIT of up to
@@ -9,6 +12,8 @@ const (
 	baseMemory = 48 << 20
 	// connectionMemory is added for each further connection, for which 8 MiB are promised.
 	connectionMemory = 6 << 20
+	// idleMemory is added for each connection that is not being polled, if only some are at a time.
+	idleMemory = 256 << 10
 	// eventMemory is added for each event of a page beyond 1000. It allows for events of 1
 	// KB in pages that are gathered, prefetched and in flight, doubled for garbage.
 	eventMemory = 10 << 10
@@ -21,7 +26,12 @@ const (
 // largest pages. A limit below what the pages take would make the runtime collect garbage
 // constantly.
 func MemoryLimit(s config.Settings) int64 {
-	return baseMemory + int64(max(len(s.Connections)-1, 0))*connectionMemory + beyond(s)
+	n := int64(len(s.Connections))
+	busy := n
+	if s.FanOut {
+		busy = min(n, fanout.AtOnce)
+	}
+	return baseMemory + max(busy-1, 0)*connectionMemory + (n-busy)*idleMemory + beyond(s)
 }
 
 // beyond is the memory for pages of more than 1000 events.

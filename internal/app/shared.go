@@ -20,6 +20,7 @@ type shared struct {
 	state   config.State
 	budget  time.Duration                     // of a run
 	every   func(now time.Time) time.Duration // the interval between two runs
+	ticks   func(time.Time) time.Time         // the second tick after one; zero if there is none
 	store   state.Store
 	tables  []schema.Stream // allowed for rows, including the health table
 	// memory limits the pages that the runs of all connections hold; nil with one
@@ -34,7 +35,7 @@ type shared struct {
 }
 
 func newShared(s config.Settings, o Options) (*shared, error) {
-	all := &shared{options: o, state: s.State, budget: s.RunBudget, every: interval(s), store: o.Store, tables: tablesOf(s.Connections, o), sinks: map[string]pipeline.Sink{}, forwards: make(chan struct{}, forwardsAtOnce)}
+	all := &shared{options: o, state: s.State, budget: s.RunBudget, every: interval(s), ticks: secondTick(s), store: o.Store, tables: tablesOf(s.Connections, o), sinks: map[string]pipeline.Sink{}, forwards: make(chan struct{}, forwardsAtOnce)}
 	if len(s.Connections) > 1 {
 		all.memory = pipeline.NewMemory(pageMemory + beyond(s)/2)
 	}

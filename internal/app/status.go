@@ -15,7 +15,7 @@ import (
 func (a *App) Status(ctx context.Context) status.Snapshot { return status.Take(ctx, a.statusConfig()) }
 
 func (a *App) statusConfig() status.Config {
-	c := status.Config{Version: version.String()}
+	c := status.Config{Version: version.String(), FanOut: a.fansOut}
 	for _, one := range a.connections {
 		c.Store, c.Longest, c.Every = one.store, longest(one.budget), one.every(time.Now())
 		c.Connections = append(c.Connections, one.described())
@@ -62,5 +62,20 @@ func interval(s config.Settings) func(time.Time) time.Duration {
 			return 0 // unknown
 		}
 		return max(first.Sub(now), second.Sub(first))
+	}
+}
+
+// secondTick returns the second tick after one, but a minute later at least: a message may wait some
+// seconds in the queue.
+func secondTick(s config.Settings) func(time.Time) time.Time {
+	// early is how much before its time a tick may come.
+	const early = 2 * time.Second
+	return func(at time.Time) time.Time {
+		first, _ := s.Schedule.Next(at.UTC().Add(early))
+		second, ok := s.Schedule.Next(first)
+		if least := at.UTC().Add(time.Minute); ok && second.Before(least) {
+			return least
+		}
+		return second
 	}
 }

@@ -33,10 +33,12 @@ func Load(kinds []Kind, origins ...Origin) (Settings, error) {
 		PollSchedule string `envconfig:"POLL_SCHEDULE"`
 		RunBudget    string `envconfig:"RUN_BUDGET"`
 		LogLevel     string `envconfig:"LOG_LEVEL"`
+		FanOut       string `envconfig:"FAN_OUT"`
 	}
 	app.Fill(&text)
 	s := Settings{
 		LogLevel:     logLevel(app, text.LogLevel),
+		FanOut:       fanOut(app, text.FanOut),
 		PollSchedule: text.PollSchedule,
 		RunBudget:    app.Duration("RUN_BUDGET", text.RunBudget, time.Second, maxBudget),
 	}
@@ -110,6 +112,18 @@ func proxy(r *Reader) {
 	if errors.As(transport.CheckProxy(), &problem) {
 		r.Problem(problem.Setting, problem.Problem)
 	}
+}
+
+// fanOut reads whether the connections are spread over instances.
+func fanOut(r *Reader, text string) bool {
+	switch strings.ToLower(text) {
+	case "queue":
+		return true
+	case "off", "":
+	default:
+		r.Problemf("FAN_OUT", "is %s: use off, or queue to spread the connections over several instances", shown(text))
+	}
+	return false
 }
 
 func logLevel(r *Reader, text string) slog.Level {

@@ -22,6 +22,9 @@ type Settings struct {
 	Schedule     ncrontab.Schedule
 	RunBudget    time.Duration
 	LogLevel     slog.Level
+	// FanOut spreads the connections over instances, by messages in a queue of the Functions
+	// platform. Nothing but the function app has one.
+	FanOut bool
 
 	// Hints are things that look odd but may be correct. They don't prevent a run.
 	Hints []Problem

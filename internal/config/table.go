@@ -63,6 +63,7 @@ func shared() []Setting {
 		{Name: "INITIAL_LOOKBACK", Default: "24h", Meaning: "How far back the very first run begins, unless there is a `LEGACY_CHECKPOINT`. Write durations as `90s`, `4m` or `24h`."},
 		{Name: "SETTLE_DELAY", Default: "60s", Meaning: "How long before now a search ends, 0 to 1h, so that events have been indexed."},
 		{Name: "RUN_BUDGET", App: true, Default: "4m", Meaning: "A run starts no new work after this time, 1s to 9m; the next run continues."},
+		{Name: "FAN_OUT", App: true, Default: "off", Meaning: "`queue` puts one message for each connection into a storage queue, and as many instances as the platform starts work them off; `off` polls all connections in one process. `queue` needs the package `released-package-queue.zip`. See [docs/scale.md](docs/scale.md)."},
 		{Name: "AUDIT_AGES", Default: "5m,15m,1h,6h,24h", Meaning: "Ages at which the count of closed windows at the source is compared with what was delivered, each from 5m to 144h; `off` disables audits. The youngest age is also the interval; the oldest is how late an event may show up and still be found automatically."},
 		{Name: "LEDGER_KEEP", Default: "168h", Meaning: "How long delivered ids are kept, 24h to 2160h; longer than the largest of `AUDIT_AGES`."},
 		{Name: "READ_BACK", Default: "off", Meaning: "Query the workspace once a day for which events of an earlier day have arrived: `report` warns about missing events, `repair` sends them again, `off` does neither. Needs the role Log Analytics Reader."},

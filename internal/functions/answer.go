@@ -18,9 +18,16 @@ import (
 // answer is the body of a response. The host defines the names. Outputs and ReturnValue are
 // objects, because the host decodes a string that happens to be base64.
 type answer struct {
-	Outputs     struct{}    `json:"Outputs"`
+	Outputs     outputs     `json:"Outputs"`
 	Logs        []string    `json:"Logs"`
 	ReturnValue returnValue `json:"ReturnValue"`
+}
+
+// outputs are the values of output bindings.
+type outputs struct {
+	// Work are messages for the queue: the binding of that name in the package for FAN_OUT=queue.
+	// The host drops what no binding is named after.
+	Work []string `json:"work,omitempty"`
 }
 
 type returnValue struct {

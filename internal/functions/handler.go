@@ -40,6 +40,9 @@ type Handler struct {
 	// Grace is how long [Serve] waits for active polls when it is asked to stop. 0 means 5
 	// seconds.
 	Grace time.Duration
+	// FanOut puts a message for each connection into a queue at every tick, instead of polling:
+	// the host posts each to [WorkPath], perhaps in another process. See [Spread].
+	FanOut bool
 	// Log may be nil.
 	Log *slog.Logger
 
@@ -68,8 +71,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.inspected(w, r)
 	case page.Serves(r.URL.Path):
 		h.Status().ServeHTTP(w, r)
-	case r.URL.Path != FunctionPath:
-		write(w, http.StatusNotFound, failure(errors.New("the only function is "+FunctionPath)))
+	case r.URL.Path != FunctionPath && r.URL.Path != WorkPath:
+		write(w, http.StatusNotFound, failure(errors.New("the only functions are "+FunctionPath+" and "+WorkPath)))
 	case r.Method != http.MethodPost:
 		w.Header().Set("Allow", http.MethodPost)
 		write(w, http.StatusMethodNotAllowed, failure(errors.New("invocations must use POST")))
@@ -78,6 +81,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			h.logger().Warn("request refused", "reason", why)
 			w.Header().Set("Connection", "close") // its body is not needed
 			write(w, http.StatusForbidden, failure(errors.New("only the Functions host may start a run, and this request is not from the host: "+why)))
+			return
+		}
+		if r.URL.Path == WorkPath {
+			h.work(w, r)
 			return
 		}
 		h.invoke(w, r)
@@ -92,7 +99,10 @@ func (h *Handler) invoke(w http.ResponseWriter, r *http.Request) {
 		log.Debug("timer could not be decoded", "error", err)
 	}
 	log.Debug("invocation started", "past_due", timer.PastDue, "due", timer.Next)
-
+	if h.FanOut {
+		h.fanOut(w, r, log)
+		return
+	}
 	runs, err := h.run(r.Context())
 	lines, failed := reportOnce(r.Context(), log, runs, err)
 	status := http.StatusOK
@@ -102,9 +112,15 @@ func (h *Handler) invoke(w http.ResponseWriter, r *http.Request) {
 	write(w, status, newAnswer(runs, lines, err))
 }
 
-// run polls under a context that ends only with the budget or Stop, not when the host or
-// the client goes away.
-func (h *Handler) run(request context.Context) (runs []pipeline.Report, err error) {
+// run polls everything, also if the host or the client goes away.
+func (h *Handler) run(request context.Context) ([]pipeline.Report, error) {
+	return h.within(request, func(ctx context.Context, poller Poller) ([]pipeline.Report, error) {
+		return poller.Poll(ctx), nil
+	})
+}
+
+// within does something with the poller under a context that ends only with the budget or Stop.
+func (h *Handler) within(request context.Context, do func(context.Context, Poller) ([]pipeline.Report, error)) (runs []pipeline.Report, err error) {
 	defer func() {
 		if value := recover(); value != nil {
 			runs, err = nil, &panicError{value, debug.Stack()}
@@ -119,7 +135,7 @@ func (h *Handler) run(request context.Context) (runs []pipeline.Report, err erro
 	if err != nil {
 		return nil, err
 	}
-	return poller.Poll(ctx), nil
+	return do(ctx, poller)
 }
 
 func (h *Handler) open() (Poller, error) {

@@ -39,7 +39,7 @@ func DecodeTimer(body []byte) (Timer, error) {
 		return Timer{}, fmt.Errorf("decode Data of the invocation: %w", err)
 	}
 	var fields struct{ ScheduleStatus, IsPastDue jsontext.Value }
-	if err := decode(pick(data), &fields); err != nil {
+	if err := decode(pick(data, binding), &fields); err != nil {
 		return Timer{}, fmt.Errorf("decode timer: %w", err)
 	}
 	timer := Timer{PastDue: strings.EqualFold(text(fields.IsPastDue), "true")}
@@ -56,7 +56,7 @@ func DecodeTimer(body []byte) (Timer, error) {
 
 // pick returns the binding, whose name may be in any case. If there is only one, its name
 // doesn't matter.
-func pick(data map[string]jsontext.Value) jsontext.Value {
+func pick(data map[string]jsontext.Value, binding string) jsontext.Value {
 	if v, ok := data[binding]; ok {
 		return v
 	}

@@ -64,6 +64,8 @@ type Config struct {
 	// Every is the interval between two runs; 0 means a minute. Longest is the longest that a run
 	// takes until it leaves an outcome.
 	Every, Longest time.Duration
+	// FanOut is set if connections are spread over instances by a queue.
+	FanOut bool
 }
 
 // Connection is one connection.
@@ -190,6 +192,9 @@ func Take(ctx context.Context, c Config) Snapshot {
 		j.all()
 		found.add(r.label(), j.problems)
 		s.Streams = append(s.Streams, j.status)
+	}
+	if c.FanOut {
+		gaveUp(ctx, c.Store, begun, &found)
 	}
 	s.Problems = append(s.Problems, found.sorted()...)
 	for _, p := range s.Problems {

@@ -40,8 +40,8 @@ type Options struct {
 	// OAuth serves https with a fresh self-signed certificate (see
 	// [Server.Roots]) and accepts the tokens of [Credential].
 	OAuth bool
-	// Tables serves tables too.
-	Tables bool
+	// Tables serves tables too, Queues queues.
+	Tables, Queues bool
 }
 
 // Server is a running emulator with one empty account.
@@ -50,6 +50,8 @@ type Server struct {
 	ServiceURL string
 	// TableURL is the same for tables; empty without [Options.Tables].
 	TableURL string
+	// QueueURL is the same for queues; empty without [Options.Queues].
+	QueueURL string
 	// AccountName and AccountKey belong to this server alone.
 	AccountName, AccountKey string
 	// ConnectionString holds all of the above.
@@ -71,6 +73,9 @@ func StartOAuth(tb testing.TB) *Server { return start(tb, Options{OAuth: true}) 
 
 // StartTables is [Start] with tables beside the blobs.
 func StartTables(tb testing.TB) *Server { return start(tb, Options{Tables: true}) }
+
+// StartQueues is [Start] with queues beside the blobs.
+func StartQueues(tb testing.TB) *Server { return start(tb, Options{Queues: true}) }
 
 func start(tb testing.TB, o Options) *Server {
 	tb.Helper()
@@ -119,6 +124,9 @@ func (s *Server) launch(ctx context.Context, o Options, code string) error {
 	if o.Tables {
 		urls["table"] = &s.TableURL
 	}
+	if o.Queues {
+		urls["queue"] = &s.QueueURL
+	}
 	for kind := range urls { // all at once, each takes a second
 		one, err := s.run(kind, filepath.Join(code, kind, "main.js"), flags)
 		if err != nil {
@@ -142,6 +150,9 @@ func (s *Server) launch(ctx context.Context, o Options, code string) error {
 		scheme, s.AccountName, s.AccountKey, s.ServiceURL)
 	if s.TableURL != "" {
 		s.ConnectionString += "TableEndpoint=" + s.TableURL + ";"
+	}
+	if s.QueueURL != "" {
+		s.ConnectionString += "QueueEndpoint=" + s.QueueURL + ";"
 	}
 	return nil
 }

@@ -28,7 +28,7 @@ require(process.env.AZURITE_MAIN);`
 
 // service is one process of the emulator.
 type service struct {
-	kind  string // "blob" or "table"
+	kind  string // "blob", "table" or "queue"
 	cmd   *exec.Cmd
 	stdin io.Closer
 	out   *os.File

@@ -16,6 +16,9 @@
 // Status 200 is an intended restart; after three other ends, each less than 30
 // minutes after the one before, the host gives up.
 //
+// With the package for FAN_OUT=queue, [Host.FireInto] is also the output binding of the timer, and
+// [Host.Listen] the queue trigger of one instance; package queue has their semantics.
+//
 // [ListenerLock] is the lease by which the instances of an app agree whose timer fires.
 // [Host.Traces] is what the host would send to Application Insights, with the severity
 // that it would give each line.

@@ -3,6 +3,7 @@ package host
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -16,8 +17,11 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
 
-// functionPath is the folder that holds function.json.
-const functionPath = "/function"
+// functionPath and workPath are the folders that hold function.json.
+const (
+	functionPath = "/function"
+	workPath     = "/work"
+)
 
 // Invocation is one firing of the timer and its answer.
 type Invocation struct {
@@ -28,9 +32,11 @@ type Invocation struct {
 	Status int
 	// Runs and Error come from ReturnValue. The real host does not read the body of
 	// a failed invocation; here it is read and checked all the same.
-	Runs     []pipeline.Report
-	Error    string
-	Logs     []string
+	Runs  []pipeline.Report
+	Error string
+	Logs  []string
+	// Work are the values for the output binding of that name.
+	Work     []string
 	Duration time.Duration
 }
 
@@ -43,15 +49,24 @@ var errTimeout = errors.New("function timeout: the host killed the process")
 // Invocation holds what was seen of it. Invocations may overlap.
 func (h *Host) Fire(ctx context.Context) (Invocation, error) {
 	send := forms[int(h.fired.Add(1)-1)%len(forms)]
-	inv := Invocation{ID: guid(), Form: send.name}
+	inv, err := h.invoke(ctx, functionPath, send.name, send.body)
+	if err != nil {
+		return inv, fmt.Errorf("fire timer (%s): %w", send.name, err)
+	}
+	return inv, nil
+}
+
+// invoke posts one invocation.
+func (h *Host) invoke(ctx context.Context, path, form string, body func(now time.Time) string) (Invocation, error) {
+	inv := Invocation{ID: guid(), Form: form}
 	p, err := h.ready(ctx)
 	if err != nil {
-		return inv, fmt.Errorf("fire timer: %w", err)
+		return inv, err
 	}
 	begun := time.Now()
 	limited, cancel := context.WithTimeoutCause(ctx, h.cfg.FunctionTimeout, errTimeout)
 	defer cancel()
-	err = h.post(limited, p, send.body(begun), &inv)
+	err = h.post(limited, p, path, body(begun), &inv)
 	inv.Duration = time.Since(begun)
 	if errors.Is(context.Cause(limited), errTimeout) && err != nil {
 		// It takes every other invocation of the process along.
@@ -63,15 +78,15 @@ func (h *Host) Fire(ctx context.Context) (Invocation, error) {
 		err = errTimeout
 	}
 	if err != nil {
-		return inv, fmt.Errorf("fire timer (%s): %w", inv.Form, err)
+		return inv, err
 	}
 	h.note(inv)
 	return inv, nil
 }
 
-func (h *Host) post(ctx context.Context, p *process, body string, inv *Invocation) error {
+func (h *Host) post(ctx context.Context, p *process, path, body string, inv *Invocation) error {
 	// A reader of unknown length makes the request chunked.
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url+functionPath, io.MultiReader(bytes.NewReader([]byte(body))))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url+path, io.MultiReader(bytes.NewReader([]byte(body))))
 	if err != nil {
 		return err
 	}
@@ -123,6 +138,17 @@ func (inv *Invocation) check(resp *http.Response, body []byte) error {
 	if value.Runs == nil {
 		return errors.New("ReturnValue lacks the list of runs")
 	}
-	inv.Runs, inv.Error = value.Runs, value.Error
+	var outputs struct {
+		Work []string `json:"work"`
+	}
+	if err := json.Unmarshal(answer.Outputs, &outputs); err != nil {
+		return fmt.Errorf("decode Outputs: %w", err)
+	}
+	for _, text := range outputs.Work {
+		if _, err := base64.StdEncoding.DecodeString(text); err == nil {
+			return fmt.Errorf("the output %q is valid base64, which the host would decode", text)
+		}
+	}
+	inv.Runs, inv.Error, inv.Work = value.Runs, value.Error, outputs.Work
 	return nil
 }

@@ -1,0 +1,224 @@
+package app_test
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/app"
+	"github.com/idn-sentinel/idn-sentinel/internal/fanout"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/ncrontab"
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/poison"
+)
+
+// spread opens the scene as one of several instances of a function app.
+func (s *scene) spread(t *testing.T, site string) *app.App {
+	t.Helper()
+	s.settings.FanOut = true
+	a, err := app.Open(s.settings, app.Options{HTTP: &http.Client{Transport: s}, Store: s.store, By: app.ByFunction, FanOut: true, Site: site})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// named gives the only connection a name.
+func (s *scene) named(name string) *scene {
+	s.connection().Name = name
+	return s
+}
+
+// A message expires at the second tick after its own, which may be a night later, and never sooner
+// than a message may wait in the queue.
+func TestMessages(t *testing.T) {
+	day := func(clock string) time.Time {
+		at, err := time.Parse(time.RFC3339, "2026-09-24T"+clock+"Z")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return at
+	}
+	for name, tc := range map[string]struct {
+		schedule      string
+		tick, expires time.Time
+	}{
+		"each minute":                {"0 * * * * *", day("13:08:00.2"), day("13:10:00")},
+		"a little early":             {"0 * * * * *", day("13:07:59.9"), day("13:10:00")},
+		"each five minutes":          {"0 */5 * * * *", day("13:05:01"), day("13:15:00")},
+		"each ten seconds":           {"*/10 * * * * *", day("13:05:00"), day("13:06:00")},
+		"the last one of the day":    {"0 0 8-18 * * *", day("18:00:00"), day("09:00:00").Add(24 * time.Hour)},
+		"no schedule, as with serve": {"", day("18:00:00"), time.Time{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScene().named("prod")
+			if tc.schedule != "" {
+				schedule, err := ncrontab.Parse(tc.schedule, func(text string) string { return text })
+				if err != nil {
+					t.Fatal(err)
+				}
+				s.settings.Schedule = schedule
+			}
+			list, err := s.spread(t, "app-1").Messages(tc.tick)
+			if err != nil || len(list) != 1 || strings.Contains(list[0], canary) {
+				t.Fatalf("%v: %q", err, list)
+			}
+			got, err := fanout.Decode([]byte(list[0]))
+			want := fanout.Message{Version: 1, App: "app-1", Connection: "prod", Tenant: "acme", Tick: tc.tick, Expires: tc.expires}
+			if diff := cmp.Diff(want, got); err != nil || diff != "" {
+				t.Errorf("%v (-want +got):\n%s", err, diff)
+			}
+		})
+	}
+}
+
+// A message for another app, for a connection that is gone, or for another tenant of the same name,
+// says that two apps share one queue, and starts nothing.
+func TestWorkOfOthers(t *testing.T) {
+	for name, tc := range map[string]struct {
+		message fanout.Message
+		says    []string
+	}{
+		"another app":     {fanout.Message{App: "app-2", Connection: "prod", Tenant: "acme"}, []string{`"app-2"`, `"app-1"`, "two apps share the queue", "AzureWebJobsStorage"}},
+		"gone":            {fanout.Message{App: "app-1", Connection: "old", Tenant: "old"}, []string{`"old"`, "CONNECTIONS does not list"}},
+		"another tenant":  {fanout.Message{Connection: "prod", Tenant: "globex"}, []string{`"globex"`, `"acme"`}},
+		"one without any": {fanout.Message{Tenant: "acme"}, []string{"without CONNECTIONS"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newScene().named("prod")
+				runs, err := s.spread(t, "app-1").Work(t.Context(), tc.message)
+				if err == nil || runs != nil || s.tenant.PeakRequests() != 0 {
+					t.Fatalf("%v, %v, %d requests", runs, err, s.tenant.PeakRequests())
+				}
+				for _, text := range tc.says {
+					if !strings.Contains(err.Error(), text) {
+						t.Errorf("%q lacks %q", err, text)
+					}
+				}
+			})
+		})
+	}
+}
+
+// One process at a time polls a connection, whatever streams it has: the rate limit of a client id
+// is that of a process. Another one finds every stream locked, and asks the source for nothing.
+func TestOneProcessForEachConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene().named("prod")
+		s.event("", 1, time.Now().Add(-time.Hour))
+		m := fanout.Message{Connection: "prod", Tenant: "acme"}
+		_, release, err := s.store.Lock(t.Context(), "acme/locks/connection")
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := s.spread(t, "")
+		runs, err := a.Work(t.Context(), m)
+		if err != nil || len(runs) != 2 || runs[0].State != pipeline.Locked || runs[1].State != pipeline.Locked || s.tenant.PeakRequests() != 0 {
+			t.Fatalf("while another process polls: %v, %+v, %d requests", err, runs, s.tenant.PeakRequests())
+		}
+		if err := release(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if runs, err = a.Work(t.Context(), m); err != nil || runs[0].State != pipeline.Drained || runs[0].Sent != 1 || runs[0].Connection != "prod" {
+			t.Fatalf("afterwards: %v, %+v", err, runs)
+		}
+		if _, release, err = s.store.Lock(t.Context(), "acme/locks/connection"); err != nil {
+			t.Errorf("the lock was not released: %v", err)
+		} else if err := release(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A lock that something else took for good is a failure, as one of a stream is.
+func TestConnectionLockedForTooLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene().named("prod")
+		a := s.spread(t, "")
+		m := fanout.Message{Connection: "prod", Tenant: "acme"}
+		if runs, err := a.Work(t.Context(), m); err != nil || runs[0].State != pipeline.Drained {
+			t.Fatalf("%v, %+v", err, runs)
+		}
+		if _, _, err := s.store.Lock(t.Context(), "acme/locks/connection"); err != nil {
+			t.Fatal(err)
+		}
+		var last pipeline.Report
+		for range 12 {
+			runs, err := a.Work(t.Context(), m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			last = runs[0]
+			<-time.After(time.Minute)
+		}
+		if last.State != pipeline.Failed || !strings.Contains(last.Error, "nothing is delivered until it is released") {
+			t.Errorf("%+v", last)
+		}
+	})
+}
+
+// A message that the queue gave up is in the state, in the status for a day, and in the health table.
+func TestGaveUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene().named("prod")
+		a := s.spread(t, "")
+		if runs, err := a.Work(t.Context(), fanout.Message{Connection: "prod", Tenant: "acme"}); err != nil || runs[0].State != pipeline.Drained {
+			t.Fatalf("%v, %+v", err, runs)
+		}
+		for _, n := range []poison.Note{
+			{At: time.Now(), Deliveries: 5, Reason: "7 bytes that are no message"},
+			{At: time.Now(), Deliveries: 5, Reason: "7 bytes that are no message"},
+			{At: time.Now(), Connection: "prod", Deliveries: 5, Reason: "its process was killed"},
+		} {
+			if err := a.GaveUp(t.Context(), n); err != nil {
+				t.Fatal(err)
+			}
+		}
+		rows := 0
+		for _, row := range s.workspace.Table("SailPointIDN_Health").Rows() {
+			if row["stream_s"] == "Work" && row["state_s"] == "failed" && row["org_s"] == "acme" && strings.Contains(row["error_s"], "given up after 5 deliveries") {
+				rows++
+			}
+		}
+		if rows != 3 {
+			t.Errorf("%d health rows", rows)
+		}
+		shown := func() (all string) {
+			for _, p := range a.Status(t.Context()).Problems {
+				all += strings.Join(p.Streams, ",") + ": " + p.What + " " + p.Remedy + "\n"
+			}
+			return all
+		}
+		for _, want := range []string{"queue: The queue gave up 2 messages", "7 bytes that are no message", "prod: The queue gave up a message", fanout.Poison} {
+			if got := shown(); !strings.Contains(got, want) {
+				t.Errorf("lacks %q:\n%s", want, got)
+			}
+		}
+		<-time.After(25 * time.Hour)
+		if got := shown(); strings.Contains(got, "gave up") {
+			t.Errorf("a day later:\n%s", got)
+		}
+	})
+}
+
+// A setting that can't take effect is named at every stream.
+func TestNotice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene()
+		a, err := app.Open(s.settings, app.Options{HTTP: &http.Client{Transport: s}, Store: s.store, Notice: "FAN_OUT is queue, but"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range a.Poll(t.Context()) {
+			if r.State != pipeline.Drained || !slices.Contains(r.Warnings, "FAN_OUT is queue, but") {
+				t.Errorf("%+v", r)
+			}
+		}
+	})
+}
