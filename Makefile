@@ -22,7 +22,7 @@ LASTS    ?= 10m
 export CGO_ENABLED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test mutants test-sdks race cover fuzz bench bench-sinks lint fmt vuln tidy-check solution package image release release-check version rehome soak load-push clean
+.PHONY: help build demo test mutants test-sdks race cover fuzz bench bench-sinks lint fmt vuln tidy-check solution package image release release-check version rehome soak load-push fleet clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,6 +81,9 @@ soak: ## the long runs: SEEDS of the fault simulation (default 10000) and a twen
 
 load-push: ## 50 pushes a second for LASTS (default 10m): time to the answer and to the row, and memory
 	IDN_PUSH_LOAD=$(LASTS) $(GO) test -count=1 -timeout 60m -v -run 'TestPushLoad$$' ./dev/e2e
+
+fleet: ## FAN_OUT=queue with 200 connections and 8 instances for LASTS (default 10m), and how the work grows with instances
+	IDN_FLEET=$(LASTS) $(GO) test -count=1 -timeout 90m -v -run 'TestFleet' ./dev/e2e
 
 # Not in the module of the tools: it needs another version of a module that golangci-lint needs.
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12

@@ -63,6 +63,7 @@ var derived = map[string]string{
 	"SHARED_KEY":                          "address of `workspace-key` in Key Vault, which holds the workspace's primary key (looked up); only with `DataCollector`",
 	"SHARED_KEY_SECONDARY":                "address of `workspace-key-secondary` in Key Vault, which holds the workspace's secondary key (looked up); only with `DataCollector`",
 	"INGESTION_API":                       "parameter `ingestionApi`",
+	"FAN_OUT":                             "parameter `fanOut`",
 	"CUSTOMER_ID":                         "looked up from the workspace",
 	"logAnalyticsUri":                     "derived from the workspace and the cloud",
 	"LOGS_INGESTION_ENDPOINT":             "the data collection rule that the template creates, with `LogsIngestion`",

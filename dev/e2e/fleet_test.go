@@ -33,6 +33,9 @@ type plan struct {
 	behind                 int // events that one of them has to catch up on
 	blobs                  bool
 	set                    map[string]string // settings beside the usual ones
+	// latency is how long each answer of a tenant takes; calm, that none is in trouble.
+	latency time.Duration
+	calm    bool
 	// hold is how long a message at work is hidden; 0 means the 10 minutes of the extension.
 	hold time.Duration
 	// visibility replaces that of host.json, if not 0.
@@ -139,7 +142,7 @@ func (f *fleet) people() {
 	for i := range f.connections {
 		name := fmt.Sprintf("c%03d", i)
 		one := &tenant.Tenant{Name: "org-" + name, ClientID: "id-" + name, ClientSecret: secretCanary + name}
-		if i == fleetBehind {
+		if i == fleetBehind && f.behind > 0 {
 			one.Backlog = synth.New(synth.Options{Seed: 7, Org: one.Name, Plain: true, Bytes: 1024, Start: time.Now().Add(-23 * time.Hour), Rate: float64(f.behind) / (22.5 * 3600)})
 			one.BacklogSize = f.behind
 			for e := range f.behind {
@@ -148,7 +151,8 @@ func (f *fleet) people() {
 		}
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			f.asked.Add(1)
-			if i == fleetThrottled && !strings.HasPrefix(r.URL.Path, "/oauth/") {
+			pass(r.Context(), f.latency)
+			if !f.calm && i == fleetThrottled && !strings.HasPrefix(r.URL.Path, "/oauth/") {
 				w.Header().Set("Retry-After", "30")
 				http.Error(w, `{"detailCode":"429.0 Too many requests"}`, http.StatusTooManyRequests)
 				return
@@ -157,7 +161,7 @@ func (f *fleet) people() {
 		}))
 		f.t.Cleanup(server.Close)
 		secret := one.ClientSecret
-		if i == fleetWrongSecret {
+		if !f.calm && i == fleetWrongSecret {
 			secret = secretCanary + "-wrong"
 		}
 		prefix := strings.ToUpper(name) + "_"
@@ -310,7 +314,7 @@ func (f *fleet) happens(each int) {
 	defer f.mu.Unlock()
 	for i, one := range f.tenants {
 		for range each {
-			if i == fleetBehind {
+			if !f.calm && i == fleetBehind {
 				break
 			}
 			f.number++
@@ -318,7 +322,7 @@ func (f *fleet) happens(each int) {
 			id := fmt.Sprintf("%032x", f.number)
 			raw := fmt.Appendf(nil, `{"id":%q,"org":%q,"created":%q,"type":"AUTH","action":"x","details":%q}`, id, one.Name, at.Format("2006-01-02T15:04:05.000Z"), strings.Repeat("d", 800))
 			one.AddEvent(raw, time.Time{})
-			if i == fleetWrongSecret || i == fleetThrottled {
+			if !f.calm && (i == fleetWrongSecret || i == fleetThrottled) {
 				continue
 			}
 			f.fresh[id] = at
@@ -431,11 +435,99 @@ func TestFanOut(t *testing.T) {
 }
 
 // wait lets time pass.
-func (f *fleet) wait(d time.Duration) {
+func (f *fleet) wait(d time.Duration) { pass(f.t.Context(), d) }
+
+func pass(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-f.t.Context().Done():
+	case <-ctx.Done():
+	}
+}
+
+// The same with 200 connections, 8 instances and 1,000,000 events to catch up on, at the pace of the
+// real thing: a tick each minute, the default settings, kills at random. It takes as long as IDN_FLEET
+// says (make fleet).
+func TestFleet(t *testing.T) {
+	lasts, err := time.ParseDuration(os.Getenv("IDN_FLEET"))
+	if err != nil {
+		t.Skip("IDN_FLEET says how long, for instance 15m")
+	}
+	f := newFleet(t, plan{connections: 200, instances: 8, behind: 1_000_000, blobs: true})
+	f.scale(f.instances)
+	for n, begun := 0, time.Now(); time.Since(begun) < lasts; n++ {
+		f.tick()
+		for range 12 { // one event for each tenant every five seconds
+			f.happens(1)
+			f.wait(5*time.Second - time.Since(begun)%(5*time.Second))
+		}
+		if n%2 == 1 {
+			f.strike()
+		}
+		waiting, poisoned := f.queued()
+		t.Logf("%v: %d events have not arrived; %d messages wait, %d given up; from event to workspace p50 %v, p99 %v, at most %v", time.Since(begun).Round(time.Second),
+			f.left(), waiting, poisoned, f.freshness(0.5).Round(time.Second), f.freshness(0.99).Round(time.Second), f.freshness(1).Round(time.Second))
+	}
+	during := f.freshness(1)
+	for deadline := time.Now().Add(30 * time.Minute); f.left() > 0 && time.Now().Before(deadline); {
+		f.tick()
+		f.wait(time.Minute)
+	}
+	f.stop()
+	f.complete(int(lasts/(2*time.Minute)+1) * 20_000)
+	if _, poisoned := f.queued(); poisoned != 0 {
+		t.Errorf("%d messages were given up", poisoned)
+	}
+	if most := 3 * time.Minute; during > most { // settle 60 s, wait for the tick 60 s, and the rest
+		t.Errorf("an event arrived after %v, want at most %v", during, most)
+	}
+	polls := float64(f.counts.Succeeded.Load() + f.counts.Failed.Load())
+	t.Logf("events from source to workspace: p50 %v, p99 %v, at most %v", f.freshness(0.5), f.freshness(0.99), f.freshness(1))
+	t.Logf("%d repeated; for each poll: %.1f requests to sources, %.1f to the state, %.2f to the workspace; peak memory of an instance %.1f MiB", f.workspace.Table(events).Digest().Duplicates,
+		float64(f.asked.Load())/polls, float64(f.requests.Load())/polls, float64(f.workspace.Stats().Requests)/polls, float64(f.peak)/(1<<20))
+}
+
+// Where the sources answer slowly and nothing else is scarce, four instances do four times the work
+// of one.
+func TestFleetGrows(t *testing.T) {
+	if os.Getenv("IDN_FLEET") == "" {
+		t.Skip("IDN_FLEET is not set")
+	}
+	const connections = 192
+	took := map[int]time.Duration{}
+	for _, n := range []int{1, 2, 4} {
+		f := newFleet(t, plan{connections: connections, instances: n, calm: true, latency: 400 * time.Millisecond, set: map[string]string{"SETTLE_DELAY": "0s", "AUDIT_AGES": "off"}})
+		f.scale(n)
+		f.happens(1)
+		f.tick() // tokens, connections, first checkpoints
+		f.until(connections)
+		f.happens(20)
+		begun := time.Now()
+		f.tick()
+		f.until(2 * connections)
+		took[n] = time.Since(begun)
+		if left := f.left(); left != 0 {
+			t.Errorf("%d instances: %d events did not arrive", n, left)
+		}
+		f.stop()
+		f.timer.Close()
+		t.Logf("%d instances: %d connections in %v", n, connections, took[n])
+	}
+	ratio := took[1].Seconds() / took[4].Seconds()
+	t.Logf("4 instances do %.1f times the work of one", ratio)
+	if ratio < 3 {
+		t.Errorf("4 instances do %.1f times the work of one", ratio)
+	}
+}
+
+// until waits until that many messages are done.
+func (f *fleet) until(n int64) {
+	f.t.Helper()
+	for deadline := time.Now().Add(10 * time.Minute); f.counts.Succeeded.Load() < n; {
+		if time.Now().After(deadline) {
+			f.t.Fatalf("%d of %d messages are done", f.counts.Succeeded.Load(), n)
+		}
+		f.wait(20 * time.Millisecond)
 	}
 }

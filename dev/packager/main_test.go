@@ -26,15 +26,18 @@ func small(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "app")
 	for name, text := range map[string]string{
-		"go.mod":                     "module example.com/small\n\ngo 1.26\n",
-		"cmd/handler/main.go":        "package main\n\nfunc main() { println(\"here\") }\n",
-		"cmd/idnsentinel/main.go":    "package main\n\nfunc main() { println(\"command\") }\n",
-		"LICENSE":                    "as you like",
-		"deploy/idnsentinel.service": "[Service]",
-		"host.json":                  `{"version":"2.0"}`,
-		"function/function.json":     `{"bindings":[]}`,
-		"README.md":                  "does not ship",
-		"docs/deep/function.json":    "no function",
+		"go.mod":                              "module example.com/small\n\ngo 1.26\n",
+		"cmd/handler/main.go":                 "package main\n\nfunc main() { println(\"here\") }\n",
+		"cmd/idnsentinel/main.go":             "package main\n\nfunc main() { println(\"command\") }\n",
+		"LICENSE":                             "as you like",
+		"deploy/idnsentinel.service":          "[Service]",
+		"host.json":                           `{"version":"2.0"}`,
+		"function/function.json":              `{"bindings":[]}`,
+		"deploy/queue/host.json":              `{"version":"2.0","extensionBundle":{}}`,
+		"deploy/queue/function/function.json": `{"bindings":[1]}`,
+		"deploy/queue/work/function.json":     `{"bindings":[2]}`,
+		"README.md":                           "does not ship",
+		"docs/deep/function.json":             "no function",
 	} {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
@@ -79,8 +82,8 @@ func TestRun(t *testing.T) {
 		}
 		built = append(built, folder(t, out))
 	}
-	if len(built[0]) != 14 {
-		t.Errorf("%d files, want 14", len(built[0]))
+	if len(built[0]) != 17 {
+		t.Errorf("%d files, want 17", len(built[0]))
 	}
 	for name, first := range built[0] {
 		if first != built[1][name] {
@@ -90,10 +93,13 @@ func TestRun(t *testing.T) {
 	if built[0]["released-package.zip"] != built[0]["idn-sentinel-linux-amd64.zip"] || built[0]["idn-sentinel-linux-arm64.zip"] == built[0]["idn-sentinel-linux-amd64.zip"] {
 		t.Error("released-package.zip is not the amd64 zip")
 	}
+	if q := built[0]["released-package-queue.zip"]; q != built[0]["idn-sentinel-queue-linux-amd64.zip"] || q == built[0]["released-package.zip"] {
+		t.Error("released-package-queue.zip is not the amd64 zip for the queue")
+	}
 	if _, err := exec.LookPath("sha256sum"); err == nil {
 		cmd := exec.CommandContext(t.Context(), "sha256sum", "-c", "--strict", "SHA256SUMS")
 		cmd.Dir = out
-		if msg, err := cmd.CombinedOutput(); err != nil || strings.Count(string(msg), ": OK") != 13 {
+		if msg, err := cmd.CombinedOutput(); err != nil || strings.Count(string(msg), ": OK") != 16 {
 			t.Errorf("sha256sum: %v\n%s", err, msg)
 		}
 	}
@@ -148,6 +154,10 @@ func TestProduct(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("entries (-want +got):\n%s", diff)
+	}
+	queue, same := entries(t, []byte(files["idn-sentinel-queue-linux-"+runtime.GOARCH+".zip"]))
+	if diff := cmp.Diff(append(want, entry{"work/function.json", 0o644, unix, fixed}), queue); diff != "" || !bytes.Equal(same, handler) {
+		t.Errorf("the package for FAN_OUT=queue has another handler, or entries (-want +got):\n%s", diff)
 	}
 	checkBill(t, files["idn-sentinel-linux-"+runtime.GOARCH+".cdx.json"])
 	name := "idnsentinel-" + runtime.GOOS + "-" + runtime.GOARCH
@@ -270,7 +280,7 @@ func here(t *testing.T) string {
 }
 
 func TestMissing(t *testing.T) {
-	if err := write(&bytes.Buffer{}, t.TempDir(), "nowhere"); err == nil {
+	if err := write(&bytes.Buffer{}, t.TempDir(), "", "nowhere"); err == nil {
 		t.Error("an app without its files makes a zip")
 	}
 	broken := small(t)

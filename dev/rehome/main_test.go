@@ -43,7 +43,7 @@ func checkAddresses(t *testing.T, dir string) {
 			t.Errorf("%s has %d buttons, want 2", page, other)
 		}
 	}
-	want := "https://github.com/" + repo + "/releases/download/{0}/released-package.zip"
+	want := "https://github.com/" + repo + "/releases/download/{0}/released-package{1}.zip"
 	if got := template.Parameters["packageUrl"].DefaultValue.(string); !strings.Contains(got, "'"+want+"'") {
 		t.Errorf("the package's address is %s, want %s", got, want)
 	}

@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -172,8 +173,8 @@ func TestGaveUp(t *testing.T) {
 			t.Fatalf("%v, %+v", err, runs)
 		}
 		for _, n := range []poison.Note{
-			{At: time.Now(), Deliveries: 5, Reason: "7 bytes that are no message"},
-			{At: time.Now(), Deliveries: 5, Reason: "7 bytes that are no message"},
+			{At: time.Now(), Deliveries: 5, Reason: "7 bytes that are not a message"},
+			{At: time.Now(), Deliveries: 5, Reason: "7 bytes that are not a message"},
 			{At: time.Now(), Connection: "prod", Deliveries: 5, Reason: "its process was killed"},
 		} {
 			if err := a.GaveUp(t.Context(), n); err != nil {
@@ -191,11 +192,11 @@ func TestGaveUp(t *testing.T) {
 		}
 		shown := func() (all string) {
 			for _, p := range a.Status(t.Context()).Problems {
-				all += strings.Join(p.Streams, ",") + ": " + p.What + " " + p.Remedy + "\n"
+				all = fmt.Sprintf("%s%s: %s %s\n", all, strings.Join(p.Streams, ","), p.What, p.Remedy)
 			}
 			return all
 		}
-		for _, want := range []string{"queue: The queue gave up 2 messages", "7 bytes that are no message", "prod: The queue gave up a message", fanout.Poison} {
+		for _, want := range []string{"queue: The queue gave up 2 messages", "7 bytes that are not a message", "prod: The queue gave up a message", fanout.Poison} {
 			if got := shown(); !strings.Contains(got, want) {
 				t.Errorf("lacks %q:\n%s", want, got)
 			}

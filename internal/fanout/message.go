@@ -17,9 +17,9 @@ import (
 )
 
 const (
-	// Queue is the storage queue, as the function.json of work/ and function/ names it. The
-	// platform moves a message to Poison after [Deliveries] failures.
-	Queue  = "idn-sentinel-work"
+	// Queue is the storage queue, as the function.json of work/ and function/ names it.
+	Queue = "idn-sentinel-work"
+	// Poison is where the platform moves a message after [Deliveries] failures.
 	Poison = Queue + "-poison"
 	// Deliveries is maxDequeueCount in the host.json of that package.
 	Deliveries = 5
@@ -63,7 +63,7 @@ func Decode(text []byte) (Message, error) {
 	case errors.Is(err, format.ErrNewer):
 		return Message{}, fmt.Errorf("%w: instances of two versions share one queue; this passes once all have the newer one", ErrNewer)
 	case err != nil:
-		return Message{}, fmt.Errorf("%d bytes that are no message of this app: something else writes to the queue %s", len(text), Queue)
+		return Message{}, fmt.Errorf("%d bytes that are not a message of this app: something else writes to the queue %s", len(text), Queue)
 	case m.Tick.IsZero() || !format.Writable(m.Tick) || !format.Writable(m.Expires):
 		return Message{}, fmt.Errorf("the message names no moment: something else writes to the queue %s", Queue)
 	}

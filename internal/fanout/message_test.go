@@ -42,12 +42,12 @@ func TestOddMessages(t *testing.T) {
 		newer      bool
 	}{
 		"newer":        {strings.Replace(golden, `"version":1`, `"version":2`, 1), "newer version", true},
-		"no JSON":      {"canary!", "7 bytes that are no message of this app", false},
+		"no JSON":      {"canary!", "7 bytes that are not a message of this app", false},
 		"empty":        {"", "0 bytes", false},
-		"a list":       {`["canary"]`, "no message of this app", false},
-		"no version":   {`{"connection":"canary"}`, "no message of this app", false},
+		"a list":       {`["canary"]`, "not a message of this app", false},
+		"no version":   {`{"connection":"canary"}`, "not a message of this app", false},
 		"no moment":    {`{"version":1,"connection":"canary"}`, "names no moment", false},
-		"another form": {`{"version":1,"connection":{"canary":1}}`, "no message of this app", false},
+		"another form": {`{"version":1,"connection":{"canary":1}}`, "not a message of this app", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := fanout.Decode([]byte(tc.text))

@@ -10,6 +10,14 @@
 //	 ├───────────────────────────────────────▶│ Poll, with a deadline of its own
 //	 │◀───────────────────────────────────────┤ 200 or 500, {"Outputs":{},"Logs":[…],"ReturnValue":{"runs":[…]}}
 //
+// With FAN_OUT=queue the timer's answer is one message for each connection, and the host posts
+// each to some instance:
+//
+//	├───────────────────────────────────────▶│ POST /function
+//	│◀───────────────────────────────────────┤ 200 {"Outputs":{"work":["{…}",…]},…}
+//	├───────────────────────────────────────▶│ POST /work {"Data":{"item":…},"Metadata":{"DequeueCount":…}}
+//	│◀───────────────────────────────────────┤ 200: the message is deleted; 500: it comes again
+//
 // What the protocol makes necessary:
 //
 //   - The host kills a process that does not listen, and gives up after three

@@ -81,7 +81,7 @@ func decodeItem(body []byte) (d delivery) {
 	var envelope struct{ Data, Metadata jsontext.Value }
 	var data map[string]jsontext.Value
 	if err := decode(body, &envelope); err != nil {
-		return delivery{err: errors.New("the invocation is no JSON object")}
+		return delivery{err: errors.New("the invocation is not a JSON object")}
 	}
 	var metadata struct{ DequeueCount jsontext.Value }
 	if decode(envelope.Metadata, &metadata) == nil {
@@ -96,7 +96,7 @@ func decodeItem(body []byte) (d delivery) {
 
 // work answers one message. The answer decides what becomes of it: after 200 it is deleted, after
 // 500 it is delivered again and, after [fanout.Deliveries] times, put aside for good. So only a
-// failure that the next tick's message won't mend is one.
+// failure that the next tick's message won't repair is one.
 func (h *Handler) work(w http.ResponseWriter, r *http.Request) {
 	log := h.logger().With("invocation_id", r.Header.Get(invocationID))
 	d := decodeItem(readBody(w, r))

@@ -2,7 +2,7 @@
 // asks how the app is: fan-out/poison.json, one object for the whole app.
 //
 // The platform counts the deliveries of a message and, after the last of them has failed, moves it
-// into a queue of its own, where nobody looks. Its last delivery is noted here.
+// into a queue of its own, where no one looks. Its last delivery is noted here.
 // Nothing that moves data reads it. Its size is bounded.
 package poison
 
@@ -71,11 +71,12 @@ func load(ctx context.Context, store state.Store) (File, state.ETag, error) {
 		return File{}, "", fmt.Errorf("read what the queue gave up: %w", err)
 	}
 	var s stored
-	switch err := format.JSON(o.Data, version, &s); {
-	case errors.Is(err, format.ErrNewer):
-		return File{}, "", fmt.Errorf("%q: %w", Key, err)
-	case err != nil: // the next note replaces it
-		return File{}, o.ETag, nil
+	damaged := format.JSON(o.Data, version, &s)
+	if errors.Is(damaged, format.ErrNewer) {
+		return File{}, "", fmt.Errorf("%q: %w", Key, damaged)
+	}
+	if damaged != nil { // the next note replaces it
+		s.File = File{}
 	}
 	return s.File, o.ETag, nil
 }

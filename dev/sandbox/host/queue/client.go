@@ -240,7 +240,7 @@ func (q Queue) sign(req *http.Request, length int) error {
 		size = strconv.Itoa(length)
 	}
 	lines := []string{req.Method, "", "", size, "", req.Header.Get("Content-Type"), "", "", "", "", "", "", "x-ms-date:" + req.Header.Get("x-ms-date"), "x-ms-version:" + apiVersion}
-	resource := "/" + q.Account.Name + req.URL.EscapedPath()
+	resource := []string{"/" + q.Account.Name + req.URL.EscapedPath()}
 	query := req.URL.Query()
 	names := make([]string, 0, len(query))
 	for name := range query {
@@ -248,10 +248,10 @@ func (q Queue) sign(req *http.Request, length int) error {
 	}
 	slices.Sort(names)
 	for _, name := range names {
-		resource += "\n" + name + ":" + strings.Join(query[name], ",")
+		resource = append(resource, name+":"+strings.Join(query[name], ","))
 	}
 	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte(strings.Join(append(lines, resource), "\n")))
+	mac.Write([]byte(strings.Join(append(lines, resource...), "\n")))
 	req.Header.Set("Authorization", "SharedKey "+q.Account.Name+":"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
 	return nil
 }
