@@ -13,9 +13,10 @@ import (
 // This file bounds the memory for bodies that are pushed, and what a slow sender can hold of it.
 //
 // A body gets memory as its bytes come, not by what its sender announces. The first 64 KiB of each, which
-// is more than an ordinary event has, come from a share of their own, so neither large bodies nor those
-// whose sender is slow keep an ordinary event waiting. What a body needs beyond that it gets only from a
-// sender that does not stop in between.
+// is more than an ordinary event has, come from a share of their own, and so do the next ones: neither
+// large bodies nor those whose sender is slow keep an ordinary event waiting. One that is larger than 256
+// KiB gets all that it may still need at once, so that several of them do not wait for each other, and
+// every one beyond its start only as long as its sender does not stop.
 
 const (
 	// bodyTimeout limits the reading of a pushed body.
@@ -24,17 +25,19 @@ const (
 	// memory beyond its start: a part, and the object that is made of it.
 	slotTimeout = 3 * time.Minute
 	slotBytes   = 2 << 20
-	// startBytes is the start of a body.
-	startBytes = 64 << 10
+	// startBytes is the start of a body, and middleBytes how large one is that is not large yet.
+	startBytes  = 64 << 10
+	middleBytes = 256 << 10
 	// firstBytes is what a body gets before its first byte; it doubles from there.
 	firstBytes = 4 << 10
 	// unpackBytes is what decompression needs besides.
 	unpackBytes = 48 << 10
 
-	// startsAtOnce bounds the starts of bodies, in bytes, that are read or waiting to be stored, and
-	// restsAtOnce what else is in memory of them.
-	startsAtOnce = 4 << 20
-	restsAtOnce  = 12 << 20
+	// startsAtOnce bounds the starts of bodies, in bytes, that are read or waiting to be stored,
+	// middlesAtOnce what they have beyond these up to middleBytes, and restsAtOnce what is beyond that.
+	startsAtOnce  = 4 << 20
+	middlesAtOnce = 4 << 20
+	restsAtOnce   = 8 << 20
 	// slotsAtOnce is [restsAtOnce] for bodies that are stored as they come, and smallAtOnce for those of
 	// them that are not larger than a start. These are shares of their own, because what waits for a store
 	// that is down keeps its memory for minutes, and an access request can't wait for it.
@@ -55,10 +58,13 @@ var (
 )
 
 // memory is what there is for bodies.
-type memory struct{ starts, rests, slots, small *semaphore.Weighted }
+type memory struct{ starts, middles, rests, slots, small *semaphore.Weighted }
 
 func newMemory() *memory {
-	return &memory{semaphore.NewWeighted(startsAtOnce), semaphore.NewWeighted(restsAtOnce), semaphore.NewWeighted(slotsAtOnce), semaphore.NewWeighted(smallAtOnce)}
+	return &memory{
+		starts: semaphore.NewWeighted(startsAtOnce), middles: semaphore.NewWeighted(middlesAtOnce), rests: semaphore.NewWeighted(restsAtOnce),
+		slots: semaphore.NewWeighted(slotsAtOnce), small: semaphore.NewWeighted(smallAtOnce),
+	}
 }
 
 // memory is shared by all requests.
@@ -73,19 +79,22 @@ func (h *Handler) memory() *memory {
 
 // room is what one body has of the memory.
 type room struct {
-	of          *memory
-	start, rest int64
-	slot, small int64 // of the slots
-	unpack      int64 // of the starts
-	waited      time.Duration
+	of                  *memory
+	start, middle, rest int64
+	slot, small         int64 // of the slots
+	unpack              int64 // of the starts
+	waited              time.Duration
 }
 
-// grow gets memory for that many bytes of a body.
-func (r *room) grow(ctx context.Context, size int64) error {
+// grow gets memory for that many bytes of a body that will have most bytes at most.
+func (r *room) grow(ctx context.Context, size, most int64) error {
 	if err := r.take(ctx, r.of.starts, &r.start, min(size, startBytes)); err != nil {
 		return err
 	}
-	return r.take(ctx, r.of.rests, &r.rest, size-startBytes)
+	if err := r.take(ctx, r.of.middles, &r.middle, min(size, middleBytes)-startBytes); err != nil || size <= middleBytes {
+		return err
+	}
+	return r.take(ctx, r.of.rests, &r.rest, most-middleBytes)
 }
 
 // take raises what the room has of a share.
@@ -110,7 +119,8 @@ func (r *room) take(ctx context.Context, from *semaphore.Weighted, has *int64, t
 // shrink gives back what is not needed any more.
 func (r *room) shrink(size int64) {
 	lower(r.of.starts, &r.start, min(size, startBytes))
-	lower(r.of.rests, &r.rest, max(0, size-startBytes))
+	lower(r.of.middles, &r.middle, max(0, min(size, middleBytes)-startBytes))
+	lower(r.of.rests, &r.rest, max(0, size-middleBytes))
 }
 
 // free gives back everything.
@@ -133,7 +143,7 @@ func lower(of *semaphore.Weighted, has *int64, to int64) {
 func (r *room) read(ctx context.Context, from io.Reader, most int64) (body []byte, more bool, err error) {
 	for size := int64(firstBytes); ; size *= 2 {
 		size = min(size, most)
-		if err := r.grow(ctx, size); err != nil {
+		if err := r.grow(ctx, size, most); err != nil {
 			return nil, false, err
 		}
 		larger := make([]byte, len(body), size)

@@ -185,7 +185,8 @@ func unread(w http.ResponseWriter, log *slog.Logger, err error) {
 
 // readPush reads a body of at most that many bytes, before and after it is decompressed.
 func readPush(w http.ResponseWriter, r *http.Request, room *room, most int64) ([]byte, error) {
-	var from io.Reader = newSender(w, r, most, bodyTimeout)
+	sent := newSender(w, r, most, bodyTimeout)
+	var from io.Reader = sent
 	switch encoding := strings.ToLower(strings.TrimSpace(r.Header.Get("Content-Encoding"))); encoding {
 	case "", "identity":
 	case "gzip", "x-gzip":
@@ -202,7 +203,11 @@ func readPush(w http.ResponseWriter, r *http.Request, room *room, most int64) ([
 	default:
 		return nil, &refusal{http.StatusUnsupportedMediaType, "the Content-Encoding is neither gzip nor identity"}
 	}
-	body, more, err := room.read(r.Context(), from, most+1)
+	expected := most + 1 // one more, to see that it is too large
+	if length := r.ContentLength; length >= 0 && from == io.Reader(sent) {
+		expected = min(expected, length+1)
+	}
+	body, more, err := room.read(r.Context(), from, expected)
 	switch {
 	case err != nil:
 		return nil, err
