@@ -28,8 +28,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/net/netutil"
-
 	"github.com/idn-sentinel/idn-sentinel/internal/functions"
 )
 
@@ -154,7 +152,7 @@ func (c Config) stop(ctx context.Context, cause error, server *http.Server, tick
 // serve serves the listener. The limit is below TLS, because the server only recognizes connections
 // with TLS that nothing else wraps.
 func (c Config) serve(server *http.Server) error {
-	ln := netutil.LimitListener(c.Listener, mostConnections)
+	ln := newConnections(c.Listener, mostConnections)
 	if c.TLS != nil {
 		return server.ServeTLS(ln, "", "")
 	}
@@ -167,7 +165,8 @@ func (c Config) server() *http.Server {
 	return &http.Server{
 		Protocols:         &http1,
 		TLSConfig:         c.TLS,
-		Handler:           c.routes(),
+		Handler:           answered(c.routes()),
+		ConnContext:       withConnection,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second, // the hooks set their own for bodies
 		WriteTimeout:      longestAnswer,

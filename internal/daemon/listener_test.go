@@ -9,6 +9,8 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
+	"io"
 	"log/slog"
 	"math/big"
 	"net"
@@ -47,6 +49,18 @@ func (r receiving) Receive(ctx context.Context, _ []byte) source.Answer {
 	r.begun <- struct{}{}
 	work(ctx, r.takes)
 	return source.Answer{}
+}
+
+// admitting says when it has admitted a request.
+type admitting struct {
+	receiving
+	admitted chan struct{}
+}
+
+func (a admitting) Inlet(string) source.Inlet { return a }
+func (a admitting) Admits(context.Context, []string) (bool, error) {
+	a.admitted <- struct{}{}
+	return true, nil
 }
 
 func listen(t *testing.T) net.Listener {
@@ -108,6 +122,87 @@ func TestListener(t *testing.T) {
 	}
 	if status := send(http.MethodPost, "/api/hooks/sailpoint", "Bearer right"); status != 0 {
 		t.Errorf("after the stop: status %d", status)
+	}
+}
+
+// Strangers who open connections and say nothing, or half of a request, or nothing more, keep no one waiting,
+// with TLS and without, nor do they keep the process from stopping. A request under way is answered however
+// many come.
+func TestSilentConnections(t *testing.T) {
+	for name, says := range map[string]string{
+		"nothing":     "",
+		"half a head": "POST /api/hooks/sailpoint HTTP/1.1\r\nHost: a\r\n",
+		"one request": "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+	} {
+		for _, secure := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, TLS %v", name, secure), func(t *testing.T) {
+				t.Parallel()
+				ln := listen(t)
+				app := admitting{receiving{poller(func(context.Context) []pipeline.Report { return nil }), make(chan struct{}, 9), 0}, make(chan struct{}, 9)}
+				cfg := daemon.Config{Handler: handler(app, nil), Schedule: schedule(t, "0 0 0 29 2 *"), Listener: ln}
+				address, client := "http://"+ln.Addr().String(), &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+				if secure {
+					certFile, keyFile := issue(t, t.TempDir(), "listener", time.Now())
+					c, err := daemon.LoadCertificate(certFile, keyFile, slog.New(slog.DiscardHandler))
+					if err != nil {
+						t.Fatal(err)
+					}
+					cfg.TLS = c.Config()
+					address = "https://" + ln.Addr().String()
+					client.Transport = &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // it is self-signed
+				}
+				ctx, stop := context.WithCancel(t.Context())
+				ended := make(chan error, 1)
+				go func() { ended <- daemon.Run(ctx, cfg) }()
+				post := func(body io.Reader) (int, time.Duration) {
+					begun := time.Now()
+					r, err := http.NewRequest(http.MethodPost, address+"/api/hooks/sailpoint", body)
+					if err != nil {
+						t.Error(err)
+						return 0, 0
+					}
+					r.Header.Set("Authorization", "Bearer right")
+					resp, err := client.Do(r)
+					if err != nil {
+						t.Error(err)
+						return 0, 0
+					}
+					resp.Body.Close()
+					return resp.StatusCode, time.Since(begun)
+				}
+				rest, send := io.Pipe()
+				underWay := make(chan int, 1)
+				go func() {
+					status, _ := post(rest)
+					underWay <- status
+				}()
+				<-app.admitted
+				for range 600 {
+					conn, err := net.Dial("tcp", ln.Addr().String())
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer conn.Close()
+					if !secure {
+						if _, err := io.WriteString(conn, says); err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
+				if status, took := post(strings.NewReader("{}")); status != http.StatusOK || took > 5*time.Second {
+					t.Errorf("status %d after %v", status, took)
+				}
+				_, _ = io.WriteString(send, "{}")
+				_ = send.Close()
+				if status := <-underWay; status != http.StatusOK {
+					t.Errorf("the request under way got %d", status)
+				}
+				stop()
+				if err := <-ended; err != nil {
+					t.Error(err)
+				}
+			})
+		}
 	}
 }
 
