@@ -68,7 +68,9 @@ func connection(r *Reader, name string, kinds []Kind, keyed func() Account, seve
 // sources reads the sources that are enabled. If none is, it reports what is missing for
 // the first kind. The first source names the tenant.
 func sources(r *Reader, kinds []Kind) (list []Source, tenant string) {
-	on := slices.DeleteFunc(slices.Clone(kinds), func(k Kind) bool { return !slices.ContainsFunc(k.On, r.isSet) })
+	on := slices.DeleteFunc(slices.Clone(kinds), func(k Kind) bool {
+		return !slices.ContainsFunc(k.On, r.isSet) && !slices.ContainsFunc(k.With, r.isSetHere)
+	})
 	if len(on) == 0 {
 		on = kinds[:min(1, len(kinds))]
 	}
@@ -77,6 +79,23 @@ func sources(r *Reader, kinds []Kind) (list []Source, tenant string) {
 		list, tenant = append(list, source), cmp.Or(tenant, name)
 	}
 	return list, tenant
+}
+
+// withoutKind reports settings that all connections share and none of them uses.
+func withoutKind(app *Reader, kinds []Kind, connections []Connection) {
+	for _, k := range kinds {
+		enabled := func(c Connection) bool {
+			return slices.ContainsFunc(c.Sources, func(s Source) bool { return s.Kind() == k.Name })
+		}
+		if len(connections) == 0 || slices.ContainsFunc(connections, enabled) {
+			continue
+		}
+		for _, name := range k.With {
+			if app.isSet(name) {
+				app.Problemf(name, "is set, but no connection has %s: set it with the prefix of a connection, or remove %s", strings.Join(k.On, " or "), name)
+			}
+		}
+	}
 }
 
 // auditAges reads a list of ages; "off" means an empty list.

@@ -42,6 +42,7 @@ func IdentityIQKind() Kind {
 	return Kind{
 		Name: "identityiq",
 		On:   []string{"IIQ_URL"},
+		With: []string{"IIQ_CLIENT_ID", "IIQ_CLIENT_SECRET"},
 		Read: func(r *Reader) (Source, string) {
 			v := iiqReader{Reader: r}
 			r.Fill(&v.text)
@@ -86,6 +87,9 @@ var iiqPath = regexp.MustCompile(`(?i)/(oauth2/token|rest(/.*)?|scim(/.*)?|plugi
 // where reads the address.
 func (v *iiqReader) where() *url.URL {
 	const setting = "IIQ_URL"
+	if v.Reported(setting) || !v.Require(setting, v.text.URL, "set it to the address of IdentityIQ with its context, https://iiq.acme.example/identityiq, or remove IIQ_CLIENT_ID and IIQ_CLIENT_SECRET") {
+		return nil
+	}
 	base := v.Address(setting, v.text.URL)
 	switch {
 	case base == nil:

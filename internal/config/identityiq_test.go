@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"maps"
 	"strings"
 	"testing"
 
@@ -22,6 +23,7 @@ func TestIdentityIQ(t *testing.T) {
 		"trailing_slash":  {map[string]string{"IIQ_URL": "https://iiq.acme.example/identityiq/"}, "", "", "https://iiq.acme.example/identityiq", nil},
 		"another_context": {map[string]string{"IIQ_URL": "https://iiq.acme.example:8443/iiq8.3"}, "", "", "https://iiq.acme.example:8443/iiq8.3", nil},
 		"streams":         {map[string]string{"IIQ_STREAMS": "Alerts, syslog"}, "", "", "", []string{"syslog", "alerts"}},
+		"no_url":          {map[string]string{"IIQ_URL": ""}, "IIQ_URL", "or remove IIQ_CLIENT_ID", "", nil},
 		"no_scheme":       {map[string]string{"IIQ_URL": "iiq.acme.example/identityiq"}, "IIQ_URL", "https://", "", nil},
 		"plain_http":      {map[string]string{"IIQ_URL": "http://iiq.acme.example/identityiq"}, "IIQ_URL", "http", "", nil},
 		"call":            {map[string]string{"IIQ_URL": "https://iiq.acme.example/identityiq/oauth2/token"}, "IIQ_URL", "https://iiq.acme.example/identityiq", "", nil},
@@ -61,6 +63,48 @@ func TestIdentityIQ(t *testing.T) {
 			}
 			if s.Connections[0].Tenant == "" {
 				t.Error("the state has no name")
+			}
+		})
+	}
+}
+
+// A client without a server is a mistake, and several connections may share one client.
+func TestIdentityIQClientWithoutServer(t *testing.T) {
+	two := func(change map[string]string) map[string]string {
+		env := valid()
+		delete(env, "TENANT_ID")
+		maps.Copy(env, map[string]string{"CONNECTIONS": "acme,globex", "ACME_TENANT_ID": "acme", "GLOBEX_TENANT_ID": "globex", "LEGACY_CHECKPOINT": "off"})
+		maps.Copy(env, change)
+		return env
+	}
+	one := valid()
+	one["IIQ_CLIENT_SECRET"] = "canary-iiq-secret"
+	for name, c := range map[string]struct {
+		set  map[string]string
+		want []string // the settings with problems
+	}{
+		"beside a tenant":           {one, []string{"IIQ_URL", "IIQ_CLIENT_ID"}},
+		"shared, one has a server":  {two(map[string]string{"IIQ_CLIENT_ID": "sentinel", "IIQ_CLIENT_SECRET": "canary-iiq-secret", "ACME_IIQ_URL": "https://iiq.acme.example/identityiq"}), nil},
+		"shared, none has a server": {two(map[string]string{"IIQ_CLIENT_ID": "sentinel"}), []string{"IIQ_CLIENT_ID"}},
+		"of one connection":         {two(map[string]string{"GLOBEX_IIQ_CLIENT_ID": "sentinel", "IIQ_CLIENT_SECRET": "canary-iiq-secret"}), []string{"GLOBEX_IIQ_URL"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := load(c.set)
+			if c.want == nil {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			var got []string
+			for _, p := range problems(t, err) {
+				got = append(got, p.Setting)
+				if strings.Contains(p.Message, "canary") {
+					t.Errorf("%v shows a secret", p)
+				}
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("settings with problems (-want +got):\n%s", diff)
 			}
 		})
 	}

@@ -7,6 +7,10 @@ type Kind struct {
 	// On lists the settings that enable this kind for a connection: any one of them is
 	// enough.
 	On []string
+	// With lists settings that mean nothing without one of On, and that several connections may
+	// share. Set for a connection alone, they enable the kind too, so that Read reports what is
+	// missing; shared by all, they are a problem if no connection has enabled it.
+	With []string
 	// Table describes its settings.
 	Table []Setting
 	// Read checks them for a connection that has enabled this kind. tenant is the name of

@@ -59,6 +59,7 @@ func Load(kinds []Kind, origins ...Origin) (Settings, error) {
 		readers = append(readers, r)
 	}
 	oneStateEach(kinds, readers, s.Connections)
+	withoutKind(app, kinds, s.Connections)
 	proxy(app)
 	s.Hints = slices.Concat(spelled.hints, app.hints)
 	for _, p := range spelled.problems {

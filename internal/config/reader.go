@@ -149,6 +149,12 @@ func (r *Reader) isSet(name string) bool {
 	return ok
 }
 
+// isSetHere reports whether a setting is set for this connection, not for all of several.
+func (r *Reader) isSetHere(name string) bool {
+	found, _, _, ok := r.find(r.names(name))
+	return ok && (r.prefix == "" || found != name)
+}
+
 // own reports whether a setting was found with the connection's prefix.
 func (r *Reader) own(name string) bool {
 	at, found := r.places[name]
