@@ -15,6 +15,13 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
 
+// uuidOf is the id of an event of Okta.
+func uuidOf(_ string, raw []byte) string {
+	_, rest, _ := strings.Cut(string(raw), `"uuid":"`)
+	id, _, _ := strings.Cut(rest, `"`)
+	return id
+}
+
 // SIGKILL right after an acknowledgement while a backlog of Okta is read: nothing is lost, and at most
 // the batches in flight come again.
 func TestOktaKill(t *testing.T) {
@@ -31,11 +38,7 @@ func TestOktaKill(t *testing.T) {
 
 	var current atomic.Pointer[host.Host]
 	var rows, target atomic.Int64
-	w := &world{t: t, tenant: &tenant.Tenant{}, stateDir: filepath.Join(t.TempDir(), "state"), workspace: &workspace.Workspace{Identify: func(_ string, raw []byte) string {
-		_, rest, _ := strings.Cut(string(raw), `"uuid":"`)
-		id, _, _ := strings.Cut(rest, `"`)
-		return id
-	}}}
+	w := &world{t: t, tenant: &tenant.Tenant{}, stateDir: filepath.Join(t.TempDir(), "state"), workspace: &workspace.Workspace{Identify: uuidOf}}
 	w.workspace.AfterAck = func(n int) {
 		if at := target.Load(); rows.Add(int64(n)) >= at && at > 0 && target.CompareAndSwap(at, 0) {
 			current.Load().Kill()

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -11,12 +12,21 @@ import (
 
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/azurite"
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/host"
+	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/okta"
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/synth"
+	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/tenant"
+	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/workspace"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
 
 // leaveCheckpoint writes what the Python function leaves behind.
 func leaveCheckpoint(t *testing.T, s *azurite.Server, createdTime string) *aztables.Client {
+	t.Helper()
+	return leave(t, s, "checkpointTable", `{"PartitionKey":"checkpointTime","RowKey":"001","createdTime":"`+createdTime+`"}`)
+}
+
+// leave creates a table with one row.
+func leave(t *testing.T, s *azurite.Server, name, row string) *aztables.Client {
 	t.Helper()
 	cred, err := aztables.NewSharedKeyCredential(s.AccountName, s.AccountKey)
 	if err != nil {
@@ -26,11 +36,10 @@ func leaveCheckpoint(t *testing.T, s *azurite.Server, createdTime string) *aztab
 	if err != nil {
 		t.Fatal(err)
 	}
-	table := service.NewClient("checkpointTable")
+	table := service.NewClient(name)
 	if _, err := table.CreateTable(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
-	row := `{"PartitionKey":"checkpointTime","RowKey":"001","createdTime":"` + createdTime + `"}`
 	if _, err := table.AddEntity(t.Context(), []byte(row), nil); err != nil {
 		t.Fatal(err)
 	}
@@ -119,6 +128,48 @@ func TestTakeOverOfNonsense(t *testing.T) {
 	w.env["LEGACY_CHECKPOINT"] = "off"
 	if rep := report(t, w.fire(w.start()), events); rep.State != pipeline.Drained || rep.Sent != 100 {
 		t.Errorf("with the remedy: %+v", rep)
+	}
+}
+
+// With the settings, the storage account and the table of Microsoft's function for Okta, the connector
+// goes on at the link where that one stopped: no event before it comes, and each one after it. The key
+// of the function's row is the API token: nothing shows it.
+func TestTakeOverFromTheOktaFunction(t *testing.T) {
+	const n, read, token = 1_500, 600, "00" + secretCanary
+	made := okta.Generator{Seed: 8, Start: time.Now().Add(-26 * time.Hour), Every: time.Minute}
+	org := &okta.Org{APIToken: token, Scheme: "http", RateLimit: 6000}
+	for i := range n {
+		org.Add(made.Event(i))
+	}
+	served := httptest.NewServer(org)
+	t.Cleanup(served.Close)
+	at := made.Event(read).Published.UTC().Format("2006-01-02T15:04:05.000Z")
+
+	emulator := azurite.StartTables(t)
+	w := &world{t: t, tenant: &tenant.Tenant{}, workspace: &workspace.Workspace{Identify: uuidOf}}
+	ws := httptest.NewServer(w.workspace)
+	t.Cleanup(ws.Close)
+	w.env = map[string]string{
+		"uri": served.URL + "/api/v1/logs?since=", "apiToken": token, "workspaceId": workspace.DefaultID, "workspaceKey": keyCanary,
+		"logAnalyticsUri": ws.URL, "INITIAL_LOOKBACK": "1h", "LOG_LEVEL": "debug", "HEALTH_TABLE": "false",
+	}
+	w.useAzurite(emulator)
+	for _, name := range []string{"AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ACCESS_KEY", "AZURE_STORAGE_BLOB_ENDPOINT"} {
+		delete(w.env, name)
+	}
+	w.env["AzureWebJobsStorage"], w.env["LEGACY_CHECKPOINT"] = emulator.ConnectionString, emulator.TableURL
+	leave(t, emulator, "OKTA", `{"PartitionKey":"part1","RowKey":"`+token+`","uri":"`+served.URL+`/api/v1/logs?since=`+at+`&limit=100"}`)
+	rep := report(t, w.fire(w.start()), "Okta")
+	if rep.State != pipeline.Drained || rep.Sent != n-read {
+		t.Errorf("%+v, want %d events", rep, n-read)
+	}
+	for i, ids := 0, w.workspace.Table("Okta").IDs(); i < n; i++ {
+		if got, want := ids[made.UUID(i)] > 0, i >= read; got != want {
+			t.Fatalf("event %d came: %v", i, got)
+		}
+	}
+	if v := org.Violations(); len(v) > 0 {
+		t.Error(v)
 	}
 }
 

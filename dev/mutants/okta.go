@@ -4,7 +4,7 @@ const oktaDir = "internal/source/okta/"
 
 func oktaMutants() []Mutant {
 	return []Mutant{
-		{Breaks: "the place in Okta's log is a time and not the org's link", File: oktaDir + "logs.go", Old: "Next: place{Next: r.next, Newest: newest}.encode(), From: at.Newest", New: "Next: place{Newest: newest}.encode(), From: at.Newest"},
+		{Breaks: "the place in Okta's log is a time and not the org's link", File: oktaDir + "logs.go", Old: "Next: place{Next: r.next, Newest: newest}.encode(), From: at.from()", New: "Next: place{Newest: newest}.encode(), From: at.from()"},
 		{Breaks: "the place in Okta's log does not move at its end", File: oktaDir + "logs.go", Old: "if q.loops(r.next) {", New: "if q.loops(r.next) || len(r.records) < r.limit {"},
 		{Breaks: "a page that the server cut is taken for the end of Okta's log", File: oktaDir + "logs.go", Old: "(len(r.records) >= r.limit || !r.reaches(present))", New: "len(r.records) >= r.limit"},
 		{Breaks: "an answer without links is taken for the end of Okta's log", File: oktaDir + "logs.go", Old: "if r.next == \"\" {\n\t\treturn pipeline.Page{}, &pipeline", New: "if false {\n\t\treturn pipeline.Page{}, &pipeline"},

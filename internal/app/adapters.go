@@ -17,7 +17,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/azblob"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/file"
-	"github.com/idn-sentinel/idn-sentinel/internal/state/pythonfn"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/legacy"
 	"github.com/idn-sentinel/idn-sentinel/internal/table"
 	"github.com/idn-sentinel/idn-sentinel/internal/table/schema"
 )
@@ -91,8 +91,8 @@ func newStore(s config.State, o Options) (state.Store, error) {
 }
 
 // newLegacy opens the checkpoint of an older connector at the address in the settings.
-func newLegacy(s config.Legacy, o Options) (*pythonfn.Table, error) {
-	cfg := pythonfn.Config{ServiceURL: s.TableEndpoint, AccountName: s.Name, AccountKey: o.keeper(s.Key), KeySetting: s.KeySetting, Expected: s.Named}
+func newLegacy(s config.Legacy, o Options) (*legacy.Account, error) {
+	cfg := legacy.Config{ServiceURL: s.TableEndpoint, AccountName: s.Name, AccountKey: o.keeper(s.Key), KeySetting: s.KeySetting, Expected: s.Named}
 	if s.Auth == config.ManagedIdentity {
 		if cfg.Credential = o.Credential; cfg.Credential == nil {
 			var err error
@@ -101,7 +101,7 @@ func newLegacy(s config.Legacy, o Options) (*pythonfn.Table, error) {
 			}
 		}
 	}
-	return pythonfn.New(cfg)
+	return legacy.New(cfg)
 }
 
 // identity signs in for a service in a cloud: as the function app's managed identity or, outside

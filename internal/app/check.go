@@ -22,7 +22,6 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/source"
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/checkpoint"
-	"github.com/idn-sentinel/idn-sentinel/internal/state/pythonfn"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/runs"
 	"github.com/idn-sentinel/idn-sentinel/internal/status"
 )
@@ -119,10 +118,8 @@ func (c *checkup) state(ctx context.Context) {
 				return c.progress(saved), err
 			case s.StartAt == nil:
 				return "none yet: the first run reads all that " + s.of.Name() + " still lists", nil
-			case !s.Inherits:
-				return c.progress(pipeline.Checkpoint{}), nil
 			}
-			return c.beginning(ctx)
+			return c.beginning(ctx, s)
 		})
 		c.Try(ctx, lock, func(ctx context.Context) (string, error) { return c.lock(ctx, store, name) })
 	}
@@ -177,23 +174,22 @@ func (c *checkup) progress(saved pipeline.Checkpoint) string {
 }
 
 // beginning says where a stream without a checkpoint begins.
-func (c *checkup) beginning(ctx context.Context) (string, error) {
-	if c.connection.Legacy.TableEndpoint == nil {
+func (c *checkup) beginning(ctx context.Context, s stream) (string, error) {
+	if c.connection.Legacy.TableEndpoint == nil || s.Inherits == nil {
 		return c.progress(pipeline.Checkpoint{}), nil
 	}
 	old, err := newLegacy(c.connection.Legacy, c.options)
 	if err != nil {
 		return "", err
 	}
-	at, err := old.CreatedTime(ctx)
+	begin, err := beginning(ctx, s, c.streams, old, c.connection.Legacy.Named)
 	switch {
 	case err != nil:
 		return "", err
-	case at.IsZero():
+	case begin.Cursor == "":
 		return c.progress(pipeline.Checkpoint{}) + "; no older connector left a checkpoint at " + old.Host(), nil
 	}
-	return fmt.Sprintf("none yet: the first run begins at %s, since the old connector stopped at %s (LEGACY_CHECKPOINT)",
-		pythonfn.Begin(at).Format(time.RFC3339), at.Format(time.RFC3339)), nil
+	return "none yet: the first run begins " + begin.Says + " (LEGACY_CHECKPOINT)", nil
 }
 
 // probeStore uses a store as a run does, with its own object and lock.

@@ -17,7 +17,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/source"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/checkpoint"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/ledger"
-	"github.com/idn-sentinel/idn-sentinel/internal/state/pythonfn"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/legacy"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/spool"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/streamlock"
 )
@@ -37,7 +37,7 @@ type Connection struct {
 
 	opening sync.Mutex      // guards sink and legacy while they are opened
 	sink    pipeline.Sink   // nil until then
-	legacy  *pythonfn.Table // nil if there is no older connector to follow
+	legacy  *legacy.Account // nil if there is no older connector to follow
 
 	mailboxes   []*mailbox    // of the sources that receive
 	forwardings []*forwarding // of the sources that pass on what they received
@@ -285,6 +285,22 @@ func (c *Connection) openLedger(s stream) pipeline.Ledger {
 	return beside
 }
 
+// beginning is where a stream begins that continues from an older connector. If a user named its
+// account, and no other of the streams may be meant, it must have left a place there.
+func beginning(ctx context.Context, s stream, streams []stream, old *legacy.Account, named bool) (source.Beginning, error) {
+	begin, err := s.Inherits(ctx, old)
+	if err != nil || begin.Cursor != "" || !named {
+		return begin, err
+	}
+	for _, other := range streams {
+		if other.Inherits != nil && other.Stream().ID != s.Stream().ID {
+			return begin, nil
+		}
+	}
+	return begin, fmt.Errorf("LEGACY_CHECKPOINT names %s, and no older connector left a place of %s there: name the account in which it did, or set LEGACY_CHECKPOINT=off to begin at INITIAL_LOOKBACK",
+		old.Host(), s.Short)
+}
+
 // leaseFor is how long a killed run's lock remains.
 const leaseFor = 30 * time.Second
 
@@ -294,8 +310,10 @@ func longest(budget time.Duration) time.Duration { return budget + pipeline.Over
 // checkpoints returns the checkpoints of a stream, which may begin where an older connector stopped.
 func (c *Connection) checkpoints(s stream) pipeline.Checkpoints {
 	own := checkpoint.New(c.store, c.settings.Tenant)
-	if c.legacy == nil || !s.Inherits {
+	if c.legacy == nil || s.Inherits == nil {
 		return own
 	}
-	return &pythonfn.Checkpoints{Checkpoints: own, CreatedTime: c.legacy.CreatedTime, Cursor: s.StartAt, Log: c.log}
+	return &legacy.Checkpoints{Checkpoints: own, Beginning: func(ctx context.Context) (source.Beginning, error) {
+		return beginning(ctx, s, c.streams, c.legacy, c.settings.Legacy.Named)
+	}, Log: c.log}
 }

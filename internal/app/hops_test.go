@@ -23,7 +23,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/sink/readback"
 	"github.com/idn-sentinel/idn-sentinel/internal/source/sailpoint"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/azblob"
-	"github.com/idn-sentinel/idn-sentinel/internal/state/pythonfn"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/legacy"
 	"github.com/idn-sentinel/idn-sentinel/internal/table/schema"
 )
 
@@ -133,7 +133,7 @@ func hops(t *testing.T) []hop {
 			name: "storage, tables", public: "https://acme.table.core.windows.net", settings: "LEGACY_CHECKPOINT and the account's network rules",
 			blames: []string{"AZURE_STORAGE_ACCESS_KEY is wrong"},
 			call: func(ctx context.Context, address string) error {
-				s, err := pythonfn.New(pythonfn.Config{ServiceURL: parse(t, address), AccountName: hopAccount, AccountKey: hopKey(), KeySetting: "AZURE_STORAGE_ACCESS_KEY", ClientOptions: once()})
+				s, err := legacy.New(legacy.Config{ServiceURL: parse(t, address), AccountName: hopAccount, AccountKey: hopKey(), KeySetting: "AZURE_STORAGE_ACCESS_KEY", ClientOptions: once()})
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -57,7 +57,7 @@ func shared() []Setting {
 		{Name: "AzureWebJobsStorage__credential", App: true, Meaning: "`managedidentity` or empty."},
 		{Name: "AzureWebJobsStorage__clientId", App: true, Otherwise: "`AZURE_CLIENT_ID`", Meaning: "Client ID of the identity for this account."},
 
-		{Name: "LEGACY_CHECKPOINT", Default: "auto", Meaning: "Where the very first run finds the checkpoint of the Python function that this connector replaces: address of the table service of its storage account (`https://NAME.table.core.windows.net`; the identity needs the role Storage Table Data Reader there), or `off`. `auto` reads the account of the state, if it is opened with a key. See [docs/migrate.md](docs/migrate.md)."},
+		{Name: "LEGACY_CHECKPOINT", Default: "auto", Meaning: "Where the very first run finds the checkpoint of the Python function, or of Microsoft's function for Okta, that this connector replaces: address of the table service of its storage account (`https://NAME.table.core.windows.net`; the identity needs the role Storage Table Data Reader there), or `off`. `auto` reads the account of the state, if it is opened with a key. See [docs/migrate.md](docs/migrate.md)."},
 
 		{Name: "POLL_SCHEDULE", App: true, Default: "0 * * * * *", Meaning: "Timer in NCRONTAB, six fields: second, minute, hour, day, month, day of week. The host disables the function if it is missing."},
 		{Name: "INITIAL_LOOKBACK", Default: "24h", Meaning: "How far back the very first run begins, unless there is a `LEGACY_CHECKPOINT`. Write durations as `90s`, `4m` or `24h`."},

@@ -53,12 +53,38 @@ type Spec struct {
 	// TimeOf is the moment of a cursor of the stream, up to which it is delivered. It fails for a cursor
 	// of another stream. Nil if StartAt is.
 	TimeOf func(pipeline.Cursor) (time.Time, error)
-	// Inherits is set if the stream begins where the Python function that this program replaces has
-	// stopped, if it left a checkpoint.
-	Inherits bool
+	// Inherits, if set, finds where the connector that this one replaces has stopped; the stream then
+	// begins there.
+	Inherits func(ctx context.Context, old Legacy) (Beginning, error)
 	// Table is where the rows go, and what they contain. Streams of a connection that share one have
 	// common ids: what one of them has delivered, another does not deliver again.
 	Table schema.Table
+}
+
+// Legacy is the storage account in which older connectors kept their places. Its errors name the
+// remedy and contain no secrets.
+type Legacy interface {
+	// CreatedTime is the time of the last event that SailPoint's Python function has read; zero if it
+	// left none.
+	CreatedTime(ctx context.Context) (time.Time, error)
+	// OktaPlaces are the places that Microsoft's function for Okta has stored, the latest first.
+	OktaPlaces(ctx context.Context) ([]OktaPlace, error)
+}
+
+// OktaPlace is a place that Microsoft's function for Okta has stored.
+type OktaPlace struct {
+	// Link is the link to the next page of the System Log.
+	Link string
+	// Stored is when the function stored it.
+	Stored time.Time
+}
+
+// Beginning is where a stream begins that continues from an older connector. Its zero value means that
+// there is nothing to continue from.
+type Beginning struct {
+	Cursor pipeline.Cursor
+	// Says is the place for people, after "begins": "at …, since the old connector stopped at …".
+	Says string
 }
 
 // Stats is what a source has recorded since it was opened.

@@ -53,7 +53,8 @@ func (c *Connector) Streams() []source.Spec {
 	logs := c.client.Logs()
 	return []source.Spec{{
 		Source: logs, Short: "Okta", Window: window, AuditAges: []time.Duration{auditAge},
-		Lookback: min(c.client.cfg.Lookback, remembered), StartAt: logs.StartAt, TimeOf: timeOf, Table: schema.Okta(),
+		Lookback: min(c.client.cfg.Lookback, remembered), StartAt: logs.StartAt, TimeOf: timeOf,
+		Inherits: logs.inherit, Table: schema.Okta(),
 	}}
 }
 

@@ -20,6 +20,17 @@ type place struct {
 	Next string `json:"next,omitzero"`
 	// Newest is the time of the newest event so far: where to begin if the org refuses Next.
 	Newest time.Time `json:"newest"`
+	// Since is where the events begin that this connector vouches for; zero means Newest. It is set
+	// where the stream begins at a link of another connector.
+	Since time.Time `json:"since,omitzero"`
+}
+
+// from is the event time from which on the page at the place, and those that follow, are complete.
+func (p place) from() time.Time {
+	if p.Since.IsZero() {
+		return p.Newest
+	}
+	return p.Since
 }
 
 // encode is the place as a cursor.

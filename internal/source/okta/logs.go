@@ -124,7 +124,7 @@ func (l *Logs) tail(ctx context.Context, at place, after pipeline.Cursor) (pipel
 	if now := time.Now(); newest.After(now) {
 		newest = now.Truncate(time.Millisecond) // an event dated in the future must not move the place there
 	}
-	page := pipeline.Page{Records: r.records, Next: place{Next: r.next, Newest: newest}.encode(), From: at.Newest, Through: newest, Release: r.release}
+	page := pipeline.Page{Records: r.records, Next: place{Next: r.next, Newest: newest}.encode(), From: at.from(), Through: newest, Release: r.release}
 	if q.loops(r.next) { // the end, in the words of some versions
 		if page.Next = after; after == "" {
 			page.Next = at.encode()

@@ -53,7 +53,7 @@ func (c *Connector) Streams() []source.Spec {
 	return []source.Spec{
 		{
 			Source: events, Short: "Events", Window: window, Lookback: c.client.cfg.Lookback, StartAt: events.StartAt, TimeOf: timeOf,
-			Inherits: true, Table: schema.Events(),
+			Inherits: events.inherit, Table: schema.Events(),
 		},
 		{
 			Source: c.client.Triggers(), Short: "Triggers", Window: 24 * time.Hour, // each sweep spans two days

@@ -1,4 +1,4 @@
-package pythonfn_test
+package legacy_test
 
 import (
 	"context"
@@ -11,10 +11,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/source"
 	"github.com/idn-sentinel/idn-sentinel/internal/source/sailpoint"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/checkpoint"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/legacy"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/mem"
-	"github.com/idn-sentinel/idn-sentinel/internal/state/pythonfn"
 )
 
 const stream = "SailPointIDN_Events"
@@ -26,14 +27,16 @@ type old struct {
 	asked int
 }
 
-func (o *old) createdTime(context.Context) (time.Time, error) {
+func (o *old) CreatedTime(context.Context) (time.Time, error) {
 	o.asked++
 	return o.at, o.err
 }
 
-func over(own pipeline.Checkpoints, o *old) *pythonfn.Checkpoints {
-	events := sailpoint.NewClient(sailpoint.Config{}).Events()
-	return &pythonfn.Checkpoints{Checkpoints: own, CreatedTime: o.createdTime, Cursor: events.StartAt, Log: slog.New(slog.DiscardHandler)}
+func (o *old) OktaPlaces(context.Context) ([]source.OktaPlace, error) { return nil, nil }
+
+func over(own pipeline.Checkpoints, o *old) *legacy.Checkpoints {
+	events := sailpoint.Connect(sailpoint.Config{}).Streams()[0]
+	return &legacy.Checkpoints{Checkpoints: own, Beginning: func(ctx context.Context) (source.Beginning, error) { return events.Inherits(ctx, o) }, Log: slog.New(slog.DiscardHandler)}
 }
 
 // Until the first save the function's checkpoint is the beginning, however often

@@ -1,4 +1,4 @@
-package pythonfn_test
+package legacy_test
 
 import (
 	"context"
@@ -20,7 +20,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/azurite"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/address"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
-	"github.com/idn-sentinel/idn-sentinel/internal/state/pythonfn"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/legacy"
 )
 
 // The emulators that all tests of the package share.
@@ -40,8 +40,14 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// admin is the function's way into its tables.
+// admin is the Python function's way into its table.
 func admin(t *testing.T, s *azurite.Server) *aztables.Client {
+	t.Helper()
+	return tables(t, s).NewClient("checkpointTable")
+}
+
+// tables is a function's way into the tables of its account.
+func tables(t *testing.T, s *azurite.Server) *aztables.ServiceClient {
 	t.Helper()
 	cred, err := aztables.NewSharedKeyCredential(s.AccountName, s.AccountKey)
 	if err != nil {
@@ -55,7 +61,7 @@ func admin(t *testing.T, s *azurite.Server) *aztables.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return service.NewClient("checkpointTable")
+	return service
 }
 
 func trusting(s *azurite.Server) *http.Client {
@@ -63,18 +69,18 @@ func trusting(s *azurite.Server) *http.Client {
 }
 
 // withKey and withToken are the two ways in.
-func withKey(s *azurite.Server) pythonfn.Config {
-	return pythonfn.Config{ServiceURL: at(s.TableURL), AccountName: s.AccountName, AccountKey: secret.New(s.AccountKey), KeySetting: "AZURE_STORAGE_ACCESS_KEY"}
+func withKey(s *azurite.Server) legacy.Config {
+	return legacy.Config{ServiceURL: at(s.TableURL), AccountName: s.AccountName, AccountKey: secret.New(s.AccountKey), KeySetting: "AZURE_STORAGE_ACCESS_KEY"}
 }
 
-func withToken(s *azurite.Server, cred azurite.Credential) pythonfn.Config {
-	return pythonfn.Config{ServiceURL: at(s.TableURL), Credential: cred, ClientOptions: policy.ClientOptions{Transport: trusting(s)}}
+func withToken(s *azurite.Server, cred azurite.Credential) legacy.Config {
+	return legacy.Config{ServiceURL: at(s.TableURL), Credential: cred, ClientOptions: policy.ClientOptions{Transport: trusting(s)}}
 }
 
-func open(t *testing.T, cfg pythonfn.Config) *pythonfn.Table {
+func open(t *testing.T, cfg legacy.Config) *legacy.Account {
 	t.Helper()
 	cfg.ClientOptions.Retry = policy.RetryOptions{RetryDelay: time.Millisecond, MaxRetryDelay: time.Millisecond}
-	table, err := pythonfn.New(cfg)
+	table, err := legacy.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +114,7 @@ func reset(t *testing.T, c *aztables.Client) {
 func TestCreatedTime(t *testing.T) {
 	for name, way := range map[string]struct {
 		server *azurite.Server
-		cfg    pythonfn.Config
+		cfg    legacy.Config
 	}{"key": {plain, withKey(plain)}, "token": {oauth, withToken(oauth, azurite.Credential{})}} {
 		t.Run(name, func(t *testing.T) {
 			c, table := admin(t, way.server), open(t, way.cfg)
@@ -224,12 +230,12 @@ func (a answer) Do(r *http.Request) (*http.Response, error) {
 // never with a secret.
 func TestFailures(t *testing.T) {
 	const key = "Y2FuYXJ5LW9mLXRoZS1rZXk="
-	byKey := pythonfn.Config{ServiceURL: at("https://old.table.core.windows.net"), AccountName: "old", AccountKey: secret.New(key), KeySetting: "AzureWebJobsStorage"}
-	byToken := pythonfn.Config{ServiceURL: at("https://old.table.core.windows.net"), Credential: azurite.Credential{}}
-	noToken := pythonfn.Config{ServiceURL: at("https://old.table.core.windows.net"), Credential: azurite.Credential{Err: errors.New("no identity here at http://127.0.0.1:1/msi?resource=canary-of-the-query\nsecond line")}}
+	byKey := legacy.Config{ServiceURL: at("https://old.table.core.windows.net"), AccountName: "old", AccountKey: secret.New(key), KeySetting: "AzureWebJobsStorage"}
+	byToken := legacy.Config{ServiceURL: at("https://old.table.core.windows.net"), Credential: azurite.Credential{}}
+	noToken := legacy.Config{ServiceURL: at("https://old.table.core.windows.net"), Credential: azurite.Credential{Err: errors.New("no identity here at http://127.0.0.1:1/msi?resource=canary-of-the-query\nsecond line")}}
 	for _, tc := range []struct {
 		name string
-		cfg  pythonfn.Config
+		cfg  legacy.Config
 		answer
 		want []string
 	}{
@@ -285,7 +291,7 @@ func TestNoTimeLeft(t *testing.T) {
 func TestRefused(t *testing.T) {
 	wrong := withKey(plain)
 	wrong.AccountKey = secret.New("d3Jvbmcga2V5")
-	for name, cfg := range map[string]pythonfn.Config{
+	for name, cfg := range map[string]legacy.Config{
 		"key": wrong, "token": withToken(oauth, azurite.Credential{Audience: "https://vault.azure.net"}),
 	} {
 		if at, err := open(t, cfg).CreatedTime(t.Context()); err == nil || !strings.Contains(err.Error(), "403") && !strings.Contains(err.Error(), "401") {

@@ -1,4 +1,4 @@
-package pythonfn_test
+package legacy_test
 
 import (
 	"strings"
@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
-	"github.com/idn-sentinel/idn-sentinel/internal/state/pythonfn"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/legacy"
 )
 
 // FuzzRow: whatever the old function's row holds, there is a time that a checkpoint can spell and
@@ -21,7 +21,7 @@ func FuzzRow(f *testing.F) {
 	}
 	f.Add([]byte(`{"createdTime":"2026-09-24T13:08:00Z","createdTime":"x"}`))
 	f.Add([]byte("\xff{"))
-	table, err := pythonfn.New(pythonfn.Config{ServiceURL: at("https://old.table.core.windows.net"), AccountName: "old", AccountKey: secret.New("a2V5"), KeySetting: "K"})
+	table, err := legacy.New(legacy.Config{ServiceURL: at("https://old.table.core.windows.net"), AccountName: "old", AccountKey: secret.New("a2V5"), KeySetting: "K"})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -36,9 +36,6 @@ func FuzzRow(f *testing.F) {
 		}
 		if y := at.Year(); at.Location() != time.UTC || y < 1 || y > 9999 || at.IsZero() || time.Until(at) > time.Hour {
 			t.Errorf("%q is read as %v", value, at)
-		}
-		if begin := pythonfn.Begin(at); begin.After(at) || begin.Year() < 1 {
-			t.Errorf("%v begins at %v", at, begin)
 		}
 	})
 }
