@@ -78,7 +78,7 @@ func (c *Connection) AdoptCheckpoint(ctx context.Context, name string) (before, 
 // Inheriting returns the streams that may begin where an older connector stopped.
 func (c *Connection) Inheriting() (names []string) {
 	for _, s := range c.streams {
-		if s.Inherits {
+		if s.Inherits != nil {
 			names = append(names, s.Stream().ID)
 		}
 	}

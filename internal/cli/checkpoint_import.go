@@ -51,36 +51,56 @@ func (c *importing) run(cmd *cobra.Command) error {
 	if len(names) == 0 {
 		return usage(cmd, "no stream of this connection continues where an older function stopped")
 	}
+	var missing []string
 	for _, name := range names {
-		if err := c.one(cmd, one, name); err != nil {
+		left, err := c.one(cmd, one, name)
+		if err != nil {
 			return err
 		}
+		if !left {
+			missing = append(missing, name)
+		}
 	}
-	return nil
+	if len(missing) < len(names) { // an account often has the checkpoint of one function only
+		for _, name := range missing {
+			fmt.Fprintf(c.out, "%s: no function left a checkpoint, so the first run begins INITIAL_LOOKBACK back\n", one.Label(name))
+		}
+		return nil
+	}
+	return c.none(one)
 }
 
-func (c *importing) one(cmd *cobra.Command, a *app.Connection, name string) error {
+// none says why there is nothing to import.
+func (c *importing) none(a *app.Connection) error {
+	what := "the function left no checkpoint in the account of the state"
+	status := statusFailed
+	if !a.Follows() {
+		what, status = "there is no function to import from: LEGACY_CHECKPOINT is off, or auto without a key of the account of the state", statusUnusable
+	}
+	return &failure{status, what, "set LEGACY_CHECKPOINT to https://NAME.table.core.windows.net, NAME being AZURE_STORAGE_ACCOUNT_NAME of the function, or the account in AzureWebJobsStorage of the function for Okta"}
+}
+
+// one imports the checkpoint of a stream. left is false if no function left one.
+func (c *importing) one(cmd *cobra.Command, a *app.Connection, name string) (left bool, err error) {
 	before, after, rep, err := a.AdoptCheckpoint(cmd.Context(), name)
 	switch {
 	case err != nil:
-		return &failure{statusUnusable, oneLine(err.Error()), c.hint(cmd)}
+		return false, &failure{statusUnusable, oneLine(err.Error()), c.hint(cmd)}
 	case rep.State == pipeline.Locked:
-		return &failure{statusFailed, "another run is active on " + a.Label(name) + ": try again later", ""}
+		return false, &failure{statusFailed, "another run is active on " + a.Label(name) + ": try again later", ""}
 	case rep.State != pipeline.Drained:
-		return &failure{statusFailed, oneLine(rep.Error), c.hint(cmd)}
-	case after.Cursor == "" && !a.Follows():
-		return &failure{statusUnusable, "there is no function to import from: LEGACY_CHECKPOINT is off, or auto without a key of the account of the state", "set LEGACY_CHECKPOINT to https://NAME.table.core.windows.net, NAME being AZURE_STORAGE_ACCOUNT_NAME of the function"}
+		return false, &failure{statusFailed, oneLine(rep.Error), c.hint(cmd)}
 	case after.Cursor == "":
-		return &failure{statusFailed, "the function left no checkpoint in the account of the state", "set LEGACY_CHECKPOINT to https://NAME.table.core.windows.net, NAME being AZURE_STORAGE_ACCOUNT_NAME of the function"}
+		return false, nil
 	}
 	cp, err := a.Checkpoint(cmd.Context(), name)
 	if err != nil {
-		return &failure{statusFailed, oneLine(err.Error()), ""}
+		return false, &failure{statusFailed, oneLine(err.Error()), ""}
 	}
 	if before.Tag == after.Tag {
 		fmt.Fprintf(c.out, "%s has a checkpoint already, at %s: nothing was changed\n", a.Label(name), when(cp.At))
-		return nil
+		return true, nil
 	}
-	fmt.Fprintf(c.out, "%s: stored, the first run begins at %s, some minutes before the function stopped\n", a.Label(name), when(cp.At))
-	return nil
+	fmt.Fprintf(c.out, "%s: stored, the first run begins at %s, about where the function stopped\n", a.Label(name), when(cp.At))
+	return true, nil
 }

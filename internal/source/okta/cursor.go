@@ -98,5 +98,5 @@ func formatTime(t time.Time) string { return t.UTC().Format(timeLayout) }
 // timeOf is the moment of a cursor.
 func timeOf(c pipeline.Cursor) (time.Time, error) {
 	p, err := parsePlace(c)
-	return p.Newest, err
+	return p.from(), err
 }
