@@ -59,6 +59,9 @@ type Options struct {
 	By string
 	// Look is set if nothing is kept for a later run: then a missing checkpoint is normal.
 	Look bool
+	// Beside is set if another process may run the same streams: what this one asks without holding a
+	// stream's lock then stays within a small share of the source's rate limit.
+	Beside bool
 	// Again is how long after the start of its last run a connection is polled again while
 	// others are still running, so that none has to wait for a slow one; 0 means never.
 	Again time.Duration

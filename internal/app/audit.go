@@ -86,6 +86,11 @@ func (c *Connection) Audit(ctx context.Context, name string, q AuditRequest) (Au
 	if err != nil {
 		return AuditResult{}, err
 	}
+	if q.Repair { // it holds the lock
+		c.beside(false)
+	} else {
+		defer c.shares(ctx)()
+	}
 	r := c.interactiveRunner(s)
 	unproven := func() int64 { return 0 }
 	if q.Workspace {

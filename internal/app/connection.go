@@ -69,6 +69,7 @@ func newConnection(settings config.Connection, s *shared) *Connection {
 	o := s.options
 	o.Log, o.clock, o.Store, o.keepers = c.log, c.clock, s.store, c.keepers
 	c.sources = openSources(settings, o)
+	c.beside(true)
 	c.streams = streamsOf(c.sources)
 	c.locks = streamlock.New(c.store, settings.Tenant)
 	for _, s := range c.streams {
@@ -155,6 +156,7 @@ func (c *Connection) Poll(ctx context.Context) (reports []pipeline.Report) {
 	}
 	ctx, locks, release := c.alone(ctx)
 	defer release()
+	c.beside(c.options.Look)
 	begun := c.begins(ctx, c.Streams()...)
 	before := c.throttled()
 	var wg sync.WaitGroup

@@ -37,6 +37,9 @@ Times are RFC 3339 (2026-09-24T13:00:00Z), relative (-24h), or now, which means 
 newest window that has settled: some minutes ago. Windows are whole: --from is
 rounded down, --to up.
 
+While a function or serve uses the same state, an audit without --repair takes a small
+share of SailPoint's rate limit: one request a second, so as not to slow them down.
+
 With --workspace it compares with what has arrived in the workspace, which it queries
 through the Logs Query API: records can be lost after they were acknowledged, for
 instance over a daily cap. Your identity needs the role Log Analytics Reader. What was

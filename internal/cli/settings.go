@@ -347,7 +347,7 @@ func (f *settingsFlags) open(cmd *cobra.Command, l loaded, o app.Options) (*app.
 
 // options returns what settings can't express.
 func (l *loaded) options(c *console) app.Options {
-	o := app.Options{Person: l.person, Log: slog.New(slog.NewTextHandler(c, &slog.HandlerOptions{Level: logLevel(l.LogLevel)}))}
+	o := app.Options{Beside: true, Person: l.person, Log: slog.New(slog.NewTextHandler(c, &slog.HandlerOptions{Level: logLevel(l.LogLevel)}))}
 	if l.look {
 		o.Store, o.Look = &mem.Store{}, true
 	}

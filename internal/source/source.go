@@ -31,6 +31,12 @@ type Connector interface {
 	Stats() Stats
 }
 
+// Sharer is a [Connector] whose service has one rate limit for all processes.
+type Sharer interface {
+	// Share leaves most of the limit to the process that runs the streams, or takes it.
+	Share(beside bool)
+}
+
 // Spec describes a stream.
 type Spec struct {
 	pipeline.Source

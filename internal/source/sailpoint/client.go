@@ -41,7 +41,7 @@ type Config struct {
 
 	// HTTP must not follow redirects; nil means a client of package transport.
 	HTTP *http.Client
-	// Limiter is shared by all requests of the client, including those for tokens. nil means 8
+	// Limiter is shared by all requests of the client, including those for tokens. nil means 7
 	// requests a second with bursts of 10; see newLimiter.
 	Limiter *rate.Limiter
 	// Log gets what is reported once in a process; nil means nothing is logged.
@@ -120,14 +120,34 @@ func NewClient(cfg Config) *Client {
 	return c
 }
 
-// newLimiter keeps to SailPoint's limit of 100 requests in any 10 s: 8 a second and a burst of 10
-// are at most 90. It starts with only two tokens, because the process before this one, which may
-// have been killed a moment ago, used the same client id: so five restarts within 10 s stay below
-// the limit.
+// SailPoint's limit is 100 requests in any 10 s for each client id, whatever processes use it. The
+// whole rate is for the one that runs the streams: 7 a second and a burst of 10 are at most 80. What
+// runs besides takes 1 a second and a burst of 6, at most 16.
+const (
+	wholeRate, wholeBurst = 7, 10
+	smallRate, smallBurst = 1, 6
+)
+
+// newLimiter keeps to the whole rate. It starts with only two tokens, because the process before
+// this one, which may have been killed a moment ago, used the same client id: so five restarts within
+// 10 s stay below the limit.
 func newLimiter() *rate.Limiter {
-	l := rate.NewLimiter(8, 10)
-	l.ReserveN(time.Now(), 8)
+	l := rate.NewLimiter(wholeRate, wholeBurst)
+	l.ReserveN(time.Now(), wholeBurst-2)
 	return l
+}
+
+// share makes the client keep to the small rate, beside another process that runs the streams, or to
+// the whole one. It changes nothing if the limiter is not the client's own.
+func (c *Client) share(beside bool) {
+	limit, burst := rate.Limit(wholeRate), wholeBurst
+	if beside {
+		limit, burst = smallRate, smallBurst
+	}
+	if c.cfg.Limiter == nil && c.limiter.Limit() != limit {
+		c.limiter.SetLimit(limit)
+		c.limiter.SetBurst(burst)
+	}
 }
 
 // Stats is what a client has done since it was made.

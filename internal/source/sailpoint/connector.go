@@ -16,7 +16,10 @@ import (
 // Connector is the tenant of a [Client] for package app.
 type Connector struct{ client *Client }
 
-var _ source.Connector = (*Connector)(nil)
+var (
+	_ source.Connector = (*Connector)(nil)
+	_ source.Sharer    = (*Connector)(nil)
+)
 
 // Connect makes a client for a tenant. It sends nothing yet.
 func Connect(cfg Config) *Connector { return &Connector{NewClient(cfg)} }
@@ -61,6 +64,9 @@ func (c *Connector) Streams() []source.Spec {
 		},
 	}
 }
+
+// Share implements [source.Sharer].
+func (c *Connector) Share(beside bool) { c.client.share(beside) }
 
 // Stats implements [source.Connector].
 func (c *Connector) Stats() source.Stats {
