@@ -126,6 +126,7 @@ func (c *serving) run(cmd *cobra.Command) error {
 	}
 	log := c.log(l.LogLevel)
 	o := l.options(c.console)
+	o.Beside = false // it runs the streams
 	o.Log, o.Out, o.Again, o.By = log, c.process.Out, time.Minute, app.ByServe
 	a, err := app.Open(l.Settings, o)
 	if err != nil { // no connection can be used
