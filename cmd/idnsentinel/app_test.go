@@ -71,6 +71,7 @@ func (s *stage) deploy(ts *testscript.TestScript, name string, more []string) *a
 	settings := map[string]string{
 		"STATE_URL": "azblob://sailpoint-connector", "AzureWebJobsStorage__accountName": "nosuchaccount0", "AzureWebJobsStorage__credential": "managedidentity",
 		"AZURE_CLIENT_ID": "00000000-0000-4000-a000-0000000000cc", "WEBSITE_CONTENTSHARE": "func", "NDJSON_PATH": "/nowhere/over/there",
+		"ODD": odd,
 	}
 	for _, setting := range s.settings {
 		name, value, _ := strings.Cut(setting, "=")
@@ -110,6 +111,24 @@ func (a *azure) change(ts *testscript.TestScript, args []string) {
 		a.arm.Deny()
 	case "vault-deny":
 		a.vault.Deny(1000)
+	case "vault-read-only":
+		a.vault.ReadOnly(true)
+	case "vault-writable":
+		a.vault.ReadOnly(false)
+	case "holds-secret":
+		if got := a.vault.Value(args[1]); got != args[2] {
+			ts.Fatalf("the secret %s is %q", args[1], got)
+		}
+	case "interfere":
+		a.arm.Do(func() {
+			a.site.Reading = func(s *arm.Site) { s.Settings["LIMIT"] += "0" }
+		})
+	case "leave-alone":
+		a.arm.Do(func() { a.site.Reading = nil })
+	case "unlocked":
+		a.arm.Do(func() { a.site.Locked = false })
+	case "locked":
+		a.arm.Do(func() { a.site.Locked = true })
 	case "vault-allow":
 		a.vault.Deny(0)
 	case "secret":
@@ -137,9 +156,15 @@ func (a *azure) change(ts *testscript.TestScript, args []string) {
 	}
 }
 
+// odd is the value of a setting that must survive whatever happens.
+const odd = "<a href='x'>&amp;\u00e9\u2028\ufeff \"\\\" = ; %20 \x7f\t "
+
 // holds compares the settings of the app: NAME=VALUE, or NAME for one that must not be there.
 func (a *azure) holds(ts *testscript.TestScript, args []string) {
 	a.arm.Do(func() {
+		if got := a.site.Settings["ODD"]; got != odd {
+			ts.Fatalf("a setting of another program is %q now", got)
+		}
 		for _, arg := range args {
 			name, want, set := strings.Cut(arg, "=")
 			got, ok := a.site.Settings[name]

@@ -9,6 +9,7 @@
 //	idnsentinel quarantine  look at originals, send them again, or discard them
 //	idnsentinel triggers    subscribe to event triggers, test them, list what was pushed
 //	idnsentinel forwarding  look at reports that wait for a workflow, and decide about those that are kept
+//	idnsentinel connections  list the connections of an app, and add or remove one
 //	idnsentinel settings    show which settings apply, and where each comes from
 //	idnsentinel man         write manual pages
 //	idnsentinel version     name the build
@@ -60,6 +61,8 @@ type Process struct {
 	Out, Err io.Writer
 	// In answers questions; nil if there is no one to ask.
 	In io.Reader
+	// Secret reads a line from the terminal without showing it; nil if there is no one to ask.
+	Secret func() ([]byte, error)
 	// Width returns the width of the terminal that Err is; nil if it isn't one.
 	Width func() int
 	// OutWidth returns the same for Out.
@@ -82,6 +85,7 @@ func Main() int {
 	p := Process{Args: os.Args[1:], Out: os.Stdout, Err: os.Stderr}
 	if term.IsTerminal(int(os.Stdin.Fd())) {
 		p.In = os.Stdin
+		p.Secret = func() ([]byte, error) { return term.ReadPassword(int(os.Stdin.Fd())) }
 	}
 	p.Width, p.OutWidth = widthOf(os.Stderr), widthOf(os.Stdout)
 	return Run(ctx, p)
@@ -194,7 +198,7 @@ local.settings.json, fill in the values in <angle brackets>, then:
 	for _, sub := range cmd.Commands() {
 		sub.Args = noArguments
 	}
-	cmd.AddCommand(statusCommand(p), serveCommand(p), auditCommand(p), checkpointCommand(p), quarantineCommand(p), triggersCommand(p), forwardingCommand(p), manCommand(p))
+	cmd.AddCommand(statusCommand(p), serveCommand(p), auditCommand(p), checkpointCommand(p), quarantineCommand(p), triggersCommand(p), forwardingCommand(p), connectionsCommand(p), manCommand(p))
 	return cmd
 }
 

@@ -54,8 +54,11 @@ type deployedApp struct {
 	deployed.Site
 	client *deployed.Client
 	origin config.Origin
-	// settings is how many settings the app has.
-	settings int
+	// as makes the same origin of other settings.
+	as func(map[string]string) config.Origin
+	// written are the settings as they are written there, and known is the same with the values of
+	// references that were read.
+	written, known map[string]string
 	// unread says by name which settings have values that could not be read here, and why.
 	unread map[string]string
 }
@@ -126,36 +129,40 @@ func (f *settingsFlags) find(ctx context.Context, a *appFlags) (*deployedApp, er
 	if f.state != "" {
 		inAzure = ""
 	}
-	d := &deployedApp{Site: site, client: manager, settings: len(values), unread: map[string]string{}}
-	named := func() config.Origin {
+	d := &deployedApp{Site: site, client: manager, written: values, known: maps.Clone(values), unread: map[string]string{}}
+	d.as = func(values map[string]string) config.Origin {
 		return config.Deployed("the app "+site.Label(), inAzure, where.Identity().ActiveDirectoryAuthorityHost, values)
 	}
-	d.origin = named()
-	d.resolve(ctx, values)
-	d.origin = named()
+	d.origin = d.as(values)
+	d.resolve(ctx)
+	d.origin = d.as(d.known)
 	return d, nil
 }
 
 // resolve replaces references that the platform resolves, and that the program does not read by
 // itself, by what the vaults hold for this person.
-func (d *deployedApp) resolve(ctx context.Context, values map[string]string) {
-	references := config.References(app.SettingKinds(), d.origin)
-	vaults := keyvault.New(keyvault.Config{Credential: func(_ string, in cloud.Configuration) (azcore.TokenCredential, error) {
-		return azsdk.Person(in)
-	}})
+func (d *deployedApp) resolve(ctx context.Context) {
+	references, vaults := config.References(app.SettingKinds(), d.origin), newVaults()
 	for _, name := range slices.Sorted(maps.Keys(references)) {
 		text, err := vaults.Secret(references[name]).Get(ctx)
 		if err != nil {
 			d.unread[name] = strings.TrimPrefix(err.Error(), name+" ") + "; or give its value in a file with --settings"
 			continue
 		}
-		values[name] = text.Reveal()
+		d.known[name] = text.Reveal()
 	}
-	for name, value := range values {
+	for name, value := range d.written {
 		if config.IsStoreReference(value) {
 			d.unread[name] = "is an App Configuration reference, which this command does not resolve: give its value in a file with --settings"
 		}
 	}
+}
+
+// newVaults returns vaults for a person.
+func newVaults() *keyvault.Vaults {
+	cfg := keyvault.Config{Credential: func(_ string, in cloud.Configuration) (azcore.TokenCredential, error) { return azsdk.Person(in) }}
+	cfg.ClientOptions.Transport = transport.NoRedirects(transport.NewClient(transport.Config{Version: version.String()})) // a token must not go elsewhere
+	return keyvault.New(cfg)
 }
 
 // adjust adapts the settings of the app to this machine. err is what is wrong with them.
@@ -200,7 +207,7 @@ func (d *deployedApp) summary() string {
 // check reports what Azure knows about the app.
 func (d *deployedApp) check(ctx context.Context, report check.Report) {
 	if d.Running() {
-		report.Pass("app", fmt.Sprintf("%s; its %d settings could be read", d.summary(), d.settings))
+		report.Pass("app", fmt.Sprintf("%s; its %d settings could be read", d.summary(), len(d.written)))
 		report.Try(ctx, "app functions", d.checkFunctions)
 	} else {
 		report.Fail("app", fmt.Errorf("%s: nothing is collected meanwhile, and nothing is lost; start it with %s", d.summary(), d.Start()))

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
@@ -84,4 +85,99 @@ func Unused(kinds []Kind, other Origin, count ...Origin) (names []string) {
 		}
 	}
 	return names
+}
+
+// SettingNamed returns the setting of this exact name.
+func SettingNamed(kinds []Kind, name string) (Setting, bool) {
+	table := Table(kinds)
+	i := slices.IndexFunc(table, func(s Setting) bool { return s.Name == name })
+	if i < 0 {
+		return Setting{}, false
+	}
+	return table[i], true
+}
+
+// OfSources returns the names of the settings that belong to kinds of sources.
+func OfSources(kinds []Kind) (names []string) {
+	for _, k := range kinds {
+		for _, s := range k.Table {
+			names = append(names, s.Name)
+		}
+	}
+	return names
+}
+
+// PrefixOf is what stands in front of the settings of a connection.
+func PrefixOf(connection string) string { return strings.ToUpper(connection) + "_" }
+
+// BelongsTo reports whether a name is one of a connection's own settings. Whatever else begins
+// with the connection's name is something else.
+func BelongsTo(kinds []Kind, connection, name string) bool {
+	rest, ok := strings.CutPrefix(name, PrefixOf(connection))
+	return ok && slices.ContainsFunc(Table(kinds), func(s Setting) bool {
+		return !s.App && (s.Name == rest || strings.ToUpper(s.Name) == rest)
+	})
+}
+
+// ConnectionsIn splits a list of connections as it is written in CONNECTIONS.
+func ConnectionsIn(list string) (names []string) {
+	for name := range strings.SplitSeq(list, ",") {
+		if name = strings.ToLower(trim(name)); name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// VaultReferences returns the settings of an origin that refer to secrets in vaults, by name.
+func VaultReferences(kinds []Kind, o Origin) map[string]secret.Reference {
+	r := newReader("", Table(kinds), []Origin{o})
+	found := map[string]secret.Reference{}
+	for _, name := range o.Names() {
+		text, _ := o.Lookup(name)
+		if at, problem, ok := r.kept(trim(text)); ok && problem == "" {
+			at.Setting = name
+			found[name] = at
+		}
+	}
+	return found
+}
+
+// VaultAddress returns the address of a vault that is named by its name or its address. problem says
+// what is wrong with it.
+func VaultAddress(o Origin, text string) (at, problem string) {
+	if vaultName.MatchString(text) {
+		r := newReader("", nil, []Origin{o})
+		return "https://" + strings.ToLower(text) + r.vaultCloud(), ""
+	}
+	text = strings.TrimRight(text, "/")
+	reference, problem := secretAddress(text + "/secrets/x")
+	if problem != "" {
+		return "", "use the name of a vault, or its address, such as https://NAME.vault.azure.net"
+	}
+	return reference.Vault, ""
+}
+
+// Judge returns the problems that the settings of an app would have after a change, and don't have
+// before it.
+func Judge(kinds []Kind, before, after Origin) []Problem {
+	known := problemsOf(kinds, before)
+	return slices.DeleteFunc(problemsOf(kinds, after), func(p Problem) bool { return slices.Contains(known, p) })
+}
+
+func problemsOf(kinds []Kind, o Origin) []Problem {
+	_, err := Load(kinds, o)
+	var problems *Problems
+	if errors.As(err, &problems) {
+		return problems.List
+	}
+	return nil
+}
+
+// IsReference reports whether a value is a reference to a secret in a vault, in any form, or to a
+// store of settings.
+func IsReference(value string) bool {
+	value = trim(value)
+	_, _, kept := newReader("", nil, nil).kept(value)
+	return kept || IsStoreReference(value)
 }

@@ -16,7 +16,6 @@ package deployed
 import (
 	"bytes"
 	"context"
-	"io"
 	"net/http"
 	"time"
 
@@ -26,6 +25,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
 	"github.com/go-json-experiment/json"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/address"
@@ -106,7 +106,7 @@ func (c *Client) exchange(ctx context.Context, method, url string, body, into an
 		if err != nil {
 			return &Error{Text: "the request can't be encoded"} // the error may show a value
 		}
-		if err := req.SetBody(nopCloser{bytes.NewReader(text)}, "application/json"); err != nil {
+		if err := req.SetBody(streaming.NopCloser(bytes.NewReader(text)), "application/json"); err != nil {
 			return &Error{Text: "the request can't be sent"}
 		}
 	}
@@ -126,9 +126,3 @@ func (c *Client) exchange(ctx context.Context, method, url string, body, into an
 	}
 	return nil
 }
-
-// nopCloser is a body that can be sent again.
-type nopCloser struct{ io.ReadSeeker }
-
-// Close implements [io.Closer].
-func (nopCloser) Close() error { return nil }

@@ -3,6 +3,8 @@ package deployed_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -201,6 +203,49 @@ func TestPassing(t *testing.T) {
 			t.Errorf("waited %v, and the service asked for twice 3 s", waited)
 		}
 	})
+}
+
+// TestChange: settings are replaced as a whole, byte for byte, and only if they are those that were
+// read. A change that comes at the same moment is noticed.
+func TestChange(t *testing.T) {
+	odd := "<a href='x'>&amp;\u00e9\u2028\ufeff \"\\\" \x7f\t "
+	for name, test := range map[string]struct {
+		prepare func(*arm.Site)
+		problem string
+		written bool
+	}{
+		"alone":          {func(*arm.Site) {}, "", true},
+		"changed before": {func(s *arm.Site) { s.Settings["LIMIT"] = "7" }, "were changed meanwhile (LIMIT), so nothing was written", false},
+		"added before":   {func(s *arm.Site) { s.Settings["NEW"] = canary }, "were changed meanwhile (NEW)", false},
+		"changed at the same moment": {func(s *arm.Site) {
+			s.Written = func(s *arm.Site) { s.Settings["ODD"] = "theirs" }
+		}, "are not what was written (ODD)", false},
+		"locked": {func(s *arm.Site) { s.Locked = true }, "read-only lock", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.site.Settings["ODD"] = odd
+			site, err := w.Find(t.Context(), deployed.Name{App: "func-acme"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			read, err := w.Settings(t.Context(), site)
+			if err != nil {
+				t.Fatal(err)
+			}
+			test.prepare(w.site)
+			want := maps.Clone(read)
+			want["CONNECTIONS"] = "acme,globex"
+			delete(want, "TENANT_ID")
+			err = w.Change(t.Context(), site, read, want)
+			if got := fmt.Sprint(err); test.problem == "" && err != nil || !strings.Contains(got, test.problem) || strings.Contains(got, canary) {
+				t.Errorf("%v, want %q", err, test.problem)
+			}
+			if diff := cmp.Diff(want, w.site.Settings); (diff == "") != test.written {
+				t.Errorf("written is not %v: %s", test.written, diff)
+			}
+		})
+	}
 }
 
 // TestOffline: a resource manager that can't be reached is named.

@@ -3,6 +3,7 @@ package deployed
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"path"
@@ -87,6 +88,57 @@ func (c *Client) Settings(ctx context.Context, s Site) (map[string]string, error
 		found.Properties = map[string]string{}
 	}
 	return found.Properties, nil
+}
+
+// Change replaces the settings that were read by others. Azure replaces all of them at once and knows
+// no condition for that, so they are read again right before: if they are not the ones that were read,
+// nothing is written. Afterwards it checks that they are what was written. The app restarts.
+// https://learn.microsoft.com/rest/api/appservice/web-apps/update-application-settings
+func (c *Client) Change(ctx context.Context, s Site, read, want map[string]string) error {
+	if err := c.Unchanged(ctx, s, read); err != nil {
+		return err
+	}
+	type settings struct {
+		Properties map[string]string `json:"properties"`
+	}
+	var written settings
+	if err := c.call(ctx, http.MethodPut, s.ID+"/config/appsettings", webVersion, settings{want}, &written); err != nil {
+		return err
+	}
+	now, err := c.Settings(ctx, s)
+	if err != nil {
+		return &Error{Text: "the settings were written, but could not be read again: " + err.Error()}
+	}
+	if names := differ(want, now); len(names) > 0 {
+		return &Error{Text: fmt.Sprintf("the settings of %s were written, and are not what was written (%s): another change came at the same moment; look at them in the portal", s.Label(), strings.Join(names, ", "))}
+	}
+	return nil
+}
+
+// Unchanged returns an error if the settings are no longer the ones that were read.
+func (c *Client) Unchanged(ctx context.Context, s Site, read map[string]string) error {
+	now, err := c.Settings(ctx, s)
+	if err != nil {
+		return err
+	}
+	if names := differ(read, now); len(names) > 0 {
+		return &Error{Text: fmt.Sprintf("the settings of %s were changed meanwhile (%s), so nothing was written: look at them, and run the command again", s.Label(), strings.Join(names, ", "))}
+	}
+	return nil
+}
+
+// differ lists the names of settings that are not equal.
+func differ(a, b map[string]string) (names []string) {
+	all := maps.Clone(a)
+	maps.Copy(all, b)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		one, in := a[name]
+		other, too := b[name]
+		if in != too || one != other {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // Reference is a setting whose value the platform takes from a vault.

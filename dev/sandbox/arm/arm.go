@@ -71,9 +71,9 @@ type Site struct {
 	Broken bool
 	// Locked means that a read-only lock is on it.
 	Locked bool
-	// Changing, if set, is called before settings are written, with the lock held: what somebody else
-	// does meanwhile.
-	Changing func(*Site)
+	// Reading, if set, is called after settings were read, and Written after they were written, with the
+	// lock held: what another person does meanwhile.
+	Reading, Written func(*Site)
 }
 
 // Add adds an app, and returns it. Change it only before requests arrive, or with [ARM.Do].

@@ -137,13 +137,16 @@ func (s *Site) settings() answer {
 	}}
 }
 
-func (s *Site) list(*http.Request) answer { return s.settings() }
+func (s *Site) list(*http.Request) answer {
+	read := s.settings()
+	if s.Reading != nil {
+		s.Reading(s)
+	}
+	return read
+}
 
 // write replaces all settings.
 func (s *Site) write(r *http.Request) answer {
-	if s.Changing != nil {
-		s.Changing(s)
-	}
 	var body struct {
 		Properties map[string]*string `json:"properties"`
 	}
@@ -157,7 +160,11 @@ func (s *Site) write(r *http.Request) answer {
 			s.Settings[name] = *value
 		}
 	}
-	return s.settings()
+	written := s.settings()
+	if s.Written != nil {
+		s.Written(s)
+	}
+	return written
 }
 
 // scheme is how the stand-in is reached: a server on this machine, or in the place of the service.

@@ -1,4 +1,4 @@
-// Package vault is a stand-in for an Azure Key Vault: the one call that reads a secret, with the
+// Package vault is a stand-in for an Azure Key Vault: the calls that read and store a secret, with the
 // vault's sign-in, roles, network rules, versions and refusals.
 //
 //	v := &vault.Vault{}
@@ -40,6 +40,7 @@ type Vault struct {
 	policies bool
 	walled   bool
 	busy     int
+	readOnly bool
 	gate     <-chan struct{}
 	secrets  map[string][]*version
 	reads    []Read
@@ -66,6 +67,19 @@ func (v *Vault) DenyByPolicy(n int) { v.mu.Lock(); v.denied, v.policies = n, tru
 
 // Wall puts the vault behind its network rules, or takes them away.
 func (v *Vault) Wall(on bool) { v.mu.Lock(); v.walled = on; v.mu.Unlock() }
+
+// ReadOnly refuses to store secrets for want of a role.
+func (v *Vault) ReadOnly(on bool) { v.mu.Lock(); v.readOnly = on; v.mu.Unlock() }
+
+// Value returns the newest version of a secret; "" if there is none.
+func (v *Vault) Value(name string) string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if list := v.secrets[name]; len(list) > 0 {
+		return list[len(list)-1].value
+	}
+	return ""
+}
 
 // Busy answers the next n requests with 429.
 func (v *Vault) Busy(n int) { v.mu.Lock(); v.busy = n; v.mu.Unlock() }
@@ -182,6 +196,7 @@ func (v *Vault) find(rw http.ResponseWriter, r *http.Request, rest []string, rea
 		return nil, &refusal{http.StatusForbidden, "Forbidden", "ForbiddenByFirewall", "Client address is not authorized and caller is not a trusted service.\r\nClient address: 203.0.113.7\r\nCaller: appid=***;oid=00000000-0000-4000-a000-0000000000aa;iss=https://sts.windows.net/\r\nVault: acme-kv;location=westeurope"}
 	}
 	switch used := r.URL.Query().Get("api-version"); {
+	case r.Method == http.MethodPut && len(rest) == 2:
 	case r.Method != http.MethodGet:
 		return nil, &refusal{http.StatusMethodNotAllowed, "MethodNotAllowed", "", "The method is not allowed"}
 	case used == "":
@@ -190,6 +205,9 @@ func (v *Vault) find(rw http.ResponseWriter, r *http.Request, rest []string, rea
 		return nil, &refusal{http.StatusBadRequest, "BadParameter", "", "The specified version (" + used + ") is not recognized. Consider using the latest supported version (2025-07-01)."}
 	case len(rest) < 2 || len(rest) > 3 || rest[0] != "secrets" || !nameForm.MatchString(read.Secret):
 		return nil, &refusal{http.StatusBadRequest, "BadParameter", "", "The request URI contains an invalid name: " + read.Secret}
+	}
+	if r.Method == http.MethodPut {
+		return v.put(r, read.Secret)
 	}
 	if v.denied > 0 {
 		v.denied--
@@ -210,6 +228,25 @@ func (v *Vault) find(rw http.ResponseWriter, r *http.Request, rest []string, rea
 		}
 	}
 	return nil, &refusal{http.StatusNotFound, "SecretNotFound", "", "A secret with (name/id) " + read.Secret + " was not found in this key vault. If you recently deleted this secret you may be able to recover it using the correct recovery command. For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125182"}
+}
+
+// put stores a new version. The caller holds the lock.
+func (v *Vault) put(r *http.Request, name string) (*version, *refusal) {
+	if v.readOnly {
+		return nil, &refusal{http.StatusForbidden, "Forbidden", "ForbiddenByRbac", "Caller is not authorized to perform action on resource.\r\nAction: 'Microsoft.KeyVault/vaults/secrets/setSecret/action'\r\nAssignment: (not found)\r\nVault: acme-kv;location=westeurope\r\n"}
+	}
+	var body struct {
+		Value string `json:"value"`
+	}
+	if err := json.UnmarshalRead(r.Body, &body); err != nil || body.Value == "" {
+		return nil, &refusal{http.StatusBadRequest, "BadParameter", "", "The request body is invalid."}
+	}
+	one := &version{id: fmt.Sprintf("%032x", len(v.secrets[name])+1), value: body.Value, stored: v.now()}
+	if v.secrets == nil {
+		v.secrets = map[string][]*version{}
+	}
+	v.secrets[name] = append(v.secrets[name], one)
+	return one, nil
 }
 
 // authorize looks at the token.

@@ -47,7 +47,7 @@ func unreachable(ctx context.Context, err error, host string) error {
 
 // refused says what a vault's refusal means. Of its text, only codes are shown: the rest
 // names callers and resources.
-func refused(resp *http.Response, at secret.Reference, host string) error {
+func refused(resp *http.Response, host string, remedy func(status int, code, said string) string) error {
 	err := runtime.NewResponseError(resp)
 	if f := azsdk.Explain(err, peer(host)); f != nil {
 		return fmt.Errorf("%w%s", f, later)
@@ -75,7 +75,29 @@ func refused(resp *http.Response, at secret.Reference, host string) error {
 	if shown := strings.TrimSpace(form.Error.Code + " " + code); shown != "" {
 		status += " " + transport.Excerpt(shown, hidden...)
 	}
-	return errors.New(status + ": " + remedy(resp.StatusCode, code, said, at))
+	if code == "" {
+		code = form.Error.Code
+	}
+	return errors.New(status + ": " + remedy(resp.StatusCode, code, said))
+}
+
+// refusedWrite says what to do about a refusal to store a secret.
+func refusedWrite(status int, code, said string) string {
+	switch {
+	case code == "ForbiddenByFirewall", code == "ForbiddenByConnection", strings.Contains(said, "client address is not authorized"), strings.Contains(said, "public network access is disabled"):
+		return "the vault's network rules block this machine: run the command within its network, or store the secret there"
+	case status == http.StatusForbidden && (code == "AccessDenied" || code == "ForbiddenByPolicy"):
+		return "the vault uses access policies: you need the permission Set for secrets"
+	case status == http.StatusForbidden:
+		return `you need the role "Key Vault Secrets Officer" on the vault; a new assignment takes effect after some minutes`
+	case status == http.StatusConflict:
+		return "a secret of that name was deleted and can be recovered: az keyvault secret recover does that, and then this command stores a new version"
+	case status == http.StatusUnauthorized:
+		return "the vault does not accept the sign-in: it must be of the tenant and the cloud of the vault (az login --tenant)"
+	case status == http.StatusTooManyRequests, status >= http.StatusInternalServerError:
+		return "the vault is overloaded or down: try again"
+	}
+	return "check the name of the vault and of the secret"
 }
 
 // remedy says what to do about a refusal with a status, an inner code and a text.

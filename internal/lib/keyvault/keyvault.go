@@ -12,6 +12,7 @@
 package keyvault
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +26,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
 	"github.com/go-json-experiment/json"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/address"
@@ -136,6 +138,45 @@ type answer struct {
 	} `json:"attributes"`
 }
 
+// Store stores a new version of a secret, and returns the version. The identity needs to be allowed
+// that, which that of an app is not: it is for a person.
+// https://learn.microsoft.com/rest/api/keyvault/secrets/set-secret/set-secret
+func (v *Vaults) Store(ctx context.Context, at secret.Reference, text secret.String) (version string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	vault, err := url.Parse(at.Vault)
+	if err != nil {
+		return "", errors.New("the address of the vault can't be parsed")
+	}
+	p, err := v.pipeline(at, vault)
+	if err != nil {
+		return "", err
+	}
+	req, err := runtime.NewRequest(ctx, http.MethodPut, at.ID()+"?api-version="+apiVersion)
+	if err != nil {
+		return "", errors.New("the address of the secret can't be used")
+	}
+	body, err := json.Marshal(struct {
+		Value string `json:"value"`
+	}{text.Reveal()})
+	if err != nil || req.SetBody(streaming.NopCloser(bytes.NewReader(body)), "application/json") != nil {
+		return "", errors.New("the secret can't be encoded") // the error may show it
+	}
+	resp, err := p.Do(req) //nolint:bodyclose // the pipeline reads and closes it
+	if err != nil {
+		return "", unreachable(ctx, err, vault.Host)
+	}
+	if !runtime.HasStatusCode(resp, http.StatusOK) {
+		return "", refused(resp, vault.Host, refusedWrite)
+	}
+	got, err := runtime.Payload(resp)
+	if err != nil {
+		return "", unreachable(ctx, err, vault.Host)
+	}
+	stored, err := decode(got, vault)
+	return versionOf(stored.ID), err
+}
+
 // get asks a vault for a secret.
 func (v *Vaults) get(ctx context.Context, at secret.Reference) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
@@ -158,12 +199,17 @@ func (v *Vaults) get(ctx context.Context, at secret.Reference) (answer, error) {
 		return answer{}, unreachable(ctx, err, vault.Host)
 	}
 	if !runtime.HasStatusCode(resp, http.StatusOK) {
-		return answer{}, refused(resp, at, vault.Host)
+		return answer{}, refused(resp, vault.Host, func(status int, code, said string) string { return remedy(status, code, said, at) })
 	}
 	body, err := runtime.Payload(resp)
 	if err != nil {
 		return answer{}, unreachable(ctx, err, vault.Host)
 	}
+	return decode(body, vault)
+}
+
+// decode reads a secret as the vault describes it.
+func decode(body []byte, vault *url.URL) (answer, error) {
 	var a answer
 	if err := json.Unmarshal(body, &a); err != nil || a.ID == "" { // the error may show the value
 		return answer{}, fmt.Errorf("%s answered, but not with a secret: check what is in between (a proxy, a gateway)", vault.Host)

@@ -83,6 +83,27 @@ func TestReadOnce(t *testing.T) {
 	})
 }
 
+// TestStore: a person's secret becomes a new version. A refusal says what the person lacks, and nothing
+// shows the secret.
+func TestStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		version, err := w.Store(t.Context(), at("CLIENT_SECRET", ""), secret.New(canary+"-new"))
+		if err != nil || !strings.HasSuffix(version, "2") || w.vault.Value("client-secret") != canary+"-new" {
+			t.Errorf("version %q, %v", version, err)
+		}
+		w.vault.ReadOnly(true)
+		_, err = w.Store(t.Context(), at("CLIENT_SECRET", ""), secret.New(canary))
+		if err == nil || !strings.Contains(err.Error(), `the role "Key Vault Secrets Officer"`) || strings.Contains(err.Error(), canary) {
+			t.Error(err)
+		}
+		w.vault.Busy(100)
+		if _, err = w.Store(t.Context(), at("CLIENT_SECRET", ""), secret.New(canary)); err == nil || !strings.Contains(err.Error(), "overloaded or down") || strings.Contains(err.Error(), canary) {
+			t.Error(err)
+		}
+	})
+}
+
 // TestRoleInEffectLater: the first reads are refused, and a minute after the role is in
 // effect the secret is there. In between, the vault is asked once a minute.
 func TestRoleInEffectLater(t *testing.T) {
