@@ -203,6 +203,43 @@ func TestReportsInForm(t *testing.T) {
 	}
 }
 
+// The tenant is one source of three. What belongs to it is asked for with it, and without any of the
+// three the form says so.
+func TestSourcesInForm(t *testing.T) {
+	f, elements := readForm(t)
+	rule := elements["more/oktaOrgUrl"].Constraints.Validations[1].IsValid
+	for _, tc := range []struct {
+		tenant, okta, iiq any
+		want              bool
+	}{
+		{"acme", "", "", true},
+		{"", "https://acme.okta.com", nil, true},
+		{nil, nil, "https://iiq.acme.example/identityiq", true},
+		{"acme", "https://acme.okta.com", "https://iiq.acme.example/identityiq", true},
+		{"", "", "", false},
+		{nil, nil, nil, false},
+	} {
+		steps := map[string]any{
+			"sailpoint": map[string]any{"tenantId": tc.tenant, "clientId": "left over", "clientSecret": "left over", "baseUrl": "https://left.over", "apiVersion": nil},
+			"more":      map[string]any{"oktaOrgUrl": tc.okta, "iiqUrl": tc.iiq},
+		}
+		if got := handed(t, rule, steps); got != tc.want {
+			t.Errorf("%+v: the form says %v", tc, got)
+		}
+		tenant := tc.tenant == "acme"
+		for _, name := range []string{"clientId", "clientSecret", "baseUrl", "apiVersion"} {
+			if shown := handed(t, elements["sailpoint/"+name].Visible.(string), steps); shown != tenant {
+				t.Errorf("%+v: %s is shown: %v", tc, name, shown)
+			}
+		}
+		for _, name := range []string{"clientId", "clientSecret", "sailPointBaseUrl"} {
+			if got := handed(t, f.Parameters.Outputs[name], steps); (got != "") != tenant {
+				t.Errorf("%+v: %s is %q", tc, name, got)
+			}
+		}
+	}
+}
+
 // onCommandLine are parameters that the form does not ask for: it has no list with
 // secrets, and a mirror, a second workspace and a change of token are rare.
 var onCommandLine = []string{"connectionName", "contentUrl", "moreTenants", "moreTenantSecrets", "packageUrl", "telemetryWorkspaceResourceId", "webhookTokenPrevious"}
@@ -250,7 +287,7 @@ func TestForm(t *testing.T) {
 				t.Errorf("output %s: what is hidden may have no value", output)
 			}
 			if optional := p.Secret() && p.DefaultValue == ""; optional {
-				if e.Constraints.Required {
+				if e.Constraints.Required && e.Visible == nil { // what is hidden is not demanded
 					t.Error("the form demands what the template does not need")
 				}
 				return
@@ -268,7 +305,8 @@ func TestForm(t *testing.T) {
 			if len(e.Constraints.Validations) > 0 {
 				e.Constraints.Regex = e.Constraints.Validations[0].Regex
 			}
-			if text && !regexp.MustCompile(e.Constraints.Regex).MatchString(meant) {
+			hidden := meant == "" && e.Constraints.Required && e.Visible != nil
+			if text && !hidden && !regexp.MustCompile(e.Constraints.Regex).MatchString(meant) {
 				t.Errorf("the form refuses the default %q", meant)
 			}
 			var offered []any

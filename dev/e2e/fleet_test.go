@@ -494,10 +494,10 @@ func TestFleetGrows(t *testing.T) {
 	if os.Getenv("IDN_FLEET") == "" {
 		t.Skip("IDN_FLEET is not set")
 	}
-	const connections = 192
+	const connections = 128
 	took := map[int]time.Duration{}
 	for _, n := range []int{1, 2, 4} {
-		f := newFleet(t, plan{connections: connections, instances: n, calm: true, latency: 400 * time.Millisecond, set: map[string]string{"SETTLE_DELAY": "0s", "AUDIT_AGES": "off"}})
+		f := newFleet(t, plan{connections: connections, instances: n, calm: true, latency: 2 * time.Second, set: map[string]string{"SETTLE_DELAY": "0s", "AUDIT_AGES": "off"}})
 		f.scale(n)
 		f.happens(1)
 		f.tick() // tokens, connections, first checkpoints
