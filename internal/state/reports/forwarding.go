@@ -108,16 +108,30 @@ func newEntry(r Report) forward.Entry {
 	return forward.Entry{ID: r.ID, Name: r.Name, ContentType: r.ContentType, Received: r.Received, Bytes: r.Bytes, Parts: r.Parts, Since: r.Received}
 }
 
-// begin stores the entry of a report, unless there is one.
-func (s *Store) begin(ctx context.Context, r Report) error {
+// begin stores the entry of a report, unless there is one. begun reports whether there was none.
+func (s *Store) begin(ctx context.Context, r Report) (begun bool, err error) {
 	object, err := EncodeForwarding(newEntry(r))
 	if err != nil {
+		return false, err
+	}
+	_, err = s.store.Put(ctx, s.forward(r.ID), object, state.Absent)
+	if err != nil && !errors.Is(err, state.ErrConflict) {
+		return false, fmt.Errorf("store the forwarding of a report: %w", err)
+	}
+	return err == nil, nil
+}
+
+// beginListed begins the forwarding of a report that waited when it was listed. If it was delivered since, and
+// forwarded before that, its entry was removed after its parts: then there is nothing to begin.
+func (s *Store) beginListed(ctx context.Context, r Report) error {
+	begun, err := s.begin(ctx, r)
+	if err != nil || !begun {
 		return err
 	}
-	if _, err := s.store.Put(ctx, s.forward(r.ID), object, state.Absent); err != nil && !errors.Is(err, state.ErrConflict) {
-		return fmt.Errorf("store the forwarding of a report: %w", err)
+	for _, err := range s.store.List(ctx, s.parts(r.ID)) {
+		return err
 	}
-	return nil
+	return s.store.Delete(ctx, s.forward(r.ID))
 }
 
 // handOver has the forwarding of a report not end with its delivery. kept is false if nothing of it is
@@ -129,7 +143,7 @@ func (s *Store) handOver(ctx context.Context, id string) (kept bool, err error) 
 			return false, err
 		}
 		if r, bad := DecodeReport(object.Data); err == nil && bad == nil && r.Forward {
-			if err := s.begin(ctx, r); err != nil {
+			if _, err := s.begin(ctx, r); err != nil {
 				return false, err
 			}
 		}
@@ -159,7 +173,7 @@ func (s *Store) Items(ctx context.Context) (list []forward.Item, problems []stri
 		if !r.Forward || !s.Forward {
 			continue
 		}
-		if err := s.begin(ctx, r); err != nil {
+		if err := s.beginListed(ctx, r); err != nil {
 			return nil, nil, err
 		}
 	}

@@ -172,6 +172,36 @@ func forwarding(store state.Store) *reports.Store {
 	return s
 }
 
+// A report whose delivery ends while the forwarding looks for what is new, and of which nothing is left
+// then, is not begun once more: none of it is there.
+func TestDeliveredWhileItIsListed(t *testing.T) {
+	store := new(mem.Store)
+	s := forwarding(store)
+	r, _ := post(t, s, noon, "a", "0123456789")
+	items, _, err := s.Items(t.Context())
+	if err != nil || len(items) != 1 {
+		t.Fatal(items, err)
+	}
+	items[0].Read = true
+	if err := s.Save(t.Context(), &items[0]); err != nil {
+		t.Fatal(err)
+	}
+	delivered := false
+	store.Before = func(op mem.Op, key string) error {
+		if op == mem.Put && strings.Contains(key, "/forward/") && !delivered {
+			delivered = true
+			if err := forwarding(store).Remove(t.Context(), r.ID); err != nil {
+				t.Error(err)
+			}
+		}
+		return nil
+	}
+	items, problems, err := s.Items(t.Context())
+	if err != nil || !delivered || len(items)+len(problems) != 0 || keys(t, store, "forward") != 0 {
+		t.Errorf("%v, %+v, %v", err, items, problems)
+	}
+}
+
 // Reports that came before forwarding was turned on are not forwarded, nor is what comes after it was
 // turned off.
 func TestForwardingIsOff(t *testing.T) {
