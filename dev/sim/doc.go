@@ -49,6 +49,15 @@
 // if its receiver could not know, or note, that it was stored before; what is removed was delivered, row
 // by row and with the values that it was sent with, or is there a second time.
 //
+// # Forwarding
+//
+// In most plays with reports these are also forwarded to a workflow, for each report or for each row, with starts
+// in doubt kept or repeated. Its requests meet faults of their own, answers are lost, it is not enabled or refuses
+// its secret for a while, or takes no large inputs; processes die at a post or at what is stored of it; a person has
+// what is kept forwarded again, or drops it. A start was announced in the state; no row is passed on twice
+// unless the start says so, and it was asked for; what was not passed on is kept, and the report of the run and the
+// list of what is kept name it; no drained run of the rows has left any of a report behind.
+//
 // # Guests
 //
 // In some plays, or with [Options.Guests], the connection has further sources: an Okta org, whose log is read in

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"fmt"
@@ -78,7 +79,7 @@ func (h *httpDoor) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := inst.wait(ctx, before); err != nil {
 		return nil, err
 	}
-	death := inst.step()
+	death := cmp.Or(inst.step(), w.slays(name, n))
 	if death == KillBefore {
 		inst.die(KillBefore, name)
 		return nil, errDead

@@ -36,6 +36,8 @@ const (
 type guest struct {
 	kind         Kind
 	host, stream string
+	fails        func(fault.Kind) Kind // the kind of a single request that fails
+	foreign      Kind                  // and of one that something else answers
 	settings     func() config.Source
 	service      http.Handler
 	add          func(n int, created, visible time.Time) (id string, raw []byte)
@@ -72,7 +74,7 @@ func (w *world) newOkta() *guest {
 		Host: oktaHost, APIToken: oktaToken, Now: w.now, UntilInclusive: w.dice.chance("okta/until", 0, 0.5), LastIsSelf: w.dice.chance("okta/self", 0, 0.2),
 		RateLimit: []int{60, 120, 600}[w.dice.pick("okta/limit", 0, 3)], ServeAtMost: []int{0, 20, 100}[w.dice.pick("okta/page", 0, 3)],
 	}
-	g := &guest{kind: Okta, host: oktaHost, stream: oktaStream, service: org, violations: org.Violations}
+	g := &guest{kind: Okta, host: oktaHost, stream: oktaStream, fails: onGuest, foreign: GuestForeign, service: org, violations: org.Violations}
 	g.settings = func() config.Source {
 		return &config.Okta{BaseURL: &url.URL{Scheme: "https", Host: oktaHost}, Token: secret.Plain(oktaToken)}
 	}
@@ -91,7 +93,7 @@ func (w *world) newIIQ() *guest {
 		ClientID: clientID, ClientSecret: secretText, Now: w.now, UnstableTies: w.dice.chance("iiq/ties", 0, 0.5), TextTotal: w.dice.chance("iiq/text", 0, 0.2),
 		ServeAtMost: []int{0, 10, 100}[w.dice.pick("iiq/page", 0, 3)],
 	}
-	g := &guest{kind: IIQ, host: iiqHost, stream: iiqStream, service: server, violations: server.Violations}
+	g := &guest{kind: IIQ, host: iiqHost, stream: iiqStream, fails: onGuest, foreign: GuestForeign, service: server, violations: server.Violations}
 	g.settings = func() config.Source {
 		return &config.IdentityIQ{
 			BaseURL: &url.URL{Scheme: "https", Host: iiqHost, Path: "/identityiq"}, ClientID: clientID, ClientSecret: clientSecret(), Streams: []string{"audit"},
@@ -110,7 +112,7 @@ func (w *world) guestWeather(g *guest) {
 	name := "weather/" + string(g.kind)
 	for i := range w.plan.phases {
 		ph := &w.plan.phases[i]
-		for j, k := range guestFaults(g.kind) {
+		for j, k := range g.faults() {
 			n := int64(i)<<8 | int64(j)
 			if w.dice.chance(name, n, 0.4) {
 				ph.rates[k] = float64(w.dice.pick(name+"/rate", n, 60)) / 1000
@@ -119,20 +121,24 @@ func (w *world) guestWeather(g *guest) {
 				}
 			}
 		}
-		if w.dice.chance(name+"/down", int64(i), 0.08) && !w.o.off(GuestOutage) {
+		outage := GuestOutage
+		if g.kind == Workflow {
+			outage = FlowOutage
+		}
+		if w.dice.chance(name+"/down", int64(i), 0.08) && !w.o.off(outage) {
 			ph.down = append(ph.down, g.kind)
-			w.count[GuestOutage]++
+			w.count[outage]++
 		}
 	}
 }
 
-// guestFaults are what may happen to a request to a guest.
-func guestFaults(guest Kind) (all []Kind) {
+// faults are what may happen to a request to a guest.
+func (g *guest) faults() (all []Kind) {
 	for _, k := range requestFaults() {
-		all = append(all, onGuest(k))
+		all = append(all, g.fails(k))
 	}
-	all = append(all, GuestForeign)
-	if guest == Okta {
+	all = append(all, g.foreign)
+	if g.kind == Okta {
 		all = append(all, OktaCursor)
 	}
 	return all
@@ -183,6 +189,9 @@ func (w *world) peer(host string) (of *guest, sink bool) {
 			return g, false
 		}
 	}
+	if w.flow != nil && host == flowHost {
+		return w.flow.guest, false
+	}
 	return nil, host != tenantHost
 }
 
@@ -197,10 +206,10 @@ func (g *guest) fault(w *world, name string, n int64) fault.Kind {
 		return down[w.dice.pick(name+"/down", n, len(down))]
 	}
 	for _, k := range requestFaults() {
-		if k == fault.Unauthorized && strings.Contains(name, "/oauth2/") {
+		if k == fault.Unauthorized && strings.Contains(name, "/oauth") {
 			continue
 		}
-		if w.hits(onGuest(k), ph, name, n) {
+		if w.hits(g.fails(k), ph, name, n) {
 			return k
 		}
 	}
@@ -221,7 +230,11 @@ func (g *guest) serve(w *world, rw http.ResponseWriter, r *http.Request) {
 
 // checkGuests demands that no guest saw what it must never see. The caller holds the lock.
 func (w *world) checkGuests() {
-	for _, g := range w.guests {
+	all := w.guests
+	if w.flow != nil {
+		all = append(slices.Clone(all), w.flow.guest)
+	}
+	for _, g := range all {
 		for _, v := range g.violations() {
 			w.breaks("%s: %s", g.kind, v)
 		}

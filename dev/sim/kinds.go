@@ -76,6 +76,16 @@ const (
 	ReportCut     Kind = "report-cut"     // its sender is gone in the middle of it
 	ReportOdd     Kind = "report-odd"     // a row of it can't be read, or all of it
 	ReportLarge   Kind = "report-large"   // it is stored in several parts
+	// Of the workflow that reports are forwarded to.
+	Workflow    Kind = "workflow"          // there is one
+	FlowRefused Kind = "workflow-refuses"  // it takes no large inputs
+	FlowOff     Kind = "workflow-off"      // it is not enabled for a while
+	FlowSecret  Kind = "workflow-secret"   // its secret is refused for a while
+	FlowOutage  Kind = "workflow-outage"   // all of its requests fail
+	FlowForeign Kind = "workflow-page"     // something else answers
+	FlowRepeat  Kind = "forwarding-repeat" // a person has what is kept forwarded again
+	FlowDrop    Kind = "forwarding-drop"   // or drops it
+	KillFlow    Kind = "kill-forwarding"   // the process dies at a post, or at what is stored of it
 
 	// Of the store.
 	StoreBefore   Kind = "store-before" // fails, nothing happened
@@ -120,8 +130,12 @@ func requestFaults() []fault.Kind {
 
 // Kinds returns all kinds.
 func Kinds() []Kind {
-	all := append(weatherKinds(), ReportTwice, ReportChanged, ReportCut, ReportOdd, ReportLarge, Okta, IIQ, GuestTies, GuestLate, GuestOutage)
-	return append(all, guestFaults(Okta)...)
+	all := append(weatherKinds(), ReportTwice, ReportChanged, ReportCut, ReportOdd, ReportLarge, Okta, IIQ, GuestTies, GuestLate, GuestOutage, GuestForeign, OktaCursor)
+	all = append(all, Workflow, FlowRefused, FlowOff, FlowSecret, FlowOutage, FlowForeign, FlowRepeat, FlowDrop, KillFlow)
+	for _, k := range requestFaults() {
+		all = append(all, onGuest(k), onFlow(k))
+	}
+	return all
 }
 
 // weatherKinds are those for which each phase draws a rate: one more would change all seeds.

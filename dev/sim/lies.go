@@ -42,7 +42,7 @@ func (h *httpDoor) liar(sink bool, guest *guest, name string, n int64) http.Hand
 	if !sink {
 		kind := TenantForeign
 		if guest != nil {
-			kind = GuestForeign
+			kind = guest.foreign
 		}
 		if !w.hits(kind, ph, name, n) {
 			return nil

@@ -50,7 +50,9 @@ type stored struct {
 	of              *report
 	id              string
 	rows            []*row
+	valid           time.Time // since when
 	gone, withdrawn bool
+	passing         *passing // to a workflow
 }
 
 // reports are those of a play.
@@ -241,6 +243,10 @@ func (w *world) checkReceived(inst *instance, r *report, body *sending) {
 
 // boxed looks at an object of the reports that was just stored. The caller holds the lock.
 func (w *world) boxed(inst *instance, key string, data []byte) {
+	if id, ok := strings.CutPrefix(key, forwardPrefix); ok {
+		w.forwarded(inst, id, data)
+		return
+	}
 	id, ok := strings.CutPrefix(key, boxPrefix+"waiting/")
 	if !ok {
 		return
@@ -265,10 +271,14 @@ func (w *world) boxed(inst *instance, key string, data []byte) {
 		w.breaks("%s makes a report %q of %d bytes valid, which nobody sent", inst, m.Name, len(body))
 		return
 	}
-	s := &stored{of: r, id: id}
+	if m.Forward != (w.flow != nil) {
+		w.breaks("%s stores %q, to be forwarded: %v", inst, m.Name, m.Forward)
+	}
+	s := &stored{of: r, id: id, valid: time.Now()}
 	r.stored = append(r.stored, s)
 	w.seen.reports.byID[id] = s
 	w.knowRows(s, m)
+	s.passing = newPassing(s)
 }
 
 const boxPrefix = "acme/inbox/" + reportsStream + "/"
@@ -362,19 +372,29 @@ func (w *world) unboxed(key string) {
 	s := w.seen.reports.byID[id]
 	switch {
 	case s == nil:
+	case kind == "forward":
+		w.unforwarded(id)
 	case kind == "parts" && !s.gone:
 		w.breaks("%q is removed, and its report waits", key)
+	case kind == "parts" && !s.withdrawn && s.passing.needsParts():
+		w.breaks("%q is removed, and its report is still to be forwarded", key)
 	case kind == "waiting" && !s.gone:
 		s.gone = true
-		if slices.ContainsFunc(s.rows, func(r *row) bool { return r.wanted && (r.committed == 0 || !r.settled) }) {
+		unsettled := slices.ContainsFunc(s.rows, func(r *row) bool { return r.wanted && (r.committed == 0 || !r.settled) })
+		empty := !slices.ContainsFunc(s.rows, func(r *row) bool { return r.wanted })
+		if unsettled || w.flow != nil && empty && s.passing.entry == nil {
 			w.withdraw(s)
 		}
+		w.checkHandedOver(s)
 	}
 }
 
 // withdraw: two processes received the same report at once, and one of them gives way.
 func (w *world) withdraw(s *stored) {
 	s.withdrawn = true
+	if len(s.passing.keys) > 0 {
+		w.breaks("the report %s is withdrawn, and the workflow was started for it", s.id)
+	}
 	for _, r := range s.rows {
 		r.wanted = false
 	}

@@ -369,7 +369,7 @@ func (w *world) settings(n int64) config.Settings {
 		s.Sources = append(s.Sources, &config.EventTriggers{Token: secret.Plain(pushToken)})
 	}
 	if w.o.Reports {
-		s.Sources = append(s.Sources, &config.SaaS{Secret: secret.Plain(reportsSecret)})
+		s.Sources = append(s.Sources, &config.SaaS{Secret: secret.Plain(reportsSecret), Workflow: w.flow.settings(n)})
 	}
 	for _, g := range w.guests {
 		s.Sources = append(s.Sources, g.settings())

@@ -33,6 +33,8 @@ type Result struct {
 	Polls    int
 	Requests int // to the tenant
 	StateOps int
+	// Starts of the workflow, and how many of them were repetitions.
+	Starts, Repeated int
 	// Print stands for the course of events: two plays of a seed have the same.
 	Print string
 }
@@ -46,6 +48,7 @@ func Run(seed int64, o Options) Result {
 	took := time.Since(begin)
 	close(g.over)
 	g.pushes.Wait()
+	w.stop()
 	sleep(10 * time.Minute) // all that still waits has come to its end by then
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -62,6 +65,10 @@ func Run(seed int64, o Options) Result {
 	visits := []int64{}
 	for _, g := range w.guests {
 		visits = append(visits, g.visits.Load())
+	}
+	if w.flow != nil {
+		res.Starts, res.Repeated = w.flow.starts, w.flow.again
+		visits = append(visits, w.flow.visits.Load(), int64(res.Starts), int64(res.Repeated))
 	}
 	res.Print = fmt.Sprint(res.Virtual, w.count, res.Rows, res.Twice, res.Polls, w.requests, visits, w.stateOps, w.broken)
 	return res
@@ -81,6 +88,7 @@ func newWorld(seed int64, o Options) *world {
 	w.plan = plan(seed, o, w.count, time.Now())
 	w.seen.know(w.plan)
 	w.invite()
+	w.flow = newFlow(w)
 	w.budget = []time.Duration{20 * time.Second, time.Minute, 4 * time.Minute}[w.dice.pick("budget", 0, 3)]
 	w.health = w.dice.chance("health", 0, 0.3)
 	sleep(time.Until(w.plan.start))
@@ -144,10 +152,25 @@ func (w *world) start() *instance {
 		return nil
 	}
 	inst.app = a
+	w.mu.Lock()
+	w.apps = append(w.apps, a)
+	w.mu.Unlock()
 	c := settings.Connections[0]
 	source := c.Sources[0].(*config.SailPoint)
 	w.tracef("%s starts: LIMIT=%d BATCH_BYTES=%d SETTLE_DELAY=%v %s", inst, source.Limit, c.BatchBytes, c.SettleDelay, source.APIVersion)
 	return inst
+}
+
+// stop ends what still runs in the background of all processes.
+func (w *world) stop() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+	defer cancel()
+	w.mu.Lock()
+	all := slices.Clone(w.apps)
+	w.mu.Unlock()
+	for _, a := range all {
+		a.Stop(ctx)
+	}
 }
 
 // wrap puts the watching source around the real one.
@@ -240,6 +263,14 @@ func (w *world) streams() []string {
 	return all
 }
 
+// locks are the names of the locks that there are.
+func (w *world) locks() []string {
+	if w.flow == nil {
+		return w.streams()
+	}
+	return append(w.streams(), forwardLock)
+}
+
 // checkEnd judges the calm.
 func (g *game) checkEnd(calmRequests, calmPolls int) {
 	w := g.w
@@ -249,6 +280,7 @@ func (g *game) checkEnd(calmRequests, calmPolls int) {
 	w.checkEnd()
 	w.checkInboxIsEmpty()
 	w.checkReports()
+	w.checkForwarded(g.last[reportsStream].Warnings)
 	w.checkGuests()
 	w.checkUnexplained(open)
 	if w.neighbour != nil {
@@ -297,6 +329,7 @@ func (g *game) odds(k Kind, chance float64) bool {
 func (g *game) calmTick() (mismatches int) {
 	g.alive()
 	g.cure()
+	g.decide()
 	for _, rep := range g.poll(g.main) {
 		g.last[rep.Stream] = rep
 		mismatches += int(rep.Mismatches)
@@ -326,6 +359,7 @@ func (g *game) roughTick() {
 		g.main = w.start()
 	}
 	g.alive()
+	g.decide()
 	var wg sync.WaitGroup
 	fire := func(inst *instance, after time.Duration) {
 		wg.Go(func() {
@@ -383,7 +417,7 @@ func (g *game) doom(inst *instance) {
 				time.AfterFunc(when+time.Millisecond, func() { g.poll(second) })
 			}
 		}
-		all := w.streams()
+		all := w.locks()
 		stream := all[d.pick("whose", n, len(all))]
 		time.AfterFunc(when, func() { w.loseLease(stream, k, deaf) })
 	}
@@ -428,6 +462,7 @@ func (g *game) poll(inst *instance) []pipeline.Report {
 		w.checkLocked(rep, begin.Add(time.Duration(rep.Seconds*float64(time.Second))))
 		w.checkAudited(inst.runOf(rep.Stream, begin), rep)
 		w.checkGreen(inst.runOf(rep.Stream, begin), rep)
+		w.checkFresh(inst.runOf(rep.Stream, begin), rep)
 		w.checkBeginning(inst.runOf(rep.Stream, begin), rep)
 		for _, guest := range w.guests {
 			guest.checkDrained(w, inst.runOf(rep.Stream, begin), rep)

@@ -46,6 +46,7 @@ func TestSeed(t *testing.T) {
 		all := allDefects()
 		maps.Copy(all, pushDefects())
 		maps.Copy(all, reportDefects())
+		maps.Copy(all, forwardDefects())
 		maps.Copy(all, guestDefects())
 		o = all[*defectFlag]()
 	}
@@ -197,7 +198,8 @@ func TestPushSeeds(t *testing.T) {
 // TestReportSeeds plays seeds in which SaaS Management also sends reports.
 func TestReportSeeds(t *testing.T) {
 	playPushes(t, "-reports", func(seed int64) sim.Options { return sim.Options{Reports: true, Rule: seed%3 == 0} },
-		sim.ReportTwice, sim.ReportChanged, sim.ReportCut, sim.ReportOdd, sim.ReportLarge, sim.KillHook)
+		sim.ReportTwice, sim.ReportChanged, sim.ReportCut, sim.ReportOdd, sim.ReportLarge, sim.KillHook,
+		sim.Workflow, sim.FlowRefused, sim.FlowOff, sim.FlowSecret, sim.FlowOutage, sim.FlowForeign, sim.FlowRepeat, sim.FlowDrop, sim.KillFlow)
 }
 
 // playPushes plays seeds in which all of some kinds happen at least once.
@@ -225,5 +227,5 @@ func playPushes(t *testing.T, flags string, options func(seed int64) sim.Options
 			t.Errorf("%s never happened", k)
 		}
 	}
-	t.Log(total)
+	t.Logf("%v\n%s", total, total.Table())
 }

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,7 +47,7 @@ func (s *storeDoor) do(ctx context.Context, op mem.Op, key string, effect func()
 		return fail(err)
 	}
 	w.countState(op)
-	death := inst.step()
+	death := cmp.Or(inst.step(), w.slays(name, n))
 	if death == KillBefore {
 		inst.die(KillBefore, name)
 		return fail(errDead)

@@ -59,7 +59,7 @@ func (w *world) checkFull(r *run, known *row) {
 // tamper lets somebody meddle with the state, between two polls.
 func (g *game) tamper() {
 	w, d, n := g.w, g.w.dice, g.ticks
-	all := w.streams()
+	all := w.locks()
 	stream := all[d.pick("tamper", n, len(all))]
 	if d.chance("tick/"+string(StrangerLease), n, 0.02) && !w.o.off(StrangerLease) {
 		w.lease(stream, d.span("stranger", n, time.Minute, 40*time.Minute))

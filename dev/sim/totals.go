@@ -14,6 +14,7 @@ type Totals struct {
 	Seeds, Failed                                  int
 	Virtual                                        time.Duration
 	Events, Rows, Twice, Polls, Requests, StateOps int
+	Starts, Repeated                               int
 	Counts                                         Counts
 }
 
@@ -33,12 +34,18 @@ func (t *Totals) Add(r Result) {
 	t.Polls += r.Polls
 	t.Requests += r.Requests
 	t.StateOps += r.StateOps
+	t.Starts += r.Starts
+	t.Repeated += r.Repeated
 	t.Counts.Add(r.Counts)
 }
 
 func (t Totals) String() string {
-	return fmt.Sprintf("%d seeds, %d failed: %.0f days of virtual time, %d polls, %d records at the source, %d rows arrived, %d of them again, %d requests to the tenant, %d state operations",
+	text := fmt.Sprintf("%d seeds, %d failed: %.0f days of virtual time, %d polls, %d records at the source, %d rows arrived, %d of them again, %d requests to the tenant, %d state operations",
 		t.Seeds, t.Failed, t.Virtual.Hours()/24, t.Polls, t.Events, t.Rows, t.Twice, t.Requests, t.StateOps)
+	if t.Starts > 0 {
+		text += fmt.Sprintf(", %d starts of the workflow, %d of them repetitions", t.Starts, t.Repeated)
+	}
+	return text
 }
 
 // Table lists how often each kind happened.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/tenant"
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/workspace"
+	"github.com/idn-sentinel/idn-sentinel/internal/app"
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
@@ -97,6 +98,7 @@ type world struct {
 	mem       *mem.Store
 	neighbour *neighbour // nil if there is none
 	guests    []*guest
+	flow      *flow // nil if reports are not forwarded
 
 	log *slog.Logger
 
@@ -104,6 +106,7 @@ type world struct {
 	count     Counts
 	broken    []string // promises
 	instances int64
+	apps      []*app.App
 	holders   map[string]*run // of locks
 	commits   int
 	requests  map[string]int
@@ -337,7 +340,7 @@ const tokenHead = "eyJhbGciOi"
 
 // quiet looks for secrets. The caller holds the lock.
 func (w *world) quiet(where string, text []byte) {
-	for _, s := range [][]byte{[]byte(secretText), []byte(workspace.DefaultKey), []byte(tokenHead), []byte(canary)} {
+	for _, s := range [][]byte{[]byte(secretText), []byte(flowSecret), []byte(workspace.DefaultKey), []byte(tokenHead), []byte(canary)} {
 		if bytes.Contains(text, s) {
 			w.breaks("a secret is in %s: %s", where, bytes.ReplaceAll(text[:min(len(text), 300)], s, []byte("CANARY")))
 		}
