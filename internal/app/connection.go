@@ -193,6 +193,7 @@ func (c *Connection) Poll(ctx context.Context) (reports []pipeline.Report) {
 		c.tellHealth(ctx, reports, before)
 	}
 	wg.Wait()
+	c.workOnJobs(ctx, reports)
 	return reports
 }
 
@@ -237,6 +238,7 @@ func (c *Connection) runner(s stream) *pipeline.Runner {
 			Ages: c.auditAges(s), Window: s.Window, Keep: c.settings.LedgerKeep, UndatedEvery: undatedEvery,
 		},
 		Memory: c.memory,
+		Needed: c.needed(name),
 		Retry:  retry.Policy{},
 		Log:    c.log,
 	}

@@ -32,7 +32,7 @@ func (c *Connection) described() status.Connection {
 		d.Problem = err.Error()
 	}
 	for _, s := range c.streams {
-		one := status.Stream{ID: s.Stream().ID, Short: s.Short, Window: s.Window}
+		one := status.Stream{ID: s.Stream().ID, Short: s.Short, Window: s.Window, Backfills: s.audited()}
 		if s.StartAt != nil {
 			one.Settle = c.settings.SettleDelay
 		}

@@ -33,9 +33,9 @@ was delivered, which the connector records for LEDGER_KEEP. It starts with the w
 range and halves what differs, down to windows of 5 minutes; it reads those again to
 find what is missing. With --repair it delivers what is missing.
 
-Times are RFC 3339 (2026-09-24T13:00:00Z), relative (-24h), or now, which means the
-newest window that has settled: some minutes ago. Windows are whole: --from is
-rounded down, --to up.
+Times are RFC 3339 (2026-09-24T13:00:00Z), a date (which begins at midnight, UTC),
+yesterday, today, relative (-24h, -30d), or now, which means the newest window that has
+settled: some minutes ago. Windows are whole: --from is rounded down, --to up.
 
 While a function or serve uses the same state, an audit without --repair takes a small
 share of SailPoint's rate limit: one request a second, so as not to slow them down.
@@ -99,43 +99,6 @@ func auditCommand(p Process) *cobra.Command {
 	return cmd
 }
 
-// The verdicts of an audit.
-const (
-	verdictComplete   = "complete"
-	verdictIncomplete = "incomplete"
-	verdictUnknown    = "unknown"
-)
-
-// How a complete audit was proven.
-const (
-	// proofIDs: each record that the source lists was found by its id.
-	proofIDs = "ids"
-	// proofCount: the number of different ids that certainly belong to this connection
-	// agrees, and where it differed, the ids were compared.
-	proofCount = "own count"
-)
-
-// judged is the outcome for one stream. Scripts rely on the JSON names.
-type judged struct {
-	Connection string    `json:"connection,omitzero"`
-	Stream     string    `json:"stream"`
-	From       time.Time `json:"from"`
-	To         time.Time `json:"to"`
-	Verdict    string    `json:"verdict"`
-	Why        string    `json:"why"`
-	// Proof says how a complete verdict was proven.
-	Proof     string `json:"proof,omitzero"`
-	Source    int64  `json:"source"`
-	Delivered int64  `json:"delivered"`
-	Missing   int64  `json:"missing"`
-	Repaired  int64  `json:"repaired"`
-	// Unexplained is how many more records the source counts than it lists.
-	Unexplained int64                 `json:"unexplained,omitzero"`
-	Waiting     int                   `json:"undelivered_in_quarantine"`
-	Windows     []pipeline.WindowDiff `json:"windows"`
-	Notes       []string              `json:"notes,omitempty"`
-}
-
 func (c *audit) run(cmd *cobra.Command) error {
 	if cmd.Flags().Changed("settle") && (!c.arrived || c.settle < 0) {
 		return usage(cmd, "--settle belongs to --workspace, and is not negative")
@@ -144,7 +107,7 @@ func (c *audit) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	verdicts := []judged{}
+	verdicts := []app.Verdict{}
 	worst := statusOK
 	for _, connection := range a.Connections() {
 		if c.arrived && connection.Settings().ReadBack.WorkspaceID == "" {
@@ -177,14 +140,11 @@ func (c *audit) run(cmd *cobra.Command) error {
 	return &failure{statusUnusable, "", c.again() + " tests every part separately"}
 }
 
-// label names the stream in messages.
-func (j judged) label() string { return app.Label(j.Connection, j.Stream) }
-
 func statusOf(verdict string) int {
 	switch verdict {
-	case verdictComplete:
+	case app.VerdictComplete:
 		return statusOK
-	case verdictIncomplete:
+	case app.VerdictIncomplete:
 		return statusFailed
 	}
 	return statusUnusable
@@ -207,112 +167,31 @@ func (c *audit) names(cmd *cobra.Command, a *app.Connection) ([]string, error) {
 }
 
 // one audits a stream and prints the outcome, unless the output is JSON.
-func (c *audit) one(cmd *cobra.Command, a *app.Connection, name string) (judged, error) {
+func (c *audit) one(cmd *cobra.Command, a *app.Connection, name string) (app.Verdict, error) {
 	q := app.AuditRequest{Workspace: c.arrived, Settle: c.settle}
 	span, err := a.AuditRange(name, q)
 	if err != nil {
-		return judged{}, err
+		return app.Verdict{}, err
 	}
 	from, to, forgotten, err := between(c.from, c.to, span, time.Now())
 	if err != nil {
-		return judged{}, usage(cmd, err.Error())
+		return app.Verdict{}, usage(cmd, err.Error())
 	}
-	j := judged{Connection: a.Name(), Stream: name, From: from, To: to, Windows: []pipeline.WindowDiff{}}
+	j := app.Verdict{Connection: a.Name(), Stream: name, From: from, To: to, Windows: []pipeline.WindowDiff{}}
 	if forgotten {
-		j.Verdict = verdictUnknown
-		j.Why = fmt.Sprintf("delivered ids are kept for %s (LEDGER_KEEP), from %s on: use a later --from", lag(a.Settings().LedgerKeep.Seconds()), stamp(span.From))
+		j.Verdict = app.VerdictUnknown
+		j.Why = fmt.Sprintf("delivered ids are kept for %s (LEDGER_KEEP), from %s on: use a later --from, or --workspace; idnsentinel backfill delivers older ranges", lag(a.Settings().LedgerKeep.Seconds()), stamp(span.From))
 	} else {
 		remove := c.console.show()
 		q.AuditRequest = pipeline.AuditRequest{From: from, To: to, Each: c.each, Repair: c.repair}
 		done, err := a.Audit(cmd.Context(), name, q)
 		remove()
-		j.judge(done, err, c)
+		j = a.Judge(name, q, done, err)
 	}
 	if !c.asJSON {
 		c.print(j)
 	}
 	return j, nil
-}
-
-// judge turns the findings into a verdict.
-func (j *judged) judge(done app.AuditResult, err error, c *audit) {
-	j.Source, j.Delivered, j.Missing, j.Repaired, j.Waiting = done.Source, done.Delivered, done.Missing, 0, done.Waiting
-	j.Unexplained = done.Unexplained
-	for _, w := range done.Windows {
-		j.Windows = append(j.Windows, w)
-		j.Repaired += w.Repaired
-	}
-	j.Notes = append(j.Notes, done.Warnings...)
-	left := j.Missing - j.Repaired - done.Refused
-	if done.NotYetVisible > 0 && left > 0 {
-		j.Notes = append(j.Notes, fmt.Sprintf("%s can't be judged yet: records were sent there less than %s ago", windows(done.NotYetVisible), lag(c.settle.Seconds())))
-	}
-	missing := func(w pipeline.WindowDiff) bool { return w.Missing > w.Repaired+w.Refused }
-	if slices.ContainsFunc(j.Windows, func(w pipeline.WindowDiff) bool { return missing(w) && w.From.Before(done.Since) }) {
-		j.Notes = append(j.Notes, fmt.Sprintf("the first run began at %s (INITIAL_LOOKBACK): earlier events were never requested", stamp(done.Since)))
-	}
-	if slices.ContainsFunc(j.Windows, func(w pipeline.WindowDiff) bool { return missing(w) && w.To.After(done.Through) }) {
-		j.Notes = append(j.Notes, fmt.Sprintf("the stream is delivered through %s: the next runs deliver later events", stamp(done.Through)))
-	}
-	j.decide(done, err, c, left, missing)
-	switch {
-	case j.Verdict != verdictComplete:
-	case done.Identified == done.Source && done.Source > 0:
-		j.Proof = proofIDs
-	default:
-		j.Proof = proofCount
-	}
-}
-
-// decide sets the verdict and its reason. left is the number of records missing after the
-// repair; missing reports whether a window has any.
-func (j *judged) decide(done app.AuditResult, err error, c *audit, left int64, missing func(pipeline.WindowDiff) bool) {
-	switch {
-	case left > 0 && done.Error != "":
-		j.Verdict, j.Why = verdictIncomplete, fmt.Sprintf("%d records or more are missing, and the audit ended early: %s", left, done.Error)
-	case done.State == pipeline.Locked:
-		j.Verdict, j.Why = verdictUnknown, "another run is active on the stream: try again later"
-	case done.State == pipeline.Budget:
-		j.Verdict, j.Why = verdictUnknown, "stopped before the end"
-	case done.State == pipeline.Failed:
-		j.Verdict, j.Why = verdictUnknown, done.Error
-	case err != nil:
-		j.Verdict, j.Why = verdictUnknown, err.Error()
-	case left > 0:
-		n := 0
-		for _, w := range j.Windows {
-			if missing(w) {
-				n++
-			}
-		}
-		j.Verdict = verdictIncomplete
-		j.Why = fmt.Sprintf("%d of %d records are missing, in %s", left, j.Source, windows(n))
-		if !c.repair {
-			j.Why += "; --repair delivers them"
-		}
-	case j.Unexplained > 0:
-		j.Verdict = verdictIncomplete
-		j.Why = fmt.Sprintf("everything the source lists was delivered, but it counts %d more records than it lists: nothing is known about them; "+
-			"idnsentinel audit accept acknowledges such windows", j.Unexplained)
-	case j.Waiting > 0:
-		j.Verdict = verdictIncomplete
-		j.Why = fmt.Sprintf("%d of %d records could not be delivered and are in quarantine: idnsentinel quarantine list --reason undelivered shows why", j.Waiting, j.Source)
-	case done.NotYetVisible > 0:
-		j.Verdict = verdictUnknown
-		j.Why = fmt.Sprintf("counts differ in %s that records were sent to less than %s ago: the workspace may not show them yet; try again later", windows(done.NotYetVisible), lag(c.settle.Seconds()))
-	case done.Unproven > 0:
-		j.Verdict = verdictUnknown
-		j.Why = fmt.Sprintf("%d of %d records have no id, or a time outside of the range, so it can't be proven which rows of the workspace are theirs; all others are there", done.Unproven, j.Source)
-	case j.Repaired > 0:
-		j.Verdict = verdictComplete
-		j.Why = fmt.Sprintf("%d of %d records were missing and have been delivered now", j.Repaired, j.Source)
-	default:
-		j.Verdict = verdictComplete
-		j.Why = fmt.Sprintf("all %d records that the source shows were delivered", j.Source)
-		if c.arrived {
-			j.Why = fmt.Sprintf("all %d records that the source shows are in the workspace", j.Source)
-		}
-	}
 }
 
 func windows(n int) string {
@@ -322,7 +201,7 @@ func windows(n int) string {
 	return fmt.Sprintf("%d windows", n)
 }
 
-func (c *audit) print(j judged) {
+func (c *audit) print(j app.Verdict) {
 	if len(j.Windows) > 0 {
 		delivered := "DELIVERED"
 		if c.arrived {
@@ -331,16 +210,16 @@ func (c *audit) print(j judged) {
 		fmt.Fprint(c.out, windowTable(j, delivered))
 	}
 	for _, note := range j.Notes {
-		c.console.say("note: %s: %s", j.label(), note)
+		c.console.say("note: %s: %s", app.Label(j.Connection, j.Stream), note)
 	}
-	fmt.Fprintf(c.out, "%s: %s from %s to %s: %s\n", j.Verdict, j.label(), stamp(j.From), stamp(j.To), oneLine(j.Why))
+	fmt.Fprintf(c.out, "%s: %s from %s to %s: %s\n", j.Verdict, app.Label(j.Connection, j.Stream), stamp(j.From), stamp(j.To), oneLine(j.Why))
 	if j.Proof != "" {
 		fmt.Fprintln(c.out, "proof: "+j.Proof)
 	}
 }
 
 // windowTable has a line for each window that differs, and a line of totals.
-func windowTable(j judged, delivered string) string {
+func windowTable(j app.Verdict, delivered string) string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	row := func(name string, source, have, missing, repaired int64) {

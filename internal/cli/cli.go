@@ -6,6 +6,8 @@
 //	idnsentinel serve       run all the time, without Azure Functions
 //	idnsentinel audit       prove that everything was delivered, or say what is missing
 //	idnsentinel checkpoint  show how far each stream is, or set where it continues
+//	idnsentinel backfill    deliver a time range once more
+//	idnsentinel jobs        list, resume and cancel backfills
 //	idnsentinel quarantine  look at originals, send them again, or discard them
 //	idnsentinel triggers    subscribe to event triggers, test them, list what was pushed
 //	idnsentinel forwarding  look at reports that wait for a workflow, and decide about those that are kept
@@ -198,7 +200,7 @@ local.settings.json, fill in the values in <angle brackets>, then:
 	for _, sub := range cmd.Commands() {
 		sub.Args = noArguments
 	}
-	cmd.AddCommand(statusCommand(p), serveCommand(p), auditCommand(p), checkpointCommand(p), quarantineCommand(p), triggersCommand(p), forwardingCommand(p), connectionsCommand(p), manCommand(p))
+	cmd.AddCommand(statusCommand(p), serveCommand(p), auditCommand(p), backfillCommand(p), jobsCommand(p), checkpointCommand(p), quarantineCommand(p), triggersCommand(p), forwardingCommand(p), connectionsCommand(p), manCommand(p))
 	return cmd
 }
 

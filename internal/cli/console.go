@@ -25,6 +25,8 @@ type console struct {
 	width func() int // nil if out is not a terminal
 	// short returns a short name of a report's stream; nil uses the label.
 	short func(pipeline.Report) string
+	// text, if set, is the progress line instead of that of the streams.
+	text func() string
 
 	mu      sync.Mutex
 	bar     *progressbar.ProgressBar // nil without a progress line
@@ -137,6 +139,9 @@ func (c *console) draw() {
 
 // line shows, for each stream, the records sent, the rate, and the lag.
 func (c *console) line() string {
+	if c.text != nil {
+		return c.text()
+	}
 	if len(c.streams) == 0 {
 		return "reading"
 	}
@@ -166,7 +171,6 @@ func label(r pipeline.Report) string { return app.Label(r.Connection, r.Stream) 
 
 // lag formats seconds for people: 45s, 12m, 3h20m, 5d4h. "-" means none.
 func lag(seconds float64) string {
-	const day = 24 * time.Hour
 	d := time.Duration(seconds * float64(time.Second)).Round(time.Second)
 	switch {
 	case d <= 0:

@@ -171,9 +171,28 @@ func (r *render) snapshot(s status.Snapshot, where ...string) {
 	fmt.Fprintln(r)
 	if r.width == 0 || r.width >= tableWidth {
 		r.table(s)
-		return
+	} else {
+		r.list(s)
 	}
-	r.list(s)
+	r.backfills(s)
+}
+
+// backfills has a line for each job.
+func (r *render) backfills(s status.Snapshot) {
+	first := true
+	for _, one := range s.Streams {
+		for _, b := range one.Backfills {
+			if first {
+				fmt.Fprintln(r)
+				first = false
+			}
+			by := ""
+			if b.Left && b.Verdict == "" {
+				by = ", by the function"
+			}
+			r.line("", 2, safe(fmt.Sprintf("backfill %s: %s from %s to %s: %s%s", b.ID, one.Label(), stamp(b.From), stamp(b.To), b.Text, by)))
+		}
+	}
 }
 
 // safe makes a text from the state safe for a terminal.

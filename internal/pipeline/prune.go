@@ -50,7 +50,7 @@ func (t *run) prune(ctx context.Context) error {
 
 // pruneLedger never touches a window that the tail has yet to pass, because a
 // backlog may be older, nor one of a record that this run has seen: what the
-// source still repeats, it will repeat to the next run, too.
+// source still repeats, it will repeat to the next run, too; nor one that is needed for something else.
 func (t *run) pruneLedger(ctx context.Context, p Pruner) error {
 	before := time.Now().Add(-t.AuditPolicy.Keep)
 	if limit := t.saved.Through.Add(-24 * time.Hour); limit.Before(before) {
@@ -58,6 +58,15 @@ func (t *run) pruneLedger(ctx context.Context, p Pruner) error {
 	}
 	if !t.delivery.oldest.IsZero() && t.delivery.oldest.Before(before) {
 		before = t.delivery.oldest
+	}
+	if t.Needed != nil {
+		switch from, err := t.Needed(ctx); {
+		case err != nil: // too much is kept, until it is known what is needed
+			t.log.Warn("the ledger was not pruned", "stream", t.report.Stream, "error", err.Error())
+			return nil
+		case !from.IsZero() && from.Before(before):
+			before = from
+		}
 	}
 	n, err := p.Prune(ctx, before)
 	if err != nil {

@@ -205,6 +205,9 @@ func (t *run) flush(ctx context.Context) error {
 		t.since = time.Now()
 		return nil
 	}
+	if t.Saving != nil {
+		t.Saving(t.report)
+	}
 	if err := t.saveCheckpoint(ctx); err != nil {
 		return err
 	}

@@ -44,6 +44,11 @@ type Runner struct {
 	Log         *slog.Logger
 	// Progress, if set, is called after every commit with the numbers so far.
 	Progress func(Report)
+	// Saving, if set, is called with the numbers so far before the checkpoint moves.
+	Saving func(Report)
+	// Needed, if set, returns the moment from which on something else needs the ledger; zero if
+	// nothing does. Later windows are not removed, however old they are.
+	Needed func(ctx context.Context) (time.Time, error)
 }
 
 // Run does one run: it delivers what the source has until nothing is left, the

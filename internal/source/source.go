@@ -93,6 +93,19 @@ type Beginning struct {
 	Says string
 }
 
+// Rate is how fast a source may be read.
+type Rate struct {
+	// PerSecond is how many requests a second are sent at most, by all streams together.
+	PerSecond float64
+	// Page is how many records a page has at most.
+	Page int
+}
+
+// Rated is a [Connector] that knows how fast it may be read.
+type Rated interface {
+	Rate() Rate
+}
+
 // Stats is what a source has recorded since it was opened.
 type Stats struct {
 	// Throttled is how many requests were answered with "too many".

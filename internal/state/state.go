@@ -19,6 +19,7 @@
 //	{tenant}/inbox/{stream}/{time}-{random}      what was pushed and is not delivered yet
 //	{tenant}/inbox/{stream}/{waiting,parts,seen,forward}/…  the same for reports, see package reports
 //	{tenant}/readback/{stream}.json              how far arrivals in the workspace were checked
+//	{tenant}/jobs/{stream}.json                  the backfills of a stream
 //	{tenant}/runs/{stream}.json                  what the last runs came to, for a person who asks
 //	{tenant}/check/probe                         a test of the check command; removed at its end
 //	{tenant}/locks/{stream}                      the lock of a stream

@@ -8,6 +8,7 @@ import (
 
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/checkpoint"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/jobs"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/quarantine"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/runs"
 )
@@ -19,18 +20,19 @@ type reading struct {
 
 	runs       runs.File
 	checkpoint checkpoint.File
+	jobs       jobs.File
 
 	spool, inbox, undelivered, conformed Count
 
 	mu sync.Mutex
-	// runsErr and checkpointErr are why these could not be read, listErr why what waits could not be
+	// jobsErr is why the backfills could not be read, runsErr and checkpointErr are why these could not be read, listErr why what waits could not be
 	// counted.
-	runsErr, checkpointErr, listErr error
+	runsErr, checkpointErr, listErr, jobsErr error
 }
 
 func (r *reading) label() string { return label(r.connection.Name, r.stream.Short) }
 
-// gather reads what is known of each stream: two objects, and up to four listings of a page each.
+// gather reads what is known of each stream: up to three objects, and up to four listings of a page each.
 func gather(ctx context.Context, c Config) []*reading {
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
@@ -90,6 +92,12 @@ func (g *gathering) read(ctx context.Context, r *reading) {
 		r.checkpoint, err = checkpoint.New(g.store, tenant).Read(ctx, stream)
 		return err
 	})
+	if r.stream.Backfills {
+		g.do(ctx, r, &r.jobsErr, func() (err error) {
+			r.jobs, _, err = jobs.New(g.store, tenant).Load(ctx, stream)
+			return err
+		})
+	}
 	list := map[string]*Count{
 		"/quarantine/" + stream + "/" + string(quarantine.Undelivered) + "/": &r.undelivered,
 		"/quarantine/" + stream + "/" + string(quarantine.Conformed) + "/":   &r.conformed,

@@ -84,6 +84,7 @@ func (j *judge) all() {
 	j.late()
 	j.waiting()
 	j.proof()
+	j.backfills()
 }
 
 // describe fills in what needs no judgement.

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/jobs"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/runs"
 )
 
@@ -85,6 +86,8 @@ type Stream struct {
 	// Inbox is the prefix of the objects that wait in its inbox, below the stream's; nil if nothing
 	// is pushed.
 	Inbox *string
+	// Backfills is set if the stream can be read again, and so may have backfills.
+	Backfills bool
 	// Window is the width of the ledger's windows.
 	Window time.Duration
 	// AuditAge is the youngest age at which windows are audited; 0 if they are not.
@@ -146,6 +149,8 @@ type Status struct {
 	DeliveredThrough time.Time `json:"delivered_through,omitzero"`
 	ProvenThrough    time.Time `json:"proven_through,omitzero"`
 	Unexplained      int64     `json:"unexplained"` // windows
+	// Backfills are the unfinished ones, and those that ended within the last day.
+	Backfills []Backfill `json:"backfills,omitempty"`
 	// Completeness covers the last seven days.
 	Completeness []Span     `json:"completeness,omitempty"`
 	Recent       []runs.Run `json:"recent,omitempty"`
@@ -169,6 +174,25 @@ type LastError struct {
 	Text  string    `json:"text"`
 	// Over is set if a later run succeeded.
 	Over bool `json:"over"`
+}
+
+// Backfill is a job that delivers a range once more.
+type Backfill struct {
+	ID   string    `json:"id"`
+	From time.Time `json:"from"`
+	To   time.Time `json:"to"`
+	// State is how far it is, and Verdict what its proof has shown, if it is done.
+	State   jobs.State `json:"state"`
+	Verdict string     `json:"verdict,omitzero"`
+	Percent int        `json:"percent"`
+	Events  int64      `json:"events"` // −1 if the source can't count
+	Fetched int64      `json:"fetched"`
+	Sent    int64      `json:"sent"`
+	// Left is set if it was left to the function.
+	Left bool `json:"left"`
+	// Updated is when it was last worked on, and Text how far it is, for people.
+	Updated time.Time `json:"updated,omitzero"`
+	Text    string    `json:"text"`
 }
 
 // Count is a number of objects.

@@ -182,6 +182,10 @@ func (a *Arrivals) load(ctx context.Context, at time.Time) error {
 	return nil
 }
 
+// Forget drops what Claim has noted of records that the workspace does not have. A caller that knows
+// them needs it no longer, and it would grow.
+func (a *Arrivals) Forget() { clear(a.claimed) }
+
 // Prove implements [pipeline.Ledger].
 func (a *Arrivals) Prove(ctx context.Context, claimed []pipeline.Record) error {
 	return a.Delivered.Prove(ctx, claimed)

@@ -11,7 +11,10 @@ import (
 // Connector is the org of a [Client] for package app.
 type Connector struct{ client *Client }
 
-var _ source.Connector = (*Connector)(nil)
+var (
+	_ source.Connector = (*Connector)(nil)
+	_ source.Rated     = (*Connector)(nil)
+)
 
 // Connect makes a client for an org. It sends nothing yet.
 func Connect(cfg Config) *Connector { return &Connector{NewClient(cfg)} }
@@ -56,6 +59,11 @@ func (c *Connector) Streams() []source.Spec {
 		Lookback: min(c.client.cfg.Lookback, remembered), StartAt: logs.StartAt, TimeOf: timeOf,
 		Inherits: logs.inherit, Table: schema.Okta(),
 	}}
+}
+
+// Rate implements [source.Rated].
+func (c *Connector) Rate() source.Rate {
+	return source.Rate{PerSecond: float64(c.client.pace.limiter.Limit()), Page: c.client.cfg.PageSize}
 }
 
 // Stats implements [source.Connector].

@@ -19,6 +19,7 @@ type Connector struct{ client *Client }
 var (
 	_ source.Connector = (*Connector)(nil)
 	_ source.Sharer    = (*Connector)(nil)
+	_ source.Rated     = (*Connector)(nil)
 )
 
 // Connect makes a client for a tenant. It sends nothing yet.
@@ -67,6 +68,11 @@ func (c *Connector) Streams() []source.Spec {
 
 // Share implements [source.Sharer].
 func (c *Connector) Share(beside bool) { c.client.share(beside) }
+
+// Rate implements [source.Rated].
+func (c *Connector) Rate() source.Rate {
+	return source.Rate{PerSecond: float64(c.client.limiter.Limit()), Page: c.client.size.get()}
+}
 
 // Stats implements [source.Connector].
 func (c *Connector) Stats() source.Stats {

@@ -171,6 +171,13 @@ func detailOf(s status.Status, now time.Time) detail {
 	}
 	add("Quarantine, undelivered", age(s.Undelivered, now))
 	add("Quarantine, changed and delivered", number(s.Conformed))
+	for _, b := range s.Backfills {
+		text := moment(b.From) + " to " + moment(b.To) + ": " + b.Text
+		if b.Left && b.Verdict == "" {
+			text += ", by the function"
+		}
+		add("Backfill "+b.ID, text)
+	}
 	for _, seen := range s.Seen {
 		add("Last run by "+by(seen), moment(seen.At))
 	}
