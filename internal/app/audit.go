@@ -45,6 +45,8 @@ type AuditRequest struct {
 	Workspace bool
 	// Settle is how long the workspace may take to show what it has acknowledged.
 	Settle time.Duration
+	// Counted, if set, is called with the moment up to which the rows of the workspace are counted.
+	Counted func(through time.Time)
 }
 
 // AuditRange returns what can be audited now: the ledger has forgotten everything before

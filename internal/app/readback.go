@@ -31,7 +31,7 @@ func (c *Connection) lookInWorkspace(r *pipeline.Runner, s stream, q *AuditReque
 	if err != nil {
 		return nil, err
 	}
-	arrivals := &readback.Arrivals{Client: client, Table: s.inWorkspace(), From: q.From, To: q.To, Window: s.Window}
+	arrivals := &readback.Arrivals{Client: client, Table: s.inWorkspace(), From: q.From, To: q.To, Window: s.Window, Counted: q.Counted}
 	var waits func(id string) bool
 	arrivals.Waits = func(ctx context.Context, id string) (bool, error) {
 		if waits == nil {

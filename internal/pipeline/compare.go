@@ -20,6 +20,8 @@ type comparison struct {
 	known func(from, to time.Time) int64
 	// found is called for each window that differs by another number.
 	found func(ctx context.Context, from, to time.Time, have, want int64) error
+	// checked, if set, is called when windows are done.
+	checked func()
 }
 
 // compare compares [from, to), and narrows it down where it differs. It returns the counts
@@ -38,6 +40,9 @@ func (c comparison) compare(ctx context.Context, from, to time.Time) (have, want
 // the two is counted: the other has the rest.
 func (c comparison) narrow(ctx context.Context, from, to time.Time, have, want int64) error {
 	pieces := int64(to.Sub(from) / c.AuditPolicy.Window)
+	if c.checked != nil {
+		defer c.checked()
+	}
 	switch {
 	case want-have == c.known(from, to):
 		c.report.WindowsChecked += pieces

@@ -39,6 +39,8 @@ type Arrivals struct {
 	// Waits, if set, reports whether a record could not be delivered and waits in quarantine. Such
 	// a record does not count as missing; it is sent again when a user resends it from there.
 	Waits func(ctx context.Context, id string) (bool, error)
+	// Counted, if set, is called with the moment up to which the rows are counted.
+	Counted func(through time.Time)
 	// Delivered is the ledger of what was acknowledged. What is sent again is
 	// recorded there; it is not used for lookups.
 	Delivered pipeline.Ledger
@@ -88,7 +90,7 @@ func (a *Arrivals) count(ctx context.Context) (err error) {
 		}
 	}
 	a.again = map[time.Time]int64{}
-	a.counts, err = a.Client.count(ctx, a.Table, a.orgs, a.From, a.To, a.Window)
+	a.counts, err = a.Client.count(ctx, a.Table, a.orgs, a.From, a.To, a.Window, a.Counted)
 	return err
 }
 

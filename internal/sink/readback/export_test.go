@@ -14,5 +14,5 @@ var (
 
 // Count is a query for the rows of acme.
 func (c *Client) Count(ctx context.Context, table string, from, to time.Time, window time.Duration) (map[time.Time]counted, error) {
-	return c.count(ctx, Table{Name: table, Time: "created", ID: "id"}, []string{"acme"}, from, to, window)
+	return c.count(ctx, Table{Name: table, Time: "created", ID: "id"}, []string{"acme"}, from, to, window, nil)
 }

@@ -78,8 +78,9 @@ type counted struct {
 	rows int64 // rows that may belong to it, with duplicates
 }
 
-// count returns what each window holds, by the start of the window.
-func (c *Client) count(ctx context.Context, table Table, orgs []string, from, to time.Time, window time.Duration) (map[time.Time]counted, error) {
+// count returns what each window holds, by the start of the window. progress, if not nil, is called
+// with how far it is.
+func (c *Client) count(ctx context.Context, table Table, orgs []string, from, to time.Time, window time.Duration, progress func(time.Time)) (map[time.Time]counted, error) {
 	counts := map[time.Time]counted{}
 	for begin := from; begin.Before(to); begin = begin.Add(perQuery) {
 		end := begin.Add(perQuery)
@@ -99,6 +100,9 @@ func (c *Client) count(ctx context.Context, table Table, orgs []string, from, to
 			sum := counts[at.UTC()]
 			counts[at.UTC()] = counted{sum.own + n.own, sum.rows + n.rows}
 		}
+		if progress != nil {
+			progress(end)
+		}
 	}
 	return counts, nil
 }
@@ -107,7 +111,7 @@ func (c *Client) count(ctx context.Context, table Table, orgs []string, from, to
 // error wraps [ErrNoTable] if there is no such table.
 func (c *Client) MayAsk(ctx context.Context, table Table) error {
 	now := time.Now().UTC()
-	_, err := c.count(ctx, table, nil, now.Add(-time.Hour).Truncate(time.Hour), now.Truncate(time.Hour), time.Hour)
+	_, err := c.count(ctx, table, nil, now.Add(-time.Hour).Truncate(time.Hour), now.Truncate(time.Hour), time.Hour, nil)
 	return err
 }
 
