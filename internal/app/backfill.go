@@ -133,6 +133,7 @@ func (c *Connection) Estimate(ctx context.Context, q BackfillRequest) (Estimate,
 			return e, fmt.Errorf("--workspace asks the workspace, which does not answer: %w", err)
 		}
 	}
+	defer c.shares(ctx)()
 	count := c.counting(s)
 	if e.Events, e.Known, err = count(ctx, q.From, q.To); err != nil {
 		return e, err
@@ -142,6 +143,7 @@ func (c *Connection) Estimate(ctx context.Context, q BackfillRequest) (Estimate,
 			return e, err
 		}
 	}
+	c.beside(false) // who works on it has the whole rate
 	e.cost(s)
 	return e, nil
 }

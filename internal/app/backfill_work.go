@@ -39,6 +39,8 @@ func (c *Connection) WorkOn(ctx context.Context, name, id string, progress func(
 	if err := c.open(); err != nil {
 		return job, err
 	}
+	c.beside(false)
+	defer c.beside(true)
 	var tail time.Time // when the last run that read to the end began
 	failures := 0
 	for {

@@ -42,3 +42,12 @@ func beyond(s config.Settings) int64 {
 	}
 	return int64(max(limit-1000, 0)) * eventMemory
 }
+
+// MemoryLimit is that limit for the connections of the app.
+func (a *App) MemoryLimit() int64 {
+	var s config.Settings
+	for _, c := range a.connections {
+		s.Connections = append(s.Connections, c.settings)
+	}
+	return MemoryLimit(s)
+}

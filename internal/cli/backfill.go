@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -135,7 +136,7 @@ func (c *backfill) run(cmd *cobra.Command) error {
 		c.console.say("left to the function: its runs work on it from now on; %s shows how far it is", c.command("jobs list"))
 		return c.printed(made)
 	}
-	w := worker{settingsFlags: &c.settingsFlags, console: c.console, out: c.out, quiet: c.asJSON}
+	w := worker{settingsFlags: &c.settingsFlags, console: c.console, out: c.out, quiet: c.asJSON, memory: a.MemoryLimit()}
 	return c.printedWith(made, w.all(cmd.Context(), made))
 }
 
@@ -285,6 +286,7 @@ type worker struct {
 	console *console
 	out     io.Writer
 	quiet   bool // of verdicts: JSON follows
+	memory  int64
 }
 
 // all works on jobs, one after the other. They are replaced by what they are then.
@@ -347,6 +349,7 @@ const plainEvery = 15 * time.Second
 
 // one works on a job and shows the progress.
 func (w *worker) one(ctx context.Context, j app.StreamJob) (jobs.Job, error) {
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(w.memory))
 	p := &pursuit{job: app.Working{Job: j.Job}, before: j.Counts.Fetched, begun: time.Now()}
 	stop := context.AfterFunc(ctx, func() {
 		w.console.say("stopping: work in progress is finished and recorded; press Ctrl-C again to end at once")

@@ -36,6 +36,7 @@ type jobsFlags struct {
 	settingsFlags
 	console *console
 	out     io.Writer
+	memory  int64 // the limit for working on jobs
 }
 
 func jobsListCommand(p Process) *cobra.Command {
@@ -99,7 +100,7 @@ function works on it instead.`,
 				c.console.say("job %s is left to the function", j.ID)
 				return nil
 			}
-			w := worker{settingsFlags: &c.settingsFlags, console: c.console, out: c.out}
+			w := worker{settingsFlags: &c.settingsFlags, console: c.console, out: c.out, memory: c.memory}
 			return w.all(cmd.Context(), []app.StreamJob{j})
 		},
 	}
@@ -146,6 +147,7 @@ func (c *jobsFlags) list(cmd *cobra.Command) (list []app.StreamJob, connections 
 	if err != nil {
 		return nil, nil, err
 	}
+	c.memory = a.MemoryLimit()
 	var errs []string
 	for _, one := range a.Connections() {
 		some, err := one.Jobs(cmd.Context())
