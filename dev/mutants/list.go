@@ -95,7 +95,7 @@ func storeMutants() []Mutant {
 		{Breaks: "a commit takes the hash of another claim", File: "internal/state/ledger/claims.go", Old: "if l.recent[at].id == id {", New: "if l.recent[at].id != \"\" {"},
 		{Breaks: "a newer checkpoint is read as one of today", File: "internal/state/checkpoint/codec.go", Old: "version = 1\n", New: "version = 2\n"},
 		{Breaks: "a checkpoint forgets how far it reached", File: "internal/state/checkpoint/codec.go", Old: "Through: format.UTC(c.Through)", New: "Through: format.UTC(c.Since)"},
-		{Breaks: "a damaged spool object is delivered", File: "internal/state/format/records/records.go", Old: "format.Sum(body) != h.SHA256", New: "format.Sum(body) == \"\""},
+		{Breaks: "a damaged spool object is delivered", File: "internal/state/format/records/records.go", Old: "format.Sum(body) != h.SHA256", New: "format.Sum(body) == \"\"", Tests: []string{"./internal/state/spool", "./internal/state/quarantine"}},
 		{Breaks: "a batch leaves the spool although it was not delivered", File: "internal/state/spool/spool.go", Old: "if err := write(ctx, batch); err != nil {\n\t\t\t\treturn err\n\t\t\t}", New: "_ = write(ctx, batch)"},
 		{Breaks: "a spooled batch replaces another", File: "internal/state/spool/spool.go", Old: "next = n + 1", New: "next = n"},
 		{Breaks: "a spool that can't be removed from is drained", File: "internal/state/spool/spool.go", Old: "if !proven {", New: "if !proven && false {"},

@@ -66,6 +66,9 @@ func TestEveryDefectApplies(t *testing.T) {
 	})
 	for _, m := range mutants() {
 		t.Run(m.Breaks, func(t *testing.T) {
+			if tests, _ := filepath.Glob(filepath.Join(root, filepath.Dir(m.File), "*_test.go")); len(tests) == 0 && len(m.Tests) == 0 {
+				t.Error("its package has no tests, and none are named")
+			}
 			text, err := m.apply(root)
 			if err != nil {
 				t.Fatalf("%s: %v", m.File, err)
