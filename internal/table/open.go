@@ -2,6 +2,8 @@ package table
 
 import (
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/jsonwalk"
 )
 
 // Open is an object in the records of a table whose members are data: with a column for each of them
@@ -19,6 +21,14 @@ func (o *Open) Column() string { return o.Parent + "_" + o.Name }
 // Fold returns the row that is sent for a record: the record itself if the object has known members
 // only, or is not there. No value changes. What can't be read is returned as it is.
 func (o *Open) Fold(raw jsontext.Value) jsontext.Value {
+	if row, ok := o.quickFold(raw); ok {
+		return row
+	}
+	return o.decodedFold(raw)
+}
+
+// decodedFold is Fold for whatever a decoder can read.
+func (o *Open) decodedFold(raw jsontext.Value) jsontext.Value {
 	top, _, err := membersOf(raw, 0)
 	if err != nil {
 		return raw
@@ -39,6 +49,22 @@ func (o *Open) Fold(raw jsontext.Value) jsontext.Value {
 		return append(appendNamed(row, 1, o.Column(), quote(text)), '}')
 	}
 	return raw
+}
+
+// Folded are the rules for the rows that [Open.Fold] returns.
+type Folded struct {
+	Rules *Rules
+	Open  *Open
+}
+
+// FitsOutline reports whether the row of a record with that outline is known to fit. False proves
+// nothing. The text of the whole object is no longer than the record.
+func (f *Folded) FitsOutline(o jsonwalk.Outline) bool {
+	return o.Shape != nil && max(o.Longest, o.Size) <= f.Rules.maxValue() &&
+		o.Shape.Verdict(f, func(skeleton []byte) bool {
+			_, changes, err := f.Rules.Conform(f.Open.Fold(skeleton))
+			return err == nil && len(changes) == 0
+		})
 }
 
 // known returns the parent with the object's known members only, and the whole object as compact

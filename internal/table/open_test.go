@@ -19,7 +19,8 @@ func TestOpenFold(t *testing.T) {
 		"parent null":  {`{"context":null}`, ""},
 		"text":         {`{"context":{"data":"x"}}`, ""},
 		"not JSON":     {`{"context":`, ""},
-		"others":       {`{"id": 1,"context":{"x":[1, 2],"data":{"a":"x", "c":"\"q\""},"y":null},"z":"w"}`, `{"id":1,"context":{"x":[1, 2],"data":{"a":"x"},"y":null},"z":"w","context_data":"{\"a\":\"x\",\"c\":\"\\\"q\\\"\"}"}`},
+		"others":       {`{"id": 1,"context":{"x":[1, 2],"data":{"a":"x", "c":"\"q\""},"y":null},"z":"w"}`, `{"id": 1,"context":{"x":[1, 2],"data":{"a":"x"},"y":null},"z":"w","context_data":"{\"a\":\"x\",\"c\":\"\\\"q\\\"\"}"}`},
+		"escaped name": {`{"context":{"data":{"\u0061":"x","c":1}}}`, `{"context":{"data":{"a":"x"}},"context_data":"{\"\\u0061\":\"x\",\"c\":1}"}`},
 		"nothing kept": {`{"context":{"data":{"c":1}}}`, `{"context":{"data":{}},"context_data":"{\"c\":1}"}`},
 	} {
 		want := test.want
@@ -48,4 +49,26 @@ func TestOpenNeedsOneColumn(t *testing.T) {
 	if err != nil || len(changes) > 0 || !strings.Contains(string(row), `\"key599\":\"value\"`) {
 		t.Errorf("%v, changes %v", err, changes)
 	}
+}
+
+// What is folded by its bytes is what a decoder makes of it, but for blanks.
+func FuzzFold(f *testing.F) {
+	for _, raw := range []string{
+		`{"id": 1,"context":{"x":[1, 2],"data":{"a":"x", "c":"\"q\""},"y":null},"z":"w"}`, `{"context":{"data":{"a":{},"c":{"d":[]}},"data":{"e":1}},"context":{"data":{"f":1}}}`,
+		`{"context":{"data":{"c":1}}} `, `{"context":{}}`, `{"\u0063ontext":{"data":{"c":1}}}`, `{"context":{"data":{"a":"\\"},"c":"\\\""}}`, `{`, `{"context":{"data":{"c":}}}`, `{"context":{"data":[{"c":1}]}}`,
+		`{"context":1,"context":{"data":{ "b" : 1 , "c" : 2 }}, "d":-1.5e3}`, `[]`, ``, `{"a":1,}`, "{\"context\":{\"data\":{\"\":0}},\"0\xe8\":{}}",
+	} {
+		f.Add([]byte(raw))
+	}
+	open := &table.Open{Parent: "context", Name: "data", Known: map[string]bool{"a": true, "b": true}}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if !jsontext.Value(raw).IsValid(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) {
+			open.Fold(raw) // must not panic
+			return
+		}
+		got, want := open.Fold(raw).Clone(), open.DecodedFold(raw).Clone()
+		if got.Compact(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) != nil || want.Compact(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) != nil || string(got) != string(want) {
+			t.Errorf("got\n%s, want\n%s", got, want)
+		}
+	})
 }

@@ -46,6 +46,9 @@ func TestFitsOutline(t *testing.T) {
 		"twice, in two ways":        {`{"a_b":1,"a":{"b":2}}`, false},
 		"column twice":              {`{"a":1,"a":2}`, false},
 		"no object":                 {`[]`, false},
+		"objects in an array":       {`{"a":[{"b_c":1,"b":{"c":2},"too long for a column, and with blanks in it":[[{}]]},{"b_c":2}]}`, true},
+		"twice in an array":         {`{"a":[{"b":1,"b":2}]}`, false},
+		"number in an array":        {`{"a":[{"b":12345678901234567}]}`, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for range 2 {
@@ -83,6 +86,8 @@ func FuzzOutline(f *testing.F) {
 	f.Add([]byte(`{"a":"\u00e9"}`), []byte("{\"a\":\"\xff\"}"))
 	f.Add([]byte(`{"a":1e400}`), []byte(`{"a":12345678901234567890}`))
 	f.Add([]byte(`{"a":[{"b":1,"b":2}]}`), []byte(`{"a":[[["\ud800"]]]}`))
+	f.Add([]byte(`{"a":[{"b":1,"c":{"b":2}}]}`), []byte(`{"a":[{"b":1,"c":{"b":2,"b":3}}]}`))
+	f.Add([]byte(`{"a":[{"\u0062":1,"b":{}},[{}]]}`), []byte("{\"a\":[{\"\xff\":1}]}"))
 	f.Fuzz(func(t *testing.T, first, second []byte) {
 		var shapes jsonwalk.Shapes
 		for _, raw := range [][]byte{first, second, first} {

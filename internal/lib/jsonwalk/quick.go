@@ -61,7 +61,7 @@ func (w *walker) element(i int) (end int) {
 	}
 	end, at = w.members(i, 1, at)
 	if end >= 0 && w.plain && at != nil {
-		w.outline = Outline{at, w.longest}
+		w.outline = Outline{at, w.longest, end - i}
 	}
 	return end
 }
@@ -151,7 +151,12 @@ func (w *walker) value(i, depth int) (end int) {
 		end, sound = quickString(b, i)
 		w.note(end-i-len(`""`), sound)
 	case '{': // in an array
-		end, _ = w.members(i, depth, nil)
+		var at *Shape
+		if w.shapes != nil && w.plain {
+			at = &w.shapes.inner
+		}
+		end, at = w.members(i, depth, at)
+		w.plain = w.plain && at != nil && !at.odd
 	case '[':
 		end = w.elements(i, depth)
 		w.note(end-i, true)
@@ -181,9 +186,6 @@ func (w *walker) elements(i, depth int) (end int) {
 	for {
 		if i >= len(b) {
 			return -1
-		}
-		if b[i] == '{' || b[i] == '[' {
-			w.plain = false
 		}
 		if i = w.value(i, depth+1); i < 0 {
 			return -1

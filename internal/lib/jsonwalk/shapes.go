@@ -2,7 +2,9 @@ package jsonwalk
 
 import (
 	"slices"
+	"strings"
 	"sync/atomic"
+	"unicode/utf8"
 )
 
 // Limits of what is remembered, about 100 bytes for each name.
@@ -23,6 +25,7 @@ const (
 type Shapes struct {
 	names []string // to pick
 	root  Shape    // before the first member
+	inner Shape    // before the first member of an object in an array
 	size  int
 }
 
@@ -42,11 +45,13 @@ func (s *Shapes) Walk(page []byte, names []string, visit func(Element) error) er
 // Outline is what is known of an element without reading it again.
 type Outline struct {
 	// Shape is nil if nothing is known. Otherwise each text of the element is valid Unicode, none
-	// of its numbers has an exponent or more than 15 digits, and its arrays hold neither objects
-	// nor arrays.
+	// of its numbers has an exponent or more than 15 digits, and no object in an array has a name
+	// twice, or one that is written with escapes.
 	Shape *Shape
 	// Longest is an upper bound for the length in bytes of each text and each array, as written.
 	Longest int
+	// Size is the length in bytes of the element.
+	Size int
 }
 
 // Shape is the structure of an element: the names of its members, in order, and which of them are
@@ -54,6 +59,7 @@ type Outline struct {
 type Shape struct {
 	token   string // a name with its quotes, or a brace
 	pick    int    // index in the names to pick, or −1
+	odd     bool   // a name so far is written with escapes, is not valid Unicode, or came before in its object
 	parent  *Shape
 	child   *Shape // the first token that came after this one
 	sibling *Shape // the next alternative to this one
@@ -104,6 +110,29 @@ func (s *Shape) skeleton() []byte {
 	return text
 }
 
+// isOdd reports whether the name at s is written with escapes, is not valid Unicode, or came before in
+// the same object.
+func (s *Shape) isOdd() bool {
+	if s.token[0] != '"' {
+		return false
+	}
+	if strings.IndexByte(s.token, '\\') >= 0 || !utf8.ValidString(s.token) {
+		return true
+	}
+	depth := 0
+	for p := s.parent; p != nil && p.token != "" && depth >= 0; p = p.parent {
+		switch {
+		case p.token == "}":
+			depth++
+		case p.token == "{":
+			depth--
+		case depth == 0 && p.token == s.token:
+			return true
+		}
+	}
+	return false
+}
+
 // step goes from the shape at to the one after the token b[i:], a brace or a quoted name, and
 // returns the end of the token, or −1. next is nil if the shape is unknown and can't be learned.
 func (w *walker) step(at *Shape, i int, top bool) (next *Shape, end int) {
@@ -122,6 +151,7 @@ func (w *walker) step(at *Shape, i int, top bool) (next *Shape, end int) {
 		return nil, end
 	}
 	next = &Shape{token: string(w.page[i:end]), pick: -1, parent: at}
+	next.odd = at.odd || next.isOdd()
 	if top && next.token[0] == '"' {
 		next.pick = w.wanted(w.page[i:end])
 	}

@@ -68,7 +68,7 @@ type Sink struct {
 	limits     pipeline.Limits
 	rules      *table.Rules
 	timeFields map[string]string
-	open       map[string]*table.Open
+	open       map[string]*table.Folded
 	timeout    time.Duration
 	doubts     *doubts
 	notices    *notices
@@ -111,10 +111,13 @@ func New(cfg Config) (*Sink, error) {
 		},
 		rules:      table.Classic(),
 		timeFields: cfg.TimeFields,
-		open:       cfg.Open,
+		open:       map[string]*table.Folded{},
 		timeout:    cfg.Timeout,
 		doubts:     newDoubts(),
 		notices:    new(notices),
+	}
+	for stream, open := range cfg.Open {
+		s.open[stream] = &table.Folded{Rules: s.rules, Open: open}
 	}
 	if s.timeout <= 0 {
 		s.timeout = defaultTimeout
@@ -128,11 +131,11 @@ func (s *Sink) Limits() pipeline.Limits { return s.limits }
 // Fit implements [pipeline.Sink] with the column rules of [table.Classic], for every table. What
 // [table.Open] moves is moved when the row is sent, because that changes no value.
 func (s *Sink) Fit(stream string, raw jsontext.Value) (row jsontext.Value, changes []string, err error) {
-	open := s.open[stream]
-	if open == nil {
+	folded := s.open[stream]
+	if folded == nil {
 		return s.rules.Conform(raw)
 	}
-	if row, changes, err = s.rules.Conform(open.Fold(raw)); len(changes) == 0 {
+	if row, changes, err = s.rules.Conform(folded.Open.Fold(raw)); len(changes) == 0 {
 		row = raw
 	}
 	return row, changes, err
@@ -140,18 +143,21 @@ func (s *Sink) Fit(stream string, raw jsontext.Value) (row jsontext.Value, chang
 
 // FitsOutline implements [pipeline.Outlined].
 func (s *Sink) FitsOutline(stream string, o jsonwalk.Outline) bool {
-	return s.open[stream] == nil && s.rules.FitsOutline(o)
+	if folded := s.open[stream]; folded != nil {
+		return folded.FitsOutline(o)
+	}
+	return s.rules.FitsOutline(o)
 }
 
 // folded is a batch as it is sent.
 func (s *Sink) folded(stream string, batch []pipeline.Record) []pipeline.Record {
-	open := s.open[stream]
-	if open == nil {
+	folded := s.open[stream]
+	if folded == nil {
 		return batch
 	}
 	sent := slices.Clone(batch)
 	for i := range sent {
-		sent[i].Raw = open.Fold(sent[i].Raw)
+		sent[i].Raw = folded.Open.Fold(sent[i].Raw)
 	}
 	return sent
 }
