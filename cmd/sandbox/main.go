@@ -9,8 +9,13 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strings"
 	"time"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/spf13/cobra"
 
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/demo"
@@ -18,13 +23,34 @@ import (
 )
 
 func main() {
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// stopped is the exit status after Ctrl-C, as shells have it.
+const stopped = 130
+
+// run runs a command line and returns the exit status. The first Ctrl-C ends it in order, the second
+// at once.
+func run(args []string, out, complaints io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := root(os.Stdout).ExecuteContext(ctx)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "sandbox:", err)
-		os.Exit(1)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	cmd := root(out)
+	cmd.SetArgs(args)
+	cmd.SetErr(complaints)
+	err := cmd.ExecuteContext(ctx)
+	switch {
+	case ctx.Err() != nil: // whatever fails then fails because of it
+		fmt.Fprintln(complaints, "sandbox: stopped: the stand-ins and what they held are gone")
+		return stopped
+	case err != nil:
+		fmt.Fprintln(complaints, "sandbox:", err)
+		if strings.HasPrefix(err.Error(), "unknown") {
+			fmt.Fprintln(complaints, "hint: sandbox --help lists commands, sandbox serve --help flags")
+		}
+		return 1
 	}
+	return 0
 }
 
 func root(out io.Writer) *cobra.Command {
@@ -57,7 +83,7 @@ func demoCommand() *cobra.Command {
 			return demo.Run(cmd.Context(), o)
 		},
 	}
-	cmd.Flags().StringVar(&o.Handler, "handler", "./handler", "the handler binary")
+	cmd.Flags().StringVar(&o.Handler, "handler", beside("handler"), "the handler binary")
 	cmd.Flags().Int64Var(&o.Seed, "seed", 1, "seed of the synthetic data")
 	cmd.Flags().DurationVar(&o.Past, "past", 2*time.Hour, "how far back the events begin")
 	cmd.Flags().Float64Var(&o.Rate, "rate", 5, "events per second")
@@ -68,6 +94,7 @@ func demoCommand() *cobra.Command {
 func serveCommand() *cobra.Command {
 	var cfg watch.Config
 	var faults []string
+	var settings string
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve a stand-in tenant and workspace until Ctrl-C, with the connector between them and a page to watch",
@@ -76,22 +103,22 @@ func serveCommand() *cobra.Command {
 tables as they fill, how complete they are and the connector's log, and has buttons
 for faults; --fault has them from the start.
 
-The command also prints the settings as shell exports: paste them into another terminal
-and run "./idnsentinel check", "status" or "poll" there. With --connector "" nothing
-else uses the stand-ins.`,
+The command also writes the settings into a file, for "idnsentinel check", "status" or
+"poll" in another terminal, and prints them as shell exports. With --connector ""
+nothing else uses the stand-ins.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			for _, f := range faults {
 				cfg.Faults = append(cfg.Faults, watch.Fault(f))
 			}
 			if cfg.Connector == "" {
-				return standIns(cmd, cfg)
+				return standIns(cmd, cfg, settings)
 			}
-			return watched(cmd, cfg)
+			return watched(cmd, cfg, settings)
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&cfg.Connector, "connector", "./idnsentinel", "the idnsentinel binary to run; \"\" for none")
+	flags.StringVar(&cfg.Connector, "connector", beside("idnsentinel"), "the idnsentinel binary to run; \"\" for none")
 	flags.StringVar(&cfg.Address, "page", "127.0.0.1:7800", "address of the page")
 	flags.StringSliceVar(&faults, "fault", nil, "faults from the start: throttle, outage, late, poison")
 	flags.StringVar(&cfg.Stage.TenantAddr, "tenant", "127.0.0.1:7801", "address of the tenant")
@@ -102,6 +129,7 @@ else uses the stand-ins.`,
 	flags.StringVar(&cfg.Stage.OktaAddr, "okta-address", "127.0.0.1:7804", "address of that org")
 	flags.BoolVar(&cfg.Stage.Rule, "rule", false, "use a data collection rule (Logs Ingestion API) and a managed identity instead of a workspace key")
 	flags.StringVar(&cfg.State, "state", os.TempDir()+"/idn-sentinel-state", "folder for the state, as used in the printed settings")
+	flags.StringVar(&settings, "settings", filepath.Join(os.TempDir(), "idn-sentinel-sandbox.json"), "file to write the settings into")
 	flags.Int64Var(&cfg.Stage.Seed, "seed", 1, "seed of the synthetic data")
 	flags.DurationVar(&cfg.Stage.Past, "past", 2*time.Hour, "how far back the events begin")
 	flags.Float64Var(&cfg.Stage.Rate, "rate", 5, "events per second")
@@ -109,7 +137,7 @@ else uses the stand-ins.`,
 }
 
 // standIns serves nothing but the stand-ins.
-func standIns(cmd *cobra.Command, cfg watch.Config) error {
+func standIns(cmd *cobra.Command, cfg watch.Config, file string) error {
 	if len(cfg.Faults) > 0 {
 		return errors.New("--fault needs --connector")
 	}
@@ -118,14 +146,18 @@ func standIns(cmd *cobra.Command, cfg watch.Config) error {
 		return err
 	}
 	defer stage.Close()
-	printSettings(cmd.OutOrStdout(), stage.Settings(cfg.State))
+	if err := tellSettings(cmd.OutOrStdout(), stage.Settings(cfg.State), file); err != nil {
+		return err
+	}
+	fmt.Fprintln(cmd.OutOrStdout(), "ready (Ctrl-C ends)")
+	next(cmd.OutOrStdout(), beside("idnsentinel"), file)
 	<-cmd.Context().Done()
 	fmt.Fprintf(cmd.OutOrStdout(), "\n%d rows arrived\n", stage.Workspace.Stats().Rows)
 	return nil
 }
 
 // watched serves the stand-ins with the connector between them, and the page.
-func watched(cmd *cobra.Command, cfg watch.Config) error {
+func watched(cmd *cobra.Command, cfg watch.Config, file string) error {
 	if _, err := os.Stat(cfg.Connector); err != nil {
 		return fmt.Errorf("--connector: %w (run make build, or pass --connector \"\")", err)
 	}
@@ -134,15 +166,42 @@ func watched(cmd *cobra.Command, cfg watch.Config) error {
 		return err
 	}
 	defer w.Close()
-	printSettings(cmd.OutOrStdout(), w.Settings(cfg.State))
+	if err := tellSettings(cmd.OutOrStdout(), w.Settings(cfg.State), file); err != nil {
+		return err
+	}
 	fmt.Fprintf(cmd.OutOrStdout(), "ready: watch at %s (Ctrl-C ends)\n", address)
+	next(cmd.OutOrStdout(), cfg.Connector, file)
 	<-cmd.Context().Done()
-	fmt.Fprintf(cmd.OutOrStdout(), "\n%d rows arrived\n", w.Rows())
+	fmt.Fprintf(cmd.OutOrStdout(), "\n%d rows arrived; the connector's state stays in %s\n", w.Rows(), cfg.State)
 	return nil
 }
 
-func printSettings(out io.Writer, settings []string) {
+// tellSettings prints the settings for a shell, and writes them into a file that idnsentinel reads.
+func tellSettings(out io.Writer, settings []string, file string) error {
+	values := map[string]string{}
 	for _, s := range settings {
 		fmt.Fprintf(out, "export %s\n", s)
+		name, value, _ := strings.Cut(s, "=")
+		values[name] = value
 	}
+	text, err := json.Marshal(map[string]map[string]string{"Values": values}, jsontext.WithIndent("  "), json.Deterministic(true))
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(file, append(text, '\n'), 0o600); err != nil {
+		return fmt.Errorf("--settings: %w", err)
+	}
+	return nil
+}
+
+func next(out io.Writer, connector, file string) {
+	fmt.Fprintf(out, "in another terminal: %s check --settings %s\n", connector, file)
+}
+
+// beside is the path of another program in this folder.
+func beside(program string) string {
+	if runtime.GOOS == "windows" {
+		program += ".exe"
+	}
+	return "./" + program
 }

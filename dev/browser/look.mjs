@@ -1,6 +1,6 @@
 // Looks at pages in headless Chromium, as a person would: on a phone and on a desk, by light and by
-// dark, without scripts, and by keyboard. It reads a list of {name, url, title} from stdin, and
-// writes what is wrong as a JSON list of sentences. SCREENSHOTS names a folder for pictures.
+// dark, without scripts, and by keyboard. It reads a list of {name, url, title, says, faults} from
+// stdin, and writes what is wrong as a JSON list of sentences. SCREENSHOTS names a folder for pictures.
 import { readFileSync } from 'node:fs';
 import pack from '@sparticuz/chromium';
 import { chromium } from 'playwright-core';
@@ -67,7 +67,8 @@ async function look(one, width, scheme, scripts) {
   for (const text of await page.evaluate(audit)) wrong.push(`${at}: ${text}`);
   for (const text of one.says) if (!(await page.locator('body').innerText()).includes(text)) wrong.push(`${at}: it does not say ${text}`);
   if (process.env.SCREENSHOTS) await page.screenshot({ path: `${process.env.SCREENSHOTS}/${one.name}-${width}-${scheme}.png`, fullPage: true });
-  if (!scripts) await keyboard(page, one, at);
+  if (one.faults && !scripts && width < 1000) await causes(page, one, at); // once: they take time
+  if (!one.faults && !scripts) await keyboard(page, one, at);
   await context.close();
 }
 
@@ -85,6 +86,47 @@ async function keyboard(page, one, at) {
   await page.keyboard.press('Tab');
   await Promise.all([page.waitForNavigation(), page.keyboard.press('Enter')]);
   if (page.url() !== one.url || !(await page.title()).startsWith(one.title)) wrong.push(`${at}: back leads to ${page.url()}`);
+}
+
+// reach moves the focus to a button without a mouse.
+async function reach(page, at, name) {
+  await page.keyboard.press('Shift+Tab'); // from where the page was left
+  for (let n = 0; n < 15; n++) {
+    if (await page.evaluate((name) => document.activeElement.tagName === 'BUTTON' && document.activeElement.textContent.startsWith(name), name)) {
+      if (await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle) === 'none') wrong.push(`${at}: the focus on ${name} is not visible`);
+      return true;
+    }
+    await page.keyboard.press('Tab');
+  }
+  wrong.push(`${at}: ${name} is not reached by keyboard`);
+  return false;
+}
+
+// causes presses the buttons of faults without a mouse, and waits until what they cause is shown.
+async function causes(page, one, at) {
+  for (const fault of one.faults) {
+    const lasts = fault.lasts ? ['true', 'false'] : [null];
+    for (const state of lasts) {
+      if (!await reach(page, at, fault.label)) return;
+      await Promise.all([page.waitForNavigation(), page.keyboard.press('Enter')]);
+      const button = page.locator('button', { hasText: fault.label });
+      const pressed = await button.getAttribute('aria-pressed');
+      if (pressed !== state) wrong.push(`${at}: ${fault.label} has aria-pressed=${pressed}, want ${state}`);
+      if ((await page.title()).includes(fault.label) !== (state === 'true')) wrong.push(`${at}: with ${fault.label} ${state} the title is ${await page.title()}`);
+      if (page.url() !== one.url) wrong.push(`${at}: ${fault.label} leads to ${page.url()}`);
+      if (state !== 'false') await shows(page, at, fault);
+    }
+  }
+}
+
+// shows waits until the page shows what a fault causes.
+async function shows(page, at, fault) {
+  for (const end = Date.now() + 60_000; Date.now() < end;) {
+    if ((await page.locator('body').innerText()).includes(fault.shows)) return;
+    await new Promise((done) => { setTimeout(done, 500); });
+    await page.reload();
+  }
+  wrong.push(`${at}: ${fault.label} never shows ${fault.shows}`);
 }
 
 for (const one of pages) {

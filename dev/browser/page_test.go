@@ -16,6 +16,8 @@ import (
 
 	"github.com/idn-sentinel/idn-sentinel/dev/nodetools"
 	"github.com/idn-sentinel/idn-sentinel/dev/project"
+	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/demo"
+	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/watch"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/checkpoint"
@@ -104,8 +106,69 @@ func serve(t *testing.T, s scene) string {
 	return server.URL + page.Path + "?code=key-of-the-function"
 }
 
+// looked is a page that the browser looks at.
+type looked struct {
+	Name  string   `json:"name"`
+	URL   string   `json:"url"`
+	Title string   `json:"title"`
+	Says  []string `json:"says"`
+	// Faults are the buttons of the sandbox that are pressed; nil for a page with one button.
+	Faults []cause `json:"faults"`
+}
+
+// cause is a fault of the sandbox: its button, and what the page shows soon after.
+type cause struct {
+	Label string `json:"label"`
+	Shows string `json:"shows"`
+	Lasts bool   `json:"lasts"`
+}
+
 // The page is readable on a phone, in the dark, without scripts and by keyboard, in every state.
 func TestStatusPage(t *testing.T) {
+	var list []looked
+	for name, s := range scenes() {
+		list = append(list, looked{Name: name, URL: serve(t, s), Title: s.title, Says: s.says})
+	}
+	lookAt(t, list)
+}
+
+// The page of the sandbox likewise, while the real connector runs; each fault is caused by keyboard,
+// and shows.
+func TestSandboxPage(t *testing.T) {
+	dir := t.TempDir()
+	program := filepath.Join(dir, "idnsentinel")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../../cmd/idnsentinel")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	w, address, err := watch.Start(t.Context(), watch.Config{
+		Stage:     demo.StageConfig{Seed: 3, Past: 5 * time.Minute, Rate: 1},
+		Connector: program, State: filepath.Join(dir, "state"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	for end := time.Now().Add(time.Minute); w.Rows() < 100 && time.Now().Before(end); {
+		<-time.After(100 * time.Millisecond)
+	}
+	lookAt(t, []looked{{
+		Name: "sandbox", URL: address + "?still=1", Title: "Sandbox",
+		Says: []string{"All data is synthetic", "Complete", "Faults", "SailPointIDN_Events_CL: ", "Log of the connector"},
+		Faults: []cause{
+			{"Workspace outage", "503", true},
+			{"Throttle the tenant", "429", true},
+			{"Poison event", `"quarantined":1`, false},
+			{"Late event", "rows", false},
+			{"Kill the connector", "(start 2)", false},
+		},
+	}})
+}
+
+// lookAt has a browser look at pages.
+func lookAt(t *testing.T, list []looked) {
+	t.Helper()
 	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
 		t.Skip("the browser's package is for Linux on amd64")
 	}
@@ -120,16 +183,6 @@ func TestStatusPage(t *testing.T) {
 	script, err := os.ReadFile(filepath.Join(dir, "look.mjs")) // so that a change of it is not answered from the test cache
 	if err != nil {
 		t.Fatal(err)
-	}
-	type looked struct {
-		Name  string   `json:"name"`
-		URL   string   `json:"url"`
-		Title string   `json:"title"`
-		Says  []string `json:"says"`
-	}
-	var list []looked
-	for name, s := range scenes() {
-		list = append(list, looked{name, serve(t, s), s.title, s.says})
 	}
 	input, err := json.Marshal(list)
 	if err != nil {

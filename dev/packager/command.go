@@ -67,7 +67,13 @@ func command(files map[string][]byte, root, tmp string, s system) error {
 		return err
 	}
 	files[name+".cdx.json"] = parts
-	contents := []content{{"LICENSE", filepath.Join(root, "LICENSE")}, {program, built}}
+	// The stand-ins, and what to fill in: a person without Go tries the command with them.
+	sandbox := "sandbox" + strings.TrimPrefix(program, "idnsentinel")
+	if err := build(root, built+"-sandbox", "./cmd/sandbox", s); err != nil {
+		return err
+	}
+	const example = "local.settings.example.json"
+	contents := []content{{"LICENSE", filepath.Join(root, "LICENSE")}, {program, built}, {example, filepath.Join(root, example)}, {sandbox, built + "-sandbox"}}
 	if s.OS == "linux" {
 		contents = append(contents, content{"idnsentinel.service", filepath.Join(root, "deploy", "idnsentinel.service")})
 	}
@@ -127,5 +133,9 @@ func tarOf(contents []content) ([]byte, error) {
 func modified() time.Time { return time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC) }
 
 func executable(name string) bool {
-	return name == "handler" || name == "idnsentinel" || name == "idnsentinel.exe"
+	switch strings.TrimSuffix(name, ".exe") {
+	case "handler", "idnsentinel", "sandbox":
+		return true
+	}
+	return false
 }

@@ -8,7 +8,8 @@
 //
 // for each system of -cli
 //
-//	idnsentinel-<os>-<arch>.tar.gz      the operator's command (.zip for Windows)
+//	idnsentinel-<os>-<arch>.tar.gz      the operator's command (.zip for Windows), and the
+//	                                    stand-ins to try it with
 //	idnsentinel-<os>-<arch>.cdx.json    what it is made of
 //
 // with -image

@@ -2,6 +2,7 @@ package main
 
 import (
 	"archive/zip"
+	"bufio"
 	"bytes"
 	"io"
 	"os"
@@ -29,6 +30,8 @@ func small(t *testing.T) string {
 		"go.mod":                              "module example.com/small\n\ngo 1.26\n",
 		"cmd/handler/main.go":                 "package main\n\nfunc main() { println(\"here\") }\n",
 		"cmd/idnsentinel/main.go":             "package main\n\nfunc main() { println(\"command\") }\n",
+		"cmd/sandbox/main.go":                 "package main\n\nfunc main() { println(\"stage\") }\n",
+		"local.settings.example.json":         "{}",
 		"LICENSE":                             "as you like",
 		"deploy/idnsentinel.service":          "[Service]",
 		"host.json":                           `{"version":"2.0"}`,
@@ -194,9 +197,68 @@ func checkCommand(t *testing.T, archive string) {
 	if _, err := os.Stat(filepath.Join(dir, "LICENSE")); err != nil {
 		t.Error(err)
 	}
+	if _, err := os.Stat(filepath.Join(dir, "local.settings.example.json")); err != nil {
+		t.Error(err)
+	}
 	msg, err := exec.CommandContext(t.Context(), filepath.Join(dir, "idnsentinel"), "version").CombinedOutput()
 	if err != nil || !strings.Contains(string(msg), "idnsentinel") {
 		t.Errorf("idnsentinel version: %v\n%s", err, msg)
+	}
+	firstCheck(t, dir)
+}
+
+// firstCheck is the walk of docs/run-anywhere.md, without Go, Node or any other program: from the
+// unpacked archive to the first check in which everything is well.
+func firstCheck(t *testing.T, dir string) {
+	t.Helper()
+	begin := time.Now()
+	settings := filepath.Join(dir, "sandbox.json")
+	alone := func(name string, args ...string) *exec.Cmd {
+		cmd := exec.CommandContext(t.Context(), filepath.Join(dir, name), args...)
+		cmd.Dir, cmd.Env = dir, []string{"PATH=" + filepath.Join(dir, "nothing"), "TMPDIR=" + dir, "HOME=" + dir}
+		cmd.WaitDelay = 10 * time.Second
+		return cmd
+	}
+	sandbox := alone("sandbox", "serve", "--page", "127.0.0.1:0", "--tenant", "127.0.0.1:0", "--workspace", "127.0.0.1:0", "--past", "10m", "--settings", settings)
+	sandbox.Cancel = func() error { return sandbox.Process.Signal(os.Interrupt) }
+	out, err := sandbox.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var complaints bytes.Buffer
+	sandbox.Stderr = &complaints
+	if err := sandbox.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	next := ""
+	for next == "" && lines.Scan() {
+		next, _ = strings.CutPrefix(lines.Text(), "in another terminal: ./idnsentinel ")
+		if next == lines.Text() {
+			next = ""
+		}
+	}
+	args := strings.Fields(next)
+	if len(args) < 2 || args[0] != "check" {
+		t.Fatalf("the sandbox names no next step: %q\n%s", next, &complaints)
+	}
+	rest := make(chan string, 1)
+	go func() {
+		text, _ := io.ReadAll(out) // its end is that of the process
+		rest <- string(text)
+	}()
+	msg, err := alone("idnsentinel", args...).CombinedOutput()
+	if err != nil || !strings.Contains(string(msg), "checks passed.\nNext: ") || strings.Contains(string(msg), "FAIL") {
+		t.Errorf("check: %v\n%s", err, msg)
+	}
+	t.Logf("%v from the unpacked archive to the first check in which all is well", time.Since(begin).Round(100*time.Millisecond))
+	if err := sandbox.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	said := <-rest
+	_ = sandbox.Wait() // the status says it
+	if status := sandbox.ProcessState.ExitCode(); status != 130 || !strings.Contains(said, "rows arrived; the connector's state stays in ") || !strings.Contains(complaints.String(), "sandbox: stopped: ") {
+		t.Errorf("after Ctrl-C: status %d\n%s%s", status, said, &complaints)
 	}
 }
 

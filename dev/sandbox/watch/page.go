@@ -12,33 +12,41 @@ import (
 const newestRows = 5
 
 const page = `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>idn-sentinel sandbox</title>
-<meta name="viewport" content="width=device-width, initial-scale=1"><meta http-equiv="refresh" content="3">
+<html lang="en"><head><meta charset="utf-8"><title>Sandbox{{range .Faults}}{{if .On}}, {{.Label}}{{end}}{{end}} – idn-sentinel</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">{{if not .Still}}<meta http-equiv="refresh" content="3">{{end}}
 <style>
-:root{color-scheme:light dark}
-body{font:15px/1.5 system-ui,sans-serif;margin:1rem auto;max-width:70rem;padding:0 1rem}
-h1{font-size:1.3rem}h2{font-size:1.05rem;margin-top:1.5rem}
-button{font:inherit;padding:.4rem .8rem;margin:.15rem}
-button[aria-pressed=true]{font-weight:bold;outline:2px solid}
-.wide{overflow-x:auto}table{border-collapse:collapse;width:100%}
-th,td{text-align:left;padding:.15rem .6rem;border-bottom:1px solid;white-space:nowrap;max-width:22rem;overflow:hidden;text-overflow:ellipsis}
-pre{white-space:pre-wrap;overflow-wrap:anywhere;font-size:.8rem}meter{width:100%;height:1.2rem}
-</style></head><body>
+:root{color-scheme:light dark;--bg:#fff;--fg:#1b1b1f;--quiet:#565661;--line:#d4d4dc;--card:#f6f6f9;--on:#ad1227}
+@media (prefers-color-scheme:dark){:root{--bg:#16161a;--fg:#ececf1;--quiet:#b4b4c0;--line:#3b3b46;--card:#1f1f25;--on:#ff98a4}}
+*{box-sizing:border-box}
+body{margin:0;background:var(--bg);color:var(--fg);font:16px/1.5 system-ui,sans-serif;overflow-wrap:anywhere}
+main{max-width:60rem;margin:0 auto;padding:1rem}
+h1{font-size:1.4rem;margin:0 0 .5rem}h2{font-size:1.1rem;margin:1.5rem 0 .25rem}h3{font-size:1rem;margin:1rem 0 .25rem}p{margin:.25rem 0}
+.quiet{color:var(--quiet);font-size:.9rem}
+a{color:inherit}
+button{font:inherit;padding:.4rem .8rem;margin:.15rem .3rem .15rem 0;border:1px solid var(--fg);border-radius:.4rem;background:var(--card);color:var(--fg);cursor:pointer}
+button[aria-pressed=true]{color:var(--on);border-color:var(--on);border-width:2px;font-weight:bold}
+:focus-visible{outline:3px solid var(--fg);outline-offset:2px}
+.wide{overflow-x:auto}
+table{border-collapse:collapse;width:100%;font-size:.85rem}
+th,td{text-align:left;padding:.2rem .6rem .2rem 0;border-bottom:1px solid var(--line);white-space:nowrap;max-width:18rem;overflow:hidden;text-overflow:ellipsis}
+pre{white-space:pre-wrap;font-size:.8rem;background:var(--card);padding:.5rem;margin:.25rem 0}
+meter{width:100%;height:1.2rem}
+</style></head><body><main>
 <h1>Stand-ins, and the real connector between them</h1>
-<p>All data is synthetic. At {{.Now}}; this page refreshes itself.</p>
-<h2>Complete</h2>
+<p class="quiet">All data is synthetic, {{.Rate}} events a second. At {{.Now}}; {{if .Still}}this page stands still, <a href="/">refresh it every 3 seconds</a>{{else}}this page refreshes itself, <a href="/?still=1">stop that</a>{{end}}.</p>
+<section aria-labelledby="complete-head"><h2 id="complete-head">Complete</h2>
 <label for="complete">{{.Arrived}} of {{.Expected}} events up to the newest that arrived, {{.Twice}} twice</label>
-<meter id="complete" min="0" max="{{.Max}}" value="{{.Arrived}}">{{.Arrived}} of {{.Expected}}</meter>
-<h2>Faults</h2>
-<form method="post">{{range .Faults}}<button name="fault" value="{{.Name}}"{{if .Lasts}} aria-pressed="{{.On}}"{{end}}>{{.Label}}{{if .On}} (on){{end}}</button>{{end}}</form>
-<h2>Tables</h2>
-{{range .Tables}}<section><h3>{{.Name}}: {{.Count}} rows</h3><div class="wide"><table>
+<meter id="complete" min="0" max="{{.Max}}" value="{{.Arrived}}">{{.Arrived}} of {{.Expected}}</meter></section>
+<section aria-labelledby="faults"><h2 id="faults">Faults</h2>
+<form method="post">{{range .Faults}}<button name="fault" value="{{.Name}}"{{if .Lasts}} aria-pressed="{{.On}}"{{end}}>{{.Label}}{{if .On}} (on){{end}}</button>{{end}}</form></section>
+<section aria-labelledby="tables"><h2 id="tables">Tables</h2>
+{{range .Tables}}<h3 id="{{.Name}}">{{.Name}}: {{.Count}} rows</h3><div class="wide" tabindex="0" role="region" aria-labelledby="{{.Name}}"><table>
 <thead><tr>{{range .Columns}}<th scope="col">{{.}}</th>{{end}}</tr></thead>
-<tbody>{{range .Rows}}<tr>{{range .}}<td>{{.}}</td>{{end}}</tr>{{end}}</tbody></table></div></section>
-{{else}}<p>No rows yet.</p>{{end}}
-<h2>Log of the connector, newest first (start {{.Starts}})</h2>
+<tbody>{{range .Rows}}<tr>{{range .}}<td>{{.}}</td>{{end}}</tr>{{end}}</tbody></table></div>
+{{else}}<p>No rows yet.</p>{{end}}</section>
+<section aria-labelledby="log"><h2 id="log">Log of the connector, newest first (start {{.Starts}})</h2>
 <pre>{{range .Log}}{{.}}
-{{end}}</pre></body></html>`
+{{end}}</pre></section></main></body></html>`
 
 // button is a fault on the page.
 type button struct {
@@ -58,6 +66,8 @@ type rows struct {
 // view is what the page shows.
 type view struct {
 	Now                           string
+	Still                         bool    // it does not refresh itself
+	Rate                          float64 // events a second
 	Arrived, Expected, Twice, Max int
 	Faults                        []button
 	Tables                        []rows
@@ -75,16 +85,24 @@ func (w *Watch) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 			http.Error(rw, err.Error(), http.StatusBadRequest)
 			return
 		}
-		http.Redirect(rw, r, "/", http.StatusSeeOther)
+		http.Redirect(rw, r, stillAs(r), http.StatusSeeOther)
 	default:
 		rw.Header().Set("Content-Type", "text/html; charset=utf-8")
 		rw.Header().Set("Cache-Control", "no-store")
-		_ = template.Must(template.New("").Parse(page)).Execute(rw, w.view()) // the reader may be gone
+		_ = template.Must(template.New("").Parse(page)).Execute(rw, w.view(r.URL.Query().Has("still"))) // the reader may be gone
 	}
 }
 
-func (w *Watch) view() view {
-	v := view{Now: time.Now().UTC().Format(time.TimeOnly) + " UTC"}
+// stillAs is the page that stands still if the one does from which a button was pressed.
+func stillAs(r *http.Request) string {
+	if r.URL.Query().Has("still") {
+		return "/?still=1"
+	}
+	return "/"
+}
+
+func (w *Watch) view(still bool) view {
+	v := view{Still: still, Rate: w.rate, Now: time.Now().UTC().Format(time.TimeOnly) + " UTC"}
 	var missing int
 	v.Expected, missing, v.Twice = w.stage.Audit()
 	v.Arrived, v.Max = v.Expected-missing, max(v.Expected, 1)

@@ -42,6 +42,7 @@ type Watch struct {
 	throttled atomic.Bool
 	down      atomic.Bool
 	extra     atomic.Int64 // events that faults added
+	rate      float64      // events a second
 	server    *http.Server
 	runs      sync.WaitGroup
 	stop      context.CancelFunc
@@ -60,7 +61,7 @@ type Config struct {
 
 // Start starts everything. [Watch.Close] stops it.
 func Start(ctx context.Context, cfg Config) (w *Watch, address string, err error) {
-	w = &Watch{}
+	w = &Watch{rate: cfg.Stage.Rate}
 	cfg.Stage.Tenant = func(h http.Handler) http.Handler { return refuse(h, &w.throttled, http.StatusTooManyRequests) }
 	cfg.Stage.Workspace = func(h http.Handler) http.Handler { return refuse(h, &w.down, http.StatusServiceUnavailable) }
 	if w.stage, err = demo.NewStage(ctx, cfg.Stage); err != nil {

@@ -108,7 +108,7 @@ func TestWatch(t *testing.T) {
 			t.Errorf("the fault %q gets %d", fault, status)
 		}
 	}
-	v.until("<h3>SailPointIDN_Events_CL: ", "&#34;quarantined&#34;:1", `scope="col">TimeGenerated`)
+	v.until(`<h3 id="SailPointIDN_Events_CL">SailPointIDN_Events_CL: `, "&#34;quarantined&#34;:1", `scope="col">TimeGenerated`)
 	if status := v.press("kill", origin); status != http.StatusSeeOther {
 		t.Errorf("kill gets %d", status)
 	}
