@@ -29,6 +29,13 @@ func Generate(events []Event) map[string]string {
 	return files
 }
 
+// What SailPointIDNEvents and SailPointISCAsim hold as well: names that name nobody,
+// and actions that only the technical name explains.
+const (
+	nobody  = "'', 'system', 'unknown', 'not available'"
+	generic = "'', 'create', 'update', 'delete'"
+)
+
 const generated = "// Generated from sentinel/mapping/asim.csv by go generate ./dev/sentinel/asim. DO NOT EDIT.\n"
 
 // mappingFunction writes the mapping with one line per meaning: its names
@@ -119,8 +126,8 @@ func choose(events []Event, value func(Event) string, otherwise string) string {
 // What each schema's transform gives besides the common columns.
 const (
 	authenticationColumns = `    LogonProtocol = %s,
-    TargetUsername = iff(isnotempty(tostring(actor.name)), tostring(actor.name), tostring(target.name)),
-    ActorUsername = tostring(actor.name),
+    TargetUsername = iff(eventType == 'Elevate' and isnotempty(tostring(target.name)), tostring(target.name), user),
+    ActorUsername = iff(eventType == 'Elevate', doneBy, user),
     TargetAppName = 'SailPoint Identity Security Cloud',
     TargetAppType = 'SaaS application',
     SrcIpAddr = ipAddress,
@@ -129,12 +136,12 @@ const (
     Object = case(isnotempty(tostring(target.name)), tostring(target.name), isnotempty(tostring(attributes.sourceName)), tostring(attributes.sourceName), isnotempty(type), type, 'Unknown'),
     ObjectType = 'Other',
     OriginalObjectType = type,
-    ActorUsername = tostring(actor.name),
+    ActorUsername = doneBy,
     NewValue = tostring(attributes.attributeValue),
     OldValue = tostring(attributes.previousValue),
     SrcIpAddr = ipAddress,
 `
-	userColumns = `    ActorUsername = iff(isnotempty(tostring(actor.name)), tostring(actor.name), 'Unknown'),
+	userColumns = `    ActorUsername = iff(isnotempty(doneBy), doneBy, 'Unknown'),
     TargetUsername = iff(eventType startswith 'Group', '', tostring(target.name)),
     GroupName = case(eventType startswith 'Group', tostring(target.name), isnotempty(tostring(attributes.attributeValue)) and eventType endswith 'Group', tostring(attributes.attributeValue), extract('^USER_([A-Z_]+)_(GRANT|REVOKE)$', 1, action)),
     NewPropertyValue = tostring(attributes.attributeValue),
@@ -173,11 +180,17 @@ func transform(schema string, events []Event) string {
 	}
 	return `// Ingest-time normalisation: fills ASim` + nativeTable(schema) + ` from the stream of whole events.
 ` + generated + `source
-| extend key = tolower(iff(tolower(technicalName) in (` + quoted(technicalKeys(events)) + `), technicalName, action))
+| extend named = tolower(iff(tolower(technicalName) in (` + quoted(technicalKeys(events)) + `) or (tolower(action) in (` + generic + `) and isnotempty(technicalName)), technicalName, action))
+| extend key = case(named == 'authentication_request_passed', 'authentication-100', named == 'authentication_request_failed', 'authentication-240', named)
 | where ` + pass + `
+| extend actorName = iff(tolower(tostring(actor.name)) in (` + nobody + `), '', tostring(actor.name)),
+    userId = iff(tolower(tostring(attributes.userId)) in (` + nobody + `), '', tostring(attributes.userId)),
+    targetName = iff(tolower(tostring(target.name)) in (` + nobody + `), '', tostring(target.name))
+| extend user = case(isnotempty(actorName), actorName, isnotempty(userId), userId, targetName),
+    doneBy = case(isnotempty(actorName), actorName, isnotempty(userId), userId, tostring(actor.name))
 | extend eventType = ` + eventType + `,
-    named = ` + choose(mine, resultByName, resultWords) + `
-| extend eventResult = case(named in ('Success', 'Failure', 'NA'), named, status == 'PASSED', 'Success', status == 'FAILED', 'Failure', 'NA')
+    result = ` + choose(mine, resultByName, resultWords) + `
+| extend eventResult = case(result in ('Success', 'Failure', 'NA'), result, status == 'PASSED', 'Success', status == 'FAILED', 'Failure', 'NA')
 | project
     TimeGenerated = iff(isnull(created), now(), created),
     EventCount = toint(1),

@@ -161,3 +161,78 @@ func TestTransformsCoverTheCatalogue(t *testing.T) {
 		t.Errorf("(-mapping +transforms)\n%s", diff)
 	}
 }
+
+// TestParsersAndTransformsNameTheSamePeople: in the shapes that SailPoint
+// publishes, and where nobody is named.
+func TestParsersAndTransformsNameTheSamePeople(t *testing.T) {
+	name := func(s string) any {
+		if s == "" {
+			return nil
+		}
+		return s
+	}
+	var docs []kqltest.Doc
+	var rows []kqltest.Row
+	for _, names := range [][2]string{
+		{"AUTHENTICATION-100", ""},
+		{"SUPPORT_LOGIN_AUTHENTICATE", ""},
+		{"update", "AUTHENTICATION_REQUEST_PASSED"},
+		{"update", "AUTHENTICATION_REQUEST_FAILED"},
+		{"delete", "IDENTITY_DELETE_PASSED"},
+		{"DisableAccount", ""},
+		{"SOURCE_UPDATE", ""},
+		{"update", "SOURCE_UPDATE_PASSED"},
+		{"", "ROLE_CREATE_PASSED"},
+	} {
+		for _, who := range [][3]string{
+			{"ann.lee", "", "carol"},
+			{"System", "john.doe", "john.doe"},
+			{"System", "", "Carol.Adams"},
+			{"SYSTEM", "system", "o'brien@example.com"},
+			{"Not Available", "", "ann"},
+			{"", "mary-ann", "carol"},
+			{"", "", "unknown"},
+			{"", "", ""},
+		} {
+			d := kqltest.Doc{
+				"id": "event " + strings.Join(append(names[:], who[:]...), "/"), "created": "2026-09-02T11:00:00Z", "type": "X", "status": "PASSED", "org": "acme",
+				"action": name(names[0]), "technicalName": name(names[1]),
+				"actor": map[string]any{"name": name(who[0])}, "target": map[string]any{"name": name(who[2])}, "attributes": map[string]any{"userId": name(who[1])},
+			}
+			d["id"] = strings.ReplaceAll(d["id"].(string), "-", "") // ids come out without dashes
+			docs, rows = append(docs, d), append(rows, kqltest.Row(d))
+		}
+	}
+	s := kqltest.NewScene(t, now, "events-isc")
+	s.ISC(docs...)
+	ws := kqltest.Workspace{Tables: kqltest.Schemas(t, "stream-events"), Bare: true}
+	seen := 0
+	for schema := range words {
+		columns := []string{"EventOriginalUid", "EventResult", "ActorUsername"}
+		if schema != asim.AuditEvent { // there a transform tells the type by words
+			columns = append(columns, "TargetUsername", "EventType")
+		}
+		parsed := people(s.Run(t, "vim"+schema+"SailPointISC").Pick(columns...))
+		transformed := people(ws.Run(t, transformText(t, schema), kqltest.Data{Now: now, Rows: map[string][]kqltest.Row{"source": rows}}).Pick(columns...))
+		if diff := cmp.Diff(parsed, transformed); diff != "" {
+			t.Errorf("%s (-parser +transform)\n%s", schema, diff)
+		}
+		seen += len(parsed)
+		for uid, r := range parsed {
+			if who, _ := r["TargetUsername"].(string); strings.EqualFold(who, "system") && schema == asim.Authentication {
+				t.Errorf("%s: %q logs on", uid, who)
+			}
+		}
+	}
+	if seen != len(docs) {
+		t.Errorf("%d events come out, want %d", seen, len(docs))
+	}
+}
+
+func people(rows []kqltest.Row) map[any]kqltest.Row {
+	out := map[any]kqltest.Row{}
+	for _, r := range rows {
+		out[r["EventOriginalUid"]] = r
+	}
+	return out
+}

@@ -37,6 +37,8 @@ type Case struct {
 	Health   []map[string]any `yaml:"health"`   // members as the connector sends them, likewise
 	IIQ      []map[string]any `yaml:"iiq"`      // members of IdentityIQ's audit events, likewise; also times, every and {n}
 	Alerts   []map[string]any `yaml:"alerts"`
+
+	Watchlists map[string][]string `yaml:"watchlists"` // search keys by alias
 }
 
 // Event is one audit event, or Times of them, Every apart. {n} in a text stands
@@ -44,6 +46,7 @@ type Case struct {
 type Event struct {
 	At            string         `yaml:"at"`      // -20m, -3d: before the query runs
 	Arrived       string         `yaml:"arrived"` // likewise; two minutes later than At unless told
+	Org           string         `yaml:"org"`     // acme unless told
 	Type          string         `yaml:"type"`
 	Action        string         `yaml:"action"`
 	TechnicalName string         `yaml:"technicalName"`
@@ -101,6 +104,9 @@ func (e Event) document(id string, n int, at, arrived string) map[string]any {
 	d := map[string]any{"id": id, "created": at, "$ingested": arrived, "type": e.Type, "status": e.Status, "org": "acme"}
 	if e.Status == "" {
 		d["status"] = "PASSED"
+	}
+	if e.Org != "" {
+		d["org"] = e.Org
 	}
 	for member, v := range map[string]string{
 		"action": e.Action, "technicalName": e.TechnicalName, "operation": e.Operation, "ipAddress": e.IP, "trackingNumber": e.Tracking,

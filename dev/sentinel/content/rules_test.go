@@ -72,6 +72,7 @@ func load[T any](t *testing.T, read func(sentinel string) (T, error)) T {
 func scene(t *testing.T, c content.Case, table string) *kqltest.Scene {
 	t.Helper()
 	s := kqltest.NewScene(t, content.Now.Format(time.RFC3339), everything...)
+	s.Data.Watchlists = c.Watchlists
 	events, err := c.Documents()
 	if err != nil {
 		t.Fatalf("%s: %v", c.Says, err)

@@ -76,9 +76,12 @@ type Checked struct {
 type Row map[string]any
 
 // Data is what a query is executed on. Now is what now() gives, ISO 8601.
+// Watchlists has the search keys of watchlists by alias: _GetWatchlist gives no
+// rows for any other, as in a workspace without it.
 type Data struct {
-	Now  string
-	Rows map[string][]Row
+	Now        string
+	Rows       map[string][]Row
+	Watchlists map[string][]string
 }
 
 // Table is a result. Numbers are float64, dynamic values any JSON.
@@ -254,10 +257,11 @@ func ask(tb testing.TB, op string, w *Workspace, query string, data Data, result
 		ID int    `json:"id"`
 		Op string `json:"op"`
 		*Workspace
-		Query string           `json:"query"`
-		Rows  map[string][]Row `json:"rows,omitzero"`
-		Now   string           `json:"now,omitzero"`
-	}{e.id, op, w, query, data.Rows, data.Now})
+		Query      string              `json:"query"`
+		Rows       map[string][]Row    `json:"rows,omitzero"`
+		Now        string              `json:"now,omitzero"`
+		Watchlists map[string][]string `json:"watchlists,omitzero"`
+	}{e.id, op, w, query, data.Rows, data.Now, data.Watchlists})
 	if err != nil {
 		return err
 	}

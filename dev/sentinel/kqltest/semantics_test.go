@@ -132,6 +132,11 @@ var expressions = []struct {
 	{`has_any_ipv4_prefix('from 10.1.2.3 today', '10.1.')`, true},
 	{`has_any_ipv4_prefix('from 110.1.2.3', dynamic(['10.1.']))`, false},
 	{`ipv4_is_private('192.168.4.5')`, true},
+	{`parse_ipv6_mask('fe80::85d:e82c:9446:7994', 64)`, "fe80:0000:0000:0000:0000:0000:0000:0000"},
+	{`parse_ipv6_mask('fe80::85d:e82c:9446:7994', 120)`, "fe80:0000:0000:0000:085d:e82c:9446:7900"},
+	{`parse_ipv6_mask('192.168.255.255', 120)`, "0000:0000:0000:0000:0000:ffff:c0a8:ff00"},
+	{`parse_ipv6_mask('2001:db8::1::2', 64)`, ""},
+	{`parse_ipv6_mask('', 64)`, ""},
 	{`column_ifexists('missing', 'default')`, "default"},
 	{`column_ifexists('one', 'default')`, "1"},
 }
@@ -256,6 +261,20 @@ func TestRowsOfTables(t *testing.T) {
 		_, err := ws.TryRun(t, `T`, kqltest.Data{Now: data.Now, Rows: map[string][]kqltest.Row{"T": {row}}})
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("row %v: %v; want %q", row, err, name)
+		}
+	}
+}
+
+func TestWatchlists(t *testing.T) {
+	var ws kqltest.Workspace
+	data := kqltest.Data{Now: "2026-09-02T10:20:30Z", Watchlists: map[string][]string{"Trusted": {"10.0.0.0/8", "ann"}}}
+	for query, want := range map[string]string{
+		`_GetWatchlist('Trusted') | project SearchKey`:                                               `["10.0.0.0/8"] ["ann"]`,
+		`_GetWatchlist('Absent') | project SearchKey`:                                                ``,
+		`print n = array_length(toscalar(_GetWatchlist('Absent') | summarize make_list(SearchKey)))`: `[0]`,
+	} {
+		if got := rowsText(t, ws.Run(t, query, data)); got != want {
+			t.Errorf("%s: got %s, want %s", query, got, want)
 		}
 	}
 }

@@ -135,8 +135,8 @@ func (s *Solution) rule(r content.Rule) (object, error) {
 			"alertDetailsOverride": r.AlertDetailsOverride, "eventGroupingSettings": r.EventGroupingSettings,
 			"suppressionEnabled": false, "suppressionDuration": "PT5H",
 			"incidentConfiguration": object{
-				// What is only worth knowing makes alerts, and no incidents.
-				"createIncident": r.Severity != "Informational",
+				// What nobody has to act on makes alerts, and no incidents.
+				"createIncident": r.Severity == "High" || r.Severity == "Medium",
 				"groupingConfiguration": object{
 					"enabled": true, "matchingMethod": "AllEntities", "lookbackDuration": "PT5H", "reopenClosedIncident": false,
 				},

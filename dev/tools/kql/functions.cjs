@@ -139,6 +139,35 @@ function round(v, ...rest) {
 
 const extreme = (want) => (...a) => a.slice(0, -1).filter((x) => x !== null).reduce((m, x) => (m === null || V.order(x, m) === want ? x : m), null);
 
+/** ipv6Parts gives the eight groups of an address, an IPv4 address mapped, or null. */
+function ipv6Parts(text) {
+  const v4 = /^(.*?)(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text);
+  if (v4) {
+    const bytes = v4.slice(2).map(Number);
+    if (bytes.some((b) => b > 255)) return null;
+    const tail = `${(bytes[0] * 256 + bytes[1]).toString(16)}:${(bytes[2] * 256 + bytes[3]).toString(16)}`;
+    return ipv6Parts(v4[1] === '' ? `::ffff:${tail}` : v4[1] + tail);
+  }
+  const halves = text.split('::');
+  if (halves.length > 2) return null;
+  const groups = halves.map((h) => (h === '' ? [] : h.split(':')));
+  const missing = 8 - groups.flat().length;
+  if (!groups.flat().every((g) => /^[0-9a-f]{1,4}$/i.test(g)) || (halves.length === 1 ? missing !== 0 : missing < 1)) return null;
+  return [...groups[0], ...Array(halves.length === 1 ? 0 : missing).fill('0'), ...(groups[1] ?? [])].map((g) => parseInt(g, 16));
+}
+
+/** parseIPv6Mask is the network of an address in full form, empty if it is none. The prefix counts in 128 bits. */
+function parseIPv6Mask(ip, prefix) {
+  if (toText(ip).includes('/')) throw new Unsupported('parse_ipv6_mask of an address with a mask');
+  const parts = ipv6Parts(toText(ip));
+  if (!parts) return '';
+  if (/^\d+(\.\d+){3}$/.test(toText(ip)) && prefix < 96n) throw new Unsupported('parse_ipv6_mask of an IPv4 address with a short prefix');
+  return parts.map((p, i) => {
+    const bits = Math.min(16, Math.max(0, Number(prefix) - 16 * i));
+    return (p & (0xffff << (16 - bits)) & 0xffff).toString(16).padStart(4, '0');
+  }).join(':');
+}
+
 const FUNCTIONS = {
   // emptiness
   isnull: isNull, isnotnull: (v) => !isNull(v), isempty: isEmpty, isnotempty: (v) => !isEmpty(v), notempty: (v) => !isEmpty(v),
@@ -167,6 +196,7 @@ const FUNCTIONS = {
   countof: (s, t, ...rest) => { if (rest.length > 1) throw new Unsupported('countof with a kind'); return BigInt(toText(s).split(toText(t)).length - 1); },
   extract, extract_all: extractAll, reverse: (s) => code(toText(s)).reverse().join(''),
   has_any_ipv4_prefix: (s, ...a) => hasAnyIPv4Prefix(s, texts(a.slice(0, -1))),
+  parse_ipv6_mask: parseIPv6Mask,
   ipv4_is_private: isPrivate, ipv4_is_in_range: ipv4InRange,
   ipv4_is_in_any_range: (ip, ...a) => { const r = texts(a.slice(0, -1)).map((x) => ipv4InRange(ip, x)); return r.every(isNull) ? null : r.some(Boolean); },
   // time

@@ -31,11 +31,11 @@ function declare(functions, context) {
 }
 
 /** run gives {columns, rows} with the rows as arrays of JSON values. */
-function run(library, { query, rows, now }) {
+function run(library, { query, rows, now, watchlists }) {
   const a = library.analyse(query);
   if (a.errors.length > 0) throw new Error(a.errors.join('\n'));
   if (!a.columns) throw new Error('the query gives no table');
-  const context = { now: V.readCell(now, 'datetime', 'now') };
+  const context = { now: V.readCell(now, 'datetime', 'now'), watchlists: watchlists ?? {} };
   const tabular = new Tables(load(library, rows), context);
   const scope = child(declare(a.used, context));
   const expression = tabular.scalar.statements(K.elements(a.syntax.Statements), scope);

@@ -51,8 +51,14 @@ function onlyParameters(node, known) {
 
 const HINTS = ['hint.strategy', 'hint.shufflekey', 'hint.remote', 'hint.num_partitions'];
 
+/** watchlist is a watchlist by its search keys. One that does not exist has the columns, and no rows. */
+const watchlist = (keys) => ({
+  columns: [{ name: 'SearchKey', type: 'string' }, { name: 'LastUpdatedTimeUTC', type: 'datetime' }, { name: '_DTItemId', type: 'string' }],
+  rows: keys.map((k) => ({ cells: [k, null, ''] })),
+});
+
 class Tables {
-  /** @param tables {name: {columns, rows}} of the workspace; run: {now} */
+  /** @param tables {name: {columns, rows}} of the workspace; run: {now, watchlists} */
   constructor(tables, run) {
     this.workspace = tables;
     this.run = run;
@@ -91,7 +97,7 @@ class Tables {
     const fn = lookup(scope, name);
     if (fn && fn.kind === 'function') return this.scalar.tabularCall(fn, args, scope, null, input);
     if (name === 'materialize') return this.eval(args[0], scope);
-    if (name === '_GetWatchlist' && Object.hasOwn(this.workspace, '__watchlist')) return this.workspace.__watchlist;
+    if (name === '_GetWatchlist') return watchlist(this.run.watchlists[V.toText(this.scalar.eval(args[0], scope, null))] ?? []);
     throw new Unsupported(`tabular function ${name}()`);
   }
 

@@ -3,7 +3,7 @@
 // output, in order. A request has id, op, query, and for the ops:
 //
 //   check  tables, functions, bare    {errors, warnings, columns}
-//   run    tables, functions, rows, now   {columns, rows}
+//   run    tables, functions, rows, now, watchlists   {columns, rows}
 //   parts  tables, bare               {operators, functions}: what the query uses
 //
 // A reply is {id, result} or {id, error}.
