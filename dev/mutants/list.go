@@ -20,7 +20,7 @@ type Mutant struct {
 
 // mutants are defects of the way from the source to the sink that somebody could make.
 func mutants() []Mutant {
-	return slices.Concat(pipelineMutants(), storeMutants(), edgeMutants(), reportMutants(), forwardMutants(), pushMutants(), statusMutants(), secretMutants(), iiqMutants(), oktaMutants())
+	return slices.Concat(pipelineMutants(), storeMutants(), edgeMutants(), reportMutants(), forwardMutants(), pushMutants(), statusMutants(), secretMutants(), iiqMutants(), oktaMutants(), fanoutMutants())
 }
 
 const (

@@ -36,9 +36,24 @@ func (a *App) Messages(tick time.Time) ([]string, error) {
 	return all, nil
 }
 
+// Accepts says why a message is not for this app, or not any more; nil if it is.
+func (a *App) Accepts(m fanout.Message) error {
+	_, err := a.addressee(m)
+	return err
+}
+
 // Work polls the connection that a message names. An error means that the message is not for this
 // app, or not any more.
 func (a *App) Work(ctx context.Context, m fanout.Message) ([]pipeline.Report, error) {
+	c, err := a.addressee(m)
+	if err != nil {
+		return nil, err
+	}
+	return c.Poll(ctx), nil
+}
+
+// addressee is the connection that a message is for.
+func (a *App) addressee(m fanout.Message) (*Connection, error) {
 	const remedy = ": give each app a storage account of its own (AzureWebJobsStorage), or the queue delivers each message to either of them"
 	if a.options.Site != "" && m.App != "" && m.App != a.options.Site {
 		return nil, fmt.Errorf("the message is for the function app %q, and this is %q: two apps share the queue %s"+remedy, m.App, a.options.Site, fanout.Queue)
@@ -54,7 +69,7 @@ func (a *App) Work(ctx context.Context, m fanout.Message) ([]pipeline.Report, er
 	if m.Tenant != "" && c.settings.Tenant != "" && m.Tenant != c.settings.Tenant {
 		return nil, fmt.Errorf("the message is for the tenant %q, and the connection here has %q: its settings were changed a moment ago, or two apps share the queue %s"+remedy, m.Tenant, c.settings.Tenant, fanout.Queue)
 	}
-	return c.Poll(ctx), nil
+	return c, nil
 }
 
 // GaveUp notes that the queue has delivered a message for the last time: in the state, where the

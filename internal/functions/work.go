@@ -32,8 +32,9 @@ const itemBinding = "item"
 type Spread interface {
 	// Messages are what the timer puts into the queue at a tick.
 	Messages(tick time.Time) ([]string, error)
-	// Work polls the connection that a message is for. An error means that it is for none of
-	// this app's.
+	// Accepts says why a message is for none of this app's connections, nil if it is for one.
+	Accepts(m fanout.Message) error
+	// Work polls the connection that a message is for. An error means the same.
 	Work(ctx context.Context, m fanout.Message) ([]pipeline.Report, error)
 	// GaveUp notes that the queue gives up a message.
 	GaveUp(ctx context.Context, n poison.Note) error
@@ -105,7 +106,7 @@ func (h *Handler) work(w http.ResponseWriter, r *http.Request) {
 		write(w, http.StatusOK, newAnswer([]pipeline.Report{}, []string{"message dropped: " + why}, nil))
 		return
 	}
-	if d.last() && d.err == nil { // what fails is answered with 200 before it comes to this
+	if d.last() && d.err == nil && h.accepts(d) { // a failed run is answered with 200 before it comes to this
 		h.gaveUp(r.Context(), log, d, "the runs that it started before ended without an answer: their process was killed, for instance for its memory or at functionTimeout")
 	}
 	runs, err := h.workOn(r.Context(), d)
@@ -131,6 +132,16 @@ func (h *Handler) superfluous(d delivery) string {
 		return fmt.Sprintf("it is of %s, and newer ones have followed", d.message.Tick.UTC().Format(time.RFC3339))
 	}
 	return ""
+}
+
+// accepts reports whether a message is for a connection of this app.
+func (h *Handler) accepts(d delivery) bool {
+	poller, err := h.open()
+	if err != nil {
+		return false
+	}
+	spread, ok := poller.(Spread)
+	return ok && spread.Accepts(d.message) == nil
 }
 
 func (h *Handler) workOn(ctx context.Context, d delivery) ([]pipeline.Report, error) {

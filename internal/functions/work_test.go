@@ -37,6 +37,8 @@ func (s *spread) Poll(context.Context) []pipeline.Report { panic("one process po
 
 func (s *spread) Messages(time.Time) ([]string, error) { return s.messages, nil }
 
+func (s *spread) Accepts(fanout.Message) error { return s.err }
+
 func (s *spread) Work(_ context.Context, m fanout.Message) ([]pipeline.Report, error) {
 	s.worked = append(s.worked, m)
 	return s.runs, s.err
@@ -134,7 +136,7 @@ func TestWork(t *testing.T) {
 			if !strings.Contains(out.String(), tc.logs) || strings.Contains(said, "canary") {
 				t.Errorf("said: %s", said)
 			}
-			if given := fmt.Sprint(app.given); (len(app.given) > 0) != (tc.given != "") || !strings.Contains(given, tc.given) {
+			if given := fmt.Sprint(app.given); (len(app.given) == 1) != (tc.given != "") || len(app.given) > 1 || !strings.Contains(given, tc.given) {
 				t.Errorf("given up: %s", given)
 			}
 			if tc.worked && app.worked[0].Connection != "acme" {

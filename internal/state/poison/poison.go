@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -29,7 +30,9 @@ const (
 	// maxRecent is how many notes are kept, maxText the size of a reason.
 	maxRecent, maxText = 20, 500
 	// attempts is how often a write is tried while others write.
-	attempts = 4
+	attempts = 20
+	// apart is the longest pause between two of them.
+	apart = 100 * time.Millisecond
 )
 
 // Note is one message that was given up.
@@ -98,6 +101,13 @@ func Add(ctx context.Context, store state.Store, n Note) error {
 		}
 		if err == nil || !errors.Is(err, state.ErrConflict) || tries == attempts {
 			return err
+		}
+		timer := time.NewTimer(rand.N(apart))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return state.ContextErr(ctx)
 		}
 	}
 }

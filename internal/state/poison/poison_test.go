@@ -41,16 +41,16 @@ func TestGolden(t *testing.T) {
 // Several instances note at the same time, and the object stays small.
 func TestAdd(t *testing.T) {
 	store := new(mem.Store)
-	for range 15 {
-		var both sync.WaitGroup
-		for range 2 {
-			both.Go(func() {
+	for range 3 {
+		var all sync.WaitGroup
+		for range 10 {
+			all.Go(func() {
 				if err := poison.Add(t.Context(), store, poison.Note{At: time.Now(), Deliveries: 5, Reason: "r"}); err != nil {
 					t.Error(err)
 				}
 			})
 		}
-		both.Wait()
+		all.Wait()
 	}
 	if got, err := poison.Load(t.Context(), store); err != nil || got.Total != 30 || len(got.Recent) != 20 {
 		t.Errorf("%v: %d, %d", err, got.Total, len(got.Recent))
