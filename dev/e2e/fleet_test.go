@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -25,6 +26,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/synth"
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/tenant"
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/workspace"
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
 
 // plan says what a fleet is.
@@ -67,7 +69,7 @@ type fleet struct {
 	fresh    map[string]time.Time // events of the tenants, until they have arrived
 	waited   []time.Duration      // from an event's moment to its arrival
 	want     workspace.Digest
-	failures map[string]int // failed invocations by connection
+	failures map[string]int // runs of failed invocations, by connection and reason
 	peak     int64          // of the memory of an instance
 	dice     *rand.Rand
 	number   int
@@ -251,7 +253,9 @@ func (f *fleet) saw(_ queue.Message, inv host.Invocation, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, r := range inv.Runs {
-		f.failures[r.Connection]++
+		if r.State == pipeline.Failed {
+			f.failures[r.Connection+" "+r.Error]++
+		}
 	}
 	if inv.Error != "" {
 		f.failures[inv.Error]++
@@ -373,9 +377,9 @@ func (f *fleet) complete(repeats int) {
 			f.t.Errorf("tenant %d saw %d requests in 10 s, the limit is 100", i, p)
 		}
 	}
-	for who, n := range f.failures {
-		if who != "c000" {
-			f.t.Errorf("%d invocations failed for %s", n, who)
+	for why, n := range f.failures {
+		if !strings.HasPrefix(why, "c000 ") {
+			f.t.Errorf("%d runs failed: %s", n, why)
 		}
 	}
 }
@@ -424,7 +428,9 @@ func TestFanOut(t *testing.T) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.failures["c000"] == 0 {
+	if !slices.ContainsFunc(slices.Collect(maps.Keys(f.failures)), func(why string) bool {
+		return strings.HasPrefix(why, "c000 ") && strings.Contains(why, "CLIENT_SECRET")
+	}) {
 		t.Error("no invocation failed for the connection with a wrong secret")
 	}
 	if most := f.counts.Most.Load(); most > 16 {
