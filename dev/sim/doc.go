@@ -67,6 +67,11 @@
 // nothing that was in the log two minutes before it began; a page of the server lacks nothing that could be
 // found; everything else is checked as it is for the tenant.
 //
+// Some orgs are read with a service app, whose tokens are revoked, and whose proofs are refused or need a nonce
+// that the org renews. Of half of the servers the syslog and the lists are read, too, whose resources change and
+// are removed: each state is a row, and a drained run that has read a list to its end has left no state that
+// was in it when it began and still is.
+//
 // # Lies
 //
 // Not everything that goes wrong fails. A store may read and not write, or refuse to change

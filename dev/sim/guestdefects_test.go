@@ -21,6 +21,11 @@ import (
 const (
 	oktaLog  = "Okta"
 	iiqAudit = "SailPointIIQ_Audit"
+
+	iiqSyslog     = "SailPointIIQ_Syslog"
+	iiqTasks      = "SailPointIIQ_TaskResults"
+	iiqViolations = "SailPointIIQ_PolicyViolations"
+	iiqAlerts     = "SailPointIIQ_Alerts"
 )
 
 // oktaDefects are mistakes that one could make in reading an Okta org.
@@ -36,6 +41,47 @@ func oktaDefects() map[string]func() sim.Options {
 	}
 }
 
+// appDefects are mistakes that one could make with a service app.
+func appDefects() map[string]func() sim.Options {
+	return map[string]func() sim.Options{
+		"okta app: a nonce that was renewed is not noticed": firstNonce,
+		"okta app: a proof is used again":                   kept("DPoP"),
+		"okta app: the first token is used for ever":        kept("Authorization"),
+	}
+}
+
+// firstNonce hides each nonce of a process but its first ones, for tokens and for the log.
+func firstNonce() sim.Options {
+	return sim.Options{BreakHTTP: func(next http.RoundTripper) http.RoundTripper {
+		seen := map[string]bool{}
+		return roundTrip(func(r *http.Request) (*http.Response, error) {
+			resp, err := next.RoundTrip(r)
+			if err == nil && resp.Header.Get("DPoP-Nonce") != "" {
+				if seen[r.URL.Path] {
+					resp.Header.Del("DPoP-Nonce")
+				}
+				seen[r.URL.Path] = true
+			}
+			return resp, err
+		})
+	}}
+}
+
+// kept sends a header as it was when it was first sent.
+func kept(name string) func() sim.Options {
+	return func() sim.Options {
+		first := ""
+		return through("/api/v1/logs", func(r *http.Request, send func(*http.Request) (*http.Response, error)) (*http.Response, error) {
+			if first == "" {
+				first = r.Header.Get(name)
+			}
+			r = r.Clone(r.Context())
+			r.Header.Set(name, first)
+			return send(r)
+		})()
+	}
+}
+
 // iiqDefects are mistakes that one could make in reading an IdentityIQ server.
 func iiqDefects() map[string]func() sim.Options {
 	return map[string]func() sim.Options{
@@ -46,6 +92,18 @@ func iiqDefects() map[string]func() sim.Options {
 		"iiq: a page's last event is dropped":           pages(iiqAudit, func(p *pipeline.Page) { p.Records = p.Records[:max(0, len(p.Records)-1)] }),
 		"iiq: an answer without a list is an empty one": damaged("/SIEMPlugin/", `{"totalResults":0,"auditEvents":[]}`),
 		"iiq: the id is the time":                       pages(iiqAudit, idIsTime),
+		"iiq: a syslog page's last entry is dropped":    pages(iiqSyslog, func(p *pipeline.Page) { p.Records = p.Records[:max(0, len(p.Records)-1)] }),
+		"iiq: a list's first page is all of it":         pages(iiqTasks, func(p *pipeline.Page) { p.More, p.Next = false, between(p.Next) }),
+		"iiq: a list is read by the times of its changes": pages(iiqViolations, func(p *pipeline.Page) {
+			if !p.More {
+				p.Next = pipeline.Cursor(fmt.Sprintf(`{"since":%q}`, time.Now().UTC().Format("2006-01-02T15:04:05.000Z")))
+			}
+		}),
+		"iiq: a resource that changed is the one before": pages(iiqAlerts, func(p *pipeline.Page) {
+			for i := range p.Records {
+				p.Records[i].ID, _, _ = strings.Cut(p.Records[i].ID, "|")
+			}
+		}),
 	}
 }
 
@@ -62,6 +120,13 @@ func guestDefects() map[string]func() sim.Options {
 	}
 	add(sim.Okta, oktaDefects())
 	add(sim.IIQ, iiqDefects())
+	for name, options := range appDefects() {
+		all[name] = func() sim.Options {
+			o := options()
+			o.Guests, o.ServiceApp = []sim.Kind{sim.Okta}, true
+			return o
+		}
+	}
 	return all
 }
 
@@ -76,6 +141,20 @@ func TestGuestSeeds(t *testing.T) {
 	if a, b := play(t, *firstFlag, o), play(t, *firstFlag, o); a.Print != b.Print {
 		t.Errorf("seed %d does not play the same again:\n%s\n%s", *firstFlag, a.Print, b.Print)
 	}
+}
+
+// TestServiceAppSeeds plays seeds in which the org is read with a service app.
+func TestServiceAppSeeds(t *testing.T) {
+	playMany(t, few(6, 1), sim.Options{Guests: []sim.Kind{sim.Okta}, ServiceApp: true, Rule: *ruleFlag})
+}
+
+// between is a place in a list between two times that it is read.
+func between(at pipeline.Cursor) pipeline.Cursor {
+	before, _, inside := strings.Cut(string(at), `,"at":`)
+	if !inside {
+		return at
+	}
+	return pipeline.Cursor(before + "}")
 }
 
 // within puts a defect into the runners of one stream.

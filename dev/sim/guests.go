@@ -34,16 +34,31 @@ const (
 
 // guest is a further source.
 type guest struct {
-	kind         Kind
-	host, stream string
-	fails        func(fault.Kind) Kind // the kind of a single request that fails
-	foreign      Kind                  // and of one that something else answers
-	settings     func() config.Source
-	service      http.Handler
-	add          func(n int, created, visible time.Time) (id string, raw []byte)
-	violations   func() []string
-	visits       atomic.Int64
-	rows         []*row
+	kind       Kind
+	host       string
+	streams    []string
+	fails      func(fault.Kind) Kind // the kind of a single request that fails
+	foreign    Kind                  // and of one that something else answers
+	settings   func() config.Source
+	service    http.Handler
+	logs       []guestLog
+	violations func() []string
+	visits     atomic.Int64
+	rows       []*row
+	changes    []change // of lists, and others that happen at their time
+	refuse     func(rw http.ResponseWriter, r *http.Request) bool
+}
+
+// guestLog is a stream of events that never change.
+type guestLog struct {
+	stream string
+	add    func(n int, created, visible time.Time) (id string, raw []byte)
+}
+
+// change is something that happens to a guest at a moment.
+type change struct {
+	at time.Time
+	do func()
 }
 
 // guestKinds are the guests that there are.
@@ -72,18 +87,26 @@ func (w *world) invite() {
 func (w *world) newOkta() *guest {
 	org := &okta.Org{
 		Host: oktaHost, APIToken: oktaToken, Now: w.now, UntilInclusive: w.dice.chance("okta/until", 0, 0.5), LastIsSelf: w.dice.chance("okta/self", 0, 0.2),
-		RateLimit: []int{60, 120, 600}[w.dice.pick("okta/limit", 0, 3)], ServeAtMost: []int{0, 20, 100}[w.dice.pick("okta/page", 0, 3)],
+		App: w.newApp(), RateLimit: []int{60, 120, 600}[w.dice.pick("okta/limit", 0, 3)], ServeAtMost: []int{0, 20, 100}[w.dice.pick("okta/page", 0, 3)],
 	}
-	g := &guest{kind: Okta, host: oktaHost, stream: oktaStream, fails: onGuest, foreign: GuestForeign, service: org, violations: org.Violations}
+	g := &guest{kind: Okta, host: oktaHost, streams: []string{oktaStream}, fails: onGuest, foreign: GuestForeign, service: org, violations: org.Violations}
 	g.settings = func() config.Source {
-		return &config.Okta{BaseURL: &url.URL{Scheme: "https", Host: oktaHost}, Token: secret.Plain(oktaToken)}
+		s := &config.Okta{BaseURL: &url.URL{Scheme: "https", Host: oktaHost}, Token: secret.Plain(oktaToken)}
+		if org.App != nil {
+			s.Token, s.ClientID, s.PrivateKey = secret.Value{}, oktaClient, secret.Plain(oktaKey)
+		}
+		return s
 	}
-	g.add = func(n int, created, visible time.Time) (string, []byte) {
+	if org.App != nil {
+		w.unsettle(g, org)
+	}
+	add := func(n int, created, visible time.Time) (string, []byte) {
 		events := okta.Generator{Start: created.Add(-time.Duration(n) * time.Millisecond), Every: time.Millisecond}
 		e := okta.Event{UUID: events.UUID(n), Published: created, Persisted: visible, Raw: events.Raw(n)}
 		org.Add(e)
 		return e.UUID, e.Raw
 	}
+	g.logs = []guestLog{{oktaStream, add}}
 	return g
 }
 
@@ -93,16 +116,29 @@ func (w *world) newIIQ() *guest {
 		ClientID: clientID, ClientSecret: secretText, Now: w.now, UnstableTies: w.dice.chance("iiq/ties", 0, 0.5), TextTotal: w.dice.chance("iiq/text", 0, 0.2),
 		ServeAtMost: []int{0, 10, 100}[w.dice.pick("iiq/page", 0, 3)],
 	}
-	g := &guest{kind: IIQ, host: iiqHost, stream: iiqStream, fails: onGuest, foreign: GuestForeign, service: server, violations: server.Violations}
+	g := &guest{kind: IIQ, host: iiqHost, streams: []string{iiqStream}, fails: onGuest, foreign: GuestForeign, service: server, violations: server.Violations}
+	names := []string{"audit"}
 	g.settings = func() config.Source {
 		return &config.IdentityIQ{
-			BaseURL: &url.URL{Scheme: "https", Host: iiqHost, Path: "/identityiq"}, ClientID: clientID, ClientSecret: clientSecret(), Streams: []string{"audit"},
+			BaseURL: &url.URL{Scheme: "https", Host: iiqHost, Path: "/identityiq"}, ClientID: clientID, ClientSecret: clientSecret(), Streams: names,
 		}
 	}
-	g.add = func(n int, created, visible time.Time) (string, []byte) {
+	g.logs = []guestLog{{iiqStream, func(n int, created, visible time.Time) (string, []byte) {
 		raw := identityiq.AuditEvent(n, created)
 		server.AddAudit(raw, created, visible)
 		return identityiq.ID('a', n), raw
+	}}}
+	if !w.o.off(IIQLists) && w.dice.chance("iiq/lists", 0, 0.5) {
+		w.count[IIQLists]++
+		server.RefuseSort = w.dice.chance("iiq/sort", 0, 0.3)
+		names = append(names, "syslog", "tasks", "violations", "alerts")
+		g.logs = append(g.logs, guestLog{syslogStream, func(n int, created, visible time.Time) (string, []byte) {
+			raw := identityiq.SyslogEvent(n, created)
+			server.AddSyslog(raw, created, visible)
+			return identityiq.ID('b', n), raw
+		}})
+		g.streams = append(g.streams, syslogStream)
+		w.lists(g, server)
 	}
 	return g
 }
@@ -147,7 +183,18 @@ func (g *guest) faults() (all []Kind) {
 // guestEvents makes the events of a guest: some of them at the same moment, some of them found late, and one
 // for each run until nearly the end.
 func (w *world) guestEvents(g *guest) {
-	d, name, p := w.dice, "event/"+string(g.kind), w.plan
+	for i, l := range g.logs {
+		name := "event/" + string(g.kind)
+		if i > 0 {
+			name += "/" + l.stream
+		}
+		w.logEvents(g, l, name)
+	}
+}
+
+// logEvents makes the events of one log of a guest.
+func (w *world) logEvents(g *guest, l guestLog, name string) {
+	d, p := w.dice, w.plan
 	many := 20 + d.pick(name+"/many", 0, 20*(1+d.pick(name+"/many", 1, 40)))
 	if w.o.MaxEvents > 0 {
 		many = min(many, w.o.MaxEvents)
@@ -166,18 +213,18 @@ func (w *world) guestEvents(g *guest) {
 			w.count[GuestLate]++
 			late = d.span(name+"/minutes", n, 3*time.Second, longest)
 		}
-		w.guestEvent(g, i, at, at.Add(late))
+		w.guestEvent(g, l, i, at, at.Add(late))
 	}
 	for at := p.active; at < p.active+p.calm-15*time.Minute; at += p.tick {
 		created := p.start.Add(at).Truncate(time.Millisecond)
-		w.guestEvent(g, many, created, created.Add(time.Second))
+		w.guestEvent(g, l, many, created, created.Add(time.Second))
 		many++
 	}
 }
 
-func (w *world) guestEvent(g *guest, n int, created, visible time.Time) {
-	id, raw := g.add(n, created, visible)
-	e := &row{key: id, id: id, raws: [][]byte{raw}, created: created, visible: visible, wanted: true}
+func (w *world) guestEvent(g *guest, l guestLog, n int, created, visible time.Time) {
+	id, raw := l.add(n, created, visible)
+	e := &row{key: id, id: id, stream: l.stream, raws: [][]byte{raw}, created: created, visible: visible, wanted: true}
 	w.seen.add(e)
 	g.rows = append(g.rows, e)
 }
@@ -225,6 +272,9 @@ func (g *guest) serve(w *world, rw http.ResponseWriter, r *http.Request) {
 		_, _ = fmt.Fprint(rw, `{"errorCode":"E0000031","errorSummary":"Invalid search criteria.","errorCauses":[{"errorSummary":"after: the cursor is invalid or has expired"}]}`)
 		return
 	}
+	if g.refuse != nil && g.refuse(rw, r) {
+		return
+	}
 	g.service.ServeHTTP(rw, r)
 }
 
@@ -244,7 +294,7 @@ func (w *world) checkGuests() {
 // checkPage demands that a page of the server's events, asked for at the moment asked, lacks nothing that was
 // created from the place on that it begins at. The caller holds the lock.
 func (g *guest) checkPage(w *world, r *run, after pipeline.Cursor, page *pipeline.Page, asked time.Time) {
-	if g.kind != IIQ || page.Through.IsZero() {
+	if g.kind != IIQ || page.Through.IsZero() || isListed(r.stream) {
 		return
 	}
 	at := struct {
@@ -258,7 +308,7 @@ func (g *guest) checkPage(w *world, r *run, after pipeline.Cursor, page *pipelin
 		got[rec.ID] = true
 	}
 	for _, e := range g.rows {
-		if !e.created.Before(at.From) && e.created.Before(page.Through) && !e.visible.After(asked) && !got[e.key] {
+		if e.stream == r.stream && !e.created.Before(at.From) && e.created.Before(page.Through) && !e.visible.After(asked) && !got[e.key] {
 			w.breaks("%s: the page from %s through %s lacks %q of %s, visible since %s", r, after, page.Through.Format(stamp), e.key, e.created.Format(stamp), e.visible.Format(stamp))
 			return
 		}
@@ -269,7 +319,11 @@ func (g *guest) checkPage(w *world, r *run, after pipeline.Cursor, page *pipelin
 // log is read in the order in which it grows, so no audit is needed for that. A short page that has come to
 // the present may leave what is younger to the next run. The caller holds the lock.
 func (g *guest) checkDrained(w *world, r *run, rep pipeline.Report) {
-	if g.kind != Okta || r == nil || rep.Stream != g.stream || rep.State != pipeline.Drained || r.leaseLost || len(r.pages) == 0 {
+	if r == nil || !slices.Contains(g.streams, rep.Stream) || rep.State != pipeline.Drained || r.leaseLost || len(r.pages) == 0 {
+		return
+	}
+	if g.kind == IIQ {
+		g.checkSwept(w, r)
 		return
 	}
 	const present = 2 * time.Minute

@@ -50,6 +50,12 @@ const (
 	GuestOutage  Kind = "guest-outage" // all of its requests fail
 	GuestForeign Kind = "guest-page"   // something else answers
 	OktaCursor   Kind = "okta-cursor"  // the org refuses a place in the log that it gave
+	OktaApp      Kind = "okta-app"     // the org is read with a service app, which proves its key
+	OktaRevoked  Kind = "okta-revoked" // all of the org's tokens become invalid
+	OktaProof    Kind = "okta-proof"   // the org refuses a proof
+	IIQLists     Kind = "iiq-lists"    // the server's syslog and lists are read, too
+	IIQChange    Kind = "iiq-change"   // a resource of a list changes
+	IIQRemoved   Kind = "iiq-removed"  // or is removed
 
 	// Of the process.
 	KillBefore     Kind = "kill-before" // ahead of the effect of an operation
@@ -130,7 +136,7 @@ func requestFaults() []fault.Kind {
 
 // Kinds returns all kinds.
 func Kinds() []Kind {
-	all := append(weatherKinds(), ReportTwice, ReportChanged, ReportCut, ReportOdd, ReportLarge, Okta, IIQ, GuestTies, GuestLate, GuestOutage, GuestForeign, OktaCursor)
+	all := append(weatherKinds(), ReportTwice, ReportChanged, ReportCut, ReportOdd, ReportLarge, Okta, IIQ, GuestTies, GuestLate, GuestOutage, GuestForeign, OktaCursor, OktaApp, OktaRevoked, OktaProof, IIQLists, IIQChange, IIQRemoved)
 	all = append(all, Workflow, FlowRefused, FlowOff, FlowSecret, FlowOutage, FlowForeign, FlowRepeat, FlowDrop, KillFlow)
 	for _, k := range requestFaults() {
 		all = append(all, onGuest(k), onFlow(k))

@@ -30,6 +30,8 @@ type row struct {
 	raws    [][]byte
 	created time.Time // zero if it has none
 	id      string    // of the document
+	stream  string    // of a guest
+	until   time.Time // when another state of a resource took its place; zero means never
 	visible time.Time
 	poison  bool
 	// wanted is false for a state that may have passed unseen.
@@ -140,6 +142,8 @@ func (w *world) identify(table string, raw []byte) string {
 	switch {
 	case strings.HasPrefix(table, oktaStream):
 		key = doc.UUID
+	case isListed(table):
+		key += "|" + digestOf(raw)
 	case strings.HasPrefix(table, reportsStream):
 		key = reportKey(raw)
 	case strings.HasPrefix(table, triggersStream):

@@ -15,6 +15,9 @@ func (o Options) Command(seed int64) string {
 	if len(o.Guests) > 0 {
 		b += " -guests=" + joined(o.Guests)
 	}
+	if o.ServiceApp {
+		b += " -service-app"
+	}
 	if o.Rule {
 		b += " -rule"
 	}

@@ -217,6 +217,7 @@ func (g *game) play() {
 	settled := end.Add(-10 * time.Minute)
 	g.pushAll()
 	g.reportAll()
+	w.changeAll()
 	calmRequests, calmPolls := 0, 0
 	g.last = map[string]pipeline.Report{}
 	for !w.failed() {
@@ -258,7 +259,7 @@ func (w *world) streams() []string {
 		all = append(all, reportsStream)
 	}
 	for _, g := range w.guests {
-		all = append(all, g.stream)
+		all = append(all, g.streams...)
 	}
 	return all
 }

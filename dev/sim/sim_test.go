@@ -29,6 +29,7 @@ var (
 	pushesFlag  = flag.Bool("pushes", false, "TestSeed: with pushes")
 	reportsFlag = flag.Bool("reports", false, "TestSeed: with reports of SaaS Management")
 	guestsFlag  = flag.String("guests", "", "TestSeed, TestSeeds: the guests that there are in any case, with commas: okta, iiq")
+	appFlag     = flag.Bool("service-app", false, "TestSeed, TestSeeds: the Okta org is read with a service app")
 	ruleFlag    = flag.Bool("rule", false, "TestSeed, TestSeeds: through a data collection rule")
 )
 
@@ -51,6 +52,7 @@ func TestSeed(t *testing.T) {
 		o = all[*defectFlag]()
 	}
 	o.MaxEvents, o.Rule, o.Pushes, o.Reports = *eventsFlag, *ruleFlag, *pushesFlag, *reportsFlag
+	o.ServiceApp = o.ServiceApp || *appFlag
 	o.Off = kinds(*offFlag)
 	if *guestsFlag != "" {
 		o.Guests = kinds(*guestsFlag)
@@ -95,7 +97,7 @@ func few(plain, raced int) int {
 // TestSeeds plays many seeds and says what happened in them. The first seed that fails is
 // shrunk, and named with the command that plays it again.
 func TestSeeds(t *testing.T) {
-	playMany(t, few(200, 12), sim.Options{Rule: *ruleFlag, Off: kinds(*offFlag), Guests: kinds(*guestsFlag)})
+	playMany(t, few(200, 12), sim.Options{Rule: *ruleFlag, Off: kinds(*offFlag), Guests: kinds(*guestsFlag), ServiceApp: *appFlag})
 }
 
 // The same through a data collection rule, with tokens and compressed batches.
@@ -156,10 +158,10 @@ func report(t *testing.T, res sim.Result, played sim.Options) {
 		return
 	}
 	small := sim.Shrink(func(o sim.Options) sim.Result {
-		o.Rule, o.Guests = played.Rule, played.Guests
+		o.Rule, o.Guests, o.ServiceApp = played.Rule, played.Guests, played.ServiceApp
 		return play(t, res.Seed, o)
 	})
-	small.Options.Rule, small.Options.Guests = played.Rule, played.Guests
+	small.Options.Rule, small.Options.Guests, small.Options.ServiceApp = played.Rule, played.Guests, played.ServiceApp
 	t.Errorf("seed %d breaks:\n  %s\nplay it again with\n  %s\nshrunk to %v, at most %d events, which breaks:\n  %s\n  %s",
 		res.Seed, strings.Join(res.Broken, "\n  "), played.Command(res.Seed),
 		small.Left, small.Options.MaxEvents, strings.Join(small.Result.Broken, "\n  "), small.Options.Command(res.Seed))

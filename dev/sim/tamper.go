@@ -222,9 +222,12 @@ const future = 5 * time.Minute
 // checkFuture demands that no place is kept that has not come yet. The caller holds the lock.
 func (w *world) checkFuture(r *run, cp pipeline.Checkpoint) {
 	latest := w.now().Add(future)
-	var at place
-	_ = json.Unmarshal([]byte(cp.Cursor), &at)
-	if at.Created.After(latest) || cp.Through.After(latest) {
+	var at struct {
+		place
+		From, Since time.Time
+	}
+	_ = json.Unmarshal([]byte(cp.Cursor), &at, json.MatchCaseInsensitiveNames(true))
+	if at.Created.After(latest) || at.From.After(latest) || at.Since.After(latest) || cp.Through.After(latest) {
 		w.breaks("%s keeps a place in the future: %s, through %v", r, cp.Cursor, cp.Through)
 	}
 }
@@ -268,7 +271,7 @@ func (g *game) resend(inst *instance) (reports []pipeline.Report) {
 	defer cancel()
 	streams := []string{eventsStream, triggersStream}
 	for _, guest := range w.guests {
-		streams = append(streams, guest.stream)
+		streams = append(streams, guest.streams...)
 	}
 	for _, stream := range streams {
 		var entries []quarantine.Entry

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
@@ -100,7 +101,7 @@ func (s source) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.Page
 		s.w.checkPage(r, after, &got, asked)
 	}
 	for _, g := range s.w.guests {
-		if g.stream == s.Stream().ID {
+		if slices.Contains(g.streams, s.Stream().ID) {
 			g.checkPage(s.w, r, after, &got, asked)
 		}
 	}

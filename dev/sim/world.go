@@ -67,6 +67,10 @@ type Options struct {
 	// Guests are the further sources that there are in any case: Okta, IIQ. Others are drawn.
 	Guests []Kind
 
+	// ServiceApp has an Okta org read with a service app in any case. Making the keys for its proofs takes
+	// much time, so few plays have one otherwise.
+	ServiceApp bool
+
 	// Neighbour adds a second connection to the app, whose tenant misbehaves.
 	Neighbour bool
 
