@@ -90,6 +90,9 @@ func Place(s config.Settings, o Options) string {
 		return "folder " + s.State.Dir
 	}
 	a := s.State.Account
+	if a.Auth == config.ManagedIdentity && o.Person {
+		return fmt.Sprintf("container %s at %s, signed in as you (%s)", s.State.Container, a.BlobEndpoint, a.Setting)
+	}
 	return fmt.Sprintf("container %s at %s, signed in with %s (%s)", s.State.Container, a.BlobEndpoint, article(string(a.Auth)), a.Setting)
 }
 

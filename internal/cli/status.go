@@ -103,7 +103,7 @@ func (v *statusView) run(cmd *cobra.Command) error {
 
 // where says where the state is, and of which app.
 func (v *statusView) where(l loaded) []string {
-	lines := []string{"state: " + app.Place(l.Settings, app.Options{})}
+	lines := []string{"state: " + app.Place(l.Settings, app.Options{Person: l.person})}
 	if v.deployed == nil {
 		return lines
 	}

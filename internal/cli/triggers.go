@@ -69,7 +69,7 @@ func newTriggering(p Process) *triggering {
 }
 
 func (t *triggering) addURL(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&t.url, "url", "", "`address` of the function app, such as https://APP.azurewebsites.net; default: that of the subscriptions there are")
+	cmd.Flags().StringVar(&t.url, "url", "", "`address` of the function app, such as https://APP.azurewebsites.net; default: that of the subscriptions there are, or of --app")
 }
 
 func (t *triggering) addEventBridge(cmd *cobra.Command) {
@@ -241,6 +241,9 @@ func (t *triggering) hook(cmd *cobra.Command, known []source.Subscription) (stri
 			found = append(found, hook)
 		}
 	}
+	if own := t.ownHook(); own != "" && (len(found) == 0 || slices.Contains(found, own)) {
+		return own, nil
+	}
 	switch len(found) {
 	case 1:
 		return found[0], nil
@@ -249,6 +252,14 @@ func (t *triggering) hook(cmd *cobra.Command, known []source.Subscription) (stri
 	}
 	slices.Sort(found)
 	return "", &failure{statusUnusable, "subscriptions post to several apps: " + strings.Join(found, ", "), "choose one with --url"}
+}
+
+// ownHook is the hook of the app that --app names; "" without.
+func (t *triggering) ownHook() string {
+	if t.deployed == nil || t.deployed.Host == "" {
+		return ""
+	}
+	return "https://" + t.deployed.Host + t.hookPath()
 }
 
 // hookAt completes an address that a person gave.

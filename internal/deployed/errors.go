@@ -40,7 +40,7 @@ func Denied(err error) bool {
 func (c *Client) unreachable(ctx context.Context, err error) error {
 	var token *azsdk.TokenError
 	if errors.As(err, &token) {
-		return &Error{Text: "you are not signed in to Azure: " + token.Explain("sign in with az login (on a machine without a browser: az login --use-device-code), or set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET of a service principal")}
+		return &Error{Text: "you are not signed in to Azure, or the sign-in failed: " + token.Explain("sign in with az login (on a machine without a browser: az login --use-device-code), or set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET of a service principal")}
 	}
 	if f := azsdk.Explain(err, transport.Peer{Host: c.host, Settings: "--cloud"}); f != nil {
 		return &Error{Text: "Azure Resource Manager could not be reached: " + f.Error()}
