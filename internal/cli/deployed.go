@@ -273,7 +273,7 @@ func (d *deployedApp) checkReferences(ctx context.Context) (string, error) {
 // https://learn.microsoft.com/azure/app-service/app-service-key-vault-references#troubleshoot-key-vault-references
 func referenceRemedy(status string) string {
 	switch strings.ToLower(status) {
-	case "accesstokeyvaultdenied":
+	case "accesstokeyvaultdenied", "unauthorizedclient":
 		return "give the app's managed identity the role Key Vault Secrets User on the vault"
 	case "secretnotfound", "secretversionnotfound":
 		return "store the secret, or correct its name"
