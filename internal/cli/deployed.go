@@ -59,6 +59,8 @@ type deployedApp struct {
 	// written are the settings as they are written there, and known is the same with the values of
 	// references that were read.
 	written, known map[string]string
+	// kept says by name which values the platform takes from a vault, and from where.
+	kept map[string]string
 	// unread says by name which settings have values that could not be read here, and why.
 	unread map[string]string
 }
@@ -129,7 +131,7 @@ func (f *settingsFlags) find(ctx context.Context, a *appFlags) (*deployedApp, er
 	if f.state != "" {
 		inAzure = ""
 	}
-	d := &deployedApp{Site: site, client: manager, written: values, known: maps.Clone(values), unread: map[string]string{}}
+	d := &deployedApp{Site: site, client: manager, written: values, known: maps.Clone(values), kept: map[string]string{}, unread: map[string]string{}}
 	d.as = func(values map[string]string) config.Origin {
 		return config.Deployed("the app "+site.Label(), inAzure, where.Identity().ActiveDirectoryAuthorityHost, values)
 	}
@@ -144,6 +146,7 @@ func (f *settingsFlags) find(ctx context.Context, a *appFlags) (*deployedApp, er
 func (d *deployedApp) resolve(ctx context.Context) {
 	references, vaults := config.References(app.SettingKinds(), d.origin), newVaults()
 	for _, name := range slices.Sorted(maps.Keys(references)) {
+		d.kept[name] = references[name].String()
 		text, err := vaults.Secret(references[name]).Get(ctx)
 		if err != nil {
 			d.unread[name] = strings.TrimPrefix(err.Error(), name+" ") + "; or give its value in a file with --settings"

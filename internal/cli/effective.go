@@ -84,6 +84,9 @@ func (c *showing) run(cmd *cobra.Command) error {
 		if c.deployed != nil && v.Origin == c.deployed.origin.Name && config.OnlyThere(v.Found) {
 			one.From += ", not used here"
 		}
+		if at := c.keptInVault(v); at != "" && !wrong[v.Found] {
+			one.Value = at
+		}
 		list = append(list, one)
 	}
 	if err := c.print(list); err != nil {
@@ -93,6 +96,15 @@ func (c *showing) run(cmd *cobra.Command) error {
 		return l.unusable(cmd, &c.settingsFlags, invalid)
 	}
 	return nil
+}
+
+// keptInVault says where a vault has a value that was read for a command: what is kept there is not
+// shown.
+func (c *showing) keptInVault(v config.Value) string {
+	if c.deployed == nil || v.Origin != c.deployed.origin.Name {
+		return ""
+	}
+	return c.deployed.kept[v.Found]
 }
 
 // shown is a value for the output.

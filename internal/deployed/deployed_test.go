@@ -86,6 +86,14 @@ func TestRead(t *testing.T) {
 			}
 		})
 	}
+	w.arm.Add(arm.Site{Name: "func-acme", Slot: "stage", Group: "rg-Acme", Subscription: arm.Subscription, Settings: map[string]string{"TENANT_ID": "test"}})
+	slot, err := w.Find(t.Context(), deployed.Name{App: "func-acme", Slot: "stage"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if settings, err := w.Settings(t.Context(), slot); err != nil || settings["TENANT_ID"] != "test" || slot.Label() != "func-acme/stage" {
+		t.Errorf("the slot %s: %v, %v", slot.Label(), settings, err)
+	}
 	site, err := w.Find(t.Context(), deployed.Name{App: "func-acme"})
 	if err != nil {
 		t.Fatal(err)
