@@ -13,7 +13,7 @@
 // Statements: let NAME = scalar; and one query.
 //
 // Operators: where (filter), extend, project, project-away, project-keep,
-// project-rename, distinct (also *), summarize, sort (order), top, take (limit), count, and
+// project-rename, mv-expand (of one column), distinct (also *), summarize, sort (order), top, take (limit), count, and
 // print at the beginning.
 //
 // Aggregates: count, countif, dcount (exact here, about right at the service), sum,

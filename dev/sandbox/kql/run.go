@@ -124,6 +124,8 @@ func (r *run) operator() error {
 		return r.rename()
 	case "distinct":
 		return r.distinct()
+	case "mv-expand":
+		return r.expand()
 	case "summarize":
 		return r.summarize()
 	case "sort", "order":
@@ -181,10 +183,21 @@ func (n named) nameOf(prefix string, i int) string {
 		return n.name
 	case n.of.op == "name" || n.of.op == "member":
 		return n.of.name
-	case n.of.op == "call" && slices.Contains([]string{"bin", "floor", "startofday", "tostring", "tolower", "toupper"}, n.of.name) && n.of.args[0].op == "name":
-		return n.of.args[0].name // the service names it after the column that it is made of
+	case n.of.op == "call" && len(n.of.args) > 0 && slices.Contains(namedAfter(), n.of.name):
+		// The service names it after what it is made of.
+		switch of := n.of.args[0]; {
+		case of.op == "name":
+			return of.name
+		case of.op == "member" && of.args[0].op == "name":
+			return of.args[0].name + "_" + of.name
+		}
 	}
 	return prefix + strconv.Itoa(i)
+}
+
+// namedAfter are the functions whose column the service names after their first argument.
+func namedAfter() []string {
+	return []string{"bin", "floor", "startofday", "tostring", "tolower", "toupper", "todynamic", "parse_json"}
 }
 
 func (r *run) extend() error {

@@ -115,13 +115,11 @@ func (s *scanner) name() error {
 		s.at++
 	}
 	word := s.src[from:s.at]
-	if word == "project" {
-		for _, suffix := range []string{"-away", "-keep", "-rename"} {
-			if strings.HasPrefix(s.src[s.at:], suffix) {
-				s.at += len(suffix)
-				word = s.src[from:s.at]
-				break
-			}
+	for _, operator := range []string{"project-away", "project-keep", "project-rename", "mv-expand"} {
+		if first, suffix, _ := strings.Cut(operator, "-"); word == first && strings.HasPrefix(s.src[s.at:], "-"+suffix) {
+			s.at += 1 + len(suffix)
+			word = operator
+			break
 		}
 	}
 	if word == "in" && s.at < len(s.src) && s.src[s.at] == '~' {

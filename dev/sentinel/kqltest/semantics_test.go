@@ -188,6 +188,7 @@ var queries = []struct {
 	{"bins count from the year 1", `T | where isnotnull(t) | summarize count() by bin(t, 2d) | sort by t asc`, `["2026-01-01T00:00:00Z",2] ["2026-01-03T00:00:00Z",1]`},
 	{"distinct", `T | distinct k`, `["a"] ["b"] [""]`},
 	{"mv-expand keeps the row of an empty array", `T | mv-expand d | project k, d`, `["a",1] ["a",2] ["b",null] ["a","x"] ["",null]`},
+	{"mv-expand of a text is called like it", `print s = '[1,{"a":2}]' | mv-expand todynamic(s) | project s`, `[1] [{"a":2}]`},
 	{"mv-expand to a type", `T | where n == 1 | mv-expand d to typeof(string) | project d`, `["1"] ["2"]`},
 	{"inner", `T | project k, n | join kind=inner U on k | project k, n, v`, `["a",1,"one"] ["a",1,"two"] ["a",3,"one"] ["a",3,"two"]`},
 	{"innerunique takes one left row per key", `T | project k, n | join kind=innerunique U on k | project n, v`, `[1,"one"] [1,"two"]`},

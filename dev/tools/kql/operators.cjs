@@ -280,7 +280,9 @@ class Tables {
     if (made.length !== 1) throw new Unsupported('mv-expand of several columns');
     if (node.RowLimitClause) throw new Unsupported('mv-expand with limit');
     const e = made[0].Expression;
-    const target = indexOf(columns).get(this.resultName(e));
+    // todynamic(x), without a name, is called x.
+    const target = indexOf(columns).get(kindOf(e) === 'FunctionCallExpression' ? elements(e.ArgumentList.Expressions)[0]?.SimpleName : this.resultName(e));
+    if (target === undefined) throw new Unsupported(`mv-expand of ${e.ToString(1).trim()} without a name`);
     const rows = [];
     for (const r of this.rowsOf(input)) {
       const v = this.scalar.eval(e, scope, r);
