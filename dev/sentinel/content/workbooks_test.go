@@ -5,6 +5,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json"
 
 	"github.com/idn-sentinel/idn-sentinel/dev/sentinel/content"
 	"github.com/idn-sentinel/idn-sentinel/dev/sentinel/kqltest"
@@ -16,7 +19,8 @@ var parameters = strings.NewReplacer(
 	"{TimeRange:end}", "datetime(2026-09-02T12:00:00Z)",
 	"{TimeRange:grain}", "1h",
 	"{EventType}", "'*'",
-	"{Actor}", "eve",
+	"{Org}", "'*'",
+	"{Actor:escapejson}", "Eve",
 )
 
 // tenant has the rows of those examples that fire, as one tenant: every kind
@@ -93,7 +97,7 @@ func TestWorkbookNumbers(t *testing.T) {
 	}
 	s := scene(t, c, kqltest.ISCTable)
 	for name, want := range map[string]string{
-		"SailPointISCIdentityActivity/numbers":   `{Name:Actors,Value:2} {Name:Addresses,Value:1} {Name:Events,Value:4} {Name:Failed,Value:3} {Name:Targets,Value:2}`,
+		"SailPointISCIdentityActivity/numbers":   `{Name:Addresses,Value:1} {Name:Events,Value:4} {Name:Failed,Value:3} {Name:Targets,Value:2} {Name:Users,Value:2}`,
 		"SailPointISCIdentityActivity/types":     `{EventType:AUTH,Failed %:100} {EventType:PROVISIONING,Failed %:0}`,
 		"SailPointISCConnectorHealth/streams":    `{Failed:1,Lag in minutes:60,QuarantineWaiting:2,Runs:2,State:failed}`,
 		"SailPointISCConnectorHealth/delay":      `{Median:2,P95:30}`,
@@ -112,6 +116,41 @@ func TestWorkbookNumbers(t *testing.T) {
 		if got := strings.Join(lines, " "); got != want {
 			t.Errorf("%s\nwant %s\ngot  %s", name, want, got)
 		}
+	}
+}
+
+// TestWorkbookShowsPeople: names with an apostrophe, a quote or a backslash, in
+// any case, and logons that SailPoint records as done by System. Sentinel puts
+// the name of the selected row in with the escapes of JSON.
+func TestWorkbookShowsPeople(t *testing.T) {
+	for _, name := range []string{`O'Brien`, `"quoted" \name`, `john.doe@example.com`} {
+		escaped, err := json.Marshal(strings.ToUpper(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := scene(t, content.Case{Events: []content.Event{
+			{At: "-2h", Type: "AUTH", Action: "AUTHENTICATION-100", Actor: "System", Target: name, Attributes: map[string]any{"userId": name}},
+			{At: "-2h", Org: "globex", Type: "SOURCE_MANAGEMENT", Action: "SOURCE_UPDATE", Actor: name, Target: "HR"},
+			{At: "-2h", Type: "PROVISIONING", Action: "DisableAccount", Actor: "System", Target: name},
+		}}, kqltest.ISCTable)
+		selected := strings.NewReplacer("{Actor:escapejson}", strings.Trim(string(escaped), `"`), "{Org}", "'acme'")
+		did := s.Run(t, parameters.Replace(selected.Replace(query(t, "SailPointISCIdentityActivity/drill-down"))))
+		done := s.Run(t, parameters.Replace(selected.Replace(query(t, "SailPointISCIdentityActivity/done to actor"))))
+		if len(did.Rows) != 1 || len(done.Rows) != 1 {
+			t.Errorf("%s: did %v, was done to %v", name, did.Rows, done.Rows)
+		}
+	}
+}
+
+// TestWorkbookCountsRowsOfTables: of each table, also where both have an event.
+func TestWorkbookCountsRowsOfTables(t *testing.T) {
+	s := kqltest.NewScene(t, content.Now.Format(time.RFC3339), everything...)
+	doc := kqltest.Doc{"id": "e1", "created": "2026-09-02T11:00:00Z", "type": "AUTH"}
+	s.ISC(doc)
+	s.DCR(kqltest.EventsTable, doc)
+	out := s.Run(t, parameters.Replace(query(t, "SailPointISCConnectorHealth/tables")))
+	if got := strings.Join(out.Strings("Table"), " "); got != kqltest.EventsTable+" "+kqltest.ISCTable {
+		t.Errorf("rows in %s", got)
 	}
 }
 

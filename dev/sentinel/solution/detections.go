@@ -23,21 +23,27 @@ This page lists %d analytic rules and %d hunting queries.
 The rules are in [sentinel/Analytic Rules](../sentinel/Analytic%%20Rules), the queries in [sentinel/Hunting Queries](../sentinel/Hunting%%20Queries).
 For each of them, the folder [sentinel/Examples](../sentinel/Examples) has rows that make it fire and rows that don't, and the tests execute it on both.
 
-All of them read the functions SailPointIDNEvents, SailPointIDNTriggers, SailPointIDNHealth and SailPointIIQEvents, so they work with whichever tables exist.
+All of them read the functions SailPointIDNEvents, SailPointIDNTriggers, SailPointIDNHealth and SailPointIIQEvents, so none fails because a table is missing.
+What a rule finds depends on the columns that are filled.
+This connector fills all of them.
+SailPoint's codeless connector fills SailPointISC_Events_CL without addresses and with 19 of the attributes: a rule with columns under *Needs* finds nothing there, or not all that it is about (a test runs each rule on such a table).
 Rules find new rows by their ingestion time, and look back two days or more: they see late events, and alert once.
 Events older than fourteen days, for instance from a first backfill, do not alert.
+Rules of severity Low or Informational make alerts and no incidents.
+Rules that compare with the past need some: a week of the tenant's data, or three days of the user's.
+The watchlists that rules read where they exist are in [sentinel/README.md](../sentinel/README.md#watchlists).
 
 ## Rules
 
-| Rule | Severity | Tactics | Techniques | Reads | Runs | Looks back |
-|---|---|---|---|---|---|---|
+| Rule | Severity | Tactics | Techniques | Reads | Needs | Runs | Looks back |
+|---|---|---|---|---|---|---|---|
 `, len(s.Rules), len(s.Hunts))
 	rules := slices.SortedStableFunc(slices.Values(s.Rules), func(a, b content.Rule) int {
 		return cmp.Or(cmp.Compare(slices.Index(severities, a.Severity), slices.Index(severities, b.Severity)), cmp.Compare(a.Name, b.Name))
 	})
 	for _, r := range rules {
-		fmt.Fprintf(&b, "| [%s](#%s) | %s | %s | %s | %s | every %s | %s |\n", r.Name, strings.ToLower(r.File), r.Severity,
-			strings.Join(r.Tactics, ", "), strings.Join(r.RelevantTechniques, ", "), reads(r.RequiredDataConnectors), r.QueryFrequency, r.QueryPeriod)
+		fmt.Fprintf(&b, "| [%s](#%s) | %s | %s | %s | %s | %s | every %s | %s |\n", r.Name, strings.ToLower(r.File), r.Severity,
+			strings.Join(r.Tactics, ", "), strings.Join(r.RelevantTechniques, ", "), reads(r.RequiredDataConnectors), strings.Join(content.ColumnsNeeded(r.File), ", "), r.QueryFrequency, r.QueryPeriod)
 	}
 	b.WriteString("\n## What makes them fire\n")
 	for _, r := range rules {
