@@ -134,6 +134,9 @@ func (c *connecting) print(list []listedConnection) error {
 // addWriting adds the flags of a command that writes to an app.
 func (c *connecting) addWriting(cmd *cobra.Command) {
 	c.add(cmd)
+	for _, flag := range []string{"settings", "connection", "ingestion-api"} { // begin says that they have no place here
+		_ = cmd.Flags().MarkHidden(flag) // fails for a flag that does not exist
+	}
 	cmd.Flags().BoolVar(&c.dryRun, "dry-run", false, "only show which settings would change; no values")
 	cmd.Flags().BoolVar(&c.yes, "yes", false, "don't ask for confirmation")
 }

@@ -221,7 +221,10 @@ func (d *deployedApp) check(ctx context.Context, report check.Report) {
 
 // checkFunctions looks for the functions of the package.
 func (d *deployedApp) checkFunctions(ctx context.Context) (string, error) {
-	const poller = "function" // the folder of the timer
+	const (
+		poller = "function" // the folder of the timer
+		worker = "work"     // that of the queue
+	)
 	list, err := d.client.Functions(ctx, d.Site)
 	if err != nil {
 		return "", err
@@ -243,6 +246,9 @@ func (d *deployedApp) checkFunctions(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("the function %q is disabled: enable it in the portal under Functions, or remove the setting AzureWebJobs.%s.Disabled", poller, poller)
 	case !slices.Contains(on, poller):
 		return "", fmt.Errorf("the app has %s, and no function %q: it may be another app, or run another package", strings.Join(append(on, off...), ", "), poller)
+	}
+	if strings.EqualFold(strings.TrimSpace(d.known["FAN_OUT"]), "queue") && !slices.Contains(on, worker) {
+		return "", fmt.Errorf("FAN_OUT is queue, and the app has no function %q that is enabled: deploy released-package-queue.zip, enable it, or set FAN_OUT to off", worker)
 	}
 	text := strings.Join(on, ", ") + " can run"
 	if len(off) > 0 {
