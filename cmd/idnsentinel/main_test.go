@@ -245,6 +245,10 @@ func TestScripts(t *testing.T) {
 			if name == "root" {
 				return os.Geteuid() == 0, nil
 			}
+			if path, ok := strings.CutPrefix(name, "exists:"); ok {
+				_, err := os.Stat(path)
+				return err == nil, nil
+			}
 			return false, errors.New("unknown condition")
 		},
 		Setup: func(env *testscript.Env) error {

@@ -6,6 +6,8 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/azsdk"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
@@ -28,13 +30,10 @@ func newSink(s config.Sink, tables []schema.Stream, o Options) (pipeline.Sink, e
 	case config.UseDataCollector:
 		cfg := datacollector.Config{
 			WorkspaceID: s.DataCollector.WorkspaceID, Key: o.keeper(s.DataCollector.SharedKey), Secondary: o.keeper(s.DataCollector.Secondary), URL: s.DataCollector.URL,
-			BatchBytes: s.BatchBytes, TimeFields: map[string]string{}, Open: map[string]*table.Open{}, HTTP: o.client(),
+			BatchBytes: s.BatchBytes, TimeFields: map[string]string{}, Open: openTables(tables), HTTP: o.client(),
 		}
 		for _, stream := range tables {
 			cfg.TimeFields[stream.Name] = stream.Time
-			if open := stream.Open; open != nil {
-				cfg.Open[stream.Name] = &table.Open{Parent: open.Parent, Name: open.Name, Known: set(open.Known)}
-			}
 		}
 		return datacollector.New(cfg)
 	case config.UseLogsIngestion:
@@ -50,13 +49,54 @@ func newSink(s config.Sink, tables []schema.Stream, o Options) (pipeline.Sink, e
 		}
 		return logsingestion.New(cfg)
 	case config.UseNDJSON:
+		out := ndjson.New(o.Out)
 		if s.NDJSONPath != "" {
-			return ndjson.Open(s.NDJSONPath)
+			var err error
+			if out, err = ndjson.Open(s.NDJSONPath); err != nil {
+				return nil, err
+			}
 		}
-		return ndjson.New(o.Out), nil
+		if fit := fitFor(s.Previewed, tables); fit != nil && o.Look {
+			return preview{out, fit}, nil
+		}
+		return out, nil
 	default:
 		return nil, fmt.Errorf("INGESTION_API: %q is not served by this version; use DataCollector, LogsIngestion or NDJSON", s.IngestionAPI)
 	}
+}
+
+// preview prints rows as a destination would get them.
+type preview struct {
+	*ndjson.Sink
+	fit func(table string, raw jsontext.Value) (jsontext.Value, []string, error)
+}
+
+// Fit implements [pipeline.Sink].
+func (p preview) Fit(table string, raw jsontext.Value) (jsontext.Value, []string, error) {
+	return p.fit(table, raw)
+}
+
+// fitFor returns the column rules of a destination; nil for none.
+func fitFor(api config.IngestionAPI, tables []schema.Stream) func(string, jsontext.Value) (jsontext.Value, []string, error) {
+	switch api {
+	case config.UseDataCollector:
+		return datacollector.Columns(openTables(tables))
+	case config.UseLogsIngestion:
+		return logsingestion.Columns(tables)
+	case config.UseNDJSON:
+	}
+	return nil
+}
+
+// openTables are the tables that fold columns.
+func openTables(tables []schema.Stream) map[string]*table.Open {
+	all := map[string]*table.Open{}
+	for _, stream := range tables {
+		if open := stream.Open; open != nil {
+			all[stream.Name] = &table.Open{Parent: open.Parent, Name: open.Name, Known: set(open.Known)}
+		}
+	}
+	return all
 }
 
 // set is a list for looking up.

@@ -248,7 +248,7 @@ func (c *Connection) runner(s stream) *pipeline.Runner {
 	if !c.options.Look {
 		r.Lookback = s.Lookback
 	}
-	if s.Remembers > 0 {
+	if s.Remembers > 0 && !c.options.Look {
 		r.Spool, r.Remembers = spool.New(c.store, tenant), s.Remembers
 	}
 	if c.options.Wrap != nil {

@@ -47,9 +47,12 @@ function: a stream that the other one is working on is "locked" and skipped.
 ` + settingsHelp + `
 
 Preview first: with --ingestion-api ndjson the records are printed as lines of JSON
-instead, {"stream":…,"record":…}, beginning INITIAL_LOOKBACK ago. This needs no
-workspace and no storage account, and changes no checkpoint: each preview starts
-over. Add --state file:///dir to continue where the last preview stopped.
+instead, {"stream":…,"record":…}, beginning INITIAL_LOOKBACK ago. If a workspace or a
+rule is set, they are printed as they would be sent: CONFORMED counts those that are
+changed to fit the columns, QUARANTINED those that can't be sent. A preview needs no
+workspace and no storage account, and changes no checkpoint: each one starts over. Add
+--state file:///dir to continue where the last one stopped; the records are then
+printed as the source wrote them.
 
 At the end a table on stderr says for each stream how the run ended: "drained"
 (everything is delivered), "budget" (time was up, the next run continues), "locked",
@@ -117,12 +120,20 @@ func (c *poll) announce(l loaded, o app.Options) {
 	first := l.Connections[0]
 	switch {
 	case l.look:
-		c.console.say("preview only: records go to %s, checkpoints are not changed", cmp.Or(first.NDJSONPath, "stdout"))
+		c.console.say("preview only: records go to %s, checkpoints are not changed%s", cmp.Or(first.NDJSONPath, "stdout"), asSent(first))
 	case first.Name == "" || len(l.Connections) == 1:
 		c.console.say("polling tenant %s into %s; state: %s; budget %s", first.Tenant, first.IngestionAPI, app.Place(l.Settings, o), lag(l.RunBudget.Seconds()))
 	default:
 		c.console.say("polling %d connections (%s); state: %s; budget %s", len(l.Connections), l.names(), app.Place(l.Settings, o), lag(l.RunBudget.Seconds()))
 	}
+}
+
+// asSent says how a preview shows records.
+func asSent(c config.Connection) string {
+	if c.Previewed == "" {
+		return "; they are shown as the source wrote them, because no destination is set whose columns they would have to fit"
+	}
+	return "; they are shown as " + string(c.Previewed) + " would get them"
 }
 
 // poll does the run and shows its progress.
@@ -158,6 +169,9 @@ func (c *poll) conclude(ctx context.Context, l loaded, runs []pipeline.Report) e
 	} else {
 		fmt.Fprint(c.console, table(runs))
 		c.remarks(ctx, l, runs)
+	}
+	if failed && l.look {
+		return &failure{statusFailed, "", "nothing was sent and nothing is kept: correct that, and run the preview again; " + c.again() + " tests every part"}
 	}
 	if failed {
 		return &failure{statusFailed, "", c.again() + " tests every part separately"}
@@ -224,6 +238,13 @@ func (c *poll) remarks(ctx context.Context, l loaded, runs []pipeline.Report) {
 			return nil
 		}
 		return []string{windows(int(r.Unexplained)) + " unexplained: the source counts more than it lists; idnsentinel audit accept lists them"}
+	})
+	tell("note", func(r pipeline.Report) []string {
+		first := slices.ContainsFunc(r.Warnings, func(w string) bool { return strings.HasPrefix(w, "no checkpoint") })
+		if l.State.Dir == "" || l.look || !first || r.Sent == 0 {
+			return nil
+		}
+		return []string{"these rows are remembered in the folder " + l.State.Dir + " only: a function in Azure, or a poll with another state, sends the same ones once more"}
 	})
 	tell("warning", func(r pipeline.Report) []string { return r.Warnings })
 	tell("error", func(r pipeline.Report) []string {

@@ -71,6 +71,8 @@ type Sink struct {
 	DataCollector DataCollector // set for UseDataCollector
 	LogsIngestion LogsIngestion // set for UseLogsIngestion
 	NDJSONPath    string        // "" means stdout
+	// Previewed is the destination that is set beside UseNDJSON; "" if none is.
+	Previewed IngestionAPI
 }
 
 // IngestionAPI selects the sink.

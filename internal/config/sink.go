@@ -41,6 +41,7 @@ func (v *sinkReader) sink(s *Sink) {
 	case UseLogsIngestion:
 		v.logsIngestion(s)
 	case UseNDJSON:
+		s.Previewed = v.previewed()
 	}
 	s.BatchBytes = 4_000_000
 	if s.IngestionAPI == UseLogsIngestion {
@@ -49,6 +50,18 @@ func (v *sinkReader) sink(s *Sink) {
 	if v.text.BatchBytes != "" || v.Reported("BATCH_BYTES") {
 		s.BatchBytes = v.Integer("BATCH_BYTES", v.text.BatchBytes, 1024, 30_000_000)
 	}
+}
+
+// previewed is the destination that would be used without INGESTION_API.
+func (v *sinkReader) previewed() IngestionAPI {
+	complete := v.text.CustomerID != "" && !v.text.SharedKey.IsZero()
+	switch {
+	case !complete && (v.text.LogsEndpoint != "" || v.text.DCRImmutableID != ""):
+		return UseLogsIngestion
+	case v.text.CustomerID != "":
+		return UseDataCollector
+	}
+	return ""
 }
 
 // ingestionAPI returns "" after reporting a problem.

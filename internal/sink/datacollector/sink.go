@@ -128,6 +128,15 @@ func New(cfg Config) (*Sink, error) {
 // Limits implements [pipeline.Sink].
 func (s *Sink) Limits() pipeline.Limits { return s.limits }
 
+// Columns returns the Fit of a sink, for a preview. Config.Open has open.
+func Columns(open map[string]*table.Open) func(string, jsontext.Value) (jsontext.Value, []string, error) {
+	s := &Sink{rules: table.Classic(), open: map[string]*table.Folded{}}
+	for stream, one := range open {
+		s.open[stream] = &table.Folded{Rules: s.rules, Open: one}
+	}
+	return s.Fit
+}
+
 // Fit implements [pipeline.Sink] with the column rules of [table.Classic], for every table. What
 // [table.Open] moves is moved when the row is sent, because that changes no value.
 func (s *Sink) Fit(stream string, raw jsontext.Value) (row jsontext.Value, changes []string, err error) {

@@ -112,6 +112,15 @@ func New(cfg Config) (*Sink, error) {
 	return s, nil
 }
 
+// Columns returns the Fit of a sink with these streams, for a preview.
+func Columns(streams []schema.Stream) func(string, jsontext.Value) (jsontext.Value, []string, error) {
+	s := &Sink{endpoint: new(url.URL), streams: make(map[string]stream)}
+	for _, declared := range streams {
+		s.addStream(declared)
+	}
+	return s.Fit
+}
+
 func (s *Sink) addStream(declared schema.Stream) {
 	address := s.endpoint.JoinPath("dataCollectionRules", s.ruleID, "streams", "Custom-"+declared.Name)
 	rule := &table.Declared{Columns: make(map[string]table.Kind), Extra: schema.Extra, MaxValue: schema.MaxValue}

@@ -10,8 +10,8 @@
 //
 // The record is what the source sent, byte for byte, with one exception: a
 // record with line breaks between its tokens is written without insignificant
-// white space, so that it stays on one line. There are no column rules, so the
-// output does not show how a table would change a record.
+// white space, so that it stays on one line. There are no column rules here;
+// package app adds those of the destination in a preview.
 //
 // This is not a reliable destination: a pipe may lose what was written to it
 // when the reader ends. A file is appended to, and is on disk when Write returns.
