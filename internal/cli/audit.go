@@ -5,7 +5,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -207,7 +206,7 @@ func (c *audit) print(j app.Verdict) {
 		if c.arrived {
 			delivered = "ARRIVED"
 		}
-		fmt.Fprint(c.out, windowTable(j, delivered))
+		windowTable(j, delivered).write(c.out, c.console.columns)
 	}
 	for _, note := range j.Notes {
 		c.console.say("note: %s: %s", app.Label(j.Connection, j.Stream), note)
@@ -219,17 +218,11 @@ func (c *audit) print(j app.Verdict) {
 }
 
 // windowTable has a line for each window that differs, and a line of totals.
-func windowTable(j app.Verdict, delivered string) string {
-	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	row := func(name string, source, have, missing, repaired int64) {
-		fmt.Fprintf(w, "%-20s\t%d\t%d\t%d\t%d\t\n", name, source, have, missing, repaired)
-	}
-	fmt.Fprintf(w, "%-20s\tSOURCE\t%s\tMISSING\tREPAIRED\t\n", "WINDOW FROM", delivered)
+func windowTable(j app.Verdict, delivered string) *grid {
+	t := &grid{head: []string{"WINDOW FROM", "SOURCE", delivered, "MISSING", "REPAIRED"}, right: true, first: 20}
 	for _, one := range j.Windows {
-		row(stamp(one.From), one.Source, one.Delivered, one.Missing, one.Repaired)
+		t.add(stamp(one.From), number(one.Source), number(one.Delivered), number(one.Missing), number(one.Repaired))
 	}
-	row("all windows", j.Source, j.Delivered, j.Missing, j.Repaired)
-	_ = w.Flush() // can't fail in memory
-	return b.String()
+	t.add("all windows", number(j.Source), number(j.Delivered), number(j.Missing), number(j.Repaired))
+	return t
 }

@@ -35,7 +35,7 @@ func TestTable(t *testing.T) {
 	got := cli.Table([]pipeline.Report{
 		{Stream: "SailPointIDN_Events", State: pipeline.Drained, Fetched: 36016, Sent: 36000, Duplicates: 12, Conformed: 118, Quarantined: 4, LagSeconds: 62},
 		{Stream: "SailPointIDN_Triggers", State: pipeline.Failed},
-	})
+	}, nil)
 	want := `
   STREAM                   STATE  FETCHED   SENT  DUPLICATES  CONFORMED  QUARANTINED  LAG
   SailPointIDN_Events    drained    36016  36000          12        118            4  62s

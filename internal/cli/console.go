@@ -23,6 +23,8 @@ const redrawEvery = 150 * time.Millisecond
 type console struct {
 	out   io.Writer
 	width func() int // nil if out is not a terminal
+	// columns is the same for stdout.
+	columns func() int
 	// short returns a short name of a report's stream; nil uses the label.
 	short func(pipeline.Report) string
 	// text, if set, is the progress line instead of that of the streams.
@@ -40,7 +42,7 @@ type standing struct {
 	after time.Duration // since the start
 }
 
-func newConsole(p Process) *console { return &console{out: p.Err, width: p.Width} }
+func newConsole(p Process) *console { return &console{out: p.Err, width: p.Width, columns: p.OutWidth} }
 
 // Write writes whole lines above the progress line.
 func (c *console) Write(lines []byte) (int, error) {

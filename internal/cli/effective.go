@@ -3,10 +3,8 @@ package cli
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -125,10 +123,10 @@ func (c *showing) print(list []shownSetting) error {
 	if c.asJSON {
 		return printJSON(c.out, list)
 	}
-	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "SETTING\tVALUE\tFROM")
+	t := grid{head: []string{"SETTING", "VALUE", "FROM"}}
 	for _, s := range list {
-		fmt.Fprintf(w, "%s\t%s\t%s\n", app.Label(s.Connection, s.Setting), oneLine(s.Value), s.From)
+		t.add(app.Label(s.Connection, s.Setting), oneLine(s.Value), s.From)
 	}
-	return w.Flush()
+	t.write(c.out, c.console.columns)
+	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -93,9 +92,8 @@ func notForwarding() error {
 
 // show prints the reports of a connection, and returns how many are kept.
 func (c *forwardings) show(a *app.Connection, list []forward.Entry, problems []string) (kept int) {
-	var b, why strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "%s\tREPORT\tSTARTS\tSTATE\n", "ID")
+	var why strings.Builder
+	t := grid{head: []string{"ID", "REPORT", "STARTS", "STATE"}}
 	for i := range list {
 		e := &list[i]
 		state := "waits"
@@ -104,11 +102,11 @@ func (c *forwardings) show(a *app.Connection, list []forward.Entry, problems []s
 			kept++
 			fmt.Fprintf(&why, "%s: %s\n", e.ID, text)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%d\t%s\n", e.ID, oneLine(fmt.Sprintf("%.60q", e.Name)), e.Starts, state)
+		t.add(e.ID, oneLine(fmt.Sprintf("%.60q", e.Name)), number(int64(e.Starts)), state)
 	}
-	_ = w.Flush() // can't fail in memory
 	if len(list) > 0 {
-		fmt.Fprint(c.out, b.String(), why.String())
+		t.write(c.out, c.console.columns)
+		fmt.Fprint(c.out, why.String())
 	}
 	for _, problem := range problems {
 		fmt.Fprintln(c.out, oneLine(problem))

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 )
@@ -81,3 +82,6 @@ func widest(text string) (n int) {
 	}
 	return n
 }
+
+// number is a cell with a number.
+func number(n int64) string { return strconv.FormatInt(n, 10) }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -167,7 +166,7 @@ func (c *poll) conclude(ctx context.Context, l loaded, runs []pipeline.Report) e
 			return err
 		}
 	} else {
-		fmt.Fprint(c.console, table(runs))
+		fmt.Fprint(c.console, table(runs, c.console.width))
 		c.remarks(ctx, l, runs)
 	}
 	if failed && l.look {
@@ -179,20 +178,14 @@ func (c *poll) conclude(ctx context.Context, l loaded, runs []pipeline.Report) e
 	return nil
 }
 
-// table has one line for each stream.
-func table(runs []pipeline.Report) string {
-	const title = "STREAM"
-	longest := len(title)
+// table has one line for each stream, or a few on a narrow terminal.
+func table(runs []pipeline.Report, width func() int) string {
+	t := grid{head: []string{"STREAM", "STATE", "FETCHED", "SENT", "DUPLICATES", "CONFORMED", "QUARANTINED", "LAG"}, right: true}
 	for _, r := range runs {
-		longest = max(longest, len(label(r)))
+		t.add(label(r), string(r.State), number(r.Fetched), number(r.Sent), number(r.Duplicates), number(r.Conformed), number(r.Quarantined), lag(r.LagSeconds))
 	}
 	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(w, "%-*s\tSTATE\tFETCHED\tSENT\tDUPLICATES\tCONFORMED\tQUARANTINED\tLAG\t\n", longest, title)
-	for _, r := range runs {
-		fmt.Fprintf(w, "%-*s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t\n", longest, label(r), r.State, r.Fetched, r.Sent, r.Duplicates, r.Conformed, r.Quarantined, lag(r.LagSeconds))
-	}
-	_ = w.Flush() // can't fail in memory
+	t.write(&b, width)
 	return b.String()
 }
 

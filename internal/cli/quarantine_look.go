@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -131,12 +130,11 @@ func dayOf(t time.Time) string {
 }
 
 func (o *originals) table(rows []listed) {
-	w := tabwriter.NewWriter(o.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "STREAM\tDAY\tREASON\tBYTES\tID\tDETAIL")
+	t := grid{head: []string{"STREAM", "DAY", "REASON", "BYTES", "ID", "DETAIL"}}
 	for _, r := range rows {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\n", app.Label(r.Connection, r.Stream), r.Day, r.Reason, r.Size, oneLine(r.ID), oneLine(r.Detail))
+		t.add(app.Label(r.Connection, r.Stream), r.Day, string(r.Reason), number(r.Size), oneLine(r.ID), oneLine(r.Detail))
 	}
-	_ = w.Flush() // errors matter as little as in the lines before
+	t.write(o.out, o.console.columns)
 }
 
 // oneLine makes external text safe for a table cell.

@@ -2,10 +2,8 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -136,13 +134,11 @@ func whereTo(s source.Subscription) string {
 }
 
 func (t *triggering) tableOf(rows []listedTrigger) {
-	w := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
 	several := slices.ContainsFunc(rows, func(r listedTrigger) bool { return r.Connection != "" })
-	head := ""
+	list := grid{head: []string{"TRIGGER", "TYPE", "THIS APP", "OTHERS"}}
 	if several {
-		head = "CONNECTION\t"
+		list.head = append([]string{"CONNECTION"}, list.head...)
 	}
-	fmt.Fprintln(w, head+"TRIGGER\tTYPE\tTHIS APP\tOTHERS")
 	subscribed := 0
 	for _, r := range rows {
 		own, others := "-", []string{}
@@ -159,12 +155,13 @@ func (t *triggering) tableOf(rows []listedTrigger) {
 		if r.Subscribed {
 			subscribed++
 		}
+		row := []string{r.ID, r.Type, own, oneLine(strings.Join(others, ", "))}
 		if several {
-			fmt.Fprint(w, r.Connection+"\t")
+			row = append([]string{r.Connection}, row...)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.ID, r.Type, own, oneLine(strings.Join(others, ", ")))
+		list.add(row...)
 	}
-	_ = w.Flush() // errors matter as little as in the lines before
+	list.write(t.out, t.console.columns)
 	t.console.say("%d triggers, this app is subscribed to %d", len(rows), subscribed)
 }
 
@@ -264,10 +261,7 @@ func (t *triggering) invocations(cmd *cobra.Command, trigger string, most int) e
 
 func (t *triggering) tableOfInvocations(rows []listedInvocation) {
 	counts := map[string]int{}
-	w := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
-	if len(rows) > 0 {
-		fmt.Fprintln(w, "CREATED\tSTATE\tTRIGGER\tSUBSCRIPTION\tID\tFAILURE")
-	}
+	list := grid{head: []string{"CREATED", "STATE", "TRIGGER", "SUBSCRIPTION", "ID", "FAILURE"}}
 	for _, r := range rows {
 		counts[r.State]++
 		name := r.Subscription
@@ -278,9 +272,11 @@ func (t *triggering) tableOfInvocations(rows []listedInvocation) {
 		if r.Connection != "" {
 			trigger = r.Connection + "/" + trigger
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", stamp(r.Created), r.State, oneLine(trigger), oneLine(name), oneLine(r.ID), oneLine(r.Failure))
+		list.add(stamp(r.Created), r.State, oneLine(trigger), oneLine(name), oneLine(r.ID), oneLine(r.Failure))
 	}
-	_ = w.Flush() // errors matter as little as in the lines before
+	if len(rows) > 0 {
+		list.write(t.out, t.console.columns)
+	}
 	t.console.say("%d invocations: %d failed, %d waiting, %d completed", len(rows), counts["failed"], counts["waiting"], counts["completed"])
 }
 
