@@ -134,11 +134,11 @@ func TestProgress(t *testing.T) {
 		}
 		left := out.left()
 		for _, line := range left {
-			if strings.Contains(line, "\x1b") || strings.Contains(line, " sent") {
+			if strings.Contains(line, "\x1b") || strings.Contains(line, "0 sent") {
 				t.Errorf("left on the screen: %q", line)
 			}
 		}
-		if text := strings.Join(left, "\n"); !strings.Contains(text, "SailPointIDN_Events    drained      250   250") {
+		if text := strings.Join(left, "\n"); !strings.Contains(text, "SailPointIDN_Events\n  state: drained\n  fetched: 250\n  sent: 250\n") {
 			t.Errorf("the table is missing:\n%s", text)
 		}
 	}, width)

@@ -132,7 +132,7 @@ func dayOf(t time.Time) string {
 func (o *originals) table(rows []listed) {
 	t := grid{head: []string{"STREAM", "DAY", "REASON", "BYTES", "ID", "DETAIL"}}
 	for _, r := range rows {
-		t.add(app.Label(r.Connection, r.Stream), r.Day, string(r.Reason), number(r.Size), oneLine(r.ID), oneLine(r.Detail))
+		t.add(app.Label(r.Connection, r.Stream), r.Day, r.Reason, number(r.Size), oneLine(r.ID), oneLine(r.Detail))
 	}
 	t.write(o.out, o.console.columns)
 }
