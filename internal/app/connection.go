@@ -151,9 +151,7 @@ func (c *Connection) Poll(ctx context.Context) (reports []pipeline.Report) {
 		c.ends(ctx, reports)
 		return reports
 	}
-	for _, f := range c.forwardings {
-		f.runs.nudge()
-	}
+	c.nudge()
 	ctx, locks, release := c.alone(ctx)
 	defer release()
 	c.beside(c.options.Look)
@@ -195,6 +193,18 @@ func (c *Connection) Poll(ctx context.Context) (reports []pipeline.Report) {
 	wg.Wait()
 	c.workOnJobs(ctx, reports)
 	return reports
+}
+
+// nudge has what runs in the background beside the streams look for something to do.
+func (c *Connection) nudge() {
+	for _, f := range c.forwardings {
+		f.runs.nudge()
+	}
+	for _, m := range c.mailboxes {
+		if m.hook != nil && !c.options.Look {
+			m.settling.nudge()
+		}
+	}
 }
 
 // recovered, when deferred, turns a panic into a failure of these reports, because a fault

@@ -23,10 +23,6 @@ const (
 	waitingWithin = 2 * time.Second
 	// tryAgainAfter is what a sender is asked to wait.
 	tryAgainAfter = 10 * time.Second
-	// answerFirst is how long the answer has to reach the sender before what follows it.
-	answerFirst = 200 * time.Millisecond
-	// aftermath bounds what is done after an answer.
-	aftermath = 2 * time.Minute
 )
 
 // HookAddress is the path at which a connection receives pushes; the host adds the app's name.
@@ -91,8 +87,10 @@ func (i *inlet) Receive(ctx context.Context, body []byte) source.Answer {
 		i.log.Warn("push refused", "reason", err.Error(), "bytes", len(body))
 		return refusal(http.StatusBadRequest, err)
 	}
+	var kept *keeping
 	if push.After != nil { // after the answer: before that, the service may not expect it
-		defer i.afterwards(ctx, push.After)
+		kept = i.keep(ctx, push.Owed)
+		defer i.afterwards(ctx, push.After, kept)
 	}
 	if push.Problem != "" {
 		i.log.Error("push needs attention", "problem", push.Problem)
@@ -105,7 +103,9 @@ func (i *inlet) Receive(ctx context.Context, body []byte) source.Answer {
 	if end, ok := ctx.Deadline(); ok { // what came before the body took its time
 		within = min(within, time.Until(end))
 	}
+	until := time.Now().Add(within)
 	err = i.put(ctx, push.Records, within)
+	kept.await(until)
 	i.noteOutage(err)
 	switch {
 	case err == nil:
@@ -176,25 +176,6 @@ func (f *faults) Read(p []byte) (int, error) {
 		f.err = err
 	}
 	return n, err
-}
-
-// afterwards does something after the answer.
-func (i *inlet) afterwards(ctx context.Context, do func(context.Context) error) {
-	select {
-	case i.besides <- struct{}{}:
-	default:
-		i.log.Error("answer of a trigger was not posted: too many are being posted")
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), aftermath)
-	go func() {
-		defer cancel()
-		defer func() { <-i.besides }()
-		<-time.After(answerFirst)
-		if err := do(ctx); err != nil {
-			i.log.Error("answer of a trigger was not posted", "error", err.Error())
-		}
-	}()
 }
 
 // refusal is an answer that says why.

@@ -11,6 +11,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/source"
 	boxes "github.com/idn-sentinel/idn-sentinel/internal/state/inbox"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/owed"
 )
 
 const (
@@ -35,8 +36,6 @@ const (
 	failedApart = 15 * time.Second
 	// healthApart is the least time between two health rows for runs of pushes.
 	healthApart = time.Minute
-	// besidesAtOnce bounds what is done after answers.
-	besidesAtOnce = 16
 )
 
 var errBusy = errors.New("too much waits to be stored")
@@ -52,16 +51,22 @@ type mailbox struct {
 	box     *boxes.Box
 	log     *slog.Logger
 	writes  chan struct{} // a slot for each group that is written
-	besides chan struct{} // a slot for each thing that is done after an answer
+	slots   chan struct{} // one for each thing that is done after an answer
+	// owes keeps what is to be done, and settling does what is left of it.
+	owes     *owed.Store
+	settling background
 	// runs of the stream follow pushes. What they do not get done is done by the next tick of the timer.
 	runs background
 
-	mu       sync.Mutex // guards the fields below
-	open     *group     // nil if none is gathering
-	unstored int        // bytes
-	down     bool       // the last group could not be stored
-	shut     bool       // the last request could not be judged
-	warnings []string   // for the report of the next run
+	mu       sync.Mutex    // guards the fields below
+	open     *group        // nil if none is gathering
+	unstored int           // bytes
+	down     bool          // the last group could not be stored
+	shut     bool          // the last request could not be judged
+	owing    string        // why answers could not be posted; "" if they could
+	besides  int           // what is done after answers, or waits for a slot
+	settled  chan struct{} // closed when there is nothing of that any more; nil if there never was
+	warnings []string      // for the report of the next run
 
 	sum  []pipeline.Report // of the runs since the last health row; one at most
 	told time.Time         // when that was
@@ -83,7 +88,7 @@ type group struct {
 // newMailboxes returns a mailbox for each source of a connection that receives.
 func newMailboxes(c *Connection) (list []*mailbox) {
 	for _, s := range c.streams {
-		m := &mailbox{c: c, stream: s, writes: make(chan struct{}, groupsInFlight), besides: make(chan struct{}, besidesAtOnce)}
+		m := &mailbox{c: c, stream: s, writes: make(chan struct{}, groupsInFlight), slots: make(chan struct{}, besidesAtOnce)}
 		switch of := s.of.(type) {
 		case source.Receiver:
 			m.hook = of.Hook()
@@ -93,8 +98,9 @@ func newMailboxes(c *Connection) (list []*mailbox) {
 		default:
 			continue
 		}
-		m.runs.once = m.runApart
 		name := s.Stream().ID
+		m.runs.once, m.settling.once = m.runApart, m.settleOwed
+		m.owes = owed.New(c.store, c.settings.Tenant, name)
 		m.box = boxes.New(c.store, c.settings.Tenant, name)
 		m.log = c.log.With("hook", HookAddress(c.settings.Name, m.door.Path()), "stream", name)
 		list = append(list, m)
@@ -234,19 +240,8 @@ func (m *mailbox) warn(text string) {
 // runs afterwards.
 func (m *mailbox) stop(ctx context.Context) {
 	m.runs.stop(ctx)
+	m.settling.stop(ctx)
 	m.settle(ctx)
-}
-
-// settle waits until nothing is done after an answer any more, or ctx ends.
-func (m *mailbox) settle(ctx context.Context) {
-	for range cap(m.besides) {
-		select {
-		case m.besides <- struct{}{}:
-			defer func() { <-m.besides }()
-		case <-ctx.Done():
-			return
-		}
-	}
 }
 
 // runApart runs the stream, and keeps its distance from the next run.

@@ -38,6 +38,9 @@ type Hook interface {
 	// Receive reads a body that arrived at a moment. rest is what follows Path in the address. An
 	// error says what is wrong with the body, and shows nothing of it.
 	Receive(rest string, body []byte, at time.Time) (Push, error)
+	// Settle does what a stored [Push.Owed] says, which may have been done before. Its error shows no
+	// secret.
+	Settle(ctx context.Context, owed []byte) error
 }
 
 // Push is what was in a body.
@@ -51,6 +54,9 @@ type Push struct {
 	Waiting bool
 	// After, if not nil, is done besides, and ends by itself. Its error shows no secret.
 	After func(context.Context) error
+	// Owed is what After does, to be stored until it is done, for a process that follows this one. It
+	// shows no secret. It is nil if there is nothing to do, or if that can't be stored.
+	Owed []byte
 	// Problem, if not "", is something that a person should change at the sender.
 	Problem string
 }

@@ -161,6 +161,18 @@ func (k *key) renew(ctx context.Context, last secret.String, done chan<- struct{
 	close(done)
 }
 
+// Texts are the secrets that are known now, in the order of [New].
+func (g *Gate) Texts() (list []secret.String) {
+	for _, k := range g.keys {
+		k.mu.Lock()
+		if !k.text.IsZero() {
+			list = append(list, k.text)
+		}
+		k.mu.Unlock()
+	}
+	return list
+}
+
 // Equal compares what was presented with a secret. It compares hashes, so that not even the length of
 // the secret shows in the time.
 func Equal(presented, want string) bool {

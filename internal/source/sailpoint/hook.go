@@ -124,7 +124,7 @@ func (h *Hook) Receive(rest string, body []byte, at time.Time) (source.Push, err
 	if err != nil {
 		return source.Push{}, err
 	}
-	push := receipt{source.Push{Answer: source.Answer{Status: http.StatusOK, Body: []byte("{}")}}}
+	push := receipt{Push: source.Push{Answer: source.Answer{Status: http.StatusOK, Body: []byte("{}")}}}
 	waiting := 0
 	for _, one := range bodies {
 		e, rec, err := read(one, route, at)
@@ -146,11 +146,18 @@ func (h *Hook) Receive(rest string, body []byte, at time.Time) (source.Push, err
 	}
 	// An event that no person waits for must be stored, whatever it shares a body with.
 	push.Waiting = waiting == len(push.Records)
+	if answers := push.answers; len(answers) > 0 {
+		push.After = func(ctx context.Context) error { return h.post(ctx, answers) }
+		push.Owed = h.seal(answers)
+	}
 	return push.Push, nil
 }
 
 // receipt is a push that is being read.
-type receipt struct{ source.Push }
+type receipt struct {
+	source.Push
+	answers []decision // to be posted besides
+}
 
 // trouble adds something that a person should change.
 func (r *receipt) trouble(text string) {

@@ -3,8 +3,6 @@ package sailpoint
 import (
 	"bytes"
 	"cmp"
-	"context"
-	"errors"
 	"net/http"
 	"regexp"
 	"strings"
@@ -73,19 +71,11 @@ func (h *Hook) decide(push *receipt, e *pushed) {
 	if e.callback == "" {
 		return
 	}
-	target, err := h.callbackTarget(e.callback)
-	if err != nil {
+	if _, err := h.callbackTarget(e.callback); err != nil {
 		push.trouble("a trigger of type REQUEST_RESPONSE expects its answer at an address that is not one of this tenant, so none was posted: unsubscribe it (" + e.name() + ")")
 		return
 	}
-	key, before := e.secret, push.After
-	push.After = func(ctx context.Context) error {
-		var err error
-		if before != nil { // of an earlier event in the same body
-			err = before(ctx)
-		}
-		return errors.Join(err, h.complete(ctx, target, key, output))
-	}
+	push.answers = append(push.answers, decision{e.callback, e.secret, output})
 }
 
 // triggerForm is what the ids of triggers look like.

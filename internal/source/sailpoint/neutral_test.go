@@ -257,6 +257,54 @@ func TestCallbacksOfAnArray(t *testing.T) {
 	}
 }
 
+// What is owed can be stored: it shows no secret, is posted as it was owed by whoever has the token, before
+// and after it is replaced, and by no one else.
+func TestOwedAnswers(t *testing.T) {
+	push := receive(t, hook(nil), "", fmt.Sprintf(`{%s,"_metadata":{"triggerType":"requestResponse","triggerId":"idn:access-request-pre-approval","callbackURL":%q,"secret":%q}}`, accessRequest, completion, canarySecret))
+	for _, secretly := range []string{canarySecret, "Billy", pushToken, completion} {
+		if strings.Contains(string(push.Owed), secretly) {
+			t.Errorf("it shows %q", secretly)
+		}
+	}
+	damaged := append([]byte{}, push.Owed...)
+	damaged[len(damaged)-1]++
+	for name, tc := range map[string]struct {
+		owed   []byte
+		change func(*sailpoint.HookConfig)
+		posted bool
+	}{
+		"the same token":       {push.Owed, func(*sailpoint.HookConfig) {}, true},
+		"it is the former one": {push.Owed, func(c *sailpoint.HookConfig) { c.Token, c.Previous = secret.New("x-new-token-x-new-token"), c.Token }, true},
+		"another token":        {push.Owed, func(c *sailpoint.HookConfig) { c.Token, c.Previous = secret.New("x-new-token-x-new-token"), nil }, false},
+		"no token":             {push.Owed, func(c *sailpoint.HookConfig) { *c = sailpoint.HookConfig{BaseURL: c.BaseURL, HTTP: c.HTTP} }, false},
+		"damaged":              {damaged, func(*sailpoint.HookConfig) {}, false},
+		"short":                {push.Owed[:5], func(*sailpoint.HookConfig) {}, false},
+		"nothing":              {nil, func(*sailpoint.HookConfig) {}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := &calls{}
+			err := hook(func(cfg *sailpoint.HookConfig) {
+				cfg.HTTP = &http.Client{Transport: c}
+				tc.change(cfg)
+			}).Settle(t.Context(), tc.owed)
+			var want []string
+			if tc.posted {
+				want = []string{"POST " + completion + ` {"secret":"` + canarySecret + `","output":` + approvalBody + `}`}
+			}
+			if diff := cmp.Diff(want, c.sent); diff != "" || errors.Is(err, sailpoint.ErrSealed) == tc.posted {
+				t.Errorf("%v; posted (-want +got):\n%s", err, diff)
+			}
+		})
+	}
+	basic := hook(func(c *sailpoint.HookConfig) { c.Token, c.Previous = nil, nil })
+	owed := receive(t, basic, "", fmt.Sprintf(`{"_metadata":{"callbackURL":%q,"secret":"s"}}`, completion)).Owed
+	if err := hook(func(c *sailpoint.HookConfig) {
+		c.Token, c.Previous, c.HTTP = nil, nil, &http.Client{Transport: &calls{}}
+	}).Settle(t.Context(), owed); err != nil {
+		t.Errorf("with a password: %v", err)
+	}
+}
+
 type hanging struct{}
 
 func (hanging) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -278,6 +326,10 @@ func FuzzHookCallsOnlyTheTenant(f *testing.F) {
 		push, err := h.Receive(rest, body, arrival)
 		if err == nil && push.After != nil {
 			_ = push.After(t.Context())
+			if err := h.Settle(t.Context(), push.Owed); errors.Is(err, sailpoint.ErrSealed) { // the same, from the state
+				t.Fatal(err)
+			}
+			_ = h.Settle(t.Context(), body)
 		}
 		for _, sent := range c.sent {
 			if !allowed.MatchString(sent) {
