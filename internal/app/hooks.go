@@ -94,7 +94,7 @@ func (i *inlet) Receive(ctx context.Context, body []byte) source.Answer {
 	}
 	if push.Problem != "" {
 		i.log.Error("push needs attention", "problem", push.Problem)
-		i.warn(push.Problem)
+		i.warn(ctx, push.Problem)
 	}
 	within := answerWithin
 	if push.Waiting {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/source"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/hooknote"
 	boxes "github.com/idn-sentinel/idn-sentinel/internal/state/inbox"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/owed"
 )
@@ -36,6 +37,8 @@ const (
 	failedApart = 15 * time.Second
 	// healthApart is the least time between two health rows for runs of pushes.
 	healthApart = time.Minute
+	// notesApart is the least time after which a problem of a push is noted again.
+	notesApart = 10 * time.Minute
 )
 
 var errBusy = errors.New("too much waits to be stored")
@@ -55,6 +58,8 @@ type mailbox struct {
 	// owes keeps what is to be done, and settling does what is left of it.
 	owes     *owed.Store
 	settling background
+	// notes is what the status knows of the problems of pushes.
+	notes *hooknote.Store
 	// runs of the stream follow pushes. What they do not get done is done by the next tick of the timer.
 	runs background
 
@@ -67,6 +72,8 @@ type mailbox struct {
 	besides  int           // what is done after answers, or waits for a slot
 	settled  chan struct{} // closed when there is nothing of that any more; nil if there never was
 	warnings []string      // for the report of the next run
+	noted    string        // the last of them that the status knows
+	notedAt  time.Time     // when that was
 
 	sum  []pipeline.Report // of the runs since the last health row; one at most
 	told time.Time         // when that was
@@ -100,7 +107,7 @@ func newMailboxes(c *Connection) (list []*mailbox) {
 		}
 		name := s.Stream().ID
 		m.runs.once, m.settling.once = m.runApart, m.settleOwed
-		m.owes = owed.New(c.store, c.settings.Tenant, name)
+		m.owes, m.notes = owed.New(c.store, c.settings.Tenant, name), hooknote.New(c.store, c.settings.Tenant, name)
 		m.box = boxes.New(c.store, c.settings.Tenant, name)
 		m.log = c.log.With("hook", HookAddress(c.settings.Name, m.door.Path()), "stream", name)
 		list = append(list, m)
@@ -229,11 +236,23 @@ func (m *mailbox) unready(ctx context.Context) error {
 	return err
 }
 
-// warn adds a warning to the report of the next run.
-func (m *mailbox) warn(text string) {
+// warn adds a warning to the report of the next run, and notes it for the status.
+func (m *mailbox) warn(ctx context.Context, text string) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	m.warnings = union(m.warnings, []string{text})
+	due := text != m.noted || time.Since(m.notedAt) >= notesApart
+	if due {
+		m.noted, m.notedAt = text, time.Now()
+	}
+	m.mu.Unlock()
+	if !due {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	go func() {
+		defer cancel()
+		_ = m.notes.Write(ctx, hooknote.Note{At: time.Now(), Text: text}) // it is in the log, too
+	}()
 }
 
 // stop ends a run softly, and waits for it and for what is done after answers, until ctx ends. Nothing

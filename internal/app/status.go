@@ -41,10 +41,14 @@ func (c *Connection) described() status.Connection {
 		}
 		switch s.of.(type) {
 		case source.Receiver:
-			one.Inbox = new(string)
+			one.Inbox, one.Owes = new(string), true
 		case source.Depositor:
 			below := "waiting/" // what else is there are the parts of reports
 			one.Inbox = &below
+		}
+		if of, ok := s.of.(source.Forwarder); ok {
+			_, does := of.Forwarding()
+			one.Forwards = does != nil
 		}
 		d.Streams = append(d.Streams, one)
 	}

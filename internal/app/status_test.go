@@ -19,11 +19,13 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/workspace"
 	"github.com/idn-sentinel/idn-sentinel/internal/app"
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
+	"github.com/idn-sentinel/idn-sentinel/internal/forward"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/checkpoint"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/mem"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/reports"
 	"github.com/idn-sentinel/idn-sentinel/internal/status"
 )
 
@@ -302,6 +304,34 @@ func troublesOfTheState() map[string]trouble {
 			c.settings.Connections = append(c.settings.Connections, other)
 			c.runs(2)
 		}, want: status.Failing, says: []string{"GLOBEX_SHARED_KEY: is missing"}, remedy: []string{"Correct the settings"}, others: true},
+		"an answer is owed": {scene: receiving, makes: func(c *clinic) {
+			(&completions{gone: true}).through(c.scene)
+			a := c.open()
+			body, _ := asks(c.scene, 1)
+			a.Inlet("sailpoint").Receive(c.t.Context(), body)
+			c.runs(10)
+			c.passes(3 * time.Minute) // the attempts end
+		}, want: status.Attention, says: []string{"1 access request waits for answers", "not accepted"}, remedy: []string{"idnsentinel check", "idnsentinel triggers list"}},
+		"a trigger that waits is not known": {scene: receiving, makes: func(c *clinic) {
+			a := c.open()
+			a.Inlet("sailpoint").Receive(c.t.Context(), []byte(`{"a":1,"_metadata":{"triggerType":"requestResponse","triggerId":"idn:new"}}`))
+			c.runs(10)
+		}, want: status.Attention, says: []string{"idn:new", "unsubscribe"}, remedy: []string{"shown for a day"}},
+		"a push asked for something two days ago": {scene: receiving, makes: func(c *clinic) {
+			c.open().Inlet("sailpoint").Receive(c.t.Context(), []byte(`{"a":1,"_metadata":{"triggerType":"requestResponse","triggerId":"idn:new"}}`))
+			c.passes(48 * time.Hour)
+			c.runs(2)
+		}, want: status.OK},
+		"a report is kept from the workflow": {scene: forwards, makes: func(c *clinic) {
+			c.forwards(forward.Entry{Read: true, Settled: 9, Doubts: []forward.Span{{First: 1, Last: 9, Tries: 1, Why: "status 502"}}})
+		}, want: status.Attention, says: []string{"1 report is not passed on", "rows 1 to 9", "status 502"}, remedy: []string{"idnsentinel forwarding list"}},
+		"reports are not forwarded": {scene: forwards, makes: func(c *clinic) {
+			c.forwards(forward.Entry{Failures: 12})
+		}, want: status.Attention, says: []string{"1 report waits", "12 attempts"}, remedy: []string{"idnsentinel check"}},
+		"the forwarding of a report can't be read": {scene: forwards, makes: func(c *clinic) {
+			c.runs(2)
+			c.put("acme/inbox/SailPointSaaS_Reports/forward/x", "{}")
+		}, want: status.Attention, says: []string{"can't be read", "forward/x"}, remedy: []string{"not passed on"}},
 		"one of two connections silent": {makes: func(c *clinic) {
 			other := *c.connection()
 			other.Name, other.Tenant, c.connection().Name = "globex", "globex", "acme"
@@ -313,6 +343,19 @@ func troublesOfTheState() map[string]trouble {
 			c.settings.Connections = both
 		}, want: status.Failing, says: []string{"No run has left an outcome for"}, remedy: []string{"CONNECTIONS"}, others: true},
 	}
+}
+
+// forwards stores how far the forwarding of a report is that came an hour ago.
+func (c *clinic) forwards(e forward.Entry) {
+	c.t.Helper()
+	c.runs(2)
+	e.ID, e.Name, e.Received, e.Parts = "20261129T120000.000000005Z-0123456789abcdef", "users", time.Now().Add(-time.Hour), 1
+	e.Since = e.Received
+	data, err := reports.EncodeForwarding(e)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.put("acme/inbox/SailPointSaaS_Reports/forward/"+e.ID, string(data))
 }
 
 // killed lets that many processes die in their first run.

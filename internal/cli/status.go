@@ -42,8 +42,8 @@ func statusCommand(p Process) *cobra.Command {
 		Use:   "status",
 		Short: "Say whether data flows, and if not, why and what to do",
 		Long: `Status says for each stream how far it lags, when it last succeeded, its last error,
-what waits in spool, inbox and quarantine, and up to when it is proven complete. First
-comes what to do.
+what waits in spool, inbox and quarantine, to be forwarded or for answers, and up to
+when it is proven complete. First comes what to do.
 
 It reads only the state, where each run of the function leaves its outcome, so it needs
 neither the tenant nor the workspace, and takes five seconds at most. It is the same as
@@ -254,6 +254,15 @@ func cellsOf(s status.Status, now time.Time) cells {
 	}
 	if s.Inbox != nil && s.Inbox.N > 0 {
 		waiting = append(waiting, some(*s.Inbox)+" in the inbox")
+	}
+	if s.Owed != nil && s.Owed.N > 0 {
+		waiting = append(waiting, some(*s.Owed)+" for answers")
+	}
+	if s.Forwarding != nil && s.Forwarding.Waiting.N > 0 {
+		waiting = append(waiting, some(s.Forwarding.Waiting)+" to forward")
+	}
+	if s.Forwarding != nil && s.Forwarding.Kept.N > 0 {
+		waiting = append(waiting, some(s.Forwarding.Kept)+" kept from the workflow")
 	}
 	c.waiting = cmp.Or(strings.Join(waiting, ", "), c.waiting)
 	var kept []string

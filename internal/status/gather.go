@@ -5,11 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/checkpoint"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/hooknote"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/jobs"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/owed"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/quarantine"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/reports"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/runs"
 )
 
@@ -22,7 +26,10 @@ type reading struct {
 	checkpoint checkpoint.File
 	jobs       jobs.File
 
-	spool, inbox, undelivered, conformed Count
+	spool, inbox, owed, undelivered, conformed Count
+
+	forwarding Forwarding
+	note       hooknote.Note
 
 	mu sync.Mutex
 	// jobsErr is why the backfills could not be read, runsErr and checkpointErr are why these could not be read, listErr why what waits could not be
@@ -32,7 +39,8 @@ type reading struct {
 
 func (r *reading) label() string { return label(r.connection.Name, r.stream.Short) }
 
-// gather reads what is known of each stream: up to three objects, and up to four listings of a page each.
+// gather reads what is known of each stream: up to four objects, up to five listings of a page each, and how
+// far the forwarding of each report is.
 func gather(ctx context.Context, c Config) []*reading {
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
@@ -106,9 +114,50 @@ func (g *gathering) read(ctx context.Context, r *reading) {
 	if r.stream.Inbox != nil {
 		list["/inbox/"+stream+"/"+*r.stream.Inbox] = &r.inbox
 	}
+	if r.stream.Owes {
+		list[owed.Prefix(stream)] = &r.owed
+		g.do(ctx, r, &r.listErr, func() (err error) {
+			r.note, err = hooknote.New(g.store, tenant, stream).Read(ctx)
+			return err
+		})
+	}
+	if r.stream.Forwards {
+		g.do(ctx, r, &r.listErr, func() error { return r.forwarding.read(ctx, reports.New(g.store, tenant, stream)) })
+	}
 	for prefix, count := range list {
 		g.do(ctx, r, &r.listErr, func() error { return count.of(ctx, g.store, tenant+prefix) })
 	}
+}
+
+// read reads how far the forwarding is, of up to forwardsMost reports.
+func (f *Forwarding) read(ctx context.Context, of *reports.Store) error {
+	list, problems, more, err := of.Forwardings(ctx, forwardsMost)
+	if err != nil {
+		return err
+	}
+	f.Unreadable, f.Waiting.More = problems, more
+	add := func(n *Count, at time.Time) (first bool) {
+		n.N++
+		if first = n.Oldest.IsZero() || at.Before(n.Oldest); first {
+			n.Oldest = at
+		}
+		return first
+	}
+	for _, e := range list {
+		switch {
+		case e.Done():
+		case e.Kept():
+			if add(&f.Kept, e.Received) {
+				f.Why = e.Why()
+			}
+		default:
+			if add(&f.Waiting, e.Received) {
+				f.Failures = e.Failures
+			}
+		}
+		f.Doubts, f.Refused = f.Doubts+int64(len(e.Doubts)), f.Refused+int64(len(e.Refused))
+	}
+	return nil
 }
 
 // of counts objects, up to countMost.

@@ -22,6 +22,12 @@ const (
 	ahead = 2 * time.Minute
 	// lateAudit is how much later than it is due an audit may be.
 	lateAudit = 30 * time.Minute
+	// forwardLate is how long a report may wait to be forwarded without a start, and owedLate how long an
+	// answer may be owed.
+	forwardLate = 20 * time.Minute
+	owedLate    = 5 * time.Minute
+	// notedFor is how long the problem of a push is shown.
+	notedFor = 24 * time.Hour
 	// manyUnended is how many processes in a row may be killed in their first run by chance.
 	manyUnended = 1
 )
@@ -83,6 +89,8 @@ func (j *judge) all() {
 	}
 	j.late()
 	j.waiting()
+	j.pushed()
+	j.forwards()
 	j.proof()
 	j.backfills()
 }
@@ -99,6 +107,15 @@ func (j *judge) describe() {
 	}
 	if j.stream.Inbox != nil {
 		j.status.Inbox = &j.inbox
+	}
+	if j.stream.Owes {
+		j.status.Owed = &j.owed
+		if at := j.note.At; !at.IsZero() && j.now.Sub(at) < notedFor {
+			j.status.HookProblem = &HookProblem{at, j.note.Text}
+		}
+	}
+	if j.stream.Forwards {
+		j.status.Forwarding = &j.forwarding
 	}
 	if e := f.Failure; !e.At.IsZero() {
 		j.status.LastError = &LastError{At: e.At, Since: e.Since, Count: e.Count, Text: e.Text, Over: !f.Failing()}
@@ -266,6 +283,33 @@ func (j *judge) waiting() {
 	if n := j.undelivered; n.N > 0 {
 		j.found(Attention, "idnsentinel quarantine list shows why; correct that, then idnsentinel quarantine resend, or discard what is not needed.",
 			"%s undelivered in quarantine, the oldest for %s: missing in the workspace.", counted(n, "record is", "records are"), Age(j.now.Sub(n.Oldest)))
+	}
+}
+
+// pushed judges what a push asked for.
+func (j *judge) pushed() {
+	if n := j.owed; n.N > 0 && j.now.Sub(n.Oldest) > owedLate {
+		j.found(Attention, "Look at the log of the app for the reason; idnsentinel check tests whether the tenant answers. If the token of the hook was replaced without WEBHOOK_TOKEN_PREVIOUS, they can't be posted any more, and are dropped after a day. Then unsubscribe what waits for answers: idnsentinel triggers list.",
+			"%s for answers of this app, the oldest for %s, and the tenant has not accepted them.", waits(n, "access request", "access requests"), Age(j.now.Sub(n.Oldest)))
+	}
+	if p := j.status.HookProblem; p != nil {
+		j.found(Attention, "Do what the message says; it is shown for a day after the last push that had it.", "What was pushed %s needs attention: %s.", j.ago(p.At), strings.TrimSuffix(p.Text, "."))
+	}
+}
+
+// forwards judges how far reports are passed on to the workflow. Their rows do not wait for that.
+func (j *judge) forwards() {
+	f := &j.forwarding
+	if n := f.Kept; n.N > 0 {
+		j.found(Attention, "Look at the executions of the workflow; then idnsentinel forwarding list, and idnsentinel forwarding repeat or drop. The rows are not affected.",
+			"%s not passed on to the workflow in full, the oldest of %s: %s.", counted(n, "report is", "reports are"), n.Oldest.Format(time.RFC3339), f.Why)
+	}
+	if n := f.Waiting; n.N > 0 && j.now.Sub(n.Oldest) > forwardLate && f.Failures > 0 {
+		j.found(Attention, "idnsentinel check tests the client, its scope and the trigger, and the log of the app says what failed. It is tried for three days. The rows are not affected.",
+			"%s to be passed on to the workflow, the oldest for %s; %d attempts in a row failed.", waits(n, "report", "reports"), Age(j.now.Sub(n.Oldest)), f.Failures)
+	}
+	for _, text := range f.Unreadable {
+		j.found(Attention, "Restore an earlier copy of the object, or delete it: then the report is not passed on.", "The forwarding of a report can't be read: %s.", text)
 	}
 }
 

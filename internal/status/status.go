@@ -28,6 +28,8 @@ const (
 	atOnce = 64
 	// countMost is up to where objects are counted. A page of the blob service's listing has as many.
 	countMost = 5000
+	// forwardsMost is how many reports are read to say how far their forwarding is.
+	forwardsMost = 200
 )
 
 // Verdict is how a stream, or the whole, is.
@@ -88,6 +90,10 @@ type Stream struct {
 	Inbox *string
 	// Backfills is set if the stream can be read again, and so may have backfills.
 	Backfills bool
+	// Owes is set if answers may be owed to those who push: see package owed.
+	Owes bool
+	// Forwards is set if what the stream receives is passed on to a workflow: see package forward.
+	Forwards bool
 	// Window is the width of the ledger's windows.
 	Window time.Duration
 	// AuditAge is the youngest age at which windows are audited; 0 if they are not.
@@ -142,8 +148,13 @@ type Status struct {
 	// What waits.
 	Spool       Count  `json:"spool"`
 	Inbox       *Count `json:"inbox,omitzero"` // nil if nothing is pushed
+	Owed        *Count `json:"owed,omitzero"`  // requests whose answers are still to be posted; nil if there can be none
 	Undelivered Count  `json:"undelivered"`    // in quarantine, missing in the workspace
 	Conformed   Count  `json:"conformed"`      // originals of rows that were changed to fit
+	// Forwarding is nil if nothing is passed on.
+	Forwarding *Forwarding `json:"forwarding,omitzero"`
+	// HookProblem is what a push last asked a person to change; nil if none has for a day.
+	HookProblem *HookProblem `json:"hook_problem,omitzero"`
 	// DeliveredThrough is up to where the stream is delivered, ProvenThrough up to where it is proven
 	// complete; zero if that is unknown.
 	DeliveredThrough time.Time `json:"delivered_through,omitzero"`
@@ -202,6 +213,29 @@ type Count struct {
 	More bool `json:"more,omitzero"`
 	// Oldest is when the oldest was stored; zero if there is none.
 	Oldest time.Time `json:"oldest,omitzero"`
+}
+
+// Forwarding is how far the reports are that are passed on to a workflow. No rows wait for it.
+type Forwarding struct {
+	// Waiting are the reports that wait, and Kept those of which something waits for a person.
+	Waiting Count `json:"waiting"`
+	Kept    Count `json:"kept"`
+	// Doubts are the starts of which it is not known whether they happened, Refused those that the
+	// workflow did not take.
+	Doubts  int64 `json:"doubts"`
+	Refused int64 `json:"refused"`
+	// Failures is how often the oldest that waits has failed since its last start.
+	Failures int `json:"failures"`
+	// Why is about the oldest that is kept.
+	Why string `json:"why,omitzero"`
+	// Unreadable names what can't be read.
+	Unreadable []string `json:"unreadable,omitempty"`
+}
+
+// HookProblem is something that a push asked a person to change.
+type HookProblem struct {
+	At   time.Time `json:"at"`
+	Text string    `json:"text"`
 }
 
 // Take takes a snapshot. It takes no longer than [Timeout].

@@ -177,16 +177,35 @@ func (s *Store) Items(ctx context.Context) (list []forward.Item, problems []stri
 			return nil, nil, err
 		}
 	}
+	list, problems, _, err = s.entries(ctx, 0)
+	return list, problems, err
+}
+
+// Forwardings lists how far the forwarding of up to most reports is, without changing anything. more is set
+// if there are others. One that was not begun yet is missing.
+func (s *Store) Forwardings(ctx context.Context, most int) (list []forward.Entry, problems []string, more bool, err error) {
+	items, problems, more, err := s.entries(ctx, most)
+	for _, item := range items {
+		list = append(list, item.Entry)
+	}
+	return list, problems, more, err
+}
+
+// entries reads the entries that are stored, most of them at most; 0 means all.
+func (s *Store) entries(ctx context.Context, most int) (list []forward.Item, problems []string, more bool, err error) {
 	for info, err := range s.store.List(ctx, s.prefix+"forward/") {
 		if err != nil {
-			return nil, nil, fmt.Errorf("list the reports to forward: %w", err)
+			return nil, nil, false, fmt.Errorf("list the reports to forward: %w", err)
+		}
+		if most > 0 && len(list)+len(problems) == most {
+			return list, problems, true, nil
 		}
 		object, err := s.store.Get(ctx, info.Key)
 		if errors.Is(err, state.ErrNotFound) {
 			continue
 		}
 		if err != nil && !errors.Is(err, state.ErrTooLarge) {
-			return nil, nil, fmt.Errorf("read the forwarding of a report: %w", err)
+			return nil, nil, false, fmt.Errorf("read the forwarding of a report: %w", err)
 		}
 		var e forward.Entry
 		if err == nil {
@@ -201,7 +220,7 @@ func (s *Store) Items(ctx context.Context) (list []forward.Item, problems []stri
 		}
 		list = append(list, forward.Item{Entry: e, Tag: string(object.ETag)})
 	}
-	return list, problems, nil
+	return list, problems, false, nil
 }
 
 // Save implements [forward.Queue].

@@ -80,6 +80,26 @@ func TestViews(t *testing.T) {
 }
 
 // The status of /health follows the verdict.
+// The page shows what waits of the pushes.
+func TestPushesThatWait(t *testing.T) {
+	now := time.Now()
+	s := status.Snapshot{At: now, State: status.Attention, Streams: []status.Status{
+		{Name: "Pushed triggers", State: status.OK, Owed: &status.Count{N: 3, Oldest: now.Add(-time.Minute)}},
+		{Name: "Reports", State: status.OK, Forwarding: &status.Forwarding{
+			Waiting: status.Count{N: 2, Oldest: now.Add(-time.Hour)}, Kept: status.Count{N: 1, Oldest: now.Add(-time.Hour)}, Doubts: 4, Refused: 5,
+		}},
+	}}
+	text := ask(t, page.New(page.Config{Snapshot: fixed(s)}), "GET", "/api/status", "Accept", browser).Body.String()
+	for _, want := range []string{
+		"3 for answers", "2 to forward, 1 kept from the workflow", "<dt>Answers to be posted</dt><dd>3, the oldest 60s old</dd>",
+		"<dt>Reports to forward</dt><dd>2, the oldest 1h old</dd>", "<dt>Reports kept from the workflow</dt>", "<dt>Starts in doubt</dt><dd>4</dd>", "<dt>Starts refused</dt><dd>5</dd>",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+}
+
 func TestHealth(t *testing.T) {
 	for v, want := range map[status.Verdict]int{status.OK: 200, status.Attention: 200, status.Late: 503, status.Unknown: 503, status.Failing: 503, "": 503} {
 		h := page.New(page.Config{Snapshot: fixed(status.Snapshot{State: v})})

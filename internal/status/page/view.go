@@ -149,6 +149,13 @@ func rowOf(s status.Status, now time.Time) row {
 	if s.Inbox != nil {
 		add(*s.Inbox, "in the inbox")
 	}
+	if s.Owed != nil {
+		add(*s.Owed, "for answers")
+	}
+	if s.Forwarding != nil {
+		add(s.Forwarding.Waiting, "to forward")
+		add(s.Forwarding.Kept, "kept from the workflow")
+	}
 	add(s.Undelivered, "in quarantine")
 	if len(waiting) > 0 {
 		r.Waiting = strings.Join(waiting, ", ")
@@ -168,6 +175,15 @@ func detailOf(s status.Status, now time.Time) detail {
 	add("Spool", age(s.Spool, now))
 	if s.Inbox != nil {
 		add("Inbox", age(*s.Inbox, now))
+	}
+	if s.Owed != nil {
+		add("Answers to be posted", age(*s.Owed, now))
+	}
+	if f := s.Forwarding; f != nil {
+		add("Reports to forward", age(f.Waiting, now))
+		add("Reports kept from the workflow", age(f.Kept, now))
+		add("Starts in doubt", number(status.Count{N: f.Doubts}))
+		add("Starts refused", number(status.Count{N: f.Refused}))
 	}
 	add("Quarantine, undelivered", age(s.Undelivered, now))
 	add("Quarantine, changed and delivered", number(s.Conformed))
