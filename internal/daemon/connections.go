@@ -12,10 +12,14 @@ import (
 // lastRequest is how long a connection may still begin a request after the listener was closed.
 const lastRequest = time.Second
 
-// connections is a listener with a bound. A connection on which nothing is being answered, because it
-// says nothing, or too little, or nothing more, gives way to a new one: of the remote address that has
-// the most of these, the one that has been so for longest. So strangers who open connections and are
-// silent keep no one out.
+// silentFor is how long nothing is answered on a connection before it gives way. A request that has been
+// sent is in the handler much sooner.
+const silentFor = 2 * time.Second
+
+// connections is a listener with a bound. A connection on which nothing is being answered for a while,
+// because it says nothing, or too little, or nothing more, gives way to a new one: of the remote address
+// that has the most of these, the one that has been so for longest. So strangers who open connections
+// and are silent keep no one out.
 type connections struct {
 	net.Listener
 	most int
@@ -52,11 +56,14 @@ func (l *connections) Accept() (net.Conn, error) {
 	l.mu.Lock()
 	var gives *connection
 	for len(l.all) >= l.most && !l.closed {
-		if gives = l.idlest(); gives != nil {
+		var next time.Duration
+		if gives, next = l.idlest(); gives != nil {
 			delete(l.all, gives)
 			break
 		}
+		timer := time.AfterFunc(next, l.change.Broadcast)
 		l.change.Wait()
+		timer.Stop()
 	}
 	closed := l.closed
 	if !closed {
@@ -73,23 +80,28 @@ func (l *connections) Accept() (net.Conn, error) {
 	return c, nil
 }
 
-// idlest is the connection that gives way; nil if all are being answered.
-func (l *connections) idlest() (idlest *connection) {
+// idlest is the connection that gives way; nil if none does before a while has passed.
+func (l *connections) idlest() (idlest *connection, next time.Duration) {
+	next = silentFor
 	count := map[string]int{}
-	for c := range l.all {
-		if c.answering == 0 {
-			count[c.from]++
-		}
-	}
+	var silent []*connection
 	for c := range l.all {
 		if c.answering > 0 {
 			continue
 		}
+		if left := silentFor - time.Since(c.since); left > 0 {
+			next = min(next, left)
+			continue
+		}
+		count[c.from]++
+		silent = append(silent, c)
+	}
+	for _, c := range silent {
 		if idlest == nil || count[c.from] > count[idlest.from] || count[c.from] == count[idlest.from] && c.since.Before(idlest.since) {
 			idlest = c
 		}
 	}
-	return idlest
+	return idlest, next
 }
 
 // Close implements [net.Listener]. Connections on which nothing is being answered follow, so that none of

@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -203,6 +204,40 @@ func TestSilentConnections(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// More senders at once than there are connections all get their answer.
+func TestMoreSendersThanConnections(t *testing.T) {
+	ln := listen(t)
+	app := receiving{poller(func(context.Context) []pipeline.Report { return nil }), make(chan struct{}, 2000), 0}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- daemon.Run(ctx, daemon.Config{Handler: handler(app, nil), Schedule: schedule(t, "0 0 0 29 2 *"), Listener: ln})
+	}()
+	var senders sync.WaitGroup
+	for range 800 {
+		senders.Go(func() {
+			conn, err := net.Dial("tcp", ln.Addr().String())
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer conn.Close()
+			if _, err := io.WriteString(conn, "POST /api/hooks/sailpoint HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer right\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}"); err != nil {
+				t.Error(err)
+				return
+			}
+			if answer, err := io.ReadAll(conn); err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 200") {
+				t.Errorf("%.40s, %v", answer, err)
+			}
+		})
+	}
+	senders.Wait()
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
 
