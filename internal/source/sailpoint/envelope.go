@@ -168,8 +168,22 @@ func (p *pushed) asInvocation() jsontext.Value {
 	return raw
 }
 
-// members are the members of an object; of several with the same name the last counts. The values
-// are parts of raw.
+// isRead reports whether a member is looked at, of an event, its envelope, its metadata, and a person.
+func isRead(name string) bool {
+	switch name {
+	case "detail", "version", "id", "detail-type", "source", "account", "time", "region", "resources",
+		"_metadata", "triggerId", "triggerType", "callbackURL", "secret", "invocationId",
+		"accessRequestId", "requestedFor", "requestedItems", "requestedBy", "name":
+		return true
+	}
+	return false
+}
+
+// other stands for the members of an object that are not looked at: a large event may have many.
+const other = ""
+
+// members are the members of an object that are looked at, and one that stands for all others; of several
+// with the same name the last counts. The values are parts of raw.
 func members(raw jsontext.Value) (map[string]jsontext.Value, error) {
 	all := map[string]jsontext.Value{}
 	dec := newDecoder(raw)
@@ -182,6 +196,9 @@ func members(raw jsontext.Value) (map[string]jsontext.Value, error) {
 			return nil, notJSON(err)
 		}
 		key := unquote(name)
+		if !isRead(key) {
+			key = other
+		}
 		if all[key], err = part(dec, raw); err != nil {
 			return nil, err
 		}
