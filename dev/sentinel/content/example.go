@@ -59,6 +59,7 @@ type Event struct {
 	Attributes    map[string]any `yaml:"attributes"`
 	Times         int            `yaml:"times"`
 	Every         string         `yaml:"every"`
+	NoID          bool           `yaml:"noId"` // the row has no id
 }
 
 // Now is when the queries of examples run.
@@ -104,6 +105,9 @@ func (e Event) document(id string, n int, at, arrived string) map[string]any {
 	d := map[string]any{"id": id, "created": at, "$ingested": arrived, "type": e.Type, "status": e.Status, "org": "acme"}
 	if e.Status == "" {
 		d["status"] = "PASSED"
+	}
+	if e.NoID {
+		d["id"] = nil
 	}
 	if e.Org != "" {
 		d["org"] = e.Org

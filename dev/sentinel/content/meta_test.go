@@ -236,6 +236,28 @@ func unknown(t *testing.T, query string) []string {
 	return problems
 }
 
+// TestWhoDidIt: queries take the user from the columns that know of System, not
+// from the actor's name. IdentityIQ has columns of its own.
+func TestWhoDidIt(t *testing.T) {
+	queries := map[string]string{}
+	for _, r := range load(t, content.Rules) {
+		queries[r.File] = r.Query
+	}
+	for _, h := range load(t, content.Hunts) {
+		queries[h.File] = h.Query
+	}
+	for _, w := range load(t, content.Workbooks) {
+		for _, tile := range w.Queries {
+			queries[w.File+"/"+tile.Name] = tile.Query
+		}
+	}
+	for name, query := range queries {
+		if regexp.MustCompile(`\bActorName\b`).MatchString(query) {
+			t.Errorf("%s: ActorName: want User (UserKey to compare), or DoneBy for what was done to others", name)
+		}
+	}
+}
+
 // TestExamples: every rule has both kinds, of events that exist.
 func TestExamples(t *testing.T) {
 	names, types := catalogue(t)

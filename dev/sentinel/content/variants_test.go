@@ -73,3 +73,74 @@ func TestVariantsOfExamples(t *testing.T) {
 		}
 	}
 }
+
+// digests are rules of failures, whoever they are of.
+var digests = []string{"SailPointIdentityNowFailedEvents", "SailPointIdentityNowFailedEventsBasedOnTime"}
+
+// TestRowsThatNameNothing: without ids, names, addresses and attributes no rule
+// fails, and none alerts about nothing.
+func TestRowsThatNameNothing(t *testing.T) {
+	examples := load(t, content.Examples)
+	for _, r := range load(t, content.Rules) {
+		for _, c := range examples[r.File].Fires {
+			c.Events = slices.Clone(c.Events)
+			for i := range c.Events {
+				e := &c.Events[i]
+				e.NoID, e.Actor, e.Target, e.IP, e.Tracking, e.Attributes = true, "", "", "", "", nil
+			}
+			out := scene(t, c, kqltest.ISCTable).Run(t, r.Query)
+			if len(c.Events) > 0 && len(out.Rows) > 0 && !slices.Contains(digests, r.File) {
+				t.Errorf("%s, %s: alerts about nothing: %v", r.File, c.Says, out.Rows)
+			}
+		}
+	}
+}
+
+// TestTwoTenants: the same events in a second tenant, whose names have an
+// apostrophe, are as many alerts more, each of one tenant.
+func TestTwoTenants(t *testing.T) {
+	examples := load(t, content.Examples)
+	queries := map[string]string{}
+	for _, r := range load(t, content.Rules) {
+		queries[r.File] = r.Query
+	}
+	for _, h := range load(t, content.Hunts) {
+		queries[h.File] = h.Query
+	}
+	for file, query := range queries {
+		for _, c := range examples[file].Fires {
+			if len(c.Events) == 0 || slices.ContainsFunc(c.Events, func(e content.Event) bool { return e.Org != "" }) {
+				continue
+			}
+			one := len(c.Alerts)
+			for _, e := range c.Events {
+				c.Events = append(c.Events, inGlobex(e))
+			}
+			tenants := map[any]int{}
+			for _, row := range scene(t, c, kqltest.ISCTable).Run(t, query).Rows {
+				tenants[row["Org"]]++
+			}
+			if tenants["acme"] != one || tenants["globex"] != one || len(tenants) != 2 {
+				t.Errorf("%s, %s: %v, want %d each", file, c.Says, tenants, one)
+			}
+		}
+	}
+}
+
+// inGlobex is an event in another tenant, of people with other names.
+func inGlobex(e content.Event) content.Event {
+	other := func(name string) string {
+		if name == "" || name == "System" {
+			return name
+		}
+		return "O'" + name
+	}
+	e.Org, e.Actor, e.Target = "globex", other(e.Actor), other(e.Target)
+	if e.Tracking != "" {
+		e.Tracking = "f" + e.Tracking[1:]
+	}
+	if id, ok := e.Attributes["userId"].(string); ok {
+		e.Attributes = map[string]any{"userId": other(id)}
+	}
+	return e
+}
