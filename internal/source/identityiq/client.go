@@ -53,6 +53,8 @@ type Client struct {
 	throttled atomic.Int64
 	// unsorted is set once the server has refused to sort a list.
 	unsorted atomic.Bool
+	// ahead is how far this machine's clock was ahead of the server's at the last answer that told its time.
+	ahead atomic.Int64
 }
 
 // NewClient returns a client. It sends nothing yet.
@@ -72,6 +74,18 @@ func NewClient(cfg Config) *Client {
 		c.log = slog.New(slog.DiscardHandler)
 	}
 	return c
+}
+
+// noteTime keeps what an answer says about the server's clock.
+func (c *Client) noteTime(header http.Header) {
+	if date, err := http.ParseTime(header.Get("Date")); err == nil {
+		c.ahead.Store(int64(time.Since(date)))
+	}
+}
+
+// byServer is a moment of this machine's clock by the server's, which dates the changes in its lists.
+func (c *Client) byServer(at time.Time) time.Time {
+	return at.Add(-time.Duration(c.ahead.Load())).Truncate(time.Millisecond)
 }
 
 // host names the server in error texts.

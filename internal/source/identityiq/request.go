@@ -122,6 +122,7 @@ func (c *Client) read(ctx context.Context, call call, resp *http.Response) ([]by
 		limit = maxBody
 	}
 	header := resp.Header
+	c.noteTime(header)
 	body, err := transport.ReadAllHint(resp, limit, int(c.bodyHint.Load()), c.bodies.Get)
 	var large *transport.TooLarge
 	switch {

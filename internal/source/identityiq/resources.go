@@ -37,6 +37,8 @@ const (
 	// margin is how long a change is known to the ledger at least. What was changed earlier than that
 	// before a complete sweep was delivered by it. It is less than the least LEDGER_KEEP.
 	margin = 12 * time.Hour
+	// clockSlack is how far a mark may be ahead of the server's clock before one of the two is wrong.
+	clockSlack = 5 * time.Minute
 	// sinceStep is how far the mark in the cursor moves at least, so that a quiet list leaves the
 	// cursor where it is.
 	sinceStep = time.Hour
@@ -138,12 +140,18 @@ func (r *Resources) end(page pipeline.Page, at sweep, begun, since time.Time, hi
 		return pipeline.Page{}, err
 	}
 	mark := at.Since
-	if page.Incomplete == nil {
+	if now := r.c.byServer(begun); since.After(now.Add(clockSlack)) {
+		// Otherwise changes would be passed over until that moment has come.
+		mark = formatMilli(now.Add(-margin))
+		page.Warnings = append(page.Warnings, fmt.Sprintf("%s: changes before %s were passed over, and by IdentityIQ's clock it is %s: a clock was ahead in an earlier run; "+
+			"the next run reads the changes of the last %.0f h, and whatever changed before them is not delivered",
+			r.what, formatMilli(since), formatMilli(now), margin.Hours()))
+	} else if page.Incomplete == nil {
 		page.Through = begun
 		if r.pages = at.Pages; r.pages > alwaysPages {
 			r.due = begun.Add(time.Duration(r.pages) * pageTime)
 		}
-		if moved := begun.Add(-margin); moved.Sub(since) >= sinceStep {
+		if moved := now.Add(-margin); moved.Sub(since) >= sinceStep {
 			mark = formatMilli(moved)
 		}
 	}

@@ -107,6 +107,48 @@ func TestOldResourcesAreNotSentAgain(t *testing.T) {
 	})
 }
 
+// A clock that is days ahead of the server's does not have changes passed over.
+func TestClockAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := newServer()
+		server.Now = func() time.Time { return time.Now().Add(-72 * time.Hour) }
+		put := func(status string) {
+			id, raw := stand.TaskResult(1, server.Now(), server.Now(), status)
+			server.Put(stand.TaskResults, id, raw)
+		}
+		put("")
+		tasks := identityiq.NewClient(config(server)).TaskResults()
+		after := tasks.StartAt(server.Now().Add(-24 * time.Hour))
+		for i, status := range []string{"", "Warning", "Success"} {
+			put(status)
+			seen, next, err := walk(t.Context(), tasks, after)
+			if err != nil || len(seen) == 0 {
+				t.Errorf("%d: %v, %d records", i, err, len(seen))
+			}
+			after = next
+			<-time.After(2 * time.Hour)
+		}
+	})
+}
+
+// A mark that an earlier run left in the future, because a clock was ahead then, is taken back.
+func TestMarkInTheFuture(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := newServer()
+		server.Now = time.Now
+		id, raw := stand.TaskResult(1, time.Now(), time.Now(), "")
+		server.Put(stand.TaskResults, id, raw)
+		tasks := identityiq.NewClient(config(server)).TaskResults()
+		page, err := tasks.Fetch(t.Context(), tasks.StartAt(time.Now().Add(100*time.Hour)))
+		if err != nil || len(page.Warnings) != 1 || !strings.Contains(page.Warnings[0], "clock") {
+			t.Fatalf("%v, %q", err, page.Warnings)
+		}
+		if page, err = tasks.Fetch(t.Context(), page.Next); err != nil || len(page.Records) != 1 || len(page.Warnings) != 0 {
+			t.Errorf("%v, %d records, %q", err, len(page.Records), page.Warnings)
+		}
+	})
+}
+
 // A long list is read less often, about one page a minute.
 func TestLongListIsReadLessOften(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
