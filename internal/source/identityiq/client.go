@@ -53,7 +53,7 @@ type Client struct {
 	throttled atomic.Int64
 	// unsorted is set once the server has refused to sort a list.
 	unsorted atomic.Bool
-	// ahead is how far this machine's clock was ahead of the server's at the last answer that told its time.
+	// ahead is how far this machine's clock was ahead of the server's at the last answer with its time.
 	ahead atomic.Int64
 }
 
