@@ -40,6 +40,13 @@ func run(ctx context.Context) error {
 		return err
 	}
 	settings, invalid := config.Load(app.SettingKinds(), config.Environment())
+	notice := ""
+	if settings.FanOut {
+		if err := functions.CanFanOut(os.Getenv("FUNCTIONS_APP_ROOT_PATH")); err != nil {
+			notice = "FAN_OUT is queue, but " + strings.ReplaceAll(err.Error(), "\n", ", and ") + ": deploy released-package-queue.zip, or set FAN_OUT to off; until then one process polls all connections"
+			settings.FanOut = false
+		}
+	}
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(app.MemoryLimit(settings))
 	}
@@ -47,17 +54,11 @@ func run(ctx context.Context) error {
 	for _, hint := range settings.Hints {
 		log.Warn("setting may be wrong", "setting", hint.Setting, "hint", hint.Message)
 	}
-	options := app.Options{Log: log, Again: time.Minute, By: app.ByFunction, FanOut: settings.FanOut, Site: os.Getenv("WEBSITE_SITE_NAME")}
-	if settings.FanOut {
-		if err := functions.CanFanOut(os.Getenv("FUNCTIONS_APP_ROOT_PATH")); err != nil {
-			options.Notice = "FAN_OUT is queue, but " + strings.ReplaceAll(err.Error(), "\n", ", and ") + ": deploy released-package-queue.zip, or set FAN_OUT to off; until then one process polls all connections"
-			options.FanOut = false
-		}
-	}
-	log.Info("listening", "address", ln.Addr().String(), "version", version.String(), "fan_out", options.FanOut)
+	options := app.Options{Log: log, Again: time.Minute, By: app.ByFunction, FanOut: settings.FanOut, Notice: notice, Site: os.Getenv("WEBSITE_SITE_NAME")}
+	log.Info("listening", "address", ln.Addr().String(), "version", version.String(), "fan_out", settings.FanOut)
 	return functions.Serve(ctx, ln, &functions.Handler{
 		Budget: settings.RunBudget,
-		FanOut: options.FanOut,
+		FanOut: settings.FanOut,
 		Log:    log,
 		Open: func() (functions.Poller, error) {
 			// Invalid settings of one connection affect only that connection.

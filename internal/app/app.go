@@ -23,6 +23,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
+	"github.com/idn-sentinel/idn-sentinel/internal/fanout"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/keyvault"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
@@ -141,6 +142,9 @@ func (a *App) Connections() []*Connection { return slices.Clone(a.connections) }
 // stop another. The reports are in the order of the connections and their streams. ctx
 // carries the run's deadline; cancelling it is a soft stop.
 func (a *App) Poll(ctx context.Context) []pipeline.Report {
+	if a.options.FanOut { // a person asked for it: every tick has messages, and memory is meant for so many
+		return pollSome(ctx, a.connections, fanout.AtOnce)
+	}
 	return pollAll(ctx, a.connections, a.options.Again)
 }
 

@@ -1,10 +1,13 @@
 package app_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/app"
+	"github.com/idn-sentinel/idn-sentinel/internal/config"
 	"github.com/idn-sentinel/idn-sentinel/internal/fanout"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/ncrontab"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
@@ -218,6 +222,49 @@ func TestNotice(t *testing.T) {
 		}
 		for _, r := range a.Poll(t.Context()) {
 			if r.State != pipeline.Drained || !slices.Contains(r.Warnings, "FAN_OUT is queue, but") {
+				t.Errorf("%+v", r)
+			}
+		}
+	})
+}
+
+// A person who polls now, in the one process that serves the page, polls no more connections at once than
+// an instance does, and each once.
+func TestPollNowIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const connections = 40
+		s := newScene()
+		first := *s.connection()
+		s.settings.Connections = nil
+		for i := range connections {
+			one, source := first, *first.Sources[0].(*config.SailPoint)
+			source.BaseURL = &url.URL{Scheme: "https", Host: fmt.Sprintf("t%d.api.identitynow.example", i)}
+			one.Name, one.Tenant, one.Sources, one.Health = fmt.Sprintf("t%d", i), fmt.Sprintf("t%d", i), []config.Source{&source}, false
+			s.settings.Connections = append(s.settings.Connections, one)
+		}
+		var mu sync.Mutex
+		at, most := map[string]int{}, 0
+		s.pass = func(req *http.Request, _ http.RoundTripper) (*http.Response, error) {
+			mu.Lock()
+			at[req.URL.Host]++
+			most = max(most, len(at))
+			mu.Unlock()
+			<-time.After(time.Second)
+			mu.Lock()
+			defer mu.Unlock()
+			if at[req.URL.Host]--; at[req.URL.Host] == 0 {
+				delete(at, req.URL.Host)
+			}
+			return &http.Response{StatusCode: http.StatusUnauthorized, Header: http.Header{}, Body: http.NoBody, Request: req}, nil
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), s.settings.RunBudget)
+		defer cancel()
+		runs := s.spread(t, "").Poll(ctx)
+		if len(runs) != 2*connections || most != fanout.AtOnce {
+			t.Errorf("%d runs, of %d connections at once, want %d", len(runs), most, fanout.AtOnce)
+		}
+		for _, r := range runs {
+			if r.State != pipeline.Failed || r.Connection == "" {
 				t.Errorf("%+v", r)
 			}
 		}
