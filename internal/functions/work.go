@@ -18,6 +18,7 @@ import (
 
 	"github.com/idn-sentinel/idn-sentinel/internal/fanout"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/state"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/poison"
 )
 
@@ -157,10 +158,20 @@ func (h *Handler) workOn(ctx context.Context, d delivery) ([]pipeline.Report, er
 	})
 }
 
-// lasts reports whether a run failed for a reason that the next run will meet again.
+// lasts reports whether a run failed for a reason that the next run will meet again. A service or a
+// state that did not answer in time, and a save that another process was faster with, pass.
 func lasts(r pipeline.Report) bool {
 	var passing *pipeline.Retryable
-	return hasFailed(r) && !errors.As(r.Err, &passing)
+	switch {
+	case !hasFailed(r), errors.As(r.Err, &passing):
+		return false
+	}
+	for _, one := range []error{context.DeadlineExceeded, context.Canceled, state.ErrLockLost, state.ErrConflict} {
+		if errors.Is(r.Err, one) {
+			return false
+		}
+	}
+	return true
 }
 
 // gaveUp notes that this was the last delivery of a message.

@@ -21,6 +21,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/fanout"
 	"github.com/idn-sentinel/idn-sentinel/internal/functions"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/state"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/poison"
 )
 
@@ -105,6 +106,8 @@ func TestWork(t *testing.T) {
 		"budget":                           {runs: run(pipeline.Budget), deliveries: 1, status: 200, worked: true},
 		"locked":                           {runs: run(pipeline.Locked), deliveries: 1, status: 200, worked: true},
 		"the source says wait":             {runs: failed(fmt.Errorf("fetch: %w", passing)), deliveries: 1, status: 200, worked: true, logs: "stream run failed"},
+		"the state did not answer in time": {runs: failed(fmt.Errorf("save checkpoint: %w", context.DeadlineExceeded)), deliveries: 1, status: 200, worked: true, logs: "save checkpoint"},
+		"another process was faster":       {runs: failed(fmt.Errorf("save checkpoint: %w", state.ErrConflict)), deliveries: 1, status: 200, worked: true},
 		"a wrong secret":                   {runs: failed(errors.New("401: CLIENT_SECRET")), deliveries: 1, status: 500, worked: true, logs: "CLIENT_SECRET"},
 		"a wrong secret, delivered again":  {runs: failed(errors.New("401: CLIENT_SECRET")), deliveries: 2, status: 200, worked: true, logs: "CLIENT_SECRET"},
 		"its runs were killed four times":  {runs: run(pipeline.Drained), deliveries: 5, status: 200, worked: true, given: "process was killed", logs: "message given up"},
