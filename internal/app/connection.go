@@ -177,11 +177,11 @@ func (c *Connection) Poll(ctx context.Context) (reports []pipeline.Report) {
 					reports[i].Warnings = union(reports[i].Warnings, []string{"pushes are answered with 503, because credentials can't be checked: " + err.Error()})
 				}
 			}
+			c.readBack(ctx, s, &reports[i])
 		})
 	}
 	wg.Wait()
 	c.warnOfForwardings(reports)
-	c.readBack(ctx, reports)
 	outcomes := slices.Clone(reports) // a panic below changes the reports
 	wg.Go(func() {
 		begun()

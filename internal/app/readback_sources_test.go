@@ -13,6 +13,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/app"
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/mark"
 )
 
 // What the workspace has lost of other sources is found, and sent again, as it is for IdentityNow: their
@@ -56,5 +57,72 @@ func auditOther(t *testing.T, base *scene, table string) {
 	}
 	if n := g.workspace.Table(table).Count(); n != 12 {
 		t.Errorf("%d rows were sent, want 10 and the two that were lost", n)
+	}
+}
+
+// READ_BACK of Okta finishes with the default RUN_BUDGET, also at the limit of the smallest org and
+// after a pause of days: what a run has no time for, a later one continues. The tenant's does not wait
+// for it.
+func TestReadBackOfOkta(t *testing.T) {
+	for name, perMinute := range map[string]int{"usual limit": 120, "smallest limit": 20} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := newGoverned(newScene())
+				g.withOthers()
+				g.connection().Sources = g.connection().Sources[2:] // Okta alone
+				g.okta.RateLimit = perMinute
+				g.connection().ReadBack = config.ReadBack{WorkspaceID: workspace.DefaultID, URL: &url.URL{Scheme: "http", Host: "127.0.0.1"}, Daily: config.RepairReadBack}
+				made := okta.Generator{Seed: 3, Start: time.Now(), Every: 10 * time.Minute}
+				for i := range 144 { // of a day
+					g.okta.Add(made.Event(i))
+				}
+				lost := made.UUID(77)
+				g.workspace.Identify = uuidOf
+				first := true
+				g.workspace.Queries.Lost = func(table string, i int, row workspace.Row) bool {
+					return strings.TrimSuffix(table, "_CL") == "Okta" && row["uuid_g"] == lost && first
+				}
+				var warnings []string
+				live := func(d time.Duration) {
+					var a *app.App
+					for i, end := 0, time.Now().Add(d); time.Now().Before(end); i++ {
+						if i%20 == 0 {
+							a = g.start(t)
+						}
+						if r := g.poll(t, a)["Okta"]; r.State != pipeline.Drained {
+							t.Fatalf("%+v", r)
+						} else {
+							for _, w := range r.Warnings {
+								if strings.Contains(w, "workspace lack") || strings.Contains(w, "read-back") {
+									warnings = append(warnings, w)
+									first = false // what is sent again is shown
+								}
+							}
+						}
+						<-time.After(20 * time.Minute)
+					}
+				}
+				live(20 * time.Hour)
+				<-time.After(30 * time.Hour) // the read-back is a day late
+				live(24 * time.Hour)
+				if len(warnings) != 1 || !strings.Contains(warnings[0], "lacked 1 of ") {
+					t.Errorf("warnings %q, want one of the event that was lost", warnings)
+				}
+				if n := g.workspace.Table("Okta").IDs()[lost]; n != 2 {
+					t.Errorf("the lost event was sent %d times, want 2", n)
+				}
+				if v := g.okta.Violations(); len(v) > 0 {
+					t.Error(v)
+				}
+				o, err := g.store.Get(t.Context(), g.connection().Tenant+"/readback/Okta.json")
+				if err != nil {
+					t.Fatal(err)
+				}
+				m, err := mark.Decode(o.Data)
+				if age := time.Since(m.Through); err != nil || age > 30*time.Hour {
+					t.Errorf("read back through %v, %v ago: %v", m.Through, age, err)
+				}
+			})
+		})
 	}
 }
