@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // process is a poll under way.
@@ -152,5 +153,47 @@ func TestReaderLeaves(t *testing.T) {
 	status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
 	if !ok || status.Signal() != syscall.SIGPIPE || strings.Count(said.String(), "\n") != 1 {
 		t.Errorf("%v, want that it ended like cat; stderr:\n%s", cmd.ProcessState, said.String())
+	}
+}
+
+// TestStoppedAudit: an audit that Ctrl-C ends says so, and that nothing has to be undone.
+func TestStoppedAudit(t *testing.T) {
+	t.Parallel()
+	s, closeAll := newStage(options{events: 300})
+	defer closeAll()
+	s.settings = append(s.settings, "LIMIT=100")
+	dir := filepath.Join(t.TempDir(), "state")
+	if status := startPoll(t, s, dir).end(); status != 0 {
+		t.Fatalf("poll: status %d", status)
+	}
+	// A function runs, so the audit is slow.
+	name := filepath.Join(dir, "acme", "runs", "SailPointIDN_Events.json")
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(strings.ReplaceAll(string(text), `"by":"command"`, `"by":"function"`)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	audit := exec.CommandContext(t.Context(), "idnsentinel", "audit", "--stream", "Events", "--from", "-20h", "--each-window", "-v")
+	audit.Env = s.environment("STATE_URL=file://" + filepath.ToSlash(dir))
+	var out, said strings.Builder
+	audit.Stdout, audit.Stderr = &out, &said
+	if err := audit.Start(); err != nil {
+		t.Fatal(err)
+	}
+	asked := s.tenant.Requests()["/search/v1/count"]
+	for range 600 {
+		if s.tenant.Requests()["/search/v1/count"] > asked+3 {
+			break
+		}
+		<-time.After(50 * time.Millisecond)
+	}
+	if err := audit.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	_ = audit.Wait() // the status says it
+	if status := audit.ProcessState.ExitCode(); status != 130 || !strings.Contains(out.String(), "stopped before the end") || !strings.Contains(said.String(), "hint: what is done stays done; the same command does the rest") {
+		t.Errorf("status %d\n%s%s", status, &out, &said)
 	}
 }

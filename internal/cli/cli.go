@@ -147,6 +147,9 @@ func Run(ctx context.Context, p Process) int {
 	case !errors.As(err, &known):
 		known = &failure{statusUnusable, err.Error(), "idnsentinel --help shows the usage"}
 	}
+	if status != statusOK && known.hint != "" { // whatever failed then failed because of it
+		known.hint = "what is done stays done; the same command does the rest"
+	}
 	if known.text != "" {
 		fmt.Fprintf(p.Err, "idnsentinel: %s\n", known.text)
 	}
