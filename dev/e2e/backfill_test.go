@@ -204,8 +204,8 @@ func (h *history) check(repeats int) {
 		h.n, j.Seconds, float64(j.Counts.Fetched)/j.Seconds, twice, float64(h.peak)/(1<<20), took.Round(time.Second))
 }
 
-// inFlight is what a kill may repeat: three batches.
-const inFlight = 3 * 1000
+// inFlight is what a kill may repeat: three batches of up to 4 MiB.
+const inFlight = 3 * 4 << 10
 
 // sizeOfHistory is a million events for make soak, which takes minutes.
 func sizeOfHistory() int {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/ledger"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/quarantine"
 )
 
@@ -131,4 +132,14 @@ func (c *Connection) undelivered(ctx context.Context, name string, from, to time
 		}
 	}
 	return n, nil
+}
+
+// LedgerSums returns the checksums of the windows of delivered ids in a range, and how wide a window is.
+func (c *Connection) LedgerSums(ctx context.Context, name string, from, to time.Time) (window time.Duration, sums []ledger.Sum, err error) {
+	s, err := c.stream(name)
+	if err != nil {
+		return 0, nil, err
+	}
+	sums, err = ledger.Open(ledger.Config{Store: c.store, Tenant: c.settings.Tenant, Stream: name, Window: s.Window}).Sums(ctx, from, to)
+	return s.Window, sums, err
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,9 +23,12 @@ type audit struct {
 	repair   bool
 	arrived  bool          // --workspace
 	settle   time.Duration // for --workspace
+	report   string
 	asJSON   bool
 	console  *console
 	out      io.Writer
+
+	certified []certified // what was audited, for the report
 }
 
 const auditHelp = `Audit counts the events of a time range at the source and compares the count with what
@@ -64,6 +68,10 @@ it no longer has some events. Such a difference can hide a missing record in ano
 window, unless --each-window compares every window separately. Events without a time
 are in no window.
 
+With --report it also writes a certificate, for those who ask for evidence: JSON with
+tenant, range, version, verdict and counts, and for each window the number and a
+checksum of the delivered ids. docs/operate.md describes it.
+
 The exit status is 0 for complete, 1 for incomplete, and 2 for unknown and for a
 wrong setting or flag.`
 
@@ -78,6 +86,9 @@ func auditCommand(p Process) *cobra.Command {
 
   idnsentinel audit --settings local.settings.json --from 2026-09-24T00:00:00Z --to 2026-09-25T00:00:00Z
   idnsentinel audit --settings local.settings.json --from -6h --to -1h --repair
+
+  # a month, with evidence
+  idnsentinel audit --settings local.settings.json --from 2026-08-01 --to 2026-09-01 --report august.json
 
   # what has really arrived in the workspace
   idnsentinel audit --settings local.settings.json --workspace`,
@@ -94,6 +105,7 @@ func auditCommand(p Process) *cobra.Command {
 	flags.BoolVar(&c.arrived, "workspace", false, "compare with what has arrived in the workspace")
 	flags.DurationVar(&c.settle, "settle", app.DefaultSettle, "with --workspace: how long the workspace may take to show new rows")
 	flags.BoolVar(&c.repair, "repair", false, "deliver what is missing")
+	flags.StringVar(&c.report, "report", "", "also write a certificate to this `file`: what was compared, by which version, the verdict, and a checksum for each window of delivered ids")
 	flags.BoolVar(&c.asJSON, "json", false, "print JSON")
 	return cmd
 }
@@ -105,6 +117,13 @@ func (c *audit) run(cmd *cobra.Command) error {
 	a, err := c.connect(cmd, c.console, c.out, c.repair, "nothing to compare with, unless --state names a state")
 	if err != nil {
 		return err
+	}
+	var report *reportFile
+	if c.report != "" {
+		if report, err = openReport(c.report); err != nil {
+			return usage(cmd, err.Error())
+		}
+		defer report.discard()
 	}
 	verdicts := []app.Verdict{}
 	worst := statusOK
@@ -121,9 +140,20 @@ func (c *audit) run(cmd *cobra.Command) error {
 			if err != nil {
 				return err
 			}
+			if report != nil {
+				if err := c.certify(cmd.Context(), connection, j); err != nil {
+					return err
+				}
+			}
 			verdicts = append(verdicts, j)
 			worst = max(worst, statusOf(j.Verdict))
 		}
+	}
+	if report != nil {
+		if err := report.write(c.certified, time.Now()); err != nil {
+			return err
+		}
+		c.console.say("the report is in %s", c.report)
 	}
 	if c.asJSON {
 		if err := printJSON(c.out, verdicts); err != nil {
@@ -181,8 +211,10 @@ func (c *audit) one(cmd *cobra.Command, a *app.Connection, name string) (app.Ver
 		j.Verdict = app.VerdictUnknown
 		j.Why = fmt.Sprintf("delivered ids are kept for %s (LEDGER_KEEP), from %s on: use a later --from, or --workspace; idnsentinel backfill delivers older ranges", lag(a.Settings().LedgerKeep.Seconds()), stamp(span.From))
 	} else {
-		remove := c.console.show()
-		q.AuditRequest = pipeline.AuditRequest{From: from, To: to, Each: c.each, Repair: c.repair}
+		p := &comparing{label: a.Label(a.Short(name)), from: from, to: to, all: int64(to.Sub(from) / span.Window), begun: time.Now()}
+		remove := c.console.follow(p.line)
+		q.AuditRequest = pipeline.AuditRequest{From: from, To: to, Each: c.each, Repair: c.repair, Checked: p.checked}
+		q.Counted = p.counted
 		done, err := a.Audit(cmd.Context(), name, q)
 		remove()
 		j = a.Judge(name, q, done, err)
@@ -191,6 +223,44 @@ func (c *audit) one(cmd *cobra.Command, a *app.Connection, name string) (app.Ver
 		c.print(j)
 	}
 	return j, nil
+}
+
+// comparing is the progress of an audit.
+type comparing struct {
+	label    string
+	from, to time.Time
+	all      int64 // windows
+	begun    time.Time
+
+	mu      sync.Mutex
+	done    int64
+	through time.Time // up to which the rows of the workspace are counted
+}
+
+func (p *comparing) checked(windows int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.done = windows
+}
+
+func (p *comparing) counted(through time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.through = through
+}
+
+// line is the progress in a line.
+func (p *comparing) line() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.done == 0 && !p.through.IsZero() && p.through.Before(p.to) {
+		return fmt.Sprintf("%s: the workspace is counted through %s, %d%%", p.label, stamp(p.through), 100*p.through.Sub(p.from)/p.to.Sub(p.from))
+	}
+	text := fmt.Sprintf("%s: %d%%, %d of %s compared", p.label, 100*p.done/max(p.all, 1), p.done, windows(int(p.all)))
+	if took := time.Since(p.begun); p.done > 0 && p.done < p.all && took > time.Second {
+		text += ", about " + lag(max(1, took.Seconds()*float64(p.all-p.done)/float64(p.done))) + " left"
+	}
+	return text
 }
 
 func windows(n int) string {

@@ -344,9 +344,6 @@ func (w *worker) conclude(j app.StreamJob) {
 		j.ID, j.Counts.Fetched, j.Counts.Sent, j.Counts.Known, j.Counts.Quarantined, lag(math.Max(1, j.Seconds)))
 }
 
-// plainEvery is how often progress is printed if there is no terminal.
-const plainEvery = 15 * time.Second
-
 // one works on a job and shows the progress.
 func (w *worker) one(ctx context.Context, j app.StreamJob) (jobs.Job, error) {
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(w.memory))
@@ -355,34 +352,8 @@ func (w *worker) one(ctx context.Context, j app.StreamJob) (jobs.Job, error) {
 		w.console.say("stopping: work in progress is finished and recorded; press Ctrl-C again to end at once")
 	})
 	defer stop()
-	w.console.text = p.line
-	defer w.console.show()()
-	if w.console.width == nil {
-		defer w.lines(p)()
-	}
+	defer w.console.follow(p.line)()
 	return j.Connection.WorkOn(ctx, j.Stream, j.ID, p.set)
-}
-
-// lines prints the progress line by line until the returned function is called.
-func (w *worker) lines(p *pursuit) (end func()) {
-	stop, stopped := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(stopped)
-		tick := time.NewTicker(plainEvery)
-		defer tick.Stop()
-		for last := ""; ; {
-			select {
-			case <-stop:
-				return
-			case <-tick.C:
-				if line := p.line(); line != last {
-					w.console.say("%s", line)
-					last = line
-				}
-			}
-		}
-	}()
-	return func() { close(stop); <-stopped }
 }
 
 // pursuit is the progress of a job that is watched.

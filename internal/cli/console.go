@@ -128,6 +128,44 @@ func (c *console) show() (remove func()) {
 	}
 }
 
+// plainEvery is how often progress is printed if there is no terminal.
+const plainEvery = 15 * time.Second
+
+// follow shows a progress line until the returned function removes it. Without a terminal it prints
+// a line from time to time, if it has changed.
+func (c *console) follow(line func() string) (remove func()) {
+	if c.width != nil {
+		c.mu.Lock()
+		c.text = line
+		c.mu.Unlock()
+		end := c.show()
+		return func() {
+			end()
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.text = nil
+		}
+	}
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		tick := time.NewTicker(plainEvery)
+		defer tick.Stop()
+		for last := ""; ; {
+			select {
+			case <-stop:
+				return
+			case <-tick.C:
+				if text := line(); text != last {
+					c.say("%s", text)
+					last = text
+				}
+			}
+		}
+	}()
+	return func() { close(stop); <-stopped }
+}
+
 // draw draws the line, cut to the width of the terminal, because a wrapped line can't be
 // removed.
 func (c *console) draw() {

@@ -18,7 +18,7 @@ const (
 	keyLayout     = dayLayout + "/150405"
 	secondsPerDay = int64(day / time.Second)
 	// maxDays bounds how many days of counts are cached: about 10 KB each.
-	maxDays = 32
+	maxDays = 100
 )
 
 // Window describes a stored window.
