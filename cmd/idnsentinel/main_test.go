@@ -435,6 +435,10 @@ func TestScripts(t *testing.T) {
 				}
 				ts.Fatalf("%s never had %s rows", args[0], args[1])
 			},
+			"job": func(ts *testscript.TestScript, _ bool, _ []string) { // the first that jobs list has shown
+				_, rows, _ := strings.Cut(ts.ReadFile("stdout"), "\n")
+				ts.Setenv("JOB", strings.Fields(rows)[0])
+			},
 			"rows": func(ts *testscript.TestScript, _ bool, args []string) {
 				s, _ := stages.Load(ts.Getenv("WORK"))
 				ids, n := s.(*stage).workspace.Table(args[0]).IDs(), s.(*stage).workspace.Table(args[0]).Count()
