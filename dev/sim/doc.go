@@ -72,6 +72,12 @@
 // are removed: each state is a row, and a drained run that has read a list to its end has left no state that
 // was in it when it began and still is.
 //
+// # Backfills
+//
+// With [Options.Backfill] the tenant has events from the two days before the first run, and a job for
+// them is left to the processes that poll. The place of the job never passes an event that is nowhere
+// yet, nothing comes twice that needs not, and in the end the job is done and proven.
+//
 // # Lies
 //
 // Not everything that goes wrong fails. A store may read and not write, or refuse to change

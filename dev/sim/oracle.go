@@ -36,6 +36,7 @@ type row struct {
 	poison  bool
 	// wanted is false for a state that may have passed unseen.
 	wanted bool
+	past   bool // only a backfill brings it
 
 	deliveries []*delivery
 	settled    bool // acknowledged, or in quarantine instead
@@ -99,7 +100,7 @@ func (l *ledgerOf) know(s *scenario) {
 			}
 			continue
 		}
-		r := &row{key: key, id: e.id, raws: [][]byte{raw}, created: e.created, visible: e.visible, poison: e.poison, wanted: !e.stray, flaw: e.flaw, twins: 1}
+		r := &row{key: key, id: e.id, raws: [][]byte{raw}, created: e.created, visible: e.visible, poison: e.poison, wanted: !e.stray, past: e.past, flaw: e.flaw, twins: 1}
 		l.add(r)
 		if e.id != "" && !e.created.IsZero() && !e.stray {
 			l.events = append(l.events, r)
@@ -339,6 +340,8 @@ func (w *world) stored(inst *instance, key string, data []byte) {
 		}
 		w.checkCheckpoint(r, f.Checkpoint.Cursor)
 		w.checkFuture(r, f.Checkpoint)
+	case "jobs":
+		w.checkJobs(inst, data)
 	case "quarantine":
 		if len(parts) == 3 {
 			return // a probe

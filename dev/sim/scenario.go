@@ -47,6 +47,7 @@ type event struct {
 	raw     []byte
 	poison  bool
 	stray   bool // searches bring it although they do not ask for it
+	past    bool // only a backfill brings it
 	// sent is what goes out in the place of raw, nil if that is raw, and flaw how it is told
 	// from others then.
 	sent []byte
@@ -109,6 +110,7 @@ func plan(seed int64, o Options, count Counts, now time.Time) *scenario {
 	p.trickle()
 	p.oddities()
 	p.unlistedEvents()
+	p.history()
 	if p.d.chance("read-back", 0, 0.1) && !p.o.off(ReadBack) {
 		p.readBack = pick2(p.d, "read-back", 1, config.ReportReadBack, config.RepairReadBack)
 	}

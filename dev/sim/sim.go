@@ -75,10 +75,13 @@ func Run(seed int64, o Options) Result {
 }
 
 func newWorld(seed int64, o Options) *world {
-	if o.Pushes || o.Reports {
+	if o.Pushes || o.Reports || o.Backfill { // a backfill is gone with the state
 		// The first takes what was pushed along. As to the others, the inbox is read without an answer of
 		// a service that would show the time; that of a storage account does, the store here does not.
 		o.Off = append(slices.Clone(o.Off), LostState, ClockJump, ClockBehind)
+	}
+	if o.Backfill { // the workspace is asked for what the runs delivered
+		o.Off = append(slices.Clone(o.Off), ReadBack)
 	}
 	w := &world{
 		o: o, dice: dice(seed), count: Counts{}, mem: &mem.Store{},
@@ -142,7 +145,12 @@ func (w *world) start() *instance {
 		w.neighbour.add(&settings)
 		door, store, out = &besideDoor{door, w.neighbour, inst}, &besideStore{store, w.neighbour, inst}, w.neighbour
 	}
+	by := ""
+	if w.o.Backfill {
+		by = app.ByFunction // which works on what was left to it
+	}
 	a, err := app.Open(settings, app.Options{
+		By:  by,
 		Log: w.log, Out: out, HTTP: &http.Client{Transport: door}, Store: store, Credential: workspace.Credential{}, Wrap: func(r *pipeline.Runner) { w.wrap(inst, r) },
 	})
 	if err != nil {
@@ -218,6 +226,7 @@ func (g *game) play() {
 	g.pushAll()
 	g.reportAll()
 	w.changeAll()
+	g.leaveBackfill()
 	calmRequests, calmPolls := 0, 0
 	g.last = map[string]pipeline.Report{}
 	for !w.failed() {
@@ -283,6 +292,7 @@ func (g *game) checkEnd(calmRequests, calmPolls int) {
 	w.checkReports()
 	w.checkForwarded(g.last[reportsStream].Warnings)
 	w.checkGuests()
+	w.checkBackfill()
 	w.checkUnexplained(open)
 	if w.neighbour != nil {
 		w.neighbour.checkEnd()

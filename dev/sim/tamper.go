@@ -208,7 +208,7 @@ func (w *world) checkAudited(r *run, rep pipeline.Report) {
 		if !e.created.Before(rep.AuditedThrough) {
 			return
 		}
-		if !e.settled && !w.isAccepted(e.created) && e.visible.Before(r.began) {
+		if !e.past && !e.settled && !w.isAccepted(e.created) && e.visible.Before(r.began) {
 			w.breaks("%s is drained and has audited through %v with nothing unexplained, and %q of %v, visible since %v, is nowhere", r, rep.AuditedThrough, e.key, e.created, e.visible)
 			return
 		}

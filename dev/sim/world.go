@@ -64,6 +64,9 @@ type Options struct {
 	// Reports has SaaS Management send reports to them.
 	Reports bool
 
+	// Backfill has events of the days before the first run, and leaves a job for them to the function.
+	Backfill bool
+
 	// Guests are the further sources that there are in any case: Okta, IIQ. Others are drawn.
 	Guests []Kind
 
