@@ -280,7 +280,8 @@ func TestBackfillByService(t *testing.T) {
 		if kills >= 3 {
 			wait = time.Until(end)
 		}
-		for until := time.Now().Add(wait); time.Now().Before(until); time.Sleep(min(time.Second, time.Until(until))) {
+		for until := time.Now().Add(wait); time.Now().Before(until); {
+			<-time.After(min(time.Second, time.Until(until)))
 			if kills >= 3 && h.job().State == "done" {
 				break
 			}

@@ -47,18 +47,7 @@ func (c *Connection) WorkOn(ctx context.Context, name, id string, progress func(
 		if ctx.Err() != nil {
 			return job, context.Cause(ctx)
 		}
-		var report pipeline.Report
-		waits := ""
-		if time.Since(tail) >= longestSlice || tail.IsZero() {
-			begun := time.Now()
-			report = c.tailOf(ctx, s)
-			if report.State == pipeline.Drained {
-				tail = begun
-			}
-			if report.State == pipeline.Budget {
-				waits = "the stream itself goes first: it lags " + lagOf(report)
-			}
-		}
+		report, waits := c.goesFirst(ctx, s, &tail)
 		if report.State == "" || report.State == pipeline.Drained {
 			cut, cancel := context.WithTimeout(ctx, longestSlice)
 			var next jobs.Job
@@ -94,6 +83,23 @@ func (c *Connection) WorkOn(ctx context.Context, name, id string, progress func(
 			}
 		}
 	}
+}
+
+// goesFirst does a run of the stream itself, unless one has read it to its end lately, and says what
+// a backfill waits for. tail is when the last such run began.
+func (c *Connection) goesFirst(ctx context.Context, s stream, tail *time.Time) (report pipeline.Report, waits string) {
+	if !tail.IsZero() && time.Since(*tail) < longestSlice {
+		return report, ""
+	}
+	begun := time.Now()
+	report = c.tailOf(ctx, s)
+	if report.State == pipeline.Drained {
+		*tail = begun
+	}
+	if report.State == pipeline.Budget {
+		waits = "the stream itself goes first: it lags " + lagOf(report)
+	}
+	return report, waits
 }
 
 // tailOf does a run of the stream itself.

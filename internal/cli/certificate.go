@@ -23,7 +23,7 @@ type certificate struct {
 	Format      int       `json:"format"`
 	Made        time.Time `json:"made"`
 	Version     string    `json:"version"`
-	// SHA256 is that of the compact JSON of Audits.
+	// SHA256 is the checksum of the compact JSON of Audits.
 	SHA256 string         `json:"sha256"`
 	Audits jsontext.Value `json:"audits"`
 }
