@@ -274,6 +274,8 @@ func (p *slice) askWorkspace(r *pipeline.Runner, job jobs.Job, to time.Time) err
 		if arrivals, ok = inWorkspace().(*readback.Arrivals); !ok {
 			panic("app: the ledger of the workspace has another type")
 		}
+		// The source is busy with the next pages. Which org is ours, the records say that are looked for.
+		arrivals.Sample = nil
 		return &joined{Ledger: own(), arrivals: arrivals}
 	}
 	return nil
