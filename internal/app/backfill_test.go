@@ -402,3 +402,48 @@ func TestBackfillRefused(t *testing.T) {
 		})
 	}
 }
+
+// A job that fails keeps its place and says why, without a secret; the function leaves it alone for
+// a while, and then continues.
+func TestBackfillFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPast(t, newScene(), 1)
+		_, j := p.job(func(q *app.BackfillRequest) { q.Leave = true })
+		down, asked := true, 0
+		p.pass = func(req *http.Request, service http.RoundTripper) (*http.Response, error) {
+			if down && req.URL.Host == workspace.DefaultID+".ods.opinsights.azure.com" {
+				asked++
+				return nil, errors.New("the proxy knows " + canary)
+			}
+			return service.RoundTrip(req)
+		}
+		a := p.app(app.ByFunction)
+		for range 10 {
+			ctx, cancel := context.WithTimeout(t.Context(), p.settings.RunBudget)
+			a.Poll(ctx)
+			cancel()
+			<-time.After(time.Minute)
+		}
+		failed := p.stored(j.ID)
+		if failed.Failure.Text == "" || failed.Failure.Count < 2 || failed.State != jobs.Delivering || failed.Place != "" {
+			t.Errorf("%+v", failed)
+		}
+		for _, key := range p.keys(t, "") {
+			if o, err := p.store.Get(t.Context(), key); err == nil && strings.Contains(string(o.Data), canary) {
+				t.Errorf("%s shows a secret: %s", key, o.Data)
+			}
+		}
+		down = false
+		<-time.After(15 * time.Minute)
+		for range 3 {
+			ctx, cancel := context.WithTimeout(t.Context(), p.settings.RunBudget)
+			a.Poll(ctx)
+			cancel()
+			<-time.After(time.Minute)
+		}
+		p.proven(p.stored(j.ID))
+		if p.rows() != p.n || asked == 0 {
+			t.Errorf("%d rows of %d", p.rows(), p.n)
+		}
+	})
+}
