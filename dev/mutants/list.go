@@ -74,8 +74,6 @@ func pipelineMutants() []Mutant {
 		{Breaks: "what was refused before the proof is not sent once more", File: pipelineDir + "refusal.go", Old: "if err := r.retry(ctx, r.pending[0]); err != nil {", New: "if _ = r.retry; r.quarantine(ctx, r.pending[0]) != nil {\n\t\t\terr := ctx.Err()"},
 		{Breaks: "through goes back", File: pipelineDir + "future.go", Old: "\treturn saved\n}", New: "\treturn page\n}"},
 		{Breaks: "the ledger is pruned where the tail has yet to pass", File: pipelineDir + "prune.go", Old: "limit.Before(before)", New: "false && limit.Before(before)"},
-		{Breaks: "the ledger is pruned of what a backfill needs", File: pipelineDir + "prune.go", Old: "case !from.IsZero() && from.Before(before):", New: "case false:", Tests: []string{"./internal/app"}},
-		{Breaks: "a backfill sends what the workspace has", File: "internal/app/backfill_slice.go", Old: "		if fresh[at[i]] = is; !is {", New: "		if !is {", Tests: []string{"./internal/app"}},
 		{Breaks: "the ledger is pruned of what the source still repeats", File: pipelineDir + "prune.go", Old: "if !t.delivery.oldest.IsZero() && t.delivery.oldest.Before(before) {", New: "if false {"},
 		{Breaks: "the audit begins one window early at the border of LEDGER_KEEP", File: pipelineDir + "audit.go", Old: "start = now.Add(-policy.Keep).Truncate(policy.Window).Add(policy.Window)", New: "start = now.Add(-policy.Keep).Truncate(policy.Window)"},
 		{Breaks: "the audit leaves out the period before", File: pipelineDir + "audit.go", Old: "if from = from.Add(-a.AuditPolicy.Ages[0]).Truncate(a.AuditPolicy.Window); from.Before(start) {", New: "if from.Before(start) {", Sim: 300},
