@@ -377,7 +377,9 @@ func (p *pursuit) set(w app.Working) {
 func (p *pursuit) line() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	parts := []string{"job " + p.job.ID, p.job.Progress()}
+	// What a narrow terminal cuts off is the least important.
+	progress, through, moved := strings.Cut(p.job.Progress(), " events read, through ")
+	parts := []string{"job " + p.job.ID, progress}
 	if took := time.Since(p.begun).Seconds(); took >= 1 && p.job.State == jobs.Delivering {
 		if rate := float64(p.job.Counts.Fetched-p.before) / took; rate > 0 {
 			parts = append(parts, fmt.Sprintf("%.0f/s", rate))
@@ -385,6 +387,9 @@ func (p *pursuit) line() string {
 				parts = append(parts, "about "+lag(math.Max(1, float64(left)/rate))+" left")
 			}
 		}
+	}
+	if moved {
+		parts = append(parts, "through "+through)
 	}
 	if p.job.Waits != "" {
 		parts = append(parts, oneLine(p.job.Waits))
