@@ -124,7 +124,7 @@ func edgeMutants() []Mutant {
 		{Breaks: "pages of the invocations do not overlap", File: sailpoint + "triggers.go", Old: "reach - min(triggersOverlap, len(records)/2)", New: "reach"},
 		{Breaks: "a sweep that was begun long ago is gone on with", File: sailpoint + "triggers.go", Old: "|| now.Sub(begun).Abs() > sweepAge {", New: "{"},
 		{Breaks: "a page that can't be divided is not halved", File: sailpoint + "unreadable.go", Old: "e.trouble.again(after) < sightings {\n\t\t\treturn page, err", New: "e.trouble.again(after) > 0 {\n\t\t\treturn page, err"},
-		{Breaks: "the way to a row that can't be had is left within its first millisecond", File: sailpoint + "unreadable.go", Old: "over := s.Past || later && (", New: "over := s.Past || (later || true) && ("},
+		{Breaks: "the way to a row that can't be had is left within its first millisecond", File: sailpoint + "unreadable.go", Old: "if over && (later || s.Done >= maxPage) && r.last", New: "over = s.Past || e.trouble.limit == 0 || s.Done > min(2*e.c.size.limit, maxPage/2)\n\tif over && r.last"},
 		{Breaks: "the row after one that can't be had is passed over, too", File: sailpoint + "unreadable.go", Old: "s.Done, s.Past, s.Missed = s.Done+1,", New: "s.Done, s.Past, s.Missed = s.Done+2,"},
 		{Breaks: "a record in place of a row that can't be had gets another id when a row beside it comes late", File: sailpoint + "unreadable.go", Old: "missing(created, nth, bad)", New: "missing(created, q.offset, bad)"},
 		{Breaks: "a row that is indexed late lends its number to one that can't be had", File: sailpoint + "unreadable.go", Old: "case now != total:", New: "case now != total && false:"},
