@@ -559,8 +559,16 @@ func TestNullRowStaysTheSame(t *testing.T) {
 
 // A row that is indexed while another one is found to be out of reach does not lend it its number.
 func TestLateRowBesideOneThatCantBeHad(t *testing.T) {
+	type arrival struct {
+		late time.Duration // after the first row; the fifth is 4 s after it, and where rows are read by number
+		at   int           // the number of the count before which it is indexed
+	}
+	var arrivals []arrival
 	for nth := range 8 {
-		t.Run(fmt.Sprint("at count ", nth+1), func(t *testing.T) {
+		arrivals = append(arrivals, arrival{2500 * time.Millisecond, nth + 1}, arrival{10 * time.Second, nth + 1})
+	}
+	for _, c := range arrivals {
+		t.Run(fmt.Sprintf("%v at count %d", c.late, c.at), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				tn := newTenant()
 				at := time.Now().Add(-time.Hour)
@@ -575,8 +583,8 @@ func TestLateRowBesideOneThatCantBeHad(t *testing.T) {
 				counts := 0
 				h := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 					if strings.HasSuffix(r.URL.Path, "/count") {
-						if counts++; counts == nth+1 {
-							indexed(tn, "late", at.Add(2500*time.Millisecond), nil)
+						if counts++; counts == c.at {
+							indexed(tn, "late", at.Add(c.late), nil)
 						}
 					}
 					tn.ServeHTTP(rw, r)
