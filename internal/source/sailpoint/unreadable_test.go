@@ -557,6 +557,40 @@ func TestNullRowStaysTheSame(t *testing.T) {
 	})
 }
 
+// A row that tells no time gets that of its neighbours only if the service must count all three in one
+// window. In another window it would make up for an event that is missing there.
+func TestTimeOfANullRow(t *testing.T) {
+	for name, c := range map[string]struct {
+		last  time.Duration // of the row after it, since the one before it
+		dated bool
+	}{
+		"in one window":  {2 * time.Minute, true},
+		"in two windows": {10 * time.Minute, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tn := newTenant()
+				first := time.Now().Add(-2 * time.Hour).Truncate(time.Hour).Add(time.Minute)
+				indexed(tn, "first", first, nil)
+				indexed(tn, "null", first.Add(c.last/2), []byte("null"))
+				indexed(tn, "last", first.Add(c.last), nil)
+				seen, flawed := readPast(t, sailpoint.NewClient(config(tn)).Events())
+				if flawed != 1 {
+					t.Fatalf("%d records of one row that tells nothing", flawed)
+				}
+				for _, r := range seen {
+					if r.Flaw == "" {
+						continue
+					}
+					if window := 5 * time.Minute; r.Time.IsZero() == c.dated || c.dated && !r.Time.Truncate(window).Equal(first.Truncate(window)) {
+						t.Errorf("its time is %v", r.Time)
+					}
+				}
+			})
+		})
+	}
+}
+
 // A row that is indexed while another one is found to be out of reach does not lend it its number.
 func TestLateRowBesideOneThatCantBeHad(t *testing.T) {
 	type arrival struct {
