@@ -419,8 +419,8 @@ func TestPushLoad(t *testing.T) {
 		slices.Sort(all)
 		return all[min(int(share*float64(len(all))), len(all)-1)].Round(time.Millisecond)
 	}
-	t.Logf("%d posts at %d/s: answer p50 %v, p99 %v, longest %v; post to row p50 %v, p99 %v, longest %v; peak memory %.1f MiB; rows again %d",
-		total, rate, rank(s.took, 0.5), rank(s.took, 0.99), rank(s.took, 1), rank(delays, 0.5), rank(delays, 0.99), rank(delays, 1), float64(peak)/(1<<20), w.workspace.Stats().Duplicates)
+	t.Logf("%d posts at %d/s: answer p50 %v, p99 %v, longest %v; post to row p50 %v, p99 %v, longest %v; peak memory %.1f MiB; events lost %d; rows twice %d",
+		total, rate, rank(s.took, 0.5), rank(s.took, 0.99), rank(s.took, 1), rank(delays, 0.5), rank(delays, 0.99), rank(delays, 1), float64(peak)/(1<<20), total-len(arrived), w.workspace.Stats().Duplicates)
 	if os.Getenv("IDN_PUSH_LOAD") != "" {
 		if p99 := rank(s.took, 0.99); p99 > 200*time.Millisecond {
 			t.Errorf("p99 of the answers is %v, want at most 200ms", p99)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -30,11 +31,12 @@ const (
 	middleBytes = 256 << 10
 	// firstBytes is what a body gets before its first byte; it doubles from there.
 	firstBytes = 4 << 10
-	// unpackBytes is what decompression needs besides.
-	unpackBytes = 48 << 10
+	// unpackBytes is what decompression needs besides, and packedAtOnce bounds that of all bodies.
+	unpackBytes  = 48 << 10
+	packedAtOnce = 3 << 20
 
 	// startsAtOnce bounds the starts of bodies, in bytes, that are read or waiting to be stored,
-	// middlesAtOnce what they have beyond these up to middleBytes, and restsAtOnce what is beyond that.
+	// middlesAtOnce what larger ones have up to middleBytes, and restsAtOnce what is beyond that.
 	startsAtOnce  = 4 << 20
 	middlesAtOnce = 4 << 20
 	restsAtOnce   = 8 << 20
@@ -43,6 +45,9 @@ const (
 	// that is down keeps its memory for minutes, and an access request can't wait for it.
 	slotsAtOnce = 4 * slotBytes
 	smallAtOnce = 1 << 20
+	// mostWaiting is how many bodies wait for more than a start. Each of them has one, and there must be
+	// some left for others.
+	mostWaiting = 16
 	// memoryWait is how long a request waits for memory, all in all.
 	memoryWait = 2 * time.Second
 
@@ -58,12 +63,16 @@ var (
 )
 
 // memory is what there is for bodies.
-type memory struct{ starts, middles, rests, slots, small *semaphore.Weighted }
+type memory struct {
+	starts, middles, rests, slots, small, packed *semaphore.Weighted
+	// waiting counts the bodies that wait for more than a start.
+	waiting atomic.Int64
+}
 
 func newMemory() *memory {
 	return &memory{
 		starts: semaphore.NewWeighted(startsAtOnce), middles: semaphore.NewWeighted(middlesAtOnce), rests: semaphore.NewWeighted(restsAtOnce),
-		slots: semaphore.NewWeighted(slotsAtOnce), small: semaphore.NewWeighted(smallAtOnce),
+		slots: semaphore.NewWeighted(slotsAtOnce), small: semaphore.NewWeighted(smallAtOnce), packed: semaphore.NewWeighted(packedAtOnce),
 	}
 }
 
@@ -82,17 +91,22 @@ type room struct {
 	of                  *memory
 	start, middle, rest int64
 	slot, small         int64 // of the slots
-	unpack              int64 // of the starts
+	unpack              int64 // of the packed
 	waited              time.Duration
 }
 
-// grow gets memory for that many bytes of a body that will have most bytes at most.
+// grow gets memory for that many bytes of a body that will have most bytes at most. One that has more than
+// a start has nothing of the starts any more.
 func (r *room) grow(ctx context.Context, size, most int64) error {
-	if err := r.take(ctx, r.of.starts, &r.start, min(size, startBytes)); err != nil {
+	if size <= startBytes {
+		return r.take(ctx, r.of.starts, &r.start, size)
+	}
+	if err := r.take(ctx, r.of.middles, &r.middle, min(size, middleBytes)); err != nil {
 		return err
 	}
-	if err := r.take(ctx, r.of.middles, &r.middle, min(size, middleBytes)-startBytes); err != nil || size <= middleBytes {
-		return err
+	lower(r.of.starts, &r.start, 0)
+	if size <= middleBytes {
+		return nil
 	}
 	return r.take(ctx, r.of.rests, &r.rest, most-middleBytes)
 }
@@ -104,6 +118,12 @@ func (r *room) take(ctx context.Context, from *semaphore.Weighted, has *int64, t
 		return nil
 	}
 	if !from.TryAcquire(more) {
+		if from != r.of.starts {
+			defer r.of.waiting.Add(-1)
+			if r.of.waiting.Add(1) > mostWaiting {
+				return errNoMemory
+			}
+		}
 		begun := time.Now()
 		ctx, cancel := context.WithTimeout(ctx, memoryWait-r.waited)
 		defer cancel()
@@ -119,14 +139,14 @@ func (r *room) take(ctx context.Context, from *semaphore.Weighted, has *int64, t
 // shrink gives back what is not needed any more.
 func (r *room) shrink(size int64) {
 	lower(r.of.starts, &r.start, min(size, startBytes))
-	lower(r.of.middles, &r.middle, max(0, min(size, middleBytes)-startBytes))
+	lower(r.of.middles, &r.middle, min(size, middleBytes))
 	lower(r.of.rests, &r.rest, max(0, size-middleBytes))
 }
 
 // free gives back everything.
 func (r *room) free() {
 	r.shrink(0)
-	lower(r.of.starts, &r.unpack, 0)
+	lower(r.of.packed, &r.unpack, 0)
 	lower(r.of.slots, &r.slot, 0)
 	lower(r.of.small, &r.small, 0)
 }

@@ -190,7 +190,7 @@ func readPush(w http.ResponseWriter, r *http.Request, room *room, most int64) ([
 	switch encoding := strings.ToLower(strings.TrimSpace(r.Header.Get("Content-Encoding"))); encoding {
 	case "", "identity":
 	case "gzip", "x-gzip":
-		if err := room.take(r.Context(), room.of.starts, &room.unpack, unpackBytes); err != nil {
+		if err := room.take(r.Context(), room.of.packed, &room.unpack, unpackBytes); err != nil {
 			return nil, err
 		}
 		unpacked, err := gzip.NewReader(from)

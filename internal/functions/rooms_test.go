@@ -181,7 +181,7 @@ func TestSlowSenders(t *testing.T) {
 		return "POST /api/hooks/" + path + " HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer canary-token\r\n" + rest + "\r\n\r\n"
 	}
 	chunk := func(size int) string { return fmt.Sprintf("%x\r\n%s\r\n", size, strings.Repeat("a", size)) }
-	const senders = 40
+	const senders = 100
 	for name, tc := range map[string]struct {
 		path, sends string
 		status      int // of its own answer
