@@ -167,8 +167,20 @@ func (m *mailbox) posted(ctx context.Context, kept *keeping) {
 	}
 }
 
-// settleOwed posts the answers that another process, or this one, has left.
+// settleOwed posts the answers that another process, or this one, has left, and waits for those that are too
+// young. The next tick may be minutes away.
 func (m *mailbox) settleOwed(ctx context.Context) (more bool) {
+	again := m.settleAll(ctx)
+	if again == 0 {
+		return false
+	}
+	m.pause(ctx, again)
+	return ctx.Err() == nil
+}
+
+// settleAll posts what is old enough. again is when something else will be; 0 if nothing will. What could not
+// be posted is left to the next tick.
+func (m *mailbox) settleAll(ctx context.Context) (again time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, aftermath)
 	defer cancel()
 	list, err := m.owes.List(ctx, owedAtOnce)
@@ -176,8 +188,9 @@ func (m *mailbox) settleOwed(ctx context.Context) (more bool) {
 	var g errgroup.Group
 	g.SetLimit(besidesAtOnce)
 	for i, item := range list {
-		if time.Since(item.Stored) < owedAfter {
-			continue // the process that received it is at it
+		if age := time.Since(item.Stored); age < owedAfter { // the process that received it is at it
+			again = max(again, owedAfter-age)
+			continue
 		}
 		g.Go(func() error {
 			errs[i] = m.settleOne(ctx, item)
@@ -186,7 +199,7 @@ func (m *mailbox) settleOwed(ctx context.Context) (more bool) {
 	}
 	_ = g.Wait()
 	if ctx.Err() != nil && context.Cause(ctx) == context.Canceled { //nolint:errorlint // a stop is not a failure
-		return false
+		return 0
 	}
 	problem, left := "", 0
 	for _, failed := range append(errs, err) {
@@ -206,7 +219,7 @@ func (m *mailbox) settleOwed(ctx context.Context) (more bool) {
 	default:
 		m.log.Info("all answers of triggers are posted")
 	}
-	return false
+	return again
 }
 
 // settleOne posts the answers of one request, and removes them.

@@ -176,6 +176,27 @@ func TestManyAnswersAtOnce(t *testing.T) {
 	}
 }
 
+// The next process posts what is owed soon, also if the next tick is minutes away.
+func TestAnswersAreNotForTheNextTick(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, c := receiving(), &completions{gone: true}
+		c.through(s)
+		_, push := s.receiver(t, nil)
+		body, want := asks(s, 1)
+		push("sailpoint", body)
+		<-time.After(5 * time.Second)
+		next, _ := s.receiver(t, nil)
+		next.Poll(t.Context())
+		c.set(false)
+		<-time.After(2 * time.Minute)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.posted[want] == 0 {
+			t.Errorf("posted %v", c.posted)
+		}
+	})
+}
+
 // What is kept is posted to the tenant's own address or not at all, whatever the settings name by then.
 func TestAnswersStayAtTheTenant(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
