@@ -102,6 +102,7 @@ func TestAnswersOutliveTheProcess(t *testing.T) {
 					}
 				}
 				<-time.After(3 * time.Minute)
+				synctest.Wait()
 				if tc.change != nil {
 					tc.change(s.connection().Sources[1].(*config.EventTriggers))
 				}
@@ -113,6 +114,7 @@ func TestAnswersOutliveTheProcess(t *testing.T) {
 					next.Poll(t.Context())
 					<-time.After(time.Minute)
 				}
+				synctest.Wait()
 				if tc.dropped {
 					if n := len(owedKeys(t, s)); n != 1 || len(c.posted) > 0 || strings.Count(log.String(), "could not be posted") != 1 || !strings.Contains(log.String(), "was replaced") {
 						t.Errorf("%d are kept, %v posted, log:\n%s", n, c.posted, log.String())
@@ -120,6 +122,7 @@ func TestAnswersOutliveTheProcess(t *testing.T) {
 					<-time.After(24 * time.Hour)
 					next.Poll(t.Context())
 					<-time.After(time.Minute)
+					synctest.Wait()
 				} else if c.posted[want] != 1 || len(c.posted) != 1 {
 					t.Errorf("posted %v, want %s", c.posted, want)
 				}
@@ -158,6 +161,7 @@ func TestManyAnswersAtOnce(t *testing.T) {
 				}
 				posts.Wait()
 				<-time.After(time.Minute)
+				synctest.Wait()
 				for n := range requests {
 					if _, want := asks(s, n); c.posted[want] != 1 {
 						t.Fatalf("request %d: posted %d times; %d in all", n, c.posted[want], len(c.posted))
@@ -206,6 +210,7 @@ func TestAnswersStayAtTheTenant(t *testing.T) {
 		body, _ := asks(s, 1)
 		push("sailpoint", body)
 		<-time.After(3 * time.Minute)
+		synctest.Wait()
 		other := *s.source().BaseURL
 		other.Host = "elsewhere.api.identitynow.com"
 		s.source().BaseURL = &other
@@ -217,6 +222,7 @@ func TestAnswersStayAtTheTenant(t *testing.T) {
 		defer next.Stop(t.Context())
 		next.Poll(t.Context())
 		<-time.After(time.Minute)
+		synctest.Wait()
 		if len(c.posted) > 0 {
 			t.Errorf("posted %v", c.posted)
 		}
