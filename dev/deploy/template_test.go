@@ -230,7 +230,7 @@ func TestStorageAndVault(t *testing.T) {
 // them: a reference to a secret that is resolved too early stays unresolved.
 func TestRoles(t *testing.T) {
 	want := map[string][]string{
-		"Microsoft.Storage/storageAccounts":      {"0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3", "76199698-9eea-4c19-bc75-cec21354c6b6", "b7e6dc6d-f1e8-4753-8033-0f276bb0955b"},
+		"Microsoft.Storage/storageAccounts":      {"0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3", "76199698-9eea-4c19-bc75-cec21354c6b6", queueRole, "b7e6dc6d-f1e8-4753-8033-0f276bb0955b"},
 		"Microsoft.KeyVault/vaults":              {"4633458b-17de-408a-b874-0445c86b69e6"},
 		"Microsoft.Insights/components":          {"3913510d-42f4-4e42-8a64-420c390055eb"},
 		"Microsoft.Insights/dataCollectionRules": {"3913510d-42f4-4e42-8a64-420c390055eb"},
@@ -238,7 +238,7 @@ func TestRoles(t *testing.T) {
 	if n := len(ofType(deployed(t, "", map[string]any{"ingestionApi": "DataCollector"}), "Microsoft.Authorization/roleAssignments")); n != 4 {
 		t.Errorf("%d assignments without a data collection rule and an old connector, want 4", n)
 	}
-	d := deployed(t, "", map[string]any{"ingestionApi": "LogsIngestion", "legacyStorageAccountId": legacyAccount})
+	d := deployed(t, "", map[string]any{"ingestionApi": "LogsIngestion", "legacyStorageAccountId": legacyAccount, "fanOut": "queue"})
 	waits := text(t, only(t, d, "Microsoft.Web/sites").Body["dependsOn"])
 	got := map[string][]string{}
 	for _, r := range ofType(d, "Microsoft.Authorization/roleAssignments") {
