@@ -41,7 +41,7 @@ yesterday, today, relative (-24h, -30d), or now, which means the newest window t
 settled: some minutes ago. Windows are whole: --from is rounded down, --to up.
 
 While a function or serve uses the same state, an audit without --repair takes a small
-share of SailPoint's rate limit: one request a second, so as not to slow them down.
+share of the source's rate limit: one request a second, so as not to slow them down.
 
 With --workspace it compares with what has arrived in the workspace, which it queries
 through the Logs Query API: records can be lost after they were acknowledged, for

@@ -54,11 +54,11 @@ Times are RFC 3339 (2026-09-24T13:00:00Z), a date (which begins at midnight, UTC
 yesterday, today, relative (-24h, -30d), or now, which means the newest window that has
 settled. --to is not included. Windows are whole: --from is rounded down, --to up.
 
-Search events of IdentityNow, the System Log of Okta, and the audit events and the
-syslog of IdentityIQ can be read again. Trigger invocations, pushed events, reports, and
-task results, violations and alerts of IdentityIQ can't: their sources have no search by
-time, or show only what is recent. Okta can't count, so its estimate has no number of
-events. Events without a time are in no range; the runs deliver them.
+What a source can search by time can be read again. Trigger invocations, pushed events,
+reports, task results, violations and alerts can't: they have no such search, or only
+what is recent is shown. Where a source can't count, the estimate has no number of
+events. docs/operate.md names the streams. Events without a time are in no range; the
+runs deliver them.
 
 The exit status is 0 if the range is complete (or the job was left to the function),
 1 if it is not or the job ended early, 2 if nothing was begun, and 130 after Ctrl-C.`
@@ -160,7 +160,7 @@ func (c *backfill) names(cmd *cobra.Command, a *app.Connection) ([]string, error
 	if c.stream == "" {
 		names := a.Audited()
 		if len(names) == 0 {
-			return nil, usage(cmd, "none of the configured sources can be read again: only search events, Okta, and the audit events and syslog of IdentityIQ can")
+			return nil, usage(cmd, "none of the configured streams can be read again: docs/operate.md names those that can")
 		}
 		return names, nil
 	}

@@ -77,7 +77,7 @@ func (c *importing) none(a *app.Connection) error {
 	if !a.Follows() {
 		what, status = "there is no function to import from: LEGACY_CHECKPOINT is off, or auto without a key of the account of the state", statusUnusable
 	}
-	return &failure{status, what, "set LEGACY_CHECKPOINT to https://NAME.table.core.windows.net, NAME being AZURE_STORAGE_ACCOUNT_NAME of the function, or the account in AzureWebJobsStorage of the function for Okta"}
+	return &failure{status, what, "set LEGACY_CHECKPOINT to https://NAME.table.core.windows.net, NAME being the account that the old function has in AZURE_STORAGE_ACCOUNT_NAME or, without that, in AzureWebJobsStorage"}
 }
 
 // one imports the checkpoint of a stream. left is false if no function left one.

@@ -70,16 +70,16 @@ type Spec struct {
 // Legacy is the storage account in which older connectors kept their places. Its errors name the
 // remedy and contain no secrets.
 type Legacy interface {
-	// CreatedTime is the time of the last event that SailPoint's Python function has read; zero if it
-	// left none.
+	// CreatedTime is the time of the last event that an older connector with a place in time has read;
+	// zero if there was none.
 	CreatedTime(ctx context.Context) (time.Time, error)
-	// OktaPlaces are the places that Microsoft's function for Okta has stored, the latest first.
-	OktaPlaces(ctx context.Context) ([]OktaPlace, error)
+	// Places are the links that an older connector has stored as its places, the latest first.
+	Places(ctx context.Context) ([]Place, error)
 }
 
-// OktaPlace is a place that Microsoft's function for Okta has stored.
-type OktaPlace struct {
-	// Link is the link to the next page of the System Log.
+// Place is where an older connector stopped, as a link.
+type Place struct {
+	// Link is the link to the next page of the log.
 	Link string
 	// Stored is when the function stored it.
 	Stored time.Time

@@ -19,7 +19,7 @@ const doubt = 24 * time.Hour
 // inherit begins at the link that Microsoft's function has stored last for this org. What follows the
 // link is what the function has not read, so nothing comes twice.
 func (l *Logs) inherit(ctx context.Context, old source.Legacy) (source.Beginning, error) {
-	stored, err := old.OktaPlaces(ctx)
+	stored, err := old.Places(ctx)
 	if err != nil {
 		return source.Beginning{}, err
 	}
@@ -45,7 +45,7 @@ func (l *Logs) inherit(ctx context.Context, old source.Legacy) (source.Beginning
 }
 
 // inheritPlace is the beginning at a link of this org.
-func (l *Logs) inheritPlace(one source.OktaPlace) (source.Beginning, error) {
+func (l *Logs) inheritPlace(one source.Place) (source.Beginning, error) {
 	if now := time.Now(); one.Stored.IsZero() || one.Stored.After(now) {
 		one.Stored = now
 	}

@@ -17,12 +17,12 @@ import (
 
 // account is what the old function has left.
 type account struct {
-	places []kinds.OktaPlace
+	places []kinds.Place
 	err    error
 }
 
-func (a account) CreatedTime(context.Context) (time.Time, error)        { return time.Time{}, nil }
-func (a account) OktaPlaces(context.Context) ([]kinds.OktaPlace, error) { return a.places, a.err }
+func (a account) CreatedTime(context.Context) (time.Time, error) { return time.Time{}, nil }
+func (a account) Places(context.Context) ([]kinds.Place, error)  { return a.places, a.err }
 
 // stopped is the link at which a function stopped that has read everything so far, in pages of 100 and
 // without saying an order.
@@ -43,7 +43,7 @@ func TestBeginsWhereTheFunctionStopped(t *testing.T) {
 		o := newOrg()
 		fill(o, 250)
 		link := stopped(t, o)
-		places := []kinds.OktaPlace{
+		places := []kinds.Place{
 			{Link: "https://globex.okta.com/api/v1/logs?after=x", Stored: time.Now()},
 			{Link: strings.Replace(link, host, strings.ToUpper(host), 1), Stored: time.Now()},
 			{Link: "https://" + host + "/api/v1/logs?after=of-an-older-token", Stored: time.Now().Add(-time.Hour)},
@@ -76,7 +76,7 @@ func TestRefusedLinkOfTheFunction(t *testing.T) {
 		o := newOrg()
 		want := fill(o, 50)
 		stream := source.Connect(config(o)).Streams()[0]
-		begin, err := stream.Inherits(t.Context(), account{places: []kinds.OktaPlace{{Link: "https://" + host + "/api/v1/logs?after=gone", Stored: time.Now()}}})
+		begin, err := stream.Inherits(t.Context(), account{places: []kinds.Place{{Link: "https://" + host + "/api/v1/logs?after=gone", Stored: time.Now()}}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -95,12 +95,12 @@ func TestWhatTheFunctionLeft(t *testing.T) {
 	}{
 		"nothing":                  {account{}, ""},
 		"an account that is shut":  {account{err: failure}, "403"},
-		"another org":              {account{places: []kinds.OktaPlace{{Link: "https://globex.okta.com/api/v1/logs?after=x"}, {Link: "https://globex.okta.com/api/v1/logs?after=y"}}}, "has places of globex.okta.com, and none of acme.okta.com"},
-		"another resource":         {account{places: []kinds.OktaPlace{{Link: "https://" + host + "/api/v1/users?after=x"}}}, "does not lead to the System Log"},
-		"no query":                 {account{places: []kinds.OktaPlace{{Link: "https://" + host + "/api/v1/logs"}}}, "does not lead to the System Log"},
-		"no address":               {account{places: []kinds.OktaPlace{{Link: "\x7f://"}}}, "LEGACY_CHECKPOINT=off"},
-		"a host with line breaks":  {account{places: []kinds.OktaPlace{{Link: "https://a\nb/"}}}, "LEGACY_CHECKPOINT=off"},
-		"user and password inside": {account{places: []kinds.OktaPlace{{Link: "https://user:canary@globex.okta.com/x"}}}, "globex.okta.com"},
+		"another org":              {account{places: []kinds.Place{{Link: "https://globex.okta.com/api/v1/logs?after=x"}, {Link: "https://globex.okta.com/api/v1/logs?after=y"}}}, "has places of globex.okta.com, and none of acme.okta.com"},
+		"another resource":         {account{places: []kinds.Place{{Link: "https://" + host + "/api/v1/users?after=x"}}}, "does not lead to the System Log"},
+		"no query":                 {account{places: []kinds.Place{{Link: "https://" + host + "/api/v1/logs"}}}, "does not lead to the System Log"},
+		"no address":               {account{places: []kinds.Place{{Link: "\x7f://"}}}, "LEGACY_CHECKPOINT=off"},
+		"a host with line breaks":  {account{places: []kinds.Place{{Link: "https://a\nb/"}}}, "LEGACY_CHECKPOINT=off"},
+		"user and password inside": {account{places: []kinds.Place{{Link: "https://user:canary@globex.okta.com/x"}}}, "globex.okta.com"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			begin, err := source.Connect(config(http.NotFoundHandler())).Streams()[0].Inherits(t.Context(), test.left)

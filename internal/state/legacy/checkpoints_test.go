@@ -32,7 +32,7 @@ func (o *old) CreatedTime(context.Context) (time.Time, error) {
 	return o.at, o.err
 }
 
-func (o *old) OktaPlaces(context.Context) ([]source.OktaPlace, error) { return nil, nil }
+func (o *old) Places(context.Context) ([]source.Place, error) { return nil, nil }
 
 func over(own pipeline.Checkpoints, o *old) *legacy.Checkpoints {
 	events := sailpoint.Connect(sailpoint.Config{}).Streams()[0]

@@ -23,10 +23,10 @@ const (
 	mostPages = 20
 )
 
-// OktaPlaces returns the places in the log that the function has stored, the latest first; none if
+// Places returns the places in the log that the function has stored, the latest first; none if
 // the account does not have the table. The key of each row is an API token: it is not requested, and no error
 // contains it.
-func (a *Account) OktaPlaces(ctx context.Context) (places []source.OktaPlace, err error) {
+func (a *Account) Places(ctx context.Context) (places []source.Place, err error) {
 	object := fmt.Sprintf("table %s at %s", oktaTable, a.host)
 	filter, columns := "PartitionKey eq '"+oktaPartition+"'", "uri,Timestamp"
 	pages := a.service.NewClient(oktaTable).NewListEntitiesPager(&aztables.ListEntitiesOptions{Filter: &filter, Select: &columns})
@@ -55,7 +55,7 @@ func (a *Account) OktaPlaces(ctx context.Context) (places []source.OktaPlace, er
 			}
 		}
 	}
-	slices.SortStableFunc(places, func(a, b source.OktaPlace) int { return b.Stored.Compare(a.Stored) })
+	slices.SortStableFunc(places, func(a, b source.Place) int { return b.Stored.Compare(a.Stored) })
 	return places, nil
 }
 
@@ -71,17 +71,17 @@ func masked(err error, key *string) error {
 }
 
 // readPlace reads a row. A row without a link says nothing.
-func readPlace(entity []byte) (source.OktaPlace, error) {
+func readPlace(entity []byte) (source.Place, error) {
 	var row struct {
 		URI    any       `json:"uri"`
 		Stored time.Time `json:"Timestamp"`
 	}
 	if err := json.Unmarshal(entity, &row); err != nil {
-		return source.OktaPlace{}, errors.New("can't be read") // the error may quote the row
+		return source.Place{}, errors.New("can't be read") // the error may quote the row
 	}
 	link, isText := row.URI.(string)
 	if !isText && row.URI != nil {
-		return source.OktaPlace{}, errors.New("has no text in uri")
+		return source.Place{}, errors.New("has no text in uri")
 	}
-	return source.OktaPlace{Link: link, Stored: row.Stored.UTC()}, nil
+	return source.Place{Link: link, Stored: row.Stored.UTC()}, nil
 }

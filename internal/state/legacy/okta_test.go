@@ -35,7 +35,7 @@ func putPlace(t *testing.T, c *aztables.Client, partition, key string, uri any) 
 }
 
 // The places come from a real table service, with a key and with a token, the latest first.
-func TestOktaPlaces(t *testing.T) {
+func TestPlaces(t *testing.T) {
 	for name, way := range map[string]struct {
 		server *azurite.Server
 		cfg    legacy.Config
@@ -45,7 +45,7 @@ func TestOktaPlaces(t *testing.T) {
 			reset(t, c)
 			read := func() (links []string) {
 				t.Helper()
-				places, err := account.OktaPlaces(t.Context())
+				places, err := account.Places(t.Context())
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -80,7 +80,7 @@ func TestOktaPlaces(t *testing.T) {
 }
 
 // A row that can't be read is an error without the key of the row, which is a secret.
-func TestOktaPlaceUnusable(t *testing.T) {
+func TestPlaceUnusable(t *testing.T) {
 	c, account := tables(t, plain).NewClient("OKTA"), open(t, withKey(plain))
 	reset(t, c)
 	if _, err := c.CreateTable(t.Context(), nil); err != nil {
@@ -89,7 +89,7 @@ func TestOktaPlaceUnusable(t *testing.T) {
 	for name, uri := range map[string]any{"a number": 17, "a truth": true} {
 		t.Run(name, func(t *testing.T) {
 			putPlace(t, c, "part1", token, uri)
-			places, err := account.OktaPlaces(t.Context())
+			places, err := account.Places(t.Context())
 			if err == nil {
 				t.Fatalf("%v, want an error", places)
 			}
@@ -126,7 +126,7 @@ func TestOktaTokenIsNeverShown(t *testing.T) {
 			}
 			return resp, err
 		})
-		places, err := open(t, cfg).OktaPlaces(t.Context())
+		places, err := open(t, cfg).Places(t.Context())
 		switch {
 		case err == nil:
 			t.Errorf("%d: %v, want an error", status, places)
