@@ -351,12 +351,15 @@ func (s *Store) Part(ctx context.Context, r Report, number int) ([]byte, error) 
 // Tidy removes parts that belong to no report, and what is remembered for longer than needed.
 func (s *Store) Tidy(ctx context.Context, now time.Time) error {
 	waiting, forwarded := map[string]bool{}, map[string]bool{}
-	for folder, ids := range map[string]map[string]bool{"waiting/": waiting, "forward/": forwarded} {
-		for info, err := range s.store.List(ctx, s.prefix+folder) {
+	for _, known := range []struct {
+		folder string
+		ids    map[string]bool
+	}{{"waiting/", waiting}, {"forward/", forwarded}} {
+		for info, err := range s.store.List(ctx, s.prefix+known.folder) {
 			if err != nil {
 				return fmt.Errorf("tidy reports: %w", err)
 			}
-			ids[path.Base(info.Key)] = true
+			known.ids[path.Base(info.Key)] = true
 		}
 	}
 	for _, kind := range []struct {
