@@ -4,7 +4,7 @@
 //
 //	idn-sentinel-linux-<arch>.zip        what a function app is deployed from
 //	idn-sentinel-queue-linux-<arch>.zip  the same for FAN_OUT=queue: other host.json, other functions
-//	idn-sentinel-linux-<arch>.cdx.json   what the handler is made of (CycloneDX)
+//	*.cdx.json for each of the two       what the handler is made of (CycloneDX)
 //
 // for each system of -cli
 //
@@ -109,13 +109,14 @@ func run(out string, r release) error {
 		if err != nil {
 			return err
 		}
-		files["idn-sentinel-linux-"+arch+".cdx.json"] = parts
 		for variant, over := range map[string]string{"": "", "-queue": queueFolder} {
 			var archive strings.Builder
 			if err := write(&archive, r.root, over, handler); err != nil {
 				return err
 			}
-			name := "idn-sentinel" + variant + "-linux-" + arch + ".zip"
+			name := "idn-sentinel" + variant + "-linux-" + arch
+			files[name+".cdx.json"] = parts
+			name += ".zip"
 			files[name] = []byte(archive.String())
 			if arch == "amd64" {
 				files["released-package"+variant+".zip"] = files[name]

@@ -85,8 +85,8 @@ func TestRun(t *testing.T) {
 		}
 		built = append(built, folder(t, out))
 	}
-	if len(built[0]) != 17 {
-		t.Errorf("%d files, want 17", len(built[0]))
+	if len(built[0]) != 19 {
+		t.Errorf("%d files, want 19", len(built[0]))
 	}
 	for name, first := range built[0] {
 		if first != built[1][name] {
@@ -163,6 +163,7 @@ func TestProduct(t *testing.T) {
 		t.Errorf("the package for FAN_OUT=queue has another handler, or entries (-want +got):\n%s", diff)
 	}
 	checkBill(t, files["idn-sentinel-linux-"+runtime.GOARCH+".cdx.json"])
+	checkBill(t, files["idn-sentinel-queue-linux-"+runtime.GOARCH+".cdx.json"])
 	name := "idnsentinel-" + runtime.GOOS + "-" + runtime.GOARCH
 	checkBill(t, files[name+".cdx.json"])
 	checkCommand(t, files[name+".tar.gz"])

@@ -105,8 +105,10 @@ func TestWhoMayPublishRunsNoForeignCode(t *testing.T) {
 // Every program of a release has a signed list of its parts, and every file a provenance.
 func TestReleaseIsAttested(t *testing.T) {
 	var programs []string
-	for _, arch := range []string{"amd64", "arm64"} {
-		programs = append(programs, "idn-sentinel-linux-"+arch)
+	for _, variant := range []string{"", "-queue"} {
+		for _, arch := range []string{"amd64", "arm64"} {
+			programs = append(programs, "idn-sentinel"+variant+"-linux-"+arch)
+		}
 	}
 	for _, s := range everySystem() {
 		programs = append(programs, "idnsentinel-"+s.OS+"-"+s.Arch)
