@@ -20,7 +20,7 @@ func TestMemoryOfOtherSources(t *testing.T) {
 	for name, serve := range map[string]server{
 		"Okta": func(t *testing.T, env map[string]string) map[string]int {
 			t.Helper()
-			const n = 50_000
+			const n = 30_000
 			made := okta.Generator{Seed: 8, Start: begin, Every: time.Second}
 			org := &okta.Org{APIToken: "00" + secretCanary, Scheme: "http", RateLimit: 60_000}
 			for i := range n {
