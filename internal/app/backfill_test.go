@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -409,10 +410,12 @@ func TestBackfillFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPast(t, newScene(), 1)
 		_, j := p.job(func(q *app.BackfillRequest) { q.Leave = true })
-		down, asked := true, 0
+		var down atomic.Bool
+		var asked atomic.Int64
+		down.Store(true)
 		p.pass = func(req *http.Request, service http.RoundTripper) (*http.Response, error) {
-			if down && req.URL.Host == workspace.DefaultID+".ods.opinsights.azure.com" {
-				asked++
+			if down.Load() && req.URL.Host == workspace.DefaultID+".ods.opinsights.azure.com" {
+				asked.Add(1)
 				return nil, errors.New("the proxy knows " + canary)
 			}
 			return service.RoundTrip(req)
@@ -433,7 +436,7 @@ func TestBackfillFails(t *testing.T) {
 				t.Errorf("%s shows a secret: %s", key, o.Data)
 			}
 		}
-		down = false
+		down.Store(false)
 		<-time.After(15 * time.Minute)
 		for range 3 {
 			ctx, cancel := context.WithTimeout(t.Context(), p.settings.RunBudget)
@@ -442,7 +445,7 @@ func TestBackfillFails(t *testing.T) {
 			<-time.After(time.Minute)
 		}
 		p.proven(p.stored(j.ID))
-		if p.rows() != p.n || asked == 0 {
+		if p.rows() != p.n || asked.Load() == 0 {
 			t.Errorf("%d rows of %d", p.rows(), p.n)
 		}
 	})

@@ -427,6 +427,7 @@ func TestStatusNamesTroubles(t *testing.T) {
 				}
 				world := &clinic{begin(), t}
 				c.makes(world)
+				synctest.Wait() // what still runs in the background reads pass
 				pass := world.pass
 				world.pass = func(req *http.Request, _ http.RoundTripper) (*http.Response, error) {
 					t.Errorf("a status sends a request: %s", req.URL)

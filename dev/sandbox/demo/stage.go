@@ -57,6 +57,8 @@ type StageConfig struct {
 	// Rule has the workspace written through a data collection rule with a managed
 	// identity, which is served too, instead of with a key.
 	Rule bool
+	// Poison says which records the workspace rejects; nil means none.
+	Poison func(raw []byte) bool
 	// IdentityIQ adds an IdentityIQ server, at IdentityIQAddr.
 	IdentityIQ     bool
 	IdentityIQAddr string
@@ -75,7 +77,11 @@ func NewStage(ctx context.Context, cfg StageConfig) (*Stage, error) {
 		ClientID: clientID, ClientSecret: clientSecret, Scopes: []string{"sp:scopes:all"},
 		Backlog: s.Generator, BacklogSize: s.Events,
 	}
-	s.Workspace = &workspace.Workspace{Identify: Identify}
+	// What is served must not change any more.
+	s.Workspace = &workspace.Workspace{Identify: Identify, Poison: cfg.Poison}
+	if cfg.Rule {
+		s.Workspace.Rules = map[string]*workspace.Rule{workspace.DefaultRule: workspace.NewRule()}
+	}
 	invocations := synth.New(synth.Options{Seed: cfg.Seed, Start: time.Now().Add(-4 * time.Minute)})
 	for i := range 300 { // one a second, into the coming minute
 		s.Tenant.AddInvocation(invocations.Invocation(i))
@@ -85,7 +91,6 @@ func NewStage(ctx context.Context, cfg StageConfig) (*Stage, error) {
 		s.workspaceURL, err = s.serve(ctx, cfg.WorkspaceAddr, before(cfg.Workspace, s.Workspace))
 	}
 	if err == nil && cfg.Rule {
-		s.Workspace.Rules = map[string]*workspace.Rule{workspace.DefaultRule: workspace.NewRule()}
 		s.identityURL, err = s.serve(ctx, "", workspace.Identity())
 	}
 	if err == nil && cfg.IdentityIQ {

@@ -64,10 +64,10 @@ func Start(ctx context.Context, cfg Config) (w *Watch, address string, err error
 	w = &Watch{rate: cfg.Stage.Rate}
 	cfg.Stage.Tenant = func(h http.Handler) http.Handler { return refuse(h, &w.throttled, http.StatusTooManyRequests) }
 	cfg.Stage.Workspace = func(h http.Handler) http.Handler { return refuse(h, &w.down, http.StatusServiceUnavailable) }
+	cfg.Stage.Poison = func(raw []byte) bool { return strings.Contains(string(raw), synth.PoisonText) }
 	if w.stage, err = demo.NewStage(ctx, cfg.Stage); err != nil {
 		return nil, "", err
 	}
-	w.stage.Workspace.Poison = func(raw []byte) bool { return strings.Contains(string(raw), synth.PoisonText) }
 	if cfg.Address == "" {
 		cfg.Address = "127.0.0.1:0"
 	}
