@@ -228,9 +228,9 @@ func (c *backfill) explain(a *app.Connection, e app.Estimate) {
 	case e.Seconds < 0:
 		fmt.Fprintf(c.words(), "  about %d requests to the source\n", e.Requests)
 	case c.leave:
-		fmt.Fprintf(c.words(), "  about %d requests to the source: %s or more at %.3g a second, in half of the function's time\n", e.Requests, minutes(2*e.Seconds), e.Rate)
+		fmt.Fprintf(c.words(), "  about %d requests to the source: %s at %.3g a second, in half of the function's time\n", e.Requests, minutes(2*e.Seconds), e.Rate)
 	default:
-		fmt.Fprintf(c.words(), "  about %d requests to the source: %s or more at %.3g a second\n", e.Requests, minutes(e.Seconds), e.Rate)
+		fmt.Fprintf(c.words(), "  about %d requests to the source: %s at %.3g a second\n", e.Requests, minutes(e.Seconds), e.Rate)
 	}
 	for _, r := range e.Repeats {
 		n := "events"
@@ -253,12 +253,12 @@ func (c *backfill) words() io.Writer {
 	return c.out
 }
 
-// minutes writes a duration that is estimated.
+// minutes writes the least that something takes, by an estimate.
 func minutes(seconds float64) string {
-	if seconds < 60 {
-		return "less than a minute"
+	if seconds > 60 {
+		seconds = 60 * math.Ceil(seconds/60)
 	}
-	return lag(60 * math.Ceil(seconds/60))
+	return lag(max(1, seconds)) + " or more"
 }
 
 func (c *backfill) confirmed(requests []app.BackfillRequest, list []app.Estimate) error {

@@ -25,9 +25,9 @@
 // happened and how to fix it, and a second one, "hint:", that says where to look next.
 // Neither contains a secret.
 //
-// The exit status is 0 on success, 1 if a stream or a check failed, 2 if nothing was tried
-// because a setting or the command line is wrong, and 130 after Ctrl-C (143 after SIGTERM;
-// but 0 if serve stopped in order).
+// The exit status is 0 on success, 1 if a stream or a check failed or the output could not be
+// written, 2 if nothing was tried because a setting or the command line is wrong, and 130 after
+// Ctrl-C (143 after SIGTERM; but 0 if serve stopped in order).
 package cli
 
 import (
@@ -39,6 +39,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -134,17 +135,30 @@ func stopped(ctx context.Context, cmd *cobra.Command) int {
 
 // Run runs a command line. Cancelling ctx is a soft stop.
 func Run(ctx context.Context, p Process) int {
+	out := &output{Writer: p.Out}
+	if p.Out != nil {
+		p.Out = out
+	}
 	root := rootCommand(p)
 	root.SetArgs(p.Args)
 	root.SetOut(p.Out)
 	root.SetErr(p.Err)
+	root.InitDefaultCompletionCmd()
+	if shells, _, err := root.Find([]string{"completion"}); err == nil && shells != root {
+		shells.Args, shells.SuggestionsMinimumDistance = noSuchCommand, typos
+		shells.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	}
 	cmd, err := root.ExecuteContextC(ctx)
 	status := stopped(ctx, cmd)
 	var known *failure
+	lost := out.lost()
 	switch {
+	case errors.As(err, &known):
+	case lost != nil:
+		known = &failure{statusFailed, "the output is lost: " + lost.Error(), ""}
 	case err == nil:
 		return status
-	case !errors.As(err, &known):
+	default:
 		known = &failure{statusUnusable, err.Error(), "idnsentinel --help shows the usage"}
 	}
 	if status != statusOK && known.hint != "" { // whatever failed then failed because of it
@@ -157,6 +171,34 @@ func Run(ctx context.Context, p Process) int {
 		fmt.Fprintf(p.Err, "hint: %s\n", known.hint)
 	}
 	return cmp.Or(status, known.status)
+}
+
+// output is stdout. It remembers whether a write failed, because what a command found out is of no
+// use to anyone then, and few commands look at each write.
+type output struct {
+	io.Writer
+	mu    sync.Mutex
+	first error
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	n, err := o.Writer.Write(b)
+	if err != nil {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.first = cmp.Or(o.first, err)
+	}
+	return n, err
+}
+
+// lost returns why output is missing. A reader that has left wanted no more.
+func (o *output) lost() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if errors.Is(o.first, syscall.EPIPE) || errors.Is(o.first, os.ErrClosed) || errors.Is(o.first, io.ErrClosedPipe) {
+		return nil
+	}
+	return o.first
 }
 
 // failure is any unsuccessful end of a command.

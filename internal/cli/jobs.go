@@ -4,8 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -67,7 +67,7 @@ which they are worked on, and the last 20 of each stream that are.
 			if len(list) == 0 {
 				c.console.say("there are no backfills")
 			} else {
-				fmt.Fprint(c.out, jobTable(list, time.Now()))
+				writeJobs(c.out, list, time.Now(), c.console.columns)
 			}
 			return failed
 		},
@@ -193,11 +193,9 @@ func (c *jobsFlags) find(cmd *cobra.Command, id string) (app.StreamJob, error) {
 	return app.StreamJob{}, &failure{statusUnusable, text, c.command("jobs list") + " shows them"}
 }
 
-// jobTable has a line for each job.
-func jobTable(list []app.StreamJob, now time.Time) string {
-	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "JOB\tSTREAM\tFROM\tTO\tSTATE\tDONE\tREAD\tSENT\tBY\tLAST\t")
+// writeJobs writes a table of jobs, and a line for each that has failed.
+func writeJobs(out io.Writer, list []app.StreamJob, now time.Time, width func() int) {
+	t := grid{head: []string{"JOB", "STREAM", "FROM", "TO", "STATE", "DONE", "READ", "SENT", "BY", "LAST"}}
 	for i := range list {
 		j := &list[i]
 		by := "command"
@@ -208,16 +206,15 @@ func jobTable(list []app.StreamJob, now time.Time) string {
 		if at := j.Updated; !at.IsZero() {
 			last = lag(max(1, now.Sub(at).Seconds())) + " ago"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d%%\t%d\t%d\t%s\t%s\t\n", j.ID, j.Connection.Label(j.Connection.Short(j.Stream)), stamp(j.From), stamp(j.To),
-			cmp.Or(j.Proof.Verdict, string(j.State)), j.Percent(), j.Counts.Fetched, j.Counts.Sent, by, last)
+		t.add(j.ID, j.Connection.Label(j.Connection.Short(j.Stream)), stamp(j.From), stamp(j.To), cmp.Or(j.Proof.Verdict, string(j.State)),
+			fmt.Sprintf("%d%%", j.Percent()), strconv.FormatInt(j.Counts.Fetched, 10), strconv.FormatInt(j.Counts.Sent, 10), by, last)
 	}
-	_ = w.Flush() // can't fail in memory
+	t.write(out, width)
 	for i := range list {
 		j := &list[i]
 		if j.Finished() || j.Failure.Text == "" {
 			continue
 		}
-		fmt.Fprintf(&b, "%s failed %s ago: %s\n", j.ID, lag(max(1, now.Sub(j.Failure.At).Seconds())), oneLine(j.Failure.Text))
+		fmt.Fprintf(out, "%s failed %s ago: %s\n", j.ID, lag(max(1, now.Sub(j.Failure.At).Seconds())), oneLine(j.Failure.Text))
 	}
-	return b.String()
 }

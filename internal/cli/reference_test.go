@@ -32,7 +32,7 @@ Names of commands and flags are completed by the shell: ` + "`idnsentinel comple
 | Exit status | |
 |---|---|
 | 0 | success |
-| 1 | a stream or a check failed, or something is incomplete |
+| 1 | a stream or a check failed, something is incomplete, or the output could not be written |
 | 2 | nothing was tried: a setting or the command line is wrong |
 | 130 | stopped by Ctrl-C; 143 by SIGTERM, after which ` + "`serve`" + ` ends with 0 |
 

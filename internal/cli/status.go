@@ -141,7 +141,7 @@ func (v *statusView) print(s status.Snapshot, where ...string) error {
 	r.snapshot(s, where...)
 	_, err := io.WriteString(v.out, b.String())
 	if err != nil && !errors.Is(err, os.ErrClosed) {
-		return &failure{statusFailed, "write the status: " + err.Error(), ""}
+		return err
 	}
 	return nil
 }

@@ -85,7 +85,7 @@ func (s *Store) Get(ctx context.Context, key string) (state.Object, error) {
 	if err := begin(ctx, "read", key); err != nil {
 		return state.Object{}, err
 	}
-	data, err := readFile(s.path(key), key)
+	data, err := s.readFile(key)
 	if err != nil {
 		return state.Object{}, explain("read", key, err)
 	}
@@ -121,7 +121,7 @@ func (s *Store) expect(key string, prev state.ETag) error {
 		return nil
 	}
 	now := state.Absent
-	data, err := readFile(s.path(key), key)
+	data, err := s.readFile(key)
 	switch {
 	case err == nil:
 		now = etagOf(data)
@@ -301,12 +301,13 @@ func syncDir(dir string) error {
 }
 
 // readFile reads an object's file. A folder at that path is not an object.
-func readFile(path, key string) ([]byte, error) {
+func (s *Store) readFile(key string) ([]byte, error) {
+	path := s.path(key)
 	data, err := readBounded(path, key)
 	if err == nil || errors.Is(err, state.ErrTooLarge) {
 		return data, err
 	}
-	if isMissing(err) {
+	if isMissing(err) && !s.noFolder(err) {
 		return nil, state.ErrNotFound
 	}
 	if info, statErr := os.Stat(path); statErr == nil && info.IsDir() {
@@ -344,6 +345,16 @@ func removeIfThere(path string) error {
 // isMissing reports whether a file does not exist, also because a parent is a file.
 func isMissing(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+}
+
+// noFolder reports whether that is because a file is where the folder of the store would be. It is
+// not an empty store then: STATE_URL is wrong.
+func (s *Store) noFolder(err error) bool {
+	if !errors.Is(err, syscall.ENOTDIR) {
+		return false
+	}
+	info, statErr := os.Stat(s.root)
+	return errors.Is(statErr, syscall.ENOTDIR) || statErr == nil && !info.IsDir()
 }
 
 func etagOf(parts ...[]byte) state.ETag {

@@ -23,7 +23,7 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[state.Info, e
 		}
 		// Begin in the deepest folder that the prefix names completely.
 		folder := prefix[:strings.LastIndexByte(prefix, '/')+1]
-		w := walk{root: s.root, prefix: prefix, yield: yield}
+		w := walk{Store: s, prefix: prefix, yield: yield}
 		if err := w.folder(ctx, folder); err != nil {
 			yield(state.Info{}, fmt.Errorf("list state objects %q: %w", prefix, err))
 		}
@@ -33,9 +33,10 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[state.Info, e
 // walk visits folders in the order of the keys, which is not the order of file
 // names: "a-b" comes before "a/c" because "-" is less than "/".
 type walk struct {
-	root, prefix string
-	yield        func(state.Info, error) bool
-	done         bool
+	*Store
+	prefix string
+	yield  func(state.Info, error) bool
+	done   bool
 }
 
 // folder visits the contents of a folder. The key of a folder is empty or ends with a slash.
@@ -44,7 +45,7 @@ func (w *walk) folder(ctx context.Context, folder string) error {
 		return err
 	}
 	entries, err := os.ReadDir(filepath.Join(w.root, filepath.FromSlash(folder)))
-	if isMissing(err) {
+	if isMissing(err) && !w.noFolder(err) {
 		return nil
 	}
 	if err != nil {
