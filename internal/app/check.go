@@ -136,6 +136,9 @@ func (c *checkup) function(ctx context.Context, store state.Store) (string, erro
 	var last runs.Seen
 	for _, s := range c.streams {
 		f, err := runs.New(store, c.connection.Tenant).Load(ctx, s.Stream().ID)
+		if errors.Is(err, runs.ErrDamaged) || errors.Is(err, runs.ErrForeign) {
+			err = fmt.Errorf("%w: the next run replaces it; if it comes again, two apps share one state (STATE_URL)", err)
+		}
 		if err != nil {
 			return "", err
 		}

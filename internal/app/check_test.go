@@ -292,6 +292,16 @@ func TestCheckFails(t *testing.T) {
 			nil,
 		},
 		{
+			"outcomes are damaged", func(s *scene) {
+				if _, err := s.store.Put(context.Background(), "acme/runs/SailPointIDN_Events.json", []byte(`{"ver`), state.Absent); err != nil {
+					panic(err)
+				}
+			},
+			"function",
+			[]string{"acme/runs/SailPointIDN_Events.json", "damaged", "the next run replaces it"},
+			nil, nil,
+		},
+		{
 			"checkpoint is damaged", func(s *scene) { put(s, "SailPointIDN_Events", `{"version":1,`) },
 			"checkpoint Events",
 			[]string{"acme/checkpoints/SailPointIDN_Events.json", "damaged", "restore an earlier copy"},

@@ -132,6 +132,8 @@ type trouble struct {
 	want  status.Verdict
 	// says are in what is wrong and in its remedy, of one problem.
 	says, remedy []string
+	// unsaid is what no problem says, because it would be wrong.
+	unsaid string
 	// others is set if more than one problem is to be expected.
 	others bool
 }
@@ -219,7 +221,7 @@ func troublesOfTheState() map[string]trouble {
 		},
 		"outcomes damaged": {
 			makes: func(c *clinic) { c.runs(2); c.put("acme/runs/"+events+".json", `{"ver`) },
-			want:  status.Attention, says: []string{"is damaged"}, remedy: []string{"the next run replaces it"}, others: true,
+			want:  status.Attention, says: []string{"is damaged"}, remedy: []string{"the next run replaces it"}, unsaid: "No run has left an outcome", others: true,
 		},
 		"an earlier version ran": {makes: func(c *clinic) {
 			c.runs(2)
@@ -456,6 +458,9 @@ func TestStatusNamesTroubles(t *testing.T) {
 					}
 				}
 				for _, p := range s.Problems {
+					if c.unsaid != "" && strings.Contains(p.What, c.unsaid) {
+						t.Errorf("says what is wrong: %+v", p)
+					}
 					if strings.Contains(p.What+p.Remedy, "canary") || strings.Contains(p.What, workspace.DefaultKey) {
 						t.Errorf("shows a secret: %+v", p)
 					}

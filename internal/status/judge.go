@@ -139,7 +139,7 @@ func (j *judge) readable() bool {
 	const remedy = "Check that this program may read the state: the settings STATE_URL and AZURE_STORAGE_… or AzureWebJobsStorage, the role Storage Blob Data Owner, and the firewall of the storage account. The function needs the same."
 	err := j.runsErr
 	switch {
-	case errors.Is(err, runs.ErrDamaged), errors.Is(err, runs.ErrForeign):
+	case replaceable(err):
 		j.found(Attention, "Nothing: the next run replaces it. If it comes again, two apps share one state (STATE_URL).", "What the last runs came to can't be read: %v.", err)
 		err = nil
 	case errors.Is(err, format.ErrNewer):
@@ -157,6 +157,11 @@ func (j *judge) readable() bool {
 		}
 	}
 	return true
+}
+
+// replaceable reports whether outcomes can't be read, and the next run replaces them.
+func replaceable(err error) bool {
+	return errors.Is(err, runs.ErrDamaged) || errors.Is(err, runs.ErrForeign)
 }
 
 // future finds moments that have not come yet: then ages say nothing.
@@ -186,6 +191,9 @@ func (j *judge) runsLeft() bool {
 		v, remedy := Attention, "Install this release in the function app, if that has not been done."
 		if j.now.Sub(j.checkpoint.Updated) > j.silentAfter() && !j.covers() {
 			v, remedy = Failing, start
+		}
+		if v == Attention && replaceable(j.runsErr) {
+			return false // it has been said already
 		}
 		j.found(v, remedy, "No run has left an outcome, only a checkpoint of %s: a version that leaves none runs, or ran%s.", j.ago(j.checkpoint.Updated), j.attempt())
 		return false
