@@ -249,6 +249,24 @@ func (m *dying) Put(ctx context.Context, key string, data []byte, prev state.ETa
 	return m.Store.Put(ctx, key, data, prev)
 }
 
+// Two commands work on one job: the one that does not finish it learns what it came to.
+func TestBackfillFinishedByAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPast(t, newScene(), 2)
+		_, j := p.job()
+		for range 2 {
+			done, err := p.by(app.ByCommand).WorkOn(t.Context(), events, j.ID, func(app.Working) {})
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.proven(done)
+		}
+		if p.rows() != p.n {
+			t.Errorf("%d rows of %d events", p.rows(), p.n)
+		}
+	})
+}
+
 // Cancelled while it runs, a job ends, and does not come back.
 func TestBackfillCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -30,7 +30,8 @@ type Working struct {
 
 // WorkOn works on a job until it is finished, and keeps the stream itself up to date meanwhile. progress
 // is called with the progress. The error is the cause of ctx if that ended, [jobs.ErrGone] if the
-// job was cancelled, or why it can't continue; the job stays then.
+// job was cancelled, or why it can't continue; the job stays then. If another process has finished
+// the job, that is no error.
 func (c *Connection) WorkOn(ctx context.Context, name, id string, progress func(Working)) (job jobs.Job, err error) {
 	s, err := c.stream(name)
 	if err != nil {
@@ -58,6 +59,11 @@ func (c *Connection) WorkOn(ctx context.Context, name, id string, progress func(
 			}
 			switch {
 			case errors.Is(err, jobs.ErrGone):
+				if f, _, failed := c.Backfills().Load(ctx, name); failed == nil {
+					if now := f.Find(id); now != nil && now.State == jobs.Done { // by another process
+						return *now, nil
+					}
+				}
 				return job, err
 			case err != nil:
 				report.State, report.Err, report.Error = pipeline.Failed, err, err.Error()
