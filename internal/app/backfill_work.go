@@ -30,8 +30,8 @@ type Working struct {
 
 // WorkOn works on a job until it is finished, and keeps the stream itself up to date meanwhile. progress
 // is called with the progress. The error is the cause of ctx if that ended, [jobs.ErrGone] if the
-// job was cancelled, or why it can't continue; the job stays then. If another process has finished
-// the job, that is no error.
+// job was cancelled, or why it can't continue; the job stays then. A job that another process has
+// finished is finished.
 func (c *Connection) WorkOn(ctx context.Context, name, id string, progress func(Working)) (job jobs.Job, err error) {
 	s, err := c.stream(name)
 	if err != nil {

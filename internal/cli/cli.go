@@ -240,7 +240,7 @@ local.settings.json, fill in the values in <angle brackets>, then:
 		SuggestionsMinimumDistance: typos,
 	}
 	cmd.SetVersionTemplate(versionLine() + "\n")
-	cmd.SetFlagErrorFunc(flagError)
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return flagError(cmd, p.Args, err) })
 	cmd.AddCommand(checkCommand(p), pollCommand(p), settingsCommand(p), versionCommand())
 	for _, sub := range cmd.Commands() {
 		sub.Args = noArguments

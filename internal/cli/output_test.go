@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -44,6 +45,22 @@ func TestMisspeltShell(t *testing.T) {
 	code := cli.Run(t.Context(), cli.Process{Args: []string{"completion", "powershel"}, Out: &stdout, Err: &stderr})
 	if want := "idnsentinel: there is no command \"powershel\"; did you mean powershell?\nhint: idnsentinel completion --help shows the usage\n"; code != 2 || stdout.Len() > 0 || stderr.String() != want {
 		t.Errorf("exit status %d, stdout %q, stderr %q, want 2, nothing and %q", code, &stdout, &stderr, want)
+	}
+}
+
+// TestMisspeltCommandWithFlags: the command is named, not its first flag, which is right.
+func TestMisspeltCommandWithFlags(t *testing.T) {
+	for line, want := range map[string]string{
+		"statsu --settings local.settings.json":    `there is no command "statsu"; did you mean status?`,
+		"jobs lits --settings local.settings.json": `there is no command "lits"; did you mean list?`,
+		"triggers lst --json":                      `there is no command "lst"; did you mean list or test?`,
+		"jobs list --setings x":                    "unknown flag: --setings; did you mean --settings?",
+	} {
+		var stderr bytes.Buffer
+		code := cli.Run(t.Context(), cli.Process{Args: strings.Fields(line), Out: io.Discard, Err: &stderr})
+		if got, _, _ := strings.Cut(stderr.String(), "\n"); code != 2 || got != "idnsentinel: "+want {
+			t.Errorf("%s: exit status %d, %q, want 2, %q", line, code, got, want)
+		}
 	}
 }
 

@@ -11,8 +11,12 @@ import (
 // typos is how many letters a name may be off for a suggestion.
 const typos = 2
 
-// flagError explains a flag that can't be used.
-func flagError(cmd *cobra.Command, err error) error {
+// flagError explains a flag that can't be used. After a misspelt command no flag is known, so the
+// command is named then. args is the command line.
+func flagError(cmd *cobra.Command, args []string, err error) error {
+	if _, rest, failed := cmd.Root().Find(args); failed == nil && cmd.HasAvailableSubCommands() && len(rest) > 0 && !strings.HasPrefix(rest[0], "-") {
+		return noSuchCommand(cmd, rest)
+	}
 	text := err.Error()
 	var unknown *pflag.NotExistError
 	if errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() == "" {
