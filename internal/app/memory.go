@@ -9,7 +9,7 @@ const (
 	// baseMemory is the Go runtime's soft limit with one connection and a LIMIT of up to
 	// 1000: the promised 64 MiB for the whole process, minus what the runtime doesn't
 	// count, mainly the pages of the binary itself.
-	baseMemory = 48 << 20
+	baseMemory = 43 << 20
 	// connectionMemory is added for each further connection, for which 8 MiB are promised.
 	connectionMemory = 6 << 20
 	// idleMemory is added for each connection that is not being polled, if only some are at a time.
