@@ -111,6 +111,9 @@ nothing else uses the stand-ins.`,
 			for _, f := range faults {
 				cfg.Faults = append(cfg.Faults, watch.Fault(f))
 			}
+			if err := placeState(cmd, &cfg.State); err != nil {
+				return err
+			}
 			if cfg.Connector == "" {
 				return standIns(cmd, cfg, settings)
 			}
@@ -128,12 +131,25 @@ nothing else uses the stand-ins.`,
 	flags.BoolVar(&cfg.Stage.Okta, "okta", false, "also serve an Okta org")
 	flags.StringVar(&cfg.Stage.OktaAddr, "okta-address", "127.0.0.1:7804", "address of that org")
 	flags.BoolVar(&cfg.Stage.Rule, "rule", false, "use a data collection rule (Logs Ingestion API) and a managed identity instead of a workspace key")
-	flags.StringVar(&cfg.State, "state", os.TempDir()+"/idn-sentinel-state", "folder for the state, as used in the printed settings")
+	flags.StringVar(&cfg.State, "state", "", "`folder` for the state, as used in the printed settings; default: a new one, since the stand-ins begin anew, too")
 	flags.StringVar(&settings, "settings", filepath.Join(os.TempDir(), "idn-sentinel-sandbox.json"), "file to write the settings into")
 	flags.Int64Var(&cfg.Stage.Seed, "seed", 1, "seed of the synthetic data")
 	flags.DurationVar(&cfg.Stage.Past, "past", 2*time.Hour, "how far back the events begin")
 	flags.Float64Var(&cfg.Stage.Rate, "rate", 5, "events per second")
 	return cmd
+}
+
+// placeState makes a new folder for the state if none is named, and says what comes of one that holds an
+// earlier state.
+func placeState(cmd *cobra.Command, folder *string) (err error) {
+	if *folder == "" {
+		*folder, err = os.MkdirTemp("", "idn-sentinel-state-")
+		return err
+	}
+	if entries, err := os.ReadDir(*folder); err == nil && len(entries) > 0 {
+		fmt.Fprintf(cmd.OutOrStdout(), "note: %s holds an earlier state: events of the same --seed that it knows are not sent again, so the tables may stay nearly empty\n", *folder)
+	}
+	return nil // what is wrong with the folder, the connector says
 }
 
 // standIns serves nothing but the stand-ins.
