@@ -195,6 +195,10 @@ func (c *checkup) beginning(ctx context.Context, s stream) (string, error) {
 	return "none yet: the first run begins " + begin.Says + " (LEGACY_CHECKPOINT)", nil
 }
 
+// probeLines make the probe a megabyte: what a run has to store of a backlog. A small one would pass on
+// a disk that is too full for any run.
+const probeLines = 16_500
+
 // probeStore uses a store as a run does, with its own object and lock.
 func probeStore(ctx context.Context, store state.Store, tenant string) (err error) {
 	lock, key := tenant+"/locks/check", tenant+"/check/probe"
@@ -212,7 +216,7 @@ func probeStore(ctx context.Context, store state.Store, tenant string) (err erro
 	if _, _, err := store.Lock(ctx, lock); !errors.Is(err, state.ErrLocked) {
 		return fmt.Errorf("state lock %q could be taken twice (%w), so two runs would not exclude each other; use another location for STATE_URL", lock, errOr(err))
 	}
-	data := []byte("probe of a check, may be deleted: " + rand.Text() + "\n")
+	data := bytes.Repeat([]byte("probe of a check, may be deleted: "+rand.Text()+"\n"), probeLines)
 	if _, err := store.Put(ctx, key, data, state.Any); err != nil {
 		return err
 	}

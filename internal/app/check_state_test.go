@@ -1,6 +1,8 @@
 package app_test
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -29,6 +31,34 @@ func TestCheckOfLockedState(t *testing.T) {
 	_, found := s.check(t)
 	if f := found["state"]; f.State != check.Failed || !strings.Contains(f.Detail, "another check is running") || !strings.Contains(f.Detail, "try again") {
 		t.Errorf("%+v", f)
+	}
+}
+
+// nearlyFull is a store with room for that many bytes.
+type nearlyFull struct {
+	state.Store
+	room int
+}
+
+func (s nearlyFull) Put(ctx context.Context, key string, data []byte, prev state.ETag) (state.ETag, error) {
+	if len(data) > s.room {
+		return "", errors.New("no space left on device")
+	}
+	return s.Store.Put(ctx, key, data, prev)
+}
+
+// TestCheckOfNearlyFullState: there is room for a small file, and not for what a run has to store.
+func TestCheckOfNearlyFullState(t *testing.T) {
+	s := newScene()
+	o := app.Options{HTTP: &http.Client{Transport: s}, Store: nearlyFull{s.store, 100 << 10}}
+	var found check.Finding
+	app.Check(t.Context(), s.settings, o, func(f check.Finding) {
+		if f.Item == "state" {
+			found = f
+		}
+	})
+	if found.State != check.Failed || !strings.Contains(found.Detail, "no space left") {
+		t.Errorf("%+v", found)
 	}
 }
 

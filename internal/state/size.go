@@ -21,8 +21,10 @@ func MaxSize(key string) int64 {
 	_, rest, _ := strings.Cut(key, "/")
 	kind, _, _ := strings.Cut(rest, "/")
 	switch kind {
-	case "locks", "check", "readback", "runs":
+	case "locks", "readback", "runs":
 		return 64 * kib
+	case "check":
+		return 4 * mib // a megabyte
 	case "checkpoints":
 		return 4 * mib // a few kilobytes, and 100 bytes for each window whose counts differ
 	case "ledger":

@@ -21,7 +21,7 @@ func TestMaxSize(t *testing.T) {
 		"acme/spool/SailPointIDN_Triggers/1":                           33 << 20,
 		"acme/readback/SailPointIDN_Events.json":                       1 << 10,
 		"acme/locks/SailPointIDN_Events.waiting":                       1 << 10,
-		"acme/check/probe":                                             1 << 10,
+		"acme/check/probe":                                             1 << 20,
 		"acme/what/ever":                                               1 << 20,
 		"acme":                                                         1 << 20,
 	} {
