@@ -151,9 +151,10 @@ func Run(ctx context.Context, p Process) int {
 	cmd, err := root.ExecuteContextC(ctx)
 	status := stopped(ctx, cmd)
 	var known *failure
-	lost := out.lost()
-	switch {
-	case errors.As(err, &known):
+	switch lost := out.lost(); {
+	case errors.As(err, &known) && (known.text != "" || lost == nil):
+	case known != nil: // what went wrong was in the output
+		known.text = "the output is lost: " + lost.Error()
 	case lost != nil:
 		known = &failure{statusFailed, "the output is lost: " + lost.Error(), ""}
 	case err == nil:

@@ -39,6 +39,23 @@ func TestOutputLost(t *testing.T) {
 	}
 }
 
+// TestOutputOfFailureLost: what a command found wrong was on stdout only, so that nobody has seen it.
+func TestOutputOfFailureLost(t *testing.T) {
+	settings := left(t)
+	dir := filepath.Join(filepath.Dir(settings), "state", "acme", "checkpoints")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "SailPointIDN_Events.json"), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var stderr bytes.Buffer
+	code := cli.Run(t.Context(), cli.Process{Args: []string{"checkpoint", "show", "--settings", settings}, Out: fullDisk{}, Err: &stderr})
+	if want := "idnsentinel: the output is lost: write /dev/stdout: no space left on device\n"; code != 1 || !strings.HasPrefix(stderr.String(), want) {
+		t.Errorf("exit status %d, stderr %q, want 1 and %q", code, &stderr, want)
+	}
+}
+
 // TestMisspeltShell: completion for a shell that does not exist is an error, not its help.
 func TestMisspeltShell(t *testing.T) {
 	var stdout, stderr bytes.Buffer
