@@ -23,12 +23,11 @@ type acceptance struct {
 	by, why  string
 	console  *console
 	columns  func() int
-	in       io.Reader
 	out      io.Writer
 }
 
 func acceptCommand(p Process) *cobra.Command {
-	c := &acceptance{console: newConsole(p), in: p.In, out: p.Out, columns: p.OutWidth}
+	c := &acceptance{console: newConsole(p), out: p.Out, columns: p.OutWidth}
 	cmd := &cobra.Command{
 		Use:   "accept [--all | --from TIME --to TIME] --why TEXT",
 		Short: "List unexplained windows, and acknowledge those that need no explanation",
@@ -111,7 +110,7 @@ func (c *acceptance) one(cmd *cobra.Command, a *app.Connection, name string, cha
 	}
 	if !c.yes {
 		action := fmt.Sprintf("acknowledge %s of %s", windows(int(count(meant))), a.Label(name))
-		if err := c.console.confirm(c.in, "", action, "nothing was acknowledged"); err != nil {
+		if err := c.console.confirm(action, "nothing was acknowledged"); err != nil {
 			return 0, err
 		}
 	}

@@ -30,7 +30,6 @@ type backfill struct {
 	asJSON    bool
 	console   *console
 	out       io.Writer
-	in        io.Reader
 }
 
 const backfillHelp = `Backfill delivers a time range from the source once more: what was before the first
@@ -64,7 +63,7 @@ The exit status is 0 if the range is complete (or the job was left to the functi
 1 if it is not or the job ended early, 2 if nothing was begun, and 130 after Ctrl-C.`
 
 func backfillCommand(p Process) *cobra.Command {
-	c := &backfill{console: newConsole(p), out: p.Out, in: p.In}
+	c := &backfill{console: newConsole(p), out: p.Out}
 	cmd := &cobra.Command{
 		Use:   "backfill",
 		Short: "Deliver a time range once more, as a job that can be resumed",
@@ -277,7 +276,7 @@ func (c *backfill) confirmed(requests []app.BackfillRequest, list []app.Estimate
 	if !known {
 		what = "send what the source has of the range"
 	}
-	return c.console.confirm(c.in, "", what, "not confirmed, so no job was made")
+	return c.console.confirm(what, "not confirmed, so no job was made")
 }
 
 // worker works on jobs while a person watches.

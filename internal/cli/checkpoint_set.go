@@ -20,13 +20,12 @@ type setting struct {
 	stream, to, cursor string
 	yes, dryRun        bool
 	console            *console
-	in                 io.Reader
 	out                io.Writer
 	columns            func() int
 }
 
 func setCheckpointCommand(p Process) *cobra.Command {
-	c := &setting{console: newConsole(p), in: p.In, out: p.Out, columns: p.OutWidth}
+	c := &setting{console: newConsole(p), out: p.Out, columns: p.OutWidth}
 	cmd := &cobra.Command{
 		Use:   "set --stream NAME --to TIME",
 		Short: "Set where a stream continues, and say what that means",
@@ -103,7 +102,7 @@ func (c *setting) run(cmd *cobra.Command) error {
 		return nil
 	}
 	if !c.yes {
-		if err := c.console.confirm(c.in, "", "set the checkpoint of "+one.Label(name), "the checkpoint was not changed"); err != nil {
+		if err := c.console.confirm("set the checkpoint of "+one.Label(name), "the checkpoint was not changed"); err != nil {
 			return err
 		}
 	}

@@ -226,7 +226,7 @@ func (c *connecting) carryOut(cmd *cobra.Command, p *plan, action string) error 
 		}
 	}
 	if !c.yes {
-		if err := c.console.confirm(c.process.In, "", action+" in the app "+p.app.Label()+", which restarts", "nothing was changed"); err != nil {
+		if err := c.console.confirm(action+" in the app "+p.app.Label()+", which restarts", "nothing was changed"); err != nil {
 			return err
 		}
 	}

@@ -22,6 +22,7 @@ const redrawEvery = 150 * time.Millisecond
 // progress of a run. Several goroutines may write lines.
 type console struct {
 	out   io.Writer
+	in    io.Reader  // answers questions; nil if there is no one to ask
 	width func() int // nil if out is not a terminal
 	// columns is the same for stdout.
 	columns func() int
@@ -42,7 +43,9 @@ type standing struct {
 	after time.Duration // since the start
 }
 
-func newConsole(p Process) *console { return &console{out: p.Err, width: p.Width, columns: p.OutWidth} }
+func newConsole(p Process) *console {
+	return &console{out: p.Err, in: p.In, width: p.Width, columns: p.OutWidth}
+}
 
 // Write writes whole lines above the progress line.
 func (c *console) Write(lines []byte) (int, error) {
@@ -57,14 +60,13 @@ func (c *console) Write(lines []byte) (int, error) {
 // say writes one line.
 func (c *console) say(format string, args ...any) { fmt.Fprintf(c, format+"\n", args...) }
 
-// confirm asks whether to do something, with an adverb in front or "", and returns nil for
-// yes. in is nil if there is no one to ask; declined is the error for no.
-func (c *console) confirm(in io.Reader, adverb, action, declined string) error {
-	if in == nil {
+// confirm asks whether to do something, and returns nil for yes. declined is the error for no.
+func (c *console) confirm(action, declined string) error {
+	if c.in == nil {
 		return &failure{statusUnusable, "stdin is not a terminal, so there is no one to confirm: " + action, "pass --yes to do it without confirmation"}
 	}
-	fmt.Fprintf(c, "%s%s? [y/N] ", adverb, action)
-	answer, _ := bufio.NewReader(in).ReadString('\n') // the end of the input means no
+	fmt.Fprintf(c, "%s? [y/N] ", action)
+	answer, _ := bufio.NewReader(c.in).ReadString('\n') // the end of the input means no
 	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
 		return &failure{statusFailed, declined, ""}
 	}

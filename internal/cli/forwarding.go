@@ -36,7 +36,6 @@ type forwardings struct {
 	settingsFlags
 	yes     bool
 	console *console
-	in      io.Reader
 	out     io.Writer
 }
 
@@ -124,7 +123,7 @@ func connectionPrefix(a *app.Connection) string {
 }
 
 func forwardingChangeCommand(p Process, drop bool) *cobra.Command {
-	c := &forwardings{console: newConsole(p), in: p.In, out: p.Out}
+	c := &forwardings{console: newConsole(p), out: p.Out}
 	cmd := &cobra.Command{
 		Use:   "repeat ID...",
 		Short: "Start the workflow again for what is kept of a report",
@@ -165,7 +164,7 @@ func (c *forwardings) change(cmd *cobra.Command, ids []string, drop bool) error 
 		return notForwarding()
 	}
 	if drop && !c.yes {
-		if err := c.console.confirm(c.in, "", fmt.Sprintf("forward nothing more of %d reports", len(ids)), "nothing was dropped"); err != nil {
+		if err := c.console.confirm(fmt.Sprintf("forward nothing more of %d reports", len(ids)), "nothing was dropped"); err != nil {
 			return err
 		}
 	}

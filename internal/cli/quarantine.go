@@ -24,7 +24,6 @@ type originals struct {
 	olderThan time.Duration
 	console   *console
 	out       io.Writer
-	in        io.Reader
 
 	connections []*app.Connection
 	// app is the selected connection, store its quarantine.
@@ -65,7 +64,7 @@ Name a record by its id or by its key, which "quarantine list --json" shows.`,
 }
 
 func newOriginals(p Process) *originals {
-	return &originals{console: newConsole(p), out: p.Out, in: p.In}
+	return &originals{console: newConsole(p), out: p.Out}
 }
 
 func (o *originals) addFilters(cmd *cobra.Command) {

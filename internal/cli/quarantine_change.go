@@ -218,7 +218,7 @@ func (o *originals) discard(cmd *cobra.Command, names []string, yes bool) error 
 		return nil
 	}
 	if !yes {
-		if err := o.console.confirm(o.in, "permanently ", "remove "+sums(entries), "nothing was removed"); err != nil {
+		if err := o.console.confirm("permanently remove "+sums(entries), "nothing was removed"); err != nil {
 			return err
 		}
 	}

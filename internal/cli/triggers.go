@@ -57,7 +57,6 @@ type triggering struct {
 	asJSON                bool
 	console               *console
 	out                   io.Writer
-	in                    io.Reader
 
 	settings config.Connection
 	options  app.Options
@@ -65,7 +64,7 @@ type triggering struct {
 }
 
 func newTriggering(p Process) *triggering {
-	return &triggering{console: newConsole(p), out: p.Out, in: p.In}
+	return &triggering{console: newConsole(p), out: p.Out}
 }
 
 func (t *triggering) addURL(cmd *cobra.Command) {

@@ -86,7 +86,7 @@ func (t *triggering) unsubscribe(cmd *cobra.Command, names []string, dryRun, yes
 		if where == "" {
 			where = "AWS account " + to.AWSAccount
 		}
-		if err := t.console.confirm(t.in, "", "delete "+strconv.Itoa(n)+" "+noun+" to "+where, "nothing was deleted"); err != nil {
+		if err := t.console.confirm("delete "+strconv.Itoa(n)+" "+noun+" to "+where, "nothing was deleted"); err != nil {
 			return err
 		}
 	}

@@ -150,7 +150,7 @@ func (s *subscribing) wanted(cmd *cobra.Command, names []string) (list []source.
 	case s.yes || s.dryRun:
 		return list, nil
 	}
-	return list, s.console.confirm(s.in, "", "subscribe to "+strings.Join(waiting, ", ")+", whose answers decide over access requests", "nothing was changed")
+	return list, s.console.confirm("subscribe to "+strings.Join(waiting, ", ")+", whose answers decide over access requests", "nothing was changed")
 }
 
 // checkFilter has the service validate the filter.
