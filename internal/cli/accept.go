@@ -22,12 +22,11 @@ type acceptance struct {
 	all, yes bool
 	by, why  string
 	console  *console
-	columns  func() int
 	out      io.Writer
 }
 
 func acceptCommand(p Process) *cobra.Command {
-	c := &acceptance{console: newConsole(p), out: p.Out, columns: p.OutWidth}
+	c := &acceptance{console: newConsole(p), out: p.Out}
 	cmd := &cobra.Command{
 		Use:   "accept [--all | --from TIME --to TIME] --why TEXT",
 		Short: "List unexplained windows, and acknowledge those that need no explanation",
@@ -171,7 +170,7 @@ func (c *acceptance) list(name string, open []pipeline.Difference) {
 		}
 		t.add(stamp(d.From), strconv.FormatInt(max(1, d.Windows), 10), source, delivered, checked)
 	}
-	t.write(c.out, c.columns)
+	t.write(c.out, c.console.columns)
 	why := "the source counts more than it lists; everything it lists was delivered"
 	if slices.ContainsFunc(open, pipeline.Difference.Skipped) {
 		why = "the checkpoint was moved past those without counts, see checkpoint set; of the others " + why

@@ -347,10 +347,7 @@ func (w *worker) conclude(j app.StreamJob) {
 func (w *worker) one(ctx context.Context, j app.StreamJob) (jobs.Job, error) {
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(w.memory))
 	p := &pursuit{job: app.Working{Job: j.Job}, before: j.Counts.Fetched, begun: time.Now()}
-	stop := context.AfterFunc(ctx, func() {
-		w.console.say("stopping: work in progress is finished and recorded; press Ctrl-C again to end at once")
-	})
-	defer stop()
+	defer w.console.stopping(ctx)()
 	defer w.console.follow(p.line)()
 	return j.Connection.WorkOn(ctx, j.Stream, j.ID, p.set)
 }

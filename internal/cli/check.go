@@ -21,14 +21,13 @@ type checking struct {
 	width   int // of the items
 	console *console
 	out     io.Writer
-	columns func() int // of the terminal that out is; nil if it is none
 }
 
 // itemWidth has room for the usual items of a connection without a name.
 const itemWidth = 22
 
 func checkCommand(p Process) *cobra.Command {
-	c := &checking{width: itemWidth, console: newConsole(p), out: p.Out, columns: p.OutWidth}
+	c := &checking{width: itemWidth, console: newConsole(p), out: p.Out}
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Check settings, token, scopes, state and workspace separately; nothing is ingested",
@@ -160,17 +159,9 @@ func (c *checking) conclude(l loaded, all []check.Finding) {
 	fmt.Fprintln(c.out)
 	for _, line := range []string{verdict, next} {
 		if line != "" {
-			fmt.Fprintln(c.out, c.fit(line, 0, 0))
+			fmt.Fprintln(c.out, c.console.fit(line, 0, 0))
 		}
 	}
-}
-
-// fit wraps a text on a terminal.
-func (c *checking) fit(text string, used, indent int) string {
-	if c.columns == nil {
-		return text
-	}
-	return wrapped(text, c.columns(), used, indent)
 }
 
 // unusable prints the problems of the settings as findings, after those that were made before.
@@ -202,15 +193,15 @@ func (c *checking) print(f check.Finding) {
 	default:
 	}
 	text := fmt.Sprintf("%-8s", verdict)
-	if colours(c.columns) {
+	if colours(c.console.columns) {
 		text = paint(tint, verdict) + text[len(verdict):]
 	}
 	item := app.Label(f.Connection, f.Item)
-	if c.columns != nil && c.columns() < narrow {
+	if c.console.columns != nil && c.console.columns() < narrow {
 		const indent = 2
-		fmt.Fprintf(c.out, "%s %s\n  %s\n", text, item, c.fit(f.Detail, indent, indent))
+		fmt.Fprintf(c.out, "%s %s\n  %s\n", text, item, c.console.fit(f.Detail, indent, indent))
 		return
 	}
 	indent := len("verdict  ") + c.width + 1
-	fmt.Fprintf(c.out, "%s %-*s %s\n", text, c.width, item, c.fit(f.Detail, indent, indent))
+	fmt.Fprintf(c.out, "%s %-*s %s\n", text, c.width, item, c.console.fit(f.Detail, indent, indent))
 }

@@ -40,11 +40,10 @@ type checkpoints struct {
 	asJSON  bool
 	console *console
 	out     io.Writer
-	columns func() int
 }
 
 func showCheckpointCommand(p Process) *cobra.Command {
-	c := &checkpoints{console: newConsole(p), out: p.Out, columns: p.OutWidth}
+	c := &checkpoints{console: newConsole(p), out: p.Out}
 	cmd := &cobra.Command{
 		Use:   "show",
 		Short: "Show the checkpoint of each stream: its place, how far it is delivered and audited",
@@ -200,14 +199,10 @@ func (c *checkpoints) print(list []shownCheckpoint) {
 		}
 		t.add(row...)
 	}
-	t.write(c.out, c.columns)
+	t.write(c.out, c.console.columns)
 	for i := range list {
 		if s := &list[i]; s.Error != "" {
-			text := fmt.Sprintf("error: %s: %s", s.label, oneLine(s.Error))
-			if c.columns != nil {
-				text = wrapped(text, c.columns(), 0, 0)
-			}
-			fmt.Fprintln(c.out, text)
+			fmt.Fprintln(c.out, c.console.fit(fmt.Sprintf("error: %s: %s", s.label, oneLine(s.Error)), 0, 0))
 		}
 	}
 }

@@ -21,11 +21,10 @@ type setting struct {
 	yes, dryRun        bool
 	console            *console
 	out                io.Writer
-	columns            func() int
 }
 
 func setCheckpointCommand(p Process) *cobra.Command {
-	c := &setting{console: newConsole(p), out: p.Out, columns: p.OutWidth}
+	c := &setting{console: newConsole(p), out: p.Out}
 	cmd := &cobra.Command{
 		Use:   "set --stream NAME --to TIME",
 		Short: "Set where a stream continues, and say what that means",
@@ -178,10 +177,7 @@ func (c *setting) meaning(a *app.Connection, name string, m pipeline.Moved) (lin
 // say prints lines that fit the terminal.
 func (c *setting) say(lines []string) {
 	for _, line := range lines {
-		if c.columns != nil {
-			line = wrapped(line, c.columns(), 0, 2)
-		}
-		fmt.Fprintln(c.out, line)
+		fmt.Fprintln(c.out, c.console.fit(line, 0, 2))
 	}
 }
 

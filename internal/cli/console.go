@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -59,6 +60,29 @@ func (c *console) Write(lines []byte) (int, error) {
 
 // say writes one line.
 func (c *console) say(format string, args ...any) { fmt.Fprintf(c, format+"\n", args...) }
+
+// fit breaks a text for stdout between words if that is a terminal, as [wrapped] does.
+func (c *console) fit(text string, used, indent int) string {
+	if c.columns == nil {
+		return text
+	}
+	return wrapped(text, c.columns(), used, indent)
+}
+
+// stopping says that ctx has ended, as soon as it does. The returned function ends that, and waits
+// for what is being said.
+func (c *console) stopping(ctx context.Context) (end func()) {
+	said := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(said)
+		c.say("stopping: work in progress is finished and recorded; press Ctrl-C again to end at once")
+	})
+	return func() {
+		if !stop() {
+			<-said
+		}
+	}
+}
 
 // confirm asks whether to do something, and returns nil for yes. declined is the error for no.
 func (c *console) confirm(action, declined string) error {

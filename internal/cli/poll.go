@@ -138,16 +138,7 @@ func asSent(c config.Connection) string {
 // poll does the run and shows its progress.
 func (c *poll) poll(ctx context.Context, a *app.App, budget time.Duration) []pipeline.Report {
 	defer c.console.show()()
-	told := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(told)
-		c.console.say("stopping: work in progress is finished and recorded; press Ctrl-C again to end at once")
-	})
-	defer func() {
-		if !stop() {
-			<-told // the message comes before the table
-		}
-	}()
+	defer c.console.stopping(ctx)() // the message comes before the table
 	ctx, cancel := context.WithTimeout(ctx, budget)
 	defer cancel()
 	reports := a.Poll(ctx)

@@ -33,11 +33,10 @@ type statusView struct {
 	watch   bool
 	console *console
 	out     io.Writer
-	width   func() int // of the terminal that out is; nil if it isn't one
 }
 
 func statusCommand(p Process) *cobra.Command {
-	v := &statusView{console: newConsole(p), out: p.Out, width: p.OutWidth}
+	v := &statusView{console: newConsole(p), out: p.Out}
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Say whether data flows, and if not, why and what to do",
@@ -131,12 +130,12 @@ func (v *statusView) print(s status.Snapshot, where ...string) error {
 		return printJSON(v.out, s)
 	}
 	var b strings.Builder
-	if v.watch && v.width != nil {
+	if v.watch && v.console.columns != nil {
 		b.WriteString("\x1b[H\x1b[2J") // clears the screen
 	}
-	r := render{Writer: &b, colours: colours(v.width)}
-	if v.width != nil {
-		r.width = max(v.width(), 20)
+	r := render{Writer: &b, colours: colours(v.console.columns)}
+	if v.console.columns != nil {
+		r.width = max(v.console.columns(), 20)
 	}
 	r.snapshot(s, where...)
 	_, err := io.WriteString(v.out, b.String())
