@@ -5,7 +5,6 @@ import (
 	"io"
 	"os/user"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -114,13 +113,11 @@ func (c *acceptance) one(cmd *cobra.Command, a *app.Connection, name string, cha
 		}
 	}
 	done, rep, err := a.Acknowledge(cmd.Context(), name, meant, pipeline.Acknowledgement{By: c.who(), At: time.Now(), Why: strings.ToValidUTF8(c.why, "?")})
-	switch {
-	case err != nil:
+	if err != nil {
 		return 0, &failure{statusUnusable, oneLine(err.Error()), c.hint(cmd)}
-	case rep.State == pipeline.Locked:
-		return 0, &failure{statusFailed, "another run is active on " + a.Label(name) + ": try again later", ""}
-	case rep.State != pipeline.Drained:
-		return 0, &failure{statusFailed, oneLine(rep.Error), ""}
+	}
+	if err := c.unfinished(a.Label(name), rep); err != nil {
+		return 0, err
 	}
 	fmt.Fprintf(c.out, "%s: acknowledged %s; %s\n", a.Label(name), windows(int(count(done))), remaining(rep.Unexplained))
 	return rep.Unexplained, nil
@@ -160,15 +157,11 @@ func (c *acceptance) meant(cmd *cobra.Command, open []pipeline.Difference, chang
 func (c *acceptance) list(name string, open []pipeline.Difference) {
 	t := grid{head: []string{"WINDOW FROM", "WINDOWS", "SOURCE", "DELIVERED", "LAST READ"}, right: true}
 	for _, d := range open {
-		checked := "-"
-		if !d.Checked.IsZero() {
-			checked = stamp(d.Checked)
-		}
-		source, delivered := strconv.FormatInt(d.Source, 10), strconv.FormatInt(d.Ledger, 10)
+		source, delivered := number(d.Source), number(d.Ledger)
 		if d.Skipped() && d.Source == 0 {
 			source, delivered = "-", "-"
 		}
-		t.add(stamp(d.From), strconv.FormatInt(max(1, d.Windows), 10), source, delivered, checked)
+		t.add(stamp(d.From), number(max(1, d.Windows)), source, delivered, when(d.Checked))
 	}
 	t.write(c.out, c.console.columns)
 	why := "the source counts more than it lists; everything it lists was delivered"

@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"io"
-	"strconv"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -191,7 +190,7 @@ func (c *checkpoints) print(list []shownCheckpoint) {
 		}
 		switch {
 		case s.Unexplained > 0:
-			row[5] = strconv.FormatInt(s.Unexplained, 10)
+			row[5] = number(s.Unexplained)
 		case s.State == stateNone:
 			row[1] = "none yet"
 		case s.State == stateUnusable:
@@ -205,12 +204,4 @@ func (c *checkpoints) print(list []shownCheckpoint) {
 			fmt.Fprintln(c.out, c.console.fit(fmt.Sprintf("error: %s: %s", s.label, oneLine(s.Error)), 0, 0))
 		}
 	}
-}
-
-// when formats a time for a table; "-" if it is unknown.
-func when(t time.Time) string {
-	if t.IsZero() {
-		return "-"
-	}
-	return stamp(t)
 }

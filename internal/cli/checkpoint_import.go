@@ -7,7 +7,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/app"
-	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
 
 // importing is a checkpoint import-legacy command in progress.
@@ -83,15 +82,11 @@ func (c *importing) none(a *app.Connection) error {
 // one imports the checkpoint of a stream. left is false if no function left one.
 func (c *importing) one(cmd *cobra.Command, a *app.Connection, name string) (left bool, err error) {
 	before, after, rep, err := a.AdoptCheckpoint(cmd.Context(), name)
-	switch {
-	case err != nil:
+	if err != nil {
 		return false, &failure{statusUnusable, oneLine(err.Error()), c.hint(cmd)}
-	case rep.State == pipeline.Locked:
-		return false, &failure{statusFailed, "another run is active on " + a.Label(name) + ": try again later", ""}
-	case rep.State != pipeline.Drained:
-		return false, &failure{statusFailed, oneLine(rep.Error), c.hint(cmd)}
-	case after.Cursor == "":
-		return false, nil
+	}
+	if err := c.unfinished(a.Label(name), rep); err != nil || after.Cursor == "" {
+		return false, err
 	}
 	cp, err := a.Checkpoint(cmd.Context(), name)
 	if err != nil {

@@ -85,12 +85,8 @@ func (c *setting) run(cmd *cobra.Command) error {
 			return m, usage(cmd, fmt.Sprintf("the checkpoint of %s can't be set to a moment: its source lists what it has, and each run reads all of that", one.Label(name)))
 		case err != nil:
 			return m, usage(cmd, "--cursor: "+oneLine(err.Error()))
-		case rep.State == pipeline.Locked:
-			return m, &failure{statusFailed, "another run is active on " + one.Label(name) + ": try again later", ""}
-		case rep.State != pipeline.Drained:
-			return m, &failure{statusFailed, oneLine(rep.Error), c.hint(cmd)}
 		}
-		return m, nil
+		return m, c.unfinished(one.Label(name), rep)
 	}
 	plan, err := move(true)
 	if err != nil {

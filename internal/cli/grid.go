@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"time"
 )
 
 // grid is a table for people. Where it is wider than the terminal, each row becomes a few short
@@ -81,6 +82,14 @@ func widest(text string) (n int) {
 		n = max(n, visible(strings.TrimRight(line, "\n ")))
 	}
 	return n
+}
+
+// when is a cell with a time; "-" if it is unknown.
+func when(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return stamp(t)
 }
 
 // number is a cell with a number.

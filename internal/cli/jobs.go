@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"time"
 
@@ -207,7 +206,7 @@ func writeJobs(out io.Writer, list []app.StreamJob, now time.Time, width func() 
 			last = lag(max(1, now.Sub(at).Seconds())) + " ago"
 		}
 		t.add(j.ID, j.Connection.Label(j.Connection.Short(j.Stream)), stamp(j.From), stamp(j.To), cmp.Or(j.Proof.Verdict, string(j.State)),
-			fmt.Sprintf("%d%%", j.Percent()), strconv.FormatInt(j.Counts.Fetched, 10), strconv.FormatInt(j.Counts.Sent, 10), by, last)
+			fmt.Sprintf("%d%%", j.Percent()), number(j.Counts.Fetched), number(j.Counts.Sent), by, last)
 	}
 	t.write(out, width)
 	for i := range list {

@@ -199,7 +199,7 @@ func (o *originals) find(ctx context.Context, names []string) ([]quarantine.Entr
 func (o *originals) unknown(name string) error {
 	return &failure{
 		statusUnusable, fmt.Sprintf("there is no original of a record %q, and none with that key, in quarantine", name),
-		o.command("list") + " shows what is there",
+		o.command("quarantine list") + " shows what is there",
 	}
 }
 
@@ -221,11 +221,6 @@ func (o *originals) match(ctx context.Context, names []string) (found []quaranti
 		}
 	}
 	return found, matched, nil
-}
-
-// command returns another command with the same settings.
-func (o *originals) command(name string) string {
-	return strings.Replace(o.again(), "idnsentinel check", "idnsentinel quarantine "+name, 1)
 }
 
 // broken is the failure of a command after an error of the state store.

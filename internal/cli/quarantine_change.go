@@ -68,7 +68,7 @@ func (o *originals) resend(cmd *cobra.Command, names []string, dryRun bool) erro
 		if !slices.ContainsFunc(entries, func(e quarantine.Entry) bool { return e.Key == name || e.OfRecord(name) }) {
 			return &failure{
 				statusUnusable, fmt.Sprintf("the record of %q was delivered, as a changed row: if resent, it would arrive twice", name),
-				o.command("show") + " " + name + " shows what was changed",
+				o.command("quarantine show") + " " + name + " shows what was changed",
 			}
 		}
 	}
@@ -165,7 +165,7 @@ func (o *originals) send(ctx context.Context, entries []quarantine.Entry) error 
 	case failed:
 		return &failure{statusFailed, "", o.again() + " tests every part separately"}
 	case stay > 0:
-		return &failure{statusFailed, "", o.command("discard") + " removes records that you do not need"}
+		return &failure{statusFailed, "", o.command("quarantine discard") + " removes records that you do not need"}
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/app"
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/check"
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/mem"
 )
 
@@ -331,6 +332,18 @@ func (f *settingsFlags) connect(cmd *cobra.Command, c *console, out io.Writer, c
 	}
 	c.short = a.Short
 	return a, nil
+}
+
+// unfinished is the failure of a command whose work on the checkpoint of a stream did not end as it
+// should; nil if it did.
+func (f *settingsFlags) unfinished(label string, rep pipeline.Report) error {
+	switch {
+	case rep.State == pipeline.Drained:
+		return nil
+	case rep.State == pipeline.Locked:
+		return &failure{statusFailed, "another run is active on " + label + ": try again later", ""}
+	}
+	return &failure{statusFailed, oneLine(rep.Error), f.again() + " tests every part separately"}
 }
 
 // open builds the connector. It fails unless all connections can be used.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -283,7 +282,7 @@ func some(n status.Count) string {
 	if n.More {
 		return fmt.Sprintf("%d+", n.N)
 	}
-	return strconv.FormatInt(n.N, 10)
+	return number(n.N)
 }
 
 // colour colours a word by a verdict.
