@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -119,16 +119,16 @@ func (c *connecting) print(list []listedConnection) error {
 	if c.asJSON {
 		return printJSON(c.process.Out, list)
 	}
-	w := tabwriter.NewWriter(c.process.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "CONNECTION\tTENANT\tSOURCES\tSETTINGS OF ITS OWN")
+	t := grid{head: []string{"CONNECTION", "TENANT", "SOURCES", "SETTINGS OF ITS OWN"}}
 	for _, one := range list {
 		tenant := cmp.Or(one.Tenant, "-")
 		if one.Problems > 0 {
 			tenant = "(needs attention)"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", cmp.Or(one.Connection, "(without a name)"), tenant, cmp.Or(strings.Join(one.Sources, ","), "-"), cmp.Or(strings.Join(one.Settings, ", "), "-"))
+		t.add(cmp.Or(one.Connection, "(without a name)"), tenant, cmp.Or(strings.Join(one.Sources, ","), "-"), cmp.Or(strings.Join(one.Settings, ", "), "-"))
 	}
-	return w.Flush()
+	t.write(c.process.Out, c.console.columns)
+	return nil
 }
 
 // addWriting adds the flags of a command that writes to an app.
@@ -178,19 +178,9 @@ func (p *plan) check() error {
 // show prints which settings change, and no value.
 func (p *plan) show(w io.Writer) {
 	fmt.Fprintf(w, "The app %s:\n", p.app.Label())
-	names := map[string]bool{}
-	for name := range p.want {
-		names[name] = true
-	}
-	for name := range p.app.written {
-		names[name] = true
-	}
-	all := make([]string, 0, len(names))
-	for name := range names {
-		all = append(all, name)
-	}
-	slices.Sort(all)
-	for _, name := range all {
+	all := maps.Clone(p.app.written)
+	maps.Copy(all, p.want)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
 		before, was := p.app.written[name]
 		after, is := p.want[name]
 		switch {

@@ -37,7 +37,7 @@ func TestNarrowTable(t *testing.T) {
 // Each command that prints a table fits 40 columns, and has no colours that nobody asked for.
 func TestNarrowCommands(t *testing.T) {
 	settings := left(t, drained("SailPointIDN_Events"), drained("SailPointIDN_Triggers"))
-	for _, args := range [][]string{{"status"}, {"checkpoint", "show"}, {"settings"}, {"settings", "--all"}, {"quarantine", "list"}, {"jobs", "list"}} {
+	for _, args := range [][]string{{"status"}, {"checkpoint", "show"}, {"settings"}, {"settings", "--all"}, {"quarantine", "list"}, {"jobs", "list"}, {"connections", "list"}} {
 		t.Setenv("NO_COLOR", "1")
 		_, out, complaint := run(t, 40, append(args, "--settings", settings)...)
 		if out+complaint == "" || strings.Contains(out+complaint, "\x1b") {
