@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,9 +20,6 @@ import (
 
 // watchEvery is how often --watch looks again.
 const watchEvery = 5 * time.Second
-
-// tableWidth is the width from which the streams fit into a table.
-const tableWidth = 90
 
 // statusView is a status command in progress.
 type statusView struct {
@@ -134,7 +130,7 @@ func (v *statusView) print(s status.Snapshot, where ...string) error {
 	}
 	r := render{Writer: &b, colours: colours(v.console.columns)}
 	if v.console.columns != nil {
-		r.width = max(v.console.columns(), 20)
+		r.width = max(v.console.columns(), minWidth)
 	}
 	r.snapshot(s, where...)
 	_, err := io.WriteString(v.out, b.String())
@@ -167,8 +163,8 @@ func (r *render) snapshot(s status.Snapshot, where ...string) {
 		r.line("  -> ", 5, safe(p.Remedy))
 	}
 	fmt.Fprintln(r)
-	if r.width == 0 || r.width >= tableWidth {
-		r.table(s)
+	if table := tableOf(s); r.width == 0 || widest(table) <= r.width {
+		fmt.Fprint(r, table)
 	} else {
 		r.list(s)
 	}
@@ -208,18 +204,17 @@ func few(labels []string) string {
 	return strings.Join(labels, ", ")
 }
 
-// table has a line for each stream.
-func (r *render) table(s status.Snapshot) {
-	w := tabwriter.NewWriter(r, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "STREAM\tSTATE\tLAG\tLAST SUCCESS\tLAST RUN BY\tWAITING\tQUARANTINE\tPROVEN UP TO")
+// tableOf has a line for each stream.
+func tableOf(s status.Snapshot) string {
+	t := grid{head: []string{"STREAM", "STATE", "LAG", "LAST SUCCESS", "LAST RUN BY", "WAITING", "QUARANTINE", "PROVEN UP TO"}}
 	for _, one := range s.Streams {
 		cells := cellsOf(one, s.At)
-		fmt.Fprintln(w, strings.Join([]string{one.Label(), string(one.State), cells.lag, cells.success, cells.by, cells.waiting, cells.quarantine, cells.proven}, "\t"))
+		t.add(one.Label(), string(one.State), cells.lag, cells.success, cells.by, cells.waiting, cells.quarantine, cells.proven)
 	}
-	_ = w.Flush() // can't fail in memory
+	return t.table()
 }
 
-// list has a few short lines for each stream.
+// list has a few short lines for each stream, for a terminal that the table is too wide for.
 func (r *render) list(s status.Snapshot) {
 	for i, one := range s.Streams {
 		if i > 0 {

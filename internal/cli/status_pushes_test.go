@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/forward"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
@@ -19,6 +20,7 @@ import (
 // What waits of the pushes is in the table, in the list for narrow terminals, and in the JSON: answers that
 // are owed, and reports that wait to be forwarded or are kept.
 func TestStatusOfPushes(t *testing.T) {
+	t.Setenv("NO_COLOR", "1") // so that lines can be measured
 	settings := left(t, pipeline.Report{Stream: "SailPointIDN_Events", State: pipeline.Drained})
 	data, err := os.ReadFile(settings)
 	if err != nil {
@@ -52,7 +54,7 @@ func TestStatusOfPushes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for name, width := range map[string]int{"a table": 0, "a list": 40} {
+	for name, width := range map[string]int{"a table": 0, "a list": 40, "a terminal that the table is too wide for": 100} {
 		_, out, _ := statusOf(t, settings, width)
 		for _, want := range []string{"1 for answers", "1 to forward", "1 kept from the workflow", "idnsentinel forwarding"} {
 			if !strings.Contains(strings.Join(strings.Fields(out), " "), want) {
@@ -61,6 +63,11 @@ func TestStatusOfPushes(t *testing.T) {
 		}
 		if strings.Contains(out, "canary") {
 			t.Errorf("it shows a secret:\n%s", out)
+		}
+		for line := range strings.Lines(out) {
+			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); width > 0 && n > width && !unbroken(line) {
+				t.Errorf("%s: %q takes %d columns", name, line, n)
+			}
 		}
 	}
 	_, out, _ := statusOf(t, settings, 0, "--json")
