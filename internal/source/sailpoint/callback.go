@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -19,6 +20,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/source/remote"
 )
 
 const (
@@ -64,10 +66,10 @@ func (h *Hook) complete(ctx context.Context, target *url.URL, key secret.String,
 	return retry.Policy{}.Do(ctx, nil, func(ctx context.Context) error { return h.postOnce(ctx, target, body, key) })
 }
 
-func (h *Hook) postOnce(ctx context.Context, target *url.URL, body []byte, key secret.String) error {
+func (h *Hook) postOnce(ctx context.Context, target *url.URL, answer []byte, key secret.String) error {
 	ctx, cancel := context.WithTimeout(ctx, callbackOnce)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target.String(), bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target.String(), bytes.NewReader(answer))
 	if err != nil {
 		return fmt.Errorf("answer a trigger at %s: %w", target.Host, errForeign)
 	}
@@ -80,14 +82,18 @@ func (h *Hook) postOnce(ctx context.Context, target *url.URL, body []byte, key s
 		return &pipeline.Retryable{Err: fmt.Errorf("answer a trigger at %s: %s", target.Host, why)}
 	}
 	defer resp.Body.Close()
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // a part of it shows who answers
+	what, peer := "answer a trigger at "+target.Host, transport.Peer{Host: target.Host, Settings: "TENANT_ID or SAILPOINT_BASE_URL"}
+	if f := transport.Gateway(resp.StatusCode, resp.Header, body, peer, key); f != nil {
+		return remote.Passing(what, f)
+	}
 	switch s := resp.StatusCode; {
 	case s == http.StatusTooManyRequests, s == http.StatusRequestTimeout, s >= 500:
-		return &pipeline.Retryable{
-			Err:   fmt.Errorf("answer a trigger at %s: status %d", target.Host, s),
-			After: transport.RetryAfter(resp.Header, time.Now()),
-		}
+		return &pipeline.Retryable{Err: fmt.Errorf("%s: status %d", what, s), After: transport.RetryAfter(resp.Header, time.Now())}
 	case s >= 300 && s < 400:
-		return fmt.Errorf("answer a trigger at %s: status %d redirects, which is not followed", target.Host, s)
+		return fmt.Errorf("%s: status %d redirects, which is not followed", what, s)
+	case s < 300 && s != http.StatusNoContent: // if it is the tenant's all the same, it refuses the next attempt
+		return &pipeline.Retryable{Err: fmt.Errorf("%s: status %d, but the tenant accepts an answer with 204: something in between may have answered", what, s)}
 	}
 	return nil // accepted, or it was complete already
 }

@@ -193,8 +193,10 @@ func TestHostileCallbacks(t *testing.T) {
 	}
 }
 
-// A callback follows no redirect, ends in time, and its error shows no secret.
+// A callback follows no redirect, ends in time, and its error shows no secret. Only the tenant's own word counts:
+// an answer of something in between must not end the attempts.
 func TestCallbackIsBounded(t *testing.T) {
+	page := http.Header{"Content-Type": {"text/html"}}
 	for name, tc := range map[string]struct {
 		reply func(n int) (*http.Response, error)
 		fails bool
@@ -207,6 +209,11 @@ func TestCallbackIsBounded(t *testing.T) {
 			return status(http.StatusTemporaryRedirect, http.Header{"Location": {"https://evil.example/"}})
 		}, true, 1},
 		"complete already":    {func(int) (*http.Response, error) { return status(http.StatusBadRequest, nil) }, false, 1},
+		"a portal's page":     {func(int) (*http.Response, error) { return status(http.StatusOK, page) }, true, 20},
+		"a firewall's page":   {func(int) (*http.Response, error) { return status(http.StatusForbidden, page) }, true, 1},
+		"a proxy's refusal":   {func(int) (*http.Response, error) { return status(http.StatusProxyAuthRequired, nil) }, true, 1},
+		"a cache's success":   {func(int) (*http.Response, error) { return status(http.StatusOK, nil) }, true, 20},
+		"an odd success":      {func(n int) (*http.Response, error) { return status([]int{200, 400}[min(n, 2)-1], nil) }, false, 2},
 		"passing":             {func(n int) (*http.Response, error) { return status([]int{503, 429, 204}[min(n, 3)-1], nil) }, false, 3},
 		"failing":             {func(int) (*http.Response, error) { return nil, errors.New("reset: " + canarySecret) }, true, 20},
 		"asks to wait an age": {func(int) (*http.Response, error) { return status(503, http.Header{"Retry-After": {"99999"}}) }, true, 2},
