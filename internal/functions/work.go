@@ -107,11 +107,14 @@ func (h *Handler) work(w http.ResponseWriter, r *http.Request) {
 		write(w, http.StatusOK, newAnswer([]pipeline.Report{}, []string{"message dropped: " + why}, nil))
 		return
 	}
-	if d.last() && d.err == nil && h.accepts(d) { // a failed run is answered with 200 before it comes to this
-		h.gaveUp(r.Context(), log, d, "the runs that it started before ended without an answer: their process was killed, for instance for its memory or at functionTimeout")
+	noted := d.last() && d.err == nil && h.accepts(d) // before the run, which may be killed, too
+	if noted {
+		// A run that only failed is answered with 200 before it comes to this.
+		h.gaveUp(r.Context(), log, d, "the deliveries before this one came to no end: the process was killed, for instance for its memory or at functionTimeout, "+
+			"or the log of the app has an internal error, or another app shares the queue")
 	}
 	runs, err := h.workOn(r.Context(), d)
-	if err != nil && d.last() {
+	if err != nil && d.last() && !noted {
 		h.gaveUp(r.Context(), log, d, err.Error())
 	}
 	lines, failed := reportOnce(r.Context(), log, runs, err)

@@ -32,6 +32,7 @@ type spread struct {
 	messages []string
 	worked   []fanout.Message
 	given    []poison.Note
+	panics   bool // Work
 }
 
 func (s *spread) Poll(context.Context) []pipeline.Report { panic("one process polls everything") }
@@ -42,6 +43,9 @@ func (s *spread) Accepts(fanout.Message) error { return s.err }
 
 func (s *spread) Work(_ context.Context, m fanout.Message) ([]pipeline.Report, error) {
 	s.worked = append(s.worked, m)
+	if s.panics {
+		panic("odd")
+	}
 	return s.runs, s.err
 }
 
@@ -94,6 +98,7 @@ func TestWork(t *testing.T) {
 	for name, tc := range map[string]struct {
 		runs       []pipeline.Report
 		err        error
+		panics     bool
 		text       string // "" is a fresh message
 		deliveries int
 		off        bool
@@ -111,6 +116,8 @@ func TestWork(t *testing.T) {
 		"a wrong secret":                   {runs: failed(errors.New("401: CLIENT_SECRET")), deliveries: 1, status: 500, worked: true, logs: "CLIENT_SECRET"},
 		"a wrong secret, delivered again":  {runs: failed(errors.New("401: CLIENT_SECRET")), deliveries: 2, status: 200, worked: true, logs: "CLIENT_SECRET"},
 		"its runs were killed four times":  {runs: run(pipeline.Drained), deliveries: 5, status: 200, worked: true, given: "process was killed", logs: "message given up"},
+		"it panics":                        {panics: true, deliveries: 1, status: 500, worked: true, logs: "internal error"},
+		"it panics, the last time":         {panics: true, deliveries: 5, status: 500, worked: true, given: "process was killed", logs: "internal error"},
 		"another app's":                    {err: errors.New("two apps share the queue"), deliveries: 1, status: 500, worked: true, logs: "two apps"},
 		"another app's, the last time":     {err: errors.New("two apps share the queue"), deliveries: 5, status: 500, worked: true, given: "two apps", logs: "message given up"},
 		"no JSON":                          {text: "canary", deliveries: 1, status: 500, logs: "not a message of this app"},
@@ -122,7 +129,7 @@ func TestWork(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer
-			app := &spread{runs: tc.runs, err: tc.err}
+			app := &spread{runs: tc.runs, err: tc.err, panics: tc.panics}
 			h := &functions.Handler{FanOut: !tc.off, Open: func() (functions.Poller, error) { return app, nil }, Log: slog.New(slog.NewJSONHandler(&out, nil))}
 			text := tc.text
 			if text == "" {
