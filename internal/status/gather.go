@@ -32,9 +32,8 @@ type reading struct {
 	note       hooknote.Note
 
 	mu sync.Mutex
-	// jobsErr is why the backfills could not be read, runsErr and checkpointErr are why these could not be read, listErr why what waits could not be
-	// counted.
-	runsErr, checkpointErr, listErr, jobsErr error
+	// Why each could not be read; listErr is about what waits and what pushes have left.
+	runsErr, checkpointErr, jobsErr, listErr error
 }
 
 func (r *reading) label() string { return label(r.connection.Name, r.stream.Short) }

@@ -79,7 +79,6 @@ func TestViews(t *testing.T) {
 	}
 }
 
-// The status of /health follows the verdict.
 // The page shows what waits of the pushes.
 func TestPushesThatWait(t *testing.T) {
 	now := time.Now()
@@ -100,6 +99,7 @@ func TestPushesThatWait(t *testing.T) {
 	}
 }
 
+// The status of /health follows the verdict.
 func TestHealth(t *testing.T) {
 	for v, want := range map[status.Verdict]int{status.OK: 200, status.Attention: 200, status.Late: 503, status.Unknown: 503, status.Failing: 503, "": 503} {
 		h := page.New(page.Config{Snapshot: fixed(status.Snapshot{State: v})})
