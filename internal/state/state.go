@@ -22,8 +22,12 @@
 //	{tenant}/jobs/{stream}.json                  the backfills of a stream
 //	{tenant}/runs/{stream}.json                  what the last runs came to, for a person who asks
 //	{tenant}/check/probe                         a test of the check command; removed at its end
-//	{tenant}/locks/{stream}                      the lock of a stream
+//	{tenant}/hooks/owed/{stream}/{time}-{random}  answers that are still to be posted, sealed
+//	{tenant}/hooks/noted/{stream}.json           what a push last asked a person to change
+//	{tenant}/hooks/{look.json,looked/…}          what hooks receive while a person looks, see package hooklook
+//	{tenant}/locks/{stream}                      the lock of a stream; with FAN_OUT the connection has one, too
 //	{tenant}/locks/{stream}.waiting              since when runs have found it locked
+//	fan-out/poison.json                          messages that the queue of FAN_OUT gave up
 package state
 
 import (
