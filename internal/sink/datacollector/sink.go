@@ -96,6 +96,7 @@ func New(cfg Config) (*Sink, error) {
 	if batch <= 0 {
 		batch = defaultBatchBytes
 	}
+	rules := table.Classic()
 	s := &Sink{
 		id:   cfg.WorkspaceID,
 		keys: keys,
@@ -109,15 +110,12 @@ func New(cfg Config) (*Sink, error) {
 			BatchBytes:  min(batch, MaxBody-1),
 			RecordBytes: MaxBody - len("[]"),
 		},
-		rules:      table.Classic(),
+		rules:      rules,
 		timeFields: cfg.TimeFields,
-		open:       map[string]*table.Folded{},
+		open:       folds(rules, cfg.Open),
 		timeout:    cfg.Timeout,
 		doubts:     newDoubts(),
 		notices:    new(notices),
-	}
-	for stream, open := range cfg.Open {
-		s.open[stream] = &table.Folded{Rules: s.rules, Open: open}
 	}
 	if s.timeout <= 0 {
 		s.timeout = defaultTimeout
@@ -130,11 +128,17 @@ func (s *Sink) Limits() pipeline.Limits { return s.limits }
 
 // Columns returns the Fit of a sink, for a preview. Config.Open has open.
 func Columns(open map[string]*table.Open) func(string, jsontext.Value) (jsontext.Value, []string, error) {
-	s := &Sink{rules: table.Classic(), open: map[string]*table.Folded{}}
+	rules := table.Classic()
+	return (&Sink{rules: rules, open: folds(rules, open)}).Fit
+}
+
+// folds are the rules for the streams with such members.
+func folds(rules *table.Rules, open map[string]*table.Open) map[string]*table.Folded {
+	all := make(map[string]*table.Folded, len(open))
 	for stream, one := range open {
-		s.open[stream] = &table.Folded{Rules: s.rules, Open: one}
+		all[stream] = &table.Folded{Rules: rules, Open: one}
 	}
-	return s.Fit
+	return all
 }
 
 // Fit implements [pipeline.Sink] with the column rules of [table.Classic], for every table. What
