@@ -74,7 +74,8 @@ func (r *Runner) Move(ctx context.Context, to Place, rehearse bool) (m Moved, re
 		return Drained, nil
 	}
 	if !rehearse {
-		return m, r.locked(ctx, func(ctx context.Context, s *session) (State, error) { return move(ctx, s) })
+		rep = r.locked(ctx, move)
+		return m, rep // after move has set m
 	}
 	s := r.newSession()
 	s.end(move(ctx, s))
