@@ -124,9 +124,7 @@ func (p *slice) Save(ctx context.Context, _ string, next pipeline.Checkpoint) (p
 }
 
 // saving takes over the numbers of the run.
-func (p *slice) saving(r pipeline.Report) { p.count(r) }
-
-func (p *slice) count(r pipeline.Report) {
+func (p *slice) saving(r pipeline.Report) {
 	p.work.Counts = jobs.Counts{
 		Fetched: p.before.Fetched + r.Fetched, Sent: p.before.Sent + r.Sent, Known: p.before.Known + r.Duplicates,
 		Conformed: p.before.Conformed + r.Conformed, Quarantined: p.before.Quarantined + r.Quarantined, Unproven: p.before.Unproven + p.unproven(),
