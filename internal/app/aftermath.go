@@ -174,7 +174,7 @@ func (m *mailbox) settleOwed(ctx context.Context) (more bool) {
 	if again == 0 {
 		return false
 	}
-	m.pause(ctx, again)
+	pause(ctx, again)
 	return ctx.Err() == nil
 }
 

@@ -123,15 +123,6 @@ func lagOf(r pipeline.Report) string {
 	return time.Duration(r.LagSeconds * float64(time.Second)).Round(time.Second).String()
 }
 
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-}
-
 // workOnJobs spends a share of the time on jobs that were left to the function, after a run that
 // read each stream to its end. Nothing that happens here changes the outcome of that run.
 func (c *Connection) workOnJobs(ctx context.Context, reports []pipeline.Report) {
@@ -140,14 +131,14 @@ func (c *Connection) workOnJobs(ctx context.Context, reports []pipeline.Report) 
 	}
 	for i, s := range c.streams {
 		if s.audited() && reports[i].State == pipeline.Drained && ctx.Err() == nil {
-			c.shareOf(ctx, s)
+			c.workOnJob(ctx, s)
 		}
 	}
 }
 
-// share is how much of the time between two runs, and of what is left of the budget, a backfill may
+// jobTime is how much of the time between two runs, and of what is left of the budget, a backfill may
 // use.
-func (c *Connection) share(ctx context.Context) time.Duration {
+func (c *Connection) jobTime(ctx context.Context) time.Duration {
 	every := c.every(time.Now())
 	if every <= 0 {
 		every = time.Minute
@@ -159,16 +150,16 @@ func (c *Connection) share(ctx context.Context) time.Duration {
 	return most
 }
 
-// shareOf works on the first job of a stream that was left to the function.
-func (c *Connection) shareOf(ctx context.Context, s stream) {
+// workOnJob works on the first job of a stream that was left to the function.
+func (c *Connection) workOnJob(ctx context.Context, s stream) {
 	name := s.Stream().ID
 	defer func() {
 		if p := recover(); p != nil {
 			c.log.Error("backfill panicked", "stream", name, "panic", fmt.Sprint(p))
 		}
 	}()
-	share := c.share(ctx)
-	if share < shortestSlice {
+	most := c.jobTime(ctx)
+	if most < shortestSlice {
 		return
 	}
 	file, _, err := c.Backfills().Load(ctx, name)
@@ -180,7 +171,7 @@ func (c *Connection) shareOf(ctx context.Context, s stream) {
 		if !j.Left || time.Since(j.Failure.At) < min(time.Duration(j.Failure.Count)*time.Minute, longestPause) {
 			continue
 		}
-		cut, cancel := context.WithTimeout(ctx, share)
+		cut, cancel := context.WithTimeout(ctx, most)
 		defer cancel()
 		for again := true; again; {
 			job, report, err := c.slice(cut, s, j.ID, nil)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -71,35 +70,6 @@ func (a *App) addressee(m fanout.Message) (*Connection, error) {
 		return nil, fmt.Errorf("the message is for the tenant %q, and the connection here has %q: its settings were changed a moment ago, or two apps share the queue %s"+remedy, m.Tenant, c.settings.Tenant, fanout.Queue)
 	}
 	return c, nil
-}
-
-// pollSome polls all connections once, no more than some at the same time. Those that are not reached
-// before ctx ends report that time is up.
-func pollSome(ctx context.Context, connections []*Connection, most int) (all []pipeline.Report) {
-	slots := make(chan struct{}, most)
-	reports := make([][]pipeline.Report, len(connections))
-	var polls sync.WaitGroup
-	for i, c := range connections {
-		polls.Go(func() {
-			select {
-			case slots <- struct{}{}:
-				defer func() { <-slots }()
-			case <-ctx.Done():
-			}
-			if ctx.Err() == nil {
-				reports[i] = c.Poll(ctx)
-				return
-			}
-			for _, stream := range c.Streams() {
-				reports[i] = append(reports[i], c.report(pipeline.Report{Stream: stream, State: pipeline.Budget}))
-			}
-		})
-	}
-	polls.Wait()
-	for _, of := range reports {
-		all = append(all, of...)
-	}
-	return all
 }
 
 // GaveUp notes that the queue has delivered a message for the last time: in the state, where the

@@ -228,20 +228,54 @@ func TestNotice(t *testing.T) {
 	})
 }
 
+// times makes the only connection several.
+func (s *scene) times(n int) *scene {
+	first := *s.connection()
+	s.settings.Connections = nil
+	for i := range n {
+		one, source := first, *first.Sources[0].(*config.SailPoint)
+		source.BaseURL = &url.URL{Scheme: "https", Host: fmt.Sprintf("t%d.api.identitynow.example", i)}
+		one.Name, one.Tenant, one.Sources, one.Health = fmt.Sprintf("t%d", i), fmt.Sprintf("t%d", i), []config.Source{&source}, false
+		s.settings.Connections = append(s.settings.Connections, one)
+	}
+	return s
+}
+
+// A connection for which there was no time reports that, stream by stream.
+func TestPollNowOutOfTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene().times(fanout.AtOnce + 2)
+		s.pass = func(req *http.Request, _ http.RoundTripper) (*http.Response, error) {
+			<-req.Context().Done()
+			return nil, req.Context().Err()
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		runs := s.spread(t, "").Poll(ctx)
+		if len(runs) != 2*(fanout.AtOnce+2) {
+			t.Fatalf("%d runs", len(runs))
+		}
+		unreached := 0
+		for _, r := range runs {
+			if r.Connection == "" || r.Stream == "" {
+				t.Errorf("%+v", r)
+			}
+			if r.State == pipeline.Budget && r.Seconds == 0 {
+				unreached++
+			}
+		}
+		if unreached != 4 {
+			t.Errorf("%d streams report that there was no time for them, want 4", unreached)
+		}
+	})
+}
+
 // A person who polls now, in the one process that serves the page, polls no more connections at once than
 // an instance does, and each once.
 func TestPollNowIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const connections = 40
-		s := newScene()
-		first := *s.connection()
-		s.settings.Connections = nil
-		for i := range connections {
-			one, source := first, *first.Sources[0].(*config.SailPoint)
-			source.BaseURL = &url.URL{Scheme: "https", Host: fmt.Sprintf("t%d.api.identitynow.example", i)}
-			one.Name, one.Tenant, one.Sources, one.Health = fmt.Sprintf("t%d", i), fmt.Sprintf("t%d", i), []config.Source{&source}, false
-			s.settings.Connections = append(s.settings.Connections, one)
-		}
+		s := newScene().times(connections)
 		var mu sync.Mutex
 		at, most := map[string]int{}, 0
 		s.pass = func(req *http.Request, _ http.RoundTripper) (*http.Response, error) {

@@ -274,17 +274,8 @@ func (m *mailbox) runApart(ctx context.Context) (more bool) {
 		apart = failedApart
 	default:
 	}
-	m.pause(ctx, apart)
+	pause(ctx, apart)
 	return more
-}
-
-func (m *mailbox) pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }
 
 // runOnce runs the stream, and reports what went wrong.

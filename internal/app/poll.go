@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
 
@@ -14,7 +16,7 @@ import (
 // polled again at the given interval: the host doesn't start another run before this one
 // ends, and a connection that is throttled or has a backlog may use the whole budget. again
 // 0 polls each once.
-func pollAll(ctx context.Context, connections []*Connection, again time.Duration) (all []pipeline.Report) {
+func pollAll(ctx context.Context, connections []*Connection, again time.Duration) []pipeline.Report {
 	var left atomic.Int64 // connections whose first poll is not done
 	left.Store(int64(len(connections)))
 	done := make(chan struct{})
@@ -34,10 +36,29 @@ func pollAll(ctx context.Context, connections []*Connection, again time.Duration
 		})
 	}
 	polls.Wait()
-	for _, of := range reports {
-		all = append(all, of...)
+	return slices.Concat(reports...)
+}
+
+// pollSome polls all connections once, no more than some at the same time. Those that are not reached
+// before ctx ends report that time is up.
+func pollSome(ctx context.Context, connections []*Connection, most int) []pipeline.Report {
+	reports := make([][]pipeline.Report, len(connections))
+	var polls errgroup.Group
+	polls.SetLimit(most)
+	for i, c := range connections {
+		polls.Go(func() error {
+			if ctx.Err() == nil {
+				reports[i] = c.Poll(ctx)
+				return nil
+			}
+			for _, stream := range c.Streams() {
+				reports[i] = append(reports[i], c.report(pipeline.Report{Stream: stream, State: pipeline.Budget}))
+			}
+			return nil
+		})
 	}
-	return all
+	_ = polls.Wait()
+	return slices.Concat(reports...)
 }
 
 // waitUntil reports whether the moment came before all were done and before ctx ended.
@@ -55,6 +76,16 @@ func waitUntil(ctx context.Context, moment time.Time, done <-chan struct{}) bool
 		}
 	}
 	return false
+}
+
+// pause waits for some time, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 // merge adds the results of later runs to the reports. A failure remains a failure.
