@@ -8,15 +8,10 @@ import (
 	"slices"
 	"time"
 
-	"github.com/google/uuid"
-
-	"github.com/idn-sentinel/idn-sentinel/internal/app/health"
 	"github.com/idn-sentinel/idn-sentinel/internal/fanout"
-	"github.com/idn-sentinel/idn-sentinel/internal/lib/version"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/poison"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/streamlock"
-	"github.com/idn-sentinel/idn-sentinel/internal/table/schema"
 )
 
 // workStream is the name under which the health table says that a message was given up.
@@ -103,12 +98,7 @@ func (a *App) tellGaveUp(ctx context.Context, n poison.Note) error {
 		return nil
 	}
 	rep := pipeline.Report{Connection: n.Connection, Stream: workStream, State: pipeline.Failed, Error: fmt.Sprintf("a message in the queue was given up after %d deliveries: %s", n.Deliveries, n.Reason)}
-	run := health.Run{ID: uuid.NewString(), Org: to.settings.Tenant, Version: version.String(), Ended: n.At}
-	row, err := health.Record(run, rep, 0)
-	if err == nil {
-		err = to.sink.Write(ctx, schema.Health().Stream.Name, []pipeline.Record{row})
-	}
-	if err != nil {
+	if err := to.writeHealth(ctx, rep, 0, n.At); err != nil {
 		return fmt.Errorf("health row of a message that was given up: %w", err)
 	}
 	return nil

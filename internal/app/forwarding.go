@@ -9,14 +9,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
-
-	"github.com/idn-sentinel/idn-sentinel/internal/app/health"
 	"github.com/idn-sentinel/idn-sentinel/internal/forward"
-	"github.com/idn-sentinel/idn-sentinel/internal/lib/version"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/source"
-	"github.com/idn-sentinel/idn-sentinel/internal/table/schema"
 )
 
 const (
@@ -196,12 +191,7 @@ func (f *forwarding) tellHealth(ctx context.Context, res forward.Result, begun t
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), healthTimeout)
 	defer cancel()
-	run := health.Run{ID: uuid.NewString(), Org: f.c.settings.Tenant, Version: version.String(), Ended: time.Now()}
-	row, err := health.Record(run, rep, int64(res.Kept))
-	if err == nil {
-		err = f.c.sink.Write(ctx, schema.Health().Stream.Name, []pipeline.Record{row})
-	}
-	if err != nil {
+	if err := f.c.writeHealth(ctx, rep, int64(res.Kept), time.Now()); err != nil {
 		f.log.Warn("health row of the forwarding could not be written", "error", err.Error())
 	}
 }

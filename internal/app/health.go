@@ -28,7 +28,7 @@ const healthTimeout = 10 * time.Second
 func (c *Connection) tellHealth(ctx context.Context, reports []pipeline.Report, before map[source.Connector]int64) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), healthTimeout)
 	defer cancel()
-	run := health.Run{ID: uuid.NewString(), Org: c.settings.Tenant, Version: version.String(), Ended: time.Now()}
+	run := c.healthRun(time.Now())
 	rows := make([]pipeline.Record, 0, len(reports))
 	for _, rep := range reports {
 		if rep.State == pipeline.Locked {
@@ -54,6 +54,20 @@ func (c *Connection) tellHealth(ctx context.Context, reports []pipeline.Report, 
 	if err := c.sink.Write(ctx, schema.Health().Stream.Name, rows); err != nil {
 		c.log.Warn("health rows could not be written", "error", err.Error())
 	}
+}
+
+// healthRun is what the health rows of a run have in common.
+func (c *Connection) healthRun(ended time.Time) health.Run {
+	return health.Run{ID: uuid.NewString(), Org: c.settings.Tenant, Version: version.String(), Ended: ended}
+}
+
+// writeHealth writes the row of something that is not a run of a stream. The destination must be open.
+func (c *Connection) writeHealth(ctx context.Context, rep pipeline.Report, kept int64, ended time.Time) error {
+	row, err := health.Record(c.healthRun(ended), rep, kept)
+	if err != nil {
+		return err
+	}
+	return c.sink.Write(ctx, schema.Health().Stream.Name, []pipeline.Record{row})
 }
 
 // sourceOf returns the source that a stream belongs to.
