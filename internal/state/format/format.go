@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // ErrNewer means that an object was written by a newer version of the connector.
@@ -59,6 +60,15 @@ func Header(object []byte, known int, into any) (body []byte, err error) {
 	return body, err
 }
 
+// Line returns the JSON of v and the end of the line. Text that is not valid UTF-8 is made so.
+func Line(v any) ([]byte, error) {
+	b, err := json.Marshal(v, jsontext.AllowInvalidUTF8(true))
+	if err != nil {
+		return nil, err
+	}
+	return append(b, '\n'), nil
+}
+
 // Sum is the checksum of body in the form that headers use.
 func Sum(body []byte) string {
 	sum := sha256.Sum256(body)
@@ -75,6 +85,17 @@ func Writable(t time.Time) bool {
 // Dated reports whether the time of an event is valid. The zero time and other times in its
 // year are not.
 func Dated(t time.Time) bool { return Writable(t) && t.UTC().Year() > 1 }
+
+// Normalize brings times into their normal form. It fails if one can't be written in UTC.
+func Normalize(times []*time.Time) error {
+	for _, t := range times {
+		if !Writable(*t) {
+			return errors.New("it names a time that can't be written in UTC")
+		}
+		*t = UTC(*t)
+	}
+	return nil
+}
 
 // UTC returns a time in its normal form: in UTC, and the zero time if it is zero.
 func UTC(t time.Time) time.Time {

@@ -50,6 +50,24 @@ func TestJSON(t *testing.T) {
 	}
 }
 
+func TestLine(t *testing.T) {
+	type object struct {
+		Version int    `json:"version"`
+		Text    string `json:"text"`
+	}
+	line, err := format.Line(object{1, "a\xffb"})
+	if err != nil || string(line) != "{\"version\":1,\"text\":\"a\ufffdb\"}\n" {
+		t.Fatalf("%q, %v", line, err)
+	}
+	var got object
+	if body, err := format.Header(line, 1, &got); err != nil || len(body) > 0 || got.Text != "a\ufffdb" {
+		t.Errorf("%+v, %q, %v", got, body, err)
+	}
+	if line, err := format.Line(func() {}); err == nil || line != nil {
+		t.Errorf("what is not JSON: %q, %v", line, err)
+	}
+}
+
 func TestTimes(t *testing.T) {
 	west, east := time.FixedZone("", -3600), time.FixedZone("", 3600)
 	for name, test := range map[string]struct {
@@ -70,6 +88,10 @@ func TestTimes(t *testing.T) {
 			if _, err := format.UTC(test.at).MarshalJSON(); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
+		}
+		got := test.at
+		if err := format.Normalize([]*time.Time{&got}); (err == nil) != test.writable || !got.Equal(test.at) || err == nil && got.Location() != time.UTC {
+			t.Errorf("%s: normalized to %v, %v", name, got, err)
 		}
 	}
 }

@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/go-json-experiment/json"
-
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/format"
 )
@@ -69,10 +67,7 @@ type object struct {
 }
 
 // Encode returns the object of a note.
-func Encode(n Note) ([]byte, error) {
-	data, err := json.Marshal(object{version, n.At.UTC(), n.Text})
-	return append(data, '\n'), err
-}
+func Encode(n Note) ([]byte, error) { return format.Line(object{version, n.At.UTC(), n.Text}) }
 
 // Decode reads an object of any version up to the latest.
 func Decode(data []byte) (Note, error) {

@@ -5,9 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
-
 	"github.com/idn-sentinel/idn-sentinel/internal/state/format"
 )
 
@@ -119,14 +116,11 @@ type object struct {
 
 // Encode returns the object for f, in the latest format.
 func Encode(f File) ([]byte, error) {
-	if !f.writable() {
-		return nil, errors.New("it names a time that can't be written in UTC")
-	}
-	b, err := json.Marshal(object{version, f.normal()}, jsontext.AllowInvalidUTF8(true))
-	if err != nil {
+	f = f.clone()
+	if err := format.Normalize(f.times()); err != nil {
 		return nil, err
 	}
-	return append(b, '\n'), nil
+	return format.Line(object{version, f})
 }
 
 // Decode reads an object of any version up to the latest.
@@ -135,11 +129,11 @@ func Decode(data []byte) (File, error) {
 	if err := format.JSON(data, version, &o); err != nil {
 		return File{}, err
 	}
-	switch {
-	case o.Stream == "":
+	if o.Stream == "" {
 		return File{}, errors.New("it names no stream")
-	case !o.writable():
-		return File{}, errors.New("it names a time that can't be written in UTC")
+	}
+	if err := format.Normalize(o.times()); err != nil {
+		return File{}, err
 	}
 	for i := range o.Jobs {
 		switch j := &o.Jobs[i]; {
@@ -151,7 +145,7 @@ func Decode(data []byte) (File, error) {
 			return File{}, errors.New("a job has no range")
 		}
 	}
-	return o.normal(), nil
+	return o.clone(), nil
 }
 
 // times are all times of f.
@@ -163,16 +157,9 @@ func (f *File) times() (list []*time.Time) {
 	return list
 }
 
-func (f *File) writable() bool {
-	return !slices.ContainsFunc(f.times(), func(t *time.Time) bool { return !format.Writable(*t) })
-}
-
-// normal is f with all times in UTC, and empty lists nil.
-func (f File) normal() File {
+// clone is a copy of f whose empty lists are nil.
+func (f File) clone() File {
 	f.Jobs = append([]Job(nil), f.Jobs...)
-	for _, t := range f.times() {
-		*t = format.UTC(*t)
-	}
 	for i := range f.Jobs {
 		f.Jobs[i].Warnings = append([]string(nil), f.Jobs[i].Warnings...)
 	}

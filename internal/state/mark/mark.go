@@ -8,8 +8,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/go-json-experiment/json"
-
 	"github.com/idn-sentinel/idn-sentinel/internal/state/format"
 )
 
@@ -28,13 +26,7 @@ type object struct {
 }
 
 // Encode returns the object for a mark, in the latest format.
-func Encode(m Mark) ([]byte, error) {
-	b, err := json.Marshal(object{version, m.Through.UTC()})
-	if err != nil {
-		return nil, err
-	}
-	return append(b, '\n'), nil
-}
+func Encode(m Mark) ([]byte, error) { return format.Line(object{version, m.Through.UTC()}) }
 
 // Decode reads an object of any version up to the latest.
 func Decode(data []byte) (Mark, error) {

@@ -13,8 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-json-experiment/json"
-
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/format"
 )
@@ -108,10 +106,7 @@ type object struct {
 }
 
 // Encode returns the object of answers.
-func Encode(a Answers) ([]byte, error) {
-	data, err := json.Marshal(object{version, a.At.UTC(), a.Sealed})
-	return append(data, '\n'), err
-}
+func Encode(a Answers) ([]byte, error) { return format.Line(object{version, a.At.UTC(), a.Sealed}) }
 
 // Decode reads an object of any version up to the latest.
 func Decode(data []byte) (Answers, error) {

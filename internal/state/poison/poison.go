@@ -14,8 +14,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/go-json-experiment/json"
-
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/text"
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/format"
@@ -95,9 +93,9 @@ func Add(ctx context.Context, store state.Store, n Note) error {
 		f.Total++
 		f.Recent = slices.Insert(f.Recent, 0, n)
 		f.Recent = f.Recent[:min(len(f.Recent), maxRecent)]
-		data, err := json.Marshal(stored{version, f})
+		data, err := format.Line(stored{version, f})
 		if err == nil {
-			_, err = store.Put(ctx, Key, append(data, '\n'), etag)
+			_, err = store.Put(ctx, Key, data, etag)
 		}
 		if err == nil || !errors.Is(err, state.ErrConflict) || tries == attempts {
 			return err

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/text"
@@ -66,11 +65,7 @@ func encodeLine(i Item) ([]byte, error) {
 	if t := i.Time.UTC(); format.Dated(t) {
 		h.Time = t
 	}
-	line, err := json.Marshal(h, jsontext.AllowInvalidUTF8(true))
-	if err != nil {
-		return nil, err
-	}
-	return append(line, '\n'), nil
+	return format.Line(h)
 }
 
 // bounded cuts a detail to maxDetail bytes, between characters.

@@ -2,12 +2,8 @@ package reports
 
 import (
 	"errors"
-	"fmt"
 	"regexp"
 	"time"
-
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/state/format"
 )
@@ -43,7 +39,7 @@ type manifest struct {
 
 // EncodeReport returns the object that makes a report valid.
 func EncodeReport(r Report) ([]byte, error) {
-	return line(manifest{version, r.ID, r.Name, r.ContentType, r.Received.UTC(), r.Bytes, r.Parts, r.Forward, r.Hash})
+	return format.Line(manifest{version, r.ID, r.Name, r.ContentType, r.Received.UTC(), r.Bytes, r.Parts, r.Forward, r.Hash})
 }
 
 // DecodeReport reads such an object of any version up to the latest.
@@ -74,7 +70,7 @@ type partHead struct {
 
 // EncodePart returns the object of a part.
 func EncodePart(p Part) ([]byte, error) {
-	head, err := line(partHead{version, p.ID, p.Number, format.Sum(p.Data)})
+	head, err := format.Line(partHead{version, p.ID, p.Number, format.Sum(p.Data)})
 	return append(head, p.Data...), err
 }
 
@@ -104,7 +100,7 @@ type seen struct {
 }
 
 // EncodeSeen returns the object that remembers a report.
-func EncodeSeen(s Seen) ([]byte, error) { return line(seen{version, s.ID, s.Received.UTC()}) }
+func EncodeSeen(s Seen) ([]byte, error) { return format.Line(seen{version, s.ID, s.Received.UTC()}) }
 
 // DecodeSeen reads such an object of any version up to the latest.
 func DecodeSeen(data []byte) (Seen, error) {
@@ -116,14 +112,6 @@ func DecodeSeen(data []byte) (Seen, error) {
 		return Seen{}, errors.New("it names no valid time")
 	}
 	return Seen{s.ID, s.Received.UTC()}, nil
-}
-
-func line(v any) ([]byte, error) {
-	b, err := json.Marshal(v, jsontext.AllowInvalidUTF8(true))
-	if err != nil {
-		return nil, fmt.Errorf("encode: %w", err)
-	}
-	return append(b, '\n'), nil
 }
 
 var idForm = regexp.MustCompile(`^\d{8}T\d{6}\.\d{9}Z-[0-9a-f]{16}$`)

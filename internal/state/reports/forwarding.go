@@ -54,7 +54,7 @@ func EncodeForwarding(e forward.Entry) ([]byte, error) {
 	if e.Posting != nil {
 		o.Posting = &stored([]forward.Span{*e.Posting})[0]
 	}
-	return line(o)
+	return format.Line(o)
 }
 
 func stored(list []forward.Span) (out []span) {

@@ -2,11 +2,7 @@ package runs
 
 import (
 	"errors"
-	"slices"
 	"time"
-
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/format"
@@ -80,14 +76,11 @@ type object struct {
 
 // Encode returns the object for f, in the latest format.
 func Encode(f File) ([]byte, error) {
-	if !f.writable() {
-		return nil, errors.New("it names a time that can't be written in UTC")
-	}
-	b, err := json.Marshal(object{version, f.normal()}, jsontext.AllowInvalidUTF8(true))
-	if err != nil {
+	f = f.clone()
+	if err := format.Normalize(f.times()); err != nil {
 		return nil, err
 	}
-	return append(b, '\n'), nil
+	return format.Line(object{version, f})
 }
 
 // Decode reads an object of any version up to the latest.
@@ -96,13 +89,13 @@ func Decode(data []byte) (File, error) {
 	if err := format.JSON(data, version, &o); err != nil {
 		return File{}, err
 	}
-	switch {
-	case o.Stream == "":
+	if o.Stream == "" {
 		return File{}, errors.New("it names no stream")
-	case !o.writable():
-		return File{}, errors.New("it names a time that can't be written in UTC")
 	}
-	return o.normal(), nil
+	if err := format.Normalize(o.times()); err != nil {
+		return File{}, err
+	}
+	return o.clone(), nil
 }
 
 // times are all times of f.
@@ -117,16 +110,9 @@ func (f *File) times() []*time.Time {
 	return list
 }
 
-func (f *File) writable() bool {
-	return !slices.ContainsFunc(f.times(), func(t *time.Time) bool { return !format.Writable(*t) })
-}
-
-// normal is f with all times in UTC, and empty lists nil.
-func (f File) normal() File {
+// clone is a copy of f whose empty lists are nil.
+func (f File) clone() File {
 	f.Seen, f.Recent, f.Warnings = some(f.Seen), some(f.Recent), some(f.Warnings)
-	for _, t := range f.times() {
-		*t = format.UTC(*t)
-	}
 	return f
 }
 

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/go-json-experiment/json"
-
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/format"
 )
@@ -53,9 +51,9 @@ func (l *Locks) note(ctx context.Context, stream, progress string, now time.Time
 	if same && now.Sub(last.Seen).Abs() < seenEvery {
 		return next.Since, nil
 	}
-	data, err := json.Marshal(next)
+	data, err := format.Line(next)
 	if err == nil {
-		_, err = l.store.Put(ctx, key, append(data, '\n'), o.ETag)
+		_, err = l.store.Put(ctx, key, data, o.ETag)
 	}
 	if err != nil && !errors.Is(err, state.ErrConflict) { // another waiting run was faster
 		return time.Time{}, fmt.Errorf("note that the stream is locked: %w", err)

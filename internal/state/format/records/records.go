@@ -62,11 +62,11 @@ func Encode(stream string, batch []pipeline.Record) []byte {
 
 // marshal can't fail on these types. An id may contain invalid UTF-8.
 func marshal(v any) []byte {
-	b, err := json.Marshal(v, jsontext.AllowInvalidUTF8(true))
+	b, err := format.Line(v)
 	if err != nil {
 		panic(fmt.Sprintf("encode records: %v", err))
 	}
-	return append(b, '\n')
+	return b
 }
 
 // Decode reads a batch. The error is a [*DamagedError] if the object is damaged or belongs to
