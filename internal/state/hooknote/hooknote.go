@@ -32,11 +32,15 @@ func New(store state.Store, tenant, stream string) *Store {
 	return &Store{store, tenant + "/hooks/noted/" + stream + ".json"}
 }
 
-// Write replaces the note.
+// Write replaces the note, unless a newer version wrote it.
 func (s *Store) Write(ctx context.Context, n Note) error {
+	_, etag, err := s.load(ctx)
+	if err != nil {
+		return err
+	}
 	data, err := Encode(n)
 	if err == nil {
-		_, err = s.store.Put(ctx, s.key, data, state.Any)
+		_, err = s.store.Put(ctx, s.key, data, etag)
 	}
 	if err != nil {
 		return fmt.Errorf("note the problem of a push: %w", err)
@@ -44,20 +48,32 @@ func (s *Store) Write(ctx context.Context, n Note) error {
 	return nil
 }
 
-// Read returns the note. One that can't be decoded is none: the next problem replaces it.
+// Read returns the note. One that can't be decoded is none.
 func (s *Store) Read(ctx context.Context) (Note, error) {
-	o, err := s.store.Get(ctx, s.key)
-	if errors.Is(err, state.ErrNotFound) || errors.Is(err, state.ErrTooLarge) {
+	n, _, err := s.load(ctx)
+	if errors.Is(err, format.ErrNewer) {
 		return Note{}, nil
 	}
-	if err != nil {
-		return Note{}, fmt.Errorf("read the problem of a push: %w", err)
+	return n, err
+}
+
+// load returns the note and what Put may replace: a damaged one, too. Its error is [format.ErrNewer], or
+// one of the store.
+func (s *Store) load(ctx context.Context) (Note, state.ETag, error) {
+	o, err := s.store.Get(ctx, s.key)
+	switch {
+	case errors.Is(err, state.ErrNotFound):
+		return Note{}, state.Absent, nil
+	case errors.Is(err, state.ErrTooLarge):
+		return Note{}, state.Any, nil
+	case err != nil:
+		return Note{}, "", fmt.Errorf("read the problem of a push: %w", err)
 	}
 	n, err := Decode(o.Data)
-	if err != nil {
-		return Note{}, nil //nolint:nilerr // see above
+	if errors.Is(err, format.ErrNewer) {
+		return Note{}, "", fmt.Errorf("%q: %w", s.key, err)
 	}
-	return n, nil
+	return n, o.ETag, nil // the zero Note if it is damaged
 }
 
 type object struct {
