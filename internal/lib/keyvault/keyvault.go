@@ -142,43 +142,23 @@ type answer struct {
 // that, which that of an app is not: it is for a person.
 // https://learn.microsoft.com/rest/api/keyvault/secrets/set-secret/set-secret
 func (v *Vaults) Store(ctx context.Context, at secret.Reference, text secret.String) (version string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	vault, err := url.Parse(at.Vault)
-	if err != nil {
-		return "", errors.New("the address of the vault can't be parsed")
-	}
-	p, err := v.pipeline(at, vault)
-	if err != nil {
-		return "", err
-	}
-	req, err := runtime.NewRequest(ctx, http.MethodPut, at.ID()+"?api-version="+apiVersion)
-	if err != nil {
-		return "", errors.New("the address of the secret can't be used")
-	}
 	body, err := json.Marshal(struct {
 		Value string `json:"value"`
 	}{text.Reveal()})
-	if err != nil || req.SetBody(streaming.NopCloser(bytes.NewReader(body)), "application/json") != nil {
+	if err != nil {
 		return "", errors.New("the secret can't be encoded") // the error may show it
 	}
-	resp, err := p.Do(req) //nolint:bodyclose // the pipeline reads and closes it
-	if err != nil {
-		return "", unreachable(ctx, err, vault.Host)
-	}
-	if !runtime.HasStatusCode(resp, http.StatusOK) {
-		return "", refused(resp, vault.Host, refusedWrite)
-	}
-	got, err := runtime.Payload(resp)
-	if err != nil {
-		return "", unreachable(ctx, err, vault.Host)
-	}
-	stored, err := decode(got, vault)
+	stored, err := v.send(ctx, http.MethodPut, at, body, refusedWrite)
 	return versionOf(stored.ID), err
 }
 
 // get asks a vault for a secret.
 func (v *Vaults) get(ctx context.Context, at secret.Reference) (answer, error) {
+	return v.send(ctx, http.MethodGet, at, nil, func(status int, code, said string) string { return remedy(status, code, said, at) })
+}
+
+// send sends a request about a secret. body may be nil. remedy says what to do about a refusal.
+func (v *Vaults) send(ctx context.Context, method string, at secret.Reference, body []byte, remedy func(status int, code, said string) string) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	vault, err := url.Parse(at.Vault)
@@ -189,29 +169,29 @@ func (v *Vaults) get(ctx context.Context, at secret.Reference) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	req, err := runtime.NewRequest(ctx, http.MethodGet, at.ID()+"?api-version="+apiVersion)
+	req, err := runtime.NewRequest(ctx, method, at.ID()+"?api-version="+apiVersion)
 	if err != nil {
 		return answer{}, errors.New("the address of the secret can't be used")
 	}
 	req.Raw().Header.Set("Accept", "application/json")
+	if body != nil {
+		if err := req.SetBody(streaming.NopCloser(bytes.NewReader(body)), "application/json"); err != nil {
+			return answer{}, errors.New("the secret can't be sent") // the error may show it
+		}
+	}
 	resp, err := p.Do(req) //nolint:bodyclose // the pipeline reads and closes it
 	if err != nil {
 		return answer{}, unreachable(ctx, err, vault.Host)
 	}
 	if !runtime.HasStatusCode(resp, http.StatusOK) {
-		return answer{}, refused(resp, vault.Host, func(status int, code, said string) string { return remedy(status, code, said, at) })
+		return answer{}, refused(resp, vault.Host, remedy)
 	}
-	body, err := runtime.Payload(resp)
+	got, err := runtime.Payload(resp)
 	if err != nil {
 		return answer{}, unreachable(ctx, err, vault.Host)
 	}
-	return decode(body, vault)
-}
-
-// decode reads a secret as the vault describes it.
-func decode(body []byte, vault *url.URL) (answer, error) {
 	var a answer
-	if err := json.Unmarshal(body, &a); err != nil || a.ID == "" { // the error may show the value
+	if err := json.Unmarshal(got, &a); err != nil || a.ID == "" { // the error may show the value
 		return answer{}, fmt.Errorf("%s answered, but not with a secret: check what is in between (a proxy, a gateway)", vault.Host)
 	}
 	return a, nil
