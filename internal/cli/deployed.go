@@ -266,7 +266,7 @@ func (d *deployedApp) checkReferences(ctx context.Context) (string, error) {
 	var bad []string
 	for _, r := range list {
 		if !r.Resolved() {
-			bad = append(bad, fmt.Sprintf("%s (%s: %s)", oneLine(r.Setting), oneLine(r.Status), referenceRemedy(r.Status)))
+			bad = append(bad, fmt.Sprintf("%s (%s: %s)", oneLine(r.Setting), oneLine(r.Status), r.Remedy()))
 		}
 	}
 	switch {
@@ -276,24 +276,4 @@ func (d *deployedApp) checkReferences(ctx context.Context) (string, error) {
 		return fmt.Sprintf("the platform has resolved all %d Key Vault references", len(list)), nil
 	}
 	return "", fmt.Errorf("the platform could not resolve %d of %d Key Vault references: %s; it tries again within a day, or when a setting changes; secrets the program also reads by itself", len(bad), len(list), strings.Join(bad, "; "))
-}
-
-// referenceRemedy says what a status of a reference means.
-// https://learn.microsoft.com/azure/app-service/app-service-key-vault-references#troubleshoot-key-vault-references
-func referenceRemedy(status string) string {
-	switch strings.ToLower(status) {
-	case "accesstokeyvaultdenied", "unauthorizedclient":
-		return "give the app's managed identity the role Key Vault Secrets User on the vault"
-	case "secretnotfound", "secretversionnotfound":
-		return "store the secret, or correct its name"
-	case "vaultnotfound":
-		return "correct the name of the vault, or let the app resolve it"
-	case "msinotenabled":
-		return "give the app a managed identity"
-	case "invalidsyntax":
-		return "correct the reference"
-	case "initialized", "fetchtimedout":
-		return "try again in a minute"
-	}
-	return "look at the setting in the portal"
 }

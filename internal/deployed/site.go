@@ -151,6 +151,26 @@ type Reference struct {
 // Resolved reports whether the platform could read the secret.
 func (r Reference) Resolved() bool { return strings.EqualFold(r.Status, "Resolved") }
 
+// Remedy says what to do about a reference that is not resolved.
+// https://learn.microsoft.com/azure/app-service/app-service-key-vault-references#troubleshoot-key-vault-references
+func (r Reference) Remedy() string {
+	switch strings.ToLower(r.Status) {
+	case "accesstokeyvaultdenied", "unauthorizedclient":
+		return "give the app's managed identity the role Key Vault Secrets User on the vault"
+	case "secretnotfound", "secretversionnotfound":
+		return "store the secret, or correct its name"
+	case "vaultnotfound":
+		return "correct the name of the vault, or let the app resolve it"
+	case "msinotenabled":
+		return "give the app a managed identity"
+	case "invalidsyntax":
+		return "correct the reference"
+	case "initialized", "fetchtimedout":
+		return "try again in a minute"
+	}
+	return "look at the setting in the portal"
+}
+
 // References returns how the platform fared with the references in the app settings, in the order of
 // their names.
 // https://learn.microsoft.com/rest/api/appservice/web-apps/get-app-settings-key-vault-references
