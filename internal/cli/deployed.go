@@ -144,7 +144,7 @@ func (f *settingsFlags) find(ctx context.Context, a *appFlags) (*deployedApp, er
 // resolve replaces references that the platform resolves, and that the program does not read by
 // itself, by what the vaults hold for this person.
 func (d *deployedApp) resolve(ctx context.Context) {
-	references, vaults := config.References(app.SettingKinds(), d.origin), newVaults()
+	references, vaults := config.PlatformReferences(app.SettingKinds(), d.origin), newVaults()
 	for _, name := range slices.Sorted(maps.Keys(references)) {
 		d.kept[name] = references[name].String()
 		text, err := vaults.Secret(references[name]).Get(ctx)

@@ -178,7 +178,7 @@ func (r *Reader) hasPrefix(prefix string) bool {
 
 // checkName returns what is wrong with a connection name in lower case, or "".
 func checkName(r *Reader, table []Setting, name string, before []string) string {
-	prefix := strings.ToUpper(name) + "_"
+	prefix := PrefixOf(name)
 	switch {
 	case name == "":
 		return "has an empty name: separate names with one comma, like acme,globex"

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 
@@ -38,24 +39,16 @@ func OnlyThere(setting string) bool {
 	return slices.Contains([]string{"AZURE_CLIENT_ID", "AzureWebJobsStorage__credential", "AzureWebJobsStorage__clientId", "LOG_LEVEL"}, setting) || rest == "AZURE_CLIENT_ID"
 }
 
-// References returns the settings of an origin, by name, that the platform replaces by a secret
+// PlatformReferences returns those of the [VaultReferences] that the platform replaces by a secret
 // before the process starts, and that this program can't read by itself: AzureWebJobsStorage, and all
-// that don't hold a secret. Invalid references are left out.
-func References(kinds []Kind, o Origin) map[string]secret.Reference {
-	table := Table(kinds)
-	r := newReader("", table, []Origin{o})
-	found := map[string]secret.Reference{}
-	for _, name := range o.Names() {
+// that don't hold a secret.
+func PlatformReferences(kinds []Kind, o Origin) map[string]secret.Reference {
+	table, found := Table(kinds), VaultReferences(kinds, o)
+	maps.DeleteFunc(found, func(name string, _ secret.Reference) bool {
 		text, _ := o.Lookup(name)
 		row, known := rowOf(table, name)
-		if text = trim(text); !known || !reference.MatchString(text) || row.Secret && row.Name != "AzureWebJobsStorage" {
-			continue
-		}
-		if at, problem, _ := r.kept(text); problem == "" {
-			at.Setting = name
-			found[name] = at
-		}
-	}
+		return !known || !reference.MatchString(trim(text)) || row.Secret && row.Name != "AzureWebJobsStorage"
+	})
 	return found
 }
 
@@ -67,7 +60,7 @@ func IsStoreReference(value string) bool { return configReference.MatchString(tr
 func rowOf(table []Setting, name string) (Setting, bool) {
 	_, rest, _ := strings.Cut(name, "_")
 	for _, s := range table {
-		if s.Name == name || !s.App && (s.Name == rest || strings.ToUpper(s.Name) == rest) {
+		if s.Name == name || !s.App && s.spelled(rest) {
 			return s, true
 		}
 	}
@@ -115,7 +108,7 @@ func PrefixOf(connection string) string { return strings.ToUpper(connection) + "
 func BelongsTo(kinds []Kind, connection, name string) bool {
 	rest, ok := strings.CutPrefix(name, PrefixOf(connection))
 	return ok && slices.ContainsFunc(Table(kinds), func(s Setting) bool {
-		return !s.App && (s.Name == rest || strings.ToUpper(s.Name) == rest)
+		return !s.App && s.spelled(rest)
 	})
 }
 
@@ -129,7 +122,8 @@ func ConnectionsIn(list string) (names []string) {
 	return names
 }
 
-// VaultReferences returns the settings of an origin that refer to secrets in vaults, by name.
+// VaultReferences returns the settings of an origin that refer to secrets in vaults, by name. Invalid
+// references are left out.
 func VaultReferences(kinds []Kind, o Origin) map[string]secret.Reference {
 	r := newReader("", Table(kinds), []Origin{o})
 	found := map[string]secret.Reference{}

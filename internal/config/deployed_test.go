@@ -22,7 +22,7 @@ func TestDeployed(t *testing.T) {
 		"LIMIT": "@Microsoft.KeyVault(VaultName=acme-kv)", // not valid
 	}
 	o := config.Deployed("the app func-acme", "func-acme", "https://login.microsoftonline.us/", values)
-	found := config.References(app.SettingKinds(), o)
+	found := config.PlatformReferences(app.SettingKinds(), o)
 	if diff := cmp.Diff([]string{"ACME_CLIENT_ID", "AzureWebJobsStorage", "TENANT_ID"}, slices.Sorted(maps.Keys(found))); diff != "" {
 		t.Error(diff)
 	}

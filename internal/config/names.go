@@ -31,7 +31,7 @@ func spell(table []Setting, connections []string, origins []Origin) *speller {
 		if name == "" {
 			continue
 		}
-		prefix := strings.ToUpper(name) + "_"
+		prefix := PrefixOf(name)
 		s.prefixes = append(s.prefixes, prefix)
 		for _, setting := range table {
 			if !setting.App {
@@ -56,7 +56,7 @@ func spell(table []Setting, connections []string, origins []Origin) *speller {
 // of removes and returns the problems of one connection.
 func (s *speller) of(connection string) (list []Problem) {
 	s.problems = slices.DeleteFunc(s.problems, func(p Problem) bool {
-		own := connection != "" && strings.HasPrefix(p.Setting, strings.ToUpper(connection)+"_")
+		own := connection != "" && strings.HasPrefix(p.Setting, PrefixOf(connection))
 		if own {
 			list = append(list, p)
 		}
@@ -100,7 +100,7 @@ func (s *speller) add(o Origin, name, row, message string) {
 
 // row finds a setting by its name in the table, or by that name in upper case.
 func (s *speller) row(name string) (Setting, bool) {
-	i := slices.IndexFunc(s.table, func(t Setting) bool { return t.Name == name || strings.ToUpper(t.Name) == name })
+	i := slices.IndexFunc(s.table, func(t Setting) bool { return t.spelled(name) })
 	if i < 0 {
 		return Setting{}, false
 	}

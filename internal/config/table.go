@@ -21,6 +21,10 @@ type Setting struct {
 	App bool
 }
 
+// spelled reports whether a name, without the prefix of a connection, is one that the setting has with
+// it: its own, or that in upper case.
+func (s Setting) spelled(name string) bool { return name == s.Name || name == strings.ToUpper(s.Name) }
+
 // Table returns every setting in reading order, those of the sources first.
 func Table(kinds []Kind) []Setting {
 	var list []Setting
