@@ -68,9 +68,9 @@ with all settings of its own. Everything else stays byte for byte. If the app wa
 meanwhile, nothing is written. The app restarts.
 
 Its state stays, so a connection to the same tenant that is added later continues where
-this one stopped. Its secrets stay in the vault. What still waits for delivery, in spool
-or inbox or quarantine, would stay there for good: then nothing is removed, unless you
-pass --abandon. Unsubscribe its event triggers first.
+this one stopped. Its secrets stay in the vault. What still waits, in spool or inbox or
+quarantine, for its answer or for the workflow, would stay there for good: then nothing
+is removed, unless you pass --abandon. Unsubscribe its event triggers first.
 
 The exit status is 0 if the connection is gone, 1 if something failed, waits or you
 declined, and 2 if nothing was tried because a setting or a flag is wrong.`,
@@ -351,15 +351,21 @@ func (c *connecting) lookForWaiting(ctx context.Context, name string) error {
 			return errors.New("the state could not be read completely for what waits (idnsentinel status says why)")
 		}
 		n += s.Spool.N + s.Undelivered.N
-		if s.Inbox != nil {
-			n += s.Inbox.N
+		for _, more := range []*status.Count{s.Inbox, s.Owed} {
+			if more != nil {
+				n += more.N
+			}
+		}
+		if s.Forwarding != nil {
+			n += s.Forwarding.Waiting.N + s.Forwarding.Kept.N
 		}
 	}
+	const where = "in spool, inbox or quarantine, for its answer or for the workflow"
 	switch {
 	case n == 1:
-		return fmt.Errorf("1 object of the connection %s waits in spool, inbox or quarantine", name)
+		return fmt.Errorf("1 object of the connection %s waits %s", name, where)
 	case n > 0:
-		return fmt.Errorf("%d objects of the connection %s wait in spool, inbox or quarantine", n, name)
+		return fmt.Errorf("%d objects of the connection %s wait %s", n, name, where)
 	}
 	return nil
 }
