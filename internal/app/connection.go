@@ -201,8 +201,8 @@ func (c *Connection) nudge() {
 		f.runs.nudge()
 	}
 	for _, m := range c.mailboxes {
-		if m.hook != nil && !c.options.Look {
-			m.settling.nudge()
+		if m.answers != nil && !c.options.Look {
+			m.answers.settling.nudge()
 		}
 	}
 }

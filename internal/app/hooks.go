@@ -89,8 +89,8 @@ func (i *inlet) Receive(ctx context.Context, body []byte) source.Answer {
 	}
 	var kept *keeping
 	if push.After != nil { // after the answer: before that, the service may not expect it
-		kept = i.keep(ctx, push.Owed)
-		defer i.afterwards(ctx, push.After, kept)
+		kept = i.answers.keep(ctx, push.Owed)
+		defer i.answers.afterwards(ctx, push.After, kept)
 	}
 	if push.Problem != "" {
 		i.log.Error("push needs attention", "problem", push.Problem)

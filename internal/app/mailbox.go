@@ -54,26 +54,20 @@ type mailbox struct {
 	box     *boxes.Box
 	log     *slog.Logger
 	writes  chan struct{} // a slot for each group that is written
-	slots   chan struct{} // one for each thing that is done after an answer
-	// owes keeps what is to be done, and settling does what is left of it.
-	owes     *owed.Store
-	settling background
+	answers *answers      // of the hook's triggers; nil if deposit is set
 	// notes is what the status knows of the problems of pushes.
 	notes *hooknote.Store
 	// runs of the stream follow pushes. What they do not get done is done by the next tick of the timer.
 	runs background
 
-	mu       sync.Mutex    // guards the fields below
-	open     *group        // nil if none is gathering
-	unstored int           // bytes
-	down     bool          // the last group could not be stored
-	shut     bool          // the last request could not be judged
-	owing    string        // why answers could not be posted; "" if they could
-	besides  int           // what is done after answers, or waits for a slot
-	settled  chan struct{} // closed when there is nothing of that any more; nil if there never was
-	warnings []string      // for the report of the next run
-	noted    string        // the last of them that the status knows
-	notedAt  time.Time     // when that was
+	mu       sync.Mutex // guards the fields below
+	open     *group     // nil if none is gathering
+	unstored int        // bytes
+	down     bool       // the last group could not be stored
+	shut     bool       // the last request could not be judged
+	warnings []string   // for the report of the next run
+	noted    string     // the last of them that the status knows
+	notedAt  time.Time  // when that was
 
 	sum  []pipeline.Report // of the runs since the last health row; one at most
 	told time.Time         // when that was
@@ -95,7 +89,7 @@ type group struct {
 // newMailboxes returns a mailbox for each source of a connection that receives.
 func newMailboxes(c *Connection) (list []*mailbox) {
 	for _, s := range c.streams {
-		m := &mailbox{c: c, stream: s, writes: make(chan struct{}, groupsInFlight), slots: make(chan struct{}, besidesAtOnce)}
+		m := &mailbox{c: c, stream: s, writes: make(chan struct{}, groupsInFlight)}
 		switch of := s.of.(type) {
 		case source.Receiver:
 			m.hook = of.Hook()
@@ -106,10 +100,12 @@ func newMailboxes(c *Connection) (list []*mailbox) {
 			continue
 		}
 		name := s.Stream().ID
-		m.runs.once, m.settling.once = m.runApart, m.settleOwed
-		m.owes, m.notes = owed.New(c.store, c.settings.Tenant, name), hooknote.New(c.store, c.settings.Tenant, name)
-		m.box = boxes.New(c.store, c.settings.Tenant, name)
+		m.runs.once = m.runApart
+		m.notes, m.box = hooknote.New(c.store, c.settings.Tenant, name), boxes.New(c.store, c.settings.Tenant, name)
 		m.log = c.log.With("hook", HookAddress(c.settings.Name, m.door.Path()), "stream", name)
+		if m.hook != nil {
+			m.answers = newAnswers(m.hook, owed.New(c.store, c.settings.Tenant, name), m.log)
+		}
 		list = append(list, m)
 	}
 	return list
@@ -259,8 +255,9 @@ func (m *mailbox) warn(ctx context.Context, text string) {
 // runs afterwards.
 func (m *mailbox) stop(ctx context.Context) {
 	m.runs.stop(ctx)
-	m.settling.stop(ctx)
-	m.settle(ctx)
+	if m.answers != nil {
+		m.answers.stop(ctx)
+	}
 }
 
 // runApart runs the stream, and keeps its distance from the next run.

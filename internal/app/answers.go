@@ -4,17 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/idn-sentinel/idn-sentinel/internal/source"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/owed"
 )
-
-// This file is about what is done after a push was answered: the answer of a trigger that waits for one
-// is posted to the tenant, too. It is stored beside the push, so that the next process posts it if this
-// one dies or does not get it done. While the state is down it is posted all the same, as long as the
-// process lives.
 
 const (
 	// answerFirst is how long the answer has to reach the sender before what follows it.
@@ -33,6 +31,36 @@ const (
 	owedAtOnce = 1000
 )
 
+// answers is what is done after a push was answered: the answer of a trigger that waits for one is posted to
+// the tenant, too. It is stored beside the push, so that the next process posts it if this one dies or does
+// not get it done. While the state is down it is posted all the same, as long as the process lives.
+type answers struct {
+	hook  source.Hook
+	log   *slog.Logger
+	owes  *owed.Store   // keeps what is to be posted
+	slots chan struct{} // one for each request whose answers are being posted
+	// settling posts what an earlier process, or this one, has left.
+	settling background
+
+	mu      sync.Mutex    // guards the fields below
+	owing   string        // why answers could not be posted; "" if they could
+	besides int           // requests whose answers are being posted, or wait for a slot
+	settled chan struct{} // closed when there are none any more; nil if there never were any
+}
+
+func newAnswers(hook source.Hook, owes *owed.Store, log *slog.Logger) *answers {
+	a := &answers{hook: hook, log: log, owes: owes, slots: make(chan struct{}, besidesAtOnce)}
+	a.settling.once = a.settleOwed
+	return a
+}
+
+// stop ends the posting of what is left, and waits for it and for what is posted after answers, until ctx
+// ends.
+func (a *answers) stop(ctx context.Context) {
+	a.settling.stop(ctx)
+	a.settle(ctx)
+}
+
 // keeping is the storing of answers that are owed.
 type keeping struct {
 	done chan struct{} // closed when the fields below are set
@@ -41,7 +69,7 @@ type keeping struct {
 }
 
 // keep begins to store what is owed; nil if there is nothing to store.
-func (m *mailbox) keep(ctx context.Context, sealed []byte) *keeping {
+func (a *answers) keep(ctx context.Context, sealed []byte) *keeping {
 	if sealed == nil {
 		return nil
 	}
@@ -50,7 +78,7 @@ func (m *mailbox) keep(ctx context.Context, sealed []byte) *keeping {
 	go func() {
 		defer cancel()
 		defer close(k.done)
-		k.name, k.err = m.owes.Put(ctx, owed.Answers{At: at, Sealed: sealed})
+		k.name, k.err = a.owes.Put(ctx, owed.Answers{At: at, Sealed: sealed})
 	}()
 	return k
 }
@@ -82,58 +110,58 @@ func (k *keeping) stored() bool {
 }
 
 // afterwards does something after the answer.
-func (m *mailbox) afterwards(ctx context.Context, do func(context.Context) error, kept *keeping) {
-	if !m.begin() {
-		m.unposted(errors.New("too many are being posted"), kept)
+func (a *answers) afterwards(ctx context.Context, do func(context.Context) error, kept *keeping) {
+	if !a.begin() {
+		a.unposted(errors.New("too many are being posted"), kept)
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), aftermath)
 	go func() {
 		defer cancel()
-		defer m.end()
+		defer a.end()
 		<-time.After(answerFirst)
 		var err error
 		select {
-		case m.slots <- struct{}{}:
+		case a.slots <- struct{}{}:
 			err = do(ctx)
-			<-m.slots
+			<-a.slots
 		case <-ctx.Done():
 			err = errors.New("too many are being posted")
 		}
 		if err != nil {
-			m.unposted(err, kept)
+			a.unposted(err, kept)
 			return
 		}
-		m.posted(ctx, kept)
+		a.posted(ctx, kept)
 	}()
 }
 
 // begin reports whether something more may be done after an answer; then end follows.
-func (m *mailbox) begin() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.besides == besidesWaiting {
+func (a *answers) begin() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.besides == besidesWaiting {
 		return false
 	}
-	if m.besides++; m.besides == 1 {
-		m.settled = make(chan struct{})
+	if a.besides++; a.besides == 1 {
+		a.settled = make(chan struct{})
 	}
 	return true
 }
 
-func (m *mailbox) end() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.besides--; m.besides == 0 {
-		close(m.settled)
+func (a *answers) end() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.besides--; a.besides == 0 {
+		close(a.settled)
 	}
 }
 
 // settle waits until nothing is done after an answer any more, or ctx ends.
-func (m *mailbox) settle(ctx context.Context) {
-	m.mu.Lock()
-	settled := m.settled
-	m.mu.Unlock()
+func (a *answers) settle(ctx context.Context) {
+	a.mu.Lock()
+	settled := a.settled
+	a.mu.Unlock()
 	if settled == nil {
 		return
 	}
@@ -144,16 +172,16 @@ func (m *mailbox) settle(ctx context.Context) {
 }
 
 // unposted reports an answer that was not posted.
-func (m *mailbox) unposted(err error, kept *keeping) {
+func (a *answers) unposted(err error, kept *keeping) {
 	if kept.stored() {
-		m.log.Warn("answer of a trigger was not posted yet; it is tried again", "error", err.Error())
+		a.log.Warn("answer of a trigger was not posted yet; it is tried again", "error", err.Error())
 		return
 	}
-	m.log.Error("answer of a trigger was not posted", "error", err.Error())
+	a.log.Error("answer of a trigger was not posted", "error", err.Error())
 }
 
 // posted removes what was stored of an answer that was posted.
-func (m *mailbox) posted(ctx context.Context, kept *keeping) {
+func (a *answers) posted(ctx context.Context, kept *keeping) {
 	if kept == nil {
 		return
 	}
@@ -163,14 +191,14 @@ func (m *mailbox) posted(ctx context.Context, kept *keeping) {
 		return // it is posted once more, which the tenant ignores
 	}
 	if kept.err == nil {
-		_ = m.owes.Delete(ctx, kept.name) // see above
+		_ = a.owes.Delete(ctx, kept.name) // see above
 	}
 }
 
 // settleOwed posts the answers that another process, or this one, has left, and waits for those that are too
 // young. The next tick may be minutes away.
-func (m *mailbox) settleOwed(ctx context.Context) (more bool) {
-	again := m.settleAll(ctx)
+func (a *answers) settleOwed(ctx context.Context) (more bool) {
+	again := a.settleAll(ctx)
 	if again == 0 {
 		return false
 	}
@@ -180,10 +208,10 @@ func (m *mailbox) settleOwed(ctx context.Context) (more bool) {
 
 // settleAll posts what is old enough. again is when something else will be; 0 if nothing will. What could not
 // be posted is left to the next tick.
-func (m *mailbox) settleAll(ctx context.Context) (again time.Duration) {
+func (a *answers) settleAll(ctx context.Context) (again time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, aftermath)
 	defer cancel()
-	list, err := m.owes.List(ctx, owedAtOnce)
+	list, err := a.owes.List(ctx, owedAtOnce)
 	errs := make([]error, len(list))
 	var g errgroup.Group
 	g.SetLimit(besidesAtOnce)
@@ -193,7 +221,7 @@ func (m *mailbox) settleAll(ctx context.Context) (again time.Duration) {
 			continue
 		}
 		g.Go(func() error {
-			errs[i] = m.settleOne(ctx, item)
+			errs[i] = a.settleOne(ctx, item)
 			return nil
 		})
 	}
@@ -208,35 +236,35 @@ func (m *mailbox) settleAll(ctx context.Context) (again time.Duration) {
 			left++
 		}
 	}
-	m.mu.Lock()
-	changed := m.owing != problem
-	m.owing = problem
-	m.mu.Unlock()
+	a.mu.Lock()
+	changed := a.owing != problem
+	a.owing = problem
+	a.mu.Unlock()
 	switch {
 	case !changed:
 	case problem != "":
-		m.log.Error("answers of triggers could not be posted; they are tried again", "error", problem, "left", left)
+		a.log.Error("answers of triggers could not be posted; they are tried again", "error", problem, "left", left)
 	default:
-		m.log.Info("all answers of triggers are posted")
+		a.log.Info("all answers of triggers are posted")
 	}
 	return again
 }
 
 // settleOne posts the answers of one request, and removes them.
-func (m *mailbox) settleOne(ctx context.Context, item owed.Item) error {
-	a, ok, err := m.owes.Get(ctx, item.Name)
+func (a *answers) settleOne(ctx context.Context, item owed.Item) error {
+	kept, ok, err := a.owes.Get(ctx, item.Name)
 	if !ok {
 		return err
 	}
 	if err == nil {
-		err = m.hook.Settle(ctx, a.Sealed)
+		err = a.hook.Settle(ctx, kept.Sealed)
 	}
 	if old := time.Since(item.Stored); err != nil && old > owedFor && ctx.Err() == nil {
-		m.log.Error("answer of a trigger was not posted in time and is dropped", "error", err.Error(), "age", old.String())
+		a.log.Error("answer of a trigger was not posted in time and is dropped", "error", err.Error(), "age", old.String())
 		err = nil
 	}
 	if err != nil {
 		return fmt.Errorf("answer to a request of %s: %w", item.Stored.UTC().Format(time.RFC3339), err)
 	}
-	return m.owes.Delete(ctx, item.Name)
+	return a.owes.Delete(ctx, item.Name)
 }
