@@ -137,9 +137,9 @@ func before(window time.Duration) string {
 // quarantines of each are its own as well.
 func TestAlertsOfTenants(t *testing.T) {
 	three := []any{
-		map[string]any{"connection": "a", "org": "acme"},
-		map[string]any{"connection": "g", "org": "globex"},
-		map[string]any{"connection": "i", "org": "initech"},
+		map[string]any{"connection": "a", "org": "acme", "streams": []any{events, triggers}},
+		map[string]any{"connection": "g", "org": "globex", "streams": []any{events, triggers}},
+		map[string]any{"connection": "i", "org": "initech", "streams": []any{events, triggers}},
 	}
 	template := read(t)
 	template.Variables["watched"] = three

@@ -2,12 +2,14 @@ package deploy_test
 
 import (
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/idn-sentinel/idn-sentinel/dev/deploy"
+	"github.com/idn-sentinel/idn-sentinel/dev/sentinel/kqltest"
 )
 
 // withoutTenant are the parameters of a deployment that reads no IdentityNow.
@@ -114,6 +116,50 @@ func TestSourceRefusals(t *testing.T) {
 			_, err := read(t).Resolve(deploy.Surroundings{World: world}, needed(tc.given))
 			if err == nil || !strings.Contains(err.Error(), tc.says) || strings.Contains(err.Error(), canaryClient) || len(world.History) > 0 {
 				t.Errorf("%v, want it to say %q; %d resources were made first", err, tc.says, len(world.History))
+			}
+		})
+	}
+}
+
+// The alert about silence watches the streams of what is read, and no others: an app that reads only
+// Okta has no events of IdentityNow to miss.
+func TestSilenceOfEachSource(t *testing.T) {
+	sailPoint := map[string]any{"tenantId": "acme", "clientId": "0123456789abcdef0123456789abcdef", "clientSecret": canaryClient}
+	iiq := []string{"SailPointIIQ_Alerts", "SailPointIIQ_Audit", "SailPointIIQ_PolicyViolations", "SailPointIIQ_TaskResults"}
+	for name, tc := range map[string]struct {
+		given   map[string]any
+		org     string
+		streams []string
+	}{
+		"IdentityNow":            {sailPoint, "acme", []string{events, triggers}},
+		"Okta":                   {withoutTenant(okta()), "acme-corp.okta.com", []string{"Okta"}},
+		"IdentityIQ":             {withoutTenant(identityIQ()), "iiq.acme.example-8443", iiq},
+		"a choice of IdentityIQ": {withoutTenant(identityIQ(), map[string]any{"iiqStreams": "Syslog, tasks"}), "iiq.acme.example-8443", []string{"SailPointIIQ_Syslog", "SailPointIIQ_TaskResults"}},
+		"all":                    {withoutTenant(okta(), identityIQ(), sailPoint), "acme", slices.Concat([]string{"Okta", events, triggers}, iiq)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			silent := alerts(t, deployed(t, "", tc.given))["silent"]
+			fired := func(states map[string]string) []string {
+				s := kqltest.NewScene(t, now, "health")
+				for stream, state := range states {
+					s.Classic(kqltest.HealthTable, run(stream, "2m", map[string]any{"org": tc.org, "state": state}))
+				}
+				return slices.Sorted(slices.Values(s.Run(t, silent.query).Strings("stream_s")))
+			}
+			want := slices.Sorted(slices.Values(tc.streams))
+			if diff := cmp.Diff(want, fired(nil)); diff != "" {
+				t.Errorf("nothing ever ran (-want +got):\n%s", diff)
+			}
+			states := map[string]string{}
+			for _, stream := range tc.streams {
+				states[stream] = "drained"
+			}
+			if got := fired(states); len(got) > 0 {
+				t.Errorf("all is well, and it fires for %v", got)
+			}
+			states[tc.streams[0]] = "failed"
+			if diff := cmp.Diff(tc.streams[:1], fired(states)); diff != "" {
+				t.Errorf("one fails (-want +got):\n%s", diff)
 			}
 		})
 	}
