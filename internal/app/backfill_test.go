@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -249,20 +250,36 @@ func (m *dying) Put(ctx context.Context, key string, data []byte, prev state.ETa
 	return m.Store.Put(ctx, key, data, prev)
 }
 
-// Two commands work on one job: the one that does not finish it learns what it came to.
+// Two commands work on one job: they take turns, and the one that does not finish it learns what it
+// came to, as does one that comes later.
 func TestBackfillFinishedByAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPast(t, newScene(), 2)
+		p.source().Limit = 50
 		_, j := p.job()
-		for range 2 {
-			done, err := p.by(app.ByCommand).WorkOn(t.Context(), events, j.ID, func(app.Working) {})
+		p.pass = func(req *http.Request, service http.RoundTripper) (*http.Response, error) {
+			<-time.After(2 * time.Second) // so that they meet
+			return service.RoundTrip(req)
+		}
+		var waited atomic.Bool
+		work := func() {
+			done, err := p.by(app.ByCommand).WorkOn(t.Context(), events, j.ID, func(w app.Working) {
+				if w.Waits != "" {
+					waited.Store(true)
+				}
+			})
 			if err != nil {
-				t.Fatal(err)
+				t.Error(err)
 			}
 			p.proven(done)
 		}
-		if p.rows() != p.n {
-			t.Errorf("%d rows of %d events", p.rows(), p.n)
+		var both sync.WaitGroup
+		both.Go(work)
+		both.Go(work)
+		both.Wait()
+		work()
+		if p.rows() != p.n || !waited.Load() {
+			t.Errorf("%d rows of %d events; one waited for the other: %v", p.rows(), p.n, waited.Load())
 		}
 	})
 }
