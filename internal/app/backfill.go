@@ -77,8 +77,8 @@ func (e *OverlapError) Error() string {
 		e.Job.ID, stamp(e.Job.From), stamp(e.Job.To))
 }
 
-// Readable explains why a stream can't be read again; nil if it can.
-func (c *Connection) Readable(name string) error {
+// readable explains why a stream can't be read again; nil if it can.
+func (c *Connection) readable(name string) error {
 	s, err := c.stream(name)
 	if err != nil || s.audited() {
 		return err
@@ -101,7 +101,7 @@ func (c *Connection) Backfills() *jobs.Store { return jobs.New(c.store, c.settin
 // Workspace whether the workspace answers.
 func (c *Connection) Estimate(ctx context.Context, q BackfillRequest) (Estimate, error) {
 	e := Estimate{Stream: q.Stream, From: q.From, To: q.To, Events: -1, Requests: -1, Seconds: -1}
-	if err := c.Readable(q.Stream); err != nil {
+	if err := c.readable(q.Stream); err != nil {
 		return e, err
 	}
 	s, err := c.stream(q.Stream)

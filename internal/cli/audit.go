@@ -131,7 +131,7 @@ func (c *audit) run(cmd *cobra.Command) error {
 		if c.arrived && connection.Settings().ReadBack.WorkspaceID == "" {
 			return &failure{statusUnusable, "--workspace needs CUSTOMER_ID, the ID of the workspace to query", c.hint(cmd)}
 		}
-		names, err := c.names(cmd, connection)
+		names, err := searchable(cmd, connection, c.stream, "audited")
 		if err != nil {
 			return err
 		}
@@ -148,6 +148,9 @@ func (c *audit) run(cmd *cobra.Command) error {
 			verdicts = append(verdicts, j)
 			worst = max(worst, statusOf(j.Verdict))
 		}
+	}
+	if len(verdicts) == 0 { // nothing was compared, which proves nothing
+		return nothingSearchable(cmd, "audited")
 	}
 	if report != nil {
 		if err := report.write(c.certified, time.Now()); err != nil {
@@ -179,20 +182,27 @@ func statusOf(verdict string) int {
 	return statusUnusable
 }
 
-// names returns the streams to audit.
-func (c *audit) names(cmd *cobra.Command, a *app.Connection) ([]string, error) {
+// searchable returns the streams that can be compared with their source and read from it again, because
+// that can be searched by time; with a name, only that one. done is what a command does with them.
+func searchable(cmd *cobra.Command, a *app.Connection, stream, done string) ([]string, error) {
 	names := a.Audited()
-	if c.stream == "" {
+	if stream == "" {
 		return names, nil
 	}
-	name, known := a.Named(c.stream)
-	if slices.Contains(names, name) {
+	name, known := a.Named(stream)
+	switch {
+	case slices.Contains(names, name):
 		return []string{name}, nil
+	case len(names) == 0:
+		return nil, nothingSearchable(cmd, done)
+	case known:
+		return nil, usage(cmd, fmt.Sprintf("--stream is %q, whose source has no search by time, and shows only what is recent or was pushed: only %s can be %s", stream, strings.Join(names, " and "), done))
 	}
-	if known {
-		return nil, usage(cmd, fmt.Sprintf("--stream is %q, which can't be counted at the source: only %s can be audited", c.stream, strings.Join(names, " and ")))
-	}
-	return nil, usage(cmd, fmt.Sprintf("--stream is %q: only %s can be audited", c.stream, strings.Join(names, " and ")))
+	return nil, usage(cmd, fmt.Sprintf("--stream is %q: only %s can be %s", stream, strings.Join(names, " and "), done))
+}
+
+func nothingSearchable(cmd *cobra.Command, done string) error {
+	return usage(cmd, "none of the configured streams can be "+done+": docs/operate.md names those that can")
 }
 
 // one audits a stream and prints the outcome, unless the output is JSON.

@@ -104,9 +104,12 @@ func (c *backfill) run(cmd *cobra.Command) error {
 	if c.workspace && one.Settings().ReadBack.WorkspaceID == "" {
 		return &failure{statusUnusable, "--workspace needs CUSTOMER_ID, the ID of the workspace to query", c.hint(cmd)}
 	}
-	names, err := c.names(cmd, one)
+	names, err := searchable(cmd, one, c.stream, "backfilled")
 	if err != nil {
 		return err
+	}
+	if len(names) == 0 {
+		return nothingSearchable(cmd, "backfilled")
 	}
 	requests, estimates, err := c.estimate(cmd, one, names)
 	if err != nil {
@@ -152,25 +155,6 @@ func (c *backfill) printedWith(list []app.StreamJob, err error) error {
 		return failed
 	}
 	return err
-}
-
-// names returns the streams to read again.
-func (c *backfill) names(cmd *cobra.Command, a *app.Connection) ([]string, error) {
-	if c.stream == "" {
-		names := a.Audited()
-		if len(names) == 0 {
-			return nil, usage(cmd, "none of the configured streams can be read again: docs/operate.md names those that can")
-		}
-		return names, nil
-	}
-	name, known := a.Named(c.stream)
-	if !known {
-		return nil, usage(cmd, fmt.Sprintf("--stream is %q: only %s can be backfilled", c.stream, strings.Join(a.Audited(), " and ")))
-	}
-	if err := a.Readable(name); err != nil {
-		return nil, usage(cmd, "--stream: "+err.Error())
-	}
-	return []string{name}, nil
 }
 
 // estimate estimates each stream, and prints that.

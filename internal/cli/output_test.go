@@ -56,6 +56,26 @@ func TestOutputOfFailureLost(t *testing.T) {
 	}
 }
 
+// TestNothingToAudit: what was not compared is not complete, and there is no certificate about it.
+func TestNothingToAudit(t *testing.T) {
+	dir := t.TempDir()
+	settings, report := filepath.Join(dir, "settings.json"), filepath.Join(dir, "report.json")
+	text := `{"Values":{"SAAS_WEBHOOK_SECRET":"canary-secret-of-reports","STATE_URL":"file://` + filepath.ToSlash(dir) + `/state","LEGACY_CHECKPOINT":"off",
+		"CUSTOMER_ID":"11111111-2222-4333-8444-555555555555","SHARED_KEY":"Y2FuYXJ5LWtleS0yMjIy"}}`
+	if err := os.WriteFile(settings, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for line, done := range map[string]string{"audit --report " + report: "audited", "backfill --from -2h": "backfilled"} {
+		code, out, complaint := run(t, 0, append(strings.Fields(line), "--settings", settings)...)
+		if want := "none of the configured streams can be " + done; code != 2 || out != "" || !strings.Contains(complaint, want) {
+			t.Errorf("%s: exit status %d, %q, %q, want 2 and %q", line, code, out, complaint, want)
+		}
+	}
+	if _, err := os.Stat(report); err == nil {
+		t.Error("there is a certificate")
+	}
+}
+
 // TestMisspeltShell: completion for a shell that does not exist is an error, not its help.
 func TestMisspeltShell(t *testing.T) {
 	var stdout, stderr bytes.Buffer
