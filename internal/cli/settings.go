@@ -337,11 +337,12 @@ func (f *settingsFlags) connect(cmd *cobra.Command, c *console, out io.Writer, c
 // unfinished is the failure of a command whose work on the checkpoint of a stream did not end as it
 // should; nil if it did.
 func (f *settingsFlags) unfinished(label string, rep pipeline.Report) error {
-	switch {
-	case rep.State == pipeline.Drained:
+	switch rep.State {
+	case pipeline.Drained:
 		return nil
-	case rep.State == pipeline.Locked:
+	case pipeline.Locked:
 		return &failure{statusFailed, "another run is active on " + label + ": try again later", ""}
+	case pipeline.Failed, pipeline.Budget:
 	}
 	return &failure{statusFailed, oneLine(rep.Error), f.again() + " tests every part separately"}
 }
