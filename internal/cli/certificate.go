@@ -76,13 +76,18 @@ func openReport(path string) (*reportFile, error) {
 	}
 	temp, err := os.CreateTemp(filepath.Dir(path), ".certificate-*")
 	if err != nil {
-		var of *os.PathError
-		if errors.As(err, &of) {
-			err = of.Err
-		}
-		return nil, fmt.Errorf("--report can't be written to %s: %w", filepath.Dir(path), err)
+		return nil, fmt.Errorf("--report can't be written to %s: %w", filepath.Dir(path), withoutPath(err))
 	}
 	return &reportFile{path, temp}, nil
+}
+
+// withoutPath is the error of a file without its name, which may be a secret typed in its place.
+func withoutPath(err error) error {
+	var of *os.PathError
+	if errors.As(err, &of) {
+		return of.Err
+	}
+	return err
 }
 
 // discard removes what was not written.

@@ -76,6 +76,14 @@ func TestNothingToAudit(t *testing.T) {
 	}
 }
 
+// TestKeyInPlaceOfItsFile: whoever types a secret where its file is meant does not see it in an error.
+func TestKeyInPlaceOfItsFile(t *testing.T) {
+	code, _, complaint := run(t, 0, "serve", "--settings", left(t), "--listen", "off", "--status-key", "canary-key-of-the-status")
+	if code != 2 || !strings.Contains(complaint, "--status-key: the file could not be read: ") {
+		t.Errorf("exit status %d, %q", code, complaint)
+	}
+}
+
 // TestMisspeltShell: completion for a shell that does not exist is an error, not its help.
 func TestMisspeltShell(t *testing.T) {
 	var stdout, stderr bytes.Buffer

@@ -226,7 +226,7 @@ func (c *serving) access(ln net.Listener) (a daemon.Access, err error) {
 	}
 	text, err := os.ReadFile(c.statusKey)
 	if err != nil {
-		return a, fmt.Errorf("--status-key: %w", err)
+		return a, fmt.Errorf("--status-key: the file could not be read: %w", withoutPath(err))
 	}
 	key := strings.TrimSpace(string(text))
 	if flaw := gate.Flaw(key); flaw != "" {
