@@ -32,33 +32,27 @@ func (l longWindows) FetchWindow(ctx context.Context, from, to time.Time, after 
 }
 
 // backfillDefects are mistakes that one could make in a backfill.
-func backfillDefects() map[string]func(*pipeline.Page) {
-	return map[string]func(*pipeline.Page){
-		"a page counts as the last of its day": func(p *pipeline.Page) { p.More = false },
-		"a page's last event is dropped":       func(p *pipeline.Page) { p.Records = p.Records[:max(0, len(p.Records)-1)] },
+func backfillDefects() map[string]func() sim.Options {
+	return map[string]func() sim.Options{
+		"a page counts as the last of its day": longPages(func(p *pipeline.Page) { p.More = false }),
+		"a page of a day lacks its last event": longPages(func(p *pipeline.Page) { p.Records = p.Records[:max(0, len(p.Records)-1)] }),
 	}
+}
+
+func longPages(change func(*pipeline.Page)) func() sim.Options {
+	return runners(func(r *pipeline.Runner) {
+		all, ok := r.Source.(interface {
+			pipeline.Counter
+			pipeline.WindowReader
+			pipeline.Undated
+		})
+		if ok {
+			r.Source = longWindows{r.Source, all, all, all, change}
+		}
+	})
 }
 
 // TestBackfillDefects: each of them is found, although the comparison at the end would repair it.
 func TestBackfillDefects(t *testing.T) {
-	for name, change := range backfillDefects() {
-		t.Run(name, func(t *testing.T) {
-			o := sim.Options{Backfill: true, Break: func(r *pipeline.Runner) {
-				all, ok := r.Source.(interface {
-					pipeline.Counter
-					pipeline.WindowReader
-					pipeline.Undated
-				})
-				if ok {
-					r.Source = longWindows{r.Source, all, all, all, change}
-				}
-			}}
-			for seed := int64(1); seed <= 10; seed++ {
-				if len(play(t, seed, o).Broken) > 0 {
-					return
-				}
-			}
-			t.Error("it is not found within 10 seeds")
-		})
-	}
+	search(t, backfillDefects(), func(o *sim.Options) { o.Backfill = true })
 }

@@ -15,11 +15,16 @@ func (o Options) Command(seed int64) string {
 	if len(o.Guests) > 0 {
 		b += " -guests=" + joined(o.Guests)
 	}
-	if o.ServiceApp {
-		b += " -service-app"
-	}
-	if o.Rule {
-		b += " -rule"
+	for _, flag := range []struct {
+		name string
+		on   bool
+	}{
+		{"service-app", o.ServiceApp}, {"rule", o.Rule}, {"pushes", o.Pushes}, {"reports", o.Reports},
+		{"backfill", o.Backfill}, {"neighbour", o.Neighbour}, {"uncounted", o.Uncounted},
+	} {
+		if flag.on {
+			b += " -" + flag.name
+		}
 	}
 	if o.MaxEvents > 0 {
 		b += fmt.Sprintf(" -events=%d", o.MaxEvents)
@@ -44,10 +49,9 @@ type Small struct {
 }
 
 // Shrink looks for the fewest kinds and events with which a seed still fails,
-// by leaving out one after the other. play plays it; it must fail with the zero Options.
-func Shrink(play func(Options) Result) Small {
-	var s Small
-	s.Result = play(s.Options)
+// by leaving out one after the other. play plays it; it must fail with the given options.
+func Shrink(given Options, play func(Options) Result) Small {
+	s := Small{Options: given, Result: play(given)}
 	try := func(o Options) bool {
 		res := play(o)
 		if len(res.Broken) == 0 {
@@ -58,6 +62,9 @@ func Shrink(play func(Options) Result) Small {
 	}
 	for _, k := range Kinds() {
 		o := s.Options
+		if o.off(k) {
+			continue
+		}
 		o.Off = append(slices.Clone(o.Off), k)
 		if s.Result.Counts[k] == 0 { // it does not happen: no need to play
 			s.Options = o

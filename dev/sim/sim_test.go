@@ -30,6 +30,9 @@ var (
 	reportsFlag = flag.Bool("reports", false, "TestSeed: with reports of SaaS Management")
 	guestsFlag  = flag.String("guests", "", "TestSeed, TestSeeds: the guests that there are in any case, with commas: okta, iiq")
 	appFlag     = flag.Bool("service-app", false, "TestSeed, TestSeeds: the Okta org is read with a service app")
+	pastFlag    = flag.Bool("backfill", false, "TestSeed: with a backfill that is left to the function")
+	besideFlag  = flag.Bool("neighbour", false, "TestSeed: beside a second tenant")
+	blindFlag   = flag.Bool("uncounted", false, "TestSeed: with a source that can't count")
 	ruleFlag    = flag.Bool("rule", false, "TestSeed, TestSeeds: through a data collection rule")
 )
 
@@ -49,9 +52,11 @@ func TestSeed(t *testing.T) {
 		maps.Copy(all, reportDefects())
 		maps.Copy(all, forwardDefects())
 		maps.Copy(all, guestDefects())
+		maps.Copy(all, backfillDefects())
 		o = all[*defectFlag]()
 	}
 	o.MaxEvents, o.Rule, o.Pushes, o.Reports = *eventsFlag, *ruleFlag, *pushesFlag, *reportsFlag
+	o.Backfill, o.Neighbour, o.Uncounted = *pastFlag, *besideFlag, *blindFlag
 	o.ServiceApp = o.ServiceApp || *appFlag
 	o.Off = kinds(*offFlag)
 	if *guestsFlag != "" {
@@ -157,11 +162,7 @@ func report(t *testing.T, res sim.Result, played sim.Options) {
 		t.Errorf("seed %d breaks:\n  %s\nplay it again with\n  %s", res.Seed, strings.Join(res.Broken, "\n  "), played.Command(res.Seed))
 		return
 	}
-	small := sim.Shrink(func(o sim.Options) sim.Result {
-		o.Rule, o.Guests, o.ServiceApp = played.Rule, played.Guests, played.ServiceApp
-		return play(t, res.Seed, o)
-	})
-	small.Options.Rule, small.Options.Guests, small.Options.ServiceApp = played.Rule, played.Guests, played.ServiceApp
+	small := sim.Shrink(played, func(o sim.Options) sim.Result { return play(t, res.Seed, o) })
 	t.Errorf("seed %d breaks:\n  %s\nplay it again with\n  %s\nshrunk to %v, at most %d events, which breaks:\n  %s\n  %s",
 		res.Seed, strings.Join(res.Broken, "\n  "), played.Command(res.Seed),
 		small.Left, small.Options.MaxEvents, strings.Join(small.Result.Broken, "\n  "), small.Options.Command(res.Seed))
@@ -181,31 +182,24 @@ func TestSameSeedSameCourse(t *testing.T) {
 // TestUncounted plays seeds with a source of events that can't count: what comes late is found by
 // reading its window again.
 func TestUncounted(t *testing.T) {
-	for seed := *firstFlag; seed < *firstFlag+int64(few(25, 4)); seed++ {
-		t.Run(strconv.FormatInt(seed, 10), func(t *testing.T) {
-			t.Parallel()
-			for _, b := range play(t, seed, sim.Options{Uncounted: true, Off: []sim.Kind{sim.Unlisted}}).Broken {
-				t.Error(b)
-			}
-		})
-	}
+	playMany(t, few(25, 4), sim.Options{Uncounted: true, Off: []sim.Kind{sim.Unlisted}})
 }
 
 // TestPushSeeds plays seeds in which the tenant also pushes.
 func TestPushSeeds(t *testing.T) {
-	playPushes(t, "-pushes", func(seed int64) sim.Options { return sim.Options{Pushes: true, Rule: seed%3 == 0} },
+	playPushes(t, func(seed int64) sim.Options { return sim.Options{Pushes: true, Rule: seed%3 == 0} },
 		sim.PushTwice, sim.PushBurst, sim.KillHook)
 }
 
 // TestReportSeeds plays seeds in which SaaS Management also sends reports.
 func TestReportSeeds(t *testing.T) {
-	playPushes(t, "-reports", func(seed int64) sim.Options { return sim.Options{Reports: true, Rule: seed%3 == 0} },
+	playPushes(t, func(seed int64) sim.Options { return sim.Options{Reports: true, Rule: seed%3 == 0} },
 		sim.ReportTwice, sim.ReportChanged, sim.ReportCut, sim.ReportOdd, sim.ReportLarge, sim.KillHook,
 		sim.Workflow, sim.FlowRefused, sim.FlowOff, sim.FlowSecret, sim.FlowOutage, sim.FlowForeign, sim.FlowRepeat, sim.FlowDrop, sim.KillFlow)
 }
 
 // playPushes plays seeds in which all of some kinds happen at least once.
-func playPushes(t *testing.T, flags string, options func(seed int64) sim.Options, kinds ...sim.Kind) {
+func playPushes(t *testing.T, options func(seed int64) sim.Options, kinds ...sim.Kind) {
 	t.Helper()
 	n := few(50, 6)
 	var total sim.Totals
@@ -218,7 +212,7 @@ func playPushes(t *testing.T, flags string, options func(seed int64) sim.Options
 			}
 		}
 		for _, b := range res.Broken {
-			t.Errorf("seed %d (go test ./dev/sim -run 'TestSeed$' -seed=%d %s -rule=%v -v): %s", seed, seed, flags, options(seed).Rule, b)
+			t.Errorf("seed %d (%s): %s", seed, options(seed).Command(seed), b)
 		}
 		if total.Failed >= enough {
 			break
