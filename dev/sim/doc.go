@@ -76,7 +76,7 @@
 //
 // With [Options.Backfill] the tenant has events from the two days before the first run, and a job for
 // them is left to the processes that poll. The place of the job never passes an event that is nowhere
-// yet, nothing comes twice that needs not, and in the end the job is done and proven.
+// yet, nothing comes twice without a reason, and in the end the job is done and proven.
 //
 // # Lies
 //

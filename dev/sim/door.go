@@ -79,7 +79,7 @@ func (h *httpDoor) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := inst.wait(ctx, before); err != nil {
 		return nil, err
 	}
-	death := cmp.Or(inst.step(), w.slays(name, n))
+	death := cmp.Or(inst.step(), w.killsForwarding(name, n))
 	if death == KillBefore {
 		inst.die(KillBefore, name)
 		return nil, errDead

@@ -38,7 +38,8 @@ type guest struct {
 	host       string
 	streams    []string
 	fails      func(fault.Kind) Kind // the kind of a single request that fails
-	foreign    Kind                  // and of one that something else answers
+	foreign    Kind                  // of one that something else answers
+	outage     Kind                  // and of all of them failing for a while
 	settings   func() config.Source
 	service    http.Handler
 	logs       []guestLog
@@ -89,7 +90,7 @@ func (w *world) newOkta() *guest {
 		Host: oktaHost, APIToken: oktaToken, Now: w.now, UntilInclusive: w.dice.chance("okta/until", 0, 0.5), LastIsSelf: w.dice.chance("okta/self", 0, 0.2),
 		App: w.newApp(), RateLimit: []int{60, 120, 600}[w.dice.pick("okta/limit", 0, 3)], ServeAtMost: []int{0, 20, 100}[w.dice.pick("okta/page", 0, 3)],
 	}
-	g := &guest{kind: Okta, host: oktaHost, streams: []string{oktaStream}, fails: onGuest, foreign: GuestForeign, service: org, violations: org.Violations}
+	g := &guest{kind: Okta, host: oktaHost, streams: []string{oktaStream}, fails: onGuest, foreign: GuestForeign, outage: GuestOutage, service: org, violations: org.Violations}
 	g.settings = func() config.Source {
 		s := &config.Okta{BaseURL: &url.URL{Scheme: "https", Host: oktaHost}, Token: secret.Plain(oktaToken)}
 		if org.App != nil {
@@ -116,7 +117,7 @@ func (w *world) newIIQ() *guest {
 		ClientID: clientID, ClientSecret: secretText, Now: w.now, UnstableTies: w.dice.chance("iiq/ties", 0, 0.5), TextTotal: w.dice.chance("iiq/text", 0, 0.2),
 		ServeAtMost: []int{0, 10, 100}[w.dice.pick("iiq/page", 0, 3)],
 	}
-	g := &guest{kind: IIQ, host: iiqHost, streams: []string{iiqStream}, fails: onGuest, foreign: GuestForeign, service: server, violations: server.Violations}
+	g := &guest{kind: IIQ, host: iiqHost, streams: []string{iiqStream}, fails: onGuest, foreign: GuestForeign, outage: GuestOutage, service: server, violations: server.Violations}
 	names := []string{"audit"}
 	g.settings = func() config.Source {
 		return &config.IdentityIQ{
@@ -157,13 +158,9 @@ func (w *world) guestWeather(g *guest) {
 				}
 			}
 		}
-		outage := GuestOutage
-		if g.kind == Workflow {
-			outage = FlowOutage
-		}
-		if w.dice.chance(name+"/down", int64(i), 0.08) && !w.o.off(outage) {
+		if w.dice.chance(name+"/down", int64(i), 0.08) && !w.o.off(g.outage) {
 			ph.down = append(ph.down, g.kind)
-			w.count[outage]++
+			w.count[g.outage]++
 		}
 	}
 }

@@ -47,7 +47,7 @@ func (s *storeDoor) do(ctx context.Context, op mem.Op, key string, effect func()
 		return fail(err)
 	}
 	w.countState(op)
-	death := cmp.Or(inst.step(), w.slays(name, n))
+	death := cmp.Or(inst.step(), w.killsForwarding(name, n))
 	if death == KillBefore {
 		inst.die(KillBefore, name)
 		return fail(errDead)

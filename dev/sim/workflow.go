@@ -64,7 +64,7 @@ func newFlow(w *world) *flow {
 		f.most = []int{400, 15_000, 60_000}[d.pick("flow/most", 1, 3)]
 	}
 	f.tenant.SetWorkflow(tenant.Workflow{ID: flowID, ClientID: flowClient, ClientSecret: flowSecret, MostBytes: f.most})
-	f.guest = &guest{kind: Workflow, host: flowHost, service: f, violations: f.tenant.Violations, fails: onFlow, foreign: FlowForeign}
+	f.guest = &guest{kind: Workflow, host: flowHost, service: f, violations: f.tenant.Violations, fails: onFlow, foreign: FlowForeign, outage: FlowOutage}
 	w.guestWeather(f.guest)
 	for i := range w.plan.phases {
 		for _, k := range []Kind{FlowOff, FlowSecret} {
@@ -345,7 +345,7 @@ func (w *world) checkForwarded(warnings []string) {
 	if says != (kept > 0) {
 		w.breaks("the forwarding of %d reports is kept, and the report of the run says %q", kept, warnings)
 	}
-	list, problems, _, err := w.lookAtForwarding()
+	list, problems, err := w.lookAtForwarding()
 	if err != nil || len(problems) > 0 || len(list) != kept {
 		w.breaks("the forwarding of %d reports is kept, and listed are %d: %v %v", kept, len(list), problems, err)
 	}
@@ -357,7 +357,7 @@ func (w *world) checkForwarded(warnings []string) {
 }
 
 // lookAtForwarding is what a person sees of it.
-func (w *world) lookAtForwarding() ([]forward.Entry, []string, bool, error) {
+func (w *world) lookAtForwarding() ([]forward.Entry, []string, error) {
 	items, problems, err := boxes.New(w.mem, "acme", reportsStream).Items(context.Background())
 	var list []forward.Entry
 	for _, item := range items {
@@ -365,7 +365,7 @@ func (w *world) lookAtForwarding() ([]forward.Entry, []string, bool, error) {
 			list = append(list, item.Entry)
 		}
 	}
-	return list, problems, true, err
+	return list, problems, err
 }
 
 // decide lets a person decide about what is kept: it is tried again, or dropped.
@@ -401,9 +401,9 @@ func (g *game) decide() {
 	}
 }
 
-// slays draws whether a process dies just where a kill hurts a forwarding most: at the post, or at what
+// killsForwarding draws whether a process dies just where a kill hurts a forwarding most: at the post, or at what
 // is stored of it.
-func (w *world) slays(name string, n int64) Kind {
+func (w *world) killsForwarding(name string, n int64) Kind {
 	if w.flow == nil || w.o.off(KillFlow) || w.phase() == nil || !strings.Contains(name, "/forward/") && !strings.Contains(name, flowPath) {
 		return ""
 	}
