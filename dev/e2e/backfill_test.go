@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
 	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"syscall"
@@ -16,6 +14,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/demo"
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/host"
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/synth"
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
 
 // history is a world with a past that the first run does not reach, and with events that happen now.
@@ -25,6 +24,7 @@ type history struct {
 	made    map[string]time.Time // live events, and when they became visible
 	arrived map[string]time.Time
 	rows    map[string]int // that arrived, by id
+	count   int            // of them, without the live events
 	peak    int64          // of the memory of all processes
 	stop    chan struct{}
 	making  sync.WaitGroup
@@ -36,21 +36,23 @@ func newHistory(t *testing.T, n int) *history {
 	h := &history{world: w, made: map[string]time.Time{}, arrived: map[string]time.Time{}, rows: map[string]int{}, stop: make(chan struct{})}
 	w.workspace.Identify = func(table string, row []byte) string {
 		id := demo.Identify(table, row)
-		if table == events {
-			h.mu.Lock()
-			h.rows[id]++
-			h.mu.Unlock()
+		if table != events {
+			return id
 		}
-		if table == events && strings.HasPrefix(id, "live") {
-			h.mu.Lock()
-			defer h.mu.Unlock()
-			if _, known := h.arrived[id]; !known {
-				h.arrived[id] = time.Now()
-			}
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.rows[id]++
+		if !strings.HasPrefix(id, "live") {
+			h.count++
+		} else if _, known := h.arrived[id]; !known {
+			h.arrived[id] = time.Now()
 		}
 		return id
 	}
 	w.env["LIMIT"], w.env["LOG_LEVEL"], w.env["INITIAL_LOOKBACK"], w.env["AUDIT_AGES"] = "1000", "info", "15m", "off"
+	if !w.long() {
+		w.env["BATCH_BYTES"] = "300000" // else a kill may repeat half of it
+	}
 	w.workspace.Compact = true
 	w.serve()
 	return h
@@ -92,54 +94,57 @@ func (h *history) slowest() (worst time.Duration) {
 	return worst
 }
 
-// command runs idnsentinel. after, if positive, is when it is sent a signal.
-func (h *history) command(sig syscall.Signal, after time.Duration, args ...string) (status int, out string) {
+// run runs idnsentinel, which is sent a signal when so many more rows of the history have arrived; 0 means
+// none.
+func (h *history) run(sig syscall.Signal, behind int, args ...string) (status int, out string) {
 	h.t.Helper()
-	cmd := exec.Command(commandPath, args...)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}
-	for name, value := range h.env {
-		cmd.Env = append(cmd.Env, name+"="+value)
-	}
+	cmd := h.command(h.t.Context(), args...)
 	var text bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &text, &text
 	if err := cmd.Start(); err != nil {
 		h.t.Fatal(err)
 	}
-	done := make(chan struct{})
-	var watching sync.WaitGroup
-	watching.Go(func() { h.watch(cmd.Process.Pid, done) })
-	if after > 0 {
-		watching.Go(func() {
-			select {
-			case <-time.After(after):
-				_ = cmd.Process.Signal(sig)
-			case <-done:
-			}
-		})
-	}
+	end := h.watch(cmd.Process, sig, behind)
 	_ = cmd.Wait() // the status says it
-	close(done)
-	watching.Wait()
+	end()
 	h.quiet([]string{text.String()})
 	return cmd.ProcessState.ExitCode(), text.String()
 }
 
-// watch notes the largest memory of a process.
-func (h *history) watch(pid int, done <-chan struct{}) {
-	tick := time.NewTicker(200 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		select {
-		case <-done:
-			return
-		case <-tick.C:
-			if peak, err := host.PeakRSS(pid); err == nil {
-				h.mu.Lock()
-				h.peak = max(h.peak, peak)
-				h.mu.Unlock()
+// came is how many rows of the history have arrived, repeated ones included.
+func (h *history) came() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.count
+}
+
+// watch notes the largest memory of a process until the returned function is called, and sends it a signal
+// when so many more rows of the history have arrived; 0 means none.
+func (h *history) watch(p *os.Process, sig syscall.Signal, behind int) (end func()) {
+	behind += h.came()
+	done := make(chan struct{})
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+				if peak, err := host.PeakRSS(p.Pid); err == nil {
+					h.mu.Lock()
+					h.peak = max(h.peak, peak)
+					h.mu.Unlock()
+				}
+				if sig != 0 && h.came() >= behind {
+					_ = p.Signal(sig)
+					sig = 0
+				}
 			}
 		}
-	}
+	})
+	return func() { close(done); watching.Wait() }
 }
 
 // jobRow is a job as jobs list --json shows it.
@@ -153,7 +158,7 @@ type jobRow struct {
 
 func (h *history) job() jobRow {
 	h.t.Helper()
-	status, out := h.command(0, 0, "jobs", "list", "--json")
+	status, out := h.run(0, 0, "jobs", "list", "--json")
 	var rows []jobRow
 	if err := json.Unmarshal([]byte(out), &rows); err != nil || status != 0 || len(rows) != 1 {
 		h.t.Fatalf("jobs list: %d, %v\n%s", status, err, out)
@@ -161,9 +166,11 @@ func (h *history) job() jobRow {
 	return rows[0]
 }
 
-// check demands that all of the history arrived, with at most so many repeats, and proves it.
-func (h *history) check(repeats int) {
+// check demands that all of the history arrived and is proven, and that each kill repeats no more than
+// the batches in flight, of the backfill and of a run beside it.
+func (h *history) check(kills int) {
 	h.t.Helper()
+	repeats := kills * 2 * pipeline.Parallel * h.workspace.Stats().LargestRows
 	h.mu.Lock()
 	ids := h.rows
 	missing, twice := 0, 0
@@ -204,9 +211,6 @@ func (h *history) check(repeats int) {
 		h.n, j.Seconds, float64(j.Counts.Fetched)/j.Seconds, twice, float64(h.peak)/(1<<20), took.Round(time.Second))
 }
 
-// inFlight is what a kill may repeat: three batches of up to 4 MiB.
-const inFlight = 3 * 4 << 10
-
 // sizeOfHistory is a million events for make soak, which takes minutes.
 func sizeOfHistory() int {
 	if os.Getenv("IDN_SOAK") != "" {
@@ -215,42 +219,44 @@ func sizeOfHistory() int {
 	return 30_000
 }
 
+// long reports whether it is the size for make soak.
+func (w *world) long() bool { return w.n > 100_000 }
+
 // A backfill by a command is killed over and over, stopped by Ctrl-C, and resumed: nothing is lost,
 // and little repeated. What happens meanwhile arrives within two minutes.
 func TestBackfillByCommand(t *testing.T) {
 	t.Parallel() // the rate limit makes it wait most of the time
 	h := newHistory(t, sizeOfHistory())
 	defer h.live()()
-	if status, out := h.command(0, 0, "poll"); status != 0 {
+	if status, out := h.run(0, 0, "poll"); status != 0 {
 		t.Fatalf("poll: %d\n%s", status, out)
 	}
-	range_ := []string{"--from", "-121h", "--to", "-24h", "--stream", "Events", "--yes"}
-	if status, out := h.command(0, 0, append([]string{"backfill", "--dry-run"}, range_...)...); status != 0 || !strings.Contains(out, fmt.Sprintf("%d events", h.n)) {
+	period := []string{"--from", "-121h", "--to", "-24h", "--stream", "Events", "--yes"}
+	if status, out := h.run(0, 0, append([]string{"backfill", "--dry-run"}, period...)...); status != 0 || !strings.Contains(out, fmt.Sprintf("%d events", h.n)) {
 		t.Fatalf("estimate: %d\n%s", status, out)
 	}
-	kills, unit := 3, time.Second
-	if h.n > 100_000 {
-		unit = 10 * time.Second
-	}
-	status, out := h.command(syscall.SIGKILL, 3*unit, append([]string{"backfill"}, range_...)...)
+	const kills = 3
+	status, out := h.run(syscall.SIGKILL, h.n/6, append([]string{"backfill"}, period...)...)
 	if status != -1 {
 		t.Fatalf("it ended before it was killed: %d\n%s", status, out)
 	}
 	id := h.job().ID
 	for range kills - 1 {
-		h.command(syscall.SIGKILL, unit+rand.N(unit), "jobs", "resume", id)
+		if status, out = h.run(syscall.SIGKILL, h.n/6, "jobs", "resume", id); status != -1 {
+			t.Fatalf("it ended before it was killed: %d\n%s", status, out)
+		}
 	}
-	if status, out = h.command(syscall.SIGINT, unit, "jobs", "resume", id); status != 130 || !strings.Contains(out, "jobs resume "+id) {
+	if status, out = h.run(syscall.SIGINT, h.n/8, "jobs", "resume", id); status != 130 || !strings.Contains(out, "jobs resume "+id) {
 		t.Errorf("Ctrl-C: %d\n%s", status, out)
 	}
 	before := h.job()
 	if before.State != "delivering" || before.Counts.Fetched == 0 || before.Counts.Fetched >= int64(h.n) {
 		t.Errorf("after Ctrl-C: %+v", before)
 	}
-	if status, out = h.command(0, 0, "jobs", "resume", id); status != 0 || !strings.Contains(out, "complete") {
+	if status, out = h.run(0, 0, "jobs", "resume", id); status != 0 || !strings.Contains(out, "complete") {
 		t.Fatalf("the rest: %d\n%s", status, out)
 	}
-	h.check(kills * inFlight)
+	h.check(kills)
 }
 
 // A backfill that is left to a service, which is killed over and over.
@@ -258,38 +264,31 @@ func TestBackfillByService(t *testing.T) {
 	t.Parallel()
 	h := newHistory(t, sizeOfHistory())
 	h.env["POLL_SCHEDULE"] = "*/6 * * * * *"
-	pause := 5 * time.Second
-	if h.n > 100_000 {
-		h.env["POLL_SCHEDULE"], pause = "0 * * * * *", 90*time.Second
+	if h.long() {
+		h.env["POLL_SCHEDULE"] = "0 * * * * *"
 	}
 	defer h.live()()
-	if status, out := h.command(0, 0, "poll"); status != 0 {
+	if status, out := h.run(0, 0, "poll"); status != 0 {
 		t.Fatalf("poll: %d\n%s", status, out)
 	}
-	status, out := h.command(0, 0, "backfill", "--from", "-121h", "--to", "-24h", "--leave", "--yes")
+	status, out := h.run(0, 0, "backfill", "--from", "-121h", "--to", "-24h", "--leave", "--yes")
 	if status != 0 || !strings.Contains(out, "left to the function") {
 		t.Fatalf("%d\n%s", status, out)
 	}
-	kills := 0
-	for end := time.Now().Add(40*pause + loaded); h.job().State != "done" && time.Now().Before(end); {
+	const kills = 3
+	for n := range kills + 1 {
+		behind := h.came() + h.n/6
 		s := h.startService()
-		done := make(chan struct{})
-		var watching sync.WaitGroup
-		watching.Go(func() { h.watch(s.cmd.Process.Pid, done) })
-		wait := pause + rand.N(pause)
-		if kills >= 3 {
-			wait = time.Until(end)
+		end := h.watch(s.cmd.Process, 0, 0)
+		eventually(t, 10*time.Minute+loaded, "its share of the history", func() bool { return h.came() >= behind })
+		if n == kills {
+			eventually(t, 10*time.Minute+loaded, "the end of the backfill", func() bool {
+				<-time.After(time.Second) // each look takes a process
+				return h.job().State == "done"
+			})
 		}
-		for until := time.Now().Add(wait); time.Now().Before(until); {
-			<-time.After(min(time.Second, time.Until(until)))
-			if kills >= 3 && h.job().State == "done" {
-				break
-			}
-		}
-		close(done)
-		watching.Wait()
+		end()
 		s.kill()
-		kills++
 	}
-	h.check(kills * inFlight)
+	h.check(kills)
 }

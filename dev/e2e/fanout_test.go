@@ -5,13 +5,11 @@ import (
 	"maps"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/host/queue"
 	"github.com/idn-sentinel/idn-sentinel/internal/fanout"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
@@ -23,11 +21,10 @@ func TestFanOutBadInput(t *testing.T) {
 		connections: 4, instances: 1, calm: true, hold: 6 * time.Second, visibility: time.Second,
 		set: map[string]string{"SETTLE_DELAY": "1s", "RUN_BUDGET": "20s"},
 	})
-	q := queue.Queue{Account: f.account, Name: fanout.Queue}
 	now := time.Now()
 	old := message(t, fanout.Message{Connection: "c000", Tenant: "org-c000", Tick: now.Add(-time.Hour), Expires: now.Add(-time.Hour + 2*time.Minute)})
 	for range 60 {
-		f.put(q, old)
+		f.put(old)
 	}
 	odd := map[string]string{
 		"no JSON":          "canary, not a message",
@@ -36,7 +33,7 @@ func TestFanOutBadInput(t *testing.T) {
 		"of another state": message(t, fanout.Message{Connection: "c001", Tenant: "elsewhere", Tick: now}),
 	}
 	for _, text := range odd {
-		f.put(q, text)
+		f.put(text)
 	}
 	f.scale(1)
 	f.happens(3)
@@ -61,7 +58,7 @@ func TestFanOutBadInput(t *testing.T) {
 		t.Errorf("%v: %s", err, note)
 	}
 	shown := f.status()
-	if !strings.Contains(shown, "gave up") || !strings.Contains(shown, fanout.Poison) {
+	if !strings.Contains(shown, "gave up") || !strings.Contains(shown, f.queue().Poison().Name) {
 		t.Errorf("status:\n%s", shown)
 	}
 	if strings.Contains(said+shown+string(note), "canary, not") {
@@ -140,9 +137,9 @@ func message(t *testing.T, m fanout.Message) string {
 }
 
 // put puts a message into the queue.
-func (f *fleet) put(q queue.Queue, text string) {
+func (f *fleet) put(text string) {
 	f.t.Helper()
-	if err := q.Send(f.t.Context(), text); err != nil {
+	if err := f.queue().Send(f.t.Context(), text); err != nil {
 		f.t.Fatal(err)
 	}
 }
@@ -162,14 +159,10 @@ func (f *fleet) status() string {
 	f.t.Helper()
 	ctx, cancel := context.WithTimeout(f.t.Context(), loaded)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, commandPath, "status")
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + f.t.TempDir()}
-	for name, value := range f.env {
-		cmd.Env = append(cmd.Env, name+"="+value)
-	}
-	out, err := cmd.CombinedOutput()
+	out, err := f.command(ctx, "status").CombinedOutput()
 	if err != nil {
 		f.t.Logf("status: %v", err)
 	}
+	f.quiet([]string{string(out)})
 	return string(out)
 }

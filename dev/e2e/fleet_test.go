@@ -196,28 +196,7 @@ func (f *fleet) counted(address string) string {
 // launch starts a handler process in the package's folder.
 func (f *fleet) launch() *host.Host {
 	f.t.Helper()
-	h, err := f.tryLaunch()
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	return h
-}
-
-func (f *fleet) tryLaunch() (*host.Host, error) {
-	env := make([]string, 0, len(f.env))
-	for name, value := range f.env {
-		env = append(env, name+"="+value)
-	}
-	ctx, cancel := context.WithTimeout(f.t.Context(), 30*time.Second+loaded)
-	defer cancel()
-	h, err := host.Start(ctx, host.Config{Path: "handler", Dir: f.dir, Env: env})
-	if err == nil {
-		f.t.Cleanup(func() {
-			h.Close()
-			f.quiet(h.Stdout(), h.Stderr())
-		})
-	}
-	return h, err
+	return f.startAs(host.Config{Path: "handler", Dir: f.dir})
 }
 
 // scale starts instances until there are n.
@@ -384,10 +363,15 @@ func (f *fleet) complete(repeats int) {
 	}
 }
 
+// queue is that of the messages.
+func (f *fleet) queue() queue.Queue {
+	return queue.Queue{Account: f.account, Name: "idn-sentinel-work"}
+}
+
 // queued is how many messages are in the queue and how many were given up.
 func (f *fleet) queued() (waiting, poisoned int) {
 	f.t.Helper()
-	q := queue.Queue{Account: f.account, Name: "idn-sentinel-work"}
+	q := f.queue()
 	waiting, err := q.Len(f.t.Context())
 	if err == nil {
 		poisoned, err = q.Poison().Len(f.t.Context())
@@ -452,8 +436,9 @@ func pass(ctx context.Context, d time.Duration) {
 }
 
 // The same with 200 connections, 8 instances and 1,000,000 events to catch up on, at the pace of the
-// real thing: a tick each minute, the default settings, kills at random. It takes as long as IDN_FLEET
-// says (make fleet).
+// real thing: a tick each minute, the default settings but for a SETTLE_DELAY of a second, kills at
+// random. It takes as long as IDN_FLEET says (make fleet), and the limit of freshness is for a machine
+// that does nothing else: docs/scale.md has what was measured.
 func TestFleet(t *testing.T) {
 	lasts, err := time.ParseDuration(os.Getenv("IDN_FLEET"))
 	if err != nil {
@@ -474,7 +459,6 @@ func TestFleet(t *testing.T) {
 		t.Logf("%v: %d events have not arrived; %d messages wait, %d given up; from event to workspace p50 %v, p99 %v, at most %v", time.Since(begun).Round(time.Second),
 			f.left(), waiting, poisoned, f.freshness(0.5).Round(time.Second), f.freshness(0.99).Round(time.Second), f.freshness(1).Round(time.Second))
 	}
-	during := f.freshness(1)
 	for deadline := time.Now().Add(30 * time.Minute); f.left() > 0 && time.Now().Before(deadline); {
 		f.tick()
 		f.wait(time.Minute)
@@ -484,8 +468,10 @@ func TestFleet(t *testing.T) {
 	if _, poisoned := f.queued(); poisoned != 0 {
 		t.Errorf("%d messages were given up", poisoned)
 	}
-	if most := 3 * time.Minute; during > most { // settle 60 s, wait for the tick 60 s, and the rest
-		t.Errorf("an event arrived after %v, want at most %v", during, most)
+	// An event waits 60 s for a tick; if the instance that works on it is killed, 60 s for the next one, as its
+	// locks last 30 s; and a minute is for the work.
+	if most, worst := 3*time.Minute, f.freshness(1); worst > most {
+		t.Errorf("an event arrived after %v, want at most %v", worst, most)
 	}
 	polls := float64(f.counts.Succeeded.Load() + f.counts.Failed.Load())
 	t.Logf("events from source to workspace: p50 %v, p99 %v, at most %v", f.freshness(0.5), f.freshness(0.99), f.freshness(1))

@@ -39,21 +39,11 @@ func (w *world) receives() { w.env["WEBHOOK_TOKEN"] = pushToken }
 func (w *world) startApp(proxies bool) (*host.Host, *httptest.Server) {
 	w.t.Helper()
 	dir := appFolder(w.t, proxies)
-	env := make([]string, 0, len(w.env))
-	for name, value := range w.env {
-		env = append(env, name+"="+value)
-	}
-	ctx, cancel := context.WithTimeout(w.t.Context(), 30*time.Second+loaded)
-	defer cancel()
-	h, err := host.Start(ctx, host.Config{Path: handlerPath, Dir: dir, Env: env})
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	h := w.startAs(host.Config{Path: handlerPath, Dir: dir})
 	front := httptest.NewServer(h)
 	w.t.Cleanup(func() {
 		front.Close()
 		h.Close()
-		w.quiet(h.Stdout(), h.Stderr())
 		for _, line := range append(h.Stdout(), h.Stderr()...) {
 			if strings.Contains(line, "canary") {
 				w.t.Errorf("a credential is shown: %s", line)

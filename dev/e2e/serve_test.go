@@ -46,11 +46,7 @@ type logLine struct {
 func (w *world) startService(args ...string) *service {
 	w.t.Helper()
 	s := &service{w: w, ended: make(chan struct{})}
-	s.cmd = exec.Command(commandPath, slices.Concat([]string{"serve", "--listen", "127.0.0.1:0"}, args)...)
-	s.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}
-	for name, value := range w.env {
-		s.cmd.Env = append(s.cmd.Env, name+"="+value)
-	}
+	s.cmd = w.command(w.t.Context(), slices.Concat([]string{"serve", "--listen", "127.0.0.1:0"}, args)...)
 	stderr, err := s.cmd.StderrPipe()
 	if err != nil {
 		w.t.Fatal(err)
@@ -342,10 +338,7 @@ func TestServiceDoesNotStart(t *testing.T) {
 			tc.change(w)
 			ctx, cancel := context.WithTimeout(t.Context(), loaded)
 			defer cancel()
-			cmd := exec.CommandContext(ctx, commandPath, append([]string{"serve", "--listen", "off"}, tc.args...)...)
-			for name, value := range w.env {
-				cmd.Env = append(cmd.Env, name+"="+value)
-			}
+			cmd := w.command(ctx, append([]string{"serve", "--listen", "off"}, tc.args...)...)
 			out, _ := cmd.CombinedOutput() // the status says it
 			w.quiet([]string{string(out)})
 			if cmd.ProcessState.ExitCode() != 2 || !strings.Contains(string(out), tc.want) {

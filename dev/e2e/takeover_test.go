@@ -14,7 +14,6 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/host"
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/okta"
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/synth"
-	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/tenant"
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/workspace"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
@@ -146,15 +145,13 @@ func TestTakeOverFromTheOktaFunction(t *testing.T) {
 	at := made.Event(read).Published.UTC().Format("2006-01-02T15:04:05.000Z")
 
 	emulator := azurite.StartTables(t)
-	w := &world{t: t, tenant: &tenant.Tenant{}, workspace: &workspace.Workspace{Identify: uuidOf}}
-	ws := httptest.NewServer(w.workspace)
-	t.Cleanup(ws.Close)
-	w.env = map[string]string{
+	w := newOtherWorld(t, map[string]string{
 		"uri": served.URL + "/api/v1/logs?since=", "apiToken": token, "workspaceId": workspace.DefaultID, "workspaceKey": keyCanary,
-		"logAnalyticsUri": ws.URL, "INITIAL_LOOKBACK": "1h", "LOG_LEVEL": "debug", "HEALTH_TABLE": "false",
-	}
+		"INITIAL_LOOKBACK": "1h", "LOG_LEVEL": "debug", "HEALTH_TABLE": "false",
+	})
+	w.serveWorkspace()
 	w.useAzurite(emulator)
-	for _, name := range []string{"AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ACCESS_KEY", "AZURE_STORAGE_BLOB_ENDPOINT"} {
+	for _, name := range []string{"CUSTOMER_ID", "SHARED_KEY", "AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ACCESS_KEY", "AZURE_STORAGE_BLOB_ENDPOINT"} {
 		delete(w.env, name)
 	}
 	w.env["AzureWebJobsStorage"], w.env["LEGACY_CHECKPOINT"] = emulator.ConnectionString, emulator.TableURL

@@ -90,10 +90,33 @@ func newWorld(t testing.TB, n int, ago time.Duration, o synth.Options) *world {
 
 // serve opens the doors. Set the stand-ins up before.
 func (w *world) serve() {
-	t, ws := httptest.NewServer(w.tenant), httptest.NewServer(w.workspace)
+	t := httptest.NewServer(w.tenant)
 	w.t.Cleanup(t.Close)
+	w.env["SAILPOINT_BASE_URL"] = t.URL
+	w.serveWorkspace()
+}
+
+// serveWorkspace opens that door alone.
+func (w *world) serveWorkspace() {
+	ws := httptest.NewServer(w.workspace)
 	w.t.Cleanup(ws.Close)
-	w.env["SAILPOINT_BASE_URL"], w.env["logAnalyticsUri"] = t.URL, ws.URL
+	w.env["logAnalyticsUri"] = ws.URL
+}
+
+// environ is the environment of a process with the settings.
+func (w *world) environ() []string {
+	env := make([]string, 0, len(w.env))
+	for name, value := range w.env {
+		env = append(env, name+"="+value)
+	}
+	return env
+}
+
+// command is idnsentinel with the settings.
+func (w *world) command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, commandPath, args...)
+	cmd.Env = append(w.environ(), "PATH="+os.Getenv("PATH"), "HOME="+os.Getenv("HOME"))
+	return cmd
 }
 
 // ingestionAPIs open the doors for either way of ingestion.
@@ -107,13 +130,16 @@ func ingestionAPIs() map[string]func(*world) {
 // start starts the handler as the host does.
 func (w *world) start() *host.Host {
 	w.t.Helper()
-	env := make([]string, 0, len(w.env))
-	for name, value := range w.env {
-		env = append(env, name+"="+value)
-	}
+	return w.startAs(host.Config{Path: handlerPath})
+}
+
+// startAs starts it as cfg says, with the settings.
+func (w *world) startAs(cfg host.Config) *host.Host {
+	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), 30*time.Second+loaded)
 	defer cancel()
-	h, err := host.Start(ctx, host.Config{Path: handlerPath, Env: env})
+	cfg.Env = w.environ()
+	h, err := host.Start(ctx, cfg)
 	if err != nil {
 		w.t.Fatal(err)
 	}
