@@ -8,28 +8,33 @@ import (
 
 // Command is what plays a seed with these options.
 func (o Options) Command(seed int64) string {
-	b := fmt.Sprintf("go test ./dev/sim -run 'TestSeed$' -seed=%d", seed)
+	args := []string{fmt.Sprintf("go test ./dev/sim -run 'TestSeed$' -seed=%d", seed)}
 	if len(o.Off) > 0 {
-		b += " -off=" + joined(o.Off)
+		args = append(args, "-off="+joined(o.Off))
 	}
 	if len(o.Guests) > 0 {
-		b += " -guests=" + joined(o.Guests)
+		args = append(args, "-guests="+joined(o.Guests))
 	}
 	for _, flag := range []struct {
 		name string
 		on   bool
 	}{
-		{"service-app", o.ServiceApp}, {"rule", o.Rule}, {"pushes", o.Pushes}, {"reports", o.Reports},
-		{"backfill", o.Backfill}, {"neighbour", o.Neighbour}, {"uncounted", o.Uncounted},
+		{"-service-app", o.ServiceApp},
+		{"-rule", o.Rule},
+		{"-pushes", o.Pushes},
+		{"-reports", o.Reports},
+		{"-backfill", o.Backfill},
+		{"-neighbour", o.Neighbour},
+		{"-uncounted", o.Uncounted},
 	} {
 		if flag.on {
-			b += " -" + flag.name
+			args = append(args, flag.name)
 		}
 	}
 	if o.MaxEvents > 0 {
-		b += fmt.Sprintf(" -events=%d", o.MaxEvents)
+		args = append(args, fmt.Sprintf("-events=%d", o.MaxEvents))
 	}
-	return b + " -v"
+	return strings.Join(append(args, "-v"), " ")
 }
 
 // joined writes kinds as a flag takes them.
