@@ -100,8 +100,8 @@ func serveCommand() *cobra.Command {
 		Short: "Serve a stand-in tenant and workspace until Ctrl-C, with the connector between them and a page to watch",
 		Long: `Serve a stand-in tenant and workspace on this machine until Ctrl-C, and run
 "idnsentinel serve" between them. The page at the address that is printed shows the
-tables as they fill, how complete they are and the connector's log, and has buttons
-for faults; --fault has them from the start.
+tables as they fill, how complete they are, the connector's runs and its log, and has
+buttons for faults and for more events; --fault has faults from the start.
 
 The command also writes the settings into a file, for "idnsentinel check", "status" or
 "poll" in another terminal, and prints them as shell exports. With --connector ""

@@ -155,7 +155,7 @@ func TestSandboxPage(t *testing.T) {
 	}
 	lookAt(t, []looked{{
 		Name: "sandbox", URL: address + "?still=1", Title: "Sandbox",
-		Says: []string{"All data is synthetic", "Complete", "Faults", "SailPointIDN_Events_CL: ", "Log of the connector"},
+		Says: []string{"All data is synthetic", "Complete", "Faults", "SailPointIDN_Events_CL: ", "Runs of the connector", "More events a second", "Log of the connector"},
 		Faults: []cause{
 			{"Workspace outage", "503", true},
 			{"Throttle the tenant", "429", true},

@@ -3,6 +3,7 @@ package watch
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"os"
 	"os/exec"
 	"slices"
@@ -11,8 +12,24 @@ import (
 	"time"
 )
 
-// keptLines is how many lines of the connector's log are kept.
-const keptLines = 30
+// keptLines and keptRuns are how much of the connector's log is kept.
+const (
+	keptLines = 30
+	keptRuns  = 12
+)
+
+// run is what the connector logged about a run of a stream.
+type run struct {
+	Time        time.Time `json:"time"`
+	Stream      string    `json:"stream"`
+	State       string    `json:"state"`
+	Fetched     int64     `json:"fetched"`
+	Sent        int64     `json:"sent"`
+	Duplicates  int64     `json:"duplicates"`
+	Quarantined int64     `json:"quarantined"`
+	Lag         *float64  `json:"lag_seconds"` // nil if unknown
+	Error       string    `json:"error"`
+}
 
 // connector runs idnsentinel serve, and starts it again when it ends, as a service manager does.
 type connector struct {
@@ -23,6 +40,7 @@ type connector struct {
 	cmd    *exec.Cmd // the process that runs; nil for none
 	starts int
 	lines  []string // the newest last
+	runs   []run    // likewise
 }
 
 // run supervises until ctx ends, and returns when no process is left.
@@ -74,6 +92,11 @@ func (c *connector) note(line string) {
 	defer c.mu.Unlock()
 	c.lines = append(c.lines, strings.ToValidUTF8(line, "?"))
 	c.lines = c.lines[max(0, len(c.lines)-keptLines):]
+	var r run // other lines have other members
+	if err := json.Unmarshal([]byte(line), &r); err == nil && r.Stream != "" && r.State != "" {
+		c.runs = append(c.runs, r)
+		c.runs = c.runs[max(0, len(c.runs)-keptRuns):]
+	}
 }
 
 // kill ends the process without a warning, if one runs.
@@ -85,11 +108,12 @@ func (c *connector) kill() {
 	}
 }
 
-// log returns the newest lines, newest first, and how often a process was started.
-func (c *connector) log() (lines []string, starts int) {
+// log returns the newest lines and runs, newest first, and how often a process was started.
+func (c *connector) log() (lines []string, runs []run, starts int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	lines = slices.Clone(c.lines)
+	lines, runs = slices.Clone(c.lines), slices.Clone(c.runs)
 	slices.Reverse(lines)
-	return lines, c.starts
+	slices.Reverse(runs)
+	return lines, runs, c.starts
 }

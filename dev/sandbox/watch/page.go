@@ -39,6 +39,13 @@ meter{width:100%;height:1.2rem}
 <meter id="complete" min="0" max="{{.Max}}" value="{{.Arrived}}">{{.Arrived}} of {{.Expected}}</meter></section>
 <section aria-labelledby="faults"><h2 id="faults">Faults</h2>
 <form method="post">{{range .Faults}}<button name="fault" value="{{.Name}}"{{if .Lasts}} aria-pressed="{{.On}}"{{end}}>{{.Label}}{{if .On}} (on){{end}}</button>{{end}}</form></section>
+<section aria-labelledby="more"><h2 id="more">More events a second</h2>
+<form method="post">{{range .More}}<button name="more" value="{{.Rate}}" aria-pressed="{{.On}}">{{if .Rate}}{{.Rate}} more{{else}}No more{{end}}</button>{{end}}</form></section>
+<section aria-labelledby="runs"><h2 id="runs">Runs of the connector, newest first</h2>
+{{if .Runs}}<div class="wide" tabindex="0" role="region" aria-labelledby="runs"><table>
+<thead><tr><th scope="col">Time</th><th scope="col">Stream</th><th scope="col">State</th><th scope="col">Fetched</th><th scope="col">Sent</th><th scope="col">Duplicates</th><th scope="col">Quarantined</th><th scope="col">Lag</th><th scope="col">Error</th></tr></thead>
+<tbody>{{range .Runs}}<tr><td>{{.Time.UTC.Format "15:04:05"}}</td><td>{{.Stream}}</td><td>{{.State}}</td><td>{{.Fetched}}</td><td>{{.Sent}}</td><td>{{.Duplicates}}</td><td>{{.Quarantined}}</td><td>{{with .Lag}}{{printf "%.0f s" .}}{{else}}unknown{{end}}</td><td>{{.Error}}</td></tr>{{end}}</tbody></table></div>
+{{else}}<p>No runs yet.</p>{{end}}</section>
 <section aria-labelledby="tables"><h2 id="tables">Tables</h2>
 {{range .Tables}}<h3 id="{{.Name}}">{{.Name}}: {{.Count}} rows</h3><div class="wide" tabindex="0" role="region" aria-labelledby="{{.Name}}"><table>
 <thead><tr>{{range .Columns}}<th scope="col">{{.}}</th>{{end}}</tr></thead>
@@ -53,6 +60,12 @@ type button struct {
 	Name      Fault
 	Label     string
 	Lasts, On bool
+}
+
+// choice is a rate on the page.
+type choice struct {
+	Rate int
+	On   bool
 }
 
 // rows is a table on the page.
@@ -70,6 +83,8 @@ type view struct {
 	Rate                          float64 // events a second
 	Arrived, Expected, Twice, Max int
 	Faults                        []button
+	More                          []choice
+	Runs                          []run
 	Tables                        []rows
 	Log                           []string
 	Starts                        int
@@ -81,7 +96,7 @@ func (w *Watch) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	case r.URL.Path != "/":
 		http.Error(rw, errUnknownPath.Error(), http.StatusNotFound)
 	case r.Method == http.MethodPost:
-		if err := w.Do(Fault(r.PostFormValue("fault"))); err != nil {
+		if err := w.press(r); err != nil {
 			http.Error(rw, err.Error(), http.StatusBadRequest)
 			return
 		}
@@ -91,6 +106,14 @@ func (w *Watch) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		rw.Header().Set("Cache-Control", "no-store")
 		_ = template.Must(template.New("").Parse(page)).Execute(rw, w.view(r.URL.Query().Has("still"))) // the reader may be gone
 	}
+}
+
+// press does what the button says that was pressed.
+func (w *Watch) press(r *http.Request) error {
+	if rate := r.PostFormValue("more"); rate != "" {
+		return w.More(rate)
+	}
+	return w.Do(Fault(r.PostFormValue("fault")))
 }
 
 // stillAs is the page that stands still if the one does from which a button was pressed.
@@ -103,9 +126,13 @@ func stillAs(r *http.Request) string {
 
 func (w *Watch) view(still bool) view {
 	v := view{Still: still, Rate: w.rate, Now: time.Now().UTC().Format(time.TimeOnly) + " UTC"}
-	var missing int
-	v.Expected, missing, v.Twice = w.stage.Audit()
-	v.Arrived, v.Max = v.Expected-missing, max(v.Expected, 1)
+	expected, missing, twice := w.stage.Audit()
+	rate, expectedMore, missingMore, twiceMore := w.more.audit(w.stage.Workspace.Table("SailPointIDN_Events").IDs())
+	v.Expected, v.Twice = expected+expectedMore, twice+twiceMore
+	v.Arrived, v.Max = v.Expected-missing-missingMore, max(v.Expected, 1)
+	for _, n := range Rates() {
+		v.More = append(v.More, choice{n, n == rate})
+	}
 	v.Faults = []button{
 		{Throttle, "Throttle the tenant", true, w.throttled.Load()},
 		{Outage, "Workspace outage", true, w.down.Load()},
@@ -116,7 +143,7 @@ func (w *Watch) view(still bool) view {
 	for _, t := range w.stage.Workspace.Tables() {
 		v.Tables = append(v.Tables, newest(t))
 	}
-	v.Log, v.Starts = w.connector.log()
+	v.Log, v.Runs, v.Starts = w.connector.log()
 	return v
 }
 

@@ -1,5 +1,6 @@
 // Package watch runs the connector between stand-ins and shows what happens on one page: the tables
-// as they fill, how complete they are, the connector's log, and buttons for faults.
+// as they fill, how complete they are, the connector's runs and log, and buttons for faults and for
+// more events.
 //
 // The page has no scripts and refreshes itself.
 package watch
@@ -11,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -42,7 +44,8 @@ type Watch struct {
 	throttled atomic.Bool
 	down      atomic.Bool
 	extra     atomic.Int64 // events that faults added
-	rate      float64      // events a second
+	rate      float64      // events a second of the stage
+	more      *more
 	server    *http.Server
 	runs      sync.WaitGroup
 	stop      context.CancelFunc
@@ -86,6 +89,8 @@ func Start(ctx context.Context, cfg Config) (w *Watch, address string, err error
 	// Short, so that a fault is in the log while its button is still in mind.
 	w.connector = &connector{path: cfg.Connector, env: slices.Concat(w.stage.Settings(cfg.State), []string{"POLL_SCHEDULE=*/10 * * * * *", "RUN_BUDGET=15s"})}
 	ctx, w.stop = context.WithCancel(ctx)
+	w.more = &more{tenant: w.stage.Tenant}
+	w.runs.Go(func() { w.more.run(ctx) })
 	w.runs.Go(func() { w.connector.run(ctx) })
 	w.server = &http.Server{Handler: http.NewCrossOriginProtection().Handler(w), ReadHeaderTimeout: 10 * time.Second}
 	w.runs.Go(func() { _ = w.server.Serve(ln) }) // Close ends it
@@ -126,6 +131,16 @@ func (w *Watch) Do(f Fault) error {
 	default:
 		return fmt.Errorf("%q is not a fault: use one of %v", f, Faults())
 	}
+	return nil
+}
+
+// More has so many events a second happen on top of those of the stage: one of [Rates].
+func (w *Watch) More(rate string) error {
+	n, err := strconv.Atoi(rate)
+	if err != nil || !slices.Contains(Rates(), n) {
+		return fmt.Errorf("%q is not a rate: use one of %v", rate, Rates())
+	}
+	w.more.set(n)
 	return nil
 }
 

@@ -35,10 +35,12 @@ func (v visitor) page() string {
 	return string(body)
 }
 
-// press presses a button, as a browser on a page of this origin, and returns the status.
-func (v visitor) press(fault, origin string) int {
+// press presses the button of a fault, as a browser on a page of an origin, and returns the status.
+func (v visitor) press(fault, origin string) int { return v.send("fault", fault, origin) }
+
+func (v visitor) send(name, value, origin string) int {
 	v.t.Helper()
-	r, err := http.NewRequest(http.MethodPost, v.address, strings.NewReader(url.Values{"fault": {fault}}.Encode()))
+	r, err := http.NewRequest(http.MethodPost, v.address, strings.NewReader(url.Values{name: {value}}.Encode()))
 	if err != nil {
 		v.t.Fatal(err)
 	}
@@ -117,6 +119,24 @@ func TestWatch(t *testing.T) {
 		t.Errorf("throttle gets %d", status)
 	}
 	v.until("Throttle the tenant (on)", "429")
+	if status := v.press("throttle", origin); status != http.StatusSeeOther {
+		t.Errorf("throttle off gets %d", status)
+	}
+	for _, rate := range []string{"many", "-1", "100000"} {
+		if status := v.send("more", rate, origin); status != http.StatusBadRequest {
+			t.Errorf("%s more events a second gets %d", rate, status)
+		}
+	}
+	before := w.Rows()
+	if status := v.send("more", "500", origin); status != http.StatusSeeOther {
+		t.Errorf("more events get %d", status)
+	}
+	v.until(`value="500" aria-pressed="true"`, "<td>SailPointIDN_Events</td><td>drained</td>")
+	for end := time.Now().Add(60 * time.Second); w.Rows() < before+500; <-time.After(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d rows before, %d with more events", before, w.Rows())
+		}
+	}
 	if w.Rows() < 250 {
 		t.Errorf("%d rows", w.Rows())
 	}
