@@ -252,7 +252,7 @@ func (c *connecting) read(s *newSecret) error {
 		data, err = io.ReadAll(io.LimitReader(os.Stdin, maxSecret+1))
 	case s.file != "":
 		if data, err = os.ReadFile(s.file); err != nil {
-			return &failure{statusUnusable, fmt.Sprintf("the file of %s could not be read: %v", s.at.Setting, withoutPath(err)), "--secret takes the name of a file behind =, not the secret"}
+			return &failure{statusUnusable, fmt.Sprintf("the file of %s could not be read: %v", s.at.Setting, withoutPath(err)), "--secret takes the name of a file after =, not the secret"}
 		}
 	case c.process.Secret == nil:
 		return &failure{statusUnusable, "stdin is not a terminal, so there is no one to ask for " + s.at.Setting, "read it from a file: --secret SETTING=FILE, or - for stdin"}
