@@ -79,7 +79,8 @@ func places(root string) ([]place, error) {
 		{"createUiDefinition.json", ofForm, false},
 		{changelog, ofChanges, true},
 	}
-	for _, pattern := range []string{"*.md", "docs/*.md", "sentinel/*.md"} {
+	// The template of the content has the connector page in it.
+	for _, pattern := range []string{"*.md", "docs/*.md", "sentinel/*.md", "sentinel/Data Connectors/*.json", "sentinel/Package/mainTemplate.json"} {
 		pages, err := filepath.Glob(filepath.Join(root, pattern))
 		if err != nil {
 			return nil, err

@@ -53,10 +53,11 @@ type parser struct {
 	Category      string      `yaml:"Category"`
 	FunctionName  string      `yaml:"FunctionName"`
 	FunctionAlias string      `yaml:"FunctionAlias"`
-	Params        []parameter `yaml:"ParserParams,omitempty"`
+	Params        []parameter `yaml:"FunctionParams,omitempty"`
 	Query         string      `yaml:"FunctionQuery"`
 }
 
+// parameter is one of a function. The default of a string has no quotes: the tools put them around it.
 type parameter struct {
 	Name    string `yaml:"Name"`
 	Type    string `yaml:"Type"`
@@ -71,7 +72,7 @@ func (s *Solution) parsers() (map[string][]byte, error) {
 		p := parser{ID: nameID("function " + f.Name), Category: "Microsoft Sentinel Parser", FunctionName: f.Name, FunctionAlias: f.Name, Query: f.Body}
 		p.Function.Title, p.Function.Version, p.Function.LastUpdated = f.Head["title"], s.Version, s.Date
 		for _, m := range declaration.FindAllStringSubmatch(f.Params, -1) {
-			p.Params = append(p.Params, parameter{Name: m[1], Type: m[2], Default: m[3]})
+			p.Params = append(p.Params, parameter{Name: m[1], Type: m[2], Default: strings.Trim(m[3], "'")})
 		}
 		var b bytes.Buffer
 		b.WriteString("# Generated from " + path.Join("sentinel", path.Base(path.Dir(f.File)), path.Base(f.File)) + " by make solution. DO NOT EDIT.\n")

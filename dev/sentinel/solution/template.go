@@ -85,7 +85,7 @@ func (s *Solution) after(query, own string) []string {
 }
 
 func (s *Solution) function(f content.Function) object {
-	return object{
+	return unblank(object{
 		"type": savedSearches, "apiVersion": insightsVersion, "etag": "*",
 		"name":      fmt.Sprintf("[concat(parameters('workspace'), '/%s')]", f.Name),
 		"dependsOn": s.after(f.Body, f.Name),
@@ -93,7 +93,26 @@ func (s *Solution) function(f content.Function) object {
 			"category": f.Head["category"], "displayName": f.Head["title"], "functionAlias": f.Name,
 			"functionParameters": f.Params, "query": literal(f.Body), "version": 2,
 		},
+	})
+}
+
+// unblank leaves out what is empty: a template says nothing rather than "" or [].
+func unblank(o object) object {
+	for name, v := range o {
+		switch v := v.(type) {
+		case string:
+			if v == "" {
+				delete(o, name)
+			}
+		case []string:
+			if len(v) == 0 {
+				delete(o, name)
+			}
+		case object:
+			unblank(v)
+		}
 	}
+	return o
 }
 
 func (s *Solution) hunt(h content.Hunt) object {
