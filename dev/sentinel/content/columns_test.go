@@ -23,13 +23,18 @@ func TestColumnsThatRulesNeed(t *testing.T) {
 			if len(c.Events) == 0 {
 				continue
 			}
-			s := kqltest.NewScene(t, content.Now.Format(time.RFC3339), "events-isc-published")
+			s := kqltest.NewScene(t, content.Now.Format(time.RFC3339), "events-isc-published", "threat-intelligence")
+			for table, rows := range c.Others() {
+				for _, r := range rows {
+					s.Rows(table, kqltest.Row(r))
+				}
+			}
 			events, err := c.Documents()
 			if err != nil {
 				t.Fatal(err)
 			}
 			s.ISC(docs(events)...)
-			if out := s.Run(t, r.Query); len(out.Rows) != len(c.Alerts) {
+			if out := execute(t, s, r); len(out.Rows) != len(c.Alerts) {
 				complete = false
 				if len(needs) == 0 {
 					t.Errorf("%s, %s: %d alerts in the codeless connector's table, want %d; say which columns the rule needs", r.File, c.Says, len(out.Rows), len(c.Alerts))

@@ -3,6 +3,7 @@ package content
 import (
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -38,7 +39,8 @@ type Case struct {
 	IIQ      []map[string]any `yaml:"iiq"`      // members of IdentityIQ's audit events, likewise; also times, every and {n}
 	Alerts   []map[string]any `yaml:"alerts"`
 
-	Watchlists map[string][]string `yaml:"watchlists"` // search keys by alias
+	Watchlists map[string][]string         `yaml:"watchlists"` // search keys by alias
+	Tables     map[string][]map[string]any `yaml:"tables"`     // rows of tables of others, by name; -20m and +1d are times
 }
 
 // Event is one audit event, or Times of them, Every apart. {n} in a text stands
@@ -159,6 +161,28 @@ func Timed(rows []map[string]any) ([]map[string]any, error) {
 	}
 	return docs, nil
 }
+
+// Others gives the rows of the tables of others.
+func (c Case) Others() map[string][]map[string]any {
+	tables := map[string][]map[string]any{}
+	for table, rows := range c.Tables {
+		for _, r := range rows {
+			row := map[string]any{}
+			for k, v := range r {
+				if s, ok := v.(string); ok && relative.MatchString(s) {
+					if d, err := Duration(strings.TrimPrefix(s, "+")); err == nil {
+						v = Now.Add(d).Format(time.RFC3339)
+					}
+				}
+				row[k] = v
+			}
+			tables[table] = append(tables[table], row)
+		}
+	}
+	return tables
+}
+
+var relative = regexp.MustCompile(`^[+-]\d+[mhd]$`)
 
 // AuditEvents gives the audit events of IdentityIQ of a case as the connector sends them, with
 // "$ingested".

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/idn-sentinel/idn-sentinel/dev/sentinel/content"
 	"github.com/idn-sentinel/idn-sentinel/dev/sentinel/kqltest"
 )
@@ -47,8 +49,8 @@ func TestRuleFiles(t *testing.T) {
 				t.Errorf("another rule is called %q too", r.Name)
 			}
 			names[r.Name] = true
-			if !version.MatchString(r.Version) || r.Kind != "Scheduled" || r.Status != "Available" || r.TriggerOperator != "gt" || r.TriggerThreshold != 0 {
-				t.Errorf("version %s, kind %s, status %s, trigger %s %d", r.Version, r.Kind, r.Status, r.TriggerOperator, r.TriggerThreshold)
+			if !version.MatchString(r.Version) || r.Status != "Available" {
+				t.Errorf("version %s, status %s", r.Version, r.Status)
 			}
 			if !slices.Contains([]string{"High", "Medium", "Low", "Informational"}, r.Severity) {
 				t.Errorf("severity %q", r.Severity)
@@ -109,10 +111,17 @@ func attack(tactics, techniques []string) []string {
 	return problems
 }
 
-// timing lists offences against what Sentinel demands of period and frequency.
-// The query must read the whole period, and tell old rows from new by the frequency.
+// timing lists offences against what Sentinel demands of kind, period and frequency.
+// The query of a scheduled rule must read the whole period, and tell old rows
+// from new by the frequency.
 func timing(r content.Rule) []string {
+	if r.Kind == content.NRT {
+		return nearRealTime(r)
+	}
 	var problems []string
+	if r.Kind != content.Scheduled || r.TriggerOperator != "gt" || r.TriggerThreshold != 0 {
+		problems = append(problems, fmt.Sprintf("kind %s, trigger %s %d", r.Kind, r.TriggerOperator, r.TriggerThreshold))
+	}
 	frequency, errF := content.Duration(r.QueryFrequency)
 	period, errP := content.Duration(r.QueryPeriod)
 	const day = 24 * time.Hour
@@ -136,6 +145,63 @@ func timing(r content.Rule) []string {
 		problems = append(problems, "the query does not know what the last run saw, "+r.QueryFrequency+" ago")
 	}
 	return problems
+}
+
+// nearRealTime lists offences against the limits of near-real-time rules
+// (docs/adr/0042-near-real-time.md). Such a rule sees the rows of one minute: what
+// it compared with the past, or with when a row came, would always be empty.
+func nearRealTime(r content.Rule) []string {
+	var problems []string
+	if r.QueryFrequency+r.QueryPeriod+r.TriggerOperator != "" || r.TriggerThreshold != 0 {
+		problems = append(problems, "near real time has neither frequency and period nor trigger")
+	}
+	for _, m := range regexp.MustCompile(`\b(IngestionTime|join|lookup|materialize)\b`).FindAllString(r.Query, -1) {
+		problems = append(problems, m+": near real time sees the rows of one minute, once")
+	}
+	if n := strings.Count(r.Query, "SailPointIDNEvents("); n != 1 {
+		problems = append(problems, fmt.Sprintf("near real time reads the events once, not %d times", n))
+	}
+	if !strings.Contains(r.Query, "starttime = ago(2d)") {
+		problems = append(problems, "the query does not say from when it reads: rows that came in this minute are two days old at most, or have its time")
+	}
+	return problems
+}
+
+// perCustomer is how many near-real-time rules a customer of Sentinel can have; those of
+// other products count, too.
+const perCustomer = 50
+
+// TestNearRealTime: few rules in near real time, and one rule that sees what comes
+// too late for them.
+func TestNearRealTime(t *testing.T) {
+	names := func(query string) []string {
+		var all []string
+		for _, list := range regexp.MustCompile(`dynamic\(\[([^\]]*)\]\)`).FindAllStringSubmatch(query, -1) {
+			for _, m := range regexp.MustCompile(`'([^']*)'`).FindAllStringSubmatch(list[1], -1) {
+				all = append(all, m[1])
+			}
+		}
+		return all
+	}
+	var urgent, late []string
+	count := 0
+	for _, r := range load(t, content.Rules) {
+		switch {
+		case r.Kind == content.NRT:
+			count++
+			urgent = append(urgent, names(r.Query)...)
+		case r.File == "SailPointISCUrgentEventsCameLate":
+			late = names(r.Query)
+		}
+	}
+	slices.Sort(urgent)
+	slices.Sort(late)
+	if diff := cmp.Diff(slices.Compact(urgent), late); diff != "" {
+		t.Errorf("SailPointISCUrgentEventsCameLate has not the events of all near-real-time rules (-want +got)\n%s", diff)
+	}
+	if count > perCustomer/5 {
+		t.Errorf("%d rules in near real time: a customer can have %d in all", count, perCustomer)
+	}
 }
 
 // connectors tells when the tables named are not those that the functions in the query read.
@@ -348,12 +414,14 @@ func undefined(r content.Rule, columns []kqltest.Column) []string {
 		}
 		column("custom detail "+name, c)
 	}
-	title := regexp.MustCompile(`\{\{(\w+)\}\}`).FindAllStringSubmatch(r.AlertDetailsOverride.AlertDisplayNameFormat, -1)
-	if len(title) > 3 {
-		problems = append(problems, "more than 3 columns in the title")
-	}
-	for _, m := range title {
-		column("title", m[1])
+	for where, format := range map[string]string{"title": r.AlertDetailsOverride.AlertDisplayNameFormat, "description": r.AlertDetailsOverride.AlertDescriptionFormat} {
+		named := regexp.MustCompile(`\{\{(\w+)\}\}`).FindAllStringSubmatch(format, -1)
+		if len(named) > 3 {
+			problems = append(problems, "more than 3 columns in the "+where)
+		}
+		for _, m := range named {
+			column(where, m[1])
+		}
 	}
 	return problems
 }
@@ -361,6 +429,7 @@ func undefined(r content.Rule, columns []kqltest.Column) []string {
 // TestChecksFind seeds the faults that the checks of rules are for.
 func TestChecksFind(t *testing.T) {
 	sound := content.Rule{
+		Kind: content.Scheduled, TriggerOperator: "gt",
 		QueryFrequency: "1h", QueryPeriod: "2d", Tactics: []string{"Persistence"}, RelevantTechniques: []string{"T1098"},
 		Query:                  "SailPointIDNEvents(starttime = ago(2d), action_in = dynamic(['USER_ADMIN_GRANT']))\n| where IngestionTime > ago(1h) and Action !~ 'passwordChange'",
 		RequiredDataConnectors: []content.RequiredConnector{{ConnectorID: "SailPointIdentityNow", DataTypes: []string{kqltest.EventsTable, kqltest.ISCTable}}},
@@ -389,7 +458,15 @@ func TestChecksFind(t *testing.T) {
 			r.QueryFrequency = "5m"
 			r.Query = strings.ReplaceAll(r.Query, "ago(1h)", "ago(5m)")
 		},
-		"wrong connector": func(r *content.Rule) { r.RequiredDataConnectors = nil },
+		"near real time with a frequency": func(r *content.Rule) {
+			r.Kind = content.NRT
+			r.Query = strings.ReplaceAll(r.Query, "IngestionTime > ago(1h) and ", "")
+		},
+		"near real time with a look at the past": func(r *content.Rule) {
+			r.Kind, r.QueryFrequency, r.QueryPeriod, r.TriggerOperator = content.NRT, "", "", ""
+		},
+		"no such sub-technique": func(r *content.Rule) { r.RelevantTechniques = []string{"T1098", "T1098.099"} },
+		"wrong connector":       func(r *content.Rule) { r.RequiredDataConnectors = nil },
 	} {
 		if p := problems(change); len(p) != 1 {
 			t.Errorf("%s: found %v", name, p)

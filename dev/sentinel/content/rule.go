@@ -1,13 +1,23 @@
 package content
 
-import "path/filepath"
+import (
+	"path/filepath"
+	"time"
+)
 
-// Rule is a scheduled analytic rule. Durations are as in the YAML: 1h, 14d.
+// Kinds of analytic rules.
+const (
+	Scheduled = "Scheduled"
+	NRT       = "NRT" // near real time: each minute, on the rows that came in that minute
+)
+
+// Rule is an analytic rule. Durations are as in the YAML: 1h, 14d. A rule of the
+// kind NRT has neither frequency and period nor trigger.
 type Rule struct {
 	ID          string `yaml:"id"`
 	Name        string `yaml:"name"`
 	Version     string `yaml:"version"`
-	Kind        string `yaml:"kind"` // Scheduled
+	Kind        string `yaml:"kind"` // Scheduled or NRT
 	Description string `yaml:"description"`
 	Severity    string `yaml:"severity"` // High, Medium, Low, Informational
 	Status      string `yaml:"status"`
@@ -50,15 +60,24 @@ type FieldMapping struct {
 	ColumnName string `yaml:"columnName" json:"columnName"`
 }
 
-// AlertDetailsOverride makes the alert's title. {{Column}} stands for a value.
+// AlertDetailsOverride makes the alert's title and description. {{Column}} stands for a value.
 type AlertDetailsOverride struct {
 	AlertDisplayNameFormat string `yaml:"alertDisplayNameFormat" json:"alertDisplayNameFormat"`
+	AlertDescriptionFormat string `yaml:"alertDescriptionFormat" json:"alertDescriptionFormat,omitzero"`
 }
 
 // EventGroupingSettings says whether each row makes an alert (AlertPerResult)
 // or all together one (SingleAlert).
 type EventGroupingSettings struct {
 	AggregationKind string `yaml:"aggregationKind" json:"aggregationKind"`
+}
+
+// Every is how often a rule runs: its frequency, a minute for NRT.
+func (r Rule) Every() (time.Duration, error) {
+	if r.Kind == NRT {
+		return time.Minute, nil
+	}
+	return Duration(r.QueryFrequency)
 }
 
 // Rules reads the analytic rules of the folder sentinel, sorted by file name.

@@ -65,7 +65,7 @@ func TestVariantsOfExamples(t *testing.T) {
 					for i := range c.Events {
 						v.change(&c.Events[i])
 					}
-					if out := scene(t, c, kqltest.ISCTable).Run(t, r.Query); len(out.Rows) > 0 {
+					if out := execute(t, scene(t, c, kqltest.ISCTable), r); len(out.Rows) > 0 {
 						t.Errorf("%s: alerts all the same: %v", c.Says, out.Rows)
 					}
 				}
@@ -88,7 +88,7 @@ func TestRowsThatNameNothing(t *testing.T) {
 				e := &c.Events[i]
 				e.NoID, e.Actor, e.Target, e.IP, e.Tracking, e.Attributes = true, "", "", "", "", nil
 			}
-			out := scene(t, c, kqltest.ISCTable).Run(t, r.Query)
+			out := execute(t, scene(t, c, kqltest.ISCTable), r)
 			if len(c.Events) > 0 && len(out.Rows) > 0 && !slices.Contains(digests, r.File) {
 				t.Errorf("%s, %s: alerts about nothing: %v", r.File, c.Says, out.Rows)
 			}
@@ -100,15 +100,12 @@ func TestRowsThatNameNothing(t *testing.T) {
 // apostrophe, are as many alerts more, each of one tenant.
 func TestTwoTenants(t *testing.T) {
 	examples := load(t, content.Examples)
-	queries := map[string]string{}
-	for _, r := range load(t, content.Rules) {
-		queries[r.File] = r.Query
-	}
+	rules := load(t, content.Rules)
 	for _, h := range load(t, content.Hunts) {
-		queries[h.File] = h.Query
+		rules = append(rules, content.Rule{File: h.File, Query: h.Query})
 	}
-	for file, query := range queries {
-		for _, c := range examples[file].Fires {
+	for _, r := range rules {
+		for _, c := range examples[r.File].Fires {
 			if len(c.Events) == 0 || slices.ContainsFunc(c.Events, func(e content.Event) bool { return e.Org != "" }) {
 				continue
 			}
@@ -117,11 +114,11 @@ func TestTwoTenants(t *testing.T) {
 				c.Events = append(c.Events, inGlobex(e))
 			}
 			tenants := map[any]int{}
-			for _, row := range scene(t, c, kqltest.ISCTable).Run(t, query).Rows {
+			for _, row := range execute(t, scene(t, c, kqltest.ISCTable), r).Rows {
 				tenants[row["Org"]]++
 			}
 			if tenants["acme"] != one || tenants["globex"] != one || len(tenants) != 2 {
-				t.Errorf("%s, %s: %v, want %d each", file, c.Says, tenants, one)
+				t.Errorf("%s, %s: %v, want %d each", r.File, c.Says, tenants, one)
 			}
 		}
 	}

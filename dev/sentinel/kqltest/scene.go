@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -51,6 +52,37 @@ func NewScene(tb testing.TB, now string, schemas ...string) *Scene {
 func (s *Scene) Run(tb testing.TB, query string) Table {
 	tb.Helper()
 	return s.Workspace.Run(tb, query, s.Data)
+}
+
+// RunNRT executes the query of a near-real-time rule as Sentinel does: for each
+// minute in which rows came in, two minutes after its end, on those rows alone.
+// The result has the rows of all runs.
+func (s *Scene) RunNRT(tb testing.TB, query string) Table {
+	tb.Helper()
+	minutes := map[time.Time]map[string][]Row{}
+	for table, rows := range s.Data.Rows {
+		for _, r := range rows {
+			came, ok := r["$ingested"].(string)
+			if !ok {
+				came, _ = r["TimeGenerated"].(string)
+			}
+			at, err := time.Parse(time.RFC3339, came)
+			if err != nil {
+				tb.Fatalf("table %s: when a row came in: %v", table, err)
+			}
+			minute := at.Truncate(time.Minute)
+			if minutes[minute] == nil {
+				minutes[minute] = map[string][]Row{}
+			}
+			minutes[minute][table] = append(minutes[minute][table], r)
+		}
+	}
+	var out Table
+	for _, minute := range slices.SortedFunc(maps.Keys(minutes), time.Time.Compare) {
+		run := s.Workspace.Run(tb, query, Data{Now: minute.Add(3 * time.Minute).Format(time.RFC3339), Rows: minutes[minute], Watchlists: s.Data.Watchlists})
+		out.Columns, out.Rows = run.Columns, append(out.Rows, run.Rows...)
+	}
+	return out
 }
 
 // Rows adds rows as they are.

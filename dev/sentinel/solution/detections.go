@@ -28,6 +28,7 @@ What a rule finds depends on the columns that are filled.
 This connector fills all of them.
 SailPoint's codeless connector fills SailPointISC_Events_CL without addresses and with 19 of the attributes: a rule with columns under *Needs* finds nothing there, or not all that it is about (a test runs each rule on such a table).
 Rules find new rows by their ingestion time, and look back two days or more: they see late events, and alert once.
+Rules in near real time run each minute, on the rows that came in that minute ([why, and what for](adr/0042-near-real-time.md)).
 Events older than fourteen days, for instance from a first backfill, do not alert.
 Rules of severity Low or Informational make alerts and no incidents.
 Rules that compare with the past need some: a week of the tenant's data, or three days of the user's.
@@ -42,8 +43,8 @@ The watchlists that rules read where they exist are in [sentinel/README.md](../s
 		return cmp.Or(cmp.Compare(slices.Index(severities, a.Severity), slices.Index(severities, b.Severity)), cmp.Compare(a.Name, b.Name))
 	})
 	for _, r := range rules {
-		fmt.Fprintf(&b, "| [%s](#%s) | %s | %s | %s | %s | %s | every %s | %s |\n", r.Name, strings.ToLower(r.File), r.Severity,
-			strings.Join(r.Tactics, ", "), strings.Join(r.RelevantTechniques, ", "), reads(r.RequiredDataConnectors), strings.Join(content.ColumnsNeeded(r.File), ", "), r.QueryFrequency, r.QueryPeriod)
+		fmt.Fprintf(&b, "| [%s](#%s) | %s | %s | %s | %s | %s | %s | %s |\n", r.Name, strings.ToLower(r.File), r.Severity,
+			strings.Join(r.Tactics, ", "), strings.Join(r.RelevantTechniques, ", "), reads(r.RequiredDataConnectors), strings.Join(content.ColumnsNeeded(r.File), ", "), frequency(r), cmp.Or(r.QueryPeriod, "-"))
 	}
 	b.WriteString("\n## What makes them fire\n")
 	for _, r := range rules {
@@ -97,10 +98,18 @@ func (s *Solution) coverage(b *strings.Builder) {
 	for _, tactic := range content.Tactics() {
 		for _, t := range content.Techniques() {
 			if c := count[[2]string{tactic, t.ID}]; c != nil {
-				fmt.Fprintf(b, "| %s | [%s](https://attack.mitre.org/techniques/%s/) %s | %d | %d |\n", tactic, t.ID, t.ID, t.Name, c.rules, c.hunts)
+				fmt.Fprintf(b, "| %s | [%s](%s) %s | %d | %d |\n", tactic, t.ID, t.URL(), t.Name, c.rules, c.hunts)
 			}
 		}
 	}
+}
+
+// frequency says how often a rule runs.
+func frequency(r content.Rule) string {
+	if r.Kind == content.NRT {
+		return "near real time"
+	}
+	return "every " + r.QueryFrequency
 }
 
 // reads names the tables of the first connector, in short.

@@ -125,7 +125,7 @@ func TestTemplateHasEverything(t *testing.T) {
 	}
 	for _, rule := range s.Rules {
 		r := byName[rule.ID]
-		if r.Properties.Query != rule.Query || r.Kind != "Scheduled" || r.Scope == "" || !strings.HasPrefix(r.Properties.QueryPeriod, "P") {
+		if r.Properties.Query != rule.Query || r.Kind != rule.Kind || r.Scope == "" || strings.HasPrefix(r.Properties.QueryPeriod, "P") != (rule.Kind == content.Scheduled) {
 			t.Errorf("rule %s differs", rule.File)
 		}
 		if len(r.DependsOn) == 0 {
@@ -217,7 +217,7 @@ func TestDetectionsPage(t *testing.T) {
 			t.Errorf("rule %s is missing", r.Name)
 		}
 		for _, id := range r.RelevantTechniques {
-			if !strings.Contains(text, "/techniques/"+id+"/") {
+			if !strings.Contains(text, "["+id+"](https://attack.mitre.org/techniques/"+strings.ReplaceAll(id, ".", "/")+"/)") {
 				t.Errorf("technique %s is missing", id)
 			}
 		}

@@ -14,9 +14,11 @@ const (
 
 	savedSearches = "Microsoft.OperationalInsights/workspaces/savedSearches"
 
-	// Versions of the resource types; none is a preview.
+	// Versions of the resource types; none is a preview but that of the
+	// near-real-time rules, a kind that no other version has.
 	insightsVersion  = "2025-07-01"
 	sentinelVersion  = "2025-06-01"
+	nearRealTime     = "2025-07-01-preview"
 	workbooksVersion = "2023-06-01"
 )
 
@@ -132,35 +134,39 @@ func (s *Solution) hunt(h content.Hunt) object {
 }
 
 func (s *Solution) rule(r content.Rule) (object, error) {
-	frequency, err := isoDuration(r.QueryFrequency)
-	if err != nil {
-		return nil, err
-	}
-	period, err := isoDuration(r.QueryPeriod)
-	if err != nil {
-		return nil, err
-	}
-	return object{
-		"type": "Microsoft.SecurityInsights/alertRules", "apiVersion": sentinelVersion, "kind": r.Kind, "name": r.ID,
-		"scope":     "[variables('workspaceId')]",
-		"dependsOn": s.after(r.Query, ""),
-		"properties": object{
-			"displayName": r.Name, "description": oneLine(r.Description), "severity": r.Severity,
-			"enabled": "[parameters('enableRules')]",
-			"query":   literal(r.Query), "queryFrequency": frequency, "queryPeriod": period,
-			"triggerOperator": "GreaterThan", "triggerThreshold": r.TriggerThreshold,
-			"tactics": r.Tactics, "techniques": r.RelevantTechniques,
-			"entityMappings": r.EntityMappings, "customDetails": r.CustomDetails,
-			"alertDetailsOverride": r.AlertDetailsOverride, "eventGroupingSettings": r.EventGroupingSettings,
-			"suppressionEnabled": false, "suppressionDuration": "PT5H",
-			"incidentConfiguration": object{
-				// What nobody has to act on makes alerts, and no incidents.
-				"createIncident": r.Severity == "High" || r.Severity == "Medium",
-				"groupingConfiguration": object{
-					"enabled": true, "matchingMethod": "AllEntities", "lookbackDuration": "PT5H", "reopenClosedIncident": false,
-				},
+	properties := object{
+		"displayName": r.Name, "description": oneLine(r.Description), "severity": r.Severity,
+		"enabled": "[parameters('enableRules')]",
+		"query":   literal(r.Query),
+		"tactics": r.Tactics, "techniques": content.Parents(r.RelevantTechniques),
+		"entityMappings": r.EntityMappings, "customDetails": r.CustomDetails,
+		"alertDetailsOverride": r.AlertDetailsOverride, "eventGroupingSettings": r.EventGroupingSettings,
+		"suppressionEnabled": false, "suppressionDuration": "PT5H",
+		"incidentConfiguration": object{
+			// What nobody has to act on makes alerts, and no incidents.
+			"createIncident": r.Severity == "High" || r.Severity == "Medium",
+			"groupingConfiguration": object{
+				"enabled": true, "matchingMethod": "AllEntities", "lookbackDuration": "PT5H", "reopenClosedIncident": false,
 			},
 		},
+	}
+	version := nearRealTime
+	if r.Kind == content.Scheduled {
+		version = sentinelVersion
+		var err error
+		if properties["queryFrequency"], err = isoDuration(r.QueryFrequency); err != nil {
+			return nil, err
+		}
+		if properties["queryPeriod"], err = isoDuration(r.QueryPeriod); err != nil {
+			return nil, err
+		}
+		properties["triggerOperator"], properties["triggerThreshold"] = "GreaterThan", r.TriggerThreshold
+	}
+	return object{
+		"type": "Microsoft.SecurityInsights/alertRules", "apiVersion": version, "kind": r.Kind, "name": r.ID,
+		"scope":      "[variables('workspaceId')]",
+		"dependsOn":  s.after(r.Query, ""),
+		"properties": properties,
 	}, nil
 }
 
