@@ -28,7 +28,7 @@ func forwardMutants() []Mutant {
 		{Breaks: "the parts of what waits to be forwarded are tidied away", File: reports + "reports.go", Old: "return waiting[id] || forwarded[id] }", New: "return waiting[id] }", Tests: both},
 		{Breaks: "a report that was forwarded is forwarded again while its rows wait", File: queue, Old: "\t_, err := s.store.Get(ctx, s.waiting(item.ID))\n\tif errors.Is(err, state.ErrNotFound) {", New: "\t_, err := s.store.Get(ctx, s.waiting(item.ID))\n\tif err == nil {\n\t\treturn s.store.Delete(ctx, s.forward(item.ID))\n\t}\n\tif errors.Is(err, state.ErrNotFound) {", Tests: both},
 		{Breaks: "a failed forwarding is tried again at once", File: app, Old: "f.runs.pause(wait)", New: "f.runs.pause(-wait)", Tests: background},
-		{Breaks: "a run waits for the forwarding", File: "internal/app/connection.go", Old: "\tc.nudge()\n", New: "\tc.nudge()\n\tfor _, f := range c.forwardings {\n\t\tf.runs.wait(ctx)\n\t}\n", Tests: background},
+		{Breaks: "a run waits for the forwarding", File: "internal/app/connection.go", Old: "\tc.nudge(p)\n", New: "\tc.nudge(p)\n\tfor _, f := range c.forwardings {\n\t\tf.runs.wait(ctx)\n\t}\n", Tests: background},
 		{Breaks: "a stop leaves the start under way", File: "internal/app/background.go", Old: "\tb.mu.Unlock()\n\tb.wait(ctx)\n", New: "\tb.mu.Unlock()\n", Tests: background},
 		{Breaks: "a workflow may be of another tenant", File: "internal/config/workflow.go", Old: "!strings.EqualFold(workflow.URL.Host, tenant.BaseURL.Host)", New: "workflow.URL.Host == \"\""},
 	}

@@ -123,13 +123,13 @@ func lagOf(r pipeline.Report) string {
 	return time.Duration(r.LagSeconds * float64(time.Second)).Round(time.Second).String()
 }
 
-// workOnJobs spends a share of the time on jobs that were left to the function, after a run that
-// read each stream to its end. Nothing that happens here changes the outcome of that run.
-func (c *Connection) workOnJobs(ctx context.Context, reports []pipeline.Report) {
+// workOnJobs spends a share of the time on jobs that were left to the function, after runs of these
+// streams that read them to their ends. Nothing that happens here changes the outcome of that run.
+func (c *Connection) workOnJobs(ctx context.Context, streams []stream, reports []pipeline.Report) {
 	if c.options.By != ByFunction && c.options.By != ByServe {
 		return
 	}
-	for i, s := range c.streams {
+	for i, s := range streams {
 		if s.audited() && reports[i].State == pipeline.Drained && ctx.Err() == nil {
 			c.workOnJob(ctx, s)
 		}

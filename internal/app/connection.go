@@ -30,7 +30,8 @@ type Connection struct {
 	log     *slog.Logger
 	clock   *transport.Clock // compares the sources' clocks with this machine's
 	sources []source.Connector
-	streams []stream
+	parts   []part
+	streams []stream // of all parts, in their order
 	locks   *streamlock.Locks
 	// uncommitted holds, by stream, what runs sent but could not commit.
 	uncommitted map[string]*pipeline.Uncommitted
@@ -61,6 +62,25 @@ type stream struct {
 	of source.Connector
 }
 
+// part is a source with its streams. They are polled together, because they share its rate limit; the
+// parts of a connection don't wait for each other.
+type part struct {
+	of      source.Connector
+	streams []stream
+}
+
+// partsOf lists several sources with their streams.
+func partsOf(sources []source.Connector) (all []part) {
+	for _, c := range sources {
+		p := part{of: c}
+		for _, spec := range c.Streams() {
+			p.streams = append(p.streams, stream{spec, c})
+		}
+		all = append(all, p)
+	}
+	return all
+}
+
 func newConnection(settings config.Connection, s *shared) *Connection {
 	c := &Connection{settings: settings, shared: s, log: s.options.Log, clock: new(transport.Clock), uncommitted: map[string]*pipeline.Uncommitted{}, keepers: new(keepers)}
 	if settings.Name != "" {
@@ -70,7 +90,8 @@ func newConnection(settings config.Connection, s *shared) *Connection {
 	o.Log, o.clock, o.Store, o.keepers = c.log, c.clock, s.store, c.keepers
 	c.sources = openSources(settings, o)
 	c.beside(true)
-	c.streams = streamsOf(c.sources)
+	c.parts = partsOf(c.sources)
+	c.streams = allStreams(c.parts)
 	c.locks = streamlock.New(c.store, settings.Tenant)
 	for _, s := range c.streams {
 		c.uncommitted[s.Stream().ID] = new(pipeline.Uncommitted)
@@ -81,11 +102,11 @@ func newConnection(settings config.Connection, s *shared) *Connection {
 }
 
 // streamsOf lists the streams of several sources.
-func streamsOf(sources []source.Connector) (all []stream) {
-	for _, c := range sources {
-		for _, spec := range c.Streams() {
-			all = append(all, stream{spec, c})
-		}
+func streamsOf(sources []source.Connector) []stream { return allStreams(partsOf(sources)) }
+
+func allStreams(parts []part) (all []stream) {
+	for _, p := range parts {
+		all = append(all, p.streams...)
 	}
 	return all
 }
@@ -137,28 +158,64 @@ func Label(connection, stream string) string {
 	return connection + "/" + stream
 }
 
-// Poll runs every stream once, concurrently: a failure of one doesn't stop another. The
-// reports are in the order of the streams. ctx carries the run's deadline; cancelling it is
-// a soft stop. Poll never panics.
-func (c *Connection) Poll(ctx context.Context) (reports []pipeline.Report) {
-	reports = make([]pipeline.Report, len(c.streams))
-	for i, s := range c.streams {
+// poll polls every source of the connection in these rounds: a failure of one doesn't stop another,
+// nor does it wait for another. The reports are in the order of the streams. ctx carries the run's
+// deadline; cancelling it is a soft stop. poll never panics.
+func (c *Connection) poll(ctx context.Context, r *rounds) (reports []pipeline.Report) {
+	reports = blank(c.streams)
+	waiting := len(c.parts)
+	defer func() { r.finished(waiting) }()
+	defer c.recovered(reports) // the result is named, so that a panic does not drop it
+	ctx, locks, release := c.alone(ctx)
+	defer release()
+	c.beside(c.options.Look)
+	waiting = 0
+	var all sync.WaitGroup
+	from := 0
+	for _, p := range c.parts {
+		to := from + len(p.streams)
+		mine := reports[from:to:to]
+		from = to
+		all.Go(func() {
+			first := true
+			r.repeat(ctx, func() {
+				if later := c.round(ctx, p, locks); first {
+					copy(mine, later)
+				} else {
+					merge(mine, later)
+				}
+				first = false
+			})
+		})
+	}
+	all.Wait()
+	return reports
+}
+
+// blank are the reports of runs of which nothing is known yet.
+func blank(streams []stream) []pipeline.Report {
+	reports := make([]pipeline.Report, len(streams))
+	for i, s := range streams {
 		reports[i].Stream = s.Stream().ID
 	}
-	defer c.recovered(reports) // the result is named, so that a panic does not drop it
+	return reports
+}
+
+// round runs every stream of a source once, concurrently, and does what follows a run. locks, if not
+// nil, replace the connection's own. It never panics.
+func (c *Connection) round(ctx context.Context, p part, locks pipeline.Locks) (reports []pipeline.Report) {
+	reports = blank(p.streams)
+	defer c.recovered(reports)
 	if err := c.open(); err != nil {
 		c.fail(reports, err)
 		c.ends(ctx, reports)
 		return reports
 	}
-	c.nudge()
-	ctx, locks, release := c.alone(ctx)
-	defer release()
-	c.beside(c.options.Look)
-	begun := c.begins(ctx, c.Streams()...)
-	before := c.throttled()
+	c.nudge(p)
+	begun := c.begins(ctx, p.streams)
+	before := p.of.Stats().Throttled
 	var wg sync.WaitGroup
-	for i, s := range c.streams {
+	for i, s := range p.streams {
 		wg.Go(func() {
 			defer c.recovered(reports[i : i+1])
 			runner := c.runner(s)
@@ -188,20 +245,22 @@ func (c *Connection) Poll(ctx context.Context) (reports []pipeline.Report) {
 		c.ends(ctx, outcomes)
 	})
 	if c.settings.Health {
-		c.tellHealth(ctx, reports, before)
+		c.tellHealth(ctx, p.of, reports, before)
 	}
 	wg.Wait()
-	c.workOnJobs(ctx, reports)
+	c.workOnJobs(ctx, p.streams, reports)
 	return reports
 }
 
-// nudge has what runs in the background beside the streams look for something to do.
-func (c *Connection) nudge() {
+// nudge has what runs in the background beside the streams of a source look for something to do.
+func (c *Connection) nudge(p part) {
 	for _, f := range c.forwardings {
-		f.runs.nudge()
+		if f.of == p.of {
+			f.runs.nudge()
+		}
 	}
 	for _, m := range c.mailboxes {
-		if m.answers != nil && !c.options.Look {
+		if m.stream.of == p.of && m.answers != nil && !c.options.Look {
 			m.answers.settling.nudge()
 		}
 	}

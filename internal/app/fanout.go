@@ -44,7 +44,7 @@ func (a *App) Work(ctx context.Context, m fanout.Message) ([]pipeline.Report, er
 	if err != nil {
 		return nil, err
 	}
-	return c.Poll(ctx), nil
+	return pollAll(ctx, []*Connection{c}, a.options.Again), nil
 }
 
 // addressee is the connection that a message is for.

@@ -31,8 +31,9 @@ const (
 // its own. No run of a stream waits for it, and nothing that fails here fails a run.
 type forwarding struct {
 	c      *Connection
-	name   string // of the lock and the health rows
-	stream string // that is filled from what is forwarded
+	of     source.Connector // that received it
+	name   string           // of the lock and the health rows
+	stream string           // that is filled from what is forwarded
 	does   *forward.Forwarder
 	log    *slog.Logger
 
@@ -56,7 +57,7 @@ func newForwardings(c *Connection) (list []*forwarding) {
 			continue
 		}
 		if name, does := of.Forwarding(); does != nil {
-			f := &forwarding{c: c, name: name, stream: s.Stream().ID, does: does, log: c.log.With("forwarding", name)}
+			f := &forwarding{c: c, of: s.of, name: name, stream: s.Stream().ID, does: does, log: c.log.With("forwarding", name)}
 			f.runs.once = f.runOnce
 			list = append(list, f)
 		}

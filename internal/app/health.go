@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -23,20 +22,19 @@ const countTimeout = 2 * time.Second
 // used up.
 const healthTimeout = 10 * time.Second
 
-// tellHealth writes one row for each stream of a run. If a row can't be written, it logs a
-// warning and the run doesn't fail: alerts detect the missing row.
-func (c *Connection) tellHealth(ctx context.Context, reports []pipeline.Report, before map[source.Connector]int64) {
+// tellHealth writes one row for each stream of a source that was run. before is how many of the
+// source's requests had been throttled before. If a row can't be written, it logs a warning and the
+// run doesn't fail: alerts detect the missing row.
+func (c *Connection) tellHealth(ctx context.Context, of source.Connector, reports []pipeline.Report, before int64) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), healthTimeout)
 	defer cancel()
-	run := c.healthRun(time.Now())
+	run, stats := c.healthRun(time.Now()), of.Stats()
+	run.Throttled, run.Deprecated = stats.Throttled-before, stats.Deprecated
 	rows := make([]pipeline.Record, 0, len(reports))
 	for _, rep := range reports {
 		if rep.State == pipeline.Locked {
 			continue // the other run writes the row
 		}
-		of := c.sourceOf(rep.Stream)
-		stats := of.Stats()
-		run.Throttled, run.Deprecated = stats.Throttled-before[of], stats.Deprecated
 		waiting, err := c.waiting(ctx, rep.Stream)
 		if err != nil {
 			c.log.Warn("quarantine could not be counted", "stream", rep.Stream, "error", err.Error())
@@ -68,21 +66,6 @@ func (c *Connection) writeHealth(ctx context.Context, rep pipeline.Report, kept 
 		return err
 	}
 	return c.sink.Write(ctx, schema.Health().Stream.Name, []pipeline.Record{row})
-}
-
-// sourceOf returns the source that a stream belongs to.
-func (c *Connection) sourceOf(name string) source.Connector {
-	i := slices.IndexFunc(c.streams, func(s stream) bool { return s.Stream().ID == name })
-	return c.streams[i].of
-}
-
-// throttled returns how many requests to each source were answered with 429.
-func (c *Connection) throttled() map[source.Connector]int64 {
-	counts := map[source.Connector]int64{}
-	for _, c := range c.sources {
-		counts[c] = c.Stats().Throttled
-	}
-	return counts
 }
 
 // waiting is the number of undelivered records of a stream; 0 if they can't be counted.

@@ -37,6 +37,8 @@ type governed struct {
 	okta *okta.Org
 	// down makes the server of IdentityIQ answer nothing but errors, gone the tenant, shut the org.
 	down, gone, shut bool
+	// instead answers in the place of the service at a host.
+	instead map[string]http.RoundTripper
 	// dead, once it is 0, lets nothing more through: the process was killed. It counts what is
 	// written to the state and sent to the workspace.
 	dead atomic.Int64
@@ -72,9 +74,12 @@ func (g *governed) lives() error {
 
 func (g *governed) RoundTrip(req *http.Request) (*http.Response, error) {
 	out := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "{}", http.StatusServiceUnavailable) })
+	other := g.instead[req.URL.Host]
 	switch {
 	case g.dead.Load() <= 0:
 		return nil, errKilled
+	case other != nil:
+		return other.RoundTrip(req)
 	case req.URL.Host == iiqHost && g.down, req.URL.Host == "acme.api.identitynow.example" && g.gone, req.URL.Host == "acme.okta.com" && g.shut:
 		return fault.Transport(out).RoundTrip(req)
 	case req.URL.Host == "acme.okta.com":

@@ -344,6 +344,6 @@ func (m *mailbox) addHealth(ctx context.Context, rep pipeline.Report) {
 	}
 	m.mu.Unlock()
 	if due {
-		m.c.tellHealth(ctx, sum, m.c.throttled())
+		m.c.tellHealth(ctx, m.stream.of, sum, m.stream.of.Stats().Throttled)
 	}
 }

@@ -12,28 +12,75 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
 
-// pollAll polls all connections concurrently. While any is still running, the others are
-// polled again at the given interval: the host doesn't start another run before this one
-// ends, and a connection that is throttled or has a backlog may use the whole budget. again
-// 0 polls each once.
+// rounds are the polls of several sources that begin together. A source that is done with its
+// first one is polled again at an interval for as long as any other is not: the host doesn't start
+// another run before this one ends, and a source that is throttled, doesn't answer or has a backlog
+// may use the whole budget.
+type rounds struct {
+	again time.Duration // between the starts of two polls of a source; 0: each is polled once
+	left  atomic.Int64  // sources whose first poll is not done
+	done  chan struct{} // closed once none is left
+}
+
+func newRounds(sources int, again time.Duration) *rounds {
+	r := &rounds{again: again, done: make(chan struct{})}
+	r.left.Store(int64(sources))
+	return r
+}
+
+// repeat polls a source until all sources have been polled, or ctx ends.
+func (r *rounds) repeat(ctx context.Context, poll func()) {
+	begun := time.Now()
+	poll()
+	r.finished(1)
+	for r.again > 0 && r.wait(ctx, begun.Add(r.again)) {
+		begun = time.Now()
+		poll()
+	}
+}
+
+// finished notes that the first polls of some sources are done, or will not be.
+func (r *rounds) finished(sources int) {
+	if r.left.Add(-int64(sources)) == 0 && sources > 0 {
+		close(r.done)
+	}
+}
+
+// shortestRound is how much time a further poll needs. One that the deadline cuts at once would
+// count as a failure of a source that is well; the next run polls it instead.
+const shortestRound = 15 * time.Second
+
+// wait reports whether the moment came before all were done, and with enough time left for a poll.
+func (r *rounds) wait(ctx context.Context, moment time.Time) bool {
+	if deadline, ok := ctx.Deadline(); ok && deadline.Sub(moment) < shortestRound {
+		return false
+	}
+	timer := time.NewTimer(time.Until(moment))
+	defer timer.Stop()
+	select {
+	case <-r.done:
+	case <-ctx.Done():
+	case <-timer.C:
+		select {
+		case <-r.done:
+		default:
+			return ctx.Err() == nil
+		}
+	}
+	return false
+}
+
+// pollAll polls all sources of these connections concurrently, in [rounds].
 func pollAll(ctx context.Context, connections []*Connection, again time.Duration) []pipeline.Report {
-	var left atomic.Int64 // connections whose first poll is not done
-	left.Store(int64(len(connections)))
-	done := make(chan struct{})
+	sources := 0
+	for _, c := range connections {
+		sources += len(c.parts)
+	}
+	r := newRounds(sources, again)
 	reports := make([][]pipeline.Report, len(connections))
 	var polls sync.WaitGroup
 	for i, c := range connections {
-		polls.Go(func() {
-			begun := time.Now()
-			reports[i] = c.Poll(ctx)
-			if left.Add(-1) == 0 {
-				close(done)
-			}
-			for again > 0 && waitUntil(ctx, begun.Add(again), done) {
-				begun = time.Now()
-				merge(reports[i], c.Poll(ctx))
-			}
-		})
+		polls.Go(func() { reports[i] = c.poll(ctx, r) })
 	}
 	polls.Wait()
 	return slices.Concat(reports...)
@@ -48,7 +95,7 @@ func pollSome(ctx context.Context, connections []*Connection, most int) []pipeli
 	for i, c := range connections {
 		polls.Go(func() error {
 			if ctx.Err() == nil {
-				reports[i] = c.Poll(ctx)
+				reports[i] = pollAll(ctx, []*Connection{c}, 0)
 				return nil
 			}
 			for _, stream := range c.Streams() {
@@ -59,23 +106,6 @@ func pollSome(ctx context.Context, connections []*Connection, most int) []pipeli
 	}
 	_ = polls.Wait()
 	return slices.Concat(reports...)
-}
-
-// waitUntil reports whether the moment came before all were done and before ctx ended.
-func waitUntil(ctx context.Context, moment time.Time, done <-chan struct{}) bool {
-	timer := time.NewTimer(time.Until(moment))
-	defer timer.Stop()
-	select {
-	case <-done:
-	case <-ctx.Done():
-	case <-timer.C:
-		select {
-		case <-done:
-		default:
-			return ctx.Err() == nil
-		}
-	}
-	return false
 }
 
 // pause waits for some time, or until ctx ends.

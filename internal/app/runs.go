@@ -53,10 +53,11 @@ func (j *journal) first(stream string) bool {
 
 // begins notes, besides the run, that the first one of this process begins. wait returns once that
 // is done or given up.
-func (c *Connection) begins(ctx context.Context, streams ...string) (wait func()) {
+func (c *Connection) begins(ctx context.Context, streams []stream) (wait func()) {
 	var notes sync.WaitGroup
 	at := time.Now()
-	for _, stream := range streams {
+	for _, s := range streams {
+		stream := s.Stream().ID
 		if c.settings.Tenant == "" || !c.journal.first(stream) {
 			continue
 		}
