@@ -12,21 +12,29 @@
 // writes the rest anew:
 //
 //	sentinel/asim/SailPointISCAsimMapping.kql     the mapping as a saved function, for the parsers
+//	sentinel/asim/SailPoint{ISC,IIQ}Asim.kql      what the parsers of a product have in common; the text is in the folder texts
 //	sentinel/asim/transforms/<schema>.kql         transforms of a data collection rule, which fill the native tables
 //
 // A transform may not join, and has at most 15,360 characters. So that of
-// AuditEvent, which covers most names, tells the type by words in the name
-// ([Words]) and lists only the names for which that is not what the mapping says.
+// AuditEvent, which covers most names, tells the types of event and object by words
+// in the name ([TypeWords], [ObjectWords]) and lists only the names for which that is not
+// what the mapping says. The parsers use the same words for names that the mapping lacks,
+// so parsers and transforms agree on every event.
+//
+// mapping/iiq.csv is the same for audit actions of IdentityIQ, for which there are
+// parsers only.
 package asim
 
 //go:generate go run ./gen
 
 import (
+	"bytes"
 	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
+	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -82,31 +90,41 @@ func Read(r io.Reader) ([]Event, error) {
 	return events, nil
 }
 
-// Word tells an AuditEvent's type by a word in the name.
-type Word struct{ EventType, Pattern string }
+// Action is a line of the mapping of IdentityIQ.
+type Action struct{ Name, Schema, EventType, ObjectType, Result string }
 
-// Words are tried in order; the first that matches, in any case, decides. None
-// means Other.
-func Words() []Word {
-	return []Word{
-		{"Set", "updat|modif|chang|assign|reset|configur|renew|correlat"},
-		{"Delete", "delet|remov|purg|prun|cleanup|revok"},
-		{"Create", "creat|add|import|upload|submit|generat|regist|requested$"},
-		{"Disable", "disabl|deactiv|[^n]block"},
-		{"Enable", "enabl|activat|unblock|publish"},
-		{"Start", "start|launched"},
-		{"Stop", "terminat|cancel|complet|finish|expire"},
-		{"Read", "export|download|reveal|accessed|search|retriev"},
-		{"Execute", "launch|execut|deploy|verif|evaluat|replay|test|aggregat|authenticat|collection|process"},
+const iiqHeader = "action,schema,eventtype,object,result"
+
+// ReadIIQ reads the mapping of IdentityIQ.
+func ReadIIQ(r io.Reader) ([]Action, error) {
+	lines, err := csv.NewReader(r).ReadAll()
+	if err != nil {
+		return nil, fmt.Errorf("read mapping of IdentityIQ: %w", err)
 	}
+	if len(lines) == 0 || strings.Join(lines[0], ",") != iiqHeader {
+		return nil, errors.New("read mapping of IdentityIQ: the first line must be " + iiqHeader)
+	}
+	var actions []Action
+	for _, l := range lines[1:] {
+		actions = append(actions, Action{l[0], l[1], l[2], l[3], l[4]})
+	}
+	return actions, nil
 }
 
-// typeByWord is what Words make of a key.
-func typeByWord(key string) string {
-	for _, w := range Words() {
-		if regexp.MustCompile(w.Pattern).MatchString(key) {
-			return w.EventType
-		}
+// Load reads both mappings of a checkout.
+func Load(root string) ([]Event, []Action, error) {
+	isc, err := os.ReadFile(filepath.Join(root, "sentinel", "mapping", "asim.csv"))
+	if err != nil {
+		return nil, nil, err
 	}
-	return "Other"
+	iiq, err := os.ReadFile(filepath.Join(root, "sentinel", "mapping", "iiq.csv"))
+	if err != nil {
+		return nil, nil, err
+	}
+	events, err := Read(bytes.NewReader(isc))
+	if err != nil {
+		return nil, nil, err
+	}
+	actions, err := ReadIIQ(bytes.NewReader(iiq))
+	return events, actions, err
 }

@@ -18,12 +18,7 @@ const now = "2026-09-02T12:00:00Z"
 
 func mapping(t *testing.T) []asim.Event {
 	t.Helper()
-	f, err := os.Open(kqltest.Root(t, "sentinel", "mapping", "asim.csv"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	events, err := asim.Read(f)
+	events, _, err := asim.Load(kqltest.Root(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +97,11 @@ func TestReadRefuses(t *testing.T) {
 
 // TestGenerated fails when somebody forgot go generate.
 func TestGenerated(t *testing.T) {
-	for name, want := range asim.Generate(mapping(t)) {
+	events, actions, err := asim.Load(kqltest.Root(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range asim.Generate(events, actions) {
 		got, err := os.ReadFile(kqltest.Root(t, "sentinel", "asim", filepath.FromSlash(name)))
 		if err != nil {
 			t.Error(err)
@@ -131,11 +130,19 @@ func catalogueEvents(t *testing.T) (docs []kqltest.Doc, want map[string]asim.Tar
 		if target.Result == "" {
 			target.Result = map[string]string{"PASSED": "Success", "FAILED": "Failure", "STARTED": "NA", "ACTION": "NA"}[status]
 		}
+		if target.Schema != asim.AuditEvent && target.Result == "Failure" && target.ResultDetails == "" {
+			target.ResultDetails = "Other"
+		}
+		if slices.Contains([]string{"UserCreated", "UserModified", "GroupCreated", "GroupModified"}, target.EventType) {
+			target.EventSubType = "groups" // the attribute
+		}
 		want[id] = target
 	}
 	// What the catalogue does not know is not lost.
 	for id, doc := range map[string]kqltest.Doc{
 		"unknown action":           {"action": "QUANTUM_LEAP", "technicalName": "QUANTUM_LEAP_PASSED", "status": "PASSED"},
+		"an action yet to come":    {"action": "SOURCE_WARP_DRIVE_DELETED", "status": "FAILED"},
+		"a failure yet to come":    {"action": "WARP_SCHEDULE_CREATE_FAILED", "status": "PASSED"},
 		"no action and no name":    {"status": "FAILED"},
 		"technical name by action": {"action": "X", "technicalName": "ROLE_CREATE_PASSED", "status": "PASSED"},
 	} {
@@ -143,6 +150,8 @@ func catalogueEvents(t *testing.T) (docs []kqltest.Doc, want map[string]asim.Tar
 		docs = append(docs, doc)
 	}
 	want["unknown action"] = asim.Target{Schema: asim.AuditEvent, EventType: "Other", Result: "Success", ObjectType: "Other"}
+	want["an action yet to come"] = asim.Target{Schema: asim.AuditEvent, EventType: "Delete", Result: "Failure", ObjectType: "Service"}
+	want["a failure yet to come"] = asim.Target{Schema: asim.AuditEvent, EventType: "Create", Result: "Failure", ObjectType: "Scheduled Task"}
 	want["no action and no name"] = asim.Target{Schema: asim.AuditEvent, EventType: "Other", Result: "Failure", ObjectType: "Other"}
 	want["technical name by action"] = asim.Target{Schema: asim.AuditEvent, EventType: "Create", Result: "Success", ObjectType: "Directory Service Object"}
 	return docs, want

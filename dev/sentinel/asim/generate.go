@@ -2,6 +2,7 @@ package asim
 
 import (
 	"cmp"
+	"embed"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,28 +16,70 @@ const (
 	UserManagement = "UserManagement"
 )
 
-// Versions of the schemas.
-func version(schema string) string {
-	return map[string]string{Authentication: "0.1.4", AuditEvent: "0.1.2", UserManagement: "0.1.2"}[schema]
-}
+// Version of the three schemas: since August 2026 the public repository has all of ASIM as
+// 1.0.0 (SCHEMA_INFO in its VerifyASimParserTemplate.py, vimUserManagementEmpty.yaml).
+const Version = "1.0.0"
+
+// Schemas in a fixed order.
+func Schemas() []string { return []string{Authentication, AuditEvent, UserManagement} }
+
+//go:embed texts/*.kql
+var texts embed.FS
 
 // Generate returns the generated files by path below sentinel/asim.
-func Generate(events []Event) map[string]string {
-	files := map[string]string{"SailPointISCAsimMapping.kql": mappingFunction(events)}
-	for _, schema := range []string{Authentication, AuditEvent, UserManagement} {
+func Generate(events []Event, actions []Action) map[string]string {
+	files := map[string]string{
+		"SailPointISCAsimMapping.kql": mappingFunction(events),
+		"SailPointISCAsim.kql": fill("SailPointISCAsim.kql", map[string]string{
+			"generated":   strings.Replace(generated, "{{from}}", "asim.csv", 1),
+			"typeWords":   arms(TypeWords(), "Key"),
+			"objectWords": arms(ObjectWords(), "Key"),
+			"resultWords": arms(resultWords(), "Key"),
+		}),
+		"SailPointIIQAsim.kql": fill("SailPointIIQAsim.kql", map[string]string{
+			"generated": strings.Replace(generated, "{{from}}", "iiq.csv", 1),
+			"mapping":   actionRows(actions),
+		}),
+	}
+	for _, schema := range Schemas() {
 		files["transforms/"+schema+".kql"] = transform(schema, events)
 	}
 	return files
 }
 
-// What SailPointIDNEvents and SailPointISCAsim hold as well: names that name nobody,
-// and actions that only the technical name explains.
+// fill puts values into a text of the folder texts.
+func fill(name string, values map[string]string) string {
+	text, err := texts.ReadFile("texts/" + name)
+	if err != nil {
+		panic(err) // it is in the binary
+	}
+	pairs := []string{"{{version}}", Version, "{{generic}}", generic}
+	for k, v := range values {
+		pairs = append(pairs, "{{"+k+"}}", v)
+	}
+	return strings.NewReplacer(pairs...).Replace(string(text))
+}
+
+func actionRows(actions []Action) string {
+	var b strings.Builder
+	for i, a := range actions {
+		fmt.Fprintf(&b, "  '%s', '%s', '%s', '%s', '%s'", strings.ToLower(a.Name), a.Schema, a.EventType, a.ObjectType, a.Result)
+		if i < len(actions)-1 {
+			b.WriteByte(',')
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// Names that name nobody, as in SailPointIDNEvents, and actions that only the technical
+// name explains.
 const (
 	nobody  = "'', 'system', 'unknown', 'not available'"
 	generic = "'', 'create', 'update', 'delete'"
 )
 
-const generated = "// Generated from sentinel/mapping/asim.csv by go generate ./dev/sentinel/asim. DO NOT EDIT.\n"
+const generated = "// Generated from sentinel/mapping/{{from}} by go generate ./dev/sentinel/asim. DO NOT EDIT.\n"
 
 // mappingFunction writes the mapping with one line per meaning: its names
 // stand in one text, which is taken apart when the function runs.
@@ -55,7 +98,7 @@ func mappingFunction(events []Event) string {
 // category: ASIM
 // rows: always
 `)
-	b.WriteString(generated)
+	b.WriteString(strings.Replace(generated, "{{from}}", "asim.csv", 1))
 	b.WriteString(`//
 // Key is the action, or the technical name where ByTechnicalName, in lower case. An
 // empty MappedResult means that the event's status decides.
@@ -106,54 +149,121 @@ func keysOf(events []Event, holds func(Event) bool) []string {
 
 // choose writes a case() over the name: the value of each name, or otherwise.
 func choose(events []Event, value func(Event) string, otherwise string) string {
+	named := cases(events, value)
+	if named == "" {
+		return otherwise
+	}
+	return "case(\n" + named + "      " + otherwise + ")"
+}
+
+// cases writes the value of each name as the arms of a case(); an empty value is none.
+func cases(events []Event, value func(Event) string) string {
 	byValue := map[string][]string{}
 	for _, e := range events {
 		byValue[value(e)] = append(byValue[value(e)], e.Key())
 	}
 	delete(byValue, "")
-	if len(byValue) == 0 {
-		return otherwise
-	}
 	var b strings.Builder
-	b.WriteString("case(\n")
 	for _, v := range slices.Sorted(maps.Keys(byValue)) {
 		fmt.Fprintf(&b, "      key in (%s), '%s',\n", quoted(byValue[v]), v)
 	}
-	b.WriteString("      " + otherwise + ")")
 	return b.String()
 }
 
 // What each schema's transform gives besides the common columns.
 const (
-	authenticationColumns = `    LogonProtocol = %s,
-    TargetUsername = iff(eventType == 'Elevate' and isnotempty(tostring(target.name)), tostring(target.name), user),
-    ActorUsername = iff(eventType == 'Elevate', doneBy, user),
-    TargetAppName = 'SailPoint Identity Security Cloud',
+	authenticationColumns = `    EventSubType = %s,
+    EventResultDetails = case(
+%s      eventResult == 'Failure', 'Other', ''),
+    LogonProtocol = %s,
+    LogonMethod = case(
+      key == 'client_token_issue', 'Service Principal',
+      key in (%s), 'Other',
+      key startswith 'user_step_up_auth' or key == 'token_verification_failed', 'Multi factor authentication',
+      ''),
+    ActorUsername = actorUsername,
+    ActorUsernameType = case(isempty(actorUsername), '', actorUsername has '@', 'UPN', 'Simple'),
+    ActorUserId = actorUserId,
+    ActorUserIdType = iff(isempty(actorUserId), '', 'Other'),
+    ActorUserType = case(actorUsername =~ 'System', 'System', key == 'client_token_issue', 'Application', ''),
+    TargetUsername = targetUsername,
+    TargetUsernameType = case(isempty(targetUsername), '', targetUsername has '@', 'UPN', 'Simple'),
+    TargetUserId = targetUserId,
+    TargetUserIdType = iff(isempty(targetUserId), '', 'Other'),
+    TargetUserType = case(targetUsername =~ 'System', 'System', key == 'client_token_issue', 'Application', ''),
+    TargetAppName = iff(isnotempty(tostring(attributes.cloudAppName)), tostring(attributes.cloudAppName), 'SailPoint Identity Security Cloud'),
+    TargetAppId = tostring(attributes.appId),
     TargetAppType = 'SaaS application',
-    SrcIpAddr = ipAddress,
+    TargetHostname = org,
+    DvcAction = case(eventResult == 'Success', 'Allow', eventResult == 'Failure', 'Deny', ''),
 `
-	auditColumns = `    Operation = case(isnotempty(operation), operation, isnotempty(action), action, isnotempty(technicalName), technicalName, 'Unknown'),
-    Object = case(isnotempty(tostring(target.name)), tostring(target.name), isnotempty(tostring(attributes.sourceName)), tostring(attributes.sourceName), isnotempty(type), type, 'Unknown'),
-    ObjectType = 'Other',
+	authenticationPeople = `| extend actorUsername = iff(eventType == 'Elevate', doneBy, user),
+    actorUserId = iff(user == tostring(actor.name), tostring(actor.id), ''),
+    targetUsername = iff(eventType == 'Elevate' and isnotempty(tostring(target.name)), tostring(target.name), user),
+    targetUserId = case(eventType == 'Elevate' and isnotempty(tostring(target.name)), tostring(target.id), user == tostring(actor.name), tostring(actor.id), user =~ tostring(target.name), tostring(target.id), '')
+`
+	auditColumns = `    EventSubType = '',
+    EventResultDetails = '',
+    Operation = case(isnotempty(operation), operation, isnotempty(action), action, isnotempty(technicalName), technicalName, isnotempty(name), name, 'Unknown'),
+    Object = case(isnotempty(tostring(target.name)), tostring(target.name), isnotempty(tostring(attributes.sourceName)), tostring(attributes.sourceName), isnotempty(tostring(attributes.accessItemName)), tostring(attributes.accessItemName), isnotempty(type), type, 'Unknown'),
+    ObjectId = case(isnotempty(tostring(target.id)), tostring(target.id), isnotempty(tostring(attributes.sourceId)), tostring(attributes.sourceId), tostring(attributes.accessItemId)),
+    ObjectType = %s,
     OriginalObjectType = type,
     ActorUsername = doneBy,
+    ActorUsernameType = case(isempty(doneBy), '', doneBy has '@', 'UPN', 'Simple'),
+    ActorUserId = actorUserId,
+    ActorUserIdType = iff(isempty(actorUserId), '', 'Other'),
+    ActorUserType = iff(doneBy =~ 'System', 'System', ''),
     NewValue = tostring(attributes.attributeValue),
     OldValue = tostring(attributes.previousValue),
-    SrcIpAddr = ipAddress,
+    ValueType = iff(isempty(tostring(attributes.attributeValue)) and isempty(tostring(attributes.previousValue)), '', 'Other'),
+    TargetAppName = 'SailPoint Identity Security Cloud',
+    TargetAppType = 'SaaS application',
+    TargetHostname = org,
 `
-	userColumns = `    ActorUsername = iff(isnotempty(doneBy), doneBy, 'Unknown'),
-    TargetUsername = iff(eventType startswith 'Group', '', tostring(target.name)),
-    GroupName = case(eventType startswith 'Group', tostring(target.name), isnotempty(tostring(attributes.attributeValue)) and eventType endswith 'Group', tostring(attributes.attributeValue), extract('^USER_([A-Z_]+)_(GRANT|REVOKE)$', 1, action)),
+	auditPeople = `| extend actorUserId = iff(doneBy == tostring(actor.name), tostring(actor.id), '')
+`
+	userColumns = `    EventSubType = iff(eventType in ('UserCreated', 'UserModified', 'GroupCreated', 'GroupModified'), tostring(attributes.attributeName), ''),
+    EventResultDetails = iff(eventResult == 'Failure', 'Other', ''),
+    ActorUsername = actorUsername,
+    ActorUsernameType = iff(actorUsername has '@', 'UPN', 'Simple'),
+    ActorUserId = actorUserId,
+    ActorUserIdType = iff(isempty(actorUserId), '', 'Other'),
+    ActorUserType = iff(actorUsername =~ 'System', 'System', ''),
+    TargetUsername = targetUsername,
+    TargetUsernameType = case(isempty(targetUsername), '', targetUsername has '@', 'UPN', 'Simple'),
+    TargetUserId = targetUserId,
+    TargetUserIdType = iff(isempty(targetUserId), '', 'Other'),
+    TargetUserType = iff(key startswith 'machine_', 'Machine', ''),
+    GroupName = groupName,
+    GroupNameType = iff(isempty(groupName), '', 'Simple'),
+    GroupId = groupId,
+    GroupIdType = iff(isempty(groupId), '', 'UID'),
+    GroupType = iff(isempty(groupName), '', 'Other'),
     NewPropertyValue = tostring(attributes.attributeValue),
     PreviousPropertyValue = tostring(attributes.previousValue),
-    SrcIpAddr = ipAddress,
+`
+	userPeople = `| extend ofGroup = eventType startswith 'Group'
+| extend actorUsername = iff(isnotempty(doneBy), doneBy, 'Unknown'),
+    actorUserId = iff(doneBy == tostring(actor.name), tostring(actor.id), ''),
+    targetUsername = iff(ofGroup, '', tostring(target.name)),
+    targetUserId = iff(ofGroup, '', tostring(target.id)),
+    groupId = iff(ofGroup, tostring(target.id), ''),
+    groupName = case(
+      ofGroup, tostring(target.name),
+      eventType endswith 'Group', case(
+        isnotempty(tostring(attributes.attributeValue)), tostring(attributes.attributeValue),
+        isnotempty(tostring(attributes.accessItemName)), tostring(attributes.accessItemName),
+        isnotempty(tostring(attributes.capability)), tostring(attributes.capability),
+        extract('^USER_([A-Z_]+)_(GRANT|REVOKE)$', 1, action)),
+      '')
 `
 )
 
 // transform writes the transform that fills the native table of a schema. Its
 // input is the stream of whole events. No event passes two transforms: those of
 // Authentication and UserManagement take the names listed, AuditEvent the rest.
-// What comes out are columns of the table, which has no aliases (Dvc,
+// What comes out are columns of the table, which has no aliases (Dvc, Src,
 // UpdatedPropertyName) and not always EventSchema: the built-in parsers add those.
 func transform(schema string, events []Event) string {
 	var mine []Event
@@ -162,24 +272,25 @@ func transform(schema string, events []Event) string {
 			mine = append(mine, e)
 		}
 	}
-	keys := keysOf(mine, func(Event) bool { return true })
-	pass := "key in (" + quoted(keys) + ")"
+	pass := "key in (" + quoted(keysOf(mine, func(Event) bool { return true })) + ")"
 	eventType := choose(mine, func(e Event) string { return e.EventType }, "''")
-	subType := choose(mine, func(e Event) string { return e.EventSubType }, "''")
-	var columns string
+	var columns, people string
 	switch schema {
 	case Authentication:
-		columns = fmt.Sprintf(authenticationColumns, choose(mine, func(e Event) string { return e.LogonProtocol }, "''"))
+		service := keysOf(mine, func(e Event) bool { return e.EventSubType == "Service" && e.Key() != "client_token_issue" })
+		columns = fmt.Sprintf(authenticationColumns, choose(mine, func(e Event) string { return e.EventSubType }, "''"),
+			cases(mine, func(e Event) string { return e.ResultDetails }), choose(mine, func(e Event) string { return e.LogonProtocol }, "''"), quoted(service))
+		people = authenticationPeople
 	case UserManagement:
-		columns = userColumns
-		subType = "tostring(attributes.attributeName)" // the built-in parser calls it UpdatedPropertyName
+		columns, people = userColumns, userPeople
 	case AuditEvent:
-		columns = auditColumns
+		columns = fmt.Sprintf(auditColumns, chooseByWord(mine, func(e Event) string { return e.ObjectType }, ObjectWords()))
+		people = auditPeople
 		pass = "key !in (" + quoted(keysOf(events, func(e Event) bool { return e.Schema != schema })) + ")"
-		eventType = auditType(mine)
+		eventType = chooseByWord(mine, func(e Event) string { return e.EventType }, TypeWords())
 	}
 	return `// Ingest-time normalisation: fills ASim` + nativeTable(schema) + ` from the stream of whole events.
-` + generated + `source
+` + strings.Replace(generated, "{{from}}", "asim.csv", 1) + `source
 | extend named = tolower(iff(tolower(technicalName) in (` + quoted(technicalKeys(events)) + `) or (tolower(action) in (` + generic + `) and isnotempty(technicalName)), technicalName, action))
 | extend key = case(named == 'authentication_request_passed', 'authentication-100', named == 'authentication_request_failed', 'authentication-240', named)
 | where ` + pass + `
@@ -189,25 +300,29 @@ func transform(schema string, events []Event) string {
 | extend user = case(isnotempty(actorName), actorName, isnotempty(userId), userId, targetName),
     doneBy = case(isnotempty(actorName), actorName, isnotempty(userId), userId, tostring(actor.name))
 | extend eventType = ` + eventType + `,
-    result = ` + choose(mine, resultByName, resultWords) + `
-| extend eventResult = case(result in ('Success', 'Failure', 'NA'), result, status == 'PASSED', 'Success', status == 'FAILED', 'Failure', 'NA')
-| project
+    result = case(
+` + cases(mine, resultByName) + arms(resultWords(), "key") + `      '')
+| extend eventResult = case(result in ('Success', 'Failure', 'NA'), result, status =~ 'PASSED', 'Success', status =~ 'FAILED', 'Failure', 'NA')
+` + people + `| project
     TimeGenerated = iff(isnull(created), now(), created),
     EventCount = toint(1),
     EventStartTime = iff(isnull(created), now(), created),
     EventEndTime = iff(isnull(created), now(), created),
     EventType = eventType,
-    EventSubType = ` + subType + `,
     EventResult = eventResult,
-    EventResultDetails = ` + choose(mine, func(e Event) string { return e.ResultDetails }, "''") + `,
     EventSeverity = iff(eventResult == 'Failure', 'Low', 'Informational'),
     EventOriginalUid = id,
-    EventOriginalType = action,
+    EventOriginalType = iff(isnotempty(action), action, technicalName),
+    EventOriginalSubType = type,
+    EventOriginalResultDetails = iff(isnotempty(tostring(attributes.errors)), tostring(attributes.errors), tostring(attributes.info)),
     EventMessage = name,
     EventProduct = 'Identity Security Cloud',
+    EventProductVersion = _version,
     EventVendor = 'SailPoint',
-    EventSchemaVersion = '` + version(schema) + `',
-` + columns + `    DvcId = iff(isnotempty(org), org, 'SailPoint'),
+    EventSchemaVersion = '` + Version + `',
+` + columns + `    SrcIpAddr = ipAddress,
+    DvcHostname = org,
+    DvcId = iff(isnotempty(org), org, 'SailPoint'),
     DvcIdType = 'Other'
 `
 }
@@ -216,16 +331,10 @@ func nativeTable(schema string) string {
 	return map[string]string{Authentication: "AuthenticationEventLogs", AuditEvent: "AuditEventLogs", UserManagement: "UserManagementActivityLogs"}[schema]
 }
 
-// resultWords tells the result by the end of a name.
-const resultWords = `case(
-      key matches regex @'fail(ed|ure)|_error|denied', 'Failure',
-      key matches regex @'passed|succeeded|success', 'Success',
-      key matches regex @'started|skipped|pending', 'NA', '')`
-
 // resultByName is the result of a name for which resultWords do not say what
 // the mapping says; "(status)" leaves it to the status.
 func resultByName(e Event) string {
-	if wordResult(e.Key()) == e.Result {
+	if byWord(resultWords(), e.Key(), "") == e.Result {
 		return ""
 	}
 	if e.Result == "" {
@@ -234,37 +343,14 @@ func resultByName(e Event) string {
 	return e.Result
 }
 
-func wordResult(key string) string {
-	has := func(words ...string) bool {
-		return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(key, w) })
-	}
-	switch {
-	case has("failed", "failure", "_error", "denied"):
-		return "Failure"
-	case has("passed", "succeeded", "success"):
-		return "Success"
-	case has("started", "skipped", "pending"):
-		return "NA"
-	}
-	return ""
-}
-
-// auditType writes the type by the words in the name, after the exceptions.
-func auditType(events []Event) string {
-	exceptions := map[string][]string{}
-	for _, e := range events {
-		if typeByWord(e.Key()) != e.EventType {
-			exceptions[e.EventType] = append(exceptions[e.EventType], e.Key())
+// chooseByWord writes a case() over the name: the value by words, after the
+// names for which that is not the mapping's.
+func chooseByWord(events []Event, value func(Event) string, words []Word) string {
+	exceptions := func(e Event) string {
+		if byWord(words, e.Key(), "Other") == value(e) {
+			return ""
 		}
+		return value(e)
 	}
-	var b strings.Builder
-	b.WriteString("case(\n")
-	for _, v := range slices.Sorted(maps.Keys(exceptions)) {
-		fmt.Fprintf(&b, "      key in (%s), '%s',\n", quoted(exceptions[v]), v)
-	}
-	for _, w := range Words() {
-		fmt.Fprintf(&b, "      key matches regex @'%s', '%s',\n", w.Pattern, w.EventType)
-	}
-	b.WriteString("      'Other')")
-	return b.String()
+	return "case(\n" + cases(events, exceptions) + arms(words, "key") + "      'Other')"
 }

@@ -3,9 +3,6 @@
 package main
 
 import (
-	"os"
-	"path/filepath"
-
 	"github.com/idn-sentinel/idn-sentinel/dev/project"
 	"github.com/idn-sentinel/idn-sentinel/dev/sentinel/asim"
 )
@@ -13,17 +10,12 @@ import (
 func main() { project.Generate(files) }
 
 func files(root string) (map[string][]byte, error) {
-	f, err := os.Open(filepath.Join(root, "sentinel", "mapping", "asim.csv"))
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	events, err := asim.Read(f)
+	events, actions, err := asim.Load(root)
 	if err != nil {
 		return nil, err
 	}
 	all := map[string][]byte{}
-	for name, text := range asim.Generate(events) {
+	for name, text := range asim.Generate(events, actions) {
 		all["sentinel/asim/"+name] = []byte(text)
 	}
 	return all, nil
