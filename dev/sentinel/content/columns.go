@@ -15,10 +15,12 @@ var needed = map[string][]string{
 	"SailPointISCApiCredentialCreatedFromNewAddress": {"IpAddress"},
 	"SailPointISCApiCredentialUsedFromNewAddress":    {"IpAddress"},
 	"SailPointISCDisabledIdentityActing":             {"AttributesAttributeValue"},
+	"SailPointISCImpossibleTravel":                   {"IpAddress"},
 	"SailPointISCPasswordResetThenNewAddress":        {"IpAddress"},
 	"SailPointISCPasswordSpray":                      {"IpAddress"},
 	"SailPointISCRevocationNotProvisioned":           {"AttributesAccessItemName", "AttributesAttributeValue"},
 	"SailPointISCSodViolationAllowed":                {"AttributesPreventativeSodResults"},
+	"SailPointISCThreatIntelligenceMatch":            {"IpAddress"},
 }
 
 // ColumnsNeeded lists what a rule needs beyond the table of the codeless connector.

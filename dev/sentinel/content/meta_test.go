@@ -278,6 +278,8 @@ var notNames = []string{
 	"FAILED", "PASSED", "idn:aggregation-accounts-collected",
 	// Technical names that SailPoint's example of a logon has, with a generic action.
 	"AUTHENTICATION_REQUEST_PASSED", "AUTHENTICATION_REQUEST_FAILED",
+	// Kinds of indicators.
+	"ipv4-addr", "ipv6-addr", "network-traffic",
 	// Names of sources, and lifecycle states.
 	"Active Directory", "AD", "Entra", "Azure AD", "LDAP", "Okta", "IdentityNow", "inactive", "terminated", "disabled", "leaver", "suspended", "archived",
 }

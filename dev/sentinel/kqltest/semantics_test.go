@@ -266,6 +266,20 @@ func TestRowsOfTables(t *testing.T) {
 	}
 }
 
+// TestPlaces: the places of addresses are the stand-in's own. Berlin and Paris are
+// 878 km apart on the ellipsoid, a little less on the sphere.
+func TestPlaces(t *testing.T) {
+	var ws kqltest.Workspace
+	for query, want := range map[string]string{
+		`print a = tostring(geo_info_from_ip_address('203.0.113.7').country), b = isnull(geo_info_from_ip_address('10.0.0.1').latitude)`:             `["Germany",true]`,
+		`print a = round(geo_distance_2points(13.4, 52.52, 2.35, 48.86) / 1000.0), b = isnull(geo_distance_2points(real(null), 52.52, 2.35, 48.86))`: `[877,true]`,
+	} {
+		if got := rowsText(t, ws.Run(t, query, kqltest.Data{Now: "2026-09-02T10:20:30Z"})); got != want {
+			t.Errorf("%s: got %s, want %s", query, got, want)
+		}
+	}
+}
+
 func TestWatchlists(t *testing.T) {
 	var ws kqltest.Workspace
 	data := kqltest.Data{Now: "2026-09-02T10:20:30Z", Watchlists: map[string][]string{"Trusted": {"10.0.0.0/8", "ann"}}}

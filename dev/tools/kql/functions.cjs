@@ -168,6 +168,23 @@ function parseIPv6Mask(ip, prefix) {
   }).join(':');
 }
 
+/** PLACES stand in for the geographic database: the networks for documentation, spread over the world. */
+const PLACES = [
+  ['203.0.113.0/24', { country: 'Germany', state: 'Land Berlin', city: 'Berlin', latitude: 52.52, longitude: 13.4 }],
+  ['198.51.100.0/24', { country: 'France', state: 'Ile-de-France', city: 'Paris', latitude: 48.86, longitude: 2.35 }],
+  ['192.0.2.0/24', { country: 'Australia', state: 'New South Wales', city: 'Sydney', latitude: -33.87, longitude: 151.21 }],
+];
+
+/** place is empty for an address that the database lacks, such as a private one. */
+const place = (ip) => new Dynamic({ ...PLACES.find(([range]) => ipv4InRange(ip, range) === true)?.[1] });
+
+/** distance on the sphere, in metres; the engine uses the ellipsoid, which differs by half a percent at most. */
+function distance(lon1, lat1, lon2, lat2) {
+  const rad = (d) => (Number(num(d)) * Math.PI) / 180;
+  const h = Math.sin((rad(lat2) - rad(lat1)) / 2) ** 2 + Math.cos(rad(lat1)) * Math.cos(rad(lat2)) * Math.sin((rad(lon2) - rad(lon1)) / 2) ** 2;
+  return 2 * 6371000 * Math.asin(Math.sqrt(h));
+}
+
 const FUNCTIONS = {
   // emptiness
   isnull: isNull, isnotnull: (v) => !isNull(v), isempty: isEmpty, isnotempty: (v) => !isEmpty(v), notempty: (v) => !isEmpty(v),
@@ -199,6 +216,7 @@ const FUNCTIONS = {
   parse_ipv6_mask: parseIPv6Mask,
   ipv4_is_private: isPrivate, ipv4_is_in_range: ipv4InRange,
   ipv4_is_in_any_range: (ip, ...a) => { const r = texts(a.slice(0, -1)).map((x) => ipv4InRange(ip, x)); return r.every(isNull) ? null : r.some(Boolean); },
+  geo_info_from_ip_address: place, geo_distance_2points: all(distance),
   // time
   now: (...a) => (a.length > 1 ? new DateTime(a[1].now.t + a[0].t) : a[0].now),
   ago: all((d, ctx) => new DateTime(ctx.now.t - d.t)),
