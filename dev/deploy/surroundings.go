@@ -44,6 +44,7 @@ func (Surroundings) group() string {
 
 func (a Surroundings) environment() (any, error) {
 	name := cmp.Or(a.Cloud, "AzureCloud")
+	manager := map[string]string{"AzureCloud": "https://management.azure.com/", "AzureUSGovernment": "https://management.usgovcloudapi.net/", "AzureChinaCloud": "https://management.chinacloudapi.cn/"}[name]
 	suffixes, ok := map[string]map[string]any{
 		"AzureCloud":        {"storage": "core.windows.net", "keyvaultDns": ".vault.azure.net"},
 		"AzureUSGovernment": {"storage": "core.usgovcloudapi.net", "keyvaultDns": ".vault.usgovcloudapi.net"},
@@ -52,7 +53,7 @@ func (a Surroundings) environment() (any, error) {
 	if !ok {
 		return nil, fmt.Errorf("cloud %q is not known", a.Cloud)
 	}
-	return map[string]any{"name": name, "suffixes": suffixes}, nil
+	return map[string]any{"name": name, "suffixes": suffixes, "resourceManager": manager}, nil
 }
 
 func (a Surroundings) keys(args []any) (any, error) {

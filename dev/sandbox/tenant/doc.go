@@ -25,7 +25,13 @@
 // ends that; terms (in filters and in the DSL) are compared letter by letter. How the
 // service splits a value into words is not published: here every sign divides.
 //
-// There are events only; the other indices are there and empty.
+// There are events, and identities by their id; searches find nothing in the other indices.
+//
+// # Responses
+//
+// What a response to an alert needs: identities, their accounts, access and personal access tokens;
+// disabling accounts, revoking access, starting a certification, deleting tokens. AddIdentity and the
+// like fill it; Accounts, AccessRequests, Campaigns and PersonalTokens say what has become of it.
 //
 // # Event triggers
 //

@@ -57,6 +57,17 @@ func resources() map[string]resource {
 			{http.MethodDelete, manage, (*Tenant).serveUnsubscribe},
 		}, noTriggers},
 
+		"identities":               {[]operation{{http.MethodGet, []string{ScopeReadIdentities}, (*Tenant).serveIdentities}}, noTriggers},
+		"identities/*":             {[]operation{{http.MethodGet, []string{ScopeReadIdentities}, (*Tenant).serveIdentity}}, noTriggers},
+		"accounts":                 {[]operation{{http.MethodGet, []string{ScopeReadAccounts}, (*Tenant).serveAccounts}}, ""},
+		"accounts/*/disable":       {[]operation{{http.MethodPost, []string{ScopeDisableAccounts}, (*Tenant).serveDisable}}, ""},
+		"access-requests":          {[]operation{{http.MethodPost, []string{ScopeRequestAccess}, (*Tenant).serveAccessRequest}}, ""},
+		"campaigns":                {[]operation{{http.MethodPost, []string{ScopeCampaigns}, (*Tenant).serveNewCampaign}}, ""},
+		"campaigns/*":              {[]operation{{http.MethodGet, []string{ScopeCampaigns}, (*Tenant).serveCampaign}}, ""},
+		"campaigns/*/activate":     {[]operation{{http.MethodPost, []string{ScopeCampaigns}, (*Tenant).serveActivate}}, ""},
+		"personal-access-tokens":   {[]operation{{http.MethodGet, []string{ScopeAllPATs}, (*Tenant).servePersonalTokens}}, ""},
+		"personal-access-tokens/*": {[]operation{{http.MethodDelete, []string{ScopeAllPATs}, (*Tenant).serveDeletePersonalToken}}, ""},
+
 		"workflows/*":                       {[]operation{{http.MethodGet, []string{ScopeReadWorkflow}, (*Tenant).serveWorkflow}}, ""},
 		"workflows/execute/external/*":      {[]operation{{http.MethodPost, []string{ScopeExecuteWorkflow}, (*Tenant).serveExecute}}, ""},
 		"workflows/execute/external/*/test": {[]operation{{http.MethodPost, []string{ScopeExecuteWorkflow}, (*Tenant).serveExecuteTest}}, ""},
@@ -117,6 +128,10 @@ func (t *Tenant) route(w http.ResponseWriter, r *http.Request) {
 	if len(op.scopes) > 0 && !t.authorize(w, r, op.scopes) {
 		return
 	}
+	if t.WithoutUser && userOnly(r.URL.Path) {
+		t.refuse(w, http.StatusForbidden, "403 Forbidden", "The server understood the request but refuses to authorize it.")
+		return
+	}
 	if t.Deprecated && family != current {
 		w.Header().Set("X-Deprecated", "true")
 	}
@@ -140,10 +155,14 @@ func (res resource) methods() string {
 	return strings.Join(list, ", ")
 }
 
-// serveDocument answers one event by its id. The other indices are empty.
+// serveDocument answers one event or identity by its id. The other indices are empty.
 func (t *Tenant) serveDocument(w http.ResponseWriter, r *http.Request) {
 	segments := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
 	index, id := segments[len(segments)-2], segments[len(segments)-1]
+	if doc, ok := t.identityDocument(id); ok && index == "identities" {
+		writeBody(w, http.StatusOK, doc)
+		return
+	}
 	if index == "events" {
 		q := query{window: everything(), where: allOf{exactly{"id", []string{id}}}}
 		if found := t.search(nil, q, page{limit: 1}); len(found) > len("[]") {

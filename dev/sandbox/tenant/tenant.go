@@ -91,6 +91,10 @@ type Tenant struct {
 	HideFailures bool
 	// HoldTests keeps back the pushes of test invocations.
 	HoldTests bool
+	// WithoutUser makes tokens those of an API client, which has no user: what needs one is refused.
+	WithoutUser bool
+	// CampaignsBecome is the status of a campaign that has been prepared. "" means STAGED.
+	CampaignsBecome string
 	// Bus gets the pushes of EventBridge subscriptions. Nil means that nothing listens there.
 	Bus *Bus
 
@@ -112,6 +116,8 @@ type Tenant struct {
 	workflows     map[string]Workflow // by id
 	executions    []Execution
 	workflowTests int
+
+	governed governance
 
 	data data
 

@@ -1,0 +1,214 @@
+package playbooks_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/idn-sentinel/idn-sentinel/dev/deploy"
+	"github.com/idn-sentinel/idn-sentinel/dev/project"
+	"github.com/idn-sentinel/idn-sentinel/dev/sentinel/workflow"
+)
+
+// TestFilesAreCurrent: run make solution when this fails.
+func TestFilesAreCurrent(t *testing.T) {
+	root, err := project.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := files(t)
+	for path, want := range all {
+		got, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(path)))
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s is not what the package says (%v): run make solution", path, err)
+		}
+	}
+	for _, pattern := range []string{"sentinel/Playbooks/SailPoint-*/*", "sentinel/Watchlists/*"} {
+		found, err := filepath.Glob(filepath.Join(root, filepath.FromSlash(pattern)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range found {
+			name, err := filepath.Rel(root, f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, ok := all[filepath.ToSlash(name)]; !ok {
+				t.Errorf("%s is not generated any more: delete it", name)
+			}
+		}
+	}
+}
+
+// TestDefinitions: for each playbook, as deployed in each cloud: expressions, order, references, secrets.
+func TestDefinitions(t *testing.T) {
+	all := templates(t)
+	if len(all) != 12 {
+		t.Errorf("%d playbooks", len(all))
+	}
+	for name, template := range all {
+		for cloud, vault := range map[string]string{"AzureCloud": "https://vault.azure.net", "AzureUSGovernment": "https://vault.usgovcloudapi.net"} {
+			d, values := deployed(t, template, cloud, nil)
+			for _, problem := range d.Check() {
+				t.Errorf("%s: %s", name, problem)
+			}
+			for p := range d.Parameters {
+				if _, ok := values[p]; !ok {
+					t.Errorf("%s: the workflow's parameter %s has no value", name, p)
+				}
+			}
+			if values["VaultAudience"] != vault || !strings.HasPrefix(values["SecretUri"].(string), strings.Replace(vault, "vault.", "vault1.vault.", 1)+"/secrets/") || values["SailPointUrl"] != "https://acme.api.identitynow.com" {
+				t.Errorf("%s: %v, %v, %v", name, values["VaultAudience"], values["SecretUri"], values["SailPointUrl"])
+			}
+		}
+	}
+}
+
+// operations are those of SailPoint that playbooks use, as its OpenAPI documents have them
+// (github.com/sailpoint-oss/api-specs, commit 81ef79d): by service, with a version of its own (v1) and in
+// the common version v2025.
+func operations() []string {
+	return []string{
+		"POST /oauth/token",
+		"GET /identities/v1", "GET /identities/v1/{id}", "GET /search/v1/identities/{id}",
+		"GET /accounts/v1", "POST /accounts/v1/{id}/disable", "POST /access-requests/v1",
+		"POST /campaigns/v1", "GET /campaigns/v1/{id}", "POST /campaigns/v1/{id}/activate",
+		"GET /personal-access-tokens/v1", "DELETE /personal-access-tokens/v1/{id}",
+		"GET /v2025/identities", "GET /v2025/identities/{id}", "GET /v2025/search/identities/{id}",
+		"GET /v2025/accounts", "POST /v2025/accounts/{id}/disable", "POST /v2025/access-requests",
+		"POST /v2025/campaigns", "GET /v2025/campaigns/{id}", "POST /v2025/campaigns/{id}/activate",
+		"GET /v2025/personal-access-tokens", "DELETE /v2025/personal-access-tokens/{id}",
+	}
+}
+
+var (
+	service  = regexp.MustCompile(`^@(?:concat\()?parameters\('(Api|SailPointUrl)'\)(?:\['(\w+)'\])?(.*)$`)
+	variable = regexp.MustCompile(`encodeUriComponent\(`)
+)
+
+// TestOperations: each request to SailPoint is one that its documents have, and whatever comes from
+// outside is encoded in its address.
+func TestOperations(t *testing.T) {
+	known := operations()
+	for name, template := range templates(t) {
+		for _, version := range []string{"v1", "v2025"} {
+			d, values := deployed(t, template, "", map[string]any{"ApiVersion": version})
+			eachAction(d.Actions, func(action string, a workflow.Action) {
+				inputs, _ := a.Inputs.(map[string]any)
+				uri, _ := inputs["uri"].(string)
+				m := service.FindStringSubmatch(uri)
+				if m == nil {
+					return
+				}
+				path := strings.TrimSuffix(m[3], ")")
+				base := ""
+				if m[1] == "Api" {
+					base, _ = values["Api"].(map[string]any)[m[2]].(string)
+					base = strings.TrimPrefix(base, "https://acme.api.identitynow.com")
+				}
+				path, _, _ = strings.Cut(path, "'?")
+				path = regexp.MustCompile(`, encodeUriComponent\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)`).ReplaceAllString(path, "{id}")
+				path = strings.NewReplacer("'", "", ", ", "", "{id} ", "{id}").Replace(path)
+				operation := inputs["method"].(string) + " " + base + path
+				if !slices.Contains(known, operation) {
+					t.Errorf("%s: %s: %s (%s)", name, action, operation, uri)
+				}
+				if rest := m[3]; strings.Contains(rest, "variables(") || strings.Contains(rest, "item()") || strings.Contains(rest, "body(") {
+					if !variable.MatchString(rest) {
+						t.Errorf("%s: %s: %s is not encoded", name, action, uri)
+					}
+				}
+			})
+		}
+	}
+}
+
+func eachAction(actions workflow.Actions, visit func(string, workflow.Action)) {
+	for name, a := range actions {
+		visit(name, a)
+		blocks := []workflow.Actions{a.Actions}
+		if a.Else != nil {
+			blocks = append(blocks, a.Else.Actions)
+		}
+		for _, c := range a.Cases {
+			blocks = append(blocks, c.Actions)
+		}
+		for _, b := range blocks {
+			eachAction(b, visit)
+		}
+	}
+}
+
+// TestRepositoryForm: what the tools of the public solution repository and the gallery of playbooks read.
+func TestRepositoryForm(t *testing.T) {
+	for path, data := range files(t) {
+		for i, c := range data {
+			if c > 126 || c < 32 && c != '\n' {
+				t.Errorf("%s: byte %#x at %d", path, c, i)
+				break
+			}
+		}
+		for _, m := range regexp.MustCompile(`(\S+ )?\bSentinel\b`).FindAllString(string(data), -1) {
+			if m != "Microsoft Sentinel" && strings.HasPrefix(path, "sentinel/Playbooks/") {
+				t.Errorf("%s: %q", path, m)
+			}
+		}
+		if strings.Contains(string(data), `"apiVersion"`) && regexp.MustCompile(`"apiVersion": "[^"]*preview`).Match(data) {
+			t.Errorf("%s: a preview version", path)
+		}
+	}
+	for name, template := range templates(t) {
+		for _, member := range []string{"title", "description", "prerequisites", "lastUpdateTime", "entities", "tags", "support", "author", "postDeployment", "releaseNotes"} {
+			if template.Metadata[member] == nil {
+				t.Errorf("%s: no metadata %s", name, member)
+			}
+		}
+		if template.Parameters["PlaybookName"].DefaultValue != name {
+			t.Errorf("%s: PlaybookName is %v", name, template.Parameters["PlaybookName"].DefaultValue)
+		}
+		for p, q := range template.Parameters {
+			if q.Metadata["description"] == nil || q.Secret() {
+				t.Errorf("%s: parameter %s has no description, or takes a secret", name, p)
+			}
+		}
+		last := template.Resources[len(template.Resources)-1]
+		tags, _ := last["tags"].(map[string]any)
+		if last["name"] != "[parameters('PlaybookName')]" || last["location"] != "[resourceGroup().location]" || tags["hidden-SentinelTemplateName"] != name || tags["hidden-SentinelTemplateVersion"] == nil {
+			t.Errorf("%s: %v", name, last["name"])
+		}
+		source, err := json.Marshal(last["properties"])
+		if err != nil || len(source) > 900_000 {
+			t.Errorf("%s: %d bytes, %v", name, len(source), err)
+		}
+	}
+}
+
+// TestDeployed: connections with the managed identity, and nothing that costs a person a password.
+func TestDeployed(t *testing.T) {
+	for name, template := range templates(t) {
+		d, err := template.Resolve(deploy.Surroundings{}, map[string]any{"SailPointUrl": "https://acme.api.identitynow.com", "ClientId": clientID, "KeyVaultName": "vault1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var kinds []string
+		for _, r := range d.Resources {
+			kinds = append(kinds, r.Type)
+			if r.Type == "Microsoft.Logic/workflows" && r.Body["identity"].(map[string]any)["type"] != "SystemAssigned" {
+				t.Errorf("%s: no identity", name)
+			}
+		}
+		want := 3
+		if strings.HasPrefix(name, "SailPoint-IdentityDetails") {
+			want = 2 // it sends no e-mail
+		}
+		if len(kinds) != want {
+			t.Errorf("%s: %v", name, kinds)
+		}
+	}
+}
