@@ -1,9 +1,13 @@
 // Command solution writes the deployable form of the Sentinel content and its
-// documentation: see package dev/sentinel/solution. make solution runs it.
+// documentation: see packages dev/sentinel/solution and, for playbooks and
+// watchlists, dev/sentinel/playbooks. make solution runs it.
 package main
 
 import (
+	"maps"
+
 	"github.com/idn-sentinel/idn-sentinel/dev/project"
+	"github.com/idn-sentinel/idn-sentinel/dev/sentinel/playbooks"
 	"github.com/idn-sentinel/idn-sentinel/dev/sentinel/solution"
 )
 
@@ -14,5 +18,11 @@ func files(root string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.Generate()
+	all, err := s.Generate()
+	if err != nil {
+		return nil, err
+	}
+	responses, err := playbooks.Files()
+	maps.Copy(all, responses)
+	return all, err
 }

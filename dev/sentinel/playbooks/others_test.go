@@ -1,8 +1,8 @@
 package playbooks_test
 
 import (
-	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -94,12 +94,13 @@ func TestRevoke(t *testing.T) {
 		{"named in a list", named, alert(`{"Access":["[\"Reader's Club\",\"Root\"]"]}`, ``, `{"Users":["x"]}`), well, "id-ann p1", []string{"ENTITLEMENT Root"}},
 		{"part of a name", named, alert(`{"AccessItems":["Payroll Admin","My Domain Admins"]}`), well, "", []string{"no access that could be revoked", "that the alert names"}},
 		{"alert without details", named, alert(``), well, "", []string{"that the alert names"}},
+		{"older paths", map[string]any{"ApiVersion": "v2025"}, func(r *rig) { r.tenant.Disabled = []string{"v1"} }, well, "id-ann e1", []string{"Done"}},
 		{"nothing privileged", nil, func(r *rig) { r.account("jürgen.müller", "") }, well, "", []string{"no access that could be revoked"}},
 		{"list forbidden", nil, func(r *rig) { r.fault = failing("Read_privileged", 403) }, well, "", []string{"SailPointPrivilegedAccess could not be read (HTTP 403)"}},
 		{"much", nil, func(r *rig) {
 			var access []tenant.Access
 			for i := range 26 {
-				access = append(access, tenant.Access{ID: fmt.Sprint(i), Name: fmt.Sprint("E", i), Type: "ENTITLEMENT", Privileged: true})
+				access = append(access, tenant.Access{ID: strconv.Itoa(i), Name: "E" + strconv.Itoa(i), Type: "ENTITLEMENT", Privileged: true})
 			}
 			r.tenant.AddIdentity(tenant.Identity{ID: "much", Alias: "much", Name: "Much", Access: access})
 			r.account("much", "")
@@ -125,6 +126,7 @@ func TestCertify(t *testing.T) {
 		{"by the manager", nil, nil, well, "id-ann ACTIVE", []string{"was started", "due in 7 days"}},
 		{"by a reviewer", map[string]any{"ReviewerId": "id-bob"}, nil, well, "id-ann ACTIVE id-bob", []string{"was started"}},
 		{"name with an apostrophe", nil, func(r *rig) { r.account("o'brien", "acme.example") }, well, "id-obrien ACTIVE", []string{"Zoë O'Brien"}},
+		{"older paths", map[string]any{"ApiVersion": "v2025"}, func(r *rig) { r.tenant.Disabled = []string{"v1"} }, well, "id-ann ACTIVE", []string{"was started"}},
 		{"it can't be prepared", nil, func(r *rig) { r.tenant.CampaignsBecome = "ERROR" }, bad, "id-ann ERROR", []string{"created and not started", "ERROR"}},
 		{"it is never prepared", nil, func(r *rig) { r.tenant.CampaignsBecome = "PENDING" }, bad, "id-ann PENDING", []string{"created and not started", "PENDING"}},
 		{"it is never prepared, and the limit is a failure", nil, func(r *rig) { r.tenant.CampaignsBecome, r.untilLimit = "PENDING", workflow.TimedOut }, bad, "id-ann PENDING", []string{"created and not started"}},
@@ -157,6 +159,7 @@ func TestDeleteTokens(t *testing.T) {
 	}
 	play(t, "SailPoint-DeletePersonalAccessTokens", gone, append(refusals(), []scenario{
 		{"all but those of the platform and the playbook", nil, nil, well, "t1 t2", []string{"laptop", "script &lt;x>", "Done"}},
+		{"older paths", map[string]any{"ApiVersion": "v2025"}, func(r *rig) { r.tenant.Disabled = []string{"v1"} }, well, "t1 t2", []string{"Done"}},
 		{"none", nil, func(r *rig) { r.account("o'brien", "acme.example") }, well, "", []string{"no personal access token that could be deleted"}},
 		{"gone in the meantime", nil, func(r *rig) { r.fault = failing("Delete_token", 404) }, well, "", []string{"Done", "laptop"}},
 		{"refused", nil, func(r *rig) { r.fault = failing("Delete_token", 403) }, bad, "", []string{"Not done", "laptop (HTTP 403)"}},
@@ -170,6 +173,7 @@ func TestMessage(t *testing.T) {
 	text := map[string]any{"MessageText": `Is it "you"? <3`}
 	play(t, "SailPoint-MessageManager", sent, append(refusals(), []scenario{
 		{"sent", text, nil, well, expected, []string{"was sent to bob@acme.example", "Is it \"you\"? &lt;3"}},
+		{"older paths", map[string]any{"ApiVersion": "v2025", "MessageText": `Is it "you"? <3`}, func(r *rig) { r.tenant.Disabled = []string{"v1"} }, well, expected, []string{"was sent"}},
 		{"no manager", nil, func(r *rig) { r.account("bob", "") }, well, "", []string{"Bob Chief (bob) has no manager"}},
 		{"manager without an address", nil, func(r *rig) {
 			r.tenant.AddIdentity(tenant.Identity{ID: "c", Alias: "c", Name: "Child", ManagerID: "id-uni"})

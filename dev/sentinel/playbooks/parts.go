@@ -172,11 +172,9 @@ func approve(t trigger, subject string) step {
 func report(t trigger, title string, parts, requests []string) []step {
 	acting := parts[len(parts)-1]
 	broken := "not(equals(actions('" + acting + "')?['status'], 'Succeeded'))"
-	approved := ""
+	approved := "''"
 	if acting == "Act" {
 		approved = "if(empty(variables('Approver')), '', concat('<p>Approved by: ', " + html("variables('Approver')") + ", '</p>'))"
-	} else {
-		approved = "''"
 	}
 	message := "@take(concat('<h3>" + title + "</h3>', " +
 		"if(empty(variables('Refusal')), '', concat('<p><b>Nothing was done.</b> ', variables('Refusal'), '</p>')), " +

@@ -143,17 +143,22 @@ func people() *tenant.Tenant {
 	}, RateLimit: tenant.RateLimit{Off: true}, Now: func() time.Time { return begin }}
 	t.AddIdentity(tenant.Identity{ID: "id-bob", Alias: "bob", Name: "Bob Chief", Email: "bob@acme.example"})
 	t.AddIdentity(tenant.Identity{ID: "id-ann", Alias: "ann.lee", Name: "Ann <b>Lee", Email: "ann.lee@acme.example", ManagerID: "id-bob", LifecycleState: "active", Department: "R&D", Access: []tenant.Access{
-		{ID: "r1", Name: "Payroll", Type: "ROLE"}, {ID: "e1", Name: "Domain Admins", Type: "ENTITLEMENT", Source: "AD", Privileged: true},
-		{ID: "e2", Name: "Root", Type: "ENTITLEMENT", Source: "Unix", Privileged: true, Bound: true}, {ID: "p1", Name: "Reader's Club", Type: "ACCESS_PROFILE"},
+		{ID: "r1", Name: "Payroll", Type: "ROLE"},
+		{ID: "e1", Name: "Domain Admins", Type: "ENTITLEMENT", Source: "AD", Privileged: true},
+		{ID: "e2", Name: "Root", Type: "ENTITLEMENT", Source: "Unix", Privileged: true, Bound: true},
+		{ID: "p1", Name: "Reader's Club", Type: "ACCESS_PROFILE"},
 	}})
 	t.AddIdentity(tenant.Identity{ID: "id-obrien", Alias: "o'brien@acme.example", Name: "Zoë O'Brien", Email: "zoe@acme.example", ManagerID: "id-ann"})
 	t.AddIdentity(tenant.Identity{ID: "id-uni", Alias: "jürgen.müller", Name: "Jürgen Müller"})
 	t.AddIdentity(tenant.Identity{ID: "id-twin1", Alias: "twin", Name: "Twin One"})
 	t.AddIdentity(tenant.Identity{ID: "id-twin2", Alias: "twin", Name: "Twin Two"})
 	for _, a := range []tenant.Account{
-		{ID: "a1", Name: "ann", Source: "AD", IdentityID: "id-ann"}, {ID: "a%2", Name: "ann<i>", Source: "HR & Co", IdentityID: "id-ann"},
-		{ID: "a3", Name: "ann3", Source: "Unix", IdentityID: "id-ann", Disabled: true}, {ID: "b1", Name: "bob", Source: "AD", IdentityID: "id-bob"},
-		{ID: "z1", Name: "zoe", Source: "AD", IdentityID: "id-obrien"}, {ID: "u1", Name: "jm", Source: "AD", IdentityID: "id-uni"},
+		{ID: "a1", Name: "ann", Source: "AD", IdentityID: "id-ann"},
+		{ID: "a%2", Name: "ann<i>", Source: "HR & Co", IdentityID: "id-ann"},
+		{ID: "a3", Name: "ann3", Source: "Unix", IdentityID: "id-ann", Disabled: true},
+		{ID: "b1", Name: "bob", Source: "AD", IdentityID: "id-bob"},
+		{ID: "z1", Name: "zoe", Source: "AD", IdentityID: "id-obrien"},
+		{ID: "u1", Name: "jm", Source: "AD", IdentityID: "id-uni"},
 	} {
 		t.AddAccount(a)
 	}
@@ -208,6 +213,9 @@ func (r *rig) http(req workflow.Request) workflow.Response {
 		}
 		return workflow.Response{Status: 200, Body: map[string]any{"value": canary, "id": req.URI}}
 	case u.Host == "acme.api.identitynow.com":
+		if operationOf(req.Method, u.EscapedPath()) == "" {
+			r.t.Errorf("SailPoint has no operation %s %s", req.Method, u.EscapedPath())
+		}
 		return r.sailpoint(req)
 	case u.Host == "management.azure.com" && req.Auth["type"] == "ManagedServiceIdentity" && req.Auth["audience"] == "https://management.azure.com":
 		return r.azure(req, u)

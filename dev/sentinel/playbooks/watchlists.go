@@ -33,7 +33,7 @@ func Watchlists() []Watchlist {
 func (w Watchlist) resource(version string) object {
 	return object{
 		"type": "Microsoft.OperationalInsights/workspaces/providers/Watchlists", "apiVersion": version,
-		"name": "[concat(parameters('workspaceName'), '/Microsoft.SecurityInsights/" + w.Alias + "')]",
+		"name":       "[concat(parameters('workspaceName'), '/Microsoft.SecurityInsights/" + w.Alias + "')]",
 		"properties": w.Properties(),
 	}
 }

@@ -16,6 +16,7 @@ import (
 //   - parameters and variables that nothing uses
 //   - secrets: what is secure may be read by an HTTP action whose inputs are secure, and by nothing else
 //   - HTTP actions have a policy for retries, and take 202 for the end
+//   - the limits of the service: the length of names and expressions, how deep actions are nested
 func (d *Definition) Check() []string {
 	c := &checker{d: d, all: map[string]Action{}, before: map[string]map[string]bool{}, variables: map[string]bool{}, used: map[string]bool{}}
 	if d.Schema != "https://schema.management.azure.com/providers/Microsoft.Logic/schemas/2016-06-01/workflowdefinition.json#" {
@@ -51,9 +52,17 @@ type checker struct {
 	problems  []string
 }
 
+// The limits of the service.
+const (
+	longestName       = 80
+	longestExpression = 8192
+	deepest           = 8
+)
+
 // place is where an action stands.
 type place struct {
 	top   bool
+	depth int
 	loops []string // the loops of type Foreach around it, the innermost one last
 	item  bool     // item() has a value
 }
@@ -135,6 +144,9 @@ func (c *checker) action(name string, a Action, reach map[string]bool, where pla
 	if !slices.Contains([]string{"Scope", "If", "Switch", "Foreach", "Until", "Query", "Select", "Compose", "InitializeVariable", "SetVariable", "AppendToStringVariable", "AppendToArrayVariable", "Wait", "Terminate", "Http", "ApiConnection", "ApiConnectionWebhook"}, a.Type) {
 		c.report(name, "type %s", a.Type)
 	}
+	if len(name) > longestName || where.depth > deepest {
+		c.report(name, "its name has %d letters, and it is in %d others", len(name), where.depth)
+	}
 	for _, other := range keys(a.RunAfter) {
 		if len(a.RunAfter[other]) == 0 {
 			c.report(name, "runs after %s in no state of it", other)
@@ -157,7 +169,7 @@ func (c *checker) action(name string, a Action, reach map[string]bool, where pla
 	c.secrets(name, a)
 	c.http(name, a)
 	inner := where
-	inner.top = false
+	inner.top, inner.depth = false, where.depth+1
 	if a.Type == "Foreach" {
 		inner.loops, inner.item = append(slices.Clone(where.loops), name), true
 		if a.RuntimeConfiguration.Concurrency.Repetitions != 1 {
@@ -215,17 +227,19 @@ func (c *checker) strings(name string, part any, where place) {
 			c.report(name, "expression %s: %v", s, err)
 			return
 		}
+		if len(s) > longestExpression {
+			c.report(name, "an expression has %d letters", len(s))
+		}
 		walk(n, func(n node) {
 			f, ok := n.(call)
 			if !ok {
 				return
 			}
-			least, most := 0, 0
-			if p, known := pure(f.name); known {
-				least, most = p.least, p.most
-			} else if l, m, known := ofRun(f.name); known {
-				least, most = l, m
-			} else {
+			least, most, known := ofRun(f.name)
+			if p, ok := pure(f.name); ok {
+				least, most, known = p.least, p.most, true
+			}
+			if !known {
 				c.report(name, "function %s() is not known", f.name)
 				return
 			}

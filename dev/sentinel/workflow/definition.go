@@ -94,7 +94,4 @@ func (a Action) secure(what string) bool {
 	return slices.Contains(a.RuntimeConfiguration.SecureData.Properties, what)
 }
 
-// loop reports whether the actions inside may run more than once.
-func (a Action) loop() bool { return a.Type == "Foreach" || a.Type == "Until" }
-
 func keys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

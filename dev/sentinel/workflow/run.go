@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -385,5 +386,5 @@ func (s *scope) truth(expression any) (any, error) {
 		}
 		return s.call(strings.ToLower(name), values)
 	}
-	return nil, fmt.Errorf("a condition without anything in it")
+	return nil, errors.New("a condition without anything in it")
 }

@@ -167,6 +167,9 @@ func TestCheckFinds(t *testing.T) {
 		{"asynchronous", `"A":` + http("", policy), "DisableAsyncPattern"},
 		{"open sign-in", `"A":` + http(quiet, policy+`,"authentication":{"type":"Raw","value":"x"}`), "inputs are not secure"},
 		{"secret in a variable", `"S":` + http(quiet+secure, policy) + `,"A":{"type":"Compose","inputs":"@body('S')","runAfter":{"S":["Succeeded"]}}`, "reads the secure outputs of S"},
+		{"long expression", `"A":{"type":"Compose","inputs":"@concat('` + strings.Repeat("a", 8192) + `')"}`, "letters"},
+		{"long name", `"` + strings.Repeat("A", 81) + `":{"type":"Compose"}`, "81 letters"},
+		{"deep", strings.Repeat(`"S":{"type":"Scope","actions":{`, 9) + `"A":{"type":"Compose"}` + strings.Repeat(`}}`, 9), "in 9 others"},
 		{"twice", `"A":{"type":"Scope","actions":{"R":{"type":"Compose"}}}`, "two actions of that name"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
