@@ -77,7 +77,7 @@ func TestLogsIngestionLoads(t *testing.T) {
 				t.Fatal(err)
 			}
 			loaded := all.Connections[0]
-			if loaded.IngestionAPI != config.UseLogsIngestion || loaded.LogsIngestion.ClientID != deploy.ClientID {
+			if loaded.IngestionAPI != config.UseLogsIngestion || loaded.LogsIngestion.Identity.Managed != deploy.ClientID {
 				t.Fatalf("the program takes it for %s", loaded.IngestionAPI)
 			}
 			if got := logsingestion.Cloud(loaded.LogsIngestion.Endpoint); got.ActiveDirectoryAuthorityHost != want.ActiveDirectoryAuthorityHost {

@@ -16,6 +16,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/dev/deploy"
 	"github.com/idn-sentinel/idn-sentinel/internal/app"
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/entra"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 )
 
@@ -344,7 +345,7 @@ func TestHookSecretsAreAddresses(t *testing.T) {
 				values = []secret.Value{own.Secret}
 			}
 			for _, v := range values {
-				if at, ok := v.Reference(); ok && at.Vault == vault && at.Identity == deploy.ClientID {
+				if at, ok := v.Reference(); ok && at.Vault == vault && at.Identity.Managed == deploy.ClientID {
 					got[at.Setting] = at.Name
 				}
 			}
@@ -371,7 +372,7 @@ func TestSecretsAreAddresses(t *testing.T) {
 			"ACME_CLIENT_SECRET": "client-secret", "GLOBEX_CLIENT_SECRET": "globex-client-secret", "INITECH2_CLIENT_SECRET": "initech2-client-secret",
 			"SHARED_KEY": "workspace-key", "SHARED_KEY_SECONDARY": "workspace-key-secondary",
 		} {
-			want[setting] = secret.Reference{Setting: setting, Vault: vault, Name: name, Identity: deploy.ClientID}
+			want[setting] = secret.Reference{Setting: setting, Vault: vault, Name: name, Identity: entra.Identity{Managed: deploy.ClientID}}
 		}
 		got := map[string]secret.Reference{}
 		for _, c := range s.Connections {

@@ -19,7 +19,7 @@ func secretMutants() []Mutant {
 		{Breaks: "a line break at the end of a secret is sent", File: keyvault + "secret.go", Old: "text := strings.TrimFunc(got.Value, func(r rune) bool { return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) })", New: "text := got.Value"},
 		{Breaks: "a former secret is not masked", File: keyvault + "secret.go", Old: "append(k.known, k.now.Text)", New: "append(k.known[:0], k.now.Text)"},
 		{Breaks: "tokens for vaults of US Government are for the public cloud", File: keyvault + "keyvault.go", Old: "return cloud.AzureGovernment, \"https://vault.usgovcloudapi.net\"", New: "return cloud.AzureGovernment, \"https://vault.azure.net\""},
-		{Breaks: "connections do not share a secret", File: keyvault + "keyvault.go", Old: "key := at.ID() + \"\\n\" + at.Identity", New: "key := at.ID() + \"\\n\" + at.Setting"},
+		{Breaks: "connections do not share a secret", File: keyvault + "keyvault.go", Old: "key := at.ID() + \"\\n\" + at.Identity.Key()", New: "key := at.ID() + \"\\n\" + at.Setting"},
 		{Breaks: "a refused client secret is not read again", File: "internal/lib/secret/attempt.go", Old: "case tries > 1 || next.Reveal() == now.Reveal():", New: "case true:"},
 		{Breaks: "a refused key is not replaced", File: collector + "post.go", Old: "if !a.refusesKey() {", New: "if true {", Tests: inApp},
 		{Breaks: "a refused key is not read again", File: collector + "keys.go", Old: "text, err = s.keeper.Renew(ctx, text)", New: "_ = ctx", Tests: inApp},

@@ -3,12 +3,12 @@ package app
 import (
 	"fmt"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/azsdk"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/entra"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/version"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
@@ -38,11 +38,11 @@ func newSink(s config.Sink, tables []schema.Stream, o Options) (pipeline.Sink, e
 	case config.UseLogsIngestion:
 		l := s.LogsIngestion
 		cfg := logsingestion.Config{
-			Endpoint: l.Endpoint, RuleID: l.RuleID, Credential: o.Credential, Streams: tables, BatchBytes: s.BatchBytes, HTTP: o.client(),
+			Endpoint: l.Endpoint, RuleID: l.RuleID, Credential: o.Credential, Identity: l.Identity, Streams: tables, BatchBytes: s.BatchBytes, HTTP: o.client(),
 		}
 		if cfg.Credential == nil {
 			var err error
-			if cfg.Credential, err = o.identity(l.ClientID, logsingestion.Cloud(l.Endpoint)); err != nil {
+			if cfg.Credential, err = o.identities.Credential(l.Identity, logsingestion.Cloud(l.Endpoint)); err != nil {
 				return nil, opening("destination", "INGESTION_API", err)
 			}
 		}
@@ -122,7 +122,7 @@ func newStore(s config.State, o Options) (state.Store, error) {
 		cfg.SAS = a.SAS
 	default:
 		var err error
-		if cfg.Credential, err = o.identity(a.ClientID, cloud.Configuration{}); err != nil {
+		if cfg.Credential, err = o.identities.Credential(entra.Identity{Managed: a.ClientID}, cloud.Configuration{}); err != nil {
 			return nil, opening("state", a.Setting, err)
 		}
 	}
@@ -135,7 +135,7 @@ func newLegacy(s config.Legacy, o Options) (*legacy.Account, error) {
 	if s.Auth == config.ManagedIdentity {
 		if cfg.Credential = o.Credential; cfg.Credential == nil {
 			var err error
-			if cfg.Credential, err = o.identity(s.ClientID, cloud.Configuration{}); err != nil {
+			if cfg.Credential, err = o.identities.Credential(entra.Identity{Managed: s.ClientID}, cloud.Configuration{}); err != nil {
 				return nil, opening("checkpoint of the old connector", "LEGACY_CHECKPOINT", err)
 			}
 		}
@@ -143,11 +143,11 @@ func newLegacy(s config.Legacy, o Options) (*legacy.Account, error) {
 	return legacy.New(cfg)
 }
 
-// identity signs in for a service in a cloud: as the function app's managed identity or, outside
-// Azure, as the person who is signed in. With [Options.Person] it is always the person.
-func (o Options) identity(clientID string, where cloud.Configuration) (azcore.TokenCredential, error) {
-	if o.Person {
-		return azsdk.Person(where)
+// newIdentities returns the credentials that all connections share. It sends nothing.
+func newIdentities(o Options) *azsdk.Identities {
+	all := &azsdk.Identities{Person: o.Person}
+	if o.HTTP != nil {
+		all.Transport = transport.NoRedirects(o.HTTP) // a token must not go elsewhere
 	}
-	return azsdk.Identity(clientID, where)
+	return all
 }

@@ -24,6 +24,7 @@ import (
 
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
 	"github.com/idn-sentinel/idn-sentinel/internal/fanout"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/azsdk"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/keyvault"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
@@ -84,6 +85,8 @@ type Options struct {
 	// an adapter needs.
 	vaults *keyvault.Vaults
 	keeps  func(*keyvault.Secret)
+	// identities are who signs in, each with its tokens.
+	identities *azsdk.Identities
 	// keepers, if set, collects the keepers that sources are given.
 	keepers *keepers
 }
@@ -97,6 +100,9 @@ func (o Options) prepared() Options {
 		o.Out = os.Stdout
 	}
 	o.clock = new(transport.Clock)
+	if o.identities == nil {
+		o.identities = newIdentities(o)
+	}
 	if o.vaults == nil {
 		o.vaults = newVaults(o)
 	}

@@ -37,7 +37,8 @@ const checkedAtOnce = 8
 // Several connections are checked at the same time. Their findings include their names and are
 // reported in the order of the settings.
 func Check(ctx context.Context, s config.Settings, o Options, report func(check.Finding)) {
-	o.vaults = newVaults(o) // connections may share them
+	o.identities = newIdentities(o) // connections may share them
+	o.vaults = newVaults(o)
 	queue := check.NewQueue(len(s.Connections), report)
 	var g errgroup.Group
 	g.SetLimit(checkedAtOnce)
@@ -268,8 +269,12 @@ func (c *checkup) destination(ctx context.Context) {
 			return s.Keys(ctx) + "; nothing was ingested", nil
 		case *logsingestion.Sink:
 			err := s.Check(ctx)
-			if refused = c.options.Person && logsingestion.Denied(err); refused {
+			who := c.connection.LogsIngestion.Identity
+			if refused = c.options.Person && (logsingestion.Denied(err) || who.Abroad() && logsingestion.Unsigned(err)); refused {
 				return "", nil
+			}
+			if who.Abroad() && !c.options.Person {
+				return "the data collection rule accepts " + who.String() + " and has every stream; nothing was ingested", err
 			}
 			return "the data collection rule accepts this identity and has every stream; nothing was ingested", err
 		}
@@ -281,10 +286,19 @@ func (c *checkup) destination(ctx context.Context) {
 	case err != nil:
 		c.Fail(item, err)
 	case refused:
-		c.Skip(item, "the data collection rule refuses your own identity, which says nothing about the app: it sends with another one; to test the rule from here, take the role Monitoring Metrics Publisher on it")
+		c.Skip(item, refusedPerson(c.connection))
 	default:
 		c.Pass(item, detail)
 	}
+}
+
+// refusedPerson says why a check as a person does not answer whether the app may send.
+func refusedPerson(s config.Connection) string {
+	const take = "to test the rule from here, take the role Monitoring Metrics Publisher on it"
+	if who := s.LogsIngestion.Identity; who.Abroad() {
+		return "your own identity may not send to the data collection rule, which says nothing about the app: it sends as " + who.String() + "; " + take + ", as a guest of that directory (az login --tenant " + who.Directory + ")"
+	}
+	return "the data collection rule refuses your own identity, which says nothing about the app: it sends with another one; " + take
 }
 
 // readBack checks that the workspace can be queried for what has arrived.

@@ -71,11 +71,24 @@ func destination(s config.Connection) string {
 	case s.IngestionAPI == config.UseDataCollector:
 		return fmt.Sprintf("DataCollector, workspace %s at %s", s.DataCollector.WorkspaceID, s.DataCollector.URL)
 	case s.IngestionAPI == config.UseLogsIngestion:
-		return fmt.Sprintf("LogsIngestion, data collection rule %s at %s", s.LogsIngestion.RuleID, s.LogsIngestion.Endpoint)
+		return fmt.Sprintf("LogsIngestion, data collection rule %s at %s", s.LogsIngestion.RuleID, s.LogsIngestion.Endpoint) + there(s)
 	case s.NDJSONPath != "":
 		return fmt.Sprintf("%s to the file %s", s.IngestionAPI, s.NDJSONPath)
 	}
 	return string(s.IngestionAPI) + " to standard output"
+}
+
+// there says in which directory a workspace is, and who signs in, if that is not the function app's.
+func there(s config.Connection) string {
+	who := s.LogsIngestion.Identity
+	if !who.Abroad() {
+		return ""
+	}
+	workspace := ""
+	if id := s.ReadBack.WorkspaceID; id != "" {
+		workspace = ", of the workspace " + id
+	}
+	return fmt.Sprintf("%s; signed in as %s, which trusts %s", workspace, who, who.Home())
 }
 
 // Place says where the state is kept.

@@ -23,7 +23,7 @@ func TestIdentityHops(t *testing.T) {
 	proxied := func(proxy func(t *testing.T) string) func(t *testing.T) azcore.TokenCredential {
 		return func(t *testing.T) azcore.TokenCredential {
 			t.Setenv("HTTPS_PROXY", proxy(t))
-			return entra(t)
+			return signingIn(t)
 		}
 	}
 	platform := func(status int, kind, body string) func(t *testing.T) azcore.TokenCredential {
@@ -44,9 +44,12 @@ func TestIdentityHops(t *testing.T) {
 		}), []string{"login.microsoftonline.com presents a certificate from an authority", "SSL_CERT_FILE"}, false},
 		"Entra without a name server": {func(t *testing.T) azcore.TokenCredential {
 			nameServer(t, dnsmessage.RCodeServerFailure)
-			return entra(t)
+			return signingIn(t)
 		}, []string{"the name server did not answer for login.microsoftonline.com"}, false},
-		"Entra that does not exist": {func(t *testing.T) azcore.TokenCredential { nameServer(t, dnsmessage.RCodeNameError); return entra(t) }, []string{"there is no host login.microsoftonline.com: check", "AZURE_AUTHORITY_HOST"}, false},
+		"Entra that does not exist": {func(t *testing.T) azcore.TokenCredential {
+			nameServer(t, dnsmessage.RCodeNameError)
+			return signingIn(t)
+		}, []string{"there is no host login.microsoftonline.com: check", "AZURE_AUTHORITY_HOST"}, false},
 		"platform that is down": {func(t *testing.T) azcore.TokenCredential {
 			t.Setenv("IDENTITY_ENDPOINT", "http://127.0.0.1:1/msi/token")
 			return managed(t)
@@ -80,7 +83,7 @@ func TestIdentityHops(t *testing.T) {
 	}
 }
 
-func entra(t *testing.T) azcore.TokenCredential {
+func signingIn(t *testing.T) azcore.TokenCredential {
 	o := once()
 	o.Transport = azsdk.NewTransport()
 	c, err := azidentity.NewClientSecretCredential(identityID, identityID, hopSecret, &azidentity.ClientSecretCredentialOptions{ClientOptions: o})

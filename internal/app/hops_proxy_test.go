@@ -86,7 +86,7 @@ func TestNothingLeaksToProxies(t *testing.T) {
 	}
 	t.Run("Entra", func(t *testing.T) {
 		r := proxy(t)
-		if _, err := entra(t).GetToken(t.Context(), policy.TokenRequestOptions{Scopes: []string{"https://monitor.azure.com/.default"}}); err == nil {
+		if _, err := signingIn(t).GetToken(t.Context(), policy.TokenRequestOptions{Scopes: []string{"https://monitor.azure.com/.default"}}); err == nil {
 			t.Error("no error")
 		}
 		if got := r.text(); !strings.HasPrefix(got, "CONNECT login.microsoftonline.com:443 ") {

@@ -14,6 +14,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"golang.org/x/net/dns/dnsmessage"
 
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/entra"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/keyvault"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/retry"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
@@ -124,7 +125,7 @@ func hops(t *testing.T) []hop {
 			name: "vault", public: "https://acme-kv.vault.azure.net", settings: "the name of the vault in this setting",
 			blames: []string{"Key Vault Secrets User", "no secret of that name", "does not accept the sign-in"},
 			call: func(ctx context.Context, address string) error {
-				cfg := keyvault.Config{Credential: func(string, cloud.Configuration) (azcore.TokenCredential, error) { return fixedToken{}, nil }, ClientOptions: once()}
+				cfg := keyvault.Config{Credential: func(entra.Identity, cloud.Configuration) (azcore.TokenCredential, error) { return fixedToken{}, nil }, ClientOptions: once()}
 				_, err := keyvault.New(cfg).Secret(secret.Reference{Setting: "CLIENT_SECRET", Vault: address, Name: "client-secret"}).Get(ctx)
 				return err
 			},

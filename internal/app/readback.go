@@ -116,11 +116,11 @@ func newReader(s config.Connection, o Options) (*readback.Client, error) {
 	cfg := readback.Config{
 		URL: where.URL, Audience: where.Audience, WorkspaceID: where.WorkspaceID,
 		HTTP: o.HTTP, Retry: retry.Policy{MaxAttempts: handAttempts}, Version: version.String(),
-		Credential: o.Credential,
+		Credential: o.Credential, Identity: where.Identity,
 	}
 	if cfg.Credential == nil && where.URL.Scheme == "https" {
 		var err error
-		if cfg.Credential, err = o.identity(where.ClientID, cloudOf(where.Audience)); err != nil {
+		if cfg.Credential, err = o.identities.Credential(where.Identity, cloudOf(where.Audience)); err != nil {
 			return nil, opening("workspace", "LOG_ANALYTICS_QUERY_URL", err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/entra"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/keyvault"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
@@ -23,11 +24,11 @@ func newVaults(o Options) *keyvault.Vaults {
 	if client == nil {
 		client = transport.NewClient(transport.Config{Version: version.String()})
 	}
-	cfg := keyvault.Config{Credential: func(clientID string, in cloud.Configuration) (azcore.TokenCredential, error) {
+	cfg := keyvault.Config{Credential: func(who entra.Identity, in cloud.Configuration) (azcore.TokenCredential, error) {
 		if o.Credential != nil {
 			return o.Credential, nil
 		}
-		return o.identity(clientID, in)
+		return o.identities.Credential(who, in)
 	}}
 	cfg.ClientOptions.Transport = transport.NoRedirects(client) // a token must not go elsewhere
 	return keyvault.New(cfg)

@@ -95,6 +95,6 @@ func sinkKey(s config.Sink) string {
 	return strings.Join([]string{
 		string(s.IngestionAPI), strconv.Itoa(s.BatchBytes), s.NDJSONPath,
 		d.WorkspaceID, d.SharedKey.Key(), d.Secondary.Key(), text(d.URL),
-		l.RuleID, l.ClientID, text(l.Endpoint),
+		l.RuleID, l.Identity.Key(), text(l.Endpoint),
 	}, "\n")
 }

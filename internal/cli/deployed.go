@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	"github.com/spf13/cobra"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/app"
@@ -163,7 +161,7 @@ func (d *deployedApp) resolve(ctx context.Context) {
 
 // newVaults returns vaults for a person.
 func newVaults() *keyvault.Vaults {
-	cfg := keyvault.Config{Credential: func(_ string, in cloud.Configuration) (azcore.TokenCredential, error) { return azsdk.Person(in) }}
+	cfg := keyvault.Config{Credential: (&azsdk.Identities{Person: true}).Credential}
 	cfg.ClientOptions.Transport = transport.NoRedirects(transport.NewClient(transport.Config{Version: version.String()})) // a token must not go elsewhere
 	return keyvault.New(cfg)
 }

@@ -54,7 +54,7 @@ func TestConnections(t *testing.T) {
 	for _, c := range s.Connections {
 		source := c.Sources[0].(*config.SailPoint)
 		got = append(got, one{
-			c.Name, c.Tenant, source.BaseURL.String(), source.ClientSecret.Text().Reveal(), c.DataCollector.WorkspaceID, c.DataCollector.URL.String(), c.ReadBack.ClientID,
+			c.Name, c.Tenant, source.BaseURL.String(), source.ClientSecret.Text().Reveal(), c.DataCollector.WorkspaceID, c.DataCollector.URL.String(), c.ReadBack.Identity.Managed,
 			source.Limit, c.InitialLookback,
 		})
 	}

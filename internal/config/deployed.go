@@ -125,12 +125,21 @@ func ConnectionsIn(list string) (names []string) {
 // VaultReferences returns the settings of an origin that refer to secrets in vaults, by name. Invalid
 // references are left out.
 func VaultReferences(kinds []Kind, o Origin) map[string]secret.Reference {
-	r := newReader("", Table(kinds), []Origin{o})
+	table := Table(kinds)
 	found := map[string]secret.Reference{}
 	for _, name := range o.Names() {
 		text, _ := o.Lookup(name)
+		row, _ := rowOf(table, name)
+		prefix, _, _ := strings.Cut(name, "_")
+		if row.spelled(name) { // without the prefix of a connection
+			prefix = ""
+		}
+		r := newReader(prefix, table, []Origin{o})
 		if at, problem, ok := r.kept(trim(text)); ok && problem == "" {
-			at.Setting = name
+			at.Setting, at.Identity = name, r.identity()
+			if row.App {
+				at.Identity = at.Identity.Home()
+			}
 			found[name] = at
 		}
 	}

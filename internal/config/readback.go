@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/address"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/entra"
 )
 
 // ReadBack says where to query what has arrived in the workspace.
@@ -18,8 +19,8 @@ type ReadBack struct {
 	Audience string
 	// Daily is what runs do with it.
 	Daily DailyReadBack
-	// ClientID selects a user-assigned identity; "" means the system-assigned one.
-	ClientID string
+	// Identity is who queries.
+	Identity entra.Identity
 }
 
 // DailyReadBack is the choice in READ_BACK: what runs do once a day about missing events.
@@ -54,7 +55,7 @@ func (v *sinkReader) daily(s Sink) DailyReadBack {
 
 // readBack determines the cloud from the addresses that records are sent to.
 func (v *sinkReader) readBack(s Sink) ReadBack {
-	r := ReadBack{WorkspaceID: v.text.CustomerID, ClientID: v.text.AzureClientID, Audience: "https://api.loganalytics.io"}
+	r := ReadBack{WorkspaceID: v.text.CustomerID, Identity: v.identity(), Audience: "https://api.loganalytics.io"}
 	for _, text := range []string{v.text.LogAnalyticsURI, v.text.LogsEndpoint} {
 		host := ""
 		if u, err := url.Parse(text); err == nil {

@@ -49,7 +49,7 @@ func TestReadBack(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := readBack{s.ReadBack.WorkspaceID, s.ReadBack.URL.String(), s.ReadBack.Audience, s.ReadBack.ClientID}
+			got := readBack{s.ReadBack.WorkspaceID, s.ReadBack.URL.String(), s.ReadBack.Audience, s.ReadBack.Identity.Managed}
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}

@@ -14,6 +14,7 @@ import (
 	"github.com/kelseyhightower/envconfig"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/address"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/entra"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/text"
 )
@@ -25,6 +26,7 @@ type Reader struct {
 	origins  []Origin
 	prefix   string // of the connection, upper case; "" for the app
 	defaults map[string]string
+	ofApp    map[string]bool // settings of the whole app
 	problems []Problem
 	hints    []Problem
 	places   map[string]place
@@ -36,9 +38,9 @@ type Reader struct {
 type place struct{ name, origin string }
 
 func newReader(prefix string, table []Setting, origins []Origin) *Reader {
-	r := &Reader{origins: origins, prefix: strings.ToUpper(prefix), defaults: map[string]string{}, places: map[string]place{}, reported: map[string]bool{}}
+	r := &Reader{origins: origins, prefix: strings.ToUpper(prefix), defaults: map[string]string{}, ofApp: map[string]bool{}, places: map[string]place{}, reported: map[string]bool{}}
 	for _, s := range table {
-		r.defaults[s.Name] = s.Default
+		r.defaults[s.Name], r.ofApp[s.Name] = s.Default, s.App
 	}
 	return r
 }
@@ -111,9 +113,24 @@ func (r *Reader) secret(names []string) secret.Value {
 		r.Problem(name, problem)
 		return secret.Value{}
 	}
-	_, _, identity, _ := r.find(r.names("AZURE_CLIENT_ID"))
-	at.Setting, at.Identity = found, trim(identity)
+	at.Setting, at.Identity = found, r.identity()
+	if r.ofApp[name] { // what the whole app uses is where the app is
+		at.Identity = at.Identity.Home()
+	}
 	return secret.Kept(at)
+}
+
+// identity is who signs in for a connection: to its workspace, and to vaults. It is validated elsewhere.
+func (r *Reader) identity() entra.Identity {
+	text := func(name string) string {
+		_, _, text, _ := r.find(r.names(name))
+		return trim(text)
+	}
+	i := entra.Identity{Managed: text("AZURE_CLIENT_ID"), Directory: strings.ToLower(text("WORKSPACE_DIRECTORY_ID")), App: strings.ToLower(text("WORKSPACE_APP_ID"))}
+	if i.Directory == "" || i.App == "" {
+		return i.Home()
+	}
+	return i
 }
 
 // oneSpelling reports a setting of a connection that is set in both of its spellings, with two

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/entra"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 )
 
@@ -58,7 +59,7 @@ func TestReferences(t *testing.T) {
 					set[name] = value
 				}
 				got, ok := secretsOf(valid2(t, set))[setting].Reference()
-				if !ok || got.ID() != tc.want || got.Setting != setting || got.Identity != identity {
+				if !ok || got.ID() != tc.want || got.Setting != setting || got.Identity.Managed != identity {
 					t.Errorf("got %+v (%v), want %s", got, ok, tc.want)
 				}
 			})
@@ -142,7 +143,7 @@ func TestReferencesOfConnections(t *testing.T) {
 	}
 	want := []secret.Reference{
 		{Setting: "ACME_CLIENT_SECRET", Vault: "https://kv.vault.azure.net", Name: "acme"},
-		{Setting: "GLOBEX_CLIENT_SECRET", Vault: "https://kv2.vault.azure.net", Name: "globex", Identity: identity},
+		{Setting: "GLOBEX_CLIENT_SECRET", Vault: "https://kv2.vault.azure.net", Name: "globex", Identity: entra.Identity{Managed: identity}},
 	}
 	for i, c := range s.Connections {
 		if got, _ := c.Sources[0].(*config.SailPoint).ClientSecret.Reference(); got != want[i] {

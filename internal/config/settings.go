@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/entra"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/ncrontab"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 )
@@ -102,8 +103,8 @@ type LogsIngestion struct {
 	Endpoint *url.URL
 	// RuleID is the immutable id of the data collection rule.
 	RuleID string
-	// ClientID selects a user-assigned identity; "" means the system-assigned one.
-	ClientID string
+	// Identity is who sends to it.
+	Identity entra.Identity
 }
 
 // State says where checkpoints, ledger and quarantine are stored.

@@ -27,6 +27,9 @@ type sinkReader struct {
 		BatchBytes      string       `envconfig:"BATCH_BYTES"`
 		NDJSONPath      string       `envconfig:"NDJSON_PATH"`
 		AzureClientID   string       `envconfig:"AZURE_CLIENT_ID"`
+		DirectoryID     string       `envconfig:"WORKSPACE_DIRECTORY_ID"`
+		AppID           string       `envconfig:"WORKSPACE_APP_ID"`
+		Authority       string       `envconfig:"AZURE_AUTHORITY_HOST"`
 		ReadBack        string       `envconfig:"READ_BACK"`
 	}
 }
@@ -34,6 +37,7 @@ type sinkReader struct {
 // sink chooses the ingestion API and checks only the settings of that one.
 func (v *sinkReader) sink(s *Sink) {
 	s.IngestionAPI = v.ingestionAPI()
+	v.directory(s.IngestionAPI)
 	s.NDJSONPath = v.text.NDJSONPath
 	switch s.IngestionAPI {
 	case UseDataCollector:
@@ -144,7 +148,7 @@ const keySize = 64
 
 func (v *sinkReader) logsIngestion(s *Sink) {
 	const where = "it is in the JSON view of the data collection rule, under properties"
-	l := LogsIngestion{RuleID: v.text.DCRImmutableID, ClientID: v.text.AzureClientID}
+	l := LogsIngestion{RuleID: v.text.DCRImmutableID, Identity: v.identity()}
 	text := strings.TrimRight(v.text.LogsEndpoint, "/")
 	if v.Require("LOGS_INGESTION_ENDPOINT", text, "set it to endpoints.logsIngestion of the data collection rule; "+where+" (or to the logs ingestion URI of a data collection endpoint)") {
 		l.Endpoint = v.Address("LOGS_INGESTION_ENDPOINT", text)

@@ -47,6 +47,8 @@ func shared() []Setting {
 		{Name: "LOG_ANALYTICS_QUERY_URL", Otherwise: "by the cloud of `logAnalyticsUri`", Meaning: "Address used to query the workspace for what has arrived (`idnsentinel audit --workspace`), for instance `https://api.loganalytics.us`. The identity needs the role Log Analytics Reader."},
 		{Name: "LOGS_INGESTION_ENDPOINT", Meaning: "Logs ingestion URI of the data collection rule, or of a data collection endpoint, for `LogsIngestion`: `https://NAME.REGION-1.ingest.monitor.azure.com`."},
 		{Name: "DCR_IMMUTABLE_ID", Meaning: "Immutable ID of that rule (`dcr-` and 32 digits), for `LogsIngestion`. The identity needs the role Monitoring Metrics Publisher on the rule."},
+		{Name: "WORKSPACE_DIRECTORY_ID", Otherwise: "the directory of the function app", Meaning: "Directory (tenant) ID of Microsoft Entra ID that the workspace is in, if it is another one than the function app's: for `LogsIngestion`, for queries of the workspace, and for a Key Vault there. See [docs/workspaces.md](docs/workspaces.md)."},
+		{Name: "WORKSPACE_APP_ID", Meaning: "With it: application (client) ID of the multi-tenant app registration that signs in there. It trusts the user-assigned identity in `AZURE_CLIENT_ID` by a federated credential."},
 		{Name: "BATCH_BYTES", Otherwise: "`4000000`, or `8000000` for `LogsIngestion`", Meaning: "Target size of a batch, in bytes of its records, 1024 to 30000000. For `LogsIngestion` it is the maximum, because batches are filled to 1 MB after compression."},
 		{Name: "NDJSON_PATH", Otherwise: "stdout", Meaning: "File that `NDJSON` appends to."},
 
@@ -54,7 +56,7 @@ func shared() []Setting {
 		{Name: "AZURE_STORAGE_ACCOUNT_NAME", App: true, Otherwise: "the account of `AzureWebJobsStorage`", Meaning: "Storage account for `azblob://`."},
 		{Name: "AZURE_STORAGE_ACCESS_KEY", App: true, Otherwise: "managed identity", Secret: true, Meaning: "Key of that account."},
 		{Name: "AZURE_STORAGE_BLOB_ENDPOINT", App: true, Otherwise: "`https://{account}.blob.core.windows.net`", Meaning: "Address of the blob service, for sovereign clouds, private endpoints or Azurite."},
-		{Name: "AZURE_CLIENT_ID", Otherwise: "the system-assigned identity", Meaning: "Client ID of a user-assigned managed identity, for the storage account, for `LogsIngestion` and for Key Vault."},
+		{Name: "AZURE_CLIENT_ID", Otherwise: "the system-assigned identity", Meaning: "Client ID of a user-assigned managed identity, for the storage account, for `LogsIngestion`, for Key Vault, and to sign in as `WORKSPACE_APP_ID`."},
 		{Name: "AzureWebJobsStorage", App: true, Secret: true, Meaning: "The Functions host's own connection string; also `UseDevelopmentStorage=true`. Used for `azblob://` if no account is set above."},
 		{Name: "AzureWebJobsStorage__blobServiceUri", App: true, Meaning: "Instead of the connection string, with a managed identity: address of the blob service."},
 		{Name: "AzureWebJobsStorage__accountName", App: true, Meaning: "The same, by account name, for the public cloud."},

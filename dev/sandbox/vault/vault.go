@@ -17,19 +17,24 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/go-json-experiment/json"
 
-	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/workspace"
+	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/entra"
 )
 
 // Vault is one vault. The zero value is empty and lets everybody in who has a token.
 type Vault struct {
 	// Audience is what tokens must be for; "" is that of the public cloud.
 	Audience string
+	// Directory is the directory that the vault is in; "" takes tokens of any. Readers are the object
+	// IDs of who has the role to read secrets; nil is everybody.
+	Directory string
+	Readers   []string
 	// Host is the vault's name in identifiers; "" is that of the request.
 	Host string
 	// Now is its clock; nil means time.Now.
@@ -252,21 +257,25 @@ func (v *Vault) put(r *http.Request, name string) (*version, *refusal) {
 // authorize looks at the token.
 func (v *Vault) authorize(rw http.ResponseWriter, r *http.Request) *refusal {
 	unauthorized := func(message string) *refusal {
-		rw.Header().Set("WWW-Authenticate", `Bearer authorization="https://login.microsoftonline.com/00000000-0000-4000-a000-000000000001", resource="`+v.audience()+`"`)
+		rw.Header().Set("WWW-Authenticate", `Bearer authorization="https://login.microsoftonline.com/`+cmp.Or(v.Directory, "00000000-0000-4000-a000-000000000001")+`", resource="`+v.audience()+`"`)
 		return &refusal{http.StatusUnauthorized, "Unauthorized", "", message}
 	}
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") || token == "" {
 		return unauthorized("AKV10000: Request is missing a Bearer or PoP token.")
 	}
-	audience, expires, ok := workspace.Inspect(token)
+	claims, ok := entra.Inspect(token)
 	switch {
 	case !ok:
 		return unauthorized("AKV10046: Unable to resolve the key used for signature validation.")
-	case strings.TrimRight(audience, "/") != v.audience():
-		return unauthorized("AKV10022: Invalid audience. Expected " + v.audience() + ", found: " + audience + ".")
-	case !v.now().Before(expires):
+	case strings.TrimRight(claims.Audience, "/") != v.audience():
+		return unauthorized("AKV10022: Invalid audience. Expected " + v.audience() + ", found: " + claims.Audience + ".")
+	case !v.now().Before(claims.ExpiresAt()):
 		return unauthorized("AKV10043: The token has expired.")
+	case v.Directory != "" && claims.Directory != v.Directory:
+		return unauthorized("AKV10032: Invalid issuer. Expected one of https://sts.windows.net/" + v.Directory + "/, found https://sts.windows.net/" + claims.Directory + "/.")
+	case v.Readers != nil && !slices.Contains(v.Readers, claims.Object):
+		return &refusal{http.StatusForbidden, "Forbidden", "ForbiddenByRbac", "Caller is not authorized to perform action on resource.\r\nIf role assignments, deny assignments or role definitions were changed recently, please observe propagation time.\r\nCaller: appid=***;oid=***\r\nAction: 'Microsoft.KeyVault/vaults/secrets/getSecret/action'\r\nAssignment: (not found)\r\nVault: acme-kv;location=westeurope\r\n"}
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Authority is a stand-in of Entra ID for one app with a secret: the description of
@@ -46,7 +47,7 @@ func (a *Authority) answer(rw http.ResponseWriter, status int, body map[string]a
 }
 
 func (a *Authority) refuse(rw http.ResponseWriter, status int, code, number, text string) {
-	a.answer(rw, status, map[string]any{"error": code, "error_description": fmt.Sprintf("AADSTS%s: %s", number, text), "error_codes": []string{number}})
+	a.answer(rw, status, map[string]any{"error": code, "error_description": fmt.Sprintf("AADSTS%s: %s", number, text), "error_codes": []jsontext.Value{jsontext.Value(number)}})
 }
 
 func (a *Authority) token(rw http.ResponseWriter, r *http.Request) {

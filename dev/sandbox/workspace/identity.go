@@ -2,18 +2,17 @@ package workspace
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
-	"github.com/go-json-experiment/json"
+
+	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/entra"
 )
 
 // publicAudience is what tokens for the Logs Ingestion API are for.
@@ -45,36 +44,16 @@ func (c Credential) GetToken(_ context.Context, o policy.TokenRequestOptions) (a
 	return issue(strings.TrimSuffix(o.Scopes[0], "/.default"), now, life), nil
 }
 
-// issue makes a token: claims and a checksum of them.
+// issue makes a token that says nothing about who it was issued to.
 func issue(audience string, now time.Time, life time.Duration) azcore.AccessToken {
 	expires := now.Add(life).Truncate(time.Second)
-	encode := base64.RawURLEncoding.EncodeToString
-	head := encode([]byte(`{"alg":"HS256","typ":"JWT"}`)) + "." + encode(fmt.Appendf(nil, `{"aud":%q,"exp":%d,"jti":"%x"}`, audience, expires.Unix(), now.UnixNano()))
-	return azcore.AccessToken{Token: head + "." + checksum(head), ExpiresOn: expires}
+	return azcore.AccessToken{Token: entra.Sign(entra.Claims{Audience: audience, Expires: expires.Unix(), ID: fmt.Sprintf("%x", now.UnixNano())}), ExpiresOn: expires}
 }
 
-func checksum(head string) string {
-	h := hmac.New(sha256.New, []byte("the stand-in's own key, which opens nothing"))
-	_, _ = h.Write([]byte(head))
-	return base64.RawURLEncoding.EncodeToString(h.Sum(nil))
-}
-
-// Inspect returns what a token is for and when it expires. ok is false if no Credential, Identity or
-// Authority of this package has issued it.
+// Inspect returns what a token is for and when it expires. ok is false if no stand-in has issued it.
 func Inspect(token string) (audience string, expires time.Time, ok bool) {
-	parts := strings.Split(token, ".")
-	if len(parts) != 3 || !hmac.Equal([]byte(checksum(parts[0]+"."+parts[1])), []byte(parts[2])) {
-		return "", time.Time{}, false
-	}
-	var claims struct {
-		Aud string `json:"aud"`
-		Exp int64  `json:"exp"`
-	}
-	text, err := base64.RawURLEncoding.DecodeString(parts[1])
-	if err != nil || json.Unmarshal(text, &claims) != nil {
-		return "", time.Time{}, false
-	}
-	return claims.Aud, time.Unix(claims.Exp, 0), true
+	claims, ok := entra.Inspect(token)
+	return claims.Audience, claims.ExpiresAt(), ok
 }
 
 // authorize looks at the token as the service does: who made it, whether it is
@@ -88,7 +67,7 @@ func (w *Workspace) authorize(rw http.ResponseWriter, r *http.Request, rule *Rul
 	if scheme != "Bearer" || strings.Count(token, ".") != 2 {
 		return unauthorized("There is no bearer token")
 	}
-	found, expires, ok := Inspect(token)
+	claims, ok := entra.Inspect(token)
 	if !ok {
 		return unauthorized("The token can't be read, or its signature is not valid")
 	}
@@ -97,10 +76,14 @@ func (w *Workspace) authorize(rw http.ResponseWriter, r *http.Request, rule *Rul
 		audience = rule.Audience
 	}
 	switch {
-	case strings.TrimRight(found, "/") != audience:
+	case strings.TrimRight(claims.Audience, "/") != audience:
 		return unauthorized("The token is for another audience")
-	case !w.now().Before(expires):
+	case !w.now().Before(claims.ExpiresAt()):
 		return unauthorized("The token has expired")
+	case rule != nil && rule.Directory != "" && rule.Directory != claims.Directory:
+		return unauthorized("The token is of another directory")
+	case rule != nil && rule.Senders != nil && !slices.Contains(rule.Senders, claims.Object):
+		return &refusal{http.StatusForbidden, "OperationFailed", "The authentication token provided does not have access to ingest data for the data collection rule with immutable Id '" + r.PathValue("rule") + "'."}
 	}
 	return nil
 }

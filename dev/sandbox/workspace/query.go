@@ -5,12 +5,14 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/entra"
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/kql"
 )
 
@@ -21,6 +23,10 @@ import (
 // Rows are looked at as a query sees them. The range of the request, "timespan", is
 // about TimeGenerated: an interval or a duration of ISO 8601, until now.
 type Queries struct {
+	// Directory is the directory of the workspace, and Readers are the object IDs of who has the role
+	// to query it; "" and nil take the token of anybody.
+	Directory string
+	Readers   []string
 	// NoReader refuses every query, for the role is missing.
 	NoReader bool
 	// Latency is how long a row can't be seen after it was acknowledged.
@@ -94,6 +100,8 @@ func (w *Workspace) ask(r *http.Request) (int, queryAnswer) {
 		return refuse(http.StatusUnauthorized, "AuthenticationFailed", "Authentication failed. The 'Authorization' header is missing.", nil)
 	case w.Queries.NoReader:
 		return refuse(http.StatusForbidden, "InsufficientAccessError", "The provided credentials have insufficient access to perform the requested operation", nil)
+	case !w.Queries.admits(token):
+		return refuse(http.StatusForbidden, "InsufficientAccessError", "The provided credentials have insufficient access to perform the requested operation", nil)
 	case id != cmp.Or(w.ID, DefaultID):
 		return refuse(http.StatusNotFound, "WorkspaceNotFoundError", "The workspace could not be found", nil)
 	}
@@ -116,6 +124,15 @@ func (w *Workspace) ask(r *http.Request) (int, queryAnswer) {
 		panic("sandbox workspace: " + err.Error())
 	}
 	return w.cut(tableOf(result))
+}
+
+// admits reports whether whoever a token was issued to may query the workspace.
+func (q *Queries) admits(token string) bool {
+	if q.Directory == "" && q.Readers == nil {
+		return true
+	}
+	claims, ok := entra.Inspect(token)
+	return ok && claims.Directory == q.Directory && slices.Contains(q.Readers, claims.Object)
 }
 
 // question reads a request's query and range.

@@ -19,6 +19,10 @@ type Rule struct {
 	Flows []schema.Table
 	// Audience is what tokens must be for; "" means that of the public cloud.
 	Audience string
+	// Directory is the directory that the rule is in; "" takes tokens of any.
+	Directory string
+	// Senders are the object IDs of who has the role to send to it; nil is everybody.
+	Senders []string
 	// Granted is when the sender's role has spread: until then posts are
 	// answered with 403. The zero time is long ago.
 	Granted time.Time

@@ -116,13 +116,14 @@ func (m Marked) GetToken(ctx context.Context, o policy.TokenRequestOptions) (azc
 	case errors.As(err, &marked):
 		return azcore.AccessToken{}, err
 	}
-	return azcore.AccessToken{}, &TokenError{err, seen}
+	return azcore.AccessToken{}, &TokenError{err: err, seen: seen}
 }
 
 // TokenError says that no token could be obtained.
 type TokenError struct {
-	err  error
-	seen *transport.Seen
+	err    error
+	seen   *transport.Seen
+	abroad *refusal // if another directory was asked
 }
 
 func (e *TokenError) Error() string { return e.err.Error() }
@@ -136,6 +137,9 @@ func signIn() transport.Peer {
 // Explain says why there is no token. remedy is what to do if the sign-in service itself refuses;
 // it is not used if that service was not reached.
 func (e *TokenError) Explain(remedy string) string {
+	if e.abroad != nil {
+		return e.abroad.explain(e) // it knows better what to do
+	}
 	f := e.seen.Failure(signIn())
 	// Outside Azure the metadata service is only one of several to try.
 	if f != nil && (os.Getenv("IDENTITY_ENDPOINT") != "" || !strings.HasPrefix(e.seen.Host(), "169.254.")) {
@@ -144,8 +148,8 @@ func (e *TokenError) Explain(remedy string) string {
 	return Text(e.err) + said(e.err) + ": " + remedy
 }
 
-// said is the answer of the sign-in service, in a few words.
-func said(err error) string {
+// said is the answer of the sign-in service, in a few words, without hidden.
+func said(err error, hidden ...secret.String) string {
 	var failed *azidentity.AuthenticationFailedError
 	if !errors.As(err, &failed) || failed.RawResponse == nil {
 		return ""
@@ -157,8 +161,9 @@ func said(err error) string {
 	}
 	body, _ := runtime.Payload(failed.RawResponse) // kept in memory by the library
 	_ = json.Unmarshal(body, &form)                // anything else is not shown
-	text := FirstLine(strings.TrimSpace(form.Error + " " + cmp.Or(form.Description, form.Message)))
-	return strings.TrimRight(fmt.Sprintf(" (status %d %s", failed.RawResponse.StatusCode, transport.Excerpt(text, secret.New(os.Getenv("IDENTITY_HEADER")))), " .") + ")"
+	hidden = append(hidden[:len(hidden):len(hidden)], secret.New(os.Getenv("IDENTITY_HEADER")))
+	text := FirstLine(secret.Mask(strings.TrimSpace(form.Error+" "+cmp.Or(form.Description, form.Message)), hidden...))
+	return strings.TrimRight(fmt.Sprintf(" (status %d %s", failed.RawResponse.StatusCode, transport.Excerpt(text, hidden...)), " .") + ")"
 }
 
 // Explain says why the service did not answer, or that something else answered in its place. It is

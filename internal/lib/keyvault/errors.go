@@ -12,6 +12,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/azsdk"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/entra"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 )
@@ -19,11 +20,17 @@ import (
 const (
 	// role is the built-in role that lets an identity read secrets.
 	role = `"Key Vault Secrets User"`
-	// identity says which identity asks.
-	identity = "the app's managed identity, which AZURE_CLIENT_ID names if it is user-assigned; on your own machine it is you"
 	// later says that nothing needs a restart.
 	later = "; the next run asks again, without a restart"
 )
+
+// asking says which identity asks.
+func asking(who entra.Identity) string {
+	if who.Abroad() {
+		return "here the service principal of " + who.String()
+	}
+	return "the app's managed identity, which AZURE_CLIENT_ID names if it is user-assigned; on your own machine it is you"
+}
 
 // peer names a vault in error texts.
 func peer(host string) transport.Peer {
@@ -82,7 +89,7 @@ func refused(resp *http.Response, host string, remedy func(status int, code, sai
 }
 
 // refusedWrite says what to do about a refusal to store a secret.
-func refusedWrite(status int, code, said string) string {
+func refusedWrite(_ entra.Identity, status int, code, said string) string {
 	switch {
 	case code == "ForbiddenByFirewall", code == "ForbiddenByConnection", strings.Contains(said, "client address is not authorized"), strings.Contains(said, "public network access is disabled"):
 		return "the vault's network rules block this machine: run the command within its network, or store the secret there"
@@ -108,9 +115,9 @@ func remedy(status int, code, said string, at secret.Reference) string {
 	case code == "ForbiddenByFirewall", code == "ForbiddenByConnection", strings.Contains(said, "client address is not authorized"), strings.Contains(said, "public network access is disabled"):
 		return "the vault's network rules block this app or machine: allow its network there, or give the vault a private endpoint that it can reach" + later
 	case status == http.StatusForbidden && (code == "AccessDenied" || code == "ForbiddenByPolicy"):
-		return "the vault uses access policies: give the identity that asks the permission Get for secrets (" + identity + ")" + later
+		return "the vault uses access policies: give the identity that asks the permission Get for secrets (" + asking(at.Identity) + ")" + later
 	case status == http.StatusForbidden:
-		return "give the identity that asks the role " + role + " on the vault (" + identity + "); a new assignment takes effect after some minutes" + later
+		return "give the identity that asks the role " + role + " on the vault (" + asking(at.Identity) + "); a new assignment takes effect after some minutes" + later
 	case status == http.StatusUnauthorized:
 		return "the vault does not accept the sign-in: it must be of the tenant and the cloud of the vault (az login --tenant, or AZURE_TENANT_ID, on your own machine)"
 	case status == http.StatusNotFound && at.Version != "":

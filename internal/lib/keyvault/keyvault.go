@@ -31,6 +31,7 @@ import (
 
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/address"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/azsdk"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/entra"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/version"
 )
@@ -50,9 +51,8 @@ const (
 
 // Config is how to reach vaults. The zero value is not usable: there must be a Credential.
 type Config struct {
-	// Credential signs in for a vault in a cloud, as a user-assigned identity if clientID is
-	// not empty.
-	Credential func(clientID string, where cloud.Configuration) (azcore.TokenCredential, error)
+	// Credential signs in for a vault in a cloud.
+	Credential func(who entra.Identity, where cloud.Configuration) (azcore.TokenCredential, error)
 	// ClientOptions contain the transport, and retries for tests.
 	ClientOptions policy.ClientOptions
 }
@@ -61,21 +61,22 @@ type Config struct {
 type Vaults struct {
 	cfg Config
 
-	mu        sync.Mutex
-	secrets   map[string]*kept
-	pipelines map[string]runtime.Pipeline
+	mu          sync.Mutex
+	secrets     map[string]*kept
+	pipelines   map[string]runtime.Pipeline
+	directories map[string]string // of vaults, by address
 }
 
 // New returns the vaults. It sends nothing.
 func New(cfg Config) *Vaults {
-	return &Vaults{cfg: cfg, secrets: map[string]*kept{}, pipelines: map[string]runtime.Pipeline{}}
+	return &Vaults{cfg: cfg, secrets: map[string]*kept{}, pipelines: map[string]runtime.Pipeline{}, directories: map[string]string{}}
 }
 
 // Secret returns the secret that a setting refers to. It sends nothing.
 func (v *Vaults) Secret(at secret.Reference) *Secret {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	key := at.ID() + "\n" + at.Identity
+	key := at.ID() + "\n" + at.Identity.Key()
 	if v.secrets[key] == nil {
 		v.secrets[key] = &kept{at: at, vaults: v, turn: make(chan struct{}, 1)}
 	}
@@ -103,20 +104,19 @@ func where(host string) (in cloud.Configuration, audience string) {
 }
 
 // pipeline returns the one for a vault and an identity, which caches its token.
-func (v *Vaults) pipeline(at secret.Reference, vault *url.URL) (runtime.Pipeline, error) {
+func (v *Vaults) pipeline(who entra.Identity, vault *url.URL) (runtime.Pipeline, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	key := at.Vault + "\n" + at.Identity
+	key := vault.String() + "\n" + who.Key()
 	if p, ok := v.pipelines[key]; ok {
 		return p, nil
 	}
 	in, audience := where(vault.Hostname())
-	credential, err := v.cfg.Credential(at.Identity, in)
+	credential, err := v.cfg.Credential(who, in)
 	if err != nil {
 		return runtime.Pipeline{}, fmt.Errorf("no identity: %s", azsdk.Text(err))
 	}
-	o := azsdk.ClientOptions(v.cfg.ClientOptions)
-	o.Transport = azsdk.Bounded{Transporter: o.Transport, Max: maxAnswer}
+	o := v.options()
 	p := runtime.NewPipeline("idn-sentinel", version.String(), runtime.PipelineOptions{
 		PerRetry: []policy.Policy{runtime.NewBearerTokenPolicy(azsdk.Marked{TokenCredential: credential}, []string{audience + "/.default"}, &policy.BearerTokenOptions{
 			InsecureAllowCredentialWithHTTP: address.Loopback(vault.Hostname()), // stand-ins
@@ -154,18 +154,26 @@ func (v *Vaults) Store(ctx context.Context, at secret.Reference, text secret.Str
 
 // get asks a vault for a secret.
 func (v *Vaults) get(ctx context.Context, at secret.Reference) (answer, error) {
-	return v.send(ctx, http.MethodGet, at, nil, func(status int, code, said string) string { return remedy(status, code, said, at) })
+	return v.send(ctx, http.MethodGet, at, nil, func(who entra.Identity, status int, code, said string) string {
+		asked := at
+		asked.Identity = who
+		return remedy(status, code, said, asked)
+	})
 }
 
 // send sends a request about a secret. body may be nil. remedy says what to do about a refusal.
-func (v *Vaults) send(ctx context.Context, method string, at secret.Reference, body []byte, remedy func(status int, code, said string) string) (answer, error) {
+func (v *Vaults) send(ctx context.Context, method string, at secret.Reference, body []byte, remedy func(who entra.Identity, status int, code, said string) string) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	vault, err := url.Parse(at.Vault)
 	if err != nil {
 		return answer{}, errors.New("the address of the vault can't be parsed")
 	}
-	p, err := v.pipeline(at, vault)
+	who, err := v.who(ctx, at, vault)
+	if err != nil {
+		return answer{}, err
+	}
+	p, err := v.pipeline(who, vault)
 	if err != nil {
 		return answer{}, err
 	}
@@ -184,7 +192,7 @@ func (v *Vaults) send(ctx context.Context, method string, at secret.Reference, b
 		return answer{}, unreachable(ctx, err, vault.Host)
 	}
 	if !runtime.HasStatusCode(resp, http.StatusOK) {
-		return answer{}, refused(resp, vault.Host, remedy)
+		return answer{}, refused(resp, vault.Host, func(status int, code, said string) string { return remedy(who, status, code, said) })
 	}
 	got, err := runtime.Payload(resp)
 	if err != nil {

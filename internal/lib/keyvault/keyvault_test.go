@@ -17,6 +17,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/fault"
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/vault"
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/workspace"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/entra"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/keyvault"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 )
@@ -37,7 +38,7 @@ func newWorld() world {
 }
 
 func reading(h http.Handler) *keyvault.Vaults {
-	cfg := keyvault.Config{Credential: func(string, cloud.Configuration) (azcore.TokenCredential, error) {
+	cfg := keyvault.Config{Credential: func(entra.Identity, cloud.Configuration) (azcore.TokenCredential, error) {
 		return workspace.Credential{}, nil
 	}}
 	cfg.ClientOptions.Transport = &http.Client{Transport: fault.Transport(h)}
@@ -288,14 +289,14 @@ func TestAudience(t *testing.T) {
 		v := &vault.Vault{Audience: want.audience}
 		v.Set("s", canary)
 		var asked []string
-		cfg := keyvault.Config{Credential: func(client string, in cloud.Configuration) (azcore.TokenCredential, error) {
-			asked = append(asked, client+" "+in.ActiveDirectoryAuthorityHost)
+		cfg := keyvault.Config{Credential: func(who entra.Identity, in cloud.Configuration) (azcore.TokenCredential, error) {
+			asked = append(asked, who.Managed+" "+in.ActiveDirectoryAuthorityHost)
 			return workspace.Credential{}, nil
 		}}
 		cfg.ClientOptions.Transport = &http.Client{Transport: fault.Transport(v)}
 		vaults := keyvault.New(cfg)
 		for range 2 {
-			got, err := vaults.Secret(secret.Reference{Setting: "S", Vault: host, Name: "s", Identity: "me"}).Get(t.Context())
+			got, err := vaults.Secret(secret.Reference{Setting: "S", Vault: host, Name: "s", Identity: entra.Identity{Managed: "me"}}).Get(t.Context())
 			if err != nil || got.Reveal() != canary {
 				t.Errorf("%s: %q, %v", host, got.Reveal(), err)
 			}

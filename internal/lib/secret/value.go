@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/entra"
 )
 
 // Value is what a secret setting holds: the secret itself, or a [Reference] to it.
@@ -38,7 +40,7 @@ func (v Value) Equal(other Value) bool { return v.Key() == other.Key() }
 // Key is equal for settings that are [Value.Equal]. It contains the secret.
 func (v Value) Key() string {
 	if v.at != nil {
-		return "at " + v.at.ID() + " as " + v.at.Identity
+		return "at " + v.at.ID() + " as " + v.at.Identity.Key()
 	}
 	return v.text.Reveal()
 }
@@ -74,9 +76,9 @@ type Reference struct {
 	Vault string
 	// Name is the secret's. Version is "" for the newest one.
 	Name, Version string
-	// Identity is the client id of the user-assigned identity that may read it; "" for the
-	// system-assigned one.
-	Identity string
+	// Identity is who may read it. If it signs in to another directory, the vault may be there, or in
+	// that of the function app.
+	Identity entra.Identity
 }
 
 // ID is the address of the secret, its identifier in Azure's terms.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/entra"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
@@ -39,8 +40,9 @@ func newAnswer(from *azmonitor.Answer, masked ...secret.String) *answer {
 	return a
 }
 
-// judge turns the answer into the error of Write, nil for an acknowledgement.
-func (a *answer) judge(rule, stream, audience string) error {
+// judge turns the answer of a stream into the error of Write, nil for an acknowledgement.
+func (a *answer) judge(s *Sink, stream string) error {
+	rule := s.ruleID
 	switch a.Status {
 	case http.StatusNoContent:
 		if !a.Whole {
@@ -57,7 +59,7 @@ func (a *answer) judge(rule, stream, audience string) error {
 		if a.Gateway != nil {
 			return a.Gateway
 		}
-		return a.judgeDenied(rule, audience)
+		return a.judgeDenied(rule, s.tokens.audience, s.identity)
 	case http.StatusNotFound:
 		return a.missing(rule, stream)
 	}
@@ -69,7 +71,10 @@ func (a *answer) judge(rule, stream, audience string) error {
 }
 
 // judgeDenied explains why the service refuses the token or its identity.
-func (a *answer) judgeDenied(rule, audience string) error {
+func (a *answer) judgeDenied(rule, audience string, who entra.Identity) error {
+	if who.Abroad() {
+		return a.judgeAbroad(rule, audience, who)
+	}
 	if a.Status == http.StatusUnauthorized {
 		return fmt.Errorf("%v: the token is rejected, and so is a new one: AZURE_CLIENT_ID must name an identity of the tenant that the data collection rule is in, "+
 			"and LOGS_INGESTION_ENDPOINT must be of the same cloud (tokens are for %s)", a, audience)
@@ -77,6 +82,17 @@ func (a *answer) judgeDenied(rule, audience string) error {
 	return &pipeline.Retryable{After: roleWait, Err: fmt.Errorf("%w: the identity (AZURE_CLIENT_ID) may not send to the data collection rule %s (DCR_IMMUTABLE_ID): "+
 		"give it the role Monitoring Metrics Publisher on that rule; if it was given, the role may not have taken effect yet (up to 30 minutes). Nothing is lost meanwhile. "+
 		"A rule with a private link rejects public networks in the same way", &denied{a}, rule)}
+}
+
+// judgeAbroad is judgeDenied for the app that signs in to the directory of the rule.
+func (a *answer) judgeAbroad(rule, audience string, who entra.Identity) error {
+	if a.Status == http.StatusUnauthorized {
+		return fmt.Errorf("%v: the token is rejected, and so is a new one: WORKSPACE_DIRECTORY_ID (%s) must be the directory of the subscription that the data collection rule is in, "+
+			"and LOGS_INGESTION_ENDPOINT must be of the same cloud (tokens are for %s)", a, who.Directory, audience)
+	}
+	return &pipeline.Retryable{After: roleWait, Err: fmt.Errorf("%w: %s may not send to the data collection rule %s (DCR_IMMUTABLE_ID): "+
+		"an owner of the rule gives its service principal in that directory the role Monitoring Metrics Publisher on that rule; if it was given, the role may not have taken effect yet (up to 30 minutes). Nothing is lost meanwhile. "+
+		"A rule with a private link rejects public networks in the same way", &denied{a}, who, rule)}
 }
 
 // denied is an answer that refuses the identity.

@@ -32,7 +32,7 @@ func (s *Sink) probe(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	err = a.judge(s.ruleID, name, s.tokens.audience)
+	err = a.judge(s, name)
 	var rejected *pipeline.Rejected
 	if !errors.As(err, &rejected) {
 		return err

@@ -13,6 +13,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"golang.org/x/time/rate"
 
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/entra"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/sink/azmonitor"
 	"github.com/idn-sentinel/idn-sentinel/internal/table"
@@ -48,8 +49,10 @@ type Config struct {
 	Endpoint *url.URL
 	// RuleID is the immutable id of the rule (setting DCR_IMMUTABLE_ID), also checked.
 	RuleID string
-	// Credential issues tokens for the audience of the endpoint's cloud.
+	// Credential issues tokens for the audience of the endpoint's cloud, and Identity is whose they
+	// are, for messages.
 	Credential azcore.TokenCredential
+	Identity   entra.Identity
 	// Streams are the streams that the rule declares.
 	Streams []schema.Stream
 	// BatchBytes bounds the records of a batch before compression, at most MaxRaw;
@@ -64,6 +67,7 @@ type Config struct {
 // Sink posts to one data collection rule.
 type Sink struct {
 	ruleID   string
+	identity entra.Identity
 	endpoint *url.URL
 	streams  map[string]stream
 	tokens   *tokens
@@ -94,6 +98,7 @@ func New(cfg Config) (*Sink, error) {
 	}
 	s := &Sink{
 		ruleID:   cfg.RuleID,
+		identity: cfg.Identity,
 		endpoint: cfg.Endpoint,
 		streams:  make(map[string]stream),
 		tokens:   newTokens(cfg.Credential, audience(cfg.Endpoint)),
@@ -204,7 +209,7 @@ func (s *Sink) write(ctx context.Context, name string, st stream, batch []pipeli
 	if a.Status == http.StatusRequestEntityTooLarge || a.cutOff() {
 		s.sizes.refused(body.raw)
 	}
-	err = a.judge(s.ruleID, name, s.tokens.audience)
+	err = a.judge(s, name)
 	switch {
 	case err == nil:
 		s.sizes.packed(name, body.raw, len(body.wire))

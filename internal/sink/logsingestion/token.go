@@ -93,11 +93,22 @@ func (t *tokens) explain(err error) error {
 		terminal = true
 	}
 	const remedy = "give the function app a managed identity (AZURE_CLIENT_ID names a user-assigned one), or sign in with the Azure CLI"
-	out := fmt.Errorf("no token for %s: %s", t.audience, azsdk.NoToken(err, remedy))
+	out := &unsigned{fmt.Sprintf("no token for %s: %s", t.audience, azsdk.NoToken(err, remedy))}
 	if terminal {
 		return out
 	}
 	return &pipeline.Retryable{Err: out}
+}
+
+// unsigned is the error without a token.
+type unsigned struct{ text string }
+
+func (e *unsigned) Error() string { return e.text }
+
+// Unsigned reports whether an error means that there is no token to send to the rule with.
+func Unsigned(err error) bool {
+	var none *unsigned
+	return errors.As(err, &none)
 }
 
 var challenge = regexp.MustCompile(`claims="([A-Za-z0-9+/=_-]+)"`)

@@ -32,6 +32,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/azsdk"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/entra"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/retry"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/text"
@@ -58,8 +59,10 @@ type Config struct {
 	// Audience is the resource that the token is for, for example https://api.loganalytics.io.
 	Audience    string
 	WorkspaceID string
-	// Credential issues tokens. It is not used for plain HTTP.
+	// Credential issues tokens, and Identity is whose they are, for messages. They are not used for
+	// plain HTTP.
 	Credential azcore.TokenCredential
+	Identity   entra.Identity
 	// HTTP must wait more than five minutes for the header of an answer; nil
 	// makes such a client.
 	HTTP *http.Client
@@ -220,6 +223,8 @@ func (c *Client) refused(resp *http.Response, body []byte, hidden ...secret.Stri
 	switch {
 	case resp.StatusCode == http.StatusUnauthorized, strings.Contains(said, "InvalidAuthenticationToken"):
 		return fmt.Errorf("%w: the sign-in is not accepted: check that LOG_ANALYTICS_QUERY_URL and logAnalyticsUri are of the same cloud", err)
+	case resp.StatusCode == http.StatusForbidden && c.cfg.Identity.Abroad():
+		return fmt.Errorf("%w: an owner of the workspace gives the service principal of %s the role Log Analytics Reader on the workspace; it takes some minutes to take effect", err, c.cfg.Identity)
 	case resp.StatusCode == http.StatusForbidden:
 		return fmt.Errorf("%w: give the identity that queries the role Log Analytics Reader on the workspace; it takes some minutes to take effect", err)
 	case resp.StatusCode == http.StatusNotFound:

@@ -1,0 +1,94 @@
+package config
+
+import (
+	"strings"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/address"
+)
+
+// directory checks the settings of a workspace in another directory than the function app's, and of a
+// connection that has a workspace of its own: what belongs together must be set together.
+func (v *sinkReader) directory(api IngestionAPI) {
+	const (
+		directory, app = "WORKSPACE_DIRECTORY_ID", "WORKSPACE_APP_ID"
+		inPortal       = "in the Azure portal it is in the overview of Microsoft Entra ID, as Tenant ID"
+		inApp          = "it is the Application (client) ID of the app registration"
+	)
+	own := v.own("AZURE_CLIENT_ID")
+	if own && !address.GUID(v.text.AzureClientID) { // the app's is checked with the storage account
+		v.Problem("AZURE_CLIENT_ID", "is not a GUID: use the client ID of the user-assigned identity, or remove the setting")
+	}
+	switch {
+	case v.text.DirectoryID == "" && v.text.AppID == "":
+		v.ownWorkspace(api)
+		return
+	case v.text.DirectoryID == "" && !v.Reported(directory):
+		v.Problemf(app, "is set without %s: set that to the directory that the workspace is in; %s", directory, inPortal)
+	case v.text.AppID == "" && !v.Reported(app):
+		v.Problemf(directory, "is set without %s, the multi-tenant app registration that signs in there; %s", app, inApp)
+	}
+	if v.text.DirectoryID != "" && !address.GUID(v.text.DirectoryID) {
+		v.Problem(directory, "is not a GUID: use the directory's ID, not its name; "+inPortal)
+	}
+	if v.text.AppID != "" && !address.GUID(v.text.AppID) {
+		v.Problem(app, "is not a GUID: use the ID, not the name; "+inApp)
+	}
+	switch {
+	case v.Reported("AZURE_CLIENT_ID") || v.text.AppID == "":
+	case v.text.AzureClientID == "":
+		v.Problemf(app, "trusts a user-assigned managed identity, and none is named: set AZURE_CLIENT_ID to its client ID, because a system-assigned one can't be trusted")
+	case strings.EqualFold(v.text.AzureClientID, v.text.AppID):
+		v.Problemf(app, "is the ID of the managed identity in AZURE_CLIENT_ID: use that of the app registration, which trusts this identity; %s", inApp)
+	}
+	v.sameCloud()
+	v.ownRule(directory)
+	v.ownWorkspace(api)
+}
+
+// ownRule reports a connection with a directory of its own that would write into the others' workspace.
+func (v *sinkReader) ownRule(directory string) {
+	if !v.own(directory) {
+		return
+	}
+	for name, text := range map[string]string{"DCR_IMMUTABLE_ID": v.text.DCRImmutableID, "CUSTOMER_ID": v.text.CustomerID, "LOGS_INGESTION_ENDPOINT": v.text.LogsEndpoint} {
+		if text == "" || v.own(name) || v.Reported(name) {
+			continue
+		}
+		v.Problemf(directory, "gives this connection a directory of its own, but %s is shared with others: set %s to that of the workspace there", name, v.prefix+"_"+name)
+	}
+}
+
+// ownWorkspace hints at a connection whose rows go elsewhere than its queries, or seem to.
+func (v *sinkReader) ownWorkspace(api IngestionAPI) {
+	rule, workspace := v.own("DCR_IMMUTABLE_ID"), v.own("CUSTOMER_ID")
+	switch {
+	case api != UseLogsIngestion || v.text.CustomerID == "" || v.text.DCRImmutableID == "" || rule == workspace:
+	case workspace:
+		v.Hint("CUSTOMER_ID", "names a workspace of this connection, but its rows go to the data collection rule that others share (DCR_IMMUTABLE_ID): if it has a rule of its own, set "+v.prefix+"_DCR_IMMUTABLE_ID")
+	default:
+		v.Hint("DCR_IMMUTABLE_ID", "names a rule of this connection, but queries go to the workspace that others share (CUSTOMER_ID): if the rule writes to another one, set "+v.prefix+"_CUSTOMER_ID")
+	}
+}
+
+// sameCloud reports a sign-in service of another cloud than the workspace's: its tokens are good in its
+// own cloud only.
+func (v *sinkReader) sameCloud() {
+	at := v.text.LogsEndpoint
+	if at == "" {
+		at = v.text.LogAnalyticsURI
+	}
+	there, here := cloudSuffix(at), cloudSuffix(v.text.Authority)
+	if v.text.Authority != "" && at != "" && there != "" && here != "" && there != here {
+		v.Problemf("WORKSPACE_DIRECTORY_ID", "is a directory for a workspace in another cloud than AZURE_AUTHORITY_HOST: a managed identity can sign in within its own cloud only; run the connector in that cloud, or use the workspace key")
+	}
+}
+
+// cloudSuffix is the end of a host's name that shows the cloud: com, us or cn; "" for none of them.
+func cloudSuffix(text string) string {
+	text, _, _ = strings.Cut(strings.TrimPrefix(strings.ToLower(text), "https://"), "/")
+	switch end := text[strings.LastIndexByte(text, '.')+1:]; end {
+	case "com", "us", "cn":
+		return end
+	}
+	return ""
+}
