@@ -26,6 +26,8 @@ var notInTemplate = map[string]string{
 	"REQUEST_RESPONSE_APPROVER":        "only to change the default",
 	"WORKFLOW_INPUT":                   "only to change the default",
 	"WORKFLOW_IN_DOUBT":                "only to change the default",
+	"WORKSPACE_DIRECTORY_ID":           "the workspace of the template is in the function app's directory",
+	"WORKSPACE_APP_ID":                 "the workspace of the template is in the function app's directory",
 	"GRANT_TYPE":                       "only one value is valid",
 	"NDJSON_PATH":                      "only for previews on your own machine",
 	"LOG_ANALYTICS_QUERY_URL":          "only the operator's command uses it",
