@@ -16,19 +16,21 @@ const now = "2026-09-02T12:00:00Z"
 
 // combinations are workspaces by the tables that exist.
 var combinations = map[string][]string{
-	"no table":          {},
-	"only triggers":     {"triggers-classic"},
-	"only DCR triggers": {"triggers-dcr"},
-	"only published":    {"events-published", "triggers-published"},
-	"only classic":      {"events-classic"},
-	"only DCR":          {"events-dcr"},
-	"only ISC":          {"events-isc"},
-	"ISC as published":  {"events-isc-published"},
-	"both":              {"events-classic", "events-isc", "triggers-classic", "health"},
-	"both, DCR":         {"events-dcr", "events-isc", "triggers-dcr", "health"},
-	"both as published": {"events-published", "events-isc-published", "triggers-published"},
-	"only health":       {"health"},
-	"only IdentityIQ":   {"iiq-audit-dcr"},
+	"no table":                      {},
+	"only triggers":                 {"triggers-classic"},
+	"only DCR triggers":             {"triggers-dcr"},
+	"only published":                {"events-published", "triggers-published"},
+	"only classic":                  {"events-classic"},
+	"only DCR":                      {"events-dcr"},
+	"only ISC":                      {"events-isc"},
+	"ISC as published":              {"events-isc-published"},
+	"both":                          {"events-classic", "events-isc", "triggers-classic", "health"},
+	"both, DCR":                     {"events-dcr", "events-isc", "triggers-dcr", "health"},
+	"both as published":             {"events-published", "events-isc-published", "triggers-published"},
+	"only the first codeless table": {"events-v2"},
+	"every table of events":         {"events-classic", "events-isc", "events-v2"},
+	"only health":                   {"health"},
+	"only IdentityIQ":               {"iiq-audit-dcr"},
 }
 
 // TestFunctionsInEveryWorkspace: no error, and the same columns whatever exists.
@@ -217,6 +219,30 @@ func TestEventsOddRows(t *testing.T) {
 			},
 			query: "SailPointIDNEvents | project Status, IngestionTime",
 			want:  []kqltest.Row{{"Status": "isc", "IngestionTime": at("02")}},
+		},
+		{
+			name: "the first table of the codeless connector", schemas: []string{"events-v2"},
+			put: func(s *kqltest.Scene) {
+				s.Rows(kqltest.V2Table, kqltest.Row{"TimeGenerated": at("01"), "Id": uuid, "EventType": "AUTH", "ActorName": "Ann.Lee", "TargetName": "x", "Org": "acme", "$ingested": at("02")})
+			},
+			query: "SailPointIDNEvents(eventtype_in = dynamic(['AUTH'])) | project Id, UserKey, Org, IpAddress, IngestionTime, SourceTable",
+			want:  []kqltest.Row{{"Id": hex32, "UserKey": "ann.lee", "Org": "acme", "IpAddress": "", "IngestionTime": at("02"), "SourceTable": kqltest.V2Table}},
+		},
+		{
+			name: "one event in three tables: the one with the most columns", schemas: []string{"events-classic", "events-isc", "events-v2"},
+			put: func(s *kqltest.Scene) {
+				v2 := func(id string) kqltest.Row {
+					return kqltest.Row{"TimeGenerated": at("01"), "Id": id, "$ingested": at("02")}
+				}
+				s.Rows(kqltest.V2Table, v2("1"), v2("2"), v2("3"))
+				s.Classic(kqltest.EventsTable, kqltest.Doc{"id": "1", "created": at("01"), "$ingested": at("03")}, kqltest.Doc{"id": "2", "created": at("01"), "$ingested": at("03")})
+				s.ISC(kqltest.Doc{"id": "1", "created": at("01"), "$ingested": at("04")})
+			},
+			query: "SailPointIDNEvents | sort by Id asc | project Id, IngestionTime, SourceTable",
+			want: []kqltest.Row{
+				{"Id": "1", "IngestionTime": at("02"), "SourceTable": kqltest.ISCTable}, {"Id": "2", "IngestionTime": at("02"), "SourceTable": kqltest.EventsTable},
+				{"Id": "3", "IngestionTime": at("02"), "SourceTable": kqltest.V2Table},
+			},
 		},
 		{
 			name: "rows without an id are all kept", schemas: []string{"events-classic", "events-isc"},

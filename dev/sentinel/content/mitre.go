@@ -16,6 +16,7 @@ type Technique struct {
 // sub-techniques. Names and tactics are those of attack.mitre.org, version 17.
 func Techniques() []Technique {
 	return []Technique{
+		{"T1020", "Automated Exfiltration", []string{"Exfiltration"}},
 		{"T1078", "Valid Accounts", []string{"InitialAccess", "Persistence", "PrivilegeEscalation", "DefenseEvasion"}},
 		{"T1078.004", "Valid Accounts: Cloud Accounts", []string{"InitialAccess", "Persistence", "PrivilegeEscalation", "DefenseEvasion"}},
 		{"T1087", "Account Discovery", []string{"Discovery"}},
@@ -47,7 +48,6 @@ func Techniques() []Technique {
 		{"T1562", "Impair Defenses", []string{"DefenseEvasion"}},
 		{"T1562.008", "Impair Defenses: Disable or Modify Cloud Logs", []string{"DefenseEvasion"}},
 		{"T1565", "Data Manipulation", []string{"Impact"}},
-		{"T1567", "Exfiltration Over Web Service", []string{"Exfiltration"}},
 	}
 }
 

@@ -21,6 +21,7 @@ type Doc map[string]any
 const (
 	EventsTable   = "SailPointIDN_Events_CL"
 	ISCTable      = "SailPointISC_Events_CL"
+	V2Table       = "SailPointIDN_EventsV2_CL"
 	TriggersTable = "SailPointIDN_Triggers_CL"
 	HealthTable   = "SailPointIDN_Health_CL"
 	IIQTable      = "SailPointIIQ_Audit_CL"

@@ -26,7 +26,7 @@ For each of them, the folder [sentinel/Examples](../sentinel/Examples) has rows 
 All of them read the functions SailPointIDNEvents, SailPointIDNTriggers, SailPointIDNHealth and SailPointIIQEvents, so none fails because a table is missing.
 What a rule finds depends on the columns that are filled.
 This connector fills all of them.
-SailPoint's codeless connector fills SailPointISC_Events_CL without addresses and with 19 of the attributes: a rule with columns under *Needs* finds nothing there, or not all that it is about (a test runs each rule on such a table).
+SailPoint's codeless connector fills SailPointISC_Events_CL (SailPointIDN_EventsV2_CL in its first version, which the functions read, too) without addresses and with 19 of the attributes: a rule with columns under *Needs* finds nothing there, or not all that it is about (a test runs each rule on such a table).
 Rules find new rows by their ingestion time, and look back two days or more: they see late events, and alert once.
 Rules in near real time run each minute, on the rows that came in that minute ([why, and what for](adr/0042-near-real-time.md)).
 Events older than fourteen days, for instance from a first backfill, do not alert.
