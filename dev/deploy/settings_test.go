@@ -75,13 +75,13 @@ var derived = map[string]string{
 	"AZURE_CLIENT_ID":                     "the identity that the template creates",
 	"LEGACY_CHECKPOINT":                   "the table service of the account of parameter `legacyStorageAccountId`, or `auto`",
 	"AzureWebJobsStorage__blobServiceUri": "the account that the template creates",
+	"AzureWebJobsStorage__queueServiceUri": "the account that the template creates",
 	"AzureWebJobsStorage__credential":     "`managedidentity`",
 	"AzureWebJobsStorage__clientId":       "the identity that the template creates",
 }
 
 // hostSettings are those that the Functions host or the platform reads.
 var hostSettings = map[string]string{
-	"AzureWebJobsStorage__queueServiceUri":      "host's storage",
 	"AzureWebJobsStorage__tableServiceUri":      "host's storage, diagnostic events",
 	"APPLICATIONINSIGHTS_CONNECTION_STRING":     "where the host logs to",
 	"APPLICATIONINSIGHTS_AUTHENTICATION_STRING": "with which identity",

@@ -37,6 +37,9 @@ type App struct {
 	options     Options
 	connections []*Connection
 	fansOut     bool // FAN_OUT is queue, also if this is not the function app
+	queueAt     config.Queue
+	queue       queueWatch
+	turns       chan struct{} // has room for the connections that are followed up at a time
 }
 
 // Options contains what settings can't express. The zero value is for production.
@@ -117,7 +120,7 @@ func Open(settings config.Settings, o Options) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &App{options: o, fansOut: settings.FanOut}
+	a := &App{options: o, fansOut: settings.FanOut, queueAt: settings.Queue, turns: make(chan struct{}, fanout.AtOnce)}
 	failed := 0
 	for _, one := range settings.Connections {
 		c := newConnection(one, shared)

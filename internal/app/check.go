@@ -57,6 +57,10 @@ func Check(ctx context.Context, s config.Settings, o Options, report func(check.
 				describeProcess(s, func(f check.Finding) { queue.Report(i, f) })
 			}
 			c.run(ctx)
+			if i == 0 && s.FanOut {
+				c.Report = func(f check.Finding) { queue.Report(i, f) }
+				c.queue(ctx)
+			}
 			return nil
 		})
 	}
@@ -100,6 +104,7 @@ func (c *checkup) state(ctx context.Context) {
 			if store, err = newStore(c.settings.State, c.options); err != nil {
 				return "", err
 			}
+			c.options.Store = store
 			c.checkSecrets(ctx)
 		}
 		return "a probe was locked, written, protected, read and removed", probeStore(ctx, store, c.connection.Tenant)

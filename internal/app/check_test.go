@@ -130,6 +130,9 @@ func (s *scene) check(t *testing.T) (order []string, found map[string]check.Find
 	if daily := s.connection().ReadBack.Daily; daily != "" && daily != config.NoReadBack {
 		want = slices.Insert(want, len(want)-1, "read-back")
 	}
+	if s.settings.FanOut {
+		want = append(want, "queue")
+	}
 	if diff := cmp.Diff(want, order); diff != "" {
 		t.Errorf("order of the findings (-want +got):\n%s", diff)
 	}

@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
@@ -47,6 +48,8 @@ type Connection struct {
 
 	journal journal
 	keepers *keepers // of the sources' secrets
+
+	followed atomic.Bool // a follow-up of a tick is waiting for its turn, see [App.FollowUp]
 
 	reading sync.Mutex // guards daily
 	daily   map[string]*daily
@@ -168,6 +171,9 @@ func (c *Connection) poll(ctx context.Context, r *rounds) (reports []pipeline.Re
 	defer c.recovered(reports) // the result is named, so that a panic does not drop it
 	ctx, locks, release := c.alone(ctx)
 	defer release()
+	if locks != nil && r.onlyIfFree {
+		return nil
+	}
 	c.beside(c.options.Look)
 	waiting = 0
 	var all sync.WaitGroup

@@ -19,6 +19,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/fanout"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/ncrontab"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/mem"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/poison"
 )
 
@@ -270,37 +271,86 @@ func TestPollNowOutOfTime(t *testing.T) {
 	})
 }
 
+// slow has each tenant refuse its token after a while, and returns what says how many were asked at the
+// same time at most.
+func (s *scene) slow(d time.Duration) (most func() int) {
+	var mu sync.Mutex
+	at, n := map[string]int{}, 0
+	s.pass = func(req *http.Request, _ http.RoundTripper) (*http.Response, error) {
+		mu.Lock()
+		at[req.URL.Host]++
+		n = max(n, len(at))
+		mu.Unlock()
+		<-time.After(d)
+		mu.Lock()
+		defer mu.Unlock()
+		if at[req.URL.Host]--; at[req.URL.Host] == 0 {
+			delete(at, req.URL.Host)
+		}
+		return &http.Response{StatusCode: http.StatusUnauthorized, Header: http.Header{}, Body: http.NoBody, Request: req}, nil
+	}
+	return func() int {
+		mu.Lock()
+		defer mu.Unlock()
+		return n
+	}
+}
+
 // A person who polls now, in the one process that serves the page, polls no more connections at once than
 // an instance does, and each once.
 func TestPollNowIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const connections = 40
 		s := newScene().times(connections)
-		var mu sync.Mutex
-		at, most := map[string]int{}, 0
-		s.pass = func(req *http.Request, _ http.RoundTripper) (*http.Response, error) {
-			mu.Lock()
-			at[req.URL.Host]++
-			most = max(most, len(at))
-			mu.Unlock()
-			<-time.After(time.Second)
-			mu.Lock()
-			defer mu.Unlock()
-			if at[req.URL.Host]--; at[req.URL.Host] == 0 {
-				delete(at, req.URL.Host)
-			}
-			return &http.Response{StatusCode: http.StatusUnauthorized, Header: http.Header{}, Body: http.NoBody, Request: req}, nil
-		}
+		most := s.slow(time.Second)
 		ctx, cancel := context.WithTimeout(t.Context(), s.settings.RunBudget)
 		defer cancel()
 		runs := s.spread(t, "").Poll(ctx)
-		if len(runs) != 2*connections || most != fanout.AtOnce {
-			t.Errorf("%d runs, of %d connections at once, want %d", len(runs), most, fanout.AtOnce)
+		if len(runs) != 2*connections || most() != fanout.AtOnce {
+			t.Errorf("%d runs, of %d connections at once, want %d", len(runs), most(), fanout.AtOnce)
 		}
 		for _, r := range runs {
 			if r.State != pipeline.Failed || r.Connection == "" {
 				t.Errorf("%+v", r)
 			}
+		}
+	})
+}
+
+// What fan-out adds to the operations on the state, see docs/scale.md: the lock of the connection to each
+// poll, and to the first one of each process what that process does not know yet.
+func TestStateOperationsOfFanOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene().named("prod")
+		ops := 0
+		s.store = &mem.Store{After: func(mem.Op, string) error { ops++; return nil }}
+		poll := func(a *app.App, events int) int {
+			for n := range events {
+				s.event("", n, time.Now().Add(-90*time.Second))
+			}
+			ops = 0
+			for _, r := range a.Poll(t.Context()) {
+				if r.State != pipeline.Drained {
+					t.Errorf("%+v", r)
+				}
+			}
+			<-time.After(time.Minute)
+			return ops
+		}
+		one, err := app.Open(s.settings, app.Options{HTTP: &http.Client{Transport: s}, Store: s.store})
+		if err != nil {
+			t.Fatal(err)
+		}
+		poll(one, 0)
+		alone := poll(one, 0)
+		a, b := s.spread(t, ""), s.spread(t, "")
+		first := poll(a, 0)
+		quiet := poll(a, 0)
+		other := poll(b, 0)
+		busy := poll(a, 1)
+		t.Logf("a quiet poll: %d without FAN_OUT, %d with it, %d if it is the first of its process; %d with an event", alone, quiet, first, busy)
+		if quiet != alone+2 || first != quiet+6 || other != first {
+			t.Errorf("want 2 for the lock of the connection, and 6 more for the first of a process")
 		}
 	})
 }

@@ -20,6 +20,8 @@ type rounds struct {
 	again time.Duration // between the starts of two polls of a source; 0: each is polled once
 	left  atomic.Int64  // sources whose first poll is not done
 	done  chan struct{} // closed once none is left
+	// onlyIfFree leaves a connection alone that another process polls: there are no reports then.
+	onlyIfFree bool
 }
 
 func newRounds(sources int, again time.Duration) *rounds {

@@ -77,6 +77,7 @@ func checkItems() string {
 		source.Check{Item: "checkpoint", Lines: []string{"the checkpoint of each stream can be read, and how far it is"}},
 		source.Check{Item: "function", Lines: []string{"the function has run lately, if it ever has: what the state shows of it"}},
 		source.Check{Item: "workspace", Lines: []string{"CUSTOMER_ID and SHARED_KEY are accepted, or the data collection rule", "takes this identity and has every stream"}},
+		source.Check{Item: "queue", Lines: []string{"with FAN_OUT=queue: the queue can be used, and no other app uses it"}},
 		source.Check{Item: "clock", Lines: []string{"this machine's clock agrees with theirs"}},
 	)
 	var b strings.Builder

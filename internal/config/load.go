@@ -49,6 +49,9 @@ func Load(kinds []Kind, origins ...Origin) (Settings, error) {
 	state := stateReader{Reader: app, inAzure: app.platform("WEBSITE_SITE_NAME")}
 	app.Fill(&state.text)
 	s.State = state.state()
+	if s.FanOut {
+		s.Queue = state.queue()
+	}
 	keyed := sync.OnceValue(func() Account { return state.keyed(s.State) })
 
 	readers := make([]*Reader, 0, len(names))

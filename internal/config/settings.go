@@ -26,6 +26,9 @@ type Settings struct {
 	// FanOut spreads the connections over instances, by messages in a queue of the Functions
 	// platform. Nothing but the function app has one.
 	FanOut bool
+	// Queue is where that queue is: the account of the Functions host. Its zero value means that
+	// these settings don't say, as on a machine without a host.
+	Queue Queue
 
 	// Hints are things that look odd but may be correct. They don't prevent a run.
 	Hints []Problem
@@ -134,6 +137,13 @@ type Account struct {
 	ClientID string
 	// SAS is for [SharedAccess]: the query string without its "?".
 	SAS secret.String
+}
+
+// Queue is the queue service of the Functions host's account.
+type Queue struct {
+	Endpoint *url.URL // without a trailing slash; nil if it is unknown
+	// Account says how to sign in. Its Setting is the one that holds the address, too.
+	Account
 }
 
 // Legacy says where an older connector's checkpoint may be, and how to sign in. The zero

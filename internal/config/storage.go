@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"encoding/base64"
 	"net/url"
 	"path"
@@ -27,6 +28,7 @@ type stateReader struct {
 		AzureClientID  string        `envconfig:"AZURE_CLIENT_ID"`
 		WebJobs        secret.String `envconfig:"AzureWebJobsStorage"`
 		WebJobsBlobURI string        `envconfig:"AzureWebJobsStorage__blobServiceUri"`
+		WebJobsQueues  string        `envconfig:"AzureWebJobsStorage__queueServiceUri"`
 		WebJobsAccount string        `envconfig:"AzureWebJobsStorage__accountName"`
 		WebJobsCred    string        `envconfig:"AzureWebJobsStorage__credential"`
 		WebJobsClient  string        `envconfig:"AzureWebJobsStorage__clientId"`
@@ -114,7 +116,8 @@ func (v *stateReader) account() Account {
 	case v.Reported("AZURE_STORAGE_ACCOUNT_NAME") || v.Reported("AZURE_STORAGE_ACCESS_KEY") || v.Reported("AZURE_STORAGE_BLOB_ENDPOINT"):
 		return Account{}
 	case !v.text.WebJobs.IsZero():
-		return v.connectionString(v.text.WebJobs.Reveal())
+		a, _ := v.connectionString(v.text.WebJobs.Reveal())
+		return a
 	case hostAccount:
 		return v.hostIdentity()
 	case !v.Reported("AzureWebJobsStorage"):
@@ -181,39 +184,38 @@ const (
 	devAccount  = "devstoreaccount1"
 	devKey      = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 	devEndpoint = "http://127.0.0.1:10000/devstoreaccount1"
+	devQueues   = "http://127.0.0.1:10001/devstoreaccount1"
 )
 
 // connectionString accepts what the Functions host accepts: the emulator, an account with
-// its key, or an endpoint with a shared access signature.
-func (v *stateReader) connectionString(text string) Account {
+// its key, or an endpoint with a shared access signature. queues is the address of the queue
+// service, unchecked; "" if it is unknown.
+func (v *stateReader) connectionString(text string) (a Account, queues string) {
 	const setting = "AzureWebJobsStorage"
 	const remedy = connectionRemedy
 	parts, err := splitConnection(text)
 	if err != nil {
 		v.Problem(setting, err.Error())
-		return Account{}
+		return a, ""
 	}
 	if strings.EqualFold(parts["usedevelopmentstorage"], "true") {
 		if parts["developmentstorageproxyuri"] != "" {
 			v.Problem(setting, "has a DevelopmentStorageProxyUri: for Azurite on another port set AZURE_STORAGE_ACCOUNT_NAME, AZURE_STORAGE_ACCESS_KEY and AZURE_STORAGE_BLOB_ENDPOINT")
 		}
-		parts = map[string]string{"accountname": devAccount, "accountkey": devKey, "blobendpoint": devEndpoint}
+		parts = map[string]string{"accountname": devAccount, "accountkey": devKey, "blobendpoint": devEndpoint, "queueendpoint": devQueues}
 	}
-	a := Account{Auth: AccountKey, Setting: setting, Name: parts["accountname"], Key: secret.Plain(parts["accountkey"])}
+	a = Account{Auth: AccountKey, Setting: setting, Name: parts["accountname"], Key: secret.Plain(parts["accountkey"])}
 	if sas := strings.TrimPrefix(parts["sharedaccesssignature"], "?"); a.Key.IsZero() && sas != "" {
 		a.Auth, a.SAS = SharedAccess, secret.New(sas)
 	}
-	endpoint := parts["blobendpoint"]
-	if endpoint == "" && a.Name != "" {
-		scheme, suffix := parts["defaultendpointsprotocol"], strings.TrimLeft(parts["endpointsuffix"], ".")
-		if scheme == "" {
-			scheme = "https"
+	of := func(service string) string {
+		given := parts[service+"endpoint"]
+		if given != "" || a.Name == "" {
+			return given
 		}
-		if suffix == "" {
-			suffix = "core.windows.net"
-		}
-		endpoint = scheme + "://" + a.Name + ".blob." + suffix
+		return cmp.Or(parts["defaultendpointsprotocol"], "https") + "://" + a.Name + "." + service + "." + cmp.Or(strings.TrimLeft(parts["endpointsuffix"], "."), "core.windows.net")
 	}
+	endpoint := of("blob")
 	switch {
 	case endpoint == "":
 		v.Problem(setting, "names neither AccountName nor BlobEndpoint: "+remedy)
@@ -231,7 +233,7 @@ func (v *stateReader) connectionString(text string) Account {
 			v.checkKey(setting, a.Key.Text().Reveal())
 		}
 	}
-	return a
+	return a, of("queue")
 }
 
 func (v *stateReader) checkKey(setting, key string) {
@@ -249,6 +251,31 @@ func (v *stateReader) blobEndpoint(setting, text string) *url.URL {
 		return nil
 	}
 	return u
+}
+
+// queue finds the queue service of the host's account, which the bindings of the package use.
+// Problems that the state reports as well are reported once.
+func (v *stateReader) queue() (q Queue) {
+	const setting = "AzureWebJobsStorage__queueServiceUri"
+	switch {
+	case !v.text.WebJobs.IsZero():
+		a, address := v.connectionString(v.text.WebJobs.Reveal())
+		if q.Account = a; address != "" {
+			q.Endpoint = v.Address("AzureWebJobsStorage", address)
+		}
+	case v.text.WebJobsQueues != "":
+		q.Account = v.hostIdentity()
+		q.Setting, q.Endpoint = setting, v.Address(setting, v.text.WebJobsQueues)
+		if q.Endpoint != nil && q.Endpoint.Scheme == "http" {
+			v.Problem(setting, "uses http, but a managed identity requires https")
+		}
+	case v.text.WebJobsAccount != "":
+		q.Account = v.hostIdentity()
+		q.Endpoint = &url.URL{Scheme: "https", Host: v.text.WebJobsAccount + ".queue.core.windows.net"}
+	case v.text.WebJobsBlobURI != "":
+		v.Problem(setting, "is missing, and FAN_OUT is queue: set the address of the queue service beside AzureWebJobsStorage__blobServiceUri, https://NAME.queue.core.windows.net, or the host finds no queue")
+	}
+	return q
 }
 
 func publicEndpoint(account string) *url.URL {

@@ -101,6 +101,45 @@ func TestStorageAccount(t *testing.T) {
 	}
 }
 
+// The queue of FAN_OUT is that of the host's account, whatever account holds the state.
+func TestQueue(t *testing.T) {
+	type env = map[string]string
+	for _, tc := range []struct {
+		name          string
+		env           env
+		at, by, fails string
+	}{
+		{"off", env{"FAN_OUT": "off", "AzureWebJobsStorage": "UseDevelopmentStorage=true"}, "", "", ""},
+		{"nothing", env{"STATE_URL": "file:///x"}, "", "", ""},
+		{"emulator", env{"AzureWebJobsStorage": "UseDevelopmentStorage=true"}, "http://127.0.0.1:10001/devstoreaccount1", "AzureWebJobsStorage", ""},
+		{"connection string", env{"STATE_URL": "file:///x", "AzureWebJobsStorage": "AccountName=acme;AccountKey=" + canaryKey + ";EndpointSuffix=core.chinacloudapi.cn"}, "https://acme.queue.core.chinacloudapi.cn", "AzureWebJobsStorage", ""},
+		{"connection string with endpoints", env{"AzureWebJobsStorage": "BlobEndpoint=https://acme.blob.core.windows.net;QueueEndpoint=https://q.example/;SharedAccessSignature=sig=abc"}, "https://q.example", "AzureWebJobsStorage", ""},
+		{"identity", env{"AzureWebJobsStorage__blobServiceUri": "https://acme.blob.core.windows.net", "AzureWebJobsStorage__queueServiceUri": "https://acme.queue.core.windows.net/"}, "https://acme.queue.core.windows.net", "AzureWebJobsStorage__queueServiceUri", ""},
+		{"identity by name", env{"AzureWebJobsStorage__accountName": "acme"}, "https://acme.queue.core.windows.net", "AzureWebJobsStorage__accountName", ""},
+		{"identity without the address", env{"AzureWebJobsStorage__blobServiceUri": "https://acme.blob.core.windows.net"}, "", "", "AzureWebJobsStorage__queueServiceUri"},
+		{"identity over http", env{"AzureWebJobsStorage__blobServiceUri": "https://acme.blob.core.windows.net", "AzureWebJobsStorage__queueServiceUri": "http://127.0.0.1:1/acme"}, "http://127.0.0.1:1/acme", "AzureWebJobsStorage__queueServiceUri", "AzureWebJobsStorage__queueServiceUri"},
+		{"damaged connection string", env{"STATE_URL": "file:///x", "AzureWebJobsStorage": canaryKey[:10]}, "", "", "AzureWebJobsStorage"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			with := withStorage(tc.env)
+			if with["FAN_OUT"] == "" {
+				with["FAN_OUT"] = "queue"
+			}
+			s, err := load(with)
+			if tc.fails == "" && err != nil || tc.fails != "" && (err == nil || !strings.Contains(err.Error(), tc.fails) || strings.Contains(err.Error(), "canary")) {
+				t.Fatalf("%v, want %q", err, tc.fails)
+			}
+			at := ""
+			if s.Queue.Endpoint != nil {
+				at = s.Queue.Endpoint.String()
+			}
+			if at != tc.at || s.Queue.Setting != tc.by && tc.at != "" {
+				t.Errorf("%s by %s, want %s by %s", at, s.Queue.Setting, tc.at, tc.by)
+			}
+		})
+	}
+}
+
 func TestStorageProblems(t *testing.T) {
 	type env = map[string]string
 	for _, tc := range []struct {

@@ -59,6 +59,7 @@ func shared() []Setting {
 		{Name: "AZURE_CLIENT_ID", Otherwise: "the system-assigned identity", Meaning: "Client ID of a user-assigned managed identity, for the storage account, for `LogsIngestion`, for Key Vault, and to sign in as `WORKSPACE_APP_ID`."},
 		{Name: "AzureWebJobsStorage", App: true, Secret: true, Meaning: "The Functions host's own connection string; also `UseDevelopmentStorage=true`. Used for `azblob://` if no account is set above."},
 		{Name: "AzureWebJobsStorage__blobServiceUri", App: true, Meaning: "Instead of the connection string, with a managed identity: address of the blob service."},
+		{Name: "AzureWebJobsStorage__queueServiceUri", App: true, Meaning: "The same for the queue of `FAN_OUT`: address of the queue service."},
 		{Name: "AzureWebJobsStorage__accountName", App: true, Meaning: "The same, by account name, for the public cloud."},
 		{Name: "AzureWebJobsStorage__credential", App: true, Meaning: "`managedidentity` or empty."},
 		{Name: "AzureWebJobsStorage__clientId", App: true, Otherwise: "`AZURE_CLIENT_ID`", Meaning: "Client ID of the identity for this account."},

@@ -77,7 +77,7 @@ func TestExampleFile(t *testing.T) {
 	// What the example leaves out on purpose: these select a managed identity for
 	// the host's account, which exists in Azure only.
 	absent := []string{
-		"AzureWebJobsStorage__blobServiceUri", "AzureWebJobsStorage__accountName",
+		"AzureWebJobsStorage__blobServiceUri", "AzureWebJobsStorage__queueServiceUri", "AzureWebJobsStorage__accountName",
 		"AzureWebJobsStorage__credential", "AzureWebJobsStorage__clientId",
 	}
 	// Values that are meant for one's own machine, not the default.

@@ -121,12 +121,17 @@ func (h *Handler) run(request context.Context) ([]pipeline.Report, error) {
 
 // within does something with the poller under a context that ends only with the budget or Stop.
 func (h *Handler) within(request context.Context, do func(context.Context, Poller) ([]pipeline.Report, error)) (runs []pipeline.Report, err error) {
+	return h.withinMore(request, 0, do)
+}
+
+// withinMore is within, for what takes some time more than the budget.
+func (h *Handler) withinMore(request context.Context, more time.Duration, do func(context.Context, Poller) ([]pipeline.Report, error)) (runs []pipeline.Report, err error) {
 	defer func() {
 		if value := recover(); value != nil {
 			runs, err = nil, &panicError{value, debug.Stack()}
 		}
 	}()
-	ctx, done, err := h.begin(request)
+	ctx, done, err := h.begin(request, more)
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +157,7 @@ func (h *Handler) open() (Poller, error) {
 }
 
 // begin registers a run with Stop. It fails if Stop was called before.
-func (h *Handler) begin(request context.Context) (context.Context, func(), error) {
+func (h *Handler) begin(request context.Context, more time.Duration) (context.Context, func(), error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.stopped != nil {
@@ -163,7 +168,7 @@ func (h *Handler) begin(request context.Context) (context.Context, func(), error
 		budget = defaultBudget
 	}
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(request))
-	ctx, expire := context.WithTimeout(ctx, budget)
+	ctx, expire := context.WithTimeout(ctx, budget+more)
 	if h.running == nil {
 		h.running = map[int]context.CancelCauseFunc{}
 	}

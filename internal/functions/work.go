@@ -39,6 +39,8 @@ type Spread interface {
 	Work(ctx context.Context, m fanout.Message) ([]pipeline.Report, error)
 	// GaveUp notes that the queue gives up a message.
 	GaveUp(ctx context.Context, n poison.Note) error
+	// FollowUp polls, some time after a tick, what no instance has polled since.
+	FollowUp(ctx context.Context, tick time.Time) []pipeline.Report
 }
 
 var errNotSpread = errors.New("this program can't poll connections apart from each other")
@@ -46,12 +48,13 @@ var errNotSpread = errors.New("this program can't poll connections apart from ea
 // fanOut answers a tick with one message for each connection.
 func (h *Handler) fanOut(w http.ResponseWriter, r *http.Request, log *slog.Logger) {
 	var messages []string
+	tick := time.Now()
 	_, err := h.within(r.Context(), func(_ context.Context, poller Poller) (_ []pipeline.Report, err error) {
 		spread, ok := poller.(Spread)
 		if !ok {
 			return nil, errNotSpread
 		}
-		messages, err = spread.Messages(time.Now())
+		messages, err = spread.Messages(tick)
 		return nil, err
 	})
 	if err != nil {
@@ -62,6 +65,30 @@ func (h *Handler) fanOut(w http.ResponseWriter, r *http.Request, log *slog.Logge
 	a := newAnswer([]pipeline.Report{}, []string{fmt.Sprintf("%d connections put into the queue", len(messages))}, nil)
 	a.Outputs.Work = messages
 	write(w, http.StatusOK, a)
+	go h.followUp(context.WithoutCancel(r.Context()), log, tick)
+}
+
+// followUp polls after a tick what no instance has polled. No invocation waits for it, so all of it is
+// logged.
+func (h *Handler) followUp(ctx context.Context, log *slog.Logger, tick time.Time) {
+	const wait = time.Minute // for the others
+	_, err := h.withinMore(ctx, wait, func(ctx context.Context, poller Poller) ([]pipeline.Report, error) {
+		spread, ok := poller.(Spread)
+		if !ok {
+			return nil, errNotSpread
+		}
+		runs := spread.FollowUp(ctx, tick)
+		for _, run := range runs {
+			logRun(log, run)
+		}
+		if len(runs) > 0 {
+			log.Info("polled what no instance had polled since the tick", "runs", len(runs))
+		}
+		return nil, nil
+	})
+	if err != nil { // the process is stopping, or there is an internal error
+		log.Warn("the tick was not followed up", "error", err.Error())
+	}
 }
 
 // delivery is one delivery of a message.

@@ -32,7 +32,8 @@ type spread struct {
 	messages []string
 	worked   []fanout.Message
 	given    []poison.Note
-	panics   bool // Work
+	panics   bool          // Work
+	followed chan struct{} // closed by FollowUp
 }
 
 func (s *spread) Poll(context.Context) []pipeline.Report { panic("one process polls everything") }
@@ -52,6 +53,13 @@ func (s *spread) Work(_ context.Context, m fanout.Message) ([]pipeline.Report, e
 func (s *spread) GaveUp(_ context.Context, n poison.Note) error {
 	s.given = append(s.given, n)
 	return nil
+}
+
+func (s *spread) FollowUp(context.Context, time.Time) []pipeline.Report {
+	if s.followed != nil {
+		close(s.followed)
+	}
+	return s.runs
 }
 
 // message is one for acme, sent some time ago and valid for two minutes.
@@ -153,6 +161,22 @@ func TestWork(t *testing.T) {
 				t.Errorf("worked on %+v", app.worked[0])
 			}
 		})
+	}
+}
+
+// A tick is followed up after its answer; a process that is stopping does not.
+func TestTickIsFollowedUp(t *testing.T) {
+	var out bytes.Buffer
+	app := &spread{messages: []string{"m"}, runs: []pipeline.Report{{Connection: "acme", Stream: "Events", State: pipeline.Drained}}, followed: make(chan struct{})}
+	h := &functions.Handler{FanOut: true, Open: func() (functions.Poller, error) { return app, nil }, Log: slog.New(slog.NewJSONHandler(&out, nil))}
+	if status, b := invoke(t, h, functions.FunctionPath, "{}"); status != http.StatusOK || len(b.ReturnValue.Runs) != 0 {
+		t.Errorf("%d: %+v", status, b)
+	}
+	<-app.followed
+	h.Stop(errors.New("enough"))
+	h.Quiet(t.Context()) // until the follow-up has ended
+	if said := out.String(); !strings.Contains(said, "acme") || !strings.Contains(said, "polled what no instance had polled") {
+		t.Errorf("said: %s", said)
 	}
 }
 

@@ -28,6 +28,7 @@
 //	{tenant}/locks/{stream}                      the lock of a stream; with FAN_OUT the connection has one, too
 //	{tenant}/locks/{stream}.waiting              since when runs have found it locked
 //	fan-out/poison.json                          messages that the queue of FAN_OUT gave up
+//	fan-out/queue.json                           what the app found when it looked at that queue
 package state
 
 import (

@@ -8,10 +8,28 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/fanout"
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/poison"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/queuenote"
 )
 
 // poisonShown is how long a message that was given up is shown.
 const poisonShown = 24 * time.Hour
+
+// queueShown is how old a note about the queue may be: the app looks every hour.
+const queueShown = 3 * time.Hour
+
+// queueState adds what the app found wrong with its queue.
+func queueState(ctx context.Context, store state.Store, now time.Time, found *problems) {
+	ctx, cancel := context.WithTimeout(ctx, Timeout/2)
+	defer cancel()
+	n, err := queuenote.Read(ctx, store)
+	if err != nil || n.Problem == "" || now.Sub(n.At) > queueShown {
+		return // that the state can't be read is a problem of every stream already
+	}
+	found.add("queue", []Problem{{
+		State: Attention, What: fmt.Sprintf("The queue of FAN_OUT can't be relied on, as the app found %s ago: %s.", Age(now.Sub(n.At)), n.Problem),
+		Remedy: "Do what the message says; docs/scale.md has a table of causes. Until then the process with the timer polls what no other instance has polled, so nothing is lost, but it may be late.",
+	}})
+}
 
 // gaveUp adds the messages that the queue gave up lately, a problem for each connection and reason.
 func gaveUp(ctx context.Context, store state.Store, now time.Time, found *problems) {

@@ -252,6 +252,7 @@ func Take(ctx context.Context, c Config) Snapshot {
 		s.Streams = append(s.Streams, j.status)
 	}
 	if c.FanOut {
+		queueState(ctx, c.Store, begun, &found)
 		gaveUp(ctx, c.Store, begun, &found)
 	}
 	s.Problems = append(s.Problems, found.sorted()...)
