@@ -225,59 +225,6 @@ func TestIdentityIQChanges(t *testing.T) {
 	})
 }
 
-// A process that dies at any step loses nothing, and repeats at most the batches in flight.
-func TestIdentityIQKilled(t *testing.T) {
-	every := 1
-	if testing.Short() {
-		every = 5
-	}
-	steps, repeats := 0, 0
-	for finished := false; !finished && !t.Failed(); steps += every {
-		synctest.Test(t, func(t *testing.T) {
-			var repeated int
-			finished, repeated = killIdentityIQ(t, steps)
-			repeats = max(repeats, repeated)
-		})
-	}
-	t.Logf("%d steps, %d rows repeated at most", steps, repeats)
-	if steps < 20 || repeats == 0 {
-		t.Errorf("%d steps, %d rows repeated at most: nothing was cut off", steps, repeats)
-	}
-}
-
-// killIdentityIQ kills a process at a step, has the next one finish, and says whether the first one had
-// finished before.
-func killIdentityIQ(t *testing.T, step int) (finished bool, repeated int) {
-	t.Helper()
-	g := newGoverned(newScene(), "audit")
-	c := g.connection()
-	c.Health, c.BatchBytes = false, 32<<10
-	begin := time.Now().Add(-10 * time.Hour)
-	for i := range 2500 {
-		at := begin.Add(time.Duration(i/20) * time.Minute)
-		g.iiq.AddAudit(identityiq.AuditEvent(i, at), at, time.Time{})
-	}
-	g.dead.Store(int64(step))
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	g.start(t).Poll(ctx)
-	cancel()
-	finished = g.dead.Load() > 0
-	g.dead.Store(1 << 40)
-	<-time.After(5 * time.Minute)
-	a := g.start(t)
-	for range 3 {
-		if r := g.poll(t, a)[audits]; r.State != pipeline.Drained {
-			t.Errorf("killed at step %d: %+v", step, r)
-		}
-		<-time.After(time.Minute)
-	}
-	missing, repeated := g.missing()
-	if most := pipeline.Parallel * g.workspace.Stats().LargestRows; missing > 0 || repeated > most || finished && repeated > 0 {
-		t.Errorf("killed at step %d: %d events are missing, %d rows came again, want at most %d", step, missing, repeated, most)
-	}
-	return finished, repeated
-}
-
 // IdentityNow, IdentityIQ and Okta in one app: one that is down, whichever it is, delays none of the
 // others.
 func TestSourcesDoNotWaitForEachOther(t *testing.T) {
