@@ -164,3 +164,41 @@ func TestSilenceOfEachSource(t *testing.T) {
 		})
 	}
 }
+
+// One column of Okta_CL has a name that is longer than Azure documents. Where that is refused, a
+// parameter shortens it, in the table and in the rule that fills it, and changes nothing else.
+func TestOktaShortColumn(t *testing.T) {
+	const long, short, documented = "authenticationContext_authenticationProvider_s", "authenticationContext_authProvider_s", 45
+	transform, names := map[bool]string{}, map[bool][]string{}
+	for _, shortened := range []bool{false, true} {
+		d := deployed(t, "", withoutTenant(okta(), map[string]any{"oktaShortColumn": shortened}))
+		for _, r := range ofType(d, "Microsoft.OperationalInsights/workspaces/tables") {
+			if r.Name != "sentinel/Okta_CL" {
+				continue
+			}
+			for _, c := range dig(r.Body, "properties", "schema", "columns").([]any) {
+				name := dig(c, "name").(string)
+				names[shortened] = append(names[shortened], name)
+				if len(name) > documented && (shortened || name != long) {
+					t.Errorf("shortened %v: %s has %d characters", shortened, name, len(name))
+				}
+			}
+		}
+		for _, f := range dig(only(t, d, "Microsoft.Insights/dataCollectionRules").Body["properties"], "dataFlows").([]any) {
+			if dig(f, "outputStream") == "Custom-Okta_CL" {
+				transform[shortened] = dig(f, "transformKql").(string)
+			}
+		}
+	}
+	renamed := func(text string) string { return strings.ReplaceAll(text, long, short) }
+	want := make([]string, len(names[false]))
+	for i, name := range names[false] {
+		want[i] = renamed(name)
+	}
+	if diff := cmp.Diff(want, names[true]); diff != "" || !slices.Contains(names[true], short) {
+		t.Errorf("columns (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(renamed(transform[false]), transform[true]); diff != "" || !strings.Contains(transform[true], short+" = tostring(authenticationContext.authenticationProvider)") {
+		t.Errorf("transform (-want +got):\n%s", diff)
+	}
+}
