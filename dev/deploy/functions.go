@@ -116,12 +116,16 @@ func pure(name string) (f func(args []any) any, ok bool) {
 		"range":        indexes,
 		"replace":      func(a []any) any { return strings.ReplaceAll(a[0].(string), a[1].(string), a[2].(string)) },
 		"split":        split,
+		"sub":          func(a []any) any { return a[0].(float64) - a[1].(float64) },
 		"substring":    func(a []any) any { return a[0].(string)[int(a[1].(float64)):int(a[1].(float64)+a[2].(float64))] },
 		"string":       func(a []any) any { return text(a[0]) },
 		"take":         func(a []any) any { s := a[0].(string); return s[:min(len(s), int(a[1].(float64)))] },
 		"toLower":      func(a []any) any { return strings.ToLower(a[0].(string)) },
 		"toObject":     toObject,
 		"toUpper":      func(a []any) any { return strings.ToUpper(a[0].(string)) },
+		"endsWith": func(a []any) any { // in any case
+			return strings.HasSuffix(strings.ToLower(a[0].(string)), strings.ToLower(a[1].(string)))
+		},
 		"trim":         func(a []any) any { return strings.TrimSpace(a[0].(string)) },
 		"true":         func([]any) any { return true },
 		"tryGet":       tryGet,

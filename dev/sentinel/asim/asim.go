@@ -14,6 +14,7 @@
 //	sentinel/asim/SailPointISCAsimMapping.kql     the mapping as a saved function, for the parsers
 //	sentinel/asim/SailPoint{ISC,IIQ}Asim.kql      what the parsers of a product have in common; the text is in the folder texts
 //	sentinel/asim/transforms/<schema>.kql         transforms of a data collection rule, which fill the native tables
+//	sentinel/asim/unifying/<name>.kql             custom unifying functions, by which _Im_<schema> finds the parsers
 //
 // A transform may not join, and has at most 15,360 characters. So that of
 // AuditEvent, which covers most names, tells the types of event and object by words

@@ -30,6 +30,7 @@ const Name = "SailPointIdentityNow"
 // Solution is the whole content.
 type Solution struct {
 	Functions []content.Function
+	Unifying  []content.Function // custom unifying functions of ASIM, which belong to the workspace
 	Rules     []content.Rule
 	Hunts     []content.Hunt
 	Workbooks []content.Workbook
@@ -49,6 +50,9 @@ func Load(root string) (*Solution, error) {
 	var err error
 	sentinel := filepath.Join(root, "sentinel")
 	if s.Functions, err = content.Functions(filepath.Join(sentinel, "parsers"), filepath.Join(sentinel, "asim")); err != nil {
+		return nil, err
+	}
+	if s.Unifying, err = content.Functions(filepath.Join(sentinel, "asim", "unifying")); err != nil {
 		return nil, err
 	}
 	if s.Rules, err = content.Rules(sentinel); err != nil {

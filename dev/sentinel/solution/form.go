@@ -39,12 +39,14 @@ func (s *Solution) form() (map[string][]byte, error) {
 					"name": "enableRules", "type": "Microsoft.Common.CheckBox", "label": "Enable the analytic rules immediately", "defaultValue": false,
 					"toolTip": "Otherwise they are created disabled, and you enable the ones you want",
 				},
+				asimChoice(),
 			},
 			"steps": []object{},
 			"outputs": object{
-				"workspace":   "[basics('workspace')]",
-				"location":    "[location()]",
-				"enableRules": "[basics('enableRules')]",
+				"workspace":     "[basics('workspace')]",
+				"location":      "[location()]",
+				"enableRules":   "[basics('enableRules')]",
+				"asimFunctions": "[basics('asimFunctions')]",
 			},
 		},
 	})

@@ -46,7 +46,7 @@ func (s *Solution) template() (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	resources = append(resources, page)
+	resources = append(resources, page, s.unifying())
 	text, err := pretty(object{
 		"$schema":        "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#",
 		"contentVersion": s.Version + ".0",
@@ -68,9 +68,11 @@ func (s *Solution) template() (map[string][]byte, error) {
 				"type": "bool", "defaultValue": false,
 				"metadata": object{"description": "Whether to enable the analytic rules immediately. Otherwise, enable the ones you want in the portal."},
 			},
+			"asimFunctions": asimParameter(),
 		},
 		"variables": object{"workspaceId": "[resourceId('Microsoft.OperationalInsights/workspaces', parameters('workspace'))]"},
 		"resources": resources,
+		"outputs":   object{"asimLines": object{"type": "array", "value": s.lines()}},
 	})
 	return map[string][]byte{"sentinel/Package/mainTemplate.json": text}, err
 }

@@ -3,8 +3,11 @@
 package main
 
 import (
+	"path/filepath"
+
 	"github.com/idn-sentinel/idn-sentinel/dev/project"
 	"github.com/idn-sentinel/idn-sentinel/dev/sentinel/asim"
+	"github.com/idn-sentinel/idn-sentinel/dev/sentinel/content"
 )
 
 func main() { project.Generate(files) }
@@ -16,6 +19,17 @@ func files(root string) (map[string][]byte, error) {
 	}
 	all := map[string][]byte{}
 	for name, text := range asim.Generate(events, actions) {
+		all["sentinel/asim/"+name] = []byte(text)
+	}
+	functions, err := content.Functions(filepath.Join(root, "sentinel", "asim"))
+	if err != nil {
+		return nil, err
+	}
+	unifying, err := asim.Unifying(functions)
+	if err != nil {
+		return nil, err
+	}
+	for name, text := range unifying {
 		all["sentinel/asim/"+name] = []byte(text)
 	}
 	return all, nil
