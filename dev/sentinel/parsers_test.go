@@ -240,7 +240,8 @@ func TestEventsOddRows(t *testing.T) {
 			},
 			query: "SailPointIDNEvents | sort by Id asc | project Id, IngestionTime, SourceTable",
 			want: []kqltest.Row{
-				{"Id": "1", "IngestionTime": at("02"), "SourceTable": kqltest.ISCTable}, {"Id": "2", "IngestionTime": at("02"), "SourceTable": kqltest.EventsTable},
+				{"Id": "1", "IngestionTime": at("02"), "SourceTable": kqltest.ISCTable},
+				{"Id": "2", "IngestionTime": at("02"), "SourceTable": kqltest.EventsTable},
 				{"Id": "3", "IngestionTime": at("02"), "SourceTable": kqltest.V2Table},
 			},
 		},

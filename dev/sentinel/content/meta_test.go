@@ -58,8 +58,11 @@ func TestRuleFiles(t *testing.T) {
 			if !slices.Contains([]string{"SingleAlert", "AlertPerResult"}, r.EventGroupingSettings.AggregationKind) {
 				t.Errorf("event grouping %q", r.EventGroupingSettings.AggregationKind)
 			}
-			if len(r.Description) < 40 {
-				t.Errorf("description %q", r.Description)
+			if len(r.Description) < 40 || !strings.Contains(r.Description, "\nTriage: ") {
+				t.Errorf("description %q: want what happened, and a line \"Triage: ...\" with what to do", r.Description)
+			}
+			if r.AlertDetailsOverride.AlertDescriptionFormat == "" {
+				t.Error("want an alertDescriptionFormat")
 			}
 			for _, problem := range slices.Concat(attack(r.Tactics, r.RelevantTechniques), timing(r), connectors(r.Query, r.RequiredDataConnectors), unknown(t, r.Query)) {
 				t.Error(problem)
