@@ -1,5 +1,5 @@
 // Looks at pages in headless Chromium, as a person would: on a phone and on a desk, by light and by
-// dark, without scripts, and by keyboard. It reads a list of {name, url, title, says, faults} from
+// dark, without scripts, and by keyboard. It reads a list of {name, url, title, says, faults, search} from
 // stdin, and writes what is wrong as a JSON list of sentences. SCREENSHOTS names a folder for pictures.
 import { readFileSync } from 'node:fs';
 import pack from '@sparticuz/chromium';
@@ -69,6 +69,7 @@ async function look(one, width, scheme, scripts) {
   if (process.env.SCREENSHOTS) await page.screenshot({ path: `${process.env.SCREENSHOTS}/${one.name}-${width}-${scheme}.png`, fullPage: true });
   if (one.faults && !scripts && width < 1000) await causes(page, one, at); // once: they take time
   if (!one.faults && !scripts) await keyboard(page, one, at);
+  if (one.search && !scripts) await search(page, one, at);
   await context.close();
 }
 
@@ -86,6 +87,19 @@ async function keyboard(page, one, at) {
   await page.keyboard.press('Tab');
   await Promise.all([page.waitForNavigation(), page.keyboard.press('Enter')]);
   if (page.url() !== one.url || !(await page.title()).startsWith(one.title)) wrong.push(`${at}: back leads to ${page.url()}`);
+}
+
+// search finds a connection by keyboard, and comes back.
+async function search(page, one, at) {
+  await page.focus('input[type=search]');
+  await page.keyboard.type(one.search.text);
+  await Promise.all([page.waitForNavigation(), page.keyboard.press('Enter')]);
+  const text = await page.locator('body').innerText();
+  if (!text.includes(one.search.shows) || text.includes(one.search.hides)) wrong.push(`${at}: the search shows ${text.slice(0, 300)}`);
+  for (const found of await page.evaluate(audit)) wrong.push(`${at}, search: ${found}`);
+  if (page.url() !== one.url) wrong.push(`${at}: the search leads to ${page.url()}`);
+  await Promise.all([page.waitForNavigation(), page.getByText('back to all').click()]);
+  if (page.url() !== one.url || !(await page.locator('body').innerText()).includes(one.search.hides)) wrong.push(`${at}: back to all leads to ${page.url()}`);
 }
 
 // reach moves the focus to a button without a mouse.

@@ -114,6 +114,15 @@ type looked struct {
 	Says  []string `json:"says"`
 	// Faults are the buttons of the sandbox that are pressed; nil for a page with one button.
 	Faults []cause `json:"faults"`
+	// Search finds one of many connections; nil for a page without.
+	Search *found `json:"search"`
+}
+
+// found is a text to search for, what the page shows then, and what only the page of everything does.
+type found struct {
+	Text  string `json:"text"`
+	Shows string `json:"shows"`
+	Hides string `json:"hides"`
 }
 
 // cause is a fault of the sandbox: its button, and what the page shows soon after.
@@ -129,7 +138,43 @@ func TestStatusPage(t *testing.T) {
 	for name, s := range scenes() {
 		list = append(list, looked{Name: name, URL: serve(t, s), Title: s.title, Says: s.says})
 	}
+	list = append(list, looked{
+		Name: "fleet", URL: serveFleet(t, 300), Title: "Failing", Says: []string{"6 streams of 600 streams failing", "acme049/Events", "400 more streams are not shown"},
+		Search: &found{"acme123", "2 streams found", "acme049/Events"},
+	})
 	lookAt(t, list)
+}
+
+// serveFleet serves the page of many connections, of which one in fifty fails.
+func serveFleet(t *testing.T, n int) string {
+	t.Helper()
+	store, cfg := &mem.Store{}, status.Config{Version: "v1.2.0"}
+	cfg.Store = store
+	now := time.Now()
+	for i := range n {
+		c := status.Connection{Name: fmt.Sprintf("acme%03d", i), Tenant: fmt.Sprintf("org-%03d", i)}
+		for _, short := range []string{"Events", "Triggers"} {
+			one := status.Stream{ID: "SailPointIDN_" + short, Short: short, Window: 5 * time.Minute}
+			c.Streams = append(c.Streams, one)
+			rep := pipeline.Report{Stream: one.ID, State: pipeline.Drained, Sent: 12, Seconds: 1.2}
+			if i%50 == 49 && short == "Events" {
+				rep.State, rep.Error = pipeline.Failed, fmt.Sprintf("get token of org-%03d: status 401 invalid_client: set CLIENT_SECRET to a new one", i)
+			}
+			if _, err := checkpoint.New(store, c.Tenant).Save(t.Context(), one.ID, pipeline.Checkpoint{Since: now.Add(-50 * time.Hour), Through: now.Add(-time.Minute)}); err != nil {
+				t.Fatal(err)
+			}
+			if err := runs.New(store, c.Tenant).End(t.Context(), rep, runs.Program{By: "function", Version: "v1.2.0"}, now); err != nil {
+				t.Fatal(err)
+			}
+		}
+		cfg.Connections = append(cfg.Connections, c)
+	}
+	server := httptest.NewServer(page.New(page.Config{
+		Snapshot: func(ctx context.Context) status.Snapshot { return status.Take(ctx, cfg) },
+		Run:      func(context.Context) ([]pipeline.Report, error) { return nil, nil },
+	}))
+	t.Cleanup(server.Close)
+	return server.URL + page.Path + "?code=key-of-the-function"
 }
 
 // The page of the sandbox likewise, while the real connector runs; each fault is caused by keyboard,

@@ -519,10 +519,15 @@ func TestStatusOfManyConnections(t *testing.T) {
 			next.Tenant = next.Name
 			c.settings.Connections = append(c.settings.Connections, next)
 		}
-		c.store = &distant{&mem.Store{}, 50 * time.Millisecond}
+		requests := 0
+		c.store = &distant{&mem.Store{After: func(mem.Op, string) error { requests++; return nil }}, 50 * time.Millisecond}
 		a := c.open()
 		begun := time.Now()
 		s := a.Status(t.Context())
+		t.Logf("%v and %d requests for %d streams", time.Since(begun), requests, len(s.Streams))
+		if requests > 6*len(s.Streams) {
+			t.Errorf("%d requests", requests)
+		}
 		if took := time.Since(begun); took > 5*time.Second || len(s.Streams) != 600 || s.State != status.Failing {
 			t.Errorf("%v for %d streams, %s", took, len(s.Streams), s.State)
 		}

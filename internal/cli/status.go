@@ -26,6 +26,8 @@ type statusView struct {
 	settingsFlags
 	asJSON  bool
 	watch   bool
+	trouble bool
+	all     bool
 	console *console
 	out     io.Writer
 }
@@ -43,6 +45,10 @@ It reads only the state, where each run of the function leaves its outcome, so i
 neither the tenant nor the workspace, and takes five seconds at most. It is the same as
 the function's status page. Nothing is changed.
 
+The streams of several connections are sorted by trouble. A terminal shows the first 40
+of them and the first 20 problems; --trouble omits what is ok, --connection shows one
+connection, and --all, a pipe and --json show all.
+
 ` + settingsHelp + `
 
 The exit status is 0 if data flows (ok, attention), 1 if it is late, fails, or that is
@@ -55,6 +61,9 @@ unknown, and 2 if a setting is wrong or missing.`,
   # again and again, until Ctrl-C
   idnsentinel status --settings local.settings.json --watch
 
+  # of hundreds of connections, those in trouble
+  idnsentinel status --settings local.settings.json --trouble
+
   # for a script
   idnsentinel status --settings local.settings.json --json`,
 		Args: noArguments,
@@ -62,6 +71,8 @@ unknown, and 2 if a setting is wrong or missing.`,
 	}
 	v.add(cmd)
 	cmd.Flags().BoolVar(&v.asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&v.trouble, "trouble", false, "only streams that are not ok")
+	cmd.Flags().BoolVar(&v.all, "all", false, "show all streams and problems on a terminal, too")
 	cmd.Flags().BoolVar(&v.watch, "watch", false, "show it again every few seconds, until Ctrl-C")
 	return cmd
 }
@@ -82,7 +93,7 @@ func (v *statusView) run(cmd *cobra.Command) error {
 	ctx := cmd.Context()
 	for {
 		s := a.Status(ctx)
-		if err := v.print(s, v.where(l)...); err != nil {
+		if err := v.print(s.Narrowed(status.Only{Trouble: v.trouble}), v.where(l)...); err != nil {
 			return err
 		}
 		if v.watch && v.pause(ctx) {
@@ -131,6 +142,7 @@ func (v *statusView) print(s status.Snapshot, where ...string) error {
 	r := render{Writer: &b, colours: colours(v.console.columns)}
 	if v.console.columns != nil {
 		r.width = max(v.console.columns(), minWidth)
+		r.brief = !v.all
 	}
 	r.snapshot(s, where...)
 	_, err := io.WriteString(v.out, b.String())
@@ -145,7 +157,14 @@ type render struct {
 	io.Writer
 	width   int // 0 means that lines may be of any length
 	colours bool
+	brief   bool // shows no more than a person reads
 }
+
+// What is shown of many connections.
+const (
+	manyRows     = 40
+	manyProblems = 20
+)
 
 func (r *render) snapshot(s status.Snapshot, where ...string) {
 	r.line("", 0, r.colour(s.State, string(s.State))+": "+s.Summary)
@@ -153,7 +172,11 @@ func (r *render) snapshot(s status.Snapshot, where ...string) {
 	for _, line := range where[1:] {
 		r.line("", 0, safe(line))
 	}
-	for _, p := range s.Problems {
+	problems, more := s.Problems, 0
+	if r.brief && len(problems) > manyProblems {
+		problems, more = problems[:manyProblems], len(problems)-manyProblems
+	}
+	for _, p := range problems {
 		fmt.Fprintln(r)
 		of := ""
 		if len(p.Streams) > 0 {
@@ -162,11 +185,22 @@ func (r *render) snapshot(s status.Snapshot, where ...string) {
 		r.line("", 2, r.colour(p.State, string(p.State))+" "+safe(of+p.What))
 		r.line("  -> ", 5, safe(p.Remedy))
 	}
+	if more > 0 {
+		fmt.Fprintln(r)
+		r.line("", 2, fmt.Sprintf("… and %d more problems: --connection shows those of one connection, --all shows all", more))
+	}
 	fmt.Fprintln(r)
+	more = 0
+	if r.brief && len(s.Streams) > manyRows {
+		s.Streams, more = s.Streams[:manyRows], len(s.Streams)-manyRows
+	}
 	if table := tableOf(s); r.width == 0 || widest(table) <= r.width {
 		fmt.Fprint(r, table)
 	} else {
 		r.list(s)
+	}
+	if more > 0 {
+		r.line("", 2, fmt.Sprintf("… and %d more streams: --trouble omits what is ok, --connection shows one connection, --all shows all", more))
 	}
 	r.backfills(s)
 }
@@ -256,6 +290,9 @@ func cellsOf(s status.Status, now time.Time) cells {
 	}
 	if s.Forwarding != nil && s.Forwarding.Kept.N > 0 {
 		waiting = append(waiting, some(s.Forwarding.Kept)+" kept from the workflow")
+	}
+	if s.Partial {
+		c.waiting, c.quarantine = "not counted", "not counted"
 	}
 	c.waiting = cmp.Or(strings.Join(waiting, ", "), c.waiting)
 	var kept []string

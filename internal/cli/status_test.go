@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,26 +23,46 @@ import (
 // left is a folder of state and a settings file, for a tenant whose last runs came to this.
 func left(t *testing.T, of ...pipeline.Report) (settings string) {
 	t.Helper()
+	return leftOf(t, 0, func(int) []pipeline.Report { return of })
+}
+
+// leftOf is left for several connections, c000 and so on; 0 is one without a name.
+func leftOf(t *testing.T, connections int, of func(n int) []pipeline.Report) (settings string) {
+	t.Helper()
 	dir := t.TempDir()
 	store, err := file.Open(filepath.Join(dir, "state"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	now := time.Now()
-	for _, rep := range of {
-		cp := pipeline.Checkpoint{Since: now.Add(-30 * time.Hour), Through: now.Add(-time.Minute)}
-		cp.Audit.Through = []time.Time{now.Add(-10 * time.Minute)}
-		if _, err := checkpoint.New(store, "acme").Save(t.Context(), rep.Stream, cp); err != nil {
-			t.Fatal(err)
-		}
-		if err := runs.New(store, "acme").End(t.Context(), rep, runs.Program{By: "function", Version: "v1.2.0"}, now); err != nil {
-			t.Fatal(err)
-		}
-	}
-	text, err := json.Marshal(map[string]any{"Values": map[string]string{
+	values := map[string]string{
 		"TENANT_ID": "acme", "CLIENT_ID": "5f0c1a52-9d3e-4c7b-8a61-2e4b7d90c3f1", "CLIENT_SECRET": "canary-secret-1111",
 		"CUSTOMER_ID": "11111111-2222-4333-8444-555555555555", "SHARED_KEY": "Y2FuYXJ5LWtleS0yMjIy", "STATE_URL": "file://" + filepath.Join(dir, "state"), "LEGACY_CHECKPOINT": "off",
-	}})
+	}
+	var names []string
+	now := time.Now()
+	for n := range max(connections, 1) {
+		tenant := "acme"
+		if connections > 0 {
+			name := fmt.Sprintf("c%03d", n)
+			tenant, names = "org-"+name, append(names, name)
+			values[strings.ToUpper(name)+"_TENANT_ID"] = tenant
+		}
+		for _, rep := range of(n) {
+			cp := pipeline.Checkpoint{Since: now.Add(-30 * time.Hour), Through: now.Add(-time.Minute)}
+			cp.Audit.Through = []time.Time{now.Add(-10 * time.Minute)}
+			if _, err := checkpoint.New(store, tenant).Save(t.Context(), rep.Stream, cp); err != nil {
+				t.Fatal(err)
+			}
+			if err := runs.New(store, tenant).End(t.Context(), rep, runs.Program{By: "function", Version: "v1.2.0"}, now); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if connections > 0 {
+		delete(values, "TENANT_ID")
+		values["CONNECTIONS"] = strings.Join(names, ",")
+	}
+	text, err := json.Marshal(map[string]any{"Values": values})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,6 +162,55 @@ func TestStatus(t *testing.T) {
 			t.Errorf("%d, %v: %s", code, err, out)
 		}
 	})
+}
+
+// A person sees the trouble of hundreds of connections first, and no more than fits; a script sees all.
+func TestStatusOfHundreds(t *testing.T) {
+	settings := leftOf(t, 120, func(n int) []pipeline.Report {
+		if n%40 == 39 {
+			return []pipeline.Report{drained(triggersID), failed(eventsID, fmt.Sprintf("no answer for number %d", n))}
+		}
+		return []pipeline.Report{drained(eventsID), drained(triggersID)}
+	})
+	lines := func(out string) (rows []string) {
+		_, table, _ := strings.Cut(out, "STREAM ")
+		for line := range strings.Lines(table) {
+			if strings.HasPrefix(line, "c") {
+				rows = append(rows, strings.Join(strings.Fields(line)[:2], " "))
+			}
+		}
+		return rows
+	}
+	for name, tc := range map[string]struct {
+		width int
+		more  []string
+		rows  int
+		first string
+		says  string
+	}{
+		"terminal":          {200, nil, 40, "c039/Events failing", "… and 200 more streams: --trouble"},
+		"pipe":              {0, nil, 240, "c039/Events failing", "failing: 3 streams of 240 streams"},
+		"all on a terminal": {200, []string{"--all"}, 240, "c039/Events failing", ""},
+		"trouble":           {200, []string{"--trouble"}, 3, "c039/Events failing", "no answer for number 119"},
+		"one":               {200, []string{"--connection", "c079"}, 2, "c079/Events failing", "no answer for number 79"},
+		"one without any":   {200, []string{"--connection", "c001", "--trouble"}, 0, "", "ok: Data flows"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("NO_COLOR", "1")
+			_, out, _ := statusOf(t, settings, tc.width, tc.more...)
+			rows := lines(out)
+			if len(rows) != tc.rows || !strings.Contains(out, tc.says) || len(rows) > 0 && rows[0] != tc.first {
+				t.Errorf("%d rows, want %d:\n%.3000s", len(rows), tc.rows, out)
+			}
+		})
+	}
+	_, out, _ := statusOf(t, settings, 0, "--json", "--trouble")
+	var s struct {
+		Streams []struct{ Connection, State string }
+	}
+	if err := json.Unmarshal([]byte(out), &s); err != nil || len(s.Streams) != 3 || s.Streams[0].Connection != "c039" {
+		t.Errorf("%v: %.1000s", err, out)
+	}
 }
 
 // What is in the state can't command a terminal.

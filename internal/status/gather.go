@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -31,6 +32,9 @@ type reading struct {
 	forwarding Forwarding
 	note       hooknote.Note
 
+	// partial is set if there was no room for what waits, for backfills, and for what pushes have left.
+	partial bool
+
 	mu sync.Mutex
 	// Why each could not be read; listErr is about what waits and what pushes have left.
 	runsErr, checkpointErr, jobsErr, listErr error
@@ -38,24 +42,47 @@ type reading struct {
 
 func (r *reading) label() string { return label(r.connection.Name, r.stream.Short) }
 
-// gather reads what is known of each stream: up to four objects, up to five listings of a page each, and how
-// far the forwarding of each report is.
+// gather reads what is known of each stream: first the two objects that show how its runs are, of all of
+// them; then up to two objects, up to five listings of a page each, and how far the forwarding of each
+// report is. Of more than mostInFull streams the second part is read of some, those in trouble first.
 func gather(ctx context.Context, c Config) []*reading {
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
 	g := gathering{store: c.Store, slots: make(chan struct{}, atOnce)}
-	var all []*reading
+	var all, known []*reading
 	for _, connection := range c.Connections {
 		for _, stream := range connection.Streams {
 			r := &reading{connection: connection, stream: stream}
 			all = append(all, r)
 			if connection.Tenant != "" { // unknown, because of invalid settings
-				g.read(ctx, r)
+				known = append(known, r)
+				g.vital(ctx, r)
 			}
 		}
 	}
 	g.under.Wait()
+	if len(known) > mostInFull {
+		known = slices.Clone(known)
+		slices.SortStableFunc(known, func(a, b *reading) int { return b.suspect() - a.suspect() })
+	}
+	for i, r := range known {
+		if r.partial = i >= mostInFull; !r.partial {
+			g.rest(ctx, r)
+		}
+	}
+	g.under.Wait()
 	return all
+}
+
+// suspect is larger the more a person needs to know about the stream.
+func (r *reading) suspect() int {
+	switch {
+	case r.runsErr != nil || r.checkpointErr != nil || r.runs.Failing():
+		return 2
+	case len(r.runs.Warnings) > 0 || r.runs.Drained.Before(r.runs.Last()):
+		return 1
+	}
+	return 0
 }
 
 // gathering reads several things at the same time.
@@ -88,8 +115,8 @@ func (g *gathering) do(ctx context.Context, r *reading, fail *error, something f
 	})
 }
 
-// read reads what is known of a stream.
-func (g *gathering) read(ctx context.Context, r *reading) {
+// vital reads how the runs of a stream are, and how far it is delivered.
+func (g *gathering) vital(ctx context.Context, r *reading) {
 	tenant, stream := r.connection.Tenant, r.stream.ID
 	g.do(ctx, r, &r.runsErr, func() (err error) {
 		r.runs, err = runs.New(g.store, tenant).Load(ctx, stream)
@@ -99,6 +126,11 @@ func (g *gathering) read(ctx context.Context, r *reading) {
 		r.checkpoint, err = checkpoint.New(g.store, tenant).Read(ctx, stream)
 		return err
 	})
+}
+
+// rest reads what waits, and what else there may be of a stream.
+func (g *gathering) rest(ctx context.Context, r *reading) {
+	tenant, stream := r.connection.Tenant, r.stream.ID
 	if r.stream.Backfills {
 		g.do(ctx, r, &r.jobsErr, func() (err error) {
 			r.jobs, _, err = jobs.New(g.store, tenant).Load(ctx, stream)

@@ -103,7 +103,7 @@ func (j *judge) describe() {
 		LastRun: f.Last(), LastSuccess: f.Success, Warnings: f.Warnings, Seen: f.Seen, Recent: f.Recent,
 		LateAfterSeconds: j.lagMost().Seconds(),
 		Spool:            j.spool, Undelivered: j.undelivered, Conformed: j.conformed,
-		DeliveredThrough: cp.Through, Unexplained: cp.Audit.Open(),
+		Partial: j.partial, DeliveredThrough: cp.Through, Unexplained: cp.Audit.Open(),
 	}
 	if j.stream.Inbox != nil {
 		j.status.Inbox = &j.inbox

@@ -28,6 +28,9 @@ const (
 	atOnce = 64
 	// countMost is up to where objects are counted. A page of the blob service's listing has as many.
 	countMost = 5000
+	// mostInFull is of how many streams everything is read. With some seven requests for each, more
+	// would take longer than Timeout.
+	mostInFull = 1000
 	// forwardsMost is how many reports are read to say how far their forwarding is.
 	forwardsMost = 200
 )
@@ -102,7 +105,8 @@ type Stream struct {
 	Settle time.Duration
 }
 
-// Snapshot is how everything is at a moment. Scripts rely on the JSON names.
+// Snapshot is how everything is at a moment. Scripts rely on the JSON names. The streams of several
+// connections are in the order of their states, the worst first.
 type Snapshot struct {
 	At      time.Time `json:"at"`
 	Version string    `json:"version"`
@@ -162,6 +166,9 @@ type Status struct {
 	Unexplained      int64     `json:"unexplained"` // windows
 	// Backfills are the unfinished ones, and those that ended within the last day.
 	Backfills []Backfill `json:"backfills,omitempty"`
+	// Partial is set if there are so many streams that what waits, backfills, and what pushes have left
+	// were not read of this one.
+	Partial bool `json:"partial,omitzero"`
 	// Completeness covers the last seven days.
 	Completeness []Span     `json:"completeness,omitempty"`
 	Recent       []runs.Run `json:"recent,omitempty"`
@@ -255,6 +262,9 @@ func Take(ctx context.Context, c Config) Snapshot {
 		queueState(ctx, c.Store, begun, &found)
 		gaveUp(ctx, c.Store, begun, &found)
 	}
+	if len(c.Connections) > 1 { // with one, the order of the streams is more familiar
+		slices.SortStableFunc(s.Streams, func(a, b Status) int { return b.State.Compare(a.State) })
+	}
 	s.Problems = append(s.Problems, found.sorted()...)
 	for _, p := range s.Problems {
 		s.State = worse(s.State, p.State)
@@ -264,6 +274,51 @@ func Take(ctx context.Context, c Config) Snapshot {
 	}
 	s.Summary = s.summary()
 	s.Seconds = time.Since(begun).Seconds()
+	return s
+}
+
+// Only is what to show of many connections.
+type Only struct {
+	// Connection is the name of one, Text part of a connection's or tenant's name; "" shows all.
+	Connection, Text string
+	// Trouble shows what is not OK.
+	Trouble bool
+}
+
+// All reports whether everything is shown.
+func (o Only) All() bool { return o == Only{} }
+
+func (o Only) shows(s *Status) bool {
+	text := strings.ToLower(o.Text)
+	return (o.Connection == "" || strings.EqualFold(o.Connection, s.Connection)) &&
+		(strings.Contains(strings.ToLower(s.Connection), text) || strings.Contains(strings.ToLower(s.Tenant), text)) &&
+		(!o.Trouble || s.State != OK)
+}
+
+// Narrowed is the snapshot with only some of the streams, and with the problems that they have. State and
+// summary still speak of all.
+func (s Snapshot) Narrowed(to Only) Snapshot {
+	if to.All() {
+		return s
+	}
+	all := s.Streams
+	s.Streams = []Status{}
+	labels := map[string]bool{}
+	for i := range all {
+		if to.shows(&all[i]) {
+			s.Streams = append(s.Streams, all[i])
+			labels[all[i].Label()] = true
+		}
+	}
+	problems := s.Problems
+	s.Problems = []Problem{}
+	for _, p := range problems {
+		shown := slices.DeleteFunc(slices.Clone(p.Streams), func(label string) bool { return !labels[label] && label != "queue" })
+		if len(shown) > 0 || len(p.Streams) == 0 {
+			p.Streams = shown
+			s.Problems = append(s.Problems, p)
+		}
+	}
 	return s
 }
 

@@ -1,7 +1,8 @@
 // Package page shows a snapshot of the connector over HTTP: as a page for people, as JSON, and as a
 // status code for monitors.
 //
-//	GET  /api/status         the page, or JSON by Accept or ?format=json
+//	GET  /api/status         the page, or JSON by Accept or ?format=json; ?connection=NAME, ?q=TEXT and
+//	                         ?trouble=1 narrow either
 //	GET  /api/status/health  200 while data flows, else 503, with the reason
 //	POST /api/status/run     polls now; the page's button posts to the page itself
 //
@@ -12,6 +13,7 @@
 package page
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"slices"
@@ -30,8 +32,13 @@ import (
 const Path = "/api/status"
 
 const (
-	// fresh is how long a snapshot is shown again, so that reloading costs nothing.
-	fresh = 3 * time.Second
+	// fresh is how long a snapshot is shown again, so that reloading costs nothing, and freshEach is
+	// that much longer for each stream, up to freshMost: one of hundreds takes thousands of requests.
+	fresh     = 3 * time.Second
+	freshEach = 50 * time.Millisecond
+	freshMost = 50 * time.Second // the page refreshes itself each minute
+	// longestForm is how much of a posted form is read.
+	longestForm = 4 << 10
 	// runWait is how long the answer waits for the end of a run. The load balancer of the platform
 	// gives up after 230 s, and a person earlier.
 	runWait = 20 * time.Second
@@ -85,6 +92,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.show(w, r)
 	case view == "health" && get:
 		h.health(w, r)
+	case view == "" && r.Method == http.MethodPost && searches(w, r):
+		h.show(w, r)
 	case (view == "" || view == "run") && r.Method == http.MethodPost:
 		h.run(w, r)
 	case view == "", view == "health", view == "run":
@@ -99,7 +108,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) snapshot(ctx context.Context) status.Snapshot {
 	h.taking <- struct{}{}
 	defer func() { <-h.taking }()
-	if h.taken.IsZero() || time.Since(h.taken) >= fresh {
+	if h.taken.IsZero() || time.Since(h.taken) >= min(fresh+time.Duration(len(h.last.Streams))*freshEach, freshMost) {
 		// Others may wait for it, so it does not end with this request.
 		h.last = h.cfg.Snapshot(context.WithoutCancel(ctx))
 		h.taken = time.Now()
@@ -114,14 +123,32 @@ func (h *Handler) stale() {
 	h.taken = time.Time{}
 }
 
+// searches reports whether a request posts the search. It is not a link or a GET form, because those
+// would have to repeat the key that is in the query of the address.
+func searches(w http.ResponseWriter, r *http.Request) bool {
+	r.Body = http.MaxBytesReader(w, r.Body, longestForm)
+	return r.PostFormValue("view") == "search"
+}
+
+// only is what a request asks to see.
+func only(r *http.Request) status.Only {
+	query := r.URL.Query()
+	return status.Only{
+		Connection: query.Get("connection"), Text: strings.TrimSpace(cmp.Or(r.PostForm.Get("q"), query.Get("q"))),
+		Trouble: cmp.Or(r.PostForm.Get("trouble"), query.Get("trouble")) != "",
+	}
+}
+
 // show shows the snapshot.
 func (h *Handler) show(w http.ResponseWriter, r *http.Request) {
-	s := h.snapshot(r.Context())
+	s, only := h.snapshot(r.Context()), only(r)
 	if !wantsPage(r) {
-		reply(w, http.StatusOK, s)
+		reply(w, http.StatusOK, s.Narrowed(only))
 		return
 	}
-	writePage(w, http.StatusOK, newView(s, r.URL.Query().Get("connection"), h.cfg.Run != nil))
+	v := newView(s, only, h.cfg.Run != nil)
+	v.Searched = r.Method == http.MethodPost
+	writePage(w, http.StatusOK, v)
 }
 
 // health is what monitors ask for: its status alone says whether data flows.

@@ -240,3 +240,81 @@ func TestManyStreams(t *testing.T) {
 		t.Errorf("only one connection: %.2000s", body)
 	}
 }
+
+// fleet is a snapshot of many connections; those whose number ends in 7 fail.
+func fleet(connections int) status.Snapshot {
+	s := status.Snapshot{State: status.Failing, At: time.Now()}
+	for n := range connections {
+		one := status.Status{Connection: fmt.Sprintf("acme%03d", n), Tenant: fmt.Sprintf("org-%03d", n), Name: "Events", State: status.OK}
+		if n%10 == 7 {
+			one.State = status.Failing
+			s.Problems = append(s.Problems, status.Problem{State: one.State, Streams: []string{one.Label()}, What: fmt.Sprintf("trouble of number %d", n), Remedy: "none"})
+		}
+		s.Streams = append(s.Streams, one)
+	}
+	return s
+}
+
+// A person finds a connection among hundreds, as a script does; the key stays in the address alone.
+func TestSearch(t *testing.T) {
+	h := page.New(page.Config{Snapshot: fixed(fleet(300)), Run: func(context.Context) ([]pipeline.Report, error) {
+		t.Error("the search polls")
+		return nil, nil
+	}})
+	search := func(form string) string {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/api/status?code=canary-key", strings.NewReader(form))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Accept", browser)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if body := w.Body.String(); w.Code != http.StatusOK || strings.Contains(body, "canary") || strings.Contains(body, "http-equiv") {
+			t.Errorf("%d: %.500s", w.Code, body)
+		}
+		return w.Body.String()
+	}
+	for name, tc := range map[string]struct {
+		body     string
+		has, not []string
+	}{
+		"all":                  {ask(t, h, "GET", "/api/status", "Accept", browser).Body.String(), []string{`role="search"`, `<th scope="row">acme007/Events`, "100 more streams are not shown", "280 more streams are not shown in detail"}, []string{"streams found", `<th scope="row">acme299`}},
+		"part of a name":       {search("view=search&q=ACME12"), []string{`value="ACME12"`, "10 streams found", "acme127/Events", "trouble of number 127"}, []string{"acme007", "number 7<"}},
+		"a tenant":             {search("view=search&q=+org-299+"), []string{"1 streams found", "acme299/Events", "Nothing."}, []string{"acme298"}},
+		"only trouble":         {search("view=search&q=&trouble=1"), []string{"30 streams found", " checked", "acme297/Events"}, []string{"acme298"}},
+		"nothing":              {search("view=search&q=%3Cscript%3E"), []string{"0 streams found", "None.", "&lt;script&gt;"}, []string{"<script", "acme"}},
+		"an address":           {ask(t, h, "GET", "/api/status?q=acme12&trouble=1", "Accept", browser).Body.String(), []string{"1 streams found", "acme127"}, []string{"acme126"}},
+		"JSON":                 {ask(t, h, "GET", "/api/status?q=acme12&trouble=1").Body.String(), []string{`"acme127"`, "trouble of number 127"}, []string{"acme126", "number 117"}},
+		"JSON of a connection": {ask(t, h, "GET", "/api/status?connection=Acme001").Body.String(), []string{`"acme001"`}, []string{"acme000"}},
+	} {
+		for _, text := range tc.has {
+			if !strings.Contains(tc.body, text) {
+				t.Errorf("%s lacks %q", name, text)
+			}
+		}
+		for _, text := range tc.not {
+			if strings.Contains(tc.body, text) {
+				t.Errorf("%s has %q", name, text)
+			}
+		}
+	}
+	if w := ask(t, h, "GET", "/api/status", "Accept", browser); w.Body.Len() > 1<<20 {
+		t.Errorf("%d bytes", w.Body.Len())
+	}
+}
+
+// A snapshot of hundreds of streams takes thousands of requests, so it is shown for longer.
+func TestLargeSnapshotsAreKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		taken := 0
+		h := page.New(page.Config{Snapshot: func(context.Context) status.Snapshot {
+			taken++
+			return fleet(300)
+		}})
+		for range 12 {
+			ask(t, h, "GET", "/api/status/health")
+			<-time.After(5 * time.Second)
+		}
+		if taken != 3 {
+			t.Errorf("%d snapshots in a minute, want 3", taken)
+		}
+	})
+}

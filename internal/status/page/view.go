@@ -21,6 +21,8 @@ import (
 const (
 	// manyStreams is from where on only the worst are shown in detail.
 	manyStreams = 20
+	// manyRows and manyProblems are how many streams and problems are listed, the worst first.
+	manyRows, manyProblems = 200, 50
 	// manyRuns is how many runs are listed.
 	manyRuns = 20
 )
@@ -51,8 +53,14 @@ type view struct {
 	Streams  []row
 	Details  []detail
 	Hidden   int // streams without details
+	More     int // streams without a row
+	Problems []status.Problem
+	Others   int // problems that are not listed
 	Runs     []run
-	Only     string // the connection that is shown
+	Only     status.Only
+	Found    int  // streams that Only shows
+	Several  bool // connections
+	Searched bool // the page answers the search
 	MayRun   bool
 	Version  string
 	Versions []string // others that run
@@ -99,34 +107,35 @@ func verdict(v status.Verdict) word {
 	return word{string(v), texts[v]}
 }
 
-// newView prepares a snapshot. only limits it to a connection; "" shows all.
-func newView(s status.Snapshot, only string, mayRun bool) view {
+// newView prepares a snapshot.
+func newView(all status.Snapshot, only status.Only, mayRun bool) view {
+	s := all.Narrowed(only)
 	v := view{
-		Style: template.CSS(style), State: verdict(s.State), At: moment(s.At), Snapshot: s, MayRun: mayRun, Version: s.Version, //nolint:gosec // our own file
+		Style: template.CSS(style), State: verdict(s.State), At: moment(s.At), Snapshot: s, MayRun: mayRun, Version: s.Version, Only: only, Found: len(s.Streams), //nolint:gosec // our own file
 	}
-	shown := s.Streams
-	if only != "" {
-		shown = slices.DeleteFunc(slices.Clone(shown), func(one status.Status) bool { return !strings.EqualFold(one.Connection, only) })
-		v.Only = only
-	}
+	v.Several = slices.ContainsFunc(all.Streams, func(one status.Status) bool { return one.Connection != all.Streams[0].Connection })
 	v.Title = v.State.Text + " – connector status"
-	for _, one := range shown {
-		v.Streams = append(v.Streams, rowOf(one, s.At))
+	v.Problems = s.Problems[:min(len(s.Problems), manyProblems)]
+	v.Others = len(s.Problems) - len(v.Problems)
+	for _, one := range s.Streams {
 		for _, seen := range one.Seen {
 			if text := seen.By + " " + seen.Version; seen.Version != s.Version && !slices.Contains(v.Versions, text) {
 				v.Versions = append(v.Versions, text)
 			}
 		}
 	}
-	worst := slices.Clone(shown)
-	if len(worst) > manyStreams {
-		slices.SortStableFunc(worst, func(a, b status.Status) int { return b.State.Compare(a.State) })
-		v.Hidden = len(worst) - manyStreams
-		worst = worst[:manyStreams]
+	shown := s.Streams
+	if len(shown) > manyStreams {
+		shown = slices.Clone(shown)
+		slices.SortStableFunc(shown, func(a, b status.Status) int { return b.State.Compare(a.State) })
 	}
-	for _, one := range worst {
+	for _, one := range shown[:min(len(shown), manyRows)] {
+		v.Streams = append(v.Streams, rowOf(one, s.At))
+	}
+	for _, one := range shown[:min(len(shown), manyStreams)] {
 		v.Details = append(v.Details, detailOf(one, s.At))
 	}
+	v.More, v.Hidden = len(shown)-len(v.Streams), len(shown)-len(v.Details)
 	v.Runs = lastRuns(shown)
 	return v
 }
@@ -157,8 +166,11 @@ func rowOf(s status.Status, now time.Time) row {
 		add(s.Forwarding.Kept, "kept from the workflow")
 	}
 	add(s.Undelivered, "in quarantine")
-	if len(waiting) > 0 {
+	switch {
+	case len(waiting) > 0:
 		r.Waiting = strings.Join(waiting, ", ")
+	case s.Partial:
+		r.Waiting = "not counted"
 	}
 	return r
 }
