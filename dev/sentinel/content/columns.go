@@ -18,6 +18,7 @@ var needed = map[string][]string{
 	"SailPointISCImpossibleTravel":                   {"IpAddress"},
 	"SailPointISCPasswordResetThenNewAddress":        {"IpAddress"},
 	"SailPointISCPasswordSpray":                      {"IpAddress"},
+	"SailPointISCPrivilegedAccessGranted":            {"AttributesAccessItemName", "AttributesAttributeValue"},
 	"SailPointISCRevocationNotProvisioned":           {"AttributesAccessItemName", "AttributesAttributeValue"},
 	"SailPointISCSodViolationAllowed":                {"AttributesPreventativeSodResults"},
 	"SailPointISCThreatIntelligenceMatch":            {"IpAddress"},

@@ -24,6 +24,7 @@ func TestColumnsThatRulesNeed(t *testing.T) {
 				continue
 			}
 			s := kqltest.NewScene(t, content.Now.Format(time.RFC3339), "events-isc-published", "threat-intelligence")
+			s.Data.Watchlists = c.Watchlists
 			for table, rows := range c.Others() {
 				for _, r := range rows {
 					s.Rows(table, kqltest.Row(r))

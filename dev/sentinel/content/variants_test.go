@@ -1,6 +1,7 @@
 package content_test
 
 import (
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -112,6 +113,12 @@ func TestTwoTenants(t *testing.T) {
 			one := len(c.Alerts)
 			for _, e := range c.Events {
 				c.Events = append(c.Events, inGlobex(e))
+			}
+			c.Watchlists = maps.Clone(c.Watchlists)
+			for alias, keys := range c.Watchlists {
+				for _, k := range keys {
+					c.Watchlists[alias] = append(slices.Clone(c.Watchlists[alias]), "O'"+k)
+				}
 			}
 			tenants := map[any]int{}
 			for _, row := range execute(t, scene(t, c, kqltest.ISCTable), r).Rows {
