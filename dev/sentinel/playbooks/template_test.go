@@ -9,9 +9,11 @@ import (
 	"testing"
 
 	"github.com/go-json-experiment/json"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/idn-sentinel/idn-sentinel/dev/deploy"
 	"github.com/idn-sentinel/idn-sentinel/dev/project"
+	"github.com/idn-sentinel/idn-sentinel/dev/sentinel/playbooks"
 	"github.com/idn-sentinel/idn-sentinel/dev/sentinel/workflow"
 )
 
@@ -209,5 +211,81 @@ func TestDeployed(t *testing.T) {
 		if len(kinds) != want {
 			t.Errorf("%s: %v", name, kinds)
 		}
+	}
+}
+
+// TestWatchlists: the template of the content makes them by choice, and those of the solution repository
+// are the same: with columns, a search key among them, and without rows.
+func TestWatchlists(t *testing.T) {
+	root, err := project.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, err := deploy.Read(filepath.Join(root, "sentinel", "Package", "mainTemplate.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for chosen, want := range map[bool]int{false: 0, true: len(playbooks.Watchlists())} {
+		d, err := content.Resolve(deploy.Surroundings{}, map[string]any{"workspace": "logs", "createWatchlists": chosen})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := 0
+		for _, r := range d.Resources {
+			if r.Type != "Microsoft.SecurityInsights/watchlists" {
+				continue
+			}
+			got++
+			own, err := deploy.Read(filepath.Join(root, "sentinel", "Watchlists", r.Name+".json"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			standing, err := own.Resolve(deploy.Surroundings{}, map[string]any{"workspaceName": "logs"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			same := standing.Resources[0]
+			if diff := cmp.Diff(same.Body["properties"], r.Body["properties"]); diff != "" || same.Name != "logs/Microsoft.SecurityInsights/"+r.Name {
+				t.Errorf("%s, %s: %s", r.Name, same.Name, diff)
+			}
+			properties := r.Body["properties"].(map[string]any)
+			columns := strings.TrimSuffix(properties["rawContent"].(string), "\r\n")
+			key, _, _ := strings.Cut(columns, ",")
+			if key != properties["itemsSearchKey"] || strings.ContainsAny(columns, "\r\n") || properties["watchlistAlias"] != r.Name {
+				t.Errorf("%s: %v", r.Name, properties)
+			}
+		}
+		if got != want {
+			t.Errorf("createWatchlists %v: %d, want %d", chosen, got, want)
+		}
+	}
+}
+
+// TestWatchlistsOfRules: what a rule reads is made, and what is made is read by a rule.
+func TestWatchlistsOfRules(t *testing.T) {
+	root, err := project.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules, err := filepath.Glob(filepath.Join(root, "sentinel", "Analytic Rules", "*.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := map[string]bool{}
+	for _, r := range rules {
+		data, err := os.ReadFile(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`_GetWatchlist\('(\w+)'\)`).FindAllSubmatch(data, -1) {
+			read[string(m[1])] = true
+		}
+	}
+	made := map[string]bool{}
+	for _, w := range playbooks.Watchlists() {
+		made[w.Alias] = true
+	}
+	if diff := cmp.Diff(made, read); diff != "" {
+		t.Error(diff)
 	}
 }

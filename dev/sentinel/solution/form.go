@@ -40,13 +40,18 @@ func (s *Solution) form() (map[string][]byte, error) {
 					"toolTip": "Otherwise they are created disabled, and you enable the ones you want",
 				},
 				asimChoice(),
+				{
+					"name": "createWatchlists", "type": "Microsoft.Common.CheckBox", "label": "Create the watchlists, without rows", "defaultValue": false,
+					"toolTip": "Rules and playbooks read them where they exist. Choose this once",
+				},
 			},
 			"steps": []object{},
 			"outputs": object{
-				"workspace":     "[basics('workspace')]",
-				"location":      "[location()]",
-				"enableRules":   "[basics('enableRules')]",
-				"asimFunctions": "[basics('asimFunctions')]",
+				"workspace":        "[basics('workspace')]",
+				"location":         "[location()]",
+				"enableRules":      "[basics('enableRules')]",
+				"asimFunctions":    "[basics('asimFunctions')]",
+				"createWatchlists": "[basics('createWatchlists')]",
 			},
 		},
 	})

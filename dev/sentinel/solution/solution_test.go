@@ -14,6 +14,7 @@ import (
 
 	"github.com/idn-sentinel/idn-sentinel/dev/sentinel/content"
 	"github.com/idn-sentinel/idn-sentinel/dev/sentinel/kqltest"
+	"github.com/idn-sentinel/idn-sentinel/dev/sentinel/playbooks"
 	"github.com/idn-sentinel/idn-sentinel/dev/sentinel/solution"
 )
 
@@ -65,9 +66,9 @@ func TestGenerateIsDeterministic(t *testing.T) {
 
 // resource is what the tests read of a resource of the template.
 type resource struct {
-	Type, Name, Kind, Scope string
-	DependsOn               []string
-	Properties              struct {
+	Type, Name, Kind, Scope, Condition string
+	DependsOn                          []string
+	Properties                         struct {
 		DisplayName, FunctionAlias, FunctionParameters, Query string
 		QueryFrequency, QueryPeriod, SerializedData, Category string
 		ConnectorUIConfig                                     map[string]any `json:"connectorUiConfig"`
@@ -89,7 +90,7 @@ func TestTemplateHasEverything(t *testing.T) {
 	s, files := load(t)
 	all := resources(t, files)
 	// Beside them: the connector page, and the deployment of the custom unifying functions.
-	if want := len(s.Functions) + len(s.Rules) + len(s.Hunts) + len(s.Workbooks) + 2; len(all) != want {
+	if want := len(s.Functions) + len(s.Rules) + len(s.Hunts) + len(s.Workbooks) + len(playbooks.Watchlists()) + 2; len(all) != want {
 		t.Errorf("%d resources, want %d", len(all), want)
 	}
 	byName := map[string]resource{}
@@ -139,6 +140,11 @@ func TestTemplateHasEverything(t *testing.T) {
 			t.Errorf("hunting query %s differs", h.File)
 		}
 		after(h.ID, h.Query, false)
+	}
+	for _, w := range playbooks.Watchlists() {
+		if r := byName[w.Alias]; r.Condition != "[parameters('createWatchlists')]" || r.Properties.DisplayName != w.Title || r.Scope == "" {
+			t.Errorf("watchlist %s differs", w.Alias)
+		}
 	}
 	for _, w := range s.Workbooks {
 		if byName[w.File].Properties.SerializedData != w.Text {

@@ -7,6 +7,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/idn-sentinel/idn-sentinel/dev/sentinel/content"
+	"github.com/idn-sentinel/idn-sentinel/dev/sentinel/playbooks"
 )
 
 const (
@@ -42,6 +43,9 @@ func (s *Solution) template() (map[string][]byte, error) {
 	for _, w := range s.Workbooks {
 		resources = append(resources, workbook(w))
 	}
+	for _, w := range playbooks.Watchlists() {
+		resources = append(resources, watchlist(w))
+	}
 	page, err := s.page()
 	if err != nil {
 		return nil, err
@@ -69,6 +73,10 @@ func (s *Solution) template() (map[string][]byte, error) {
 				"metadata": object{"description": "Whether to enable the analytic rules immediately. Otherwise, enable the ones you want in the portal."},
 			},
 			"asimFunctions": asimParameter(),
+			"createWatchlists": object{
+				"type": "bool", "defaultValue": false,
+				"metadata": object{"description": "Whether to create the watchlists that rules and playbooks read, without rows. Choose it once: whether a later deployment keeps your rows is not documented."},
+			},
 		},
 		"variables": object{"workspaceId": "[resourceId('Microsoft.OperationalInsights/workspaces', parameters('workspace'))]"},
 		"resources": resources,
@@ -192,6 +200,13 @@ func title(w content.Workbook) string {
 		return "SailPoint - Connector health"
 	}
 	return w.File
+}
+
+func watchlist(w playbooks.Watchlist) object {
+	return object{
+		"type": "Microsoft.SecurityInsights/watchlists", "apiVersion": sentinelVersion, "name": w.Alias,
+		"condition": "[parameters('createWatchlists')]", "scope": "[variables('workspaceId')]", "properties": w.Properties(),
+	}
 }
 
 func workbook(w content.Workbook) object {
