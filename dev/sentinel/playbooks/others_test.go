@@ -52,7 +52,7 @@ func refusals() []scenario {
 	const well, bad = workflow.Succeeded, workflow.Failed
 	return []scenario{
 		{"rejected", nil, func(r *rig) { r.decide = func(int) string { return "deleted" } }, well, "", []string{"Nothing was done", "rejected"}},
-		{"nobody answers", nil, func(r *rig) { r.decide = func(int) string { return "" } }, well, "", []string{"Nobody approved"}},
+		{"nobody answers", nil, func(r *rig) { r.decide = func(int) string { return "" } }, well, "", []string{"No one approved"}},
 		{"rejected by e-mail", map[string]any{"Approval": "Email"}, func(r *rig) { r.mail = "Reject" }, well, "", []string{"rejected"}},
 		{"not found", nil, func(r *rig) { r.account("nobody", "") }, well, "", []string{"no identity"}},
 		{"ambiguous", nil, func(r *rig) { r.account("twin", "") }, well, "", []string{"Several identities"}},

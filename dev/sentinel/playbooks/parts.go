@@ -160,11 +160,11 @@ func approve(t trigger, subject string) step {
 		step{"Ask", object{"type": "Switch", "expression": "@parameters('Approval')", "cases": object{
 			"Task":  object{"case": "Task", "actions": chain(byTask...)},
 			"Email": object{"case": "Email", "actions": chain(byMail...)},
-			"None":  object{"case": "None", "actions": chain(set("Do_not_ask", "Answer", "Approve"), set("Nobody_asked", "Approver", "nobody: it is set to act without approval"))},
+			"None":  object{"case": "None", "actions": chain(set("Do_not_ask", "Answer", "Approve"), set("Nobody_asked", "Approver", "no one: the playbook is set to act without approval"))},
 		}, "default": object{"actions": object{}}}, nil},
 		when("Was_approved", "equals(variables('Answer'), 'Approve')",
 			[]step{compose("Approved", "@variables('Approver')")},
-			[]step{set("Not_approved", "Refusal", "@if(equals(variables('Answer'), 'Reject'), 'It was rejected.', concat('Nobody approved it within ', string(parameters('ApprovalHours')), ' hours.'))")}),
+			[]step{set("Not_approved", "Refusal", "@if(equals(variables('Answer'), 'Reject'), 'It was rejected.', concat('No one approved it within ', string(parameters('ApprovalHours')), ' hours.'))")}),
 	)
 }
 

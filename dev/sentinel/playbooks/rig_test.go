@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -46,17 +47,22 @@ func templates(t testing.TB) map[string]deploy.Template {
 		if !strings.HasPrefix(path, "sentinel/Playbooks/") || filepath.Base(path) != "azuredeploy.json" {
 			continue
 		}
-		file := filepath.Join(t.TempDir(), "azuredeploy.json")
-		if err := os.WriteFile(file, data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		template, err := deploy.Read(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		all[filepath.Base(filepath.Dir(path))] = template
+		all[filepath.Base(filepath.Dir(path))] = read(t, data)
 	}
 	return all
+}
+
+func read(t testing.TB, data []byte) deploy.Template {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "azuredeploy.json")
+	if err := os.WriteFile(file, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	template, err := deploy.Read(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return template
 }
 
 // deployed plays the deployment of a template and returns its workflow with its parameters.
@@ -197,6 +203,9 @@ func (r *rig) http(req workflow.Request) workflow.Response {
 	if err != nil {
 		r.t.Errorf("address %s: %v", req.URI, err)
 		return workflow.Response{}
+	}
+	if regexp.MustCompile("[^!-~]|[\"<>\\\\^`{|}]").MatchString(req.URI) {
+		r.t.Errorf("address %q is not encoded", req.URI)
 	}
 	r.requests = append(r.requests, req.Method+" "+u.Host+u.EscapedPath())
 	if r.fault != nil {

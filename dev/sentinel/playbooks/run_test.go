@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/idn-sentinel/idn-sentinel/dev/deploy"
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/tenant"
 	"github.com/idn-sentinel/idn-sentinel/dev/sentinel/workflow"
 )
@@ -49,39 +50,31 @@ func (r *rig) expect(run *workflow.Run, status string, words ...string) {
 	}
 }
 
-// TestDisable: the accounts of exactly one identity are disabled, after exactly the approval.
-func TestDisable(t *testing.T) {
+// disabling is a run of SailPoint-DisableAccounts, and what it leaves.
+type disabling struct {
+	name     string
+	given    map[string]any
+	change   func(*rig)
+	disabled string
+	status   string
+	says     []string
+}
+
+func disablings() []disabling { //nolint:funlen // a table
 	const well, bad = workflow.Succeeded, workflow.Failed
-	fail := func(action string, status int) func(*rig) {
-		return func(r *rig) {
-			r.fault = func(q workflow.Request) int {
-				if q.Action == action {
-					return status
-				}
-				return 0
-			}
-		}
-	}
-	all := templates(t)
-	for _, tc := range []struct {
-		name     string
-		given    map[string]any
-		change   func(*rig)
-		disabled string
-		status   string
-		says     []string
-	}{
+	fail := func(action string, status int) func(*rig) { return func(r *rig) { r.fault = failing(action, status) } }
+	return []disabling{
 		{"approved by a task", nil, nil, "a1 a%2", well, []string{"Done", "AD: ann", "HR &amp; Co: ann&lt;i>", "Approved by: analyst@soc.example"}},
 		{"approved later", nil, func(r *rig) {
 			r.decide = func(n int) string { return map[bool]string{true: "Completed", false: "broken"}[n > 20] }
 		}, "a1 a%2", well, []string{"Done"}},
 		{"task deleted", nil, func(r *rig) { r.decide = func(int) string { return "deleted" } }, "", well, []string{"Nothing was done", "rejected"}},
-		{"nobody answers", nil, func(r *rig) { r.decide = func(int) string { return "" } }, "", well, []string{"Nothing was done", "Nobody approved it within 8 hours"}},
-		{"nobody answers, and the limit is a failure", nil, func(r *rig) { r.decide, r.untilLimit = func(int) string { return "" }, workflow.TimedOut }, "", well, []string{"Nobody approved it within 8 hours"}},
+		{"nobody answers", nil, func(r *rig) { r.decide = func(int) string { return "" } }, "", well, []string{"Nothing was done", "No one approved it within 8 hours"}},
+		{"nobody answers, and the limit is a failure", nil, func(r *rig) { r.decide, r.untilLimit = func(int) string { return "" }, workflow.TimedOut }, "", well, []string{"No one approved it within 8 hours"}},
 		{"approved by e-mail", map[string]any{"Approval": "Email", "ApproverEmail": "soc@acme.example"}, nil, "a1 a%2", well, []string{"Approved by: soc@acme.example"}},
 		{"rejected by e-mail", map[string]any{"Approval": "Email"}, func(r *rig) { r.mail = "Reject" }, "", well, []string{"rejected"}},
-		{"e-mail is not answered", map[string]any{"Approval": "Email"}, func(r *rig) { r.mail = "" }, "", well, []string{"Nobody approved"}},
-		{"told not to ask", map[string]any{"Approval": "None"}, nil, "a1 a%2", well, []string{"Approved by: nobody"}},
+		{"e-mail is not answered", map[string]any{"Approval": "Email"}, func(r *rig) { r.mail = "" }, "", well, []string{"No one approved"}},
+		{"told not to ask", map[string]any{"Approval": "None"}, nil, "a1 a%2", well, []string{"Approved by: no one"}},
 		{"one source", map[string]any{"Sources": []any{"AD"}}, nil, "a1", well, []string{"AD: ann"}},
 		{"no such source", map[string]any{"Sources": []any{"SAP"}}, nil, "", well, []string{"no enabled account on the sources"}},
 		{"older paths", map[string]any{"ApiVersion": "v2025"}, func(r *rig) { r.tenant.Disabled = []string{"v1"} }, "a1 a%2", well, []string{"Done"}},
@@ -136,23 +129,104 @@ func TestDisable(t *testing.T) {
 			}
 		}, "a%2", bad, []string{"Done", "HR &amp; Co", "Not done", "AD: ann (HTTP 500)"}},
 		{"secret is gone after the approval", nil, fail("Get_secret_again", 404), "", bad, []string{"Nothing was done", "Get_secret_again: HTTP 404"}},
+	}
+}
+
+// play runs it and reports what is not as it should be.
+func (tc disabling) play(r *rig) {
+	r.t.Helper()
+	if tc.change != nil {
+		tc.change(r)
+	}
+	run := r.run()
+	r.expect(run, tc.status, tc.says...)
+	if got := r.disabled(); got != tc.disabled {
+		r.t.Errorf("disabled %q, want %q", got, tc.disabled)
+	}
+	if strings.Contains(r.comment(), "ann3") {
+		r.t.Error("an account that is disabled already is in the plan")
+	}
+	if asked := len(r.asked) > 0; asked == (tc.given["Approval"] == "None") && tc.disabled != "" {
+		r.t.Errorf("asked: %q", r.asked)
+	}
+	if tc.disabled == "" && r.task != nil && strings.Contains(r.comment(), "No one approved") {
+		r.t.Error("the task is still there")
+	}
+}
+
+const disabler = "SailPoint-DisableAccounts"
+
+// TestDisable: the accounts of exactly one identity are disabled, after exactly the approval.
+func TestDisable(t *testing.T) {
+	all := templates(t)
+	for _, tc := range disablings() {
+		t.Run(tc.name, func(t *testing.T) { tc.play(newRig(t, all, disabler, tc.given)) })
+	}
+}
+
+// probe takes the place of a test, and only notes that it failed.
+type probe struct {
+	testing.TB
+	failed bool
+}
+
+func (p *probe) Helper()               {}
+func (p *probe) Logf(string, ...any)   {}
+func (p *probe) Error(...any)          { p.failed = true }
+func (p *probe) Errorf(string, ...any) { p.failed = true }
+func (p *probe) Fatal(...any)          { p.failed = true; panic(p) }
+func (p *probe) Fatalf(string, ...any) { p.failed = true; panic(p) }
+func (p *probe) stopped()              { _ = recover() }
+
+// TestDefectsAreNoticed: a workflow with a defect fails its check or one of the runs above.
+func TestDefectsAreNoticed(t *testing.T) {
+	good := string(files(t)["sentinel/Playbooks/"+disabler+"/azuredeploy.json"])
+	for _, defect := range []struct{ breaks, old, changed string }{
+		{"it acts when it was rejected", `"@equals(variables('Answer'), 'Approve')"`, `"@not(empty(variables('Answer')))"`},
+		{"it acts when no one answered", `"@equals(variables('Answer'), 'Approve')"`, `"@not(equals(variables('Answer'), 'Reject'))"`},
+		{"a task that is there counts as completed", `['status'], 'Completed'), 'Approve', '')`, `['status'], 'Completed'), 'Approve', 'Approve')`},
+		{"a deleted task counts as completed", `404), 'Reject', if(`, `404), 'Approve', if(`},
+		{"an answer by e-mail does not matter", `"@string(body('Ask_by_email')?['SelectedOption'])"`, `"Approve"`},
+		{"the first of several identities is taken", `"@equals(length(outputs('Found')), 1)"`, `"@greater(length(outputs('Found')), 0)"`},
+		{"the first of several accounts is taken", `equals(length(outputs('Account_names')), 1)`, `greater(length(outputs('Account_names')), 0)`},
+		{"a quotation mark ends the filter", `not(contains(string(first(outputs('Account_names'))), '\"'))`, `true`},
+		{"names are not encoded", `encodeUriComponent(concat('alias eq`, `concat(concat('alias eq`},
+		{"a list that can't be read protects no one", `equals(outputs('Read_break_glass')?['statusCode'], 404)`, `true`},
+		{"break-glass accounts are compared with their case", `equals(toLower(trim(string(item()?['properties']?['itemsKeyValue']?['Identity']))), toLower(`, `equals(trim(string(item()?['properties']?['itemsKeyValue']?['Identity'])), toLower(`},
+		{"accounts that are disabled count", `not(equals(item()?['disabled'], true))`, `true`},
+		{"accounts of all sources are disabled", `contains(parameters('Sources'), item()?['sourceName'])`, `true`},
+		{"what failed counts as done", `or(equals(outputs('Disable_account')?['statusCode'], 202), false)`, `true`},
+		{"a failure ends without a comment", `"Failed",
+                  "TimedOut",
+                  "Skipped"
+`, `"Failed",
+                  "TimedOut"
+`},
+		{"markup of a name reaches the comment", `replace(replace(string(item()?['name']), '&', '&amp;'), '<', '&lt;')`, `string(item()?['name'])`},
+		{"the answer of the vault is in the history", "\"inputs\",\n                        \"outputs\"", `"inputs"`},
+		{"requests are not repeated", `"type": "exponential"`, `"type": "none"`},
 	} {
-		t.Run(tc.name, func(t *testing.T) {
-			r := newRig(t, all, "SailPoint-DisableAccounts", tc.given)
-			if tc.change != nil {
-				tc.change(r)
+		t.Run(defect.breaks, func(t *testing.T) {
+			bad := strings.ReplaceAll(good, defect.old, defect.changed)
+			if bad == good {
+				t.Fatal("the defect does not fit any more")
 			}
-			run := r.run()
-			r.expect(run, tc.status, tc.says...)
-			if got := r.disabled(); got != tc.disabled {
-				t.Errorf("disabled %q, want %q", got, tc.disabled)
+			template := read(t, []byte(bad))
+			if d, _ := deployed(t, template, "", nil); len(d.Check()) > 0 {
+				return
 			}
-			if asks := len(r.asked) > 0; asks == (tc.given["Approval"] == "None") && tc.disabled != "" {
-				t.Errorf("asked: %q", r.asked)
+			all := map[string]deploy.Template{disabler: template}
+			for _, tc := range disablings() {
+				p := &probe{TB: t}
+				func() {
+					defer p.stopped()
+					tc.play(newRig(p, all, disabler, tc.given))
+				}()
+				if p.failed {
+					return
+				}
 			}
-			if tc.disabled == "" && r.task != nil && strings.Contains(r.comment(), "Nobody approved") {
-				t.Error("the task is still there")
-			}
+			t.Error("no run notices")
 		})
 	}
 }
