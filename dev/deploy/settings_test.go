@@ -26,8 +26,6 @@ var notInTemplate = map[string]string{
 	"REQUEST_RESPONSE_APPROVER":        "only to change the default",
 	"WORKFLOW_INPUT":                   "only to change the default",
 	"WORKFLOW_IN_DOUBT":                "only to change the default",
-	"WORKSPACE_DIRECTORY_ID":           "the workspace of the template is in the function app's directory",
-	"WORKSPACE_APP_ID":                 "the workspace of the template is in the function app's directory",
 	"GRANT_TYPE":                       "only one value is valid",
 	"NDJSON_PATH":                      "only for previews on your own machine",
 	"LOG_ANALYTICS_QUERY_URL":          "only the operator's command uses it",
@@ -42,6 +40,8 @@ var notInTemplate = map[string]string{
 // sometimes are settings that only a deployment with certain parameters has.
 var sometimes = map[string]string{
 	"CONNECTIONS":            "names of parameters `connectionName` and `moreTenants`, if there are more; then `{NAME}_TENANT_ID`, `{NAME}_CLIENT_ID`, `{NAME}_CLIENT_SECRET` and `{NAME}_SAILPOINT_BASE_URL` are set for each",
+	"WORKSPACE_DIRECTORY_ID": "member `directoryId` of an entry of the parameter `moreTenants`, for its connection; a workspace of its own also sets its `{NAME}_CUSTOMER_ID`, `{NAME}_INGESTION_API`, `{NAME}_DCR_IMMUTABLE_ID` and `{NAME}_LOGS_INGESTION_ENDPOINT`, or `{NAME}_SHARED_KEY` and `{NAME}_logAnalyticsUri`",
+	"WORKSPACE_APP_ID":       "parameter `workspaceAppId`, for the same connections",
 	"WEBHOOK_TOKEN":          "address of `webhook-token` in Key Vault, which holds the parameter `webhookToken`; only with `eventTriggers=token`",
 	"WEBHOOK_TOKEN_PREVIOUS": "address of `webhook-token-previous` in Key Vault, which holds the parameter `webhookTokenPrevious`, if that is given",
 	"WEBHOOK_USERNAME":       "parameter `webhookUsername`; only with `eventTriggers=basic`",

@@ -100,7 +100,7 @@ func text(t *testing.T, v any) string {
 // Secrets are typed in as securestring, go into the vault, and are nowhere else.
 func TestSecrets(t *testing.T) {
 	for name, p := range read(t).Parameters {
-		if secret := regexp.MustCompile(`(?i)(secrets?|key|password|token|tokenPrevious)$`).MatchString(name); secret != p.Secret() {
+		if secret := regexp.MustCompile(`(?i)(secrets?|keys?|password|token|tokenPrevious)$`).MatchString(name); secret != p.Secret() {
 			t.Errorf("parameter %s: secret by its name %v, by its type %v", name, secret, p.Secret())
 		}
 		if empty := text(t, p.DefaultValue); p.Secret() && !slices.Contains([]string{"null", `""`, "{}"}, empty) {

@@ -242,7 +242,7 @@ func TestSourcesInForm(t *testing.T) {
 
 // onCommandLine are parameters that the form does not ask for: it has no list with
 // secrets, and a mirror, a second workspace and a change of token are rare.
-var onCommandLine = []string{"connectionName", "contentUrl", "moreTenants", "moreTenantSecrets", "packageUrl", "telemetryWorkspaceResourceId", "webhookTokenPrevious"}
+var onCommandLine = []string{"connectionName", "contentUrl", "moreTenants", "moreTenantSecrets", "moreWorkspaceKeys", "packageUrl", "telemetryWorkspaceResourceId", "webhookTokenPrevious", "workspaceAppId"}
 
 // The form asks for every parameter but the address of the package, and offers
 // what the template takes.

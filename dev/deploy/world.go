@@ -223,6 +223,9 @@ func (w *World) site(r Resource) error {
 		if m == nil {
 			continue
 		}
+		if !slices.ContainsFunc(w.IDs(), func(id string) bool { return strings.HasSuffix(id, "/vaults/"+m[1]+m[3]) }) {
+			continue // another subscription has it
+		}
 		tail := "/vaults/" + m[1] + m[3] + "/secrets/" + m[2] + m[4]
 		if !slices.ContainsFunc(w.IDs(), func(id string) bool { return strings.HasSuffix(id, tail) }) {
 			return fmt.Errorf("the site reads %s ahead of the secret", tail)
