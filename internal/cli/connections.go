@@ -77,7 +77,12 @@ type listedConnection struct {
 	Tenant     string   `json:"tenant"`
 	Sources    []string `json:"sources"`
 	Settings   []string `json:"settings"`
-	Problems   int      `json:"problems,omitzero"`
+	// Workspace is the one in CUSTOMER_ID, Rule the data collection rule that rows go to, and Directory
+	// where they are, if not in the function app's.
+	Workspace string `json:"workspace,omitzero"`
+	Rule      string `json:"rule,omitzero"`
+	Directory string `json:"directory,omitzero"`
+	Problems  int    `json:"problems,omitzero"`
 }
 
 func (c *connecting) list(cmd *cobra.Command) error {
@@ -104,7 +109,10 @@ func (c *connecting) list(cmd *cobra.Command) error {
 				kinds = append(kinds, s.Kind())
 			}
 		}
-		list = append(list, listedConnection{one.Name, one.Tenant, kinds, append([]string{}, own[one.Name]...), len(one.Problems)})
+		list = append(list, listedConnection{
+			one.Name, one.Tenant, kinds, append([]string{}, own[one.Name]...),
+			one.ReadBack.WorkspaceID, one.LogsIngestion.RuleID, one.LogsIngestion.Identity.Directory, len(one.Problems),
+		})
 	}
 	if err := c.print(list); err != nil {
 		return err

@@ -58,9 +58,18 @@ func (v *sinkReader) ownRule(directory string) {
 	}
 }
 
-// ownWorkspace hints at a connection whose rows go elsewhere than its queries, or seem to.
+// ownWorkspace reports a connection with a destination of its own that is not used, because a setting for
+// all chooses another. It hints at one whose rows go elsewhere than its queries, or seem to.
 func (v *sinkReader) ownWorkspace(api IngestionAPI) {
-	rule, workspace := v.own("DCR_IMMUTABLE_ID"), v.own("CUSTOMER_ID")
+	rule, workspace, key := v.own("DCR_IMMUTABLE_ID"), v.own("CUSTOMER_ID"), v.own("SHARED_KEY")
+	const others = "is set for this connection, but its rows would go to the workspace of others by their %s: set %s=%s, or remove this setting"
+	switch {
+	case v.own("INGESTION_API"):
+	case api == UseDataCollector && rule && !key:
+		v.Problemf("DCR_IMMUTABLE_ID", others, "workspace key", v.prefix+"_INGESTION_API", UseLogsIngestion)
+	case api == UseLogsIngestion && key && !rule:
+		v.Problemf("SHARED_KEY", others, "data collection rule", v.prefix+"_INGESTION_API", UseDataCollector)
+	}
 	switch {
 	case api != UseLogsIngestion || v.text.CustomerID == "" || v.text.DCRImmutableID == "" || rule == workspace:
 	case workspace:

@@ -96,6 +96,43 @@ func TestDirectoryProblems(t *testing.T) {
 	}
 }
 
+// TestOwnDestination: a destination of a connection is used, or it is a problem: its rows must not end up
+// with others.
+func TestOwnDestination(t *testing.T) {
+	type env = map[string]string
+	rule := env{"GLOBEX_DCR_IMMUTABLE_ID": ruleThere, "GLOBEX_LOGS_INGESTION_ENDPOINT": "https://y.westeurope-1.ingest.monitor.azure.com"}
+	key := env{"GLOBEX_CUSTOMER_ID": identity, "GLOBEX_SHARED_KEY": canaryShared}
+	for name, tc := range map[string]struct {
+		shared, own env
+		want        config.IngestionAPI // of globex
+		problem     string
+	}{
+		"a rule beside a key for all":   {nil, rule, "", "GLOBEX_DCR_IMMUTABLE_ID"},
+		"a rule that is chosen":         {env{"GLOBEX_INGESTION_API": "LogsIngestion"}, rule, config.UseLogsIngestion, ""},
+		"a rule beside the API for all": {env{"INGESTION_API": "DataCollector"}, rule, "", "GLOBEX_DCR_IMMUTABLE_ID"},
+		"a key beside a rule for all":   {env{"CUSTOMER_ID": "-", "SHARED_KEY": "-", "LOGS_INGESTION_ENDPOINT": "https://x.westeurope-1.ingest.monitor.azure.com", "DCR_IMMUTABLE_ID": ruleID}, key, config.UseDataCollector, ""},
+		"a key beside the API for all":  {env{"INGESTION_API": "LogsIngestion", "LOGS_INGESTION_ENDPOINT": "https://x.westeurope-1.ingest.monitor.azure.com", "DCR_IMMUTABLE_ID": ruleID}, key, "", "GLOBEX_SHARED_KEY"},
+		"a key that is chosen":          {env{"INGESTION_API": "LogsIngestion", "GLOBEX_INGESTION_API": "DataCollector", "LOGS_INGESTION_ENDPOINT": "https://x.westeurope-1.ingest.monitor.azure.com", "DCR_IMMUTABLE_ID": ruleID}, key, config.UseDataCollector, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			all := env{}
+			for _, one := range []env{tc.shared, tc.own} {
+				for name, value := range one {
+					all[name] = value
+				}
+			}
+			s, err := loadSeveral(several(all))
+			if tc.problem != "" {
+				onlyProblem(t, err, tc.problem, "would go to the workspace of others")
+				return
+			}
+			if err != nil || s.Connections[1].IngestionAPI != tc.want {
+				t.Errorf("%s, %v", s.Connections[1].IngestionAPI, err)
+			}
+		})
+	}
+}
+
 // TestOwnWorkspace: a workspace that is not the rule's, or seems not to be, is hinted at.
 func TestOwnWorkspace(t *testing.T) {
 	type env = map[string]string
