@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -13,11 +14,7 @@ import (
 // same tables and the same rule, for an identity that is given. A customer deploys it in their own
 // subscription.
 func ForWorkspace(whole []byte) ([]byte, error) {
-	var main struct {
-		Parameters map[string]map[string]any `json:"parameters"`
-		Variables  map[string]any            `json:"variables"`
-		Resources  []map[string]any          `json:"resources"`
-	}
+	var main original
 	if err := json.Unmarshal(whole, &main); err != nil {
 		return nil, err
 	}
@@ -41,21 +38,19 @@ func ForWorkspace(whole []byte) ([]byte, error) {
 		"namePrefix":  parameter("string", "idnsentinel", "Prefix of the names of the rule and the deployments."),
 		"tags":        parameter("object", map[string]any{}, "Tags of the data collection rule. If empty, tags that exist stay."),
 	}
-	for _, name := range []string{"workspaceResourceId", "makeTables", "alsoIscTable", "alsoAsimTables"} {
-		parameters[name] = main.Parameters[name]
-	}
 	variables := map[string]any{
 		"isOkta":   "[parameters('okta')]",
 		"isIIQ":    "[if(and(parameters('iiq'), or(parameters('alsoAsimTables'), and(parameters('okta'), parameters('alsoIscTable')))), fail('iiq: with alsoAsimTables, or with okta and alsoIscTable, a data collection rule would need more than the 10 data flows that it can have.'), parameters('iiq'))]",
 		"siteName": "[format('{0}-{1}', parameters('namePrefix'), uniqueString(resourceGroup().id, parameters('namePrefix'), parameters('workspaceResourceId')))]",
-		"roles":    main.Variables["roles"],
+		"roles": map[string]any{
+			"monitoringMetricsPublisher": main.Variables["roles"].(map[string]any)["monitoringMetricsPublisher"],
+			"logAnalyticsReader":         "73c42c96-874c-492b-b04d-ab87d138a893",
+		},
 	}
-	for _, name := range []string{"ingestion", "ruleName", "tablesId", "tablesName", "ruleDeployment", "workspace"} {
-		variables[name] = main.Variables[name]
-	}
-	variables["roles"] = map[string]any{
-		"monitoringMetricsPublisher": main.Variables["roles"].(map[string]any)["monitoringMetricsPublisher"],
-		"logAnalyticsReader":         "73c42c96-874c-492b-b04d-ab87d138a893",
+	for _, one := range []map[string]any{tables, rule} {
+		if err := main.adopt(outside(one), parameters, variables); err != nil {
+			return nil, err
+		}
 	}
 	out := func(of string) string {
 		return fmt.Sprintf("[reference(resourceId('Microsoft.Resources/deployments', variables('ruleDeployment')), '2022-09-01').outputs.%s.value]", of)
@@ -73,6 +68,48 @@ func ForWorkspace(whole []byte) ([]byte, error) {
 		},
 	}, json.Deterministic(true), jsontext.WithIndent("  "))
 	return append(data, '\n'), err
+}
+
+// original is what is taken over from azuredeploy.json.
+type original struct {
+	Parameters map[string]map[string]any `json:"parameters"`
+	Variables  map[string]any            `json:"variables"`
+	Resources  []map[string]any          `json:"resources"`
+}
+
+var used = regexp.MustCompile(`\b(parameters|variables)\('(\w+)'\)`)
+
+// adopt adds the parameters and variables that an expression, or an object of them, uses and that are not
+// there yet.
+func (o *original) adopt(of any, parameters, variables map[string]any) error {
+	text, err := json.Marshal(of)
+	if err != nil {
+		return err
+	}
+	for _, m := range used.FindAllSubmatch(text, -1) {
+		kind, name := string(m[1]), string(m[2])
+		if kind == "parameters" {
+			if parameters[name] == nil {
+				parameters[name] = o.Parameters[name]
+			}
+			continue
+		}
+		if variables[name] == nil {
+			variables[name] = o.Variables[name]
+			if err := o.adopt(o.Variables[name], parameters, variables); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// outside is a nested deployment without its template, which has a scope of its own.
+func outside(deployment map[string]any) map[string]any {
+	own, properties := maps.Clone(deployment), maps.Clone(deployment["properties"].(map[string]any))
+	delete(properties, "template")
+	own["properties"] = properties
+	return own
 }
 
 // deploymentOf returns a copy of a nested deployment.

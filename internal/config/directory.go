@@ -50,11 +50,11 @@ func (v *sinkReader) ownRule(directory string) {
 	if !v.own(directory) {
 		return
 	}
-	for name, text := range map[string]string{"DCR_IMMUTABLE_ID": v.text.DCRImmutableID, "CUSTOMER_ID": v.text.CustomerID, "LOGS_INGESTION_ENDPOINT": v.text.LogsEndpoint} {
-		if text == "" || v.own(name) || v.Reported(name) {
+	for _, s := range []struct{ name, text string }{{"CUSTOMER_ID", v.text.CustomerID}, {"LOGS_INGESTION_ENDPOINT", v.text.LogsEndpoint}, {"DCR_IMMUTABLE_ID", v.text.DCRImmutableID}} {
+		if s.text == "" || v.own(s.name) || v.Reported(s.name) {
 			continue
 		}
-		v.Problemf(directory, "gives this connection a directory of its own, but %s is shared with others: set %s to that of the workspace there", name, v.prefix+"_"+name)
+		v.Problemf(directory, "gives this connection a directory of its own, but %s is shared with others: set %s to that of the workspace there", s.name, v.prefix+"_"+s.name)
 	}
 }
 

@@ -22,8 +22,9 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 )
 
-// exchangeTimeout bounds one sign-in to another directory: both tokens, with their retries.
-const exchangeTimeout = 30 * time.Second
+// exchangeTimeout bounds one sign-in to another directory: both tokens, with their retries. It is less
+// than the 25 s that reading a secret may take, so that the sign-in is blamed and not the vault.
+const exchangeTimeout = 20 * time.Second
 
 // inDirectory is the credential of a multi-tenant app in a directory. The token of the managed identity
 // is its client assertion.
@@ -46,7 +47,7 @@ func abroad(who entra.Identity, client azcore.ClientOptions) (azcore.TokenCreden
 	if os.Getenv("AZURE_AUTHORITY_HOST") != "" {
 		client.Cloud = cloud.Configuration{} // the SDK reads it
 	}
-	client.Retry = policy.RetryOptions{MaxRetries: 2, TryTimeout: 10 * time.Second, RetryDelay: 300 * time.Millisecond, MaxRetryDelay: 2 * time.Second}
+	client.Retry = policy.RetryOptions{MaxRetries: 2, TryTimeout: 8 * time.Second, RetryDelay: 300 * time.Millisecond, MaxRetryDelay: 2 * time.Second}
 	c := &inDirectory{who: who, audience: exchangeAudience(client.Cloud), managed: own}
 	c.app, err = azidentity.NewClientAssertionCredential(who.Directory, who.App, c.assertion, &azidentity.ClientAssertionCredentialOptions{
 		ClientOptions: client,
@@ -106,7 +107,7 @@ func (c *inDirectory) GetToken(ctx context.Context, o policy.TokenRequestOptions
 	})
 	select {
 	case <-ctx.Done():
-		return azcore.AccessToken{}, context.Cause(ctx)
+		return azcore.AccessToken{}, &TokenError{err: context.Cause(ctx), seen: &transport.Seen{}, abroad: &refusal{inDirectory: c, late: true}}
 	case result := <-done:
 		if result.Err != nil {
 			return azcore.AccessToken{}, result.Err
@@ -144,7 +145,7 @@ func (r *refusal) explain(e *TokenError) string {
 	}
 	code := codeOf(e.err)
 	if r.late {
-		return fmt.Sprintf("%s: no answer of the sign-in service within %v: check the network between this app and it; the next run asks again", r.who, exchangeTimeout)
+		return fmt.Sprintf("%s: no answer of the sign-in service in time: check the network between this app and it; the next run asks again", r.who)
 	}
 	why := said(e.err, hidden)
 	if why == "" {

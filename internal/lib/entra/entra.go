@@ -45,5 +45,13 @@ func (i Identity) String() string {
 	return "the system-assigned managed identity"
 }
 
+// Login is what a person runs who signs in on a machine without a managed identity.
+func (i Identity) Login() string {
+	if i.Abroad() {
+		return "az login --tenant " + i.Directory
+	}
+	return "az login"
+}
+
 // Key is equal for the same identities only.
 func (i Identity) Key() string { return i.Managed + "\n" + i.Directory + "\n" + i.App }

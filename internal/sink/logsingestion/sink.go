@@ -101,7 +101,7 @@ func New(cfg Config) (*Sink, error) {
 		identity: cfg.Identity,
 		endpoint: cfg.Endpoint,
 		streams:  make(map[string]stream),
-		tokens:   newTokens(cfg.Credential, audience(cfg.Endpoint)),
+		tokens:   newTokens(cfg.Credential, cfg.Identity, audience(cfg.Endpoint)),
 		http:     azmonitor.Client(cfg.HTTP),
 		timeout:  cfg.Timeout,
 		sizes:    newSizes(min(batch, MaxRaw-1)),

@@ -14,6 +14,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/azsdk"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/entra"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
 
@@ -31,6 +32,7 @@ const (
 // tokens caches one token, because not every credential does.
 type tokens struct {
 	credential azcore.TokenCredential
+	identity   entra.Identity
 	audience   string
 
 	turn    chan struct{} // a lock for current: holds an element while it is free
@@ -38,8 +40,8 @@ type tokens struct {
 	given   time.Time // when the credential returned it
 }
 
-func newTokens(credential azcore.TokenCredential, audience string) *tokens {
-	t := &tokens{credential: credential, audience: audience, turn: make(chan struct{}, 1)}
+func newTokens(credential azcore.TokenCredential, identity entra.Identity, audience string) *tokens {
+	t := &tokens{credential: credential, identity: identity, audience: audience, turn: make(chan struct{}, 1)}
 	t.turn <- struct{}{}
 	return t
 }
@@ -92,7 +94,7 @@ func (t *tokens) explain(err error) error {
 	case errors.As(err, &final):
 		terminal = true
 	}
-	const remedy = "give the function app a managed identity (AZURE_CLIENT_ID names a user-assigned one), or sign in with the Azure CLI"
+	remedy := "give the function app a managed identity (AZURE_CLIENT_ID names a user-assigned one), or sign in with the Azure CLI (" + t.identity.Login() + ")"
 	out := &unsigned{fmt.Sprintf("no token for %s: %s", t.audience, azsdk.NoToken(err, remedy))}
 	if terminal {
 		return out

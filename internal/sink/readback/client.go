@@ -155,7 +155,7 @@ func (c *Client) token(ctx context.Context) (string, error) {
 		return localToken, nil
 	}
 	t, err := c.cfg.Credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{strings.TrimRight(c.cfg.Audience, "/") + "/.default"}})
-	const remedy = "enable the managed identity of the app (AZURE_CLIENT_ID for a user-assigned one), or sign in with the Azure CLI"
+	remedy := "enable the managed identity of the app (AZURE_CLIENT_ID for a user-assigned one), or sign in with the Azure CLI (" + c.cfg.Identity.Login() + ")"
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return "", fmt.Errorf("sign in for the workspace: %w", context.Cause(ctx))
