@@ -62,22 +62,22 @@ var sometimes = map[string]string{
 
 // derived are the settings whose value the template finds by itself.
 var derived = map[string]string{
-	"CLIENT_SECRET":                       "address of `client-secret` in Key Vault, which holds the parameter `clientSecret`",
-	"SHARED_KEY":                          "address of `workspace-key` in Key Vault, which holds the workspace's primary key (looked up); only with `DataCollector`",
-	"SHARED_KEY_SECONDARY":                "address of `workspace-key-secondary` in Key Vault, which holds the workspace's secondary key (looked up); only with `DataCollector`",
-	"INGESTION_API":                       "parameter `ingestionApi`",
-	"FAN_OUT":                             "parameter `fanOut`",
-	"CUSTOMER_ID":                         "looked up from the workspace",
-	"logAnalyticsUri":                     "derived from the workspace and the cloud",
-	"LOGS_INGESTION_ENDPOINT":             "the data collection rule that the template creates, with `LogsIngestion`",
-	"DCR_IMMUTABLE_ID":                    "the data collection rule that the template creates, with `LogsIngestion`",
-	"STATE_URL":                           "the container that the template creates",
-	"AZURE_CLIENT_ID":                     "the identity that the template creates",
-	"LEGACY_CHECKPOINT":                   "the table service of the account of parameter `legacyStorageAccountId`, or `auto`",
-	"AzureWebJobsStorage__blobServiceUri": "the account that the template creates",
+	"CLIENT_SECRET":                        "address of `client-secret` in Key Vault, which holds the parameter `clientSecret`",
+	"SHARED_KEY":                           "address of `workspace-key` in Key Vault, which holds the workspace's primary key (looked up); only with `DataCollector`",
+	"SHARED_KEY_SECONDARY":                 "address of `workspace-key-secondary` in Key Vault, which holds the workspace's secondary key (looked up); only with `DataCollector`",
+	"INGESTION_API":                        "parameter `ingestionApi`",
+	"FAN_OUT":                              "parameter `fanOut`",
+	"CUSTOMER_ID":                          "looked up from the workspace",
+	"logAnalyticsUri":                      "derived from the workspace and the cloud",
+	"LOGS_INGESTION_ENDPOINT":              "the data collection rule that the template creates, with `LogsIngestion`",
+	"DCR_IMMUTABLE_ID":                     "the data collection rule that the template creates, with `LogsIngestion`",
+	"STATE_URL":                            "the container that the template creates",
+	"AZURE_CLIENT_ID":                      "the identity that the template creates",
+	"LEGACY_CHECKPOINT":                    "the table service of the account of parameter `legacyStorageAccountId`, or `auto`",
+	"AzureWebJobsStorage__blobServiceUri":  "the account that the template creates",
 	"AzureWebJobsStorage__queueServiceUri": "the account that the template creates",
-	"AzureWebJobsStorage__credential":     "`managedidentity`",
-	"AzureWebJobsStorage__clientId":       "the identity that the template creates",
+	"AzureWebJobsStorage__credential":      "`managedidentity`",
+	"AzureWebJobsStorage__clientId":        "the identity that the template creates",
 }
 
 // hostSettings are those that the Functions host or the platform reads.
