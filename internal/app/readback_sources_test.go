@@ -1,17 +1,21 @@
 package app_test
 
 import (
+	"context"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/fault"
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/identityiq"
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/okta"
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/workspace"
 	"github.com/idn-sentinel/idn-sentinel/internal/app"
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/mark"
 )
@@ -124,5 +128,69 @@ func TestReadBackOfOkta(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// Two orgs in one workspace are kept apart: rows of one do not make up for those that the other lacks,
+// and an org that is throttled does not delay the other.
+func TestTwoOrgsInOneWorkspace(t *testing.T) {
+	for name, base := range map[string]func() *scene{"classic": newScene, "declared": withRule} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { twoOrgs(t, base()) })
+		})
+	}
+}
+
+func twoOrgs(t *testing.T, base *scene) {
+	g := newLogged(base)
+	other := &okta.Org{Host: "globex.okta.com", APIToken: "00" + canary}
+	g.instead = map[string]http.RoundTripper{"globex.okta.com": fault.Transport(dated(other))}
+	g.connection().ReadBack = config.ReadBack{WorkspaceID: workspace.DefaultID, URL: &url.URL{Scheme: "http", Host: "127.0.0.1"}}
+	g.connection().Tenant = "acme.okta.com"
+	second := *g.connection()
+	second.Name, second.Tenant = "globex", "globex.okta.com"
+	second.Sources = []config.Source{&config.Okta{BaseURL: &url.URL{Scheme: "https", Host: "globex.okta.com"}, Token: secret.Plain("00" + canary)}}
+	g.connection().Name = "acme"
+	g.settings.Connections = append(g.settings.Connections, second)
+	begin := time.Now().UTC().Truncate(time.Hour).Add(-2 * time.Hour)
+	for i := range 10 {
+		g.okta.Add(okta.Generator{Seed: 1, Start: begin, Every: time.Minute}.Event(i))
+		other.Add(okta.Generator{Seed: 2, Start: begin, Every: time.Minute}.Event(i))
+	}
+	lost := map[string]bool{}
+	for _, i := range []int{3, 4, 8} {
+		lost[okta.Generator{Seed: 1, Start: begin, Every: time.Minute}.UUID(i)] = true
+	}
+	g.workspace.Queries.Lost = func(table string, _ int, row workspace.Row) bool {
+		return strings.HasPrefix(table, "Okta") && lost[row["uuid_g"]]
+	}
+	a := g.start(t)
+	for range 2 { // the second looks for what is late
+		ctx, cancel := context.WithTimeout(t.Context(), g.settings.RunBudget)
+		for _, r := range a.Poll(ctx) {
+			if r.State != pipeline.Drained {
+				t.Fatalf("%+v", r)
+			}
+		}
+		cancel()
+		<-time.After(time.Hour)
+	}
+	ask := app.AuditRequest{AuditRequest: pipeline.AuditRequest{From: begin, To: begin.Add(time.Hour)}, Workspace: true, Settle: app.DefaultSettle}
+	for i, missing := range []int64{3, 0} {
+		done, err := a.Connections()[i].Audit(t.Context(), "Okta", ask)
+		if err != nil || done.State != pipeline.Drained || done.Source != 10 || done.Missing != missing {
+			t.Errorf("%s: %v: %+v, want %d of 10 missing", a.Connections()[i].Name(), err, done.AuditResult, missing)
+		}
+	}
+	if v := append(g.okta.Violations(), other.Violations()...); len(v) > 0 {
+		t.Error(v)
+	}
+	g.instead["globex.okta.com"] = used
+	ctx, cancel := context.WithTimeout(t.Context(), g.settings.RunBudget)
+	defer cancel()
+	for _, r := range a.Poll(ctx) {
+		if failed := r.State == pipeline.Failed; failed != (r.Connection == "globex") || !failed && r.Seconds > 30 {
+			t.Errorf("%+v", r)
+		}
 	}
 }

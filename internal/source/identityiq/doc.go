@@ -25,7 +25,8 @@
 // order, so they are read until there are as many different ids as the server counts.
 //
 // Mistakes are answered with status 200 and an object without a list. An answer without the list is
-// never taken for an empty one, and a web page names the plugin.
+// never taken for an empty one, and a web page names the plugin. SCIM may leave the list out where the
+// total is 0.
 //
 // Rows. The columns of tables need a time in ISO 8601, and IdentityIQ writes milliseconds since 1970.
 // So a row is the document's bytes with one member in front of the others:

@@ -36,10 +36,13 @@ func (m *message) Error() string {
 	return "the service answered with something other than a list: " + m.text
 }
 
+// scimList is the member that holds the list in an answer of SCIM.
+const scimList = "Resources"
+
 // readList finds the list that is the member name of an answer.
 func readList(body []byte, name string) (list, error) {
 	l := list{total: -1}
-	found := false
+	found, odd := false, false
 	code, text := "", ""
 	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
 	d := jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
@@ -69,6 +72,8 @@ func readList(body []byte, name string) (list, error) {
 				break
 			}
 			switch called {
+			case name:
+				odd = value.Kind() != jsontext.KindNull
 			case "totalResults":
 				l.total = totalOf(value)
 			case "code":
@@ -83,6 +88,9 @@ func readList(body []byte, name string) (list, error) {
 		return l, nil
 	case err != nil:
 		return l, err
+	case name == scimList && l.total == 0 && !odd && code == "" && text == "": // RFC 7644 lets out a list that is empty
+		l.rows = []byte("[]")
+		return l, nil
 	}
 	if text == "" {
 		text = jsonwalk.Excerpt(body)

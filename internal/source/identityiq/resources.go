@@ -62,7 +62,7 @@ type Resources struct {
 var _ pipeline.Source = (*Resources)(nil)
 
 func (c *Client) resources(kind, what string) *Resources {
-	return &Resources{reader: reader{c: c, what: what, name: "Resources"}, stream: "SailPointIIQ_" + kind, path: "/scim/v2/" + kind}
+	return &Resources{reader: reader{c: c, what: what, name: scimList}, stream: "SailPointIIQ_" + kind, path: "/scim/v2/" + kind}
 }
 
 // TaskResults is the stream of task results.

@@ -184,7 +184,7 @@ func (c *Client) refused(ctx context.Context, what string, req *http.Request, re
 	}
 	said := parseError(resp.StatusCode, body)
 	text := fmt.Sprintf("%s: status %d%s", what, resp.StatusCode, c.details(said, body))
-	e := &refusal{status: resp.StatusCode, code: said.Code, text: text}
+	e := &refusal{status: resp.StatusCode, code: said.Code, text: text, proof: said.dpop()}
 	switch s := resp.StatusCode; {
 	case s == http.StatusTooManyRequests:
 		c.throttled.Add(1)

@@ -20,6 +20,7 @@ import (
 type refusal struct {
 	status     int
 	code, text string
+	proof      bool // a DPoP proof was refused
 }
 
 func (e *refusal) Error() string { return e.text }

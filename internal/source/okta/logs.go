@@ -73,7 +73,7 @@ func (l *Logs) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.Page,
 
 // ofPlace reports whether a place in the log may be what was refused.
 func (e *refusal) ofPlace() bool {
-	return e.status == http.StatusBadRequest || e.status == http.StatusNotFound || e.status == http.StatusGone
+	return !e.proof && (e.status == http.StatusBadRequest || e.status == http.StatusNotFound || e.status == http.StatusGone)
 }
 
 // beginAgain reads from an hour before the newest event, after the org has refused the place at.
@@ -128,6 +128,10 @@ func (l *Logs) tail(ctx context.Context, at place, after pipeline.Cursor) (pipel
 	if q.loops(r.next) { // the end, in the words of some versions
 		if page.Next = after; after == "" {
 			page.Next = at.encode()
+		}
+		if len(r.records) >= r.limit { // there may be more, and nothing leads to it
+			page.Incomplete = errors.New("read the System Log: the next link of a full page leads to the page itself, so what follows can't be read: a cache between this machine and " + l.c.host() + " may answer in its place")
+			return page, nil
 		}
 	} else {
 		page.More = len(r.records) > 0 && (len(r.records) >= r.limit || !r.reaches(present))
