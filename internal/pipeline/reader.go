@@ -93,8 +93,16 @@ func (r *reader) fetchAll(ctx context.Context, after Cursor) {
 	}
 }
 
-// send hands something over, and reports whether more shall follow.
+// send hands something over, and reports whether more shall follow. An error is handed over also if
+// ctx has ended: it says what the source was busy with.
 func (r *reader) send(ctx context.Context, f fetched) bool {
+	if f.err != nil && ctx.Err() != nil {
+		select {
+		case r.pages <- f:
+		default:
+		}
+		return false
+	}
 	f.size = int64(f.page.Beside)
 	for _, rec := range f.page.Records {
 		f.size += int64(len(rec.Raw))

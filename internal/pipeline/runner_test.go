@@ -72,6 +72,27 @@ func TestSourceHangs(t *testing.T) {
 	})
 }
 
+// A source that failed and then hangs until the deadline is blamed for what it said, and not for the
+// deadline.
+func TestSourceFailsAndHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 20)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		w.onFetch = func(n int) error {
+			if n == 1 {
+				return &pipeline.Retryable{Err: errors.New("the service is away")}
+			}
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		r := w.runner().Run(ctx)
+		if r.State != pipeline.Failed || !strings.Contains(r.Error, "the service is away") || !strings.Contains(r.Error, "before the run's deadline") {
+			t.Errorf("%+v", r)
+		}
+	})
+}
+
 func TestLocked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 30)
