@@ -91,7 +91,7 @@ func TestPushBecomesARow(t *testing.T) {
 		if got := push("sailpoint", event(1)); got != http.StatusOK {
 			t.Fatalf("status %d", got)
 		}
-		if n := len(s.keys(t, inboxPrefix)); n != 1 || time.Since(begin) > time.Second {
+		if n := len(s.keys(t, inboxPrefix)); n != 1 && s.workspace.Table(triggerTable).IDs()[guidOf(1)] == 0 || time.Since(begin) > time.Second {
 			t.Errorf("%d objects in the inbox after %v", n, time.Since(begin))
 		}
 		<-time.After(5 * time.Second)
