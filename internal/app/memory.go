@@ -17,8 +17,8 @@ const (
 	// eventMemory is added for each event of a page beyond 1000. It allows for events of 1
 	// KB in pages that are gathered, prefetched and in flight, doubled for garbage.
 	eventMemory = 10 << 10
-	// pageMemory is how much fetched data all connections together may hold beyond what
-	// each always needs. It is enough for one connection with a backlog.
+	// pageMemory is how much fetched data all sources together may hold beyond what
+	// each always needs. It is enough for one source with a backlog.
 	pageMemory = 24 << 20
 )
 

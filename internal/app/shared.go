@@ -23,8 +23,8 @@ type shared struct {
 	ticks   func(time.Time) time.Time         // the second tick after one; zero if there is none
 	store   state.Store
 	tables  []schema.Stream // allowed for rows, including the health table
-	// memory limits the pages that the runs of all connections hold; nil with one
-	// connection, whose runs limit themselves.
+	// memory limits the pages that the runs of all sources hold; nil with one source, whose
+	// runs limit themselves.
 	memory *pipeline.Memory
 
 	// forwards has a slot for each forwarding that runs: one holds a part of a report and some rows.
@@ -36,7 +36,7 @@ type shared struct {
 
 func newShared(s config.Settings, o Options) (*shared, error) {
 	all := &shared{options: o, state: s.State, budget: s.RunBudget, every: interval(s), ticks: secondTick(s), store: o.Store, tables: tablesOf(s.Connections, o), sinks: map[string]pipeline.Sink{}, forwards: make(chan struct{}, forwardsAtOnce)}
-	if len(s.Connections) > 1 {
+	if sourcesOf(s) > 1 {
 		all.memory = pipeline.NewMemory(pageMemory + beyond(s)/2)
 	}
 	if all.store == nil {
@@ -46,6 +46,14 @@ func newShared(s config.Settings, o Options) (*shared, error) {
 		}
 	}
 	return all, nil
+}
+
+// sourcesOf is how many sources are read.
+func sourcesOf(s config.Settings) (n int) {
+	for _, c := range s.Connections {
+		n += len(c.Sources)
+	}
+	return n
 }
 
 // tablesOf returns the health table and the tables that rows of these connections go to.
