@@ -31,7 +31,7 @@ func acting(t trigger, title, subject string, plan, act []step, requests []strin
 	steps := together(
 		[]step{initialize("Refusal", "string"), initialize("Stage", "string"), initialize("Done", "string"), initialize("NotDone", "string"), initialize("Plan", "string"), initialize("Answer", "string"), initialize("Approver", "string"), initialize("Identity", "object")},
 		[]step{identify(t), protect(t), unlessRefused("Prepare", plan...), approve(t, subject), unlessRefused("Act", again...)},
-		report(t, title, []string{"Act"}, append(append([]string{}, lookupNames...), append([]string{"Create_task", "Get_secret_again", "Sign_in_again"}, requests...)...)),
+		report(t, title, []string{"Act"}, append(append([]string{}, lookupNames...), append([]string{"Create_task", "Ask_by_email", "Get_secret_again", "Sign_in_again"}, requests...)...)),
 	)
 	return steps
 }

@@ -341,11 +341,16 @@ func (r *rig) name() string {
 	return strings.TrimPrefix(connections["azuresentinel"].(map[string]any)["connectionName"].(string), "azuresentinel-")
 }
 
-func (r *rig) webhook(req workflow.Request) (any, bool) {
+func (r *rig) webhook(req workflow.Request) (workflow.Response, bool) {
+	if r.fault != nil {
+		if status := r.fault(req); status > 0 {
+			return workflow.Response{Status: status}, true
+		}
+	}
 	if req.URI != "/approvalmail/$subscriptions" {
 		r.t.Errorf("no operation %s", req.URI)
 	}
 	message := req.Body.(map[string]any)["Message"].(map[string]any)
 	r.asked = append(r.asked, fmt.Sprintf("%v | %v | %v", message["To"], message["Subject"], message["Body"]))
-	return map[string]any{"SelectedOption": r.mail}, r.mail != ""
+	return workflow.Response{Status: 200, Body: map[string]any{"SelectedOption": r.mail}}, r.mail != ""
 }

@@ -74,6 +74,7 @@ func disablings() []disabling { //nolint:funlen // a table
 		{"approved by e-mail", map[string]any{"Approval": "Email", "ApproverEmail": "soc@acme.example"}, nil, "a1 a%2", well, []string{"Approved by: soc@acme.example"}},
 		{"rejected by e-mail", map[string]any{"Approval": "Email"}, func(r *rig) { r.mail = "Reject" }, "", well, []string{"rejected"}},
 		{"e-mail is not answered", map[string]any{"Approval": "Email"}, func(r *rig) { r.mail = "" }, "", well, []string{"No one approved"}},
+		{"mailbox is not authorized", map[string]any{"Approval": "Email"}, fail("Ask_by_email", 401), "", bad, []string{"Nothing was done", "asking for approval", "Ask_by_email: HTTP 401"}},
 		{"told not to ask", map[string]any{"Approval": "None"}, nil, "a1 a%2", well, []string{"Approved by: no one"}},
 		{"one source", map[string]any{"Sources": []any{"AD"}}, nil, "a1", well, []string{"AD: ann"}},
 		{"no such source", map[string]any{"Sources": []any{"SAP"}}, nil, "", well, []string{"no enabled account on the sources"}},

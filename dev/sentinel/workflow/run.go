@@ -25,9 +25,9 @@ type Environment struct {
 	Parameters map[string]any
 	// HTTP answers the requests of HTTP actions, Connector those of connections.
 	HTTP, Connector func(Request) Response
-	// Webhook is what a connection that waits for a person comes to: its body, or false if nobody
-	// answers in time.
-	Webhook func(Request) (body any, answered bool)
+	// Webhook is what a connection that waits for a person comes to: what the person answers, or that the
+	// question could not be asked, or false if nobody answers in time.
+	Webhook func(Request) (answer Response, answered bool)
 	// Start is when the run begins.
 	Start time.Time
 	// UntilLimit is the status of a loop that reached its limit; "" means Succeeded.

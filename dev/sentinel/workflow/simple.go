@@ -84,7 +84,7 @@ func (r *Run) connector(name string, a Action, inputs map[string]any, e *Entry) 
 		req.Method = inputs["method"].(string)
 		return r.send(inputs, e, func() (Response, error) { return r.env.Connector(req), nil })
 	}
-	body, answered := r.env.Webhook(req)
+	answer, answered := r.env.Webhook(req)
 	if !answered {
 		limit, err := duration(a.Limit.Timeout)
 		if err != nil {
@@ -94,7 +94,10 @@ func (r *Run) connector(name string, a Action, inputs map[string]any, e *Entry) 
 		e.Status = TimedOut
 		return nil, nil
 	}
-	return map[string]any{"statusCode": 200.0, "body": body}, nil
+	if answer.Status >= 400 {
+		e.Status = Failed
+	}
+	return map[string]any{"statusCode": float64(answer.Status), "body": answer.Body}, nil
 }
 
 // send sends a request, again where the policy of the action says so.
