@@ -60,7 +60,7 @@ type disabling struct {
 	says     []string
 }
 
-func disablings() []disabling { //nolint:funlen // a table
+func disablings() []disabling {
 	const well, bad = workflow.Succeeded, workflow.Failed
 	fail := func(action string, status int) func(*rig) { return func(r *rig) { r.fault = failing(action, status) } }
 	return []disabling{
