@@ -12,6 +12,7 @@ ARCHS    ?= amd64
 CLI      ?=
 IMAGE    ?=
 WITH     ?=
+UPSTREAM ?=
 # A release is built by exactly this Go, so that everybody gets the same bytes.
 PINNED   := $(shell sed -n 's/^toolchain //p' go.mod)
 SEEDS    ?= 10000
@@ -110,8 +111,9 @@ tidy-check: ## fails when go.mod or go.sum are not tidy
 	cd $(SDKS) && $(GO) mod tidy -diff
 	$(GO) mod verify
 
-solution: ## the Sentinel content's template, lists and docs/detections.md, from sentinel/
+solution: ## from sentinel/: the content's template, lists and docs/detections.md; and in dist/solution the trees for a solution repository, UPSTREAM=its checkout
 	$(GO) run ./dev/solution
+	$(GO) run ./dev/solution -tree dist/solution -upstream '$(UPSTREAM)'
 
 package: ## dist/: the zip that a function app is deployed from, checksums, parts list; ARCHS=amd64,arm64 CLI=linux/amd64 (or all) IMAGE=amd64
 	GOTOOLCHAIN=$(PINNED) $(GO) run ./dev/packager -o dist -arch '$(ARCHS)' -cli '$(CLI)' -image '$(IMAGE)' -with '$(WITH)'

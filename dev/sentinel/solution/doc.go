@@ -9,17 +9,27 @@
 //   - sentinel/CustomTables/*.json: tables as their query check reads them
 //   - docs/detections.md: rules and hunting queries for people
 //
+// [Solution.Tree] makes what is not committed, because it is large and follows
+// from the rest: the files of a solution in the form of that repository, with its
+// package. [Solution.Upstream] is an update of the solution that is there, and
+// [Solution.Own] the same content under this project's name.
+//
 // Command dev/solution (make solution) writes the files; a test fails when
-// they are not what the content says. The same content always gives the same
+// those that are committed are not what the content says. The same content always gives the same
 // bytes: nothing depends on the time or the machine.
 package solution
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
+
+	"github.com/go-json-experiment/json"
 
 	"github.com/idn-sentinel/idn-sentinel/dev/sentinel/content"
 )
@@ -37,8 +47,14 @@ type Solution struct {
 	Examples  map[string]content.Example
 	Connector []byte // the connector page, JSON
 	Tables    map[string][]byte
-	Version   string // the newest in ReleaseNotes.md
-	Date      string // its day, YYYY-MM-DD
+	Metadata  Metadata   // SolutionMetadata.json
+	Playbooks []Playbook // Playbooks/**/azuredeploy.json
+	Version   string     // the newest in ReleaseNotes.md
+	Date      string     // its day, YYYY-MM-DD
+
+	// Watchlists are Watchlists/*.json by the name of the file, without extension.
+	Watchlists map[string][]byte
+	files      map[string][]byte // what is copied as it is, by path below sentinel
 }
 
 // release is the first row of ReleaseNotes.md.
@@ -71,21 +87,60 @@ func Load(root string) (*Solution, error) {
 		return nil, err
 	}
 	s.Tables = map[string][]byte{}
-	for _, name := range []string{"events-classic", "events-isc", "triggers-classic", "health"} {
+	for _, name := range []string{"events-classic", "events-isc", "events-v2", "triggers-classic", "health", "saas-reports", "iiq-audit-dcr", "iiq-syslog-dcr", "iiq-taskresults-dcr", "iiq-policyviolations-dcr", "iiq-alerts-dcr"} {
 		if s.Tables[name], err = os.ReadFile(filepath.Join(sentinel, "schemas", name+".json")); err != nil {
 			return nil, err
 		}
 	}
-	notes, err := os.ReadFile(filepath.Join(sentinel, "ReleaseNotes.md"))
+	if err := s.copied(sentinel); err != nil {
+		return nil, err
+	}
+	metadata, err := os.ReadFile(filepath.Join(sentinel, "SolutionMetadata.json"))
 	if err != nil {
 		return nil, err
 	}
-	m := release.FindStringSubmatch(string(notes))
+	if err := json.Unmarshal(metadata, &s.Metadata); err != nil {
+		return nil, fmt.Errorf("read SolutionMetadata.json: %w", err)
+	}
+	m := release.FindSubmatch(s.files["ReleaseNotes.md"])
 	if m == nil {
 		return nil, errors.New("ReleaseNotes.md: no row with a version and a date DD-MM-YYYY")
 	}
-	s.Version, s.Date = m[1], m[4]+"-"+m[3]+"-"+m[2]
+	s.Version, s.Date = string(m[1]), string(m[4])+"-"+string(m[3])+"-"+string(m[2])
 	return &s, nil
+}
+
+// copied reads what goes into the tree of the solution repository as it is.
+func (s *Solution) copied(sentinel string) error {
+	s.files, s.Watchlists = map[string][]byte{}, map[string][]byte{}
+	for _, folder := range []string{content.RulesFolder, content.HuntingFolder, content.WorkbooksFolder, "Playbooks", "Watchlists", "Logos", "ReleaseNotes.md"} {
+		err := filepath.WalkDir(filepath.Join(sentinel, folder), func(name string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			text, err := os.ReadFile(name)
+			if err != nil {
+				return err
+			}
+			below, err := filepath.Rel(sentinel, name)
+			if err != nil {
+				return err
+			}
+			below = filepath.ToSlash(below)
+			s.files[below] = text
+			switch {
+			case folder == "Playbooks" && d.Name() == "azuredeploy.json":
+				s.Playbooks = append(s.Playbooks, Playbook{Path: strings.TrimPrefix(below, "Playbooks/"), Text: text})
+			case folder == "Watchlists" && strings.HasSuffix(below, ".json"):
+				s.Watchlists[strings.TrimSuffix(d.Name(), ".json")] = text
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 // Generate returns the generated files by path from the root of the checkout.
