@@ -70,7 +70,7 @@ func makeTrees(t *testing.T) made {
 		}
 	}
 	known := map[string][]accept.Column{}
-	tables := kqltest.Schemas(t, "okta", "threat-intelligence")
+	tables := kqltest.Schemas(t, "okta", "threat-intelligence", "incidents")
 	for name := range tables {
 		for _, c := range (&kqltest.Workspace{Tables: tables}).Columns(t, name) {
 			known[name] = append(known[name], accept.Column{Name: c.Name, Type: c.Type})

@@ -1,6 +1,7 @@
 package content_test
 
 import (
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -46,7 +47,14 @@ func tenant(t *testing.T) *kqltest.Scene {
 		row["run_id"] = strings.Repeat("0", i+1)
 		all.Health[i] = row
 	}
-	return scene(t, all, kqltest.ISCTable)
+	all.Events = append(all.Events, content.Event{At: "-5h", Type: "CERTIFICATION", Action: "remediate", Actor: "rita", Target: "nobody.else", Attributes: map[string]any{"accessItemName": "Payroll"}})
+	s := scene(t, all, kqltest.ISCTable)
+	maps.Copy(s.Tables, kqltest.Schemas(t, "incidents"))
+	s.Rows("SecurityAlert", kqltest.Row{"TimeGenerated": "2026-09-01T12:00:00Z", "SystemAlertId": "a1", "ExtendedProperties": `{"Query":"SailPointIDNEvents(starttime = ago(2d))"}`},
+		kqltest.Row{"TimeGenerated": "2026-09-01T12:00:00Z", "SystemAlertId": "a2", "ExtendedProperties": `{"Query":"SigninLogs"}`})
+	s.Rows("SecurityIncident", kqltest.Row{"TimeGenerated": "2026-09-01T12:01:00Z", "CreatedTime": "2026-09-01T12:01:00Z", "IncidentNumber": 1, "Title": "ours", "AlertIds": []any{"a1"}},
+		kqltest.Row{"TimeGenerated": "2026-09-01T12:01:00Z", "CreatedTime": "2026-09-01T12:01:00Z", "IncidentNumber": 2, "Title": "of others", "AlertIds": []any{"a2"}})
+	return s
 }
 
 // TestWorkbooks: each query of a tile has no error where no table exists, and
@@ -116,6 +124,29 @@ func TestWorkbookNumbers(t *testing.T) {
 		if got := strings.Join(lines, " "); got != want {
 			t.Errorf("%s\nwant %s\ngot  %s", name, want, got)
 		}
+	}
+}
+
+// TestWorkbookTellsApart: incidents of other rules are not ours, and what was removed, under whatever
+// letters, was removed.
+func TestWorkbookTellsApart(t *testing.T) {
+	if got := tenant(t).Run(t, parameters.Replace(query(t, "SailPointISCIdentityActivity/incidents"))).Strings("Title"); !slices.Equal(got, []string{"ours"}) {
+		t.Errorf("incidents %v", got)
+	}
+	revoke := func(target, item string) content.Event {
+		return content.Event{At: "-5h", Type: "CERTIFICATION", Action: "remediate", Actor: "rita", Target: target, Attributes: map[string]any{"accessItemName": item}}
+	}
+	remove := func(at, target, item string) content.Event {
+		return content.Event{At: at, Type: "ACCESS_ITEM", Action: "RemoveEntitlement", Actor: "System", Target: target, Attributes: map[string]any{"attributeValue": item}}
+	}
+	s := scene(t, content.Case{Events: []content.Event{
+		revoke("ann", "Payroll"), remove("-4h", "ANN", "payroll"),
+		revoke("bob", "Payroll"), remove("-4h", "bob", "Other"),
+		revoke("carol", "Payroll"), remove("-6h", "carol", "Payroll"),
+		revoke("dan", "Payroll"),
+	}}, kqltest.ISCTable)
+	if got := s.Run(t, parameters.Replace(query(t, "SailPointISCIdentityActivity/revoked"))).Strings("Identity"); !slices.Equal(got, []string{"bob", "carol", "dan"}) {
+		t.Errorf("revoked and not removed: %v", got)
 	}
 }
 

@@ -39,7 +39,12 @@ var parameters = strings.NewReplacer(
 // day is a day of an invented tenant.
 func day(t *testing.T) *kqltest.Scene {
 	t.Helper()
-	s := kqltest.NewScene(t, now.Format(time.RFC3339), "events-dcr", "events-isc", "triggers-dcr", "health", "iiq-audit-dcr")
+	s := kqltest.NewScene(t, now.Format(time.RFC3339), "events-dcr", "events-isc", "triggers-dcr", "health", "iiq-audit-dcr", "incidents")
+	for i, title := range []string{"SailPoint: ann.lee logged on after 6 failures", "SailPoint: 14 accounts removed by dan.oakes", "SailPoint: USER_ADMIN_GRANT for eve.stone"} {
+		at, id := now.Add(-time.Duration(i*5+1)*time.Hour).Format(time.RFC3339), strconv.Itoa(i)
+		s.Rows("SecurityAlert", kqltest.Row{"TimeGenerated": at, "SystemAlertId": id, "ExtendedProperties": "SailPointIDNEvents"})
+		s.Rows("SecurityIncident", kqltest.Row{"TimeGenerated": at, "CreatedTime": at, "IncidentNumber": 41 - i, "Title": title, "Severity": []string{"High", "Medium", "Medium"}[i], "Status": []string{"New", "Active", "Closed"}[i], "Owner": map[string]any{"assignedTo": "soc"}, "AlertIds": []any{id}})
+	}
 	dice := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same pictures each time
 	people := []string{"ann.lee", "bob.ray", "carol.adams", "dan.oakes", "eve.stone", "finn.marsh", "gia.rossi", "hugo.berg", "iris.chen", "jan.novak", "kim.park", "lea.wolf"}
 	sources := []string{"Active Directory", "Workday", "Salesforce", "SAP", "GitHub"}
