@@ -19,6 +19,7 @@ import (
 	"slices"
 
 	"github.com/idn-sentinel/idn-sentinel/dev/project"
+	asim "github.com/idn-sentinel/idn-sentinel/dev/sentinel/asim/tree"
 	"github.com/idn-sentinel/idn-sentinel/dev/sentinel/content"
 	"github.com/idn-sentinel/idn-sentinel/dev/sentinel/kqltest"
 	"github.com/idn-sentinel/idn-sentinel/dev/sentinel/playbooks"
@@ -66,6 +67,9 @@ func trees(out io.Writer, folder, upstream string) error {
 	source := solution.Source{Columns: columns(s)}
 	if upstream != "" {
 		source.Checkout = os.DirFS(upstream)
+	}
+	if source.Extra, err = asim.Tree(root, source.Checkout); err != nil {
+		return err
 	}
 	ours, err := s.Tree(s.Upstream(), source)
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/idn-sentinel/idn-sentinel/dev/sentinel/accept"
+	asim "github.com/idn-sentinel/idn-sentinel/dev/sentinel/asim/tree"
 	"github.com/idn-sentinel/idn-sentinel/dev/sentinel/content"
 	"github.com/idn-sentinel/idn-sentinel/dev/sentinel/kqltest"
 	"github.com/idn-sentinel/idn-sentinel/dev/sentinel/solution"
@@ -55,7 +56,11 @@ func makeTrees(t *testing.T) made {
 		return all, err
 	}
 	checkout := repository(t)
-	ours, err := s.Tree(s.Upstream(), solution.Source{Columns: columns, Checkout: checkout})
+	parsers, err := asim.Tree(kqltest.Root(t), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, err := s.Tree(s.Upstream(), solution.Source{Columns: columns, Checkout: checkout, Extra: parsers})
 	if err != nil {
 		t.Fatal(err)
 	}
