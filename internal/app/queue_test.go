@@ -34,6 +34,7 @@ func TestFollowUp(t *testing.T) {
 		"an instance has polled":          {polled: true},
 		"one was killed right away":       {locked: 20 * time.Second, runs: 2, at: 30 * time.Second},
 		"one was killed after a while":    {locked: 38 * time.Second, runs: 2, at: 40 * time.Second},
+		"another found it locked":         {locked: 38 * time.Second, polled: true, runs: 2, at: 40 * time.Second},
 		"one polls until the next tick":   {locked: 2 * time.Minute},
 		"one was killed at the last look": {locked: 50 * time.Second, runs: 2, at: 50 * time.Second},
 	} {
