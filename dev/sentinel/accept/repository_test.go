@@ -48,7 +48,7 @@ func repository(t *testing.T) fstest.MapFS {
 	const templates = "Microsoft.OperationalInsights/workspaces/providers/contentTemplates"
 	place := "[parameters('workspace-location')]"
 	content := func(name, kind, id string, resources ...any) object {
-		return object{"type": templates, "apiVersion": "2023-04-01-preview", "name": name, "location": place, "properties": object{"contentKind": kind, "contentId": id, "mainTemplate": object{"resources": resources}}}
+		return object{"type": templates, "apiVersion": "2023-04-01-preview", "name": "[concat(parameters('workspace'),'/Microsoft.SecurityInsights/'," + name + ")]", "location": place, "properties": object{"contentKind": kind, "contentId": id, "mainTemplate": object{"resources": resources}}}
 	}
 	put(folder+"Package/mainTemplate.json", object{
 		"parameters": object{
@@ -64,16 +64,16 @@ func repository(t *testing.T) fstest.MapFS {
 			"parser1": object{"id": "SailPointIDN_Events-Parser"}, "parser2": object{"id": "SailPointIDN_EventsV2-Parser"},
 		},
 		"resources": []any{
-			content("page", "DataConnector", "[variables('_dataConnectorContentId1')]", object{"title": "the old page"}),
-			object{"type": "Microsoft.OperationalInsights/workspaces/providers/dataConnectors", "name": "page", "properties": object{"connectorUiConfig": object{"id": "[variables('_dataConnectorContentId1')]", "title": "the old page"}}},
-			content("codeless", "DataConnector", "[variables('connectorOf2')]", object{"x": "[variables('connectionsOf2')]"}),
-			content("[variables('rule1').id]", "AnalyticsRule", "[variables('rule1').id]", object{"x": "the old rule"}),
-			content("[variables('rule7').name]", "AnalyticsRule", "[variables('rule7').id]", object{"x": "rule of the codeless connector"}),
-			content("custom", "LogicAppsCustomConnector", "[variables('theirs')]", object{"x": "[[parameters('inner')]"}),
-			content("alias", "Parser", "[variables('parser1').id]"),
-			object{"type": "Microsoft.OperationalInsights/workspaces/savedSearches", "name": "alias", "properties": object{"functionAlias": "SailPointIDN_Events"}},
-			content("v2", "Parser", "[variables('parser2').id]"),
-			object{"type": "Microsoft.OperationalInsights/workspaces/savedSearches", "name": "v2", "properties": object{"functionAlias": "SailPointIDN_EventsV2"}},
+			content("'page'", "DataConnector", "[variables('_dataConnectorContentId1')]", object{"title": "the old page"}),
+			object{"type": "Microsoft.OperationalInsights/workspaces/providers/dataConnectors", "name": "[concat(parameters('workspace'),'/Microsoft.SecurityInsights/page')]", "properties": object{"connectorUiConfig": object{"id": "[variables('_dataConnectorContentId1')]", "title": "the old page"}}},
+			content("'codeless'", "DataConnector", "[variables('connectorOf2')]", object{"x": "[variables('connectionsOf2')]"}),
+			content("variables('rule1').id", "AnalyticsRule", "[variables('rule1').id]", object{"x": "the old rule"}),
+			content("variables('rule7').name", "AnalyticsRule", "[variables('rule7').id]", object{"x": "rule of the codeless connector"}),
+			content("'custom'", "LogicAppsCustomConnector", "[variables('theirs')]", object{"x": "[[parameters('inner')]"}),
+			content("'alias'", "Parser", "[variables('parser1').id]"),
+			object{"type": "Microsoft.OperationalInsights/workspaces/savedSearches", "name": "[concat(parameters('workspace'),'/alias')]", "properties": object{"functionAlias": "SailPointIDN_Events"}},
+			content("'v2'", "Parser", "[variables('parser2').id]"),
+			object{"type": "Microsoft.OperationalInsights/workspaces/savedSearches", "name": "[concat(parameters('workspace'),'/v2')]", "properties": object{"functionAlias": "SailPointIDN_EventsV2"}},
 			object{"type": "Microsoft.OperationalInsights/workspaces/providers/contentPackages", "name": "package", "properties": object{
 				"kind": "Solution", "version": "3.0.1",
 				"dependencies": object{"criteria": []any{

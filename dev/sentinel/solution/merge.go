@@ -10,7 +10,7 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// template is what is read of a package that the repository has.
+// oldTemplate is what is read of a package that the repository has.
 type oldTemplate struct {
 	Parameters object   `json:"parameters"`
 	Variables  object   `json:"variables"`

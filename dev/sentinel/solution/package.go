@@ -1,6 +1,7 @@
 package solution
 
 import (
+	"cmp"
 	"fmt"
 	"html"
 	"maps"
@@ -164,20 +165,13 @@ func (s *Solution) rulePart(r content.Rule) (part, error) {
 func (s *Solution) huntPart(h content.Hunt) part {
 	hunt := s.hunt(h)
 	p := part{
-		kind: "HuntingQuery", short: "hq", name: h.File, id: h.ID, version: cmpVersion(h.Version, s.Version), title: h.Name, text: oneLine(h.Description),
+		kind: "HuntingQuery", short: "hq", name: h.File, id: h.ID, version: cmp.Or(h.Version, s.Version), title: h.Name, text: oneLine(h.Description),
 		resource: fmt.Sprintf("resourceId('Microsoft.OperationalInsights/savedSearches', '%s')", h.ID),
 	}
 	p.resources = []object{{
 		"type": "Microsoft.OperationalInsights/savedSearches", "apiVersion": searchesVersion, "name": h.File, "location": inRegion, "properties": hunt["properties"],
 	}}
 	return p
-}
-
-func cmpVersion(own, other string) string {
-	if own != "" {
-		return own
-	}
-	return other
 }
 
 func (s *Solution) functionPart(f content.Function, v Variant) part {
@@ -221,7 +215,7 @@ func (s *Solution) workbookPart(w content.Workbook) part {
 }
 
 func (s *Solution) connectorPart(v Variant) (part, error) {
-	text := s.page4(v)
+	text := s.pageOf(v)
 	var page object
 	if err := json.Unmarshal(text, &page); err != nil {
 		return part{}, fmt.Errorf("read %s: %w", connectorFile, err)
@@ -249,8 +243,8 @@ func (s *Solution) connectorPart(v Variant) (part, error) {
 // button is a link of the connector page to the portal.
 var button = regexp.MustCompile(`\(https://portal\.azure\.(com|us)/#create/Microsoft\.Template/[^)\s]*\)`)
 
-// page4 is the connector page of a variant.
-func (s *Solution) page4(v Variant) []byte {
+// pageOf is the connector page of a variant.
+func (s *Solution) pageOf(v Variant) []byte {
 	if v.OneClick {
 		return s.Connector
 	}

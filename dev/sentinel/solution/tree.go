@@ -59,7 +59,7 @@ func (s *Solution) Tree(v Variant, src Source) (map[string][]byte, error) {
 	for name, text := range parsers {
 		tree[base+"Parsers/"+path.Base(name)] = text
 	}
-	tree[base+v.Connector] = s.page4(v)
+	tree[base+v.Connector] = s.pageOf(v)
 	tree[base+"ReleaseNotes.md"] = releaseNotes(s.files["ReleaseNotes.md"], before["ReleaseNotes.md"])
 	for _, part := range []func(map[string][]byte, string, Variant, Source) error{s.addPackage, s.addLists, s.addDeclarations, s.addWorkbookMetadata} {
 		if err := part(tree, base, v, src); err != nil {
