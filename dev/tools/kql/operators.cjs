@@ -7,8 +7,8 @@
 
 const V = require('./values.cjs');
 const { Unsupported, Dynamic, TimeSpan, DateTime, dynamic } = V;
-const { kindOf, elements, list, columnsOf } = require('./kusto.cjs');
-const { Evaluator, lookup } = require('./expressions.cjs');
+const { kindOf, elements, list, columnsOf, once, visit } = require('./kusto.cjs');
+const { Evaluator, compiled, lookup } = require('./expressions.cjs');
 const { aggregate, pick, PICKERS, isAggregate } = require('./aggregates.cjs');
 const { arrayOf, bagOf } = require('./functions.cjs');
 const join = require('./join.cjs');
@@ -55,6 +55,15 @@ const HINTS = ['hint.strategy', 'hint.shufflekey', 'hint.remote', 'hint.num_part
 const watchlist = (keys) => ({
   columns: [{ name: 'SearchKey', type: 'string' }, { name: 'LastUpdatedTimeUTC', type: 'datetime' }, { name: '_DTItemId', type: 'string' }],
   rows: keys.map((k) => ({ cells: [k, null, ''] })),
+});
+
+/** aggregatesIn lists the aggregate calls of an expression. */
+const aggregatesIn = once((node) => {
+  const calls = [];
+  visit(node, (n) => {
+    if (kindOf(n) === 'FunctionCallExpression' && isAggregate(n.Name.SimpleName)) calls.push(n);
+  });
+  return calls;
 });
 
 class Tables {
@@ -117,19 +126,20 @@ class Tables {
   }
 
   FilterOperator(node, scope, input) {
-    return this.rowsOf(input).filter((r) => V.toBool(this.scalar.eval(node.Condition, scope, r)) === true).map((r) => input.rows[r.at]);
+    const condition = compiled(node.Condition);
+    return this.rowsOf(input).filter((r) => V.toBool(condition(this.scalar, scope, r)) === true).map((r) => input.rows[r.at]);
   }
 
   ExtendOperator(node, scope, input, columns) {
-    const made = elements(node.Expressions);
     const index = indexOf(columns);
+    const made = elements(node.Expressions).map((e) => {
+      const i = index.get(this.resultName(e));
+      if (i === undefined) throw new Unsupported(`extend without a name: ${e.ToString(1).trim()}`);
+      return { i, f: compiled(e), type: columns[i].type };
+    });
     return this.rowsOf(input).map((r) => {
-      const cells = [...r.cells]; // new columns come last, replaced ones keep their place
-      for (const e of made) {
-        const i = index.get(this.resultName(e));
-        if (i === undefined) throw new Unsupported(`extend without a name: ${e.ToString(1).trim()}`);
-        cells[i] = settle(this.scalar.eval(e, scope, r), columns[i].type);
-      }
+      const cells = r.cells.slice(); // new columns come last, replaced ones keep their place
+      for (const m of made) cells[m.i] = settle(m.f(this.scalar, scope, r), m.type);
       return { cells, ingested: r.ingested };
     });
   }
@@ -139,8 +149,8 @@ class Tables {
   }
 
   ProjectOperator(node, scope, input, columns) {
-    const made = elements(node.Expressions);
-    return this.rowsOf(input).map((r) => ({ cells: made.map((e, i) => settle(this.scalar.eval(e, scope, r), columns[i]?.type)), ingested: r.ingested }));
+    const made = elements(node.Expressions).map((e) => compiled(e));
+    return this.rowsOf(input).map((r) => ({ cells: made.map((f, i) => settle(f(this.scalar, scope, r), columns[i]?.type)), ingested: r.ingested }));
   }
 
   /** reshape moves cells by name: project-away, -keep and -reorder. */
@@ -220,12 +230,14 @@ class Tables {
     onlyParameters(node, HINTS);
     const by = node.ByClause ? elements(node.ByClause.Expressions) : [];
     if (node.ByClause && node.ByClause.BinClause) throw new Unsupported('summarize with bin=');
+    const keyed = by.map((e) => compiled(e));
     const groups = new Map();
     for (const r of this.rowsOf(input)) {
-      const keys = by.map((e, i) => settle(this.scalar.eval(e, scope, r), columns[i].type));
+      const keys = keyed.map((f, i) => settle(f(this.scalar, scope, r), columns[i].type));
       const k = keys.map(V.key).join('\u0001');
-      if (!groups.has(k)) groups.set(k, { keys, rows: [] });
-      groups.get(k).rows.push(r);
+      const group = groups.get(k);
+      if (group) group.rows.push(r);
+      else groups.set(k, { keys, rows: [r] });
     }
     if (by.length === 0 && groups.size === 0) groups.set('', { keys: [], rows: [] });
     const made = elements(node.Aggregates);
@@ -247,14 +259,12 @@ class Tables {
 
   /** overGroup evaluates an expression in which aggregate calls stand for the group's values. */
   overGroup(node, rows, scope) {
-    if (kindOf(node) === 'FunctionCallExpression' && isAggregate(node.Name.SimpleName)) {
-      const args = elements(node.ArgumentList.Expressions);
-      return aggregate(node.Name.SimpleName)(rows.map((r) => args.map((a) => this.scalar.eval(a, scope, r))));
+    const values = new Map();
+    for (const call of aggregatesIn(node)) {
+      const args = elements(call.ArgumentList.Expressions).map((a) => compiled(a));
+      values.set(call, aggregate(call.Name.SimpleName)(rows.map((r) => args.map((f) => f(this.scalar, scope, r)))));
     }
-    const within = new Evaluator((n, s) => this.eval(n, s), this.run);
-    const plain = within.eval.bind(within);
-    within.eval = (n, s, r) => (kindOf(n) === 'FunctionCallExpression' && isAggregate(n.Name.SimpleName) ? this.overGroup(n, rows, s) : plain(n, s, r));
-    return within.eval(node, scope, null);
+    return new Evaluator(this.scalar.tabular, this.run, values).eval(node, scope, null);
   }
 
   picked(name, args, rows, scope, columns, keys) {
