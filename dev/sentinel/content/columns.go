@@ -14,6 +14,7 @@ var needed = map[string][]string{
 	"SailPointISCAdminLogonFromNewAddress":           {"IpAddress"},
 	"SailPointISCApiCredentialCreatedFromNewAddress": {"IpAddress"},
 	"SailPointISCApiCredentialUsedFromNewAddress":    {"IpAddress"},
+	"SailPointISCBruteForceSuccess":                  {"IpAddress"},
 	"SailPointISCDisabledIdentityActing":             {"AttributesAttributeValue"},
 	"SailPointISCImpossibleTravel":                   {"IpAddress"},
 	"SailPointISCPasswordResetThenNewAddress":        {"IpAddress"},

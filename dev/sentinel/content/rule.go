@@ -80,6 +80,12 @@ func (r Rule) Every() (time.Duration, error) {
 	return Duration(r.QueryFrequency)
 }
 
+// GroupingLookback is how long alerts with the same entities join one incident.
+const GroupingLookback = 5 * time.Hour
+
+// CreatesIncident tells whether alerts become incidents: what nobody has to act on does not.
+func (r Rule) CreatesIncident() bool { return r.Severity == "High" || r.Severity == "Medium" }
+
 // Rules reads the analytic rules of the folder sentinel, sorted by file name.
 func Rules(sentinel string) ([]Rule, error) {
 	paths, err := files(filepath.Join(sentinel, RulesFolder), ".yaml")

@@ -246,6 +246,22 @@ var running = sync.OnceValues(func() (*engine, error) { //nolint:gochecknoglobal
 // ask sends one request and decodes its result.
 func ask(tb testing.TB, op string, w *Workspace, query string, data Data, result any) error {
 	tb.Helper()
+	return exchange(tb, func(id int) ([]byte, error) {
+		return json.Marshal(struct {
+			ID int    `json:"id"`
+			Op string `json:"op"`
+			*Workspace
+			Query      string              `json:"query"`
+			Rows       map[string][]Row    `json:"rows,omitzero"`
+			Now        string              `json:"now,omitzero"`
+			Watchlists map[string][]string `json:"watchlists,omitzero"`
+		}{id, op, w, query, data.Rows, data.Now, data.Watchlists})
+	}, result)
+}
+
+// exchange sends one line, made with its number, and decodes what is answered to it.
+func exchange(tb testing.TB, line func(id int) ([]byte, error), result any) error {
+	tb.Helper()
 	e, err := running()
 	if err != nil {
 		tb.Fatal(err)
@@ -253,19 +269,11 @@ func ask(tb testing.TB, op string, w *Workspace, query string, data Data, result
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.id++
-	line, err := json.Marshal(struct {
-		ID int    `json:"id"`
-		Op string `json:"op"`
-		*Workspace
-		Query      string              `json:"query"`
-		Rows       map[string][]Row    `json:"rows,omitzero"`
-		Now        string              `json:"now,omitzero"`
-		Watchlists map[string][]string `json:"watchlists,omitzero"`
-	}{e.id, op, w, query, data.Rows, data.Now, data.Watchlists})
+	text, err := line(e.id)
 	if err != nil {
 		return err
 	}
-	if _, err := e.in.Write(append(line, '\n')); err != nil {
+	if _, err := e.in.Write(append(text, '\n')); err != nil {
 		tb.Fatalf("ask the Kusto parser: %v", err)
 	}
 	if !e.out.Scan() {

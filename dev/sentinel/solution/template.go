@@ -153,10 +153,9 @@ func (s *Solution) rule(r content.Rule) (object, error) {
 		"alertDetailsOverride": r.AlertDetailsOverride, "eventGroupingSettings": r.EventGroupingSettings,
 		"suppressionEnabled": false, "suppressionDuration": "PT5H",
 		"incidentConfiguration": object{
-			// What nobody has to act on makes alerts, and no incidents.
-			"createIncident": r.Severity == "High" || r.Severity == "Medium",
+			"createIncident": r.CreatesIncident(),
 			"groupingConfiguration": object{
-				"enabled": true, "matchingMethod": "AllEntities", "lookbackDuration": "PT5H", "reopenClosedIncident": false,
+				"enabled": true, "matchingMethod": "AllEntities", "lookbackDuration": fmt.Sprintf("PT%gH", content.GroupingLookback.Hours()), "reopenClosedIncident": false,
 			},
 		},
 	}

@@ -412,6 +412,7 @@ class Evaluator {
 
   tabularCall(fn, args, scope, row, piped) {
     const inside = this.bind(fn, args, scope, row, piped);
+    if (this.run.resident?.has(fn.name)) return this.run.resident.serve(fn.name, inside.vars);
     this.statements(elements(fn.node.Body.Statements), inside);
     return this.tabular(fn.node.Body.Expression, inside);
   }

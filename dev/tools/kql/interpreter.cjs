@@ -30,8 +30,8 @@ function declare(functions, context) {
   return scope;
 }
 
-/** run gives {columns, rows} with the rows as arrays of JSON values. */
-function run(library, { query, rows, now, watchlists }) {
+/** evaluate gives {columns, rows} with the cells as values of KQL. */
+function evaluate(library, { query, rows, now, watchlists }) {
   const a = library.analyse(query);
   if (a.errors.length > 0) throw new Error(a.errors.join('\n'));
   if (!a.columns) throw new Error('the query gives no table');
@@ -39,8 +39,13 @@ function run(library, { query, rows, now, watchlists }) {
   const tabular = new Tables(load(library, rows), context);
   const scope = child(declare(a.used, context));
   const expression = tabular.scalar.statements(K.elements(a.syntax.Statements), scope);
-  const result = tabular.eval(expression, scope);
+  return tabular.eval(expression, scope);
+}
+
+/** run gives {columns, rows} with the rows as arrays of JSON values. */
+function run(library, request) {
+  const result = evaluate(library, request);
   return { columns: result.columns, rows: result.rows.map((r) => r.cells.map(V.writeCell)) };
 }
 
-module.exports = { run };
+module.exports = { run, evaluate, declare, load };

@@ -53,7 +53,11 @@ function sides(tables, expression, clause, scope, left) {
   return { right, keys, l: keyed(left, keys.map((k) => k[0])), r: keyed(right, keys.map((k) => k[1])) };
 }
 
+/** Kinds of join that give nothing when the left side is empty: the right side is not evaluated then. */
+const OF_THE_LEFT = new Set(['innerunique', 'inner', 'leftsemi', 'anti', 'leftanti', 'leftantisemi', 'leftouter']);
+
 function joined(tables, expression, clause, kind, scope, left) {
+  if (left.rows.length === 0 && OF_THE_LEFT.has(kind)) return [];
   const s = sides(tables, expression, clause, scope, left);
   let { l } = s;
   const { r, right } = s;

@@ -75,6 +75,11 @@ class Library {
     return { ...done, callees, errors: [...done.own, ...callees.flatMap((c) => c.errors)] };
   }
 
+  /** tablesOfFunction names the tables that a function reads itself. */
+  tablesOfFunction(name) { return Object.keys(this.tablesOf(this.functions.get(name).body)); }
+
+  columnsOfFunction(name) { return K.columnsOf(this.compile(name).node.Body?.Expression?.ResultType); }
+
   /** analyse analyses a query that may call the functions. Errors in their bodies count. */
   analyse(query) {
     const used = this.used(query);

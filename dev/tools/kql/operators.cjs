@@ -19,17 +19,21 @@ class MissingTable extends Error {}
 const indexOf = (columns) => new Map(columns.map((c, i) => [c.name, i]));
 
 function checked(columns, rows, what) {
-  for (const r of rows) {
-    if (r.cells.length !== columns.length) throw new Error(`${what}: ${r.cells.length} values for ${columns.length} columns (${columns.map((c) => c.name).join(', ')})`);
-    r.cells.forEach((v, i) => {
-      if (!V.fits(v, columns[i].type)) throw new Error(`${what}: column ${columns[i].name} is ${columns[i].type}, its value ${V.typeOf(v)}`);
-    });
+  const types = columns.map((c) => c.type);
+  for (const { cells } of rows) {
+    if (cells.length !== columns.length) throw new Error(`${what}: ${cells.length} values for ${columns.length} columns (${columns.map((c) => c.name).join(', ')})`);
+    for (let i = 0; i < types.length; i++) {
+      if (!V.fits(cells[i], types[i])) throw new Error(`${what}: column ${columns[i].name} is ${types[i]}, its value ${V.typeOf(cells[i])}`);
+    }
   }
   return { columns, rows };
 }
 
+const keyOf = (cells) => (cells.length === 1 ? V.key(cells[0]) : cells.map(V.key).join('\u0001'));
+
 /** settle gives a value the column's type where Kusto converts without being asked. */
 function settle(v, type) {
+  if (typeof v === 'string' && type === 'string') return v;
   if (v === null) return V.nullOf(type);
   if (type === 'dynamic' && !(v instanceof Dynamic)) return new Dynamic(v);
   if (v instanceof Dynamic && type !== 'dynamic') return V.convert(v, type);
@@ -56,6 +60,9 @@ const watchlist = (keys) => ({
   columns: [{ name: 'SearchKey', type: 'string' }, { name: 'LastUpdatedTimeUTC', type: 'datetime' }, { name: '_DTItemId', type: 'string' }],
   rows: keys.map((k) => ({ cells: [k, null, ''] })),
 });
+
+/** MOVES are the operators that make no cells of their own. */
+const MOVES = new Set(['FilterOperator', 'SortOperator', 'TopOperator', 'TakeOperator', 'JoinOperator', 'SerializeOperator', 'AsOperator']);
 
 /** aggregatesIn lists the aggregate calls of an expression. */
 const aggregatesIn = once((node) => {
@@ -89,7 +96,8 @@ class Tables {
     if (!f) throw new Unsupported(`operator ${kind}`);
     const columns = columnsOf(node.ResultType);
     if (!columns) throw new Unsupported(`${kind} whose result the parser does not know`);
-    return checked(columns, f.call(this, node, scope, input, columns), kind);
+    const rows = f.call(this, node, scope, input, columns);
+    return MOVES.has(kind) ? { columns, rows } : checked(columns, rows, kind);
   }
 
   named(name, scope) {
@@ -125,9 +133,22 @@ class Tables {
     return input.rows.map((r, at) => ({ index, cells: r.cells, ingested: r.ingested, at, all: input.rows }));
   }
 
+  /** each calls f for each row, which has the form that expressions look at only during the call. */
+  each(input, f) {
+    const r = { index: indexOf(input.columns), cells: null, ingested: null, at: 0, all: input.rows };
+    const out = [];
+    for (let i = 0; i < input.rows.length; i++) {
+      r.cells = input.rows[i].cells;
+      r.ingested = input.rows[i].ingested;
+      r.at = i;
+      f(r, out);
+    }
+    return out;
+  }
+
   FilterOperator(node, scope, input) {
     const condition = compiled(node.Condition);
-    return this.rowsOf(input).filter((r) => V.toBool(condition(this.scalar, scope, r)) === true).map((r) => input.rows[r.at]);
+    return this.each(input, (r, out) => { if (V.toBool(condition(this.scalar, scope, r)) === true) out.push(input.rows[r.at]); });
   }
 
   ExtendOperator(node, scope, input, columns) {
@@ -137,10 +158,10 @@ class Tables {
       if (i === undefined) throw new Unsupported(`extend without a name: ${e.ToString(1).trim()}`);
       return { i, f: compiled(e), type: columns[i].type };
     });
-    return this.rowsOf(input).map((r) => {
+    return this.each(input, (r, out) => {
       const cells = r.cells.slice(); // new columns come last, replaced ones keep their place
       for (const m of made) cells[m.i] = settle(m.f(this.scalar, scope, r), m.type);
-      return { cells, ingested: r.ingested };
+      out.push({ cells, ingested: r.ingested });
     });
   }
 
@@ -150,7 +171,7 @@ class Tables {
 
   ProjectOperator(node, scope, input, columns) {
     const made = elements(node.Expressions).map((e) => compiled(e));
-    return this.rowsOf(input).map((r) => ({ cells: made.map((f, i) => settle(f(this.scalar, scope, r), columns[i]?.type)), ingested: r.ingested }));
+    return this.each(input, (r, out) => { out.push({ cells: made.map((f, i) => settle(f(this.scalar, scope, r), columns[i]?.type)), ingested: r.ingested }); });
   }
 
   /** reshape moves cells by name: project-away, -keep and -reorder. */
@@ -223,7 +244,7 @@ class Tables {
   DistinctOperator(node, scope, input, columns) {
     const star = elements(node.Expressions).some((e) => kindOf(e) === 'StarExpression');
     const rows = star ? input.rows.map((r) => ({ cells: r.cells })) : this.ProjectOperator(node, scope, input, columns);
-    return [...new Map(rows.map((r) => [r.cells.map(V.key).join('\u0001'), { cells: r.cells }])).values()];
+    return [...new Map(rows.map((r) => [keyOf(r.cells), { cells: r.cells }])).values()];
   }
 
   SummarizeOperator(node, scope, input, columns) {
@@ -234,7 +255,7 @@ class Tables {
     const groups = new Map();
     for (const r of this.rowsOf(input)) {
       const keys = keyed.map((f, i) => settle(f(this.scalar, scope, r), columns[i].type));
-      const k = keys.map(V.key).join('\u0001');
+      const k = keyOf(keys);
       const group = groups.get(k);
       if (group) group.rows.push(r);
       else groups.set(k, { keys, rows: [r] });

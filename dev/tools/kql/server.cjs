@@ -4,6 +4,9 @@
 //
 //   check  tables, functions, bare    {errors, warnings, columns}
 //   run    tables, functions, rows, now, watchlists   {columns, rows}
+//   open   tables, functions, bare, resident, now   {}: a workspace that stays, see resident.cjs
+//   add    rows                                     {}: into it
+//   play   query, every, from, to, …                {calls, runs, alerts}: a rule's runs in it
 //   parts  tables, bare               {operators, functions}: what the query uses
 //
 // A reply is {id, result} or {id, error}.
@@ -12,6 +15,7 @@ const readline = require('node:readline');
 const K = require('./kusto.cjs');
 const { Library } = require('./library.cjs');
 const { run } = require('./interpreter.cjs');
+const { Resident } = require('./resident.cjs');
 
 const library = ({ tables, functions, bare }) => new Library(tables ?? {}, functions ?? [], bare);
 
@@ -35,7 +39,14 @@ function parts(request) {
   return { operators: [...operators], functions: [...functions], expressions: [...expressions].filter((e) => e) };
 }
 
-const OPS = { check, parts, run: (request) => run(library(request), request) };
+let resident = null;
+
+const OPS = {
+  check, parts, run: (request) => run(library(request), request),
+  open: (request) => { resident = new Resident(library(request), request); return {}; },
+  add: (request) => { resident.add(request.rows); return {}; },
+  play: (request) => resident.play(request),
+};
 
 readline.createInterface({ input: process.stdin }).on('line', (line) => {
   const request = JSON.parse(line);

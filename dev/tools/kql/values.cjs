@@ -135,6 +135,7 @@ function unwrap(v) {
 
 function toText(v) {
   // Whether this is "true" or "True" depends on the engine; inside JSON it is "true".
+  if (typeof v === 'string') return v;
   if (v === true || v === false) throw new Unsupported("a bool as text, write iff(x, 'true', 'false')");
   v = unwrap(v);
   switch (typeOf(v)) {
@@ -228,6 +229,7 @@ const nullOf = (type) => (type === 'string' ? '' : null);
 
 /** fits tells whether a value may stand in a column of a type. */
 function fits(v, type) {
+  if (typeof v === 'string') return type === 'string';
   const t = typeOf(v);
   if (t === 'null') return type !== 'string';
   return t === type || (t === 'long' && type === 'int') || (t === 'real' && type === 'decimal');
@@ -237,6 +239,7 @@ function fits(v, type) {
 
 /** order gives -1, 0 or 1 for two values of one type that are not null. */
 function order(a, b) {
+  if (a instanceof DateTime && b instanceof DateTime) return a.t < b.t ? -1 : a.t > b.t ? 1 : 0;
   a = unwrap(a);
   b = unwrap(b);
   const ta = typeOf(a);
@@ -256,6 +259,7 @@ function order(a, b) {
 
 /** key is a text that is equal for equal values: for grouping and joining. */
 function key(v) {
+  if (typeof v === 'string') return `string\u0000${v}`;
   v = unwrap(v);
   const t = typeOf(v);
   return `${t === 'real' && Number.isInteger(v) ? 'long' : t}\u0000${t === 'bool' ? v : toText(v)}`;
