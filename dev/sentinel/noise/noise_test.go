@@ -51,6 +51,7 @@ func schedule(t *testing.T, company *noise.Tenant, r content.Rule) kqltest.Sched
 var narrow = map[string]bool{
 	"SailPointISCAdminLogonFromNewAddress": true, "SailPointISCApiCredentialCreatedFromNewAddress": true, "SailPointISCApiCredentialUsedFromNewAddress": true,
 	"SailPointISCDisabledIdentityActing": true, "SailPointISCPasswordResetThenNewAddress": true, "SailPointISCBruteForceSuccess": true,
+	"SailPointISCImpossibleTravel": true, "SailPointISCJitOutOfHours": true, "SailPointISCLogonPastSso": true, "SailPointISCThreatIntelligenceMatch": true,
 }
 
 // TestMonth plays a month of an ordinary tenant, after its first fortnight, through all rules.

@@ -61,15 +61,29 @@ func tracking(r *rand.Rand) string {
 func (t *Tenant) logon(r *rand.Rand, i int, at time.Time, ip string, add func(Event)) {
 	name := t.people[i].name
 	e := Event{At: at, Type: "AUTH", Action: "SAML2-142", Technical: "SAML2-142", Operation: "LOGIN", Actor: name, Target: name, IP: ip, Tracking: tracking(r)}
+	local := e
+	local.Action, local.Technical = "AUTHENTICATION-103", "AUTHENTICATION-103"
+	system := e // as in SailPoint's example of an event
+	system.Action, system.Technical, system.Actor, system.UserID = "update", "AUTHENTICATION_REQUEST_PASSED", "System", name
 	switch x := r.IntN(10); {
-	case x < 3:
-		e.Action, e.Technical = "AUTHENTICATION-103", "AUTHENTICATION-103"
-	case x < 5: // as in SailPoint's example of an event
-		e.Action, e.Technical, e.Actor, e.UserID = "update", "AUTHENTICATION_REQUEST_PASSED", "System", name
-	case x < 6: // the identity provider spells names as it likes
+	case i%8 == 0 && x < 7: // an eighth has passwords here
+		add(local)
+	case i%8 == 0:
+		add(system)
+	case x < 2: // the identity provider spells names as it likes
 		e.Actor = upper(name)
+		add(e)
+	case x < 4: // a logon by assertion is also recorded as one
+		add(e)
+		system.At = at.Add(300 * time.Millisecond)
+		add(system)
+	default:
+		add(e)
 	}
-	add(e)
+	if i < staff && i%8 != 0 && r.IntN(400) == 0 { // past single sign-on, to try something
+		local.At = at.Add(2 * time.Hour)
+		add(local)
+	}
 	add(Event{At: at.Add(time.Second), Type: "AUTH", Action: "SESSION-1", Technical: "SESSION-1", Operation: "CREATE", Actor: name, Target: name, IP: ip})
 	if r.IntN(5) == 0 {
 		add(Event{At: at.Add(20 * time.Second), Type: "AUTH", Action: "MFA_ON_LOGIN_AUTHENTICATE", Technical: "MFA_ON_LOGIN_AUTHENTICATE", Actor: name, Target: name, IP: ip})
