@@ -1,47 +1,58 @@
 package config
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/address"
 )
 
+const (
+	directoryID, appID = "WORKSPACE_DIRECTORY_ID", "WORKSPACE_APP_ID"
+	inPortal           = "in the Azure portal it is in the overview of Microsoft Entra ID, as Tenant ID"
+	withoutDirectory   = "is set without " + directoryID + ": set that to the directory that the workspace is in; " + inPortal
+)
+
+// unusedApp hints at an app registration for all connections if none of them is in another directory.
+func unusedApp(app *Reader, connections []*Reader) {
+	abroad := func(r *Reader) bool { return r.isSet(directoryID) || r.Reported(directoryID) || r.Reported(appID) }
+	if app.isSet(appID) && !slices.ContainsFunc(connections, abroad) {
+		app.Hint(appID, withoutDirectory)
+	}
+}
+
 // directory checks the settings of a workspace in another directory than the function app's, and of a
 // connection that has a workspace of its own: what belongs together must be set together.
 func (v *sinkReader) directory(api IngestionAPI) {
-	const (
-		directory, app = "WORKSPACE_DIRECTORY_ID", "WORKSPACE_APP_ID"
-		inPortal       = "in the Azure portal it is in the overview of Microsoft Entra ID, as Tenant ID"
-		inApp          = "it is the Application (client) ID of the app registration"
-	)
+	const inApp = "it is the Application (client) ID of the app registration"
 	own := v.own("AZURE_CLIENT_ID")
 	if own && !address.GUID(v.text.AzureClientID) { // the app's is checked with the storage account
 		v.Problem("AZURE_CLIENT_ID", "is not a GUID: use the client ID of the user-assigned identity, or remove the setting")
 	}
 	switch {
-	case v.text.DirectoryID == "" && v.text.AppID == "":
-		v.ownWorkspace(api)
+	case v.text.DirectoryID == "" && (v.text.AppID == "" || v.prefix != "" && !v.own(appID) && !v.Reported(directoryID)):
+		v.ownWorkspace(api) // in the app's own directory; an app registration for all is for the others
 		return
-	case v.text.DirectoryID == "" && !v.Reported(directory):
-		v.Problemf(app, "is set without %s: set that to the directory that the workspace is in; %s", directory, inPortal)
-	case v.text.AppID == "" && !v.Reported(app):
-		v.Problemf(directory, "is set without %s, the multi-tenant app registration that signs in there; %s", app, inApp)
+	case v.text.DirectoryID == "" && !v.Reported(directoryID):
+		v.Problem(appID, withoutDirectory)
+	case v.text.AppID == "" && !v.Reported(appID):
+		v.Problemf(directoryID, "is set without %s, the multi-tenant app registration that signs in there; %s", appID, inApp)
 	}
 	if v.text.DirectoryID != "" && !address.GUID(v.text.DirectoryID) {
-		v.Problem(directory, "is not a GUID: use the directory's ID, not its name; "+inPortal)
+		v.Problem(directoryID, "is not a GUID: use the directory's ID, not its name; "+inPortal)
 	}
 	if v.text.AppID != "" && !address.GUID(v.text.AppID) {
-		v.Problem(app, "is not a GUID: use the ID, not the name; "+inApp)
+		v.Problem(appID, "is not a GUID: use the ID, not the name; "+inApp)
 	}
 	switch {
 	case v.Reported("AZURE_CLIENT_ID") || v.text.AppID == "":
 	case v.text.AzureClientID == "":
-		v.Problemf(app, "trusts a user-assigned managed identity, and none is named: set AZURE_CLIENT_ID to its client ID, because a system-assigned one can't be trusted")
+		v.Problemf(appID, "trusts a user-assigned managed identity, and none is named: set AZURE_CLIENT_ID to its client ID, because a system-assigned one can't be trusted")
 	case strings.EqualFold(v.text.AzureClientID, v.text.AppID):
-		v.Problemf(app, "is the ID of the managed identity in AZURE_CLIENT_ID: use that of the app registration, which trusts this identity; %s", inApp)
+		v.Problemf(appID, "is the ID of the managed identity in AZURE_CLIENT_ID: use that of the app registration, which trusts this identity; %s", inApp)
 	}
 	v.sameCloud()
-	v.ownRule(directory)
+	v.ownRule(directoryID)
 	v.ownWorkspace(api)
 }
 

@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -68,6 +69,8 @@ func TestDirectoryProblems(t *testing.T) {
 		{"no directory", env{"GLOBEX_WORKSPACE_DIRECTORY_ID": "-"}, []string{"GLOBEX_WORKSPACE_APP_ID"}, "is set without WORKSPACE_DIRECTORY_ID"},
 		{"no app", env{"GLOBEX_WORKSPACE_APP_ID": "-"}, []string{"GLOBEX_WORKSPACE_DIRECTORY_ID"}, "is set without WORKSPACE_APP_ID"},
 		{"the app for all", env{"GLOBEX_WORKSPACE_APP_ID": "-", "WORKSPACE_APP_ID": entraApp, "ACME_WORKSPACE_DIRECTORY_ID": directoryID, "ACME_DCR_IMMUTABLE_ID": ruleID, "ACME_LOGS_INGESTION_ENDPOINT": "https://x.westeurope-1.ingest.monitor.azure.com"}, nil, ""},
+		{"the app for all, and one at home", env{"GLOBEX_WORKSPACE_APP_ID": "-", "WORKSPACE_APP_ID": entraApp}, nil, ""},
+		{"the app for all, and one at home with a system-assigned identity", env{"GLOBEX_WORKSPACE_APP_ID": "-", "WORKSPACE_APP_ID": entraApp, "AZURE_CLIENT_ID": "-", "GLOBEX_AZURE_CLIENT_ID": clientID}, nil, ""},
 		{"a name of a directory", env{"GLOBEX_WORKSPACE_DIRECTORY_ID": "globex.onmicrosoft.com"}, []string{"GLOBEX_WORKSPACE_DIRECTORY_ID"}, "use the directory's ID"},
 		{"a name of an app", env{"GLOBEX_WORKSPACE_APP_ID": "connector"}, []string{"GLOBEX_WORKSPACE_APP_ID"}, "is not a GUID"},
 		{"both are names", env{"GLOBEX_WORKSPACE_APP_ID": "connector", "GLOBEX_WORKSPACE_DIRECTORY_ID": "x"}, []string{"GLOBEX_WORKSPACE_DIRECTORY_ID", "GLOBEX_WORKSPACE_APP_ID"}, ""},
@@ -93,6 +96,15 @@ func TestDirectoryProblems(t *testing.T) {
 				t.Errorf("%v (-want +got):\n%s", err, diff)
 			}
 		})
+	}
+}
+
+// TestUnusedApp: an app registration that no connection needs is hinted at. It may be left from one that was
+// removed, which must not end the others.
+func TestUnusedApp(t *testing.T) {
+	s, err := loadSeveral(several(map[string]string{"WORKSPACE_APP_ID": entraApp}))
+	if err != nil || !slices.ContainsFunc(s.Hints, func(h config.Problem) bool { return h.Setting == "WORKSPACE_APP_ID" }) {
+		t.Errorf("hints %+v, %v", s.Hints, err)
 	}
 }
 

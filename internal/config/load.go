@@ -63,6 +63,7 @@ func Load(kinds []Kind, origins ...Origin) (Settings, error) {
 	}
 	oneStateEach(kinds, readers, s.Connections)
 	withoutKind(app, kinds, s.Connections)
+	unusedApp(app, readers)
 	proxy(app)
 	s.Hints = slices.Concat(spelled.hints, app.hints)
 	for _, p := range spelled.problems {
