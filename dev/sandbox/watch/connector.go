@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"slices"
@@ -29,6 +30,14 @@ type run struct {
 	Quarantined int64     `json:"quarantined"`
 	Lag         *float64  `json:"lag_seconds"` // nil if unknown
 	Error       string    `json:"error"`
+}
+
+// LagText is the lag for people.
+func (r run) LagText() string {
+	if r.Lag == nil {
+		return "unknown"
+	}
+	return fmt.Sprintf("%.0f s", *r.Lag)
 }
 
 // connector runs idnsentinel serve, and starts it again when it ends, as a service manager does.

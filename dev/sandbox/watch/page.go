@@ -44,7 +44,7 @@ meter{width:100%;height:1.2rem}
 <section aria-labelledby="runs"><h2 id="runs">Runs of the connector, newest first</h2>
 {{if .Runs}}<div class="wide" tabindex="0" role="region" aria-labelledby="runs"><table>
 <thead><tr><th scope="col">Time</th><th scope="col">Stream</th><th scope="col">State</th><th scope="col">Fetched</th><th scope="col">Sent</th><th scope="col">Duplicates</th><th scope="col">Quarantined</th><th scope="col">Lag</th><th scope="col">Error</th></tr></thead>
-<tbody>{{range .Runs}}<tr><td>{{.Time.UTC.Format "15:04:05"}}</td><td>{{.Stream}}</td><td>{{.State}}</td><td>{{.Fetched}}</td><td>{{.Sent}}</td><td>{{.Duplicates}}</td><td>{{.Quarantined}}</td><td>{{with .Lag}}{{printf "%.0f s" .}}{{else}}unknown{{end}}</td><td>{{.Error}}</td></tr>{{end}}</tbody></table></div>
+<tbody>{{range .Runs}}<tr><td>{{.Time.UTC.Format "15:04:05"}}</td><td>{{.Stream}}</td><td>{{.State}}</td><td>{{.Fetched}}</td><td>{{.Sent}}</td><td>{{.Duplicates}}</td><td>{{.Quarantined}}</td><td>{{.LagText}}</td><td>{{.Error}}</td></tr>{{end}}</tbody></table></div>
 {{else}}<p>No runs yet.</p>{{end}}</section>
 <section aria-labelledby="tables"><h2 id="tables">Tables</h2>
 {{range .Tables}}<h3 id="{{.Name}}">{{.Name}}: {{.Count}} rows</h3><div class="wide" tabindex="0" role="region" aria-labelledby="{{.Name}}"><table>

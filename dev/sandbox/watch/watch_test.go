@@ -32,6 +32,9 @@ func (v visitor) page() string {
 	if err != nil || resp.StatusCode != http.StatusOK {
 		v.t.Fatalf("status %d, %v", resp.StatusCode, err)
 	}
+	if strings.Contains(string(body), "%!") { // a verb that does not fit its value
+		v.t.Fatalf("the page is badly formatted:\n%s", body)
+	}
 	return string(body)
 }
 
