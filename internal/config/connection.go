@@ -24,7 +24,7 @@ func connectionNames(r *Reader, table []Setting) (names []string) {
 	}
 	for name := range strings.SplitSeq(text, ",") {
 		name = strings.ToLower(strings.TrimSpace(name))
-		if complaint := checkName(r, table, name, names); complaint != "" {
+		if complaint := checkName(table, name, names); complaint != "" {
 			r.Problem(setting, complaint)
 			continue
 		}
@@ -125,6 +125,9 @@ func oneStateEach(kinds []Kind, readers []*Reader, connections []Connection) {
 	states, places := map[string]string{}, map[string]string{}
 	for i, c := range connections {
 		r := readers[i]
+		if r.Reported("CONNECTIONS") { // it reads nothing
+			continue
+		}
 		if other, twice := states[c.Tenant]; twice && c.Tenant != "" {
 			setting := tenantSetting(kinds, r)
 			r.Problemf(setting, "gives the connections %s and %s the same tenant (%s), and so the same state: set %s_%s to the tenant of %s, or remove one of the two from CONNECTIONS",
@@ -176,8 +179,22 @@ func (r *Reader) hasPrefix(prefix string) bool {
 	})
 }
 
+// withoutSettings reports a connection of which nothing but the name is set. It is a problem of that
+// connection: a name that is there before its settings must not end the others.
+func withoutSettings(r, app *Reader, c Connection) Connection {
+	const setting = "CONNECTIONS"
+	prefix := PrefixOf(c.Name)
+	if c.Name == "" || r.hasPrefix(prefix) {
+		return c
+	}
+	c.Tenant, r.problems, r.hints = "", nil, nil // what is shared is not its own
+	r.places[setting] = app.places[setting]
+	r.Problemf(setting, "has the name %s, but none of its settings is set: set at least the tenant of %s (%sTENANT_ID), or remove the name", c.Name, c.Name, prefix)
+	return c
+}
+
 // checkName returns what is wrong with a connection name in lower case, or "".
-func checkName(r *Reader, table []Setting, name string, before []string) string {
+func checkName(table []Setting, name string, before []string) string {
 	prefix := PrefixOf(name)
 	switch {
 	case name == "":
@@ -195,9 +212,6 @@ func checkName(r *Reader, table []Setting, name string, before []string) string 
 		if slices.ContainsFunc(table, func(other Setting) bool { return other.Name == prefix+s.Name }) {
 			return fmt.Sprintf("has the name %s, with which %s%s would be a setting of the connection and of the app: choose another name", name, prefix, s.Name)
 		}
-	}
-	if !r.hasPrefix(prefix) {
-		return fmt.Sprintf("has the name %s, but none of its settings is set: set at least the tenant of %s (%sTENANT_ID), or remove the name", name, name, prefix)
 	}
 	return ""
 }

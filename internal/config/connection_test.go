@@ -194,6 +194,8 @@ func TestProblemsOfOneConnection(t *testing.T) {
 		"of the app":           {map[string]string{"RUN_BUDGET": "1h"}, []int{0, 0}, true},
 		"of the store":         {map[string]string{"AZURE_STORAGE_ACCESS_KEY": "?"}, []int{0, 0}, true},
 		"of the list":          {map[string]string{"CONNECTIONS": "acme,globex,saas"}, []int{0, 0}, true},
+		"a name alone":         {map[string]string{"CONNECTIONS": "acme,globex,initech"}, []int{0, 0, 1}, false},
+		"a name alone, first":  {map[string]string{"CONNECTIONS": "initech,acme,globex", "TENANT_ID": "acme"}, []int{1, 0, 0}, false},
 		"of no connection":     {map[string]string{"INITECH_TENANT_ID": "x"}, []int{0, 0}, true},
 	} {
 		t.Run(name, func(t *testing.T) {

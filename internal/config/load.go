@@ -58,7 +58,7 @@ func Load(kinds []Kind, origins ...Origin) (Settings, error) {
 	for _, name := range names {
 		r := newReader(name, table, origins)
 		r.meant, r.problems = spelled.meant, spelled.of(name)
-		s.Connections = append(s.Connections, connection(r, name, kinds, keyed, len(names) > 1))
+		s.Connections = append(s.Connections, withoutSettings(r, app, connection(r, name, kinds, keyed, len(names) > 1)))
 		readers = append(readers, r)
 	}
 	oneStateEach(kinds, readers, s.Connections)
