@@ -14,5 +14,6 @@ func fanoutMutants() []Mutant {
 		{Breaks: "a failure that passes fails its message", File: work, Old: "case !hasFailed(r), errors.As(r.Err, &passing):", New: "case !hasFailed(r) && !errors.As(r.Err, &passing):"},
 		{Breaks: "two processes poll one connection", File: spread, Old: "if !c.options.FanOut || c.settings", New: "if c.options.FanOut || c.settings"},
 		{Breaks: "a source waits for a slow one beside it", File: "internal/app/poll.go", Old: "for r.again > 0 && r.wait(", New: "for r.again < 0 && r.wait(", Tests: slow},
+		{Breaks: "a poll that the deadline cuts counts as a failure", File: "internal/app/poll.go", Old: "deadline.Sub(moment) < shortestRound", New: "deadline.Sub(moment) < 0", Tests: slow},
 	}
 }

@@ -12,6 +12,7 @@ func oktaMutants() []Mutant {
 		{Breaks: "an org that refuses each place is asked without end", File: oktaDir + "logs.go", Old: "l.restarts == maxRestarts", New: "l.restarts == 1<<30"},
 		{Breaks: "a daily re-read of Okta keeps the first page only", File: oktaDir + "logs.go", Old: "more := r.next != \"\" && len(r.records) > 0 && !q.loops(r.next)", New: "more := false"},
 		{Breaks: "Okta's token follows a link to another host", File: oktaDir + "cursor.go", Old: "return u.Path + \"?\"", New: "return \"@\" + u.Host + u.Path + \"?\""},
+		{Breaks: "a stored place outside Okta's log is followed", File: oktaDir + "cursor.go", Old: "err == nil && u.Path == logsPath && u.RawQuery != \"\"", New: "err == nil && u != nil"},
 		{Breaks: "a link to another resource of Okta is a place in the log", File: oktaDir + "client.go", Old: "if err != nil || u.Path != logsPath || u.RawQuery == \"\" {", New: "if err != nil {"},
 		{Breaks: "all of Okta's rate limit is used", File: oktaDir + "pace.go", Old: "max(q.limit/2-burst, q.limit/10)", New: "q.limit"},
 		{Breaks: "what other clients use of Okta's rate limit does not count", File: oktaDir + "pace.go", Old: "q.remaining >= q.limit/2 {", New: "q.remaining >= 0 {"},
