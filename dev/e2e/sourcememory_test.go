@@ -10,10 +10,6 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/tenant"
 )
 
-// moreSources is what each further source of a connection may add to the memory: 8 MiB, as a further
-// connection.
-const moreSources = 8 << 20
-
 // The promise of memory is the same for every source: backlogs of Okta and of all streams of IdentityIQ,
 // and of both beside IdentityNow.
 func TestMemoryOfOtherSources(t *testing.T) {
@@ -80,12 +76,8 @@ func TestMemoryOfOtherSources(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Logf("peak memory %.1f MiB", float64(peak)/(1<<20))
-			most := int64(maxMemory)
-			if name == "beside IdentityNow" {
-				most += 2 * moreSources
-			}
-			if int64(peak) > most {
-				t.Errorf("peak memory %d bytes, want at most %d", peak, most)
+			if int64(peak) > maxMemory {
+				t.Errorf("peak memory %d bytes, want at most %d", peak, maxMemory)
 			}
 		})
 	}

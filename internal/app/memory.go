@@ -20,6 +20,9 @@ const (
 	// pageMemory is how much fetched data all sources together may hold beyond what
 	// each always needs. It is enough for one source with a backlog.
 	pageMemory = 24 << 20
+	// sourceMemory is what each further source of a connection takes of that for its own
+	// needs: a page that is fetched and one that is sent, and what the runtime adds.
+	sourceMemory = 6 << 20
 )
 
 // MemoryLimit returns a soft memory limit in bytes for the number of connections and their

@@ -36,8 +36,10 @@ type shared struct {
 
 func newShared(s config.Settings, o Options) (*shared, error) {
 	all := &shared{options: o, state: s.State, budget: s.RunBudget, every: interval(s), ticks: secondTick(s), store: o.Store, tables: tablesOf(s.Connections, o), sinks: map[string]pipeline.Sink{}, forwards: make(chan struct{}, forwardsAtOnce)}
-	if sourcesOf(s) > 1 {
-		all.memory = pipeline.NewMemory(pageMemory + beyond(s)/2)
+	if n := sourcesOf(s); n > 1 {
+		// Further connections have memory of their own; further sources of a connection do not.
+		further := int64(n - len(s.Connections))
+		all.memory = pipeline.NewMemory(max(pageMemory-further*sourceMemory, 0) + beyond(s)/2)
 	}
 	if all.store == nil {
 		var err error
