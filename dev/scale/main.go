@@ -119,84 +119,107 @@ func (a *agenda) Pop() any {
 	return last
 }
 
-// play plays ticks until the number of instances has settled, and looks at the last ones.
+// A play takes some ticks, of which the first ones let the number of instances settle. sample is the
+// seconds between two events of a tenant.
+const ticks, warm, sample = 12, 7, 5.0
+
+// model is a play under way.
+type model struct {
+	dice     *rand.Rand
+	pollMean float64
+	todo     agenda
+	queue    []event
+	work     []int // messages at work, by instance
+	coming   int   // instances
+	last     []float64
+	// What the last ticks came to: messages, polls, ages of events, and requests in each second.
+	sent, done int
+	ages       []float64
+	seconds    map[int]float64
+}
+
+// play plays all ticks with so many tenants, whose polls take so many seconds on average.
 func play(tenants int, pollMean float64) result {
-	const ticks, warm, sample = 12, 7, 5.0 // an event of each tenant in so many seconds
-	dice := rand.New(rand.NewPCG(1, uint64(tenants)))
-	var todo agenda
+	m := &model{dice: rand.New(rand.NewPCG(1, uint64(tenants))), pollMean: pollMean, work: []int{0}, last: make([]float64, tenants), seconds: map[int]float64{}}
 	for n := range ticks {
 		for i := range tenants {
-			heap.Push(&todo, event{float64(n)*tick + float64(i+1)*enqueue, visible, i, float64(n) * tick})
+			heap.Push(&m.todo, event{float64(n)*tick + float64(i+1)*enqueue, visible, i, float64(n) * tick})
 		}
 	}
 	for at := 0.0; at < ticks*tick; at += decideEvery {
-		heap.Push(&todo, event{at: at, kind: decide})
+		heap.Push(&m.todo, event{at: at, kind: decide})
 	}
-	var queue []event
-	work := []int{0} // messages at work, by instance
-	coming, done, sent := 0, 0, 0
-	last := make([]float64, tenants) // the begin of the last poll
-	var ages []float64
-	seconds := map[int]float64{}
-	for todo.Len() > 0 {
-		e := heap.Pop(&todo).(event)
-		now := e.at
-		switch e.kind {
-		case visible:
-			queue = append(queue, e)
-			if e.tick >= warm*tick {
-				sent++
-			}
-		case ended:
-			work[e.who]--
-		case decide:
-			atWork := 0
-			for _, n := range work {
-				atWork += n
-			}
-			want := min(mostInstances, (len(queue)+atWork+batch-1)/batch)
-			for ; len(work)+coming < want; coming++ {
-				heap.Push(&todo, event{at: now + scaleUp, kind: joined})
-			}
-		case joined:
-			coming--
-			work = append(work, 0)
+	for m.todo.Len() > 0 {
+		m.step(heap.Pop(&m.todo).(event))
+	}
+	return m.result()
+}
+
+// step is one event, after which each instance with room takes a batch.
+func (m *model) step(e event) {
+	switch e.kind {
+	case visible:
+		m.queue = append(m.queue, e)
+		if e.tick >= warm*tick {
+			m.sent++
 		}
-		for i := range work { // each with room takes a batch
-			for n := 0; work[i] <= threshold && n < batch && len(queue) > 0; {
-				m := queue[0]
-				queue = queue[1:]
-				if now-m.tick >= 2*tick { // stale
-					continue
-				}
+	case ended:
+		m.work[e.who]--
+	case decide:
+		atWork := 0
+		for _, n := range m.work {
+			atWork += n
+		}
+		want := min(mostInstances, (len(m.queue)+atWork+batch-1)/batch)
+		for ; len(m.work)+m.coming < want; m.coming++ {
+			heap.Push(&m.todo, event{at: e.at + scaleUp, kind: joined})
+		}
+	case joined:
+		m.coming--
+		m.work = append(m.work, 0)
+	}
+	for i := range m.work {
+		for n := 0; m.work[i] <= threshold && n < batch && len(m.queue) > 0; {
+			next := m.queue[0]
+			m.queue = m.queue[1:]
+			if e.at-next.tick < 2*tick { // else it is stale
 				n++
-				work[i]++
-				took := pollMean * math.Exp(pollSpread*dice.NormFloat64()-pollSpread*pollSpread/2)
-				heap.Push(&todo, event{at: now + took, kind: ended, who: i})
-				if m.tick >= warm*tick {
-					done++
-					for at := last[m.who] + dice.Float64()*sample; at < now; at += sample {
-						ages = append(ages, now+took-at)
-					}
-					seconds[int(now)] += stateRequests
-				}
-				last[m.who] = now
+				m.poll(i, next, e.at)
 			}
 		}
 	}
+}
+
+// poll has an instance poll the tenant of a message.
+func (m *model) poll(instance int, of event, now float64) {
+	m.work[instance]++
+	took := m.pollMean * math.Exp(pollSpread*m.dice.NormFloat64()-pollSpread*pollSpread/2)
+	heap.Push(&m.todo, event{at: now + took, kind: ended, who: instance})
+	if of.tick >= warm*tick {
+		m.done++
+		for at := m.last[of.who] + m.dice.Float64()*sample; at < now; at += sample {
+			m.ages = append(m.ages, now+took-at)
+		}
+		m.seconds[int(now)] += stateRequests
+	}
+	m.last[of.who] = now
+}
+
+// result is what the last ticks came to.
+func (m *model) result() result {
 	const end = ticks * tick
-	for _, since := range last { // what has not arrived
+	for _, since := range m.last { // what has not arrived
 		for at := since; at < end-tick; at += sample {
-			ages = append(ages, end-at)
+			m.ages = append(m.ages, end-at)
 		}
 	}
-	r := result{put: float64(tenants) * enqueue, instances: len(work), polled: float64(done) / float64(sent)}
-	slices.Sort(ages)
-	r.p50, r.p99 = ages[len(ages)/2], ages[len(ages)*99/100]
-	for _, n := range seconds {
+	r := result{put: float64(len(m.last)) * enqueue, instances: len(m.work), polled: float64(m.done) / float64(m.sent)}
+	slices.Sort(m.ages)
+	r.p50, r.p99 = m.ages[len(m.ages)/2], m.ages[len(m.ages)*99/100]
+	for _, n := range m.seconds {
 		r.peak = max(r.peak, n)
 	}
-	minutes := float64(ticks - warm)
-	r.mean, r.rule = float64(done)*stateRequests/(minutes*tick), float64(done)*ruleRequests/minutes
+	const minutes = ticks - warm
+	r.mean, r.rule = float64(m.done)*stateRequests/(minutes*tick), float64(m.done)*ruleRequests/minutes
 	return r
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -322,20 +323,20 @@ func TestPollNowIsBounded(t *testing.T) {
 func TestStateOperationsOfFanOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene().named("prod")
-		ops := 0
-		s.store = &mem.Store{After: func(mem.Op, string) error { ops++; return nil }}
-		poll := func(a *app.App, events int) int {
+		var ops atomic.Int64
+		s.store = &mem.Store{After: func(mem.Op, string) error { ops.Add(1); return nil }}
+		poll := func(a *app.App, events int) int64 {
 			for n := range events {
 				s.event("", n, time.Now().Add(-90*time.Second))
 			}
-			ops = 0
+			ops.Store(0)
 			for _, r := range a.Poll(t.Context()) {
 				if r.State != pipeline.Drained {
 					t.Errorf("%+v", r)
 				}
 			}
 			<-time.After(time.Minute)
-			return ops
+			return ops.Load()
 		}
 		one, err := app.Open(s.settings, app.Options{HTTP: &http.Client{Transport: s}, Store: s.store})
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -519,14 +520,14 @@ func TestStatusOfManyConnections(t *testing.T) {
 			next.Tenant = next.Name
 			c.settings.Connections = append(c.settings.Connections, next)
 		}
-		requests := 0
-		c.store = &distant{&mem.Store{After: func(mem.Op, string) error { requests++; return nil }}, 50 * time.Millisecond}
+		var requests atomic.Int64
+		c.store = &distant{&mem.Store{After: func(mem.Op, string) error { requests.Add(1); return nil }}, 50 * time.Millisecond}
 		a := c.open()
 		begun := time.Now()
 		s := a.Status(t.Context())
-		t.Logf("%v and %d requests for %d streams", time.Since(begun), requests, len(s.Streams))
-		if requests > 6*len(s.Streams) {
-			t.Errorf("%d requests", requests)
+		t.Logf("%v and %d requests for %d streams", time.Since(begun), requests.Load(), len(s.Streams))
+		if n := requests.Load(); n > int64(6*len(s.Streams)) {
+			t.Errorf("%d requests", n)
 		}
 		if took := time.Since(begun); took > 5*time.Second || len(s.Streams) != 600 || s.State != status.Failing {
 			t.Errorf("%v for %d streams, %s", took, len(s.Streams), s.State)
