@@ -96,7 +96,8 @@ func TestRevoke(t *testing.T) {
 		{"alert without details", named, alert(``), well, "", []string{"that the alert names"}},
 		{"older paths", map[string]any{"ApiVersion": "v2025"}, func(r *rig) { r.tenant.Disabled = []string{"v1"} }, well, "id-ann e1", []string{"Done"}},
 		{"nothing privileged", nil, func(r *rig) { r.account("jürgen.müller", "") }, well, "", []string{"no access that could be revoked"}},
-		{"list forbidden", nil, func(r *rig) { r.fault = failing("Read_privileged", 403) }, well, "", []string{"SailPointPrivilegedAccess could not be read (HTTP 403)"}},
+		{"list forbidden", nil, func(r *rig) { r.fault = failing("Read_privileged", 403) }, well, "", []string{"SailPointPrivilegedAccess could not be read whole (HTTP 403)"}},
+		{"list has more pages", nil, func(r *rig) { r.watchlists["SailPointPrivilegedAccess"], r.moreItems = []string{"payroll"}, true }, well, "", []string{"Nothing was done", "SailPointPrivilegedAccess could not be read whole"}},
 		{"much", nil, func(r *rig) {
 			var access []tenant.Access
 			for i := range 26 {

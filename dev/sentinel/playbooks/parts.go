@@ -62,7 +62,8 @@ func (t trigger) definition() object {
 	}}
 }
 
-// lookups look an account's name up as the three things it can be.
+// lookups look an account's name up as the three things it can be. Without its domain a name may be another
+// person's: then the domain has to be that of the identity's address.
 func lookups(name, suffix string) []step {
 	find := func(action, field, value string) step {
 		return sailpoint(action, "GET", "identities", "'?limit=3&', "+equalTo(field, value), suffix, nil)
@@ -71,7 +72,8 @@ func lookups(name, suffix string) []step {
 		find("Find_by_alias", "alias", name),
 		find("Find_by_email", "email", name),
 		find("Find_by_short_name", "alias", "first(split("+name+", '@'))"),
-		compose("Found", "@union(body('Find_by_alias'), body('Find_by_email'), body('Find_by_short_name'))"),
+		filter("Same_domain", "@body('Find_by_short_name')", "@or(not(contains("+name+", '@')), equals(toLower(last(split("+name+", '@'))), toLower(last(split(string(item()?['emailAddress']), '@')))))"),
+		compose("Found", "@union(body('Find_by_alias'), body('Find_by_email'), body('Same_domain'))"),
 	}
 }
 
@@ -111,11 +113,16 @@ func watchlist(t trigger, name, alias, stage string) []step {
 // protect refuses to act on a break-glass account.
 func protect(t trigger) step {
 	const items = "if(equals(outputs('Read_break_glass')?['statusCode'], 200), coalesce(body('Read_break_glass')?['value'], json('[]')), json('[]'))"
-	key := "toLower(trim(string(item()?['properties']?['itemsKeyValue']?['Identity'])))"
+	const column = "item()?['properties']?['itemsKeyValue']?['Identity']"
+	key := "toLower(trim(string(" + column + ")))"
 	of := func(field string) string { return "toLower(string(" + identity + "?['" + field + "']))" }
 	return unlessRefused("Protect", together(watchlist(t, "Read_break_glass", "SailPointBreakGlass", "reading the watchlist SailPointBreakGlass"), []step{
 		when("Break_glass_can_be_told", "or(equals(outputs('Read_break_glass')?['statusCode'], 404), and(equals(outputs('Read_break_glass')?['statusCode'], 200), empty(string("+"if(equals(outputs('Read_break_glass')?['statusCode'], 200), body('Read_break_glass')?['nextLink'], '')"+"))))",
 			[]step{
+				// A list that was made by hand may call its column otherwise: then it would protect no one.
+				filter("Without_identity", "@"+items, "@equals("+column+", null)"),
+				when("List_has_its_column", "empty(body('Without_identity'))", []step{compose("Column_is_there", "yes")},
+					[]step{set("Refuse_other_column", "Refusal", "The watchlist SailPointBreakGlass has rows without the column Identity.")}),
 				filter("Break_glass", "@"+items, "@and(not(empty("+key+")), or(equals("+key+", "+of("alias")+"), equals("+key+", "+of("emailAddress")+")))"),
 				when("Is_break_glass", "greater(length(body('Break_glass')), 0)", []step{set("Refuse_break_glass", "Refusal", "@concat("+who+", ' is in the watchlist SailPointBreakGlass.')")}, nil),
 			},
@@ -129,9 +136,10 @@ func approve(t trigger, subject string) step {
 	byTask := []step{
 		compose("Task_id", "@guid()"),
 		azure("Create_task", "PUT", task, object{"properties": object{
-			"title":       "@take(concat('Approve: ', " + subject + "), 150)",
-			"description": "@take(concat('<p>Complete this task to approve. Delete it to reject. After ', string(parameters('ApprovalHours')), ' hours without either, nothing is done.</p>', variables('Plan')), 2900)",
-			"status":      "New",
+			"title": "@take(concat('Approve: ', " + subject + "), 150)",
+			"description": "@take(concat('<p>Complete this task to approve. Delete it to reject. After ', string(parameters('ApprovalHours')), ' hours without either, nothing is done.</p>', " +
+				"if(greater(length(variables('Plan')), 2500), '<p><b>The list is cut.</b> The run history of the playbook has all of it, in the action Set_plan.</p>', ''), variables('Plan')), 2900)",
+			"status": "New",
 		}}),
 		until("Wait_for_task", "not(empty(variables('Answer')))", 5000, "[concat('PT', string(parameters('ApprovalHours')), 'H')]",
 			wait("Pause", 120),

@@ -102,7 +102,8 @@ type rig struct {
 	trigger    any
 	accounts   []any // what the incident's account entities are
 	watchlists map[string][]string
-	moreItems  bool // watchlists have another page
+	moreItems  bool   // watchlists have another page
+	itemColumn string // of the search key, if not the one that we name
 	// fault answers a request in the place of its service; status 0 means: no fault.
 	fault func(r workflow.Request) int
 	// decide is what people do with the task when it is looked at for the nth time: Completed, deleted, or nothing.
@@ -277,7 +278,11 @@ func (r *rig) azure(req workflow.Request, u *url.URL) workflow.Response {
 		}
 		items := []any{}
 		for _, k := range keys {
-			items = append(items, map[string]any{"properties": map[string]any{"itemsKeyValue": map[string]any{"Identity": k, "Access": k}}})
+			keys := map[string]any{"Identity": k, "Access": k}
+			if r.itemColumn != "" {
+				keys = map[string]any{r.itemColumn: k}
+			}
+			items = append(items, map[string]any{"properties": map[string]any{"itemsKeyValue": keys}})
 		}
 		body := map[string]any{"value": items}
 		if r.moreItems {

@@ -1,6 +1,7 @@
 package playbooks_test
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -89,6 +90,12 @@ func disablings() []disabling {
 			r.tenant.AddIdentity(tenant.Identity{ID: "x", Alias: "other", Email: "ann.lee@acme.example"})
 			r.account("ann.lee", "acme.example")
 		}, "", well, []string{"Several identities"}},
+		{"the same name in another domain", nil, func(r *rig) { r.account("ann.lee", "partner.example") }, "", well, []string{"Nothing was done", "no identity", "ann.lee@partner.example"}},
+		{"an alias and the domain of the address", nil, func(r *rig) {
+			r.tenant.AddIdentity(tenant.Identity{ID: "id-eve", Alias: "eve", Name: "Eve", Email: "eve.long@ACME.example"})
+			r.tenant.AddAccount(tenant.Account{ID: "v1", Name: "eve", Source: "AD", IdentityID: "id-eve"})
+			r.account("eve", "acme.example")
+		}, "v1", well, []string{"Eve (eve)"}},
 		{"several accounts", nil, func(r *rig) { r.accounts = append(r.accounts, map[string]any{"Name": "bob"}) }, "", well, []string{"several accounts (ann.lee, bob)", "-Entity"}},
 		{"no account", nil, func(r *rig) { r.accounts = []any{} }, "", well, []string{"no account in the incident"}},
 		{"no list of accounts", nil, func(r *rig) { r.accounts = nil }, "", well, []string{"no account in the incident"}},
@@ -99,6 +106,7 @@ func disablings() []disabling {
 		{"no name", nil, func(r *rig) { r.accounts = []any{map[string]any{"Sid": "S-1-5-18"}} }, "", well, []string{"can't be looked up"}},
 		{"break-glass account", nil, func(r *rig) { r.watchlists["SailPointBreakGlass"] = []string{"other", "ANN.LEE "} }, "", well, []string{"Nothing was done", "is in the watchlist SailPointBreakGlass"}},
 		{"not the break-glass account", nil, func(r *rig) { r.watchlists["SailPointBreakGlass"] = []string{"other", ""} }, "a1 a%2", well, []string{"Done"}},
+		{"break-glass list with another column", nil, func(r *rig) { r.watchlists["SailPointBreakGlass"], r.itemColumn = []string{"ann.lee"}, "Account" }, "", well, []string{"Nothing was done", "column Identity"}},
 		{"watchlist forbidden", nil, fail("Read_break_glass", 403), "", well, []string{"could not be read whole (HTTP 403)"}},
 		{"watchlist has more pages", nil, func(r *rig) { r.watchlists["SailPointBreakGlass"], r.moreItems = []string{"other"}, true }, "", well, []string{"could not be read whole"}},
 		{"vault forbidden", nil, fail("Get_secret", 403), "", bad, []string{"Nothing was done", "signing in to SailPoint", "Get_secret: HTTP 403"}},
@@ -152,6 +160,23 @@ func (tc disabling) play(r *rig) {
 	}
 	if tc.disabled == "" && r.task != nil && strings.Contains(r.comment(), "No one approved") {
 		r.t.Error("the task is still there")
+	}
+}
+
+// TestLongPlan: who approves sees the whole plan, or is told that it is cut.
+func TestLongPlan(t *testing.T) {
+	r := newRig(t, templates(t), disabler, nil)
+	for i := range 200 {
+		r.tenant.AddAccount(tenant.Account{ID: "n" + strconv.Itoa(i), Name: "ann" + strconv.Itoa(1000+i), Source: "A source with a name", IdentityID: "id-ann"})
+	}
+	r.run()
+	if len(r.asked) != 1 || strings.Contains(r.asked[0], "ann1199") || !strings.Contains(r.asked[0], "cut") {
+		t.Errorf("asked: %.300q", r.asked)
+	}
+	r = newRig(t, templates(t), disabler, nil)
+	r.run()
+	if len(r.asked) != 1 || strings.Contains(r.asked[0], "cut") {
+		t.Errorf("asked: %.300q", r.asked)
 	}
 }
 

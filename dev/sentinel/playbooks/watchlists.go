@@ -24,7 +24,7 @@ func Watchlists() []Watchlist {
 		{"SailPointDirectorySources", "SailPoint: directory sources", "A word in the name of a source that counts as a directory, besides Active Directory, Entra, LDAP and Okta.", []string{"Source", "Description"}},
 		{"SailPointVIPIdentities", "SailPoint: VIP identities", "Account names, as SailPoint has them, of people whose accounts nobody else should change.", []string{"Identity", "Description"}},
 		{"SailPointPrivilegedAccess", "SailPoint: privileged access", "Names of roles, access profiles and entitlements that are privileged.", []string{"Access", "Type", "Description"}},
-		{"SailPointBreakGlass", "SailPoint: break-glass accounts", "Account names or e-mail addresses of accounts for emergencies. Each use raises an alert, and playbooks do not act on them.", []string{"Identity", "Description"}},
+		{"SailPointBreakGlass", "SailPoint: break-glass accounts", "Account names, as events have them, of accounts for emergencies. Each use raises an alert, and playbooks do not act on them.", []string{"Identity", "Description"}},
 	}
 }
 

@@ -41,6 +41,7 @@ func pure(name string) (function, bool) {
 		"first":              {1, 1, first},
 		"greater":            {2, 2, func(a []any) any { return a[0].(float64) > a[1].(float64) }},
 		"greaterorequals":    {2, 2, func(a []any) any { return a[0].(float64) >= a[1].(float64) }},
+		"last":               {1, 1, last},
 		"less":               {2, 2, func(a []any) any { return a[0].(float64) < a[1].(float64) }},
 		"join":               {2, 2, join},
 		"json":               {1, 1, parseJSON},
@@ -119,6 +120,18 @@ func first(args []any) any {
 		return list[0]
 	}
 	return take([]any{args[0], 1.0})
+}
+
+// last is like first, from the end.
+func last(args []any) any {
+	if list, ok := args[0].([]any); ok {
+		if len(list) == 0 {
+			return nil
+		}
+		return list[len(list)-1]
+	}
+	text := []rune(args[0].(string))
+	return string(text[max(0, len(text)-1):])
 }
 
 func length(args []any) any {

@@ -41,6 +41,8 @@ func TestExpressions(t *testing.T) {
 		"@triggerBody()['deep']['a'].b":                                  "c",
 		"@union(triggerBody()?['list'], createArray('c'))":               []any{"a", "b", "c"},
 		"@first(triggerBody()?['empty'])":                                nil,
+		"@last(triggerBody()?['empty'])":                                 nil,
+		"@concat(last(split('a@b@c', '@')), last('xy'), last(''))":       "cy",
 		"@join(take(split('/a/b/c', '/'), 3), '/')":                      "/a/b",
 		"@take('äöü', 2)":                                                "äö",
 		"@if(greater(length(triggerBody()?['list']), 2), 'many', 'few')": "many",
