@@ -15,26 +15,18 @@ import (
 
 // list makes the file from which the tools of the solution repository pack.
 func (s *Solution) list() (map[string][]byte, error) {
-	var rules, hunts, workbooks, parsers []string
-	for _, r := range s.Rules {
-		rules = append(rules, "Analytic Rules/"+r.File+".yaml")
-	}
-	for _, h := range s.Hunts {
-		hunts = append(hunts, "Hunting Queries/"+h.File+".yaml")
-	}
-	for _, w := range s.Workbooks {
-		workbooks = append(workbooks, "Workbooks/"+w.File+".json")
-	}
+	lists := s.lists(Variant{Connector: connectorFile})
+	var parsers []string
 	for _, f := range s.Functions {
 		parsers = append(parsers, parserFile(f.Name))
 	}
 	text, err := pretty(object{
 		"Name": Name, "Author": "Community", "Version": s.Version, "Metadata": "SolutionMetadata.json",
 		"Logo":            `<img src="https://raw.githubusercontent.com/Azure/Azure-Sentinel/master/Logos/Azure_Sentinel.svg" width="75px" height="75px">`,
-		"Description":     "Audit events and event triggers of [SailPoint Identity Security Cloud](https://www.sailpoint.com/) (IdentityNow): connector page, functions, ASIM parsers, analytic rules, hunting queries and workbooks.",
-		"Data Connectors": []string{connectorFile},
-		"Parsers":         parsers, "Analytic Rules": rules, "Hunting Queries": hunts, "Workbooks": workbooks,
-		"Playbooks": []string{}, "Watchlists": []string{},
+		"Description":     s.Description(),
+		"Data Connectors": lists["Data Connectors"],
+		"Parsers":         parsers, "Analytic Rules": lists["Analytic Rules"], "Hunting Queries": lists["Hunting Queries"], "Workbooks": lists["Workbooks"],
+		"Playbooks": lists["Playbooks"], "Watchlists": lists["Watchlists"],
 		"BasePath": "sentinel", "TemplateSpec": true, "Is1PConnector": false,
 	})
 	return map[string][]byte{"sentinel/Data/Solution_" + Name + ".json": text}, err

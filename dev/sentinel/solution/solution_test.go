@@ -175,12 +175,14 @@ func TestListedFilesExist(t *testing.T) {
 		Rules      []string `json:"Analytic Rules"`
 		Hunts      []string `json:"Hunting Queries"`
 		Workbooks  []string
+		Playbooks  []string
+		Watchlists []string
 		Metadata   string
 	}
 	if err := json.Unmarshal(files["sentinel/Data/Solution_SailPointIdentityNow.json"], &list); err != nil {
 		t.Fatal(err)
 	}
-	for kind, paths := range map[string][]string{"connectors": list.Connectors, "parsers": list.Parsers, "rules": list.Rules, "hunts": list.Hunts, "workbooks": list.Workbooks, "metadata": {list.Metadata}} {
+	for kind, paths := range map[string][]string{"connectors": list.Connectors, "parsers": list.Parsers, "rules": list.Rules, "hunts": list.Hunts, "workbooks": list.Workbooks, "playbooks": list.Playbooks, "watchlists": list.Watchlists, "metadata": {list.Metadata}} {
 		if len(paths) == 0 {
 			t.Errorf("no %s", kind)
 		}
@@ -188,6 +190,22 @@ func TestListedFilesExist(t *testing.T) {
 			if _, err := os.Stat(kqltest.Root(t, "sentinel", filepath.FromSlash(p))); err != nil {
 				t.Errorf("%s: %v", kind, err)
 			}
+		}
+	}
+}
+
+// TestListIsWhole: what is in the folders is in the list.
+func TestListIsWhole(t *testing.T) {
+	s, files := load(t)
+	text := string(files["sentinel/Data/Solution_SailPointIdentityNow.json"])
+	for _, p := range s.Playbooks {
+		if !strings.Contains(text, `"Playbooks/`+p.Path+`"`) {
+			t.Errorf("playbook %s is not listed", p.Path)
+		}
+	}
+	for name := range s.Watchlists {
+		if !strings.Contains(text, `"Watchlists/`+name+`.json"`) {
+			t.Errorf("watchlist %s is not listed", name)
 		}
 	}
 }
