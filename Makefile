@@ -23,7 +23,7 @@ LASTS    ?= 10m
 export CGO_ENABLED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test mutants test-sdks race cover fuzz bench bench-sinks lint fmt vuln tidy-check solution package image release release-check version rehome soak load-push fleet clean
+.PHONY: help build demo test mutants test-sdks race cover fuzz bench bench-sinks lint fmt vuln tidy-check noise solution package image release release-check version rehome soak load-push fleet clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -110,6 +110,10 @@ tidy-check: ## fails when go.mod or go.sum are not tidy
 	cd $(SINKS) && $(GO) mod tidy -diff
 	cd $(SDKS) && $(GO) mod tidy -diff
 	$(GO) mod verify
+
+noise: ## play the generated month of 10,000 identities through the rules that have changed: writes sentinel/noise.csv and docs/detections.md
+	$(GO) test -run 'TestMonth$$' -timeout 2h -v ./dev/sentinel/noise -identities 10000 -update
+	$(GO) run ./dev/solution
 
 solution: ## from sentinel/: the content's template, lists and docs/detections.md; and in dist/solution the trees for a solution repository, UPSTREAM=its checkout
 	$(GO) run ./dev/solution

@@ -378,3 +378,24 @@ func TestHealth(t *testing.T) {
 		t.Errorf("%d rows, want 1", len(out.Rows))
 	}
 }
+
+// TestEventsWithoutDeduplication: distinct_ids = false gives every row, and the filters leave the same events.
+func TestEventsWithoutDeduplication(t *testing.T) {
+	s := kqltest.NewScene(t, now, "events-dcr", "events-isc")
+	twice := kqltest.Doc{"id": "1", "created": "2026-09-01T10:00:00Z", "type": "AUTH", "action": "AUTHENTICATION-100", "status": "PASSED", "actor": kqltest.Doc{"name": "ann"}}
+	s.DCR(kqltest.EventsTable, twice)
+	s.ISC(twice, kqltest.Doc{"id": "2", "created": "2026-09-01T11:00:00Z", "type": "AUTH", "action": "update", "technicalName": "AUTHENTICATION_REQUEST_PASSED", "status": "PASSED", "actor": kqltest.Doc{"name": "bob"}})
+	for query, want := range map[string]int{
+		"SailPointIDNEvents()":                     2,
+		"SailPointIDNEvents(distinct_ids = false)": 3,
+		"SailPointIDNEvents(distinct_ids = false, eventtype_in = dynamic(['auth']))":                       3,
+		"SailPointIDNEvents(distinct_ids = false, action_in = dynamic(['authentication-100']))":            2,
+		"SailPointIDNEvents(distinct_ids = false, action_in = dynamic(['AUTHENTICATION_REQUEST_PASSED']))": 1,
+		"SailPointIDNEvents(distinct_ids = false, status_in = dynamic(['FAILED']))":                        0,
+		"SailPointIDNEvents(distinct_ids = false, disabled = true)":                                        0,
+	} {
+		if got := len(s.Run(t, query).Rows); got != want {
+			t.Errorf("%s: %d rows, want %d", query, got, want)
+		}
+	}
+}

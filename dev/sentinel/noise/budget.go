@@ -171,3 +171,14 @@ func (h Heard) Noise(t *Tenant) (alerts, incidents int) {
 	}
 	return alerts, incidents
 }
+
+// Line is what the table says of a rule.
+func (h Heard) Line(t *Tenant) content.Noise {
+	n := content.Noise{Rule: h.Rule.File, Fingerprint: h.Rule.Fingerprint(), First: h.Fresh, Found: len(h.Found), Claimed: len(h.Found) + len(h.Missed)}
+	n.Alerts, n.Incidents = h.Noise(t)
+	for _, c := range h.Calls {
+		n.Window += c.Window
+		n.Read += c.Passed
+	}
+	return n
+}

@@ -45,7 +45,8 @@ type Solution struct {
 	Hunts     []content.Hunt
 	Workbooks []content.Workbook
 	Examples  map[string]content.Example
-	Connector []byte // the connector page, JSON
+	Noise     map[string]content.Noise // by rule
+	Connector []byte                   // the connector page, JSON
 	Tables    map[string][]byte
 	Metadata  Metadata   // SolutionMetadata.json
 	Playbooks []Playbook // Playbooks/**/azuredeploy.json
@@ -81,6 +82,9 @@ func Load(root string) (*Solution, error) {
 		return nil, err
 	}
 	if s.Examples, err = content.Examples(sentinel); err != nil {
+		return nil, err
+	}
+	if s.Noise, err = content.ReadNoise(sentinel); err != nil {
 		return nil, err
 	}
 	if s.Connector, err = os.ReadFile(filepath.Join(sentinel, connectorFile)); err != nil {

@@ -23,7 +23,7 @@ const FILTERS = {
 };
 
 /** PLAIN are the values of parameters that a resident function can have. */
-const PLAIN = { disabled: false, pack: false, ipaddr_has_any_prefix: '' };
+const PLAIN = { disabled: false, pack: false, distinct_ids: true, ipaddr_has_any_prefix: '' };
 
 const milliseconds = (v) => Number((v.t - V.EPOCH) / 10000n);
 const lower = (v) => V.toText(v).toLowerCase();
@@ -123,7 +123,7 @@ class Resident {
         const list = (v?.v ?? []).map((x) => lower(V.dynamic(x)));
         if (list.length > 0) filters.push([p, list.sort()]);
       } else if (p in PLAIN) {
-        if ((typeof PLAIN[p] === 'boolean' ? v : v?.v?.length > 0) !== false) throw new Unsupported(`${p} of a resident function`);
+        if (typeof PLAIN[p] === 'boolean' ? v !== PLAIN[p] : v?.v?.length > 0) throw new Unsupported(`${p} of a resident function`);
       } else if (p !== 'starttime' && p !== 'endtime') throw new Unsupported(`parameter ${p} of a resident function`);
     }
     const { signature, selection } = this.select(name, filters);
