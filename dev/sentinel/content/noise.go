@@ -45,7 +45,7 @@ func ReadNoise(sentinel string) (map[string]Noise, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	rows, err := csv.NewReader(f).ReadAll()
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", NoiseFile, err)

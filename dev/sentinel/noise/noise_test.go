@@ -24,6 +24,9 @@ var (
 // tenant fills a workspace with the whole time.
 func tenant(t *testing.T, n int) (*noise.Tenant, *kqltest.Resident) {
 	t.Helper()
+	if n < 200 {
+		t.Fatalf("-identities %d: a tenant has 200 or more", n)
+	}
 	company := noise.New(n, noise.Fortnight+noise.Month, 16)
 	ws := kqltest.Load(t, "events-isc", "triggers-dcr", "health", "iiq-audit-dcr")
 	resident := ws.Open(t, company.End())
@@ -79,6 +82,9 @@ func TestMonth(t *testing.T) {
 			all = append(all, h)
 			known[r.File] = h.Line(company)
 		})
+	}
+	if len(all) == 0 && !*update {
+		t.Fatalf("-rule %s: no rule has that in the name of its file", *rule)
 	}
 	if *update {
 		record(t, sentinel, rules, known)

@@ -337,7 +337,7 @@ func (t *Tenant) requests(r *rand.Rand, day int, add func(Event)) {
 		request := func(at time.Time, action, actor, comment string) Event {
 			return Event{At: at, Type: "ACCESS_REQUEST", Action: action, Technical: action, Operation: "REQUEST", Actor: actor, Target: name, Tracking: track, Source: source, Item: item, ItemType: "ENTITLEMENT", Comment: comment, IP: t.address(r, i, day)}
 		}
-		approver := t.people[t.people[i].manager%t.Identities].name
+		approver := t.approver(r, i, day)
 		switch x := r.IntN(20); {
 		case x < 6: // no approval is asked for: the requester is recorded
 			add(request(at, "ACCESS_REQUEST_REQUESTED", name, ""))
@@ -358,9 +358,6 @@ func (t *Tenant) requests(r *rand.Rand, day int, add func(Event)) {
 			add(request(at, "ACCESS_REQUEST_REQUESTED", name, "please"))
 			add(request(at.Add(time.Second), "ACCESS_APPROVAL_STARTED", "System", ""))
 			at = at.Add(time.Duration(5+r.IntN(600)) * time.Minute)
-			if m := t.people[i].manager % t.Identities; !t.people[m].works(day) || !t.people[m].works(day+1) {
-				continue // stays open
-			}
 			e := request(at, "ACCESS_REQUEST_APPROVED", approver, "ok")
 			e.Sod = `{"sodViolationCheckResult":{"violationContexts":null,"violatedPolicies":[]}}`
 			if r.IntN(200) == 0 { // approved all the same
@@ -379,6 +376,15 @@ func (t *Tenant) requests(r *rand.Rand, day int, add func(Event)) {
 		e.Interface, e.Tracking = "Access Request", track
 		add(e)
 	}
+}
+
+// approver is the manager of somebody, or who stands in for a manager who is not there.
+func (t *Tenant) approver(r *rand.Rand, i, day int) string {
+	m := t.people[i].manager % t.Identities
+	for !t.people[m].works(day) || !t.people[m].works(day+1) {
+		m = r.IntN(staff)
+	}
+	return t.people[m].name
 }
 
 // passwords are changed, expire and are forgotten; the help desk resets some of them, and second factors with new phones.
