@@ -155,6 +155,47 @@ func Stories(t *Tenant) []Story {
 			do("AUTH", "LOCKOUT_CONFIGURATION_UPDATED", admin(2), "acme"),
 		t.plot("An auditor resets the second factors of three others.", 41, 20.3, "SailPointISCMfaResetByOther").mark(auditor(1)).
 			times(3, func(p *plot, k int) { p.do("AUTH", "MFA_REGISTRATION_RESET", auditor(1), victim(10+k)) }),
+		t.plot("A help desk agent makes an administrator level.", 19, 2.2, "SailPointISCAdminLevelChanged").mark(agent(5)).
+			do("AUTHORIZATION", "USER_LEVEL_CREATE", agent(5), "Auditors").do("AUTHORIZATION", "USER_LEVEL_PUBLISH", agent(5), "Auditors"),
+		t.plot("The provider of second factors is disabled.", 20, 1.4, "SailPointISCMfaIntegrationChanged").mark(agent(6)).
+			do("PASSWORD_ACTIVITY", "INTEGRATION_DISABLED", agent(6), "Duo Web"),
+		t.plot("A rule and a plugin are installed.", 20, 22.1, "SailPointISCRuleOrPluginChanged").mark(agent(8)).
+			do("CERTIFICATION", "RULE_CREATE_PASSED", agent(8), "Before provisioning").do("(dynamic)", "UI_PLUGIN_INSTANCE_CREATED", agent(8), "Banner"),
+		t.plot("An auditor joins the approvers.", 21, 20.2, "SailPointISCGovernanceGroupChanged").mark(auditor(0)).
+			do("GOVERNANCE_GROUPS", "GOVERNANCE_GROUP_MEMBERSHIP_UPDATE", auditor(0), "Approvers of SAP"),
+		t.plot("A help desk agent adds an entitlement to the role of all employees.", 22, 19.4, "SailPointISCAccessModelChangedByUnusualActor").mark(agent(11)).
+			do("ACCESS_ITEM", "ROLE_UPDATE_PASSED", agent(11), "Employee"),
+		t.plot("A help desk agent maps another attribute, and opens a lifecycle state.", 25, 21.1, "SailPointISCCorrelationChangedByUnusualActor").mark(agent(12)).
+			do("ACCESS_ITEM", "IDENTITY_PROFILE_ATTRIBUTES_UPDATED", agent(12), "Employees").do("ACCESS_ITEM", "LIFECYCLE_STATE_UPDATE_PASSED", agent(12), "Leavers"),
+		t.plot("A configuration comes from a tenant that no one knows.", 26, 22.3, "SailPointISCIntegrationChangedByUnusualActor").mark(auditor(2)).
+			do("CONFIG_HUB", "CONFIG_HUB_CONNECTION_CREATE", auditor(2), "mallory-sb").do("CONFIG_HUB", "CONFIG_HUB_DEPLOY", auditor(2), "mallory-sb"),
+		t.plot("A help desk agent turns a switch of the tenant.", 27, 20.2, "SailPointISCTenantConfigurationChanged").mark(agent(13)).
+			do("TENANT_CONFIG", "TENANT_CONFIG_UPDATED", agent(13), "acme"),
+		t.plot("A machine identity is made for later.", 28, 3.3, "SailPointISCMachineIdentityChanged").mark(auditor(3)).
+			do("MACHINE_IDENTITY", "MACHINE_IDENTITY_CREATED", auditor(3), "build-agent"),
+		t.plot("The secret of a source is replaced.", 29, 2.2, "SailPointISCParameterSecretChanged").mark(agent(14)).
+			do("PARAMETER", "PARAMETER_STORAGE_SECRET_MODIFIED", agent(14), "ad-service"),
+		t.plot("A help desk agent has all identities sent by mail each week.", 30, 21.2, "SailPointISCScheduledSearchMail").mark(agent(0)).
+			do("SYSTEM_CONFIG", "SUBSCRIPTION_CREATE_PASSED", agent(0), "All identities"),
+		t.plot("An API client gets all scopes.", 31, 2.1, "SailPointISCApiCredentialChanged").mark(auditor(4)).
+			do("AUTH", "API_CLIENT_UPDATED", auditor(4), "reporting", func(e *Event) { e.Scope = "sp:scopes:all" }),
+		t.plot("An owner joins the account of an administrator to their own identity.", 32, 20.3, "SailPointISCManualCorrelation").mark(owner(9)).
+			do("MANUAL_CORRELATION", "ManuallyCorrelatedEvent", owner(9), owner(9)),
+		t.plot("The help desk changes a telephone number; then the password is reset.", 33, 21.2, "SailPointISCRecoveryDataThenReset").mark(victim(23)).
+			do("USER_MANAGEMENT", "USER_PHONE_UPDATE", agent(3), victim(23)).wait(40*time.Minute).
+			do("PASSWORD_ACTIVITY", "forgotPasswordChange", victim(23), victim(23)),
+		t.plot("Tokens of a developer are tried.", 34, 3.2, "SailPointISCTokenFailures").from("45.83.91.9").
+			times(25, func(p *plot, _ int) { p.do("AUTH", "PERSONAL_ACCESS_TOKEN_USE_FAILED", developer(1), "deploy", failed) }),
+		t.plot("A risk is reported; then the user makes a token.", 35, 12.1, "SailPointISCSharedSignalThenActivity").mark(victim(22)).
+			do("SSF EVENT RISK_LEVEL_CHANGE", "RISK_LEVEL_CHANGE", "System", victim(22)).wait(20*time.Minute).
+			do("AUTH", "PERSONAL_ACCESS_TOKEN_CREATED", victim(22), "mine"),
+		t.plot("A just-in-time entitlement is activated in the night.", 36, 2.6, "SailPointISCJitOutOfHours").mark(victim(21)).
+			do("JIT", "JIT_ENTITLEMENT_ACTIVATED", victim(21), "Domain Admins"),
+		t.plot("A user is in Paris and, twenty minutes later, in Sao Paulo.", 37, 10.1, "SailPointISCImpossibleTravel").from("45.83.90.9").
+			do("AUTH", "SAML2-142", victim(20), victim(20), func(e *Event) { e.IP = "198.51.100.10" }).wait(20*time.Minute).
+			do("AUTH", "SAML2-142", victim(20), victim(20)),
+		t.plot("A stolen password goes past single sign-on.", 38, 3.4, "SailPointISCLogonPastSso").from("45.83.92.9").
+			do("AUTH", "AUTHENTICATION-100", victim(24), victim(24)),
 		t.revocation(victim(8)),
 		// What fails, and is no attack.
 		t.plot("The connector is down for six hours.", 22, 1, "SailPointISCConnectorSilent").mark("SailPointIDN_"),

@@ -168,10 +168,11 @@ function parseIPv6Mask(ip, prefix) {
   }).join(':');
 }
 
-/** PLACES stand in for the geographic database: the networks for documentation, spread over the world. */
+/** PLACES stand in for the geographic database: the networks for documentation and one of attackers, spread over the world. */
 const PLACES = [
   ['203.0.113.0/24', { country: 'Germany', state: 'Land Berlin', city: 'Berlin', latitude: 52.52, longitude: 13.4 }],
   ['198.51.100.0/24', { country: 'France', state: 'Ile-de-France', city: 'Paris', latitude: 48.86, longitude: 2.35 }],
+  ['45.83.90.0/24', { country: 'Brazil', state: 'Sao Paulo', city: 'Sao Paulo', latitude: -23.55, longitude: -46.63 }],
   ['192.0.2.0/24', { country: 'Australia', state: 'New South Wales', city: 'Sydney', latitude: -33.87, longitude: 151.21 }],
 ];
 
