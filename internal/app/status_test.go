@@ -57,6 +57,7 @@ func (c *clinic) runs(minutes int) {
 		a.Poll(ctx)
 		cancel()
 	}
+	synctest.Wait() // what a run began in the background must not see what the test stores next
 }
 
 func (c *clinic) passes(d time.Duration) { <-time.After(d) }
