@@ -76,7 +76,7 @@ func TestMemoryOfOtherSources(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Logf("peak memory %.1f MiB", float64(peak)/(1<<20))
-			if int64(peak) > maxMemory {
+			if peak > maxMemory {
 				t.Errorf("peak memory %d bytes, want at most %d", peak, maxMemory)
 			}
 		})
