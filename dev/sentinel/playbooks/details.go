@@ -64,13 +64,5 @@ func reportDetails(t trigger, title string) []step {
 	message := "@take(concat('<h3>" + title + "</h3>', if(empty(variables('Refusal')), '', concat('<p>', variables('Refusal'), '</p>')), " +
 		"if(" + broken + ", concat('<p><b>Not all details could be read: a step failed while ', variables('Stage'), '.</b>', " + ended("Get_secret", "Sign_in") + ", ' The run history of the playbook has the details.</p>'), ''), " +
 		"if(empty(variables('Done')), '', concat('<ul>', variables('Done'), '</ul>'))), 29000)"
-	comment := step{"Add_comment", object{"type": "ApiConnection", "inputs": object{
-		"body": object{"incidentArmId": "@" + t.incident, "message": "@outputs('Message')"},
-		"host": connection("azuresentinel"), "method": "post", "path": "/Incidents/Comment", "retryPolicy": retries(),
-	}}, nil}
-	return []step{
-		compose("Message", message).run(anyway...),
-		when("There_is_an_incident", "not(empty("+t.incident+"))", []step{comment}, nil),
-		when("Something_failed", broken, []step{{"End_as_failed", object{"type": "Terminate", "inputs": object{"runStatus": "Failed", "runError": object{"code": "NotDone", "message": "See the comment on the incident, or the action Message."}}}, nil}}, nil).run("Succeeded", "Failed"),
-	}
+	return told(t, message, broken)
 }

@@ -191,6 +191,12 @@ func report(t trigger, title string, parts, requests []string) []step {
 		"if(empty(variables('Done')), '', concat('<p><b>Done:</b></p><ul>', variables('Done'), '</ul>')), " +
 		"if(empty(variables('NotDone')), '', concat('<p><b>Not done:</b></p><ul>', variables('NotDone'), '</ul>')), " + approved + "), 29000)"
 	failed := "or(" + broken + ", not(empty(variables('NotDone'))))"
+	return told(t, message, failed)
+}
+
+// told comments on the incident with the message, if there is an incident, and lets the run fail if
+// something has failed.
+func told(t trigger, message, failed string) []step {
 	comment := step{"Add_comment", object{"type": "ApiConnection", "inputs": object{
 		"body": object{"incidentArmId": "@" + t.incident, "message": "@outputs('Message')"},
 		"host": connection("azuresentinel"), "method": "post", "path": "/Incidents/Comment", "retryPolicy": retries(),
