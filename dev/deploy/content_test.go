@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -131,6 +132,52 @@ func TestContentIsOptional(t *testing.T) {
 	_, err = withContent(t, deploy.Surroundings{}, map[string]any{"sentinelContent": "install", "packageVersion": "v9.8.7"})
 	if want := contentRaw + "v9.8.7/" + contentFile; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("error %v, want one about %s", err, want)
+	}
+}
+
+// TestContentChoices: what the template of the content can be asked for can be asked for with the
+// connector, and nothing of it is made unasked.
+func TestContentChoices(t *testing.T) {
+	lists, err := filepath.Glob(filepath.Join(root, "sentinel", "Watchlists", "*.json"))
+	if err != nil || len(lists) == 0 {
+		t.Fatalf("watchlists: %v, %v", lists, err)
+	}
+	for name, tc := range map[string]struct {
+		changes           map[string]any
+		watchlists, asims int
+	}{
+		"default":              {nil, 0, 0},
+		"watchlists":           {map[string]any{"createWatchlists": true}, len(lists), 0},
+		"unifying functions":   {map[string]any{"asimFunctions": "create"}, 0, 6},
+		"both":                 {map[string]any{"asimFunctions": "extend", "createWatchlists": true}, len(lists), 6},
+		"both without content": {map[string]any{"asimFunctions": "extend", "createWatchlists": true, "sentinelContent": "none"}, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			given := map[string]any{"sentinelContent": "install"}
+			maps.Copy(given, tc.changes)
+			d, err := withContent(t, deploy.Surroundings{World: deploy.NewWorld()}, given)
+			if err != nil {
+				t.Fatal(err)
+			}
+			watchlists, asims := 0, map[string]bool{}
+			for _, r := range d.Resources {
+				switch {
+				case r.Type == "Microsoft.SecurityInsights/watchlists":
+					watchlists++
+					if r.Body["scope"] != workspace {
+						t.Errorf("watchlist %s has the scope %v", r.Name, r.Body["scope"])
+					}
+				case strings.Contains(r.Type, "savedSearches") && strings.HasSuffix(r.ID, "Custom"):
+					asims[r.ID] = true
+					if !strings.HasPrefix(r.ID, workspace+"/savedSearches/") {
+						t.Errorf("%s is not in the workspace", r.ID)
+					}
+				}
+			}
+			if watchlists != tc.watchlists || len(asims) != tc.asims {
+				t.Errorf("%d watchlists and the functions %v, want %d and %d", watchlists, asims, tc.watchlists, tc.asims)
+			}
+		})
 	}
 }
 

@@ -83,7 +83,7 @@ func readForm(t *testing.T) (f form, elements map[string]element) {
 // two languages agree in what the form uses, but for how a step is named.
 func handed(t *testing.T, expression string, steps map[string]any) any {
 	t.Helper()
-	template := deploy.Template{Variables: steps, Outputs: map[string]deploy.Parameter{"o": {Value: strings.NewReplacer("steps(", "variables(", "parse(", "json(").Replace(expression)}}}
+	template := deploy.Template{Variables: steps, Outputs: map[string]deploy.Parameter{"o": {Value: strings.NewReplacer("steps(", "variables(", "parse(", "json(", ", false)", ", false())").Replace(expression)}}}
 	d, err := template.Resolve(deploy.Surroundings{}, nil)
 	if err != nil {
 		t.Fatalf("%s: %v", expression, err)
@@ -236,6 +236,38 @@ func TestSourcesInForm(t *testing.T) {
 			if got := handed(t, f.Parameters.Outputs[name], steps); (got != "") != tenant {
 				t.Errorf("%+v: %s is %q", tc, name, got)
 			}
+		}
+	}
+}
+
+// The choices of the content are shown if it is installed, and a warning if the native ASIM tables
+// are filled and the parsers are made visible as well.
+func TestContentInForm(t *testing.T) {
+	f, elements := readForm(t)
+	for _, tc := range []struct {
+		content, asim, tables, api any
+		choices, warning           bool
+	}{
+		{"none", nil, false, "LogsIngestion", false, false},
+		{nil, "create", true, "LogsIngestion", false, false},
+		{"none", "create", true, "LogsIngestion", false, false},
+		{"install", "none", true, "LogsIngestion", true, false},
+		{"install", "create", false, "LogsIngestion", true, false},
+		{"install", "create", true, "LogsIngestion", true, true},
+		{"installAndEnable", "extend", true, "LogsIngestion", true, true},
+		{"install", "extend", true, "DataCollector", true, false},
+	} {
+		steps := map[string]any{"sentinel": map[string]any{"content": tc.content, "asimFunctions": tc.asim, "createWatchlists": nil, "alsoAsimTables": tc.tables, "ingestionApi": tc.api, "legacyAccount": ""}}
+		for _, name := range []string{"asimFunctions", "createWatchlists"} {
+			if shown := handed(t, elements["sentinel/"+name].Visible.(string), steps); shown != tc.choices {
+				t.Errorf("%+v: %s is shown: %v", tc, name, shown)
+			}
+		}
+		if shown := handed(t, elements["sentinel/twice"].Visible.(string), steps); shown != tc.warning {
+			t.Errorf("%+v: the warning is shown: %v", tc, shown)
+		}
+		if got := handed(t, f.Parameters.Outputs["createWatchlists"], steps); got != false {
+			t.Errorf("%+v: createWatchlists is %v", tc, got)
 		}
 	}
 }
