@@ -27,14 +27,22 @@ const (
 	defaultCacheSize = 4 << 20
 	// atOnce bounds the number of concurrent reads.
 	atOnce = 8
+	// attempts bounds how often records are added to a window that another run keeps changing.
+	attempts = 5
 	// fewWindows and manyWindows are how many windows are processed together, which bounds
 	// the memory used beyond the cache: few if they are large.
 	fewWindows, manyWindows = 8, 32
 	largeWindow             = 64 << 10
 )
 
-// errDamaged means that a window can't be read, and won't be at the next attempt.
-var errDamaged = errors.New("damaged")
+var (
+	// errDamaged means that a window can't be read, and won't be at the next attempt.
+	errDamaged = errors.New("damaged")
+	// errBeside means that another run writes this ledger at the same time.
+	errBeside = fmt.Errorf("%w: %s", state.ErrConflict, beside)
+)
+
+const beside = "another run is active on this stream; if that happens again, two apps share one state (STATE_URL)"
 
 // Config says which ledger to open.
 type Config struct {
@@ -127,7 +135,10 @@ func (l *Ledger) Claim(ctx context.Context, records []pipeline.Record) ([]bool, 
 }
 
 // Commit implements [pipeline.Ledger]. After an error, some of the windows may
-// have been written; repeating the same Commit writes the others.
+// have been written; repeating the same Commit writes the others. If another run has
+// written a window since it was loaded, the records are added to what is there now, because they
+// are delivered all the same, and the error is [state.ErrConflict], because two runs at once may
+// deliver records twice.
 func (l *Ledger) Commit(ctx context.Context, delivered []pipeline.Record) error {
 	var writes []*write
 	err := l.byWindow(ctx, l.items(delivered, l.recall), func(w *window, items []item) {
@@ -136,12 +147,15 @@ func (l *Ledger) Commit(ctx context.Context, delivered []pipeline.Record) error 
 			l.spare = object
 			return
 		}
-		writes = append(writes, &write{window: w, data: object})
+		writes = append(writes, &write{window: w, data: object, items: items})
 	}, func() error {
 		defer func() { writes = writes[:0] }()
 		return l.write(ctx, writes)
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, errBeside):
+		return fmt.Errorf("%d delivered records are in the ledger, but it %w", len(delivered), err)
+	case err != nil:
 		return fmt.Errorf("store %d delivered records in the ledger: %w", len(delivered), err)
 	}
 	for i := range l.work {
@@ -331,6 +345,7 @@ func (l *Ledger) read(ctx context.Context, start int64) (*window, error) {
 type write struct {
 	window *window
 	data   []byte
+	items  []item     // what is new in it
 	etag   state.ETag // of the object, once it is written
 }
 
@@ -362,7 +377,7 @@ func (l *Ledger) put(ctx context.Context, writes []*write) error {
 	state.PutAll(ctx, l.store, puts)
 	var failed error
 	for i, wr := range writes {
-		if err := l.settle(ctx, puts[i]); err != nil {
+		if err := l.settle(ctx, wr, puts[i]); err != nil {
 			failed = cmp.Or(failed, err)
 			continue
 		}
@@ -372,15 +387,35 @@ func (l *Ledger) put(ctx context.Context, writes []*write) error {
 }
 
 // settle returns the outcome of a write.
-func (l *Ledger) settle(ctx context.Context, w *state.Write) error {
+func (l *Ledger) settle(ctx context.Context, wr *write, w *state.Write) error {
 	if !errors.Is(w.Err, state.ErrConflict) {
 		return w.Err
 	}
-	// An earlier attempt of the same commit may have been stored although it returned an error.
-	now, err := l.store.Get(ctx, w.Key)
-	if err != nil || !bytes.Equal(now.Data, w.Data) {
-		return fmt.Errorf("%w: another run is active on this stream; if that happens again, two apps share one state (STATE_URL)", w.Err)
+	for range attempts {
+		now, err := l.read(ctx, wr.window.start)
+		switch {
+		case err != nil:
+			return err
+		case bytes.Equal(now.data, w.Data):
+			// An earlier attempt of the same commit was stored although it returned an error.
+			w.ETag = now.etag
+			return nil
+		}
+		if err = l.add(ctx, now, wr.items); err == nil {
+			return errBeside
+		} else if !errors.Is(err, state.ErrConflict) {
+			return err
+		}
 	}
-	w.ETag = now.ETag
-	return nil
+	return fmt.Errorf("%w several times: %s", w.Err, beside)
+}
+
+// add adds items to a window as it is stored now.
+func (l *Ledger) add(ctx context.Context, now *window, items []item) error {
+	object := encode(nil, now.start, l.widthOf(now.start), now.ids, l.sorted(items))
+	if len(object) == overhead+len(now.ids) {
+		return nil
+	}
+	_, err := l.store.Put(ctx, l.key(now.start), object, now.etag)
+	return err
 }

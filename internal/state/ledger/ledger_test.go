@@ -265,19 +265,60 @@ func TestCommitAgain(t *testing.T) {
 	}
 }
 
+// TestAnotherWriter: a run that lost its lock unnoticed and the one that got it deliver at once.
+// What each of them delivered is recorded, and both learn of the other.
 func TestAnotherWriter(t *testing.T) {
-	store := new(mem.Store)
-	a, b := open(store), open(store)
-	claim(t, a, rec("a", noon))
-	claim(t, b, rec("b", noon))
-	commit(t, b, rec("b", noon))
-	for range 2 { // trying again does not make it right
-		err := a.Commit(t.Context(), []pipeline.Record{rec("a", noon)})
-		if !errors.Is(err, state.ErrConflict) || !strings.Contains(err.Error(), "STATE_URL") {
-			t.Errorf("Commit: %v, want ErrConflict and where to look", err)
+	other := rec("b", noon.Add(time.Second))
+	for _, test := range []struct {
+		name string
+		does func(*testing.T, *mem.Store, *ledger.Ledger) // since a claimed
+		left []string                                     // what is still new to the next run
+	}{
+		{"has made the window", func(t *testing.T, _ *mem.Store, b *ledger.Ledger) { commit(t, b, other) }, nil},
+		{"has recorded the same", func(t *testing.T, _ *mem.Store, b *ledger.Ledger) { commit(t, b, rec("a", noon), other) }, nil},
+		{"has removed the window", func(t *testing.T, store *mem.Store, _ *ledger.Ledger) { empty(t, store) }, []string{"old", "b"}},
+		{"writes each time", func(t *testing.T, store *mem.Store, b *ledger.Ledger) {
+			commit(t, b, other)
+			store.Before = func(op mem.Op, _ string) error {
+				if op == mem.Put {
+					return state.ErrConflict
+				}
+				return nil
+			}
+		}, []string{"a"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			store := new(mem.Store)
+			seed := open(store)
+			claim(t, seed, rec("old", noon))
+			commit(t, seed, rec("old", noon))
+			a, b := open(store), open(store)
+			claim(t, a, rec("a", noon))
+			claim(t, b, other, rec("a", noon))
+			test.does(t, store, b)
+			for range 2 { // trying again does not make it right
+				err := a.Commit(t.Context(), []pipeline.Record{rec("a", noon)})
+				if !errors.Is(err, state.ErrConflict) || !strings.Contains(err.Error(), "STATE_URL") {
+					t.Errorf("Commit: %v, want ErrConflict and where to look", err)
+				}
+			}
+			store.Before = nil
+			want(t, "next run", claim(t, open(store), rec("old", noon), rec("a", noon), other), test.left...)
+		})
+	}
+}
+
+// empty deletes all that is stored.
+func empty(t *testing.T, store *mem.Store) {
+	t.Helper()
+	for info, err := range store.List(t.Context(), "") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := store.Delete(t.Context(), info.Key); err != nil {
+			t.Fatal(err)
 		}
 	}
-	want(t, "next run", claim(t, open(store), rec("a", noon), rec("b", noon)), "a")
 }
 
 func TestUnreadable(t *testing.T) {
