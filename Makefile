@@ -127,7 +127,7 @@ image: ## dist/idnsentinel-image.tar: a container image of idnsentinel for this 
 
 release: ## dist/: everything that a release publishes, for all systems
 	rm -rf dist
-	$(MAKE) package ARCHS=amd64,arm64 CLI=all IMAGE=amd64,arm64 WITH=azuredeploy.json,createUiDefinition.json
+	$(MAKE) package ARCHS=amd64,arm64 CLI=all IMAGE=amd64,arm64 WITH=azuredeploy.json,createUiDefinition.json,deploy/workspace.json
 
 release-check: ## what the release workflow does, here: HEAD built twice in two other folders must give the same bytes
 	@./dev/packager/release-check.sh

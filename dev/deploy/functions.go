@@ -115,6 +115,7 @@ func pure(name string) (f func(args []any) any, ok bool) {
 		"or":           func(a []any) any { return !every(a, false) },
 		"range":        indexes,
 		"replace":      func(a []any) any { return strings.ReplaceAll(a[0].(string), a[1].(string), a[2].(string)) },
+		"skip":         func(a []any) any { l := a[0].([]any); return l[min(len(l), int(a[1].(float64))):] },
 		"split":        split,
 		"sub":          func(a []any) any { return a[0].(float64) - a[1].(float64) },
 		"substring":    func(a []any) any { return a[0].(string)[int(a[1].(float64)):int(a[1].(float64)+a[2].(float64))] },

@@ -40,7 +40,7 @@ var notInTemplate = map[string]string{
 // sometimes are settings that only a deployment with certain parameters has.
 var sometimes = map[string]string{
 	"CONNECTIONS":            "names of parameters `connectionName` and `moreTenants`, if there are more; then `{NAME}_TENANT_ID`, `{NAME}_CLIENT_ID`, `{NAME}_CLIENT_SECRET` and `{NAME}_SAILPOINT_BASE_URL` are set for each",
-	"WORKSPACE_DIRECTORY_ID": "member `directoryId` of an entry of the parameter `moreTenants`, for its connection; a workspace of its own also sets its `{NAME}_CUSTOMER_ID`, `{NAME}_INGESTION_API`, `{NAME}_DCR_IMMUTABLE_ID` and `{NAME}_LOGS_INGESTION_ENDPOINT`, or `{NAME}_SHARED_KEY` and `{NAME}_logAnalyticsUri`",
+	"WORKSPACE_DIRECTORY_ID": "member `directoryId` of an entry of the parameter `moreTenants`, or of `firstTenantWorkspace`, for that connection; a workspace of its own also sets its `{NAME}_CUSTOMER_ID`, `{NAME}_INGESTION_API`, `{NAME}_DCR_IMMUTABLE_ID` and `{NAME}_LOGS_INGESTION_ENDPOINT`, or `{NAME}_SHARED_KEY` and `{NAME}_logAnalyticsUri`",
 	"WORKSPACE_APP_ID":       "parameter `workspaceAppId`, for the same connections",
 	"WEBHOOK_TOKEN":          "address of `webhook-token` in Key Vault, which holds the parameter `webhookToken`; only with `eventTriggers=token`",
 	"WEBHOOK_TOKEN_PREVIOUS": "address of `webhook-token-previous` in Key Vault, which holds the parameter `webhookTokenPrevious`, if that is given",

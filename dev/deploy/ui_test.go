@@ -274,7 +274,7 @@ func TestContentInForm(t *testing.T) {
 
 // onCommandLine are parameters that the form does not ask for: it has no list with
 // secrets, and a mirror, a second workspace and a change of token are rare.
-var onCommandLine = []string{"connectionName", "contentUrl", "moreTenants", "moreTenantSecrets", "moreWorkspaceKeys", "packageUrl", "telemetryWorkspaceResourceId", "webhookTokenPrevious", "workspaceAppId"}
+var onCommandLine = []string{"connectionName", "contentUrl", "firstTenantWorkspace", "moreTenants", "moreTenantSecrets", "moreWorkspaceKeys", "packageUrl", "telemetryWorkspaceResourceId", "webhookTokenPrevious", "workspaceAppId"}
 
 // The form asks for every parameter but the address of the package, and offers
 // what the template takes.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-json-experiment/json"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/idn-sentinel/idn-sentinel/dev/deploy"
@@ -113,6 +114,100 @@ func TestRefusalsOfWorkspaces(t *testing.T) {
 				t.Errorf("%s: %v does not say %q", name, err, part)
 			}
 		}
+	}
+}
+
+// TestFirstTenantElsewhere: the first tenant too may have a workspace of its own, alone or with others;
+// without one it keeps that of the template.
+func TestFirstTenantElsewhere(t *testing.T) {
+	own := map[string]any{"workspaceId": customerWorkspace, "dcrImmutableId": customerRule, "logsIngestionEndpoint": customerEndpoint, "directoryId": customerDirectory}
+	there := entra.Identity{Managed: deploy.ClientID, Directory: customerDirectory, App: connectorApp}
+	for name, tc := range map[string]struct {
+		given map[string]any
+		names []string
+	}{
+		"alone":         {map[string]any{"firstTenantWorkspace": own, "workspaceAppId": connectorApp}, []string{"acme"}},
+		"named":         {map[string]any{"firstTenantWorkspace": own, "workspaceAppId": connectorApp, "connectionName": "Customer1"}, []string{"customer1"}},
+		"with others":   {map[string]any{"firstTenantWorkspace": own, "workspaceAppId": connectorApp, "moreTenants": moreTenants, "moreTenantSecrets": moreSecrets}, []string{"acme", "globex", "initech2"}},
+		"DataCollector": {map[string]any{"firstTenantWorkspace": own, "workspaceAppId": connectorApp, "ingestionApi": "DataCollector"}, []string{"acme"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := deployed(t, "", tc.given)
+			s, err := load(resolved(t, d))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var names []string
+			for i, c := range s.Connections {
+				names = append(names, c.Name)
+				if elsewhere := c.LogsIngestion.Identity == there && c.LogsIngestion.RuleID == customerRule && c.ReadBack.WorkspaceID == customerWorkspace; elsewhere != (i == 0) {
+					t.Errorf("%s writes to %+v, as %+v", c.Name, c.LogsIngestion.RuleID, c.LogsIngestion.Identity)
+				}
+			}
+			if diff := cmp.Diff(tc.names, names); diff != "" {
+				t.Errorf("connections (-want +got):\n%s", diff)
+			}
+			if query := alerts(t, d)["silent"].query; strings.Contains(query, "acme") || strings.Contains(query, "customer1") {
+				t.Errorf("the alerts of the template's workspace are about a tenant of another: %s", query)
+			}
+		})
+	}
+	for name, change := range map[string]map[string]any{
+		"no endpoint": {"logsIngestionEndpoint": ""}, "no rule": {"dcrImmutableId": ""}, "no workspace": {"workspaceId": ""},
+		"a workspace alone": {"dcrImmutableId": "", "logsIngestionEndpoint": "", "directoryId": ""},
+		"other names":       {"workspaceId": "", "dcrImmutableId": "", "logsIngestionEndpoint": "", "directoryId": "", "workspace": customerWorkspace},
+	} {
+		half := maps.Clone(own)
+		maps.Copy(half, change)
+		world := deploy.NewWorld()
+		given := needed(map[string]any{"firstTenantWorkspace": half})
+		if half["directoryId"] != "" {
+			given["workspaceAppId"] = connectorApp
+		}
+		if _, err := read(t).Resolve(deploy.Surroundings{World: world}, given); err == nil || !strings.Contains(err.Error(), "firstTenantWorkspace: it needs") || len(world.History) > 0 {
+			t.Errorf("%s: %v, %d resources were made", name, err, len(world.History))
+		}
+	}
+}
+
+// TestExampleOfWorkspaces: the file of parameters in docs/workspaces.md deploys, and the program loads its
+// settings, once what it leaves out with dots is filled in.
+func TestExampleOfWorkspaces(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join(root, "docs", "workspaces.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, _ := strings.Cut(string(page), "```json\n")
+	example, _, _ = strings.Cut(example, "```")
+	var file struct {
+		Parameters map[string]struct{ Value any }
+	}
+	filled := strings.NewReplacer(
+		`"workspaceId": "…"`, `"workspaceId": "`+customerWorkspace+`"`, `"directoryId": "…"`, `"directoryId": "`+customerDirectory+`"`,
+		"dcr-…", customerRule, "https://….ingest", "https://x1y2.westeurope-1.ingest", "APP_ID", connectorApp,
+		`"moreTenantSecrets": { "value": { "initech": "…" }`, `"moreTenantSecrets": { "value": { "initech": "`+canaryClient+`" }`, `"initech": "…"`, `"initech": "`+customerKey+`"`,
+	).Replace(example)
+	if err := json.Unmarshal([]byte(filled), &file, json.MatchCaseInsensitiveNames(true)); err != nil {
+		t.Fatal(err)
+	}
+	given := map[string]any{}
+	for name, p := range file.Parameters {
+		given[name] = p.Value
+	}
+	if strings.Contains(filled, "…") || len(given) == 0 {
+		t.Fatalf("not all is filled in: %s", filled)
+	}
+	d := deployed(t, "", given)
+	s, err := load(appSettings(t, d))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, c := range s.Connections {
+		got = append(got, c.Name+" "+string(c.IngestionAPI))
+	}
+	if diff := cmp.Diff([]string{"acme LogsIngestion", "globex LogsIngestion", "initech DataCollector"}, got); diff != "" {
+		t.Errorf("connections (-want +got):\n%s", diff)
 	}
 }
 

@@ -20,7 +20,7 @@
 //
 //	released-package.zip                the amd64 zip under the name that Flex Consumption keeps it by
 //	released-package-queue.zip          that for FAN_OUT=queue
-//	the files of -with                  as they are
+//	the files of -with                  as they are, without their folders
 //	SHA256SUMS                          of all of them, for sha256sum -c
 //
 // The archive holds host.json, the folders of functions and the handler, and
@@ -138,7 +138,11 @@ func run(out string, r release) error {
 		if err != nil {
 			return err
 		}
-		files[name] = data
+		base := filepath.Base(name)
+		if files[base] != nil {
+			return fmt.Errorf("-with %s: there is a file %s already", name, base)
+		}
+		files[base] = data
 	}
 	files["SHA256SUMS"] = sums(files)
 	for name, data := range files {

@@ -79,14 +79,14 @@ func TestRun(t *testing.T) {
 		out = t.TempDir()
 		if err := run(out, release{
 			root: small(t), archs: []string{"amd64", "arm64"}, systems: []system{{"linux", "amd64"}, {"darwin", "arm64"}, {"windows", "amd64"}},
-			images: []string{"amd64", "arm64"}, further: []string{"host.json"},
+			images: []string{"amd64", "arm64"}, further: []string{"host.json", "function/function.json"},
 		}); err != nil {
 			t.Fatal(err)
 		}
 		built = append(built, folder(t, out))
 	}
-	if len(built[0]) != 19 {
-		t.Errorf("%d files, want 19", len(built[0]))
+	if len(built[0]) != 20 || built[0]["function.json"] == "" {
+		t.Errorf("%d files, want 20, one of them function.json", len(built[0]))
 	}
 	for name, first := range built[0] {
 		if first != built[1][name] {
@@ -102,7 +102,7 @@ func TestRun(t *testing.T) {
 	if _, err := exec.LookPath("sha256sum"); err == nil {
 		cmd := exec.CommandContext(t.Context(), "sha256sum", "-c", "--strict", "SHA256SUMS")
 		cmd.Dir = out
-		if msg, err := cmd.CombinedOutput(); err != nil || strings.Count(string(msg), ": OK") != 18 {
+		if msg, err := cmd.CombinedOutput(); err != nil || strings.Count(string(msg), ": OK") != 19 {
 			t.Errorf("sha256sum: %v\n%s", err, msg)
 		}
 	}

@@ -158,6 +158,23 @@ func TestReleaseCheckPlaysTheWorkflow(t *testing.T) {
 	}
 }
 
+// A release has the templates that its pages tell people to deploy from a file.
+func TestReleaseHasTheTemplates(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "Makefile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, recipe, _ := strings.Cut(string(text), "\nrelease:")
+	_, with, _ := strings.Cut(recipe, "WITH=")
+	with, _, _ = strings.Cut(with, "\n")
+	got := strings.Split(with, ",")
+	for _, name := range []string{"azuredeploy.json", "createUiDefinition.json", "deploy/workspace.json"} {
+		if _, err := os.Stat(filepath.Join("..", "..", filepath.FromSlash(name))); err != nil || !slices.Contains(got, name) {
+			t.Errorf("make release publishes %q, and not %s: %v", got, name, err)
+		}
+	}
+}
+
 // What is published was tested and built twice, by two kinds of machine.
 func TestReleaseIsRebuilt(t *testing.T) {
 	jobs := workflows(t)["release.yml"].Jobs
