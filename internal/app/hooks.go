@@ -84,8 +84,12 @@ func (i *inlet) Admits(ctx context.Context, authorization []string) (bool, error
 func (i *inlet) Receive(ctx context.Context, body []byte) source.Answer {
 	push, err := i.hook.Receive(i.rest, body, time.Now())
 	if err != nil {
-		i.log.Warn("push refused", "reason", err.Error(), "bytes", len(body))
-		return refusal(http.StatusBadRequest, err)
+		status := http.StatusBadRequest
+		if unacceptable := new(source.Unacceptable); errors.As(err, &unacceptable) {
+			status = unacceptable.Status
+		}
+		i.log.Warn("push refused", "status", status, "reason", err.Error(), "bytes", len(body))
+		return refusal(status, err)
 	}
 	var kept *keeping
 	if push.After != nil { // after the answer: before that, the service may not expect it

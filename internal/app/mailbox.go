@@ -120,25 +120,32 @@ type door interface {
 
 // put returns nil once the records are durable. After an error they may be, or become so.
 func (m *mailbox) put(ctx context.Context, records []pipeline.Record, within time.Duration) error {
-	g, err := m.join(ctx, records)
+	groups, err := m.join(ctx, records)
 	if err != nil {
 		return err
 	}
 	timer := time.NewTimer(within)
 	defer timer.Stop()
-	select {
-	case <-g.done:
-		return g.err
-	case <-timer.C:
-		return fmt.Errorf("the state did not store it within %v", within)
+	for _, g := range groups {
+		select {
+		case <-g.done:
+			if err == nil {
+				err = g.err
+			}
+		case <-timer.C:
+			return fmt.Errorf("the state did not store it within %v", within)
+		}
 	}
+	return err
 }
 
-// join adds records to the group that is gathering, or begins one.
-func (m *mailbox) join(ctx context.Context, records []pipeline.Record) (*group, error) {
+// join adds records to groups: to the one that is gathering, or new ones. A push of thousands of events
+// is divided, so that neither the object that is written nor the page that is read of it is larger than
+// others.
+func (m *mailbox) join(ctx context.Context, records []pipeline.Record) (groups []*group, err error) {
 	size := 0
-	for _, r := range records {
-		size += len(r.Raw) + len(r.ID)
+	for i := range records {
+		size += sizeOf(&records[i])
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -146,6 +153,23 @@ func (m *mailbox) join(ctx context.Context, records []pipeline.Record) (*group, 
 		return nil, errBusy
 	}
 	m.unstored += size
+	for len(records) > 0 {
+		n, bytes := 0, 0
+		for n < len(records) && bytes < groupBytes {
+			bytes += sizeOf(&records[n])
+			n++
+		}
+		groups = append(groups, m.add(ctx, records[:n:n], bytes))
+		records = records[n:]
+	}
+	return groups, nil
+}
+
+// sizeOf is what a record counts.
+func sizeOf(r *pipeline.Record) int { return len(r.Raw) + len(r.ID) }
+
+// add adds records to the group that is gathering, or begins one.
+func (m *mailbox) add(ctx context.Context, records []pipeline.Record, size int) *group {
 	g := m.open
 	if g == nil {
 		g = &group{full: make(chan struct{}), done: make(chan struct{})}
@@ -157,7 +181,7 @@ func (m *mailbox) join(ctx context.Context, records []pipeline.Record) (*group, 
 		m.open = nil
 		close(g.full)
 	}
-	return g, nil
+	return g
 }
 
 // store writes a group once it has gathered.

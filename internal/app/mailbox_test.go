@@ -147,6 +147,59 @@ func TestPushesShareObjects(t *testing.T) {
 	})
 }
 
+// A push of thousands of events is stored in pieces. It is accepted once all of them are durable, and if
+// it is sent again because one was not, no event has two rows.
+func TestLargePushIsStoredInPieces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const events = 12_000
+		body := []byte("[")
+		for i := range events {
+			body = append(append(body, event(i)...), ',')
+		}
+		body[len(body)-1] = ']'
+		s := receiving()
+		store := &brittle{Store: s.store, failing: 2}
+		s.store = store
+		_, push := s.receiver(t, nil)
+		if got := push("sailpoint", body); got != http.StatusServiceUnavailable {
+			t.Errorf("status %d although one piece was not stored", got)
+		}
+		if got := push("sailpoint", body); got != http.StatusOK {
+			t.Errorf("status %d", got)
+		}
+		if store.inboxPuts < 4 || store.largest > 3<<20 {
+			t.Errorf("%d objects, the largest has %d bytes", store.inboxPuts, store.largest)
+		}
+		<-time.After(30 * time.Second)
+		ids := s.workspace.Table(triggerTable).IDs()
+		if len(ids) != events {
+			t.Errorf("%d rows, want %d", len(ids), events)
+		}
+		for id, n := range ids {
+			if n != 1 {
+				t.Fatalf("%s has %d rows", id, n)
+			}
+		}
+	})
+}
+
+// Tiny events make rows that are larger than they are, so their number has a limit, too.
+func TestPushOfTooManyEvents(t *testing.T) {
+	_, push := receiving().receiver(t, nil)
+	for name, tc := range map[string]struct {
+		element string
+		n, want int
+	}{
+		"too many events":          {"{}", 20_001, http.StatusRequestEntityTooLarge},
+		"too many that are broken": {"1", 20_001, http.StatusRequestEntityTooLarge},
+		"as many as may be":        {`{"a":1}`, 20_000, http.StatusOK},
+	} {
+		if got := push("sailpoint", []byte("["+strings.Repeat(tc.element+",", tc.n-1)+tc.element+"]")); got != tc.want {
+			t.Errorf("%s: status %d, want %d", name, got, tc.want)
+		}
+	}
+}
+
 // brittle is a store whose inbox fails or is slow.
 type brittle struct {
 	state.Store
@@ -154,6 +207,8 @@ type brittle struct {
 	err       error
 	delay     time.Duration
 	inboxPuts int
+	failing   int // the write of the inbox that fails, from 1 on; 0 means none
+	largest   int // bytes of an object of the inbox
 }
 
 func (b *brittle) Put(ctx context.Context, key string, data []byte, prev state.ETag) (state.ETag, error) {
@@ -161,6 +216,10 @@ func (b *brittle) Put(ctx context.Context, key string, data []byte, prev state.E
 		b.mu.Lock()
 		err, delay := b.err, b.delay
 		b.inboxPuts++
+		if b.inboxPuts == b.failing {
+			err = errors.New("this one is not stored")
+		}
+		b.largest = max(b.largest, len(data))
 		b.mu.Unlock()
 		if delay > 0 {
 			select {

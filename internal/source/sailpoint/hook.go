@@ -27,8 +27,14 @@ func PushedStream() pipeline.Stream {
 	return pipeline.Stream{ID: "SailPointIDN_TriggersPushed", Table: "SailPointIDN_Triggers"}
 }
 
-// maxPush is the size of the largest body. The largest that was seen has 7 KB.
-const maxPush = 4 << 20
+const (
+	// maxPush is the size of the largest body. The largest that was seen has 7 KB.
+	maxPush = 4 << 20
+	// maxEvents is how many events one body may have. Each becomes a row, which is larger than a small
+	// event, so the size alone does not bound the memory. SailPoint and EventBridge send one at a time, and
+	// an event has some 600 bytes: in as large a body there are 7,000.
+	maxEvents = 20_000
+)
 
 // HookConfig says who may push, and what a trigger that waits for a decision gets.
 type HookConfig struct {
@@ -206,6 +212,9 @@ func elements(dec *jsontext.Decoder, body []byte) (objects []jsontext.Value, bro
 		return nil, []error{notJSON(err)}
 	}
 	for dec.PeekKind() != jsontext.KindEndArray {
+		if len(objects)+len(broken) == maxEvents {
+			return nil, []error{&source.Unacceptable{Status: http.StatusRequestEntityTooLarge, Why: fmt.Sprintf("the body has more than %d events: send fewer at a time", maxEvents)}}
+		}
 		value, err := part(dec, body)
 		switch {
 		case err != nil:

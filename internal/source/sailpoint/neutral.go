@@ -91,7 +91,7 @@ func (p *pushed) name() string {
 
 // waits reports whether an access request waits for the answer.
 func (p *pushed) waits() bool {
-	kind := strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(p.triggerType))
+	kind := strings.ToLower(strings.ReplaceAll(strings.ReplaceAll(p.triggerType, "_", ""), "-", ""))
 	switch {
 	case kind == "requestresponse", p.callback != "":
 		return true

@@ -45,19 +45,30 @@ type line struct {
 	Length int       `json:"length"`
 }
 
-// Encode writes a batch.
+// lineBytes is about what a line has besides the id.
+const lineBytes = 80
+
+// Encode writes a batch. The text is made in one piece of memory: a batch may be large.
 func Encode(stream string, batch []pipeline.Record) []byte {
-	var body bytes.Buffer
-	for _, r := range batch {
+	h := head{version, stream, len(batch), format.Sum(nil)}
+	begin := len(marshal(h)) // a checksum always has the same length
+	size := begin
+	for i := range batch {
+		size += len(batch[i].ID) + len(batch[i].Raw) + lineBytes
+	}
+	text := make([]byte, begin, size)
+	for i := range batch {
+		r := &batch[i]
 		l := line{ID: r.ID, Length: len(r.Raw)}
 		if format.Dated(r.Time) { // the ledger treats an invalid time as no time
 			l.Time = r.Time
 		}
-		body.Write(marshal(l))
-		body.Write(r.Raw)
-		body.WriteByte('\n')
+		text = append(text, marshal(l)...)
+		text = append(append(text, r.Raw...), '\n')
 	}
-	return append(marshal(head{version, stream, len(batch), format.Sum(body.Bytes())}), body.Bytes()...)
+	h.SHA256 = format.Sum(text[begin:])
+	copy(text, marshal(h))
+	return text
 }
 
 // marshal can't fail on these types. An id may contain invalid UTF-8.
