@@ -118,6 +118,7 @@ func (c *audit) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	defer holdMemory(a.MemoryLimit())()
 	var report *reportFile
 	if c.report != "" {
 		if report, err = openReport(c.report); err != nil {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -329,7 +328,7 @@ func (w *worker) conclude(j app.StreamJob) {
 
 // one works on a job and shows the progress.
 func (w *worker) one(ctx context.Context, j app.StreamJob) (jobs.Job, error) {
-	defer debug.SetMemoryLimit(debug.SetMemoryLimit(w.memory))
+	defer holdMemory(w.memory)()
 	p := &pursuit{job: app.Working{Job: j.Job}, before: j.Counts.Fetched, begun: time.Now()}
 	defer w.console.stopping(ctx)()
 	defer w.console.follow(p.line)()

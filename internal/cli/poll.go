@@ -104,6 +104,7 @@ func (c *poll) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	defer holdMemory(a.MemoryLimit())()
 	c.console.short = a.Short
 	c.announce(l, o)
 	return c.conclude(cmd.Context(), l, c.poll(cmd.Context(), a, l.RunBudget))

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -143,9 +142,7 @@ func (c *serving) run(cmd *cobra.Command) error {
 	if err != nil {
 		return &failure{statusUnusable, err.Error(), "make a key with: openssl rand -hex 32"}
 	}
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(app.MemoryLimit(l.Settings))
-	}
+	defer holdMemory(app.MemoryLimit(l.Settings))()
 	c.introduce(log, l, a)
 	err = daemon.Run(cmd.Context(), daemon.Config{
 		Handler:  &functions.Handler{Budget: l.RunBudget, Log: log, Open: func() (functions.Poller, error) { return a, nil }},
