@@ -39,10 +39,13 @@ func (s *session) walk(ctx context.Context, fetch func(context.Context, Cursor) 
 			return errNoTime
 		}
 		var page Page
+		begin := time.Now()
 		err := s.Retry.Do(ctx, s.countRetry("fetch window"), func(ctx context.Context) (err error) {
+			begin = time.Now()
 			page, err = fetch(ctx, after)
 			return err
 		})
+		s.pace.step(time.Since(begin))
 		if err != nil {
 			return &auditError{err}
 		}

@@ -375,6 +375,9 @@ func (l locks) Lock(ctx context.Context, name string) (context.Context, func(con
 		}()
 	}
 	return held, func(ctx context.Context) error {
+		if ctx.Err() != nil {
+			l.t.Error("the lock is released with a context that has ended: it would stay")
+		}
 		cancel(nil)
 		l.mu.Lock()
 		defer l.mu.Unlock()
