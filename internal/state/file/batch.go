@@ -50,7 +50,7 @@ func (s *Store) putAll(ctx context.Context, puts []*put) {
 	for _, p := range puts {
 		if p.err == nil {
 			wg.Go(func() { // together, so that they wait for the same commit of the journal
-				if err := finishTemp(p.tmp); err != nil {
+				if err := s.finishTemp(p.tmp); err != nil {
 					p.err = explain("write", p.key, err)
 				}
 			})
@@ -89,7 +89,7 @@ func (s *Store) check(ctx context.Context, p *put) error {
 // writeTemp writes parts to a new temporary file, and lets the disk begin to write it.
 func (s *Store) writeTemp(parts [][]byte) (*os.File, error) {
 	dir := filepath.Join(s.root, tmpFolder)
-	if err := mkdirAll(dir); err != nil {
+	if err := s.mkdirAll(dir); err != nil {
 		return nil, err
 	}
 	f, err := os.CreateTemp(dir, "put-*")
@@ -106,8 +106,8 @@ func (s *Store) writeTemp(parts [][]byte) (*os.File, error) {
 }
 
 // finishTemp makes a temporary file durable and closes it.
-func finishTemp(f *os.File) error {
-	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+func (s *Store) finishTemp(f *os.File) error {
+	if err := errors.Join(s.fsync(f), f.Close()); err != nil {
 		return errors.Join(err, os.Remove(f.Name()))
 	}
 	return nil

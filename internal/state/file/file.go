@@ -52,6 +52,7 @@ type Store struct {
 	mine  chan struct{} // a mutex that supports waiting with a context
 	swaps swaps
 	sweep sync.Once
+	fsync func(*os.File) error // makes a file, or the names in a folder, durable
 }
 
 // Open returns the store in the folder root, which is created when something
@@ -64,7 +65,7 @@ func Open(root string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("STATE_URL: %w", err)
 	}
-	return &Store{root: abs, mine: make(chan struct{}, 1)}, nil
+	return &Store{root: abs, mine: make(chan struct{}, 1), fsync: (*os.File).Sync}, nil
 }
 
 func (s *Store) path(key string) string { return filepath.Join(s.root, filepath.FromSlash(key)) }
@@ -159,7 +160,7 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 		for dir != s.root && removeIfThere(dir) == nil { // fails on the first that is not empty
 			dir = filepath.Dir(dir)
 		}
-		return syncDir(dir)
+		return s.syncDir(dir)
 	})
 	if err != nil {
 		return explain("delete", key, err)
@@ -176,7 +177,7 @@ func (s *Store) Lock(ctx context.Context, key string) (context.Context, func(con
 	var f *os.File
 	err := s.locked(ctx, nil, func() error { // so that no Delete removes the folder in between
 		path := s.path(key) + lockSuffix
-		if err := mkdirAll(filepath.Dir(path)); err != nil {
+		if err := s.mkdirAll(filepath.Dir(path)); err != nil {
 			return err
 		}
 		var err error
@@ -226,7 +227,7 @@ func (s *Store) locked(ctx context.Context, needless <-chan struct{}, do func() 
 	case <-ctx.Done():
 		return state.ContextErr(ctx)
 	}
-	if err := mkdirAll(s.root); err != nil {
+	if err := s.mkdirAll(s.root); err != nil {
 		return err
 	}
 	f, err := waitLock(ctx, filepath.Join(s.root, lockSuffix))
@@ -268,13 +269,13 @@ func (s *Store) sweepStale() {
 }
 
 // mkdirAll creates dir and its parents durably.
-func mkdirAll(dir string) error {
+func (s *Store) mkdirAll(dir string) error {
 	if info, err := os.Stat(dir); err == nil && info.IsDir() {
 		return nil
 	}
 	parent := filepath.Dir(dir)
 	if parent != dir {
-		if err := mkdirAll(parent); err != nil {
+		if err := s.mkdirAll(parent); err != nil {
 			return err
 		}
 	}
@@ -285,11 +286,11 @@ func mkdirAll(dir string) error {
 		}
 		return err
 	}
-	return syncDir(parent)
+	return s.syncDir(parent)
 }
 
 // syncDir makes the names in dir durable. On Windows, that is neither possible nor needed.
-func syncDir(dir string) error {
+func (s *Store) syncDir(dir string) error {
 	if runtime.GOOS == "windows" {
 		return nil
 	}
@@ -297,7 +298,7 @@ func syncDir(dir string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(d.Sync(), d.Close())
+	return errors.Join(s.fsync(d), d.Close())
 }
 
 // readFile reads an object's file. A folder at that path is not an object.

@@ -22,11 +22,14 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/state/statetest"
 )
 
-// TestMain runs the other process of [TestLockEndsWithProcess] when the test
+// TestMain runs the other process of [TestLockEndsWithProcess] or of TestDiskIsFull when the test
 // binary was started as such.
 func TestMain(m *testing.M) {
 	if root := os.Getenv("FILE_TEST_HOLD_LOCK"); root != "" {
 		holdLock(root)
+	}
+	if root := os.Getenv("FILE_TEST_FULL_DISK"); root != "" {
+		fullDisk(root)
 	}
 	os.Exit(m.Run())
 }
@@ -134,9 +137,11 @@ func TestStaleTemporaryFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	old := time.Now().Add(-2 * time.Hour)
-	if err := os.Chtimes(stale, old, old); err != nil {
-		t.Fatal(err)
+	for path, age := range map[string]time.Duration{stale: 2 * time.Hour, live: 30 * time.Minute} {
+		old := time.Now().Add(-age)
+		if err := os.Chtimes(path, old, old); err != nil {
+			t.Fatal(err)
+		}
 	}
 	store := open(root)
 	if _, err := store.Put(t.Context(), "t/x", nil, state.Absent); err != nil {

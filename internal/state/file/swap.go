@@ -83,7 +83,7 @@ func (s *Store) swapAll(all []*swap) {
 			continue
 		}
 		if !slices.Contains(dirs, dir) {
-			if sw.err = mkdirAll(dir); sw.err != nil {
+			if sw.err = s.mkdirAll(dir); sw.err != nil {
 				continue
 			}
 			dirs = append(dirs, dir)
@@ -91,7 +91,7 @@ func (s *Store) swapAll(all []*swap) {
 		sw.err = os.Rename(sw.tmp, s.path(sw.key))
 	}
 	for _, dir := range dirs {
-		err := syncDir(dir)
+		err := s.syncDir(dir)
 		for _, sw := range all {
 			if err != nil && sw.err == nil && filepath.Dir(s.path(sw.key)) == dir {
 				sw.err = err
