@@ -2,6 +2,7 @@ package datacollector_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -18,7 +19,9 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/workspace"
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/sink/datacollector"
 )
 
 // wordy is a service that has something to say when it says yes.
@@ -194,5 +197,111 @@ func TestPolicyOfAProxy(t *testing.T) {
 	var retry *pipeline.Retryable
 	if err := sink.Write(t.Context(), "T", batch(2)); !errors.As(err, &retry) || !strings.Contains(err.Error(), "in another way") {
 		t.Errorf("got %v, want a retryable error", err)
+	}
+}
+
+// What was found out about an answer in words holds for a day: asking repeats a record.
+func TestBeliefLastsADay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		service := &wordy{yes: "OK"}
+		sink := open(t, service, nil)
+		for _, test := range []struct {
+			after time.Duration
+			posts int
+		}{{0, 7}, {11 * time.Hour, 1}, {11 * time.Hour, 1}, {3 * time.Hour, 7}} {
+			<-time.After(test.after)
+			service.posts = 0
+			if err := sink.Write(t.Context(), "T", batch(2)); err != nil || service.posts != test.posts {
+				t.Errorf("%v after %d posts, want %d", err, service.posts, test.posts)
+			}
+		}
+	})
+}
+
+// Once a service acknowledges without a body, what was believed before of an answer in words is no
+// longer true. When that answer comes again, long after, it is asked about again.
+func TestBeliefEndsWithASilentAcknowledgement(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		service := &wordy{yes: "OK"}
+		sink := open(t, service, nil)
+		for _, test := range []struct {
+			yes   string
+			posts int
+		}{{"OK", 7}, {"", 1}, {"OK", 7}} {
+			service.yes, service.posts = test.yes, 0
+			if err := sink.Write(t.Context(), "T", batch(2)); err != nil || service.posts != test.posts {
+				t.Errorf("%q: %v after %d posts, want %d", test.yes, err, service.posts, test.posts)
+			}
+			<-time.After(11 * time.Minute)
+		}
+	})
+}
+
+// An answer in words that came before the single record was sent to its end settles nothing.
+func TestEarlyAnswerSettlesNothing(t *testing.T) {
+	var ws workspace.Workspace
+	service, posts := &wordy{yes: "OK"}, 0
+	sink := open(t, nil, func(cfg *datacollector.Config) {
+		cfg.HTTP = &http.Client{Transport: trip(func(r *http.Request) (*http.Response, error) {
+			posts++
+			rec := httptest.NewRecorder()
+			service.ServeHTTP(rec, r)
+			resp := rec.Result()
+			if posts > 5 { // a record of the batch again: answered after a part of it
+				ws.ServeHTTP(httptest.NewRecorder(), r)
+				r.Body, _ = r.GetBody()
+				_, _ = io.ReadFull(r.Body, make([]byte, 3))
+			}
+			return resp, nil
+		})}
+	})
+	var retry *pipeline.Retryable
+	if err := sink.Write(t.Context(), "T", batch(2)); !errors.As(err, &retry) || posts != 6 {
+		t.Errorf("%v after %d posts, want a retryable error after 6", err, posts)
+	}
+}
+
+// What is remembered of answers is bounded: one that quotes the request is another one each time.
+func TestVerdictsAreBounded(t *testing.T) {
+	service := &wordy{}
+	sink := open(t, service, nil)
+	write := func(yes string) (posts int) {
+		service.yes, service.posts = yes, 0
+		if err := sink.Write(t.Context(), "T", batch(1)); err != nil {
+			t.Fatal(err)
+		}
+		return service.posts
+	}
+	for i := range 100 {
+		write("request " + strconv.Itoa(i))
+	}
+	if n := write("request 0"); n != 1 {
+		t.Errorf("%d posts for what is known, want 1", n)
+	}
+	write("request 100")
+	if n := write("request 0"); n == 1 {
+		t.Error("more than 100 answers are remembered")
+	}
+}
+
+// With a clock that is off no key can sign, so the other one is not tried.
+func TestClockThatIsOffTriesOneKey(t *testing.T) {
+	for name, test := range map[string]struct {
+		off   time.Duration
+		posts int
+	}{"right": {0, 2}, "behind": {-20 * time.Minute, 1}, "ahead": {20 * time.Minute, 1}} {
+		t.Run(name, func(t *testing.T) {
+			posts := 0
+			sink := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				posts++
+				w.Header().Set("Date", time.Now().Add(-test.off).UTC().Format(http.TimeFormat))
+				answering(http.StatusForbidden, "application/json", `{"Error":"InvalidAuthorization","Message":"An invalid signature was specified in the Authorization header"}`).ServeHTTP(w, r)
+			}), func(cfg *datacollector.Config) {
+				cfg.Secondary = secret.New(base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{7}, 64)))
+			})
+			if err := sink.Write(t.Context(), "T", batch(1)); err == nil || posts != test.posts {
+				t.Errorf("%v after %d posts, want %d", err, posts, test.posts)
+			}
+		})
 	}
 }

@@ -328,6 +328,14 @@ func TestSingleRecord(t *testing.T) {
 			answering(400, "application/json", record).ServeHTTP(w, r)
 		})
 	}
+	// A connection that is too slow for a record is not for an empty batch.
+	slow := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if unpacked(t, r.Body) == "[]" {
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		answering(400, "application/json", service("TimeoutExpired")).ServeHTTP(w, r)
+	})
 	broken := newWorkspace()
 	broken.Rules[workspace.DefaultRule].Broken = "InvalidSomething"
 	for name, c := range map[string]struct {
@@ -341,6 +349,7 @@ func TestSingleRecord(t *testing.T) {
 		"busy":      {then(503), "retryable", []string{"status 503"}},
 		"no_stream": {then(404), "permanent", []string{"DCR_IMMUTABLE_ID"}},
 		"not_read":  {answering(400, "application/json", service("ReadyBody_ClientConnectionAbort")), "retryable", []string{"gave up reading", "prox"}},
+		"slow":      {slow, "retryable", []string{"gave up reading"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			sink := open(t, c.handler, nil)

@@ -1,11 +1,13 @@
 package logsingestion_test
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
+	mathrand "math/rand/v2"
 	"net/http"
 	"strconv"
 	"strings"
@@ -13,6 +15,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/klauspost/compress/gzip"
 
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/fault"
 	"github.com/idn-sentinel/idn-sentinel/dev/sandbox/synth"
@@ -21,6 +24,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/sink/datacollector"
 	"github.com/idn-sentinel/idn-sentinel/internal/sink/logsingestion"
+	"github.com/idn-sentinel/idn-sentinel/internal/table/schema"
 )
 
 // deliver writes records as the pipeline does: batches of the size that the sink
@@ -231,5 +235,56 @@ func TestRowBytes(t *testing.T) {
 	t.Logf("an event has %d bytes of JSON; its row %d by the Data Collector API, %d by the Logs Ingestion API", source/n, plain, rule)
 	if most := source / n * 11 / 10; plain > most || rule > most || plain == 0 {
 		t.Errorf("a row has more than %d bytes: docs/cost.md says that it has less", most)
+	}
+}
+
+// A record that fits a request only if it is compressed as well as possible is sent: it can't be
+// divided, and would be in quarantine otherwise.
+func TestRecordThatFitsWhenCompressedWell(t *testing.T) {
+	// Words far apart are found again only by who looks for long.
+	words, dice := make([]string, 4000), mathrand.New(mathrand.NewPCG(1, 2))
+	for i := range words {
+		words[i] = strconv.FormatUint(dice.Uint64(), 36)
+	}
+	text := func(n int) string {
+		var b strings.Builder
+		for dice := mathrand.New(mathrand.NewPCG(3, 4)); b.Len() < n; b.WriteByte(' ') {
+			b.WriteString(words[dice.IntN(len(words))])
+		}
+		return b.String()[:n]
+	}
+	columns := make([]schema.Column, 50)
+	for i := range columns {
+		columns[i] = schema.Column{Name: fmt.Sprintf("c%02d", i), Type: schema.String}
+	}
+	record := func(n int) []pipeline.Record {
+		row, rest := []byte(`{"id":"1"`), text(n)
+		for _, c := range columns {
+			part := rest[:min(len(rest), 60_000)]
+			row, rest = fmt.Appendf(row, `,%q:%q`, c.Name, part), rest[len(part):]
+		}
+		if rest != "" {
+			t.Fatalf("%d bytes have no column", len(rest))
+		}
+		return []pipeline.Record{{ID: "1", Raw: append(row, '}')}}
+	}
+	wire := func(level, n int) int {
+		var out bytes.Buffer
+		z, _ := gzip.NewWriterLevel(&out, level)
+		_, _ = z.Write(record(n)[0].Raw)
+		_ = z.Close()
+		return out.Len()
+	}
+	const sample = 1 << 20
+	fast, best := float64(wire(gzip.BestSpeed, sample))/sample, float64(wire(gzip.BestCompression, sample))/sample
+	n := int(logsingestion.MaxWire / ((fast + best) / 2))
+	if f, b := wire(gzip.BestSpeed, n), wire(gzip.BestCompression, n); f <= logsingestion.MaxWire || b > logsingestion.MaxWire {
+		t.Skipf("%d bytes at speed and %d at best: the compressor has changed", f, b)
+	}
+	sink := open(t, answering(http.StatusNoContent, "", ""), func(cfg *logsingestion.Config) {
+		cfg.Streams = []schema.Stream{{Name: stream, Columns: append(columns, schema.Column{Name: "id", Type: schema.String}, schema.Column{Name: schema.Extra, Type: schema.Dynamic})}}
+	})
+	if err := sink.Write(t.Context(), stream, record(n)); err != nil {
+		t.Error(err)
 	}
 }

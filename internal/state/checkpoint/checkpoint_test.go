@@ -279,3 +279,67 @@ func drawCursor(t *rapid.T) pipeline.Cursor {
 		``, `null`, `{}`, `"text\u00e9\/"`, `1.50E+2`, `[1, 2 ,{"a" : "b"}]`, "{\n\t\"n\": 18446744073709551615}", `{"version":7,"stream":"x"}`,
 	}).Draw(t, "json"))
 }
+
+// Replace is for a checkpoint that can't be read, and for no other.
+func TestReplace(t *testing.T) {
+	for name, test := range map[string]struct {
+		stored   string
+		replaced bool
+	}{
+		"damaged":   {"{", true},
+		"empty":     {"", true},
+		"readable":  {string(golden(t, "v1.json")), false},
+		"newer":     {`{"version":2}`, false},
+		"not there": {"-", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := new(mem.Store)
+			if test.stored != "-" {
+				if _, err := store.Put(t.Context(), key, []byte(test.stored), state.Absent); err != nil {
+					t.Fatal(err)
+				}
+			}
+			_, err := open(store).Replace(t.Context(), stream, pipeline.Checkpoint{Cursor: `9`})
+			if (err == nil) != test.replaced {
+				t.Errorf("Replace: %v", err)
+			}
+			o, _ := store.Get(t.Context(), key)
+			if replaced := strings.Contains(string(o.Data), `"cursor":9`); replaced != test.replaced {
+				t.Errorf("it holds %q", o.Data)
+			}
+		})
+	}
+}
+
+// What was repaired between the look and the replacement stays.
+func TestReplaceMeetsARepair(t *testing.T) {
+	gets := 0
+	store := new(mem.Store)
+	store.After = func(op mem.Op, _ string) error {
+		if op == mem.Get {
+			gets++
+		}
+		return nil
+	}
+	repaired := func() {
+		if _, err := store.Put(t.Context(), key, golden(t, "v1.json"), state.Any); err != nil {
+			t.Fatal(err)
+		}
+	}
+	store.Before = func(op mem.Op, _ string) error {
+		if op == mem.Put && gets == 2 {
+			gets++
+			repaired()
+		}
+		return nil
+	}
+	if _, err := store.Put(t.Context(), key, []byte("{"), state.Absent); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := open(store).Replace(t.Context(), stream, pipeline.Checkpoint{Cursor: `9`}); !errors.Is(err, state.ErrConflict) {
+		t.Errorf("Replace: %v, want ErrConflict", err)
+	}
+	if o, err := store.Get(t.Context(), key); err != nil || string(o.Data) != string(golden(t, "v1.json")) {
+		t.Errorf("it holds %q, %v", o.Data, err)
+	}
+}

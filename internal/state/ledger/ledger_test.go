@@ -490,3 +490,35 @@ func TestCountOfWindowCutToNothing(t *testing.T) {
 		t.Errorf("%d, %v, want that it is damaged", n, err)
 	}
 }
+
+// After a commit whose outcome is unknown, Count asks the store what is there.
+func TestCountAfterAnUnknownOutcome(t *testing.T) {
+	lost := false
+	store := &mem.Store{After: func(op mem.Op, _ string) error {
+		if lost && op == mem.Put {
+			return errors.New("the connection broke before the answer")
+		}
+		return nil
+	}}
+	l := open(store)
+	count := func() int64 {
+		n, err := l.Count(t.Context(), noon, noon.Add(time.Hour))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	claim(t, l, rec("a", noon))
+	commit(t, l, rec("a", noon))
+	if n := count(); n != 1 {
+		t.Fatalf("%d records, want 1", n)
+	}
+	claim(t, l, rec("b", noon))
+	lost = true
+	if err := l.Commit(t.Context(), []pipeline.Record{rec("b", noon)}); err == nil {
+		t.Fatal("Commit has an outcome")
+	}
+	if n := count(); n != 2 {
+		t.Errorf("%d records, want the 2 that are stored", n)
+	}
+}

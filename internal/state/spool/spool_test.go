@@ -6,8 +6,10 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"iter"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -209,6 +211,49 @@ func TestRemovingIsForbidden(t *testing.T) {
 	for info, err := range store.List(t.Context(), "") {
 		t.Errorf("left: %s, %v", info.Key, err)
 	}
+}
+
+// A run that is cut once a batch was delivered still removes it: another process would send it again.
+func TestDrainIsCutAfterDelivery(t *testing.T) {
+	store := &mem.Store{}
+	s := spool.New(store, "acme")
+	if err := s.Put(t.Context(), stream, batch(0, 3)); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cut := context.WithCancel(t.Context())
+	if err := s.Drain(ctx, stream, func(context.Context, []pipeline.Record) error { cut(); return nil }); err != nil && !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	for info, err := range store.List(t.Context(), "") {
+		t.Errorf("left: %s, %v", info.Key, err)
+	}
+}
+
+// unseen is a store whose listings show nothing yet of what others have just written.
+type unseen struct{ *mem.Store }
+
+func (unseen) List(context.Context, string) iter.Seq2[state.Info, error] {
+	return func(func(state.Info, error) bool) {}
+}
+
+// Two processes that spool at the same instant don't see each other. The second one fails rather
+// than replace what the first one stored.
+func TestSpooledAtTheSameInstant(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &mem.Store{}
+		for i, want := range []error{nil, state.ErrConflict} {
+			if err := spool.New(unseen{store}, "acme").Put(t.Context(), stream, batch(i, i+1)); !errors.Is(err, want) {
+				t.Errorf("Put %d: %v, want %v", i, err, want)
+			}
+		}
+		var got []pipeline.Record
+		if err := spool.New(store, "acme").Drain(t.Context(), stream, func(_ context.Context, b []pipeline.Record) error { got = append(got, b...); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(batch(0, 1), got); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
 }
 
 // A time that JSON can't spell is none, and nothing that ends the run.
