@@ -145,7 +145,12 @@ func (t *run) outcome(ctx context.Context, err error) (State, error) {
 // unanswered is the outcome if the tail got no further page. If it got none at all until the
 // deadline, that is the source's fault, and not that of the way to the sink.
 func (t *run) unanswered(ctx context.Context, err error) (State, error) {
-	if t.report.Fetched == 0 && errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
+	late := errors.Is(context.Cause(ctx), context.DeadlineExceeded)
+	if late && t.report.Fetched > 0 && t.report.Sent == 0 && len(t.delivery.rows) == 0 && t.retries.Load() > 0 {
+		// All that it gave was delivered before, so nothing was sent, and that is not the sink's fault.
+		return Failed, fmt.Errorf("the source did not answer with another page before the run's deadline; the next run tries again: %w", err)
+	}
+	if late && t.report.Fetched == 0 {
 		return Failed, fmt.Errorf("the source did not answer with a page before the run's deadline; the next run tries again; if it is only slow, raise RUN_BUDGET: %w", err)
 	}
 	return t.outcome(ctx, err)

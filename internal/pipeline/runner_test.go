@@ -93,6 +93,54 @@ func TestSourceFailsAndHangs(t *testing.T) {
 	})
 }
 
+// The same for one that first gives only what was delivered before: nothing was sent, and neither the
+// way to the sink nor the budget is to blame.
+func TestSourceFailsAfterDuplicates(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 20)
+		check(t, w.run(time.Minute), pipeline.Report{State: pipeline.Drained, Fetched: 20, Sent: 20})
+		w.checkpoint.Cursor = "" // as if it had not been saved
+		w.fetches = 0
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		w.onFetch = func(n int) error {
+			switch n {
+			case 1:
+				return nil
+			case 2:
+				return &pipeline.Retryable{Err: errors.New("the service is away")}
+			}
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		r := w.runner().Run(ctx)
+		if r.State != pipeline.Failed || r.Duplicates == 0 || r.Sent != 0 || !strings.Contains(r.Error, "the source did not answer") || !strings.Contains(r.Error, "the service is away") || strings.Contains(r.Error, "BATCH_BYTES") {
+			t.Errorf("%+v", r)
+		}
+	})
+}
+
+// A run that is asked to stop while it waits for a service says what the service answered.
+func TestStoppedWhileThrottled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for name, fail := range map[string]func(*world, error){
+			"source": func(w *world, err error) { w.onFetch = func(int) error { return err } },
+			"sink": func(w *world, err error) {
+				w.onWrite = func(int, []pipeline.Record) (bool, error) { return false, err }
+			},
+		} {
+			w := newWorld(t, 20)
+			fail(w, &pipeline.Retryable{Err: errors.New("status 429 too many requests"), After: time.Minute})
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(20*time.Second, cancel)
+			r := w.runner().Run(ctx)
+			if r.State != pipeline.Budget || r.Error != "" || !strings.Contains(strings.Join(r.Warnings, "\n"), "asked to stop while it repeated what had failed: status 429 too many requests") {
+				t.Errorf("%s: %+v", name, r)
+			}
+		}
+	})
+}
+
 func TestLocked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 30)

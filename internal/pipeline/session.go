@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/lib/retry"
 )
 
 // session is what everything that is done to a stream has in common: a run, an audit that a
@@ -100,7 +102,12 @@ func (s *session) outcome(ctx context.Context, err error, queued int) (State, er
 	cause := context.Cause(ctx)
 	switch {
 	case errors.Is(cause, context.Canceled):
-		return Budget, nil // asked to stop
+		// Asked to stop. What it was waiting for is not a failure of the run.
+		var waited *retry.Exhausted
+		if errors.As(err, &waited) {
+			s.warn("the run was asked to stop while it repeated what had failed: " + waited.Err.Error())
+		}
+		return Budget, nil
 	case errors.Is(cause, context.DeadlineExceeded):
 		if s.report.Sent > 0 || s.report.Fetched > 0 && queued == 0 && s.retries.Load() == 0 {
 			return Budget, nil
