@@ -63,6 +63,53 @@ func speaks(t *testing.T, text string) string {
 	return ln.Addr().String()
 }
 
+// mute accepts connections and says nothing.
+func mute(t *testing.T) string {
+	ln := listenLocal(t)
+	go func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go func() { _, _ = io.Copy(io.Discard, conn); _ = conn.Close() }()
+		}
+	}()
+	return ln.Addr().String()
+}
+
+// socks gives these answers, one to each message, and hangs up.
+func socks(t *testing.T, answers ...string) string {
+	ln := listenLocal(t)
+	go func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				for _, answer := range answers {
+					_, _ = conn.Read(make([]byte, 4096))
+					_, _ = io.WriteString(conn, answer)
+				}
+				_, _ = io.Copy(io.Discard, conn)
+			}()
+		}
+	}()
+	return ln.Addr().String()
+}
+
+// oldTLS serves nothing newer than TLS 1.0.
+func oldTLS(t *testing.T) string {
+	s := httptest.NewUnstartedServer(http.NotFoundHandler())
+	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)
+	s.TLS = &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS10} //nolint:gosec // the fault
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	return s.Listener.Addr().String()
+}
+
 // page serves the same answer to everything.
 func page(t *testing.T, status int, kind, body string) string {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -168,7 +215,7 @@ func secure(t *testing.T, c certificate) string {
 	leaf := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "leaf"}, NotBefore: begin, NotAfter: end, DNSNames: c.names}
 	if c.names == nil {
 		leaf.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
-		leaf.DNSNames = []string{"*.api.identitynow.com", "*.ods.opinsights.azure.com", "*.westeurope-1.ingest.monitor.azure.com", "api.loganalytics.io", "*.blob.core.windows.net", "*.table.core.windows.net", "*.vault.azure.net", "login.microsoftonline.com"}
+		leaf.DNSNames = []string{"*.api.identitynow.com", "*.ods.opinsights.azure.com", "*.westeurope-1.ingest.monitor.azure.com", "api.loganalytics.io", "*.blob.core.windows.net", "*.table.core.windows.net", "*.vault.azure.net", "*.okta.com", "*.queue.core.windows.net", "login.microsoftonline.com"}
 	}
 	der, err := x509.CreateCertificate(rand.Reader, leaf, authority, &own.PublicKey, authorityKey)
 	if err != nil {

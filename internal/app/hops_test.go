@@ -56,6 +56,10 @@ type hop struct {
 	// blames are words for what is wrong at the service itself: they must not be said
 	// when another hop failed.
 	blames []string
+	// ownPages: the service itself answers a refusal with a web page.
+	ownPages bool
+	// costly: a client takes long to make.
+	costly bool
 }
 
 type fixedToken struct{}
@@ -71,7 +75,7 @@ func once() policy.ClientOptions {
 
 func hops(t *testing.T) []hop {
 	workspaceID := "0f1e2d3c-4b5a-4978-8695-a4b3c2d1e0f1"
-	return []hop{
+	return append([]hop{
 		{
 			name: "tenant", public: "https://acme.api.identitynow.com", settings: "TENANT_ID or SAILPOINT_BASE_URL",
 			blames: []string{"CLIENT_SECRET is wrong", "scope sp:"},
@@ -142,7 +146,7 @@ func hops(t *testing.T) []hop {
 				return err
 			},
 		},
-	}
+	}, otherHops(t)...)
 }
 
 func parse(t *testing.T, address string) *url.URL {
@@ -161,9 +165,14 @@ type hopFault struct {
 	arrange func(t *testing.T) string
 	// says is what the error has to say; HOST and SETTINGS stand for those of the hop.
 	says []string
+	// refusal: the answer is a web page that a service may have, too.
+	refusal bool
+	// hangs: nothing answers, so the caller's time ends.
+	hangs bool
 }
 
-func hopFaults() []hopFault {
+// wayFaults are faults on the way to a service.
+func wayFaults() []hopFault {
 	public := func(proxy func(t *testing.T) string) func(t *testing.T) string {
 		return func(t *testing.T) string {
 			t.Setenv("HTTPS_PROXY", proxy(t))
@@ -178,75 +187,109 @@ func hopFaults() []hopFault {
 	answers := func(status int) func(t *testing.T) string {
 		return func(t *testing.T) string { return "http://" + connectProxy(t, status, "") }
 	}
+	return []hopFault{
+		// The settings of the way out.
+		{name: "proxy setting with # in the password", arrange: public(func(*testing.T) string { return "http://user:" + hopSecret + "#x@proxy.example:3128" }), says: []string{"HTTPS_PROXY has a user or password with a reserved URL character", "# as %23"}},
+		{name: "proxy setting that is no address", arrange: public(func(*testing.T) string { return "http://proxy.example:" + hopSecret }), says: []string{"HTTPS_PROXY can't be parsed as the address of a proxy"}},
+
+		// The proxy.
+		{name: "proxy that does not exist", arrange: public(func(t *testing.T) string {
+			nameServer(t, dnsmessage.RCodeNameError)
+			return "http://nowhere.example:3128"
+		}), says: []string{"the proxy nowhere.example:3128 (HTTPS_PROXY) does not exist", "NO_PROXY"}},
+		{name: "proxy that nobody finds", arrange: public(func(t *testing.T) string {
+			nameServer(t, dnsmessage.RCodeServerFailure)
+			return "http://proxy.example:3128"
+		}), says: []string{"the name server did not answer for the proxy proxy.example:3128 (HTTPS_PROXY)"}},
+		{name: "proxy that is down", arrange: public(func(t *testing.T) string { return "http://" + closed(t) }), says: []string{"the proxy 127.0.0.1:", "(HTTPS_PROXY) can't be reached", "that the proxy is running"}},
+		{name: "proxy that wants a sign-in", arrange: public(answers(407)), says: []string{"(HTTPS_PROXY) answered 407", "requires authentication", "add user and password to HTTPS_PROXY"}},
+		{name: "proxy that refuses the password", arrange: public(func(t *testing.T) string { return "http://user:" + hopSecret + "@" + connectProxy(t, 407, "") }), says: []string{"(HTTPS_PROXY) answered 407", "rejected the user and password in HTTPS_PROXY"}},
+		{name: "proxy that does not let go there", arrange: public(answers(403)), says: []string{"(HTTPS_PROXY) answered 403", "does not allow this machine to reach HOST"}},
+		{name: "proxy that can't get there", arrange: public(answers(502)), says: []string{"(HTTPS_PROXY) answered 502", "it could not reach HOST"}},
+		{name: "proxy that is overloaded", arrange: public(answers(503)), says: []string{"(HTTPS_PROXY) answered 503"}},
+		{name: "proxy that speaks something else", arrange: public(func(t *testing.T) string { return "http://" + speaks(t, "SSH-2.0-OpenSSH_9.6\r\n") }), says: []string{"(HTTPS_PROXY) does not answer like a proxy"}},
+		{name: "proxy that hangs up", arrange: public(func(t *testing.T) string { return "http://" + speaks(t, "") }), says: []string{"(HTTPS_PROXY) does not answer like a proxy"}},
+		{name: "proxy that is silent", arrange: public(func(t *testing.T) string { return "http://" + mute(t) }), says: []string{"the proxy 127.0.0.1:"}, hangs: true},
+		{name: "SOCKS proxy that is down", arrange: public(func(t *testing.T) string { return "socks5://" + closed(t) }), says: []string{"(HTTPS_PROXY) can't be reached"}},
+		{name: "SOCKS proxy that wants a sign-in", arrange: public(func(t *testing.T) string { return "socks5://" + socks(t, "\x05\xff") }), says: []string{"(HTTPS_PROXY) requires authentication: add user and password to HTTPS_PROXY, as in socks5://"}},
+		{name: "SOCKS proxy that refuses the password", arrange: public(func(t *testing.T) string {
+			return "socks5://user:" + hopSecret + "@" + socks(t, "\x05\x02", "\x01\x01")
+		}), says: []string{"(HTTPS_PROXY) rejected the user and password in HTTPS_PROXY"}},
+		{name: "SOCKS proxy that does not let go there", arrange: public(func(t *testing.T) string {
+			return "socks5://" + socks(t, "\x05\x00", "\x05\x02\x00\x01\x00\x00\x00\x00\x00\x00")
+		}), says: []string{"(HTTPS_PROXY) does not allow this machine to reach HOST"}},
+		{name: "SOCKS proxy that can't get there", arrange: public(func(t *testing.T) string {
+			return "socks5://" + socks(t, "\x05\x00", "\x05\x04\x00\x01\x00\x00\x00\x00\x00\x00")
+		}), says: []string{"(HTTPS_PROXY) could not reach HOST", "SETTINGS"}},
+		{name: "proxy that speaks no TLS", arrange: public(func(t *testing.T) string { return "https://" + connectProxy(t, 407, "") }), says: []string{"(HTTPS_PROXY) presents a certificate that this machine does not trust, or does not use TLS"}},
+		{name: "TLS-inspecting proxy", arrange: public(func(t *testing.T) string {
+			return "http://" + connectProxy(t, 200, secure(t, certificate{issuer: "Corp Inspection CA"}))
+		}), says: []string{"HOST presents a certificate from an authority that this machine does not trust", `"Corp Inspection CA"`, "TLS-inspecting proxy", "SSL_CERT_FILE"}},
+		{name: "proxy that cuts the tunnel", arrange: public(func(t *testing.T) string { return "http://" + connectProxy(t, 200, speaks(t, "")) }), says: []string{"the connection to HOST through the proxy 127.0.0.1:"}},
+
+		// The name server.
+		{name: "no such host", arrange: func(t *testing.T) string { nameServer(t, dnsmessage.RCodeNameError); return "" }, says: []string{"there is no host HOST: check SETTINGS"}},
+		{name: "name server that fails", arrange: func(t *testing.T) string { nameServer(t, dnsmessage.RCodeServerFailure); return "" }, says: []string{"the name server did not answer for HOST", "SETTINGS may be correct"}},
+
+		// TLS.
+		{name: "unknown authority", arrange: func(t *testing.T) string { return "https://" + secure(t, certificate{issuer: "Somebody's CA"}) }, says: []string{"HOST presents a certificate from an authority that this machine does not trust", `"Somebody's CA"`, "SSL_CERT_FILE"}},
+		{name: "certificate of another host", arrange: func(t *testing.T) string {
+			return "https://" + secure(t, certificate{names: []string{"portal.example"}})
+		}, says: []string{"HOST presents a certificate for another host (portal.example)", "SETTINGS"}},
+		{name: "expired certificate", arrange: func(t *testing.T) string { return "https://" + secure(t, certificate{ended: true}) }, says: []string{"HOST presents a certificate that is not valid at this machine's time", "set the clock if it is wrong"}},
+		{name: "plain HTTP on the port of TLS", arrange: func(t *testing.T) string {
+			return strings.Replace(page(t, 200, "", "<html></html>"), "http://", "https://", 1)
+		}, says: []string{"HOST does not use TLS on this port: check the port in SETTINGS"}},
+		{name: "something else on the port of TLS", arrange: func(t *testing.T) string { return "https://" + speaks(t, "SSH-2.0-OpenSSH_9.6\r\n") }, says: []string{"HOST does not use TLS on this port"}},
+
+		{name: "versions of TLS from the last century", arrange: func(t *testing.T) string { return "https://" + oldTLS(t) }, says: []string{"HOST offers only versions of TLS older than 1.2", "SETTINGS"}},
+
+		// The network.
+		{name: "silence", arrange: func(t *testing.T) string { return "http://" + mute(t) }, says: []string{"no answer from HOST", "SETTINGS"}, hangs: true},
+		{name: "silence behind TLS", arrange: func(t *testing.T) string { return "https://" + mute(t) }, says: []string{"no answer from HOST", "SETTINGS"}, hangs: true},
+		{name: "closed port", arrange: func(t *testing.T) string { return "http://" + closed(t) }, says: []string{"no answer from HOST: if this persists, check SETTINGS, and that this machine is allowed to connect (firewall, HTTPS_PROXY)"}},
+		{name: "hangs up", arrange: func(t *testing.T) string { return "http://" + speaks(t, "") }, says: []string{"no answer from HOST: if this persists, check SETTINGS"}},
+	}
+}
+
+// answerFaults are answers that something else gives in place of a service.
+func answerFaults() []hopFault {
 	serves := func(status int, header, body string) func(t *testing.T) string {
 		return func(t *testing.T) string { return page(t, status, header, body) }
 	}
 	const portal = `<!DOCTYPE html><html><head><title>Sign in to Guest-WiFi</title></head></html>`
+	const xhtml = `<?xml version="1.0" encoding="UTF-8"?>
+<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Strict//EN" "x"><html><head><title>Blocked</title></head></html>`
 	const wall = `<html><head><title>Request Rejected</title></head><body>Your support ID is 123</body></html>`
 	return []hopFault{
-		// The settings of the way out.
-		{"proxy setting with # in the password", public(func(*testing.T) string { return "http://user:" + hopSecret + "#x@proxy.example:3128" }), []string{"HTTPS_PROXY has a user or password with a reserved URL character", "# as %23"}},
-		{"proxy setting that is no address", public(func(*testing.T) string { return "http://proxy.example:" + hopSecret }), []string{"HTTPS_PROXY can't be parsed as the address of a proxy"}},
-
-		// The proxy.
-		{"proxy that does not exist", public(func(t *testing.T) string {
-			nameServer(t, dnsmessage.RCodeNameError)
-			return "http://nowhere.example:3128"
-		}), []string{"the proxy nowhere.example:3128 (HTTPS_PROXY) does not exist", "NO_PROXY"}},
-		{"proxy that nobody finds", public(func(t *testing.T) string {
-			nameServer(t, dnsmessage.RCodeServerFailure)
-			return "http://proxy.example:3128"
-		}), []string{"the name server did not answer for the proxy proxy.example:3128 (HTTPS_PROXY)"}},
-		{"proxy that is down", public(func(t *testing.T) string { return "http://" + closed(t) }), []string{"the proxy 127.0.0.1:", "(HTTPS_PROXY) can't be reached", "that the proxy is running"}},
-		{"proxy that wants a sign-in", public(answers(407)), []string{"(HTTPS_PROXY) answered 407", "requires authentication", "add user and password to HTTPS_PROXY"}},
-		{"proxy that refuses the password", public(func(t *testing.T) string { return "http://user:" + hopSecret + "@" + connectProxy(t, 407, "") }), []string{"(HTTPS_PROXY) answered 407", "rejected the user and password in HTTPS_PROXY"}},
-		{"proxy that does not let go there", public(answers(403)), []string{"(HTTPS_PROXY) answered 403", "does not allow this machine to reach HOST"}},
-		{"proxy that can't get there", public(answers(502)), []string{"(HTTPS_PROXY) answered 502", "it could not reach HOST"}},
-		{"proxy that is overloaded", public(answers(503)), []string{"(HTTPS_PROXY) answered 503"}},
-		{"proxy that speaks something else", public(func(t *testing.T) string { return "http://" + speaks(t, "SSH-2.0-OpenSSH_9.6\r\n") }), []string{"(HTTPS_PROXY) does not answer like a proxy"}},
-		{"proxy that hangs up", public(func(t *testing.T) string { return "http://" + speaks(t, "") }), []string{"(HTTPS_PROXY) does not answer like a proxy"}},
-		{"proxy that speaks no TLS", public(func(t *testing.T) string { return "https://" + connectProxy(t, 407, "") }), []string{"(HTTPS_PROXY) presents a certificate that this machine does not trust, or does not use TLS"}},
-		{"TLS-inspecting proxy", public(func(t *testing.T) string {
-			return "http://" + connectProxy(t, 200, secure(t, certificate{issuer: "Corp Inspection CA"}))
-		}), []string{"HOST presents a certificate from an authority that this machine does not trust", `"Corp Inspection CA"`, "TLS-inspecting proxy", "SSL_CERT_FILE"}},
-		{"proxy that cuts the tunnel", public(func(t *testing.T) string { return "http://" + connectProxy(t, 200, speaks(t, "")) }), []string{"the connection to HOST through the proxy 127.0.0.1:"}},
-
-		// The name server.
-		{"no such host", func(t *testing.T) string { nameServer(t, dnsmessage.RCodeNameError); return "" }, []string{"there is no host HOST: check SETTINGS"}},
-		{"name server that fails", func(t *testing.T) string { nameServer(t, dnsmessage.RCodeServerFailure); return "" }, []string{"the name server did not answer for HOST", "SETTINGS may be correct"}},
-
-		// TLS.
-		{"unknown authority", func(t *testing.T) string { return "https://" + secure(t, certificate{issuer: "Somebody's CA"}) }, []string{"HOST presents a certificate from an authority that this machine does not trust", `"Somebody's CA"`, "SSL_CERT_FILE"}},
-		{"certificate of another host", func(t *testing.T) string {
-			return "https://" + secure(t, certificate{names: []string{"portal.example"}})
-		}, []string{"HOST presents a certificate for another host (portal.example)", "SETTINGS"}},
-		{"expired certificate", func(t *testing.T) string { return "https://" + secure(t, certificate{ended: true}) }, []string{"HOST presents a certificate that is not valid at this machine's time", "set the clock if it is wrong"}},
-		{"plain HTTP on the port of TLS", func(t *testing.T) string { return strings.Replace(page(t, 200, "", portal), "http://", "https://", 1) }, []string{"HOST does not use TLS on this port: check the port in SETTINGS"}},
-		{"something else on the port of TLS", func(t *testing.T) string { return "https://" + speaks(t, "SSH-2.0-OpenSSH_9.6\r\n") }, []string{"HOST does not use TLS on this port"}},
-
-		// The network.
-		{"closed port", func(t *testing.T) string { return "http://" + closed(t) }, []string{"no answer from HOST: if this persists, check SETTINGS, and that this machine is allowed to connect (firewall, HTTPS_PROXY)"}},
-		{"hangs up", func(t *testing.T) string { return "http://" + speaks(t, "") }, []string{"no answer from HOST: if this persists, check SETTINGS"}},
-
-		// A gateway.
-		{"firewall's 403", serves(403, "text/html", wall), []string{`status 403 with a web page ("Request Rejected")`, "not from HOST but from something in between (a firewall, a proxy, a portal)", "SETTINGS"}},
-		{"firewall's 401", serves(401, "text/html", wall), []string{`status 401 with a web page ("Request Rejected")`, "something in between"}},
-		{"page without a type", serves(403, "", wall), []string{"status 403 with a web page"}},
-		{"page that repeats what was sent", mirror, []string{"status 403 with a web page"}},
-		{"portal's 200", serves(200, "text/html; charset=utf-8", portal), []string{"200", "something in between"}},
-		{"redirect to a sign-in page", func(t *testing.T) string { return redirect(t, "https://login.example/?secret="+hopSecret) }, []string{"HOST redirects requests to another host, as the sign-in page of a proxy or portal does", "https://login.example"}},
-		{"sign-in of the network, 200 without a type", serves(200, "", portal), []string{"200"}},
-		{"bad gateway", serves(502, "text/html", "<html><title>502 Bad Gateway</title></html>"), []string{"502"}},
-		{"sign-in of the network", serves(511, "text/html", portal), []string{"status 511: this network requires a sign-in"}},
-		{"407 of a transparent proxy", serves(407, "text/html", wall), []string{"status 407: a proxy requires authentication"}},
+		{name: "firewall's 403", arrange: serves(403, "text/html", wall), says: []string{`status 403 with a web page ("Request Rejected")`, "not from HOST but from something in between (a firewall, a proxy, a portal)", "SETTINGS"}, refusal: true},
+		{name: "firewall's 401", arrange: serves(401, "text/html", wall), says: []string{`status 401 with a web page ("Request Rejected")`, "something in between"}, refusal: true},
+		{name: "page without a type", arrange: serves(403, "", wall), says: []string{"status 403 with a web page"}, refusal: true},
+		{name: "XHTML page without a type", arrange: serves(403, "", xhtml), says: []string{`status 403 with a web page ("Blocked")`, "something in between"}, refusal: true},
+		{name: "page that repeats what was sent", arrange: mirror, says: []string{"status 403 with a web page"}, refusal: true},
+		{name: "firewall's 403 in plain words", arrange: serves(403, "text/plain", "Access denied by policy"), says: []string{"403", "something in between (a firewall, a proxy)"}},
+		{name: "firewall's 401 without a word", arrange: serves(401, "", ""), says: []string{"401", "something in between (a firewall, a proxy)"}},
+		{name: "gateway's 503 without a word", arrange: serves(503, "", ""), says: []string{"503", "overloaded or down"}},
+		{name: "what nobody asked for", arrange: serves(206, "application/json", `[{"id":"1","token":"`+hopHeader+`"}]`), says: nil},
+		{name: "not modified", arrange: serves(304, "", ""), says: nil},
+		{name: "portal's 200", arrange: serves(200, "text/html; charset=utf-8", portal), says: []string{"200", "something in between"}},
+		{name: "redirect to a sign-in page", arrange: func(t *testing.T) string { return redirect(t, "https://login.example/?secret="+hopSecret) }, says: []string{"HOST redirects requests to another host, as the sign-in page of a proxy or portal does", "https://login.example"}},
+		{name: "sign-in of the network, 200 without a type", arrange: serves(200, "", portal), says: []string{"200"}},
+		{name: "bad gateway", arrange: serves(502, "text/html", "<html><title>502 Bad Gateway</title></html>"), says: []string{"502"}},
+		{name: "sign-in of the network", arrange: serves(511, "text/html", portal), says: []string{"status 511: this network requires a sign-in"}},
+		{name: "407 of a transparent proxy", arrange: serves(407, "text/html", wall), says: []string{"status 407: a proxy requires authentication"}},
 	}
 }
 
 // TestHopsAndFaults is the table: the hop that failed is named, with its setting and a
 // remedy, and no other is blamed.
 func TestHopsAndFaults(t *testing.T) {
-	for _, f := range hopFaults() {
+	way := wayFaults()
+	for i, f := range append(way, answerFaults()...) {
 		for _, h := range hops(t) {
+			if h.costly && i < len(way) {
+				continue // the way is the same for all
+			}
 			t.Run(f.name+"/"+h.name, func(t *testing.T) {
 				noProxies(t)
 				address := f.arrange(t)
@@ -257,21 +300,29 @@ func TestHopsAndFaults(t *testing.T) {
 				if address == "" {
 					host = "0f1e2d3c-4b5a-4978-8695-a4b3c2d1e0f1.ods.opinsights.azure.com"
 				}
-				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+				limit := 20 * time.Second
+				if f.hangs {
+					limit = 200 * time.Millisecond
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), limit)
 				defer cancel()
 				err := h.call(ctx, address)
 				if err == nil {
 					t.Fatal("no error")
 				}
-				text := err.Error()
-				for _, want := range f.says {
+				text, says := err.Error(), f.says
+				if f.refusal && h.ownPages {
+					says = []string{"something in between (a firewall, a proxy)"}
+				}
+				for _, want := range says {
 					want = strings.NewReplacer("HOST", host, "HTTPS_PROXY", "HTTPS_PROXY", "SETTINGS", h.settings).Replace(want)
 					if !strings.Contains(text, want) {
 						t.Errorf("%q is not in: %s", want, text)
 					}
 				}
+				certain, _, _ := strings.Cut(text, "if nothing is in between")
 				for _, wrong := range h.blames {
-					if strings.Contains(text, wrong) {
+					if strings.Contains(certain, wrong) {
 						t.Errorf("%q blames the wrong hop: %s", wrong, text)
 					}
 				}

@@ -232,12 +232,25 @@ func (c *Client) ask(ctx context.Context, method, path string, query url.Values)
 		if f := azsdk.Explain(runtime.NewResponseError(resp), c.peer()); f != nil { // a gateway refused it
 			return reply{}, fmt.Errorf("the queue service could not be reached: %s", f.Error())
 		}
-		return reply{}, &DeniedError{fmt.Sprintf("%s refuses the queue %s: %d %s: %s", c.host, fanout.Queue, resp.StatusCode, azsdk.FirstLine(code), c.remedy(code))}
+		remedy := c.remedy(code)
+		if code == "" {
+			remedy = transport.Doubtful(c.peer()) + remedy
+		}
+		return reply{}, &DeniedError{fmt.Sprintf("%s refuses the queue %s: %s: %s", c.host, fanout.Queue, answered(resp.StatusCode, code), remedy)}
 	}
 	if f := azsdk.Explain(runtime.NewResponseError(resp), c.peer()); f != nil {
 		return reply{}, fmt.Errorf("the queue service could not be reached: %s", f.Error())
 	}
-	return reply{}, fmt.Errorf("%s answered %d %s about the queue %s: check %s", c.host, resp.StatusCode, azsdk.FirstLine(code), fanout.Queue, c.setting)
+	remedy := "check " + c.setting
+	if code == "" {
+		remedy = transport.Unexpected(resp.StatusCode, c.peer())
+	}
+	return reply{}, fmt.Errorf("%s answered %s about the queue %s: %s", c.host, answered(resp.StatusCode, code), fanout.Queue, remedy)
+}
+
+// answered is a status with the code of the service, if there is one.
+func answered(status int, code string) string {
+	return strings.TrimSpace(fmt.Sprintf("%d %s", status, azsdk.FirstLine(code)))
 }
 
 func (c *Client) peer() transport.Peer { return transport.Peer{Host: c.host, Settings: c.setting} }

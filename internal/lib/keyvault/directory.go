@@ -37,9 +37,11 @@ func (v *Vaults) who(ctx context.Context, at secret.Reference, vault *url.URL) (
 		if directory, err = v.directoryOf(ctx, at, vault); err != nil {
 			return entra.Identity{}, err
 		}
-		v.mu.Lock()
-		v.directories[at.Vault] = directory
-		v.mu.Unlock()
+		if directory != "" { // else it is asked again: what answered may not have been the vault
+			v.mu.Lock()
+			v.directories[at.Vault] = directory
+			v.mu.Unlock()
+		}
 	}
 	if at.Identity.Is(directory) {
 		return at.Identity, nil

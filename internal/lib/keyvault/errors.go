@@ -85,7 +85,15 @@ func refused(resp *http.Response, host string, remedy func(status int, code, sai
 	if code == "" {
 		code = form.Error.Code
 	}
-	return errors.New(status + ": " + remedy(resp.StatusCode, code, said))
+	what := remedy(resp.StatusCode, code, said)
+	switch {
+	case code != "":
+	case resp.StatusCode < http.StatusBadRequest, resp.StatusCode == http.StatusMethodNotAllowed:
+		what = transport.Unexpected(resp.StatusCode, peer(host)) + later
+	case resp.StatusCode < http.StatusInternalServerError && resp.StatusCode != http.StatusTooManyRequests:
+		what = transport.Doubtful(peer(host)) + what
+	}
+	return errors.New(status + ": " + what)
 }
 
 // refusedWrite says what to do about a refusal to store a secret.

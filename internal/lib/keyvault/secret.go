@@ -124,7 +124,11 @@ func (k *kept) read(ctx context.Context, needed func(State) bool) (State, error)
 	asked := time.Now()
 	got, err := k.vaults.get(ctx, k.at)
 	if err != nil && ctx.Err() != nil {
-		return now, context.Cause(ctx) // says nothing about the vault
+		// It says nothing that counts for other callers.
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) && errors.Is(err, context.DeadlineExceeded) {
+			return now, err
+		}
+		return now, context.Cause(ctx)
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"runtime"
 	"strings"
@@ -91,12 +92,25 @@ func Explain(err error, peer Peer) *Failure {
 		return f
 	}
 	f := &Failure{Hop: HopNetwork, Passing: IsTransient(err), err: err}
+	if proxy == nil && !errors.As(err, new(*url.Error)) {
+		proxy = wayTo(peer.Host) // a library, or the end of a wait, does not say which way it was
+	}
 	if proxy != nil {
 		f.text = fmt.Sprintf("the connection to %s through the proxy %s (%s) failed: if this persists, check %s, and that the proxy allows the connection", peer.Host, proxy.host, proxy.setting, peer.Settings)
 	} else {
 		f.text = fmt.Sprintf("no answer from %s: if this persists, check %s, and that this machine is allowed to connect (firewall, HTTPS_PROXY)", peer.Host, peer.Settings)
 	}
 	return f
+}
+
+// wayTo is the proxy that requests to a host go through; nil if there is none.
+func wayTo(host string) *viaProxy {
+	p := newProxies()
+	u, err := p.of(&url.URL{Scheme: "https", Host: host})
+	if err != nil || u == nil { //nolint:nilerr // a setting that can't be used is reported by each request
+		return nil
+	}
+	return &viaProxy{host: u.Host, setting: p.setting, signed: u.User != nil}
 }
 
 // explainProxy says what is wrong with the proxy, which is never the fault of the service's
@@ -118,11 +132,49 @@ func explainProxy(err error, via *viaProxy, peer Peer) *Failure {
 		f.text = fmt.Sprintf("%s presents a certificate that this machine does not trust, or does not use TLS: write http:// in %s if it uses plain HTTP, or add its authority with SSL_CERT_FILE", name, via.setting)
 	case f.Passing && dialing(err):
 		f.text = fmt.Sprintf("%s can't be reached: check host and port in %s, and that the proxy is running", name, via.setting)
+	case socksRefusal(err) != "":
+		f.text, f.Passing = explainSOCKS(socksRefusal(err), name, via, peer)
+	case IsTimeout(err):
+		f.text = fmt.Sprintf("%s did not answer in time: check scheme, host and port in %s, and that the proxy is running", name, via.setting)
 	default:
 		f.Passing = true
 		f.text = fmt.Sprintf("%s does not answer like a proxy: check scheme and port in %s", name, via.setting)
 	}
 	return f
+}
+
+// socksRefusal is what a SOCKS proxy answered, in the words of the library; "" if it did not refuse.
+func socksRefusal(err error) string {
+	for op := new(net.OpError); errors.As(err, &op); err = op.Err {
+		if op.Op != "socks connect" || op.Err == nil {
+			continue
+		}
+		for _, said := range []string{
+			"no acceptable authentication methods", "username/password authentication failed", "invalid username/password", "connection not allowed by ruleset",
+			"general SOCKS server failure", "network unreachable", "host unreachable", "connection refused", "TTL expired",
+		} {
+			if strings.HasSuffix(op.Err.Error(), said) {
+				return said
+			}
+		}
+	}
+	return ""
+}
+
+// explainSOCKS says what to do about the refusal of a SOCKS proxy, and whether it may pass.
+func explainSOCKS(said, name string, via *viaProxy, peer Peer) (text string, passing bool) {
+	const form = "socks5://user:password@host:port"
+	switch {
+	case said == "no acceptable authentication methods" && !via.signed:
+		return fmt.Sprintf("%s requires authentication: add user and password to %s, as in %s", name, via.setting, form), false
+	case said == "no acceptable authentication methods":
+		return name + " takes neither user and password nor none: the operator of the proxy must allow one of these", false
+	case strings.Contains(said, "username/password"):
+		return fmt.Sprintf("%s rejected the user and password in %s: correct them, as in %s", name, via.setting, form), false
+	case strings.HasPrefix(said, "connection not allowed"):
+		return fmt.Sprintf("%s does not allow this machine to reach %s: allow it there, or add the host to NO_PROXY", name, peer.Host), false
+	}
+	return fmt.Sprintf("%s could not reach %s: if this persists, ask the operator of the proxy, and check %s", name, peer.Host, peer.Settings), true
 }
 
 func (e *proxyRefused) explain(name, setting string, peer Peer) string {
@@ -133,6 +185,8 @@ func (e *proxyRefused) explain(name, setting string, peer Peer) string {
 		return fmt.Sprintf("%s: it rejected the user and password in %s: correct them, as in %s", said, setting, form)
 	case e.status == http.StatusProxyAuthRequired:
 		return fmt.Sprintf("%s: it requires authentication: add user and password to %s, as in %s", said, setting, form)
+	case e.status == http.StatusNetworkAuthenticationRequired:
+		return said + ": this network requires a sign-in on a web page before it allows connections"
 	case e.status >= http.StatusInternalServerError || e.status == http.StatusTooManyRequests:
 		return fmt.Sprintf("%s: it could not reach %s: if this persists, ask the operator of the proxy, and check %s", said, peer.Host, peer.Settings)
 	}
@@ -191,11 +245,16 @@ func explainTLS(err error, peer Peer) *Failure {
 		f.text = fmt.Sprintf("%s does not use TLS on this port: check the port in %s, and whether a portal or proxy answers instead", peer.Host, peer.Settings)
 	case alerted(err) && strings.Contains(err.Error(), "certificate required"):
 		f.text = fmt.Sprintf("%s requires a client certificate, which none of the services does: check %s, and whether a proxy or gateway answers instead", peer.Host, peer.Settings)
+	case strings.Contains(err.Error(), "protocol version"): // an alert, or this side's own finding
+		f.text = fmt.Sprintf("%s offers only versions of TLS older than 1.2, which none of the services does: check %s, and whether a proxy or gateway answers instead", peer.Host, peer.Settings)
 	case alerted(err):
 		f.Passing = true
 		f.text = fmt.Sprintf("%s aborted the TLS handshake: if this persists, check %s, and that firewalls and proxies allow this machine to connect", peer.Host, peer.Settings)
 	case IsCertificate(err):
 		f.text = fmt.Sprintf("%s has no certificate that this machine trusts: check %s, and whether a TLS-inspecting proxy is in use (SSL_CERT_FILE adds its authority)", peer.Host, peer.Settings)
+	case strings.Contains(err.Error(), ": tls: "):
+		f.Passing = true
+		f.text = fmt.Sprintf("the TLS handshake with %s failed: if this persists, check %s, and whether a proxy or gateway answers instead", peer.Host, peer.Settings)
 	default:
 		return nil
 	}

@@ -16,7 +16,7 @@ func TestExplainHandshake(t *testing.T) {
 		server *tls.Config
 		says   string
 	}{
-		"old protocol":                {&tls.Config{MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10}, "h aborted the TLS handshake"},
+		"old protocol":                {&tls.Config{MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10}, "h offers only versions of TLS older than 1.2"},
 		"wants a certificate":         {&tls.Config{ClientAuth: tls.RequireAnyClientCert}, "h requires a client certificate"},
 		"wants a certificate, TLS1.2": {&tls.Config{ClientAuth: tls.RequireAnyClientCert, MaxVersion: tls.VersionTLS12}, "h aborted the TLS handshake"},
 	} {

@@ -18,7 +18,12 @@ func IsPage(header http.Header, body []byte) bool {
 	if kind := strings.ToLower(header.Get("Content-Type")); strings.Contains(kind, "text/html") || strings.Contains(kind, "xhtml") {
 		return true
 	}
-	start := bytes.ToLower(bytes.TrimSpace(bytes.TrimPrefix(body[:min(len(body), 256)], []byte("\uFEFF"))))
+	start := bytes.ToLower(bytes.TrimSpace(bytes.TrimPrefix(body[:min(len(body), 512)], []byte("\uFEFF"))))
+	if bytes.HasPrefix(start, []byte("<?xml")) { // XHTML; the services answer with XML, too
+		if _, rest, ok := bytes.Cut(start, []byte("?>")); ok {
+			start = bytes.TrimSpace(rest)
+		}
+	}
 	for _, tag := range []string{"<!doctype html", "<html", "<head", "<body", "<!--", "<script", "<meta"} {
 		if bytes.HasPrefix(start, []byte(tag)) {
 			return true
@@ -67,6 +72,20 @@ func Gateway(status int, header http.Header, body []byte, peer Peer, hidden ...s
 			status, title(body, hidden), peer.Host, peer.Settings)
 	}
 	return f
+}
+
+// Unexpected says what to make of a status that peer does not give to such a request, or gives
+// without a reason. It follows the status in an error text.
+func Unexpected(status int, peer Peer) string {
+	if status >= http.StatusInternalServerError || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout {
+		return fmt.Sprintf("%s, or a gateway in front of it, is overloaded or down: if this persists, check %s, and the gateways and proxies in between", peer.Host, peer.Settings)
+	}
+	return fmt.Sprintf("%s does not give such an answer, so something in between (a firewall, a proxy) may have: allow requests of this machine there; check %s if nothing is in between", peer.Host, peer.Settings)
+}
+
+// Doubtful begins the remedy for a refusal that is not in the form of peer's own.
+func Doubtful(peer Peer) string {
+	return fmt.Sprintf("the answer is not in the form of %s, so something in between (a firewall, a proxy) may have given it: allow requests of this machine there; if nothing is in between, ", peer.Host)
 }
 
 var pageTitle = regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title>`)

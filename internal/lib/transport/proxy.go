@@ -179,6 +179,8 @@ type viaProxy struct {
 	err error
 	// host is the proxy's host, setting the setting that names it.
 	host, setting string
+	// signed says that the setting has a user.
+	signed bool
 	// connected says that the connection through the proxy was open.
 	connected bool
 }

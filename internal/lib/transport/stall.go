@@ -52,7 +52,7 @@ func (rt *roundTripper) send(req *http.Request) (*http.Response, error) {
 	}
 	resp, err := rt.Transport.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
 	if err != nil {
-		return nil, &viaProxy{err: err, host: proxy.Host, setting: rt.proxies.setting, connected: connected.Load()}
+		return nil, &viaProxy{err: err, host: proxy.Host, setting: rt.proxies.setting, signed: proxy.User != nil, connected: connected.Load()}
 	}
 	return resp, nil
 }

@@ -44,6 +44,8 @@ type Answer struct {
 	// Code and Message come from the service's error body, if the client knows its form.
 	// Request is the service's id for the exchange. All three are safe to show.
 	Code, Message, Request string
+	// Peer is the service that was asked.
+	Peer transport.Peer
 	// Gateway says who sent the answer if the service did not, else nil.
 	Gateway *transport.Failure
 }
@@ -68,6 +70,7 @@ func Post(client *http.Client, req *http.Request, sent *transport.Upload, peer t
 		Status: resp.StatusCode, Header: resp.Header, Whole: whole, Empty: empty, Body: body,
 		Page:    len(body) > 0 && (strings.Contains(resp.Header.Get("Content-Type"), "html") || body[0] == '<'),
 		Request: shown(resp.Header, "x-ms-request-id", hidden),
+		Peer:    peer,
 		Gateway: transport.Gateway(resp.StatusCode, resp.Header, body, peer, hidden...),
 	}, nil
 }
@@ -117,7 +120,7 @@ func (a *Answer) Other(address string) error {
 	case a.Status >= http.StatusBadRequest && a.Gateway != nil:
 		return a.Gateway
 	case a.Status >= http.StatusBadRequest:
-		return fmt.Errorf("%v is not documented by the service: everything is kept and sent again by the next run", a)
+		return fmt.Errorf("%v: %s; everything is kept and sent again by the next run", a, transport.Unexpected(a.Status, a.Peer))
 	case a.Status >= http.StatusMultipleChoices:
 		return fmt.Errorf("%v is a redirect, and redirects are not followed: check %s, and whether a proxy asks for a sign-in", a, address)
 	}
@@ -137,8 +140,11 @@ func (a *Answer) retryable() error {
 		now = time.Now()
 	}
 	err = errors.New(a.String())
-	if a.Gateway != nil {
+	switch {
+	case a.Gateway != nil:
 		err = a.Gateway
+	case a.Code == "":
+		err = fmt.Errorf("%v: %s", a, transport.Unexpected(a.Status, a.Peer))
 	}
 	return &pipeline.Retryable{Err: err, After: transport.RetryAfter(a.Header, now)}
 }

@@ -53,7 +53,7 @@ func TestOther(t *testing.T) {
 	}{
 		"ok":          {200, nil, "", "", ""},
 		"redirect":    {302, nil, "", "status 302 is a redirect, and redirects are not followed: check ENDPOINT", "permanent"},
-		"teapot":      {418, nil, "x", "status 418 with a body that is not the service's is not documented by the service", "permanent"},
+		"teapot":      {418, nil, "x", "status 418 with a body that is not the service's: rule.example does not give such an answer, so something in between (a firewall, a proxy) may have", "permanent"},
 		"too large":   {413, nil, "", "the batch is too large", "rejected"},
 		"time-out":    {408, nil, "", "status 408", "retryable"},
 		"throttled":   {429, http.Header{"Retry-After": {"7"}, "X-Ms-Request-Id": {"r-1 " + canary}}, "", "status 429, request r-1 (secret)", "retryable"},

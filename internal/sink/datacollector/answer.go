@@ -138,6 +138,11 @@ func (a *answer) saysNo() bool {
 func (a *answer) judgeBadRequest() error {
 	remedy := "everything is kept and sent again by the next run"
 	switch a.Code {
+	case "":
+		if a.Gateway != nil {
+			return a.Gateway
+		}
+		remedy = transport.Unexpected(a.Status, a.Peer) + "; " + remedy
 	case "InvalidDataFormat":
 		return &pipeline.Rejected{Err: fmt.Errorf("%v: the service can't take a record of the batch", a)}
 	case "InactiveCustomer":
@@ -187,6 +192,9 @@ func (a *answer) judgeForbidden() error {
 		"Other causes are a TLS-inspecting proxy that changes requests, and a workspace that accepts no keys (DisableLocalAuth) or no public network traffic"
 	if a.keyNotes != "" {
 		causes += ". " + a.keyNotes
+	}
+	if a.Code == "" {
+		causes = transport.Doubtful(a.Peer) + causes
 	}
 	off, known := a.clockOff()
 	if !known {

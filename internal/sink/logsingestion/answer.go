@@ -72,16 +72,20 @@ func (a *answer) judge(s *Sink, stream string) error {
 
 // judgeDenied explains why the service refuses the token or its identity.
 func (a *answer) judgeDenied(rule, audience string, who entra.Identity) error {
+	doubt := ""
+	if a.Code == "" {
+		doubt = transport.Doubtful(a.Peer)
+	}
 	if who.Abroad() {
 		return a.judgeAbroad(rule, audience, who)
 	}
 	if a.Status == http.StatusUnauthorized {
-		return fmt.Errorf("%v: the token is rejected, and so is a new one: AZURE_CLIENT_ID must name an identity of the tenant that the data collection rule is in, "+
-			"and LOGS_INGESTION_ENDPOINT must be of the same cloud (tokens are for %s)", a, audience)
+		return fmt.Errorf("%v: %sthe token is rejected, and so is a new one: AZURE_CLIENT_ID must name an identity of the tenant that the data collection rule is in, "+
+			"and LOGS_INGESTION_ENDPOINT must be of the same cloud (tokens are for %s)", a, doubt, audience)
 	}
-	return &pipeline.Retryable{After: roleWait, Err: fmt.Errorf("%w: the identity (AZURE_CLIENT_ID) may not send to the data collection rule %s (DCR_IMMUTABLE_ID): "+
+	return &pipeline.Retryable{After: roleWait, Err: fmt.Errorf("%w: %sthe identity (AZURE_CLIENT_ID) may not send to the data collection rule %s (DCR_IMMUTABLE_ID): "+
 		"give it the role Monitoring Metrics Publisher on that rule; if it was given, the role may not have taken effect yet (up to 30 minutes). Nothing is lost meanwhile. "+
-		"A rule with a private link rejects public networks in the same way", &denied{a}, rule)}
+		"A rule with a private link rejects public networks in the same way", &denied{a}, doubt, rule)}
 }
 
 // judgeAbroad is judgeDenied for the app that signs in to the directory of the rule.
@@ -135,7 +139,7 @@ func (a *answer) unread() error {
 func (a *answer) judgeBadRequest(rule, stream string) error {
 	switch code := strings.ToLower(a.Code); {
 	case code == "":
-		return fmt.Errorf("%v is not the service's: check LOGS_INGESTION_ENDPOINT, and proxies in between; everything is kept", a)
+		return fmt.Errorf("%v: %s; everything is kept", a, transport.Unexpected(a.Status, a.Peer))
 	case strings.Contains(code, "stream"), strings.Contains(code, "notfound"):
 		return a.missing(rule, stream)
 	case strings.Contains(code, "apiversion"), strings.Contains(code, "api-version"), strings.Contains(code, "contenttype"), strings.Contains(code, "contentencoding"):

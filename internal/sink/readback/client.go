@@ -217,8 +217,12 @@ func (c *Client) refused(resp *http.Response, body []byte, hidden ...secret.Stri
 	_ = json.Unmarshal(body, &answer) // a proxy's answer has another form
 	said := answer.Error.text(hidden...)
 	err := fmt.Errorf("status %d %s", resp.StatusCode, said)
-	if said == "" {
-		err = fmt.Errorf("status %d", resp.StatusCode)
+	denied := resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden || resp.StatusCode == http.StatusNotFound
+	switch {
+	case said == "" && denied:
+		err = fmt.Errorf("status %d: %s", resp.StatusCode, strings.TrimSuffix(transport.Doubtful(c.peer()), ", "))
+	case said == "":
+		err = fmt.Errorf("status %d: %s", resp.StatusCode, transport.Unexpected(resp.StatusCode, c.peer()))
 	}
 	switch {
 	case resp.StatusCode == http.StatusUnauthorized, strings.Contains(said, "InvalidAuthenticationToken"):

@@ -182,6 +182,9 @@ func (c *Client) refused(call call, resp *http.Response) error {
 		if status == http.StatusTooManyRequests {
 			c.throttled.Add(1)
 		}
+		if status != http.StatusTooManyRequests && err.text == fmt.Sprintf("%s: status %d", call.what, status) {
+			err.text += ": " + transport.Unexpected(status, c.peer())
+		}
 		return &pipeline.Retryable{Err: err, After: transport.RetryAfter(resp.Header, time.Now())}
 	case call.part == plugin && (status == http.StatusNotFound || status/100 == 3):
 		return c.noPlugin(call, fmt.Sprintf("status %d", status))

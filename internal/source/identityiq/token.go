@@ -194,6 +194,9 @@ func (c *Client) tokenRefused(resp *http.Response, body []byte) error {
 	if oauthCode.MatchString(answer.Error) {
 		text += " " + answer.Error
 	}
+	if status == http.StatusProxyAuthRequired || status == http.StatusNetworkAuthenticationRequired {
+		return remote.Passing(getToken, transport.Gateway(status, resp.Header, body, c.peer(), c.hidden()...))
+	}
 	const remedy = "IIQ_CLIENT_ID or IIQ_CLIENT_SECRET is wrong, or the client was deleted: " +
 		"in IdentityIQ, create a client under Global Settings, API Authentication, and set both settings"
 	switch {
@@ -201,11 +204,17 @@ func (c *Client) tokenRefused(resp *http.Response, body []byte) error {
 		if f := transport.Gateway(status, resp.Header, body, c.peer(), c.hidden()...); f != nil {
 			return remote.Passing(getToken, f)
 		}
-		return &pipeline.Retryable{Err: errors.New(text), After: transport.RetryAfter(resp.Header, time.Now())}
+		return &pipeline.Retryable{Err: errors.New(text + ": " + transport.Unexpected(status, c.peer())), After: transport.RetryAfter(resp.Header, time.Now())}
 	case status == http.StatusNotFound:
 		return fmt.Errorf("%s: there is no token endpoint at %s/oauth2/token: IIQ_URL must be the address of IdentityIQ with its context, such as https://host/identityiq", text, c.base)
 	case status == http.StatusUnauthorized, answer.Error == "invalid_client", answer.Error == "unauthorized_client":
-		return &secret.Refused{Err: fmt.Errorf("%s: %s", text, remedy)}
+		doubt := ""
+		if answer.Error == "" {
+			doubt = transport.Doubtful(c.peer())
+		}
+		return &secret.Refused{Err: fmt.Errorf("%s: %s%s", text, doubt, remedy)}
+	case status/100 == 3:
+		return fmt.Errorf("%s: %s", text, transport.Unexpected(status, c.peer()))
 	case status == http.StatusForbidden:
 		return fmt.Errorf("%s: IdentityIQ, or something in between (a firewall, a proxy), does not let this machine ask for a token: allow its requests to %s", text, c.host())
 	}

@@ -183,20 +183,28 @@ func (c *Client) refused(ctx context.Context, what string, req *http.Request, re
 		return false, remote.Passing(what, f)
 	}
 	said := parseError(resp.StatusCode, body)
-	text := fmt.Sprintf("%s: status %d%s", what, resp.StatusCode, c.details(said, body))
+	text := fmt.Sprintf("%s: status %d%s", what, resp.StatusCode, c.details(resp.StatusCode, said, body))
 	e := &refusal{status: resp.StatusCode, code: said.Code, text: text, proof: said.dpop()}
 	switch s := resp.StatusCode; {
 	case s == http.StatusTooManyRequests:
 		c.throttled.Add(1)
 		return false, &pipeline.Retryable{Err: e, After: c.pace.held()}
 	case s == http.StatusRequestTimeout, s >= http.StatusInternalServerError:
+		if !said.own(resp.Header) {
+			e.text += ": " + transport.Unexpected(s, c.peer())
+		}
 		return false, &pipeline.Retryable{Err: e, After: transport.RetryAfter(resp.Header, time.Now())}
 	case s == http.StatusUnauthorized, s == http.StatusForbidden, s == http.StatusBadRequest && said.dpop():
 		again, remedy := c.creds.refused(ctx, req, resp, said)
+		if !said.own(resp.Header) {
+			remedy = transport.Doubtful(c.peer()) + remedy
+		}
 		e.text += ": " + remedy
 		return again, e
 	case s == http.StatusNotFound:
 		e.text += ": " + c.host() + " has no System Log there: check OKTA_ORG_URL, which is the address of the org without -admin and without a path"
+	case !said.own(resp.Header):
+		e.text += ": " + transport.Unexpected(s, c.peer())
 	}
 	return false, e
 }

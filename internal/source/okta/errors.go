@@ -47,6 +47,11 @@ func (e *apiError) dpop() bool {
 	return false
 }
 
+// own reports whether an answer with an error status is in the form of the org.
+func (e *apiError) own(header http.Header) bool {
+	return e.Code != "" || e.OAuth != "" || strings.Contains(header.Get("WWW-Authenticate"), "error=")
+}
+
 // The error codes of DPoP.
 const (
 	invalidProof = "invalid_dpop_proof"
@@ -57,21 +62,21 @@ const (
 func parseError(status int, body []byte) *apiError {
 	said := new(apiError)
 	lenient := json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	if status == http.StatusOK || json.Unmarshal(body, said, lenient) != nil {
+	if status < http.StatusBadRequest || json.Unmarshal(body, said, lenient) != nil {
 		return new(apiError)
 	}
 	return said
 }
 
 // details is what an answer says, for the end of an error text.
-func (c *Client) details(said *apiError, body []byte) string {
+func (c *Client) details(status int, said *apiError, body []byte) string {
 	texts := []string{strings.TrimSuffix(said.Summary+said.Description, ".")}
 	for _, cause := range said.Causes {
 		texts = append(texts, strings.TrimSuffix(cause.Summary, "."))
 	}
 	text := strings.Join(texts, ": ")
 	code := said.Code + said.OAuth
-	if text == "" && code == "" {
+	if text == "" && code == "" && status >= http.StatusBadRequest { // else the body may be events, or a token
 		text = string(body)
 	}
 	out := ""

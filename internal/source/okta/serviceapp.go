@@ -275,23 +275,34 @@ func (a *serviceApp) read(body []byte) (*accessToken, error) {
 // tokenFailure says what the user or the retry policy must do about an answer.
 func (a *serviceApp) tokenFailure(what string, resp *http.Response, said *apiError, body []byte) error {
 	status := resp.StatusCode
-	err := fmt.Errorf("%s: status %d%s", what, status, a.c.details(said, body))
+	err := fmt.Errorf("%s: status %d%s", what, status, a.c.details(status, said, body))
 	switch {
 	case status == http.StatusTooManyRequests, status == http.StatusRequestTimeout, status >= http.StatusInternalServerError:
 		after := transport.RetryAfter(resp.Header, time.Now())
 		if q := quotaOf(resp.Header, time.Now()); q.known && q.reset > 0 {
 			after = q.reset + slack
 		}
+		if !said.own(resp.Header) {
+			err = fmt.Errorf("%w: %s", err, transport.Unexpected(status, a.c.peer()))
+		}
 		return &pipeline.Retryable{Err: err, After: after}
 	case said.dpop():
 		return fmt.Errorf("%w: %s", err, a.proofRemedy())
 	case said.OAuth == "invalid_scope":
 		return fmt.Errorf("%w: grant the scope %s to the app of OKTA_CLIENT_ID (Admin Console, the app's tab Okta API Scopes)", err, logsScope)
+	case status < http.StatusBadRequest, status == http.StatusForbidden && !said.own(resp.Header):
+		return fmt.Errorf("%w: %s", err, transport.Unexpected(status, a.c.peer()))
 	case said.OAuth == "invalid_client", status == http.StatusUnauthorized:
+		if !said.own(resp.Header) {
+			err = fmt.Errorf("%w: %s", err, strings.TrimSuffix(transport.Doubtful(a.c.peer()), ", "))
+		}
 		return &secret.Refused{Err: fmt.Errorf("%w: OKTA_CLIENT_ID is wrong or deactivated, or OKTA_PRIVATE_KEY does not belong to the active public key of that app, or the app signs in with a client secret: "+
 			"choose Public key / Private key as its client authentication; if the app has several keys, set OKTA_PRIVATE_KEY to a JWK with its kid%s", err, a.clockNote())}
 	case status == http.StatusNotFound, status == http.StatusMethodNotAllowed:
 		return fmt.Errorf("%w: %s has no token endpoint: check OKTA_ORG_URL", err, a.c.host())
+	}
+	if !said.own(resp.Header) {
+		return fmt.Errorf("%w: %s", err, transport.Unexpected(status, a.c.peer()))
 	}
 	return fmt.Errorf("%w: check OKTA_CLIENT_ID, OKTA_PRIVATE_KEY and that the app is an API Services integration", err)
 }

@@ -13,9 +13,14 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 )
 
-// NetworkFailure classifies an error of the HTTP client. what names the request.
+// NetworkFailure classifies an error of the HTTP client. what names the request. Once ctx has ended,
+// nothing is worth repeating; if its time was up, peer may be why.
 func NetworkFailure(ctx context.Context, what string, err error, peer transport.Peer) error {
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() == nil:
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return fmt.Errorf("%s: %w", what, transport.Explain(err, peer))
+	default:
 		return fmt.Errorf("%s: %w", what, ctx.Err())
 	}
 	return Passing(what, transport.Explain(err, peer))

@@ -36,16 +36,36 @@ func (c *Client) refused(call call, resp *http.Response) error {
 	if f := transport.Gateway(resp.StatusCode, resp.Header, body, c.peer(), append(c.hidden(), call.secrets...)...); f != nil {
 		return remote.Passing(ep.name, f)
 	}
-	err := &refusal{resp.StatusCode, fmt.Sprintf("%s: status %d", ep.name, resp.StatusCode) + c.details(body, call.secrets...)}
+	err := &refusal{resp.StatusCode, fmt.Sprintf("%s: status %d", ep.name, resp.StatusCode)}
+	if resp.StatusCode >= http.StatusBadRequest { // else the body may be events
+		err.text += c.details(body, call.secrets...)
+	}
+	doubt := ""
+	if !ownForm(body) {
+		doubt = transport.Doubtful(c.peer())
+	}
 	switch s := resp.StatusCode; {
 	case s == http.StatusTooManyRequests, s == http.StatusRequestTimeout, s >= 500:
+		if !ownForm(body) {
+			err.text += ": " + transport.Unexpected(s, c.peer())
+		}
 		return &pipeline.Retryable{Err: err, After: transport.RetryAfter(resp.Header, time.Now())}
+	case s < http.StatusBadRequest:
+		err.text += ": " + transport.Unexpected(s, c.peer())
 	case s == http.StatusForbidden:
-		err.text += ": the token of CLIENT_ID needs the scope " + cmp.Or(call.scope, ep.scope) + ", and its user must have the level ORG_ADMIN"
+		err.text += ": " + doubt + "the token of CLIENT_ID needs the scope " + cmp.Or(call.scope, ep.scope) + ", and its user must have the level ORG_ADMIN"
 	case s == http.StatusUnauthorized:
-		err.text += ": the API rejects a token that was just issued to CLIENT_ID: check that SAILPOINT_BASE_URL and CLIENT_ID belong to the same tenant"
+		err.text += ": " + doubt + "the API rejects a token that was just issued to CLIENT_ID: check that SAILPOINT_BASE_URL and CLIENT_ID belong to the same tenant"
+	case !ownForm(body):
+		err.text += ": " + transport.Unexpected(s, c.peer())
 	}
 	return err
+}
+
+// ownForm reports whether the body of an error answer is an object, as in all forms of the API.
+func ownForm(body []byte) bool {
+	var members map[string]jsontext.Value
+	return json.Unmarshal(body, &members, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) == nil && len(members) > 0
 }
 
 // missing is the error when no path of ep exists.

@@ -93,7 +93,7 @@ func (c *Client) token(ctx context.Context) (*token, error) {
 			call.cancel()
 			c.tokens.forget(call)
 		}
-		return nil, fmt.Errorf("get token: %w", ctx.Err())
+		return nil, c.networkFailure(ctx, "get token", ctx.Err())
 	}
 }
 
@@ -127,7 +127,11 @@ func (t *tokens) forget(call *tokenCall) {
 func (c *Client) renewToken(ctx context.Context, call *tokenCall) {
 	defer call.cancel()
 	tok, err := c.requestToken(ctx)
-	if err != nil && ctx.Err() != nil {
+	switch {
+	case err == nil || ctx.Err() == nil:
+	case errors.As(err, new(*transport.Failure)):
+		err = &pipeline.Retryable{Err: err}
+	default:
 		err = &pipeline.Retryable{Err: fmt.Errorf("get token: no answer within %v", tokenTimeout)}
 	}
 
@@ -220,7 +224,7 @@ func (c *Client) tokenFailure(ctx context.Context, what string, err error) error
 	case status == http.StatusTooManyRequests, status == http.StatusRequestTimeout, status >= 500:
 		after := transport.RetryAfter(refused.Response.Header, time.Now())
 		c.noteThrottling(status, after)
-		return &pipeline.Retryable{Err: errors.New(answer), After: after}
+		return &pipeline.Retryable{Err: errors.New(answer + ": " + transport.Unexpected(status, c.peer())), After: after}
 	case status == http.StatusNotFound, status == http.StatusMethodNotAllowed:
 		return fmt.Errorf("%s: %s has no token endpoint: check %s", answer, c.host(), names.Address)
 	case coded:

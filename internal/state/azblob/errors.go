@@ -115,7 +115,16 @@ func (w where) remedy(e *azcore.ResponseError, key string) string {
 		if e.StatusCode == http.StatusNotFound {
 			return ": check " + w.place
 		}
+		if e.ErrorCode == "" {
+			return ": " + transport.Unexpected(e.StatusCode, w.peer())
+		}
 		return ""
+	case e.ErrorCode == "":
+		grantOrKey := grant
+		if w.by != "" {
+			grantOrKey = fmt.Sprintf("%s is wrong, expired or for an account other than %s", w.by, w.host)
+		}
+		return ": " + transport.Doubtful(w.peer()) + grantOrKey
 	case e.ErrorCode == keysForbidden:
 		return fmt.Sprintf(": the account does not accept keys: remove %s and %s", w.by, grant)
 	case w.by == "" && e.ErrorCode == string(bloberror.AuthorizationFailure):

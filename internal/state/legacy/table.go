@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
@@ -92,7 +93,8 @@ func (a *Account) fail(ctx context.Context, object string, err error) error {
 	what := "read " + object
 	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, context.DeadlineExceeded):
-		return fmt.Errorf("%s: %w: check that the account's network rules allow this app, %s", what, cause, instead)
+		why := transport.Explain(cause, transport.Peer{Host: a.host, Settings: setting + " and the account's network rules"})
+		return fmt.Errorf("%s: %w, %s", what, why, instead)
 	case cause != nil:
 		return fmt.Errorf("%s: %w", what, cause)
 	}
@@ -114,6 +116,12 @@ func (a *Account) fail(ctx context.Context, object string, err error) error {
 	}
 	status := azsdk.Status(refused)
 	denied := refused.StatusCode == http.StatusUnauthorized || refused.StatusCode == http.StatusForbidden
+	switch peer := (transport.Peer{Host: a.host, Settings: setting}); {
+	case refused.ErrorCode == "" && denied:
+		status += ": " + strings.TrimSuffix(transport.Doubtful(peer), ", ")
+	case refused.ErrorCode == "" && refused.StatusCode != http.StatusNotFound:
+		return fmt.Errorf("%s: %s: %s, %s", what, status, transport.Unexpected(refused.StatusCode, peer), instead)
+	}
 	switch {
 	case denied && refused.ErrorCode == "KeyBasedAuthenticationNotPermitted":
 		return fmt.Errorf("%s: %s: the account does not accept keys: set %s to https://%s, and give the identity the role %q on the account, %s", what, status, setting, a.host, role, instead)
