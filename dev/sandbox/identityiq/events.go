@@ -181,14 +181,17 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request, table strin
 		parts[i] = e.Raw
 	}
 	var b bytes.Buffer
-	fmt.Fprintf(&b, `{"itemsPerPage":%d,"currentIndex":%d,%s%q:[`, len(page), q.page, s.total(total), table)
+	fmt.Fprintf(&b, `{"itemsPerPage":%d,"currentIndex":%d,%s%q:[`, len(page), q.page, s.total(len(page), total), table)
 	b.Write(bytes.Join(parts, []byte(",")))
 	b.WriteString("]}")
 	write(w, http.StatusOK, "application/json", b.Bytes())
 }
 
-// total is the member for a total, with the comma after it.
-func (s *Server) total(n int) string {
+// total is the member for a total beside a page of so many rows, with the comma after it.
+func (s *Server) total(page, n int) string {
+	if s.TotalOfPage {
+		n = page
+	}
 	switch {
 	case s.OmitTotal:
 		return ""

@@ -93,7 +93,7 @@ func (s *Server) serveList(w http.ResponseWriter, r *http.Request, kind string) 
 	from := min(max(start, 1)-1, len(docs))
 	page := docs[from:min(from+max(count, 0), len(docs))]
 	var b bytes.Buffer
-	fmt.Fprintf(&b, `{%s"startIndex":%d,"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"],"Resources":[`, s.total(len(docs)), start)
+	fmt.Fprintf(&b, `{%s"startIndex":%d,"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"],"Resources":[`, s.total(len(page), len(docs)), start)
 	b.Write(bytes.Join(page, []byte(",")))
 	b.WriteString("]}")
 	write(w, http.StatusOK, "application/scim+json", b.Bytes())

@@ -60,6 +60,8 @@ type Server struct {
 	ServeAtMost int
 	// OmitTotal leaves totals out, and TextTotal writes them as text.
 	OmitTotal, TextTotal bool
+	// TotalOfPage makes the total of a list say how many rows the answer has.
+	TotalOfPage bool
 	// UnstableTies changes the order of rows of one millisecond with each request.
 	UnstableTies bool
 	// RefuseSort answers 400 to a SCIM list that is to be sorted.

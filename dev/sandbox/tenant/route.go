@@ -165,7 +165,7 @@ func (t *Tenant) serveDocument(w http.ResponseWriter, r *http.Request) {
 	}
 	if index == "events" {
 		q := query{window: everything(), where: allOf{exactly{"id", []string{id}}}}
-		if found := t.search(nil, q, page{limit: 1}); len(found) > len("[]") {
+		if found, rows := t.search(nil, q, page{limit: 1}); rows > 0 {
 			writeBody(w, http.StatusOK, found[1:len(found)-1])
 			return
 		}

@@ -112,20 +112,25 @@ func (t *Tenant) serveSearch(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	if p.count && !t.OmitTotal {
-		w.Header().Set("X-Total-Count", strconv.Itoa(t.count(q)))
-	}
 	buf, ok := t.buffers.Get().(*[]byte)
 	if !ok {
 		buf = new([]byte)
 	}
-	*buf = t.search((*buf)[:0], q, p)
+	var rows int
+	*buf, rows = t.search((*buf)[:0], q, p)
+	switch {
+	case !p.count || t.OmitTotal:
+	case t.TotalOfPage:
+		w.Header().Set("X-Total-Count", strconv.Itoa(rows))
+	default:
+		w.Header().Set("X-Total-Count", strconv.Itoa(t.count(q)))
+	}
 	writeBody(w, http.StatusOK, *buf)
 	t.buffers.Put(buf)
 }
 
 // search appends a page as a JSON array.
-func (t *Tenant) search(dst []byte, q query, p page) []byte {
+func (t *Tenant) search(dst []byte, q query, p page) (_ []byte, rows int) {
 	now := t.now().UnixMilli()
 	shuffle := 0
 	if t.UnstableTies {
@@ -135,7 +140,7 @@ func (t *Tenant) search(dst []byte, q query, p page) []byte {
 	defer t.data.mu.Unlock()
 	dst = append(dst, '[')
 	if q.none {
-		return append(dst, ']')
+		return append(dst, ']'), 0
 	}
 	for l, i := range t.results(q, now, shuffle) {
 		if !l.listed(i) {
@@ -149,6 +154,7 @@ func (t *Tenant) search(dst []byte, q query, p page) []byte {
 			break
 		}
 		p.limit--
+		rows++
 		if len(dst) > 1 {
 			dst = append(dst, ',')
 		}
@@ -158,7 +164,7 @@ func (t *Tenant) search(dst []byte, q query, p page) []byte {
 			dst = q.show.appendShown(dst, l.appendRaw(nil, i))
 		}
 	}
-	return append(dst, ']')
+	return append(dst, ']'), rows
 }
 
 // count returns how many visible events a query finds. searchAfter does not matter.

@@ -61,6 +61,8 @@ type Tenant struct {
 	ServeAtMost int
 	// OmitTotal leaves X-Total-Count out of pages, also where it was asked for.
 	OmitTotal bool
+	// TotalOfPage makes X-Total-Count of a page say how many rows the page has.
+	TotalOfPage bool
 	// RateLimit is the limit per client id.
 	RateLimit RateLimit
 	// Faults makes requests fail, behind the rate limit and before everything else.

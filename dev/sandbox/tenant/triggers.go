@@ -234,12 +234,17 @@ func serveList[T any](t *Tenant, w http.ResponseWriter, r *http.Request, list []
 // writeList writes a page of what was asked for.
 func writeList[T any](t *Tenant, w http.ResponseWriter, p page, list []T, appended func(T, []byte) []byte) {
 	p = t.capped(p)
-	if p.count && !t.OmitTotal {
-		w.Header().Set("X-Total-Count", strconv.Itoa(len(list)))
-	}
+	total := len(list)
 	list = list[min(p.offset, len(list)):]
+	list = list[:min(p.limit, len(list))]
+	if t.TotalOfPage {
+		total = len(list)
+	}
+	if p.count && !t.OmitTotal {
+		w.Header().Set("X-Total-Count", strconv.Itoa(total))
+	}
 	body := []byte{'['}
-	for i, one := range list[:min(p.limit, len(list))] {
+	for i, one := range list {
 		if i > 0 {
 			body = append(body, ',')
 		}

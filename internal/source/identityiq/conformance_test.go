@@ -174,7 +174,9 @@ func world(s *stand.Server, h *tampered, path string) *sourcetest.World {
 			"refused": set(always(path, fault.Rule{Kind: fault.Unauthorized})),
 			"context": func() { s.Context = "/other" },
 		},
-		Cap:    func(rows int, silent bool) { s.ServeAtMost, s.OmitTotal = rows, silent },
+		Cap: func(rows int, told sourcetest.Told) {
+			s.ServeAtMost, s.OmitTotal, s.TotalOfPage = rows, told == sourcetest.Nothing, told == sourcetest.OfPage
+		},
 		Hang:   func(d time.Duration) { s.Faults = always("", fault.Rule{Kind: fault.Slow, Delay: d}) },
 		Tamper: func(change func([]byte) []byte) { h.change = change },
 	}

@@ -210,15 +210,27 @@ func (e *Events) window(ctx context.Context, w *window) (found, error) {
 		case got.total < 0 && n > 0:
 			return e.uncounted(ctx, w, got)
 		case got.total <= int64(n):
+			if e.doubtful(got.records) {
+				e.limit = n
+				return e.uncounted(ctx, w, got)
+			}
 			e.fitted(*w, got)
 			e.doubt.past(*w)
 			return e.dated(*w, got), nil
 		case w.width() <= time.Millisecond:
-			return e.millisecond(ctx, *w)
+			return e.millisecond(ctx, *w, true)
 		default:
 			e.shorten(w, got)
 		}
 	}
+}
+
+// doubtful reports whether a page need not hold all rows of its window, although the total beside it
+// says so. It is the largest page so far: what limits pages may count only what it lets through.
+// Rows in another order than that of their time leave nothing but the total.
+func (e *Events) doubtful(records []pipeline.Record) bool {
+	return len(records) > 0 && len(records) >= e.limit &&
+		slices.IsSortedFunc(records, func(a, b pipeline.Record) int { return a.Time.Compare(b.Time) })
 }
 
 // shorten ends a window that does not fit a page before the last row of the page: if the rows are in
@@ -312,11 +324,12 @@ func (e *Events) dated(w window, got found) found {
 	return got
 }
 
-// uncounted is for a server that does not say how many events there are: then only the order of the
-// rows says what is complete, which is everything before the last millisecond of a page.
+// uncounted is for a server that does not say how many events there are, or may not be believed: then
+// only the order of the rows says what is complete, which is everything before the last millisecond
+// of a page.
 func (e *Events) uncounted(ctx context.Context, w *window, got found) (found, error) {
 	if w.width() <= time.Millisecond {
-		return e.millisecond(ctx, *w)
+		return e.millisecond(ctx, *w, false)
 	}
 	first, last := time.Time{}, time.Time{}
 	for _, rec := range got.records {
@@ -333,7 +346,7 @@ func (e *Events) uncounted(ctx context.Context, w *window, got found) (found, er
 	if last.IsZero() || first.Equal(last) {
 		if last.IsZero() || last.Equal(w.from) {
 			w.narrow(time.Millisecond)
-			return e.millisecond(ctx, *w)
+			return e.millisecond(ctx, *w, false)
 		}
 		w.to = last // nothing is before it
 		return found{}, nil
@@ -352,8 +365,8 @@ func (e *Events) uncounted(ctx context.Context, w *window, got found) (found, er
 
 // millisecond reads a single millisecond that does not fit a page, by page number. Its rows have no
 // order, so pages may repeat rows and leave others out: it reads until it has as many as the service
-// counts, or, if the service does not say, until a reading brings nothing new.
-func (e *Events) millisecond(ctx context.Context, w window) (found, error) {
+// counts, or, if the service does not say or is not to be believed, until a reading brings nothing new.
+func (e *Events) millisecond(ctx context.Context, w window, counted bool) (found, error) {
 	all, seen := found{total: -1}, map[string]bool{}
 	for stale := 0; stale < jsonwalk.Sightings; {
 		fresh := false
@@ -368,6 +381,9 @@ func (e *Events) millisecond(ctx context.Context, w window) (found, error) {
 				return e.rowByRow(ctx, w)
 			case err != nil:
 				return found{}, e.doubt.explain(err)
+			}
+			if !counted {
+				got.total = -1
 			}
 			all.total, all.unsure = got.total, all.unsure || got.unsure
 			for _, rec := range got.records {

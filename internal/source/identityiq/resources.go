@@ -123,8 +123,9 @@ func (r *Resources) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.
 	}
 	reach := at.At - 1 + len(got.records)
 	at.Pages++
-	if reach > at.Seen && int64(reach) != got.total {
-		// A short page is not the end: the service may serve fewer rows than requested.
+	if reach > at.Seen && (at.At == 1 || int64(reach) != got.total) {
+		// A short page is not the end: the service may serve fewer rows than requested. The total beside
+		// the first page proves nothing, since it may be that of the page.
 		at.Seen, at.At, at.Begun = reach, reach+1-min(overlap, len(got.records)/2), formatMilli(begun)
 		page.Next, page.More = encode(at), true
 		return page, nil

@@ -102,7 +102,7 @@ func world(o *okta.Org) *sourcetest.World {
 			"token": func() { o.APIToken = "another" },
 			"role":  func() { o.NoRole = true },
 		},
-		Cap:    func(rows int, _ bool) { o.ServeAtMost = rows },
+		Cap:    func(rows int, _ sourcetest.Told) { o.ServeAtMost = rows },
 		Hang:   func(d time.Duration) { o.Faults = &fault.Plan{Rules: []fault.Rule{{Kind: fault.Slow, Delay: d}}} },
 		Tamper: func(change func([]byte) []byte) { o.Change = change },
 	}

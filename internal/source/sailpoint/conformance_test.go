@@ -143,7 +143,9 @@ func world(tn *tenant.Tenant, path string) *sourcetest.World {
 			"no_service": func() { tn.Disabled = []string{"v1", "v3", "v2025", "beta"} },
 			"refused":    set(always(path, fault.Rule{Kind: fault.Unauthorized})),
 		},
-		Cap:  func(rows int, silent bool) { tn.ServeAtMost, tn.OmitTotal = rows, silent },
+		Cap: func(rows int, told sourcetest.Told) {
+			tn.ServeAtMost, tn.OmitTotal, tn.TotalOfPage = rows, told == sourcetest.Nothing, told == sourcetest.OfPage
+		},
 		Hang: func(d time.Duration) { tn.Faults = always("", fault.Rule{Kind: fault.Slow, Delay: d}) },
 	}
 }

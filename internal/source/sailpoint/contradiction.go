@@ -45,7 +45,7 @@ func (e *Events) recount(ctx context.Context, page pipeline.Page) (pipeline.Page
 		}
 	}
 	if hidden == 0 {
-		e.end = end{at: at, rows: int(e.unlisted)}
+		e.end.at, e.end.rows = at, int(e.unlisted)
 	}
 	page.Incomplete, err = e.hides.judge(hidden, func() string {
 		return fmt.Sprintf("search: SailPoint counts %d events from %s on, but lists none of them", hidden, formatMilli(from))

@@ -74,7 +74,7 @@ func TestSearchRequest(t *testing.T) {
 			last := asked[len(asked)-1]
 			limit := "count=true&limit=2"
 			if strings.Contains(string(c.after), "split") {
-				limit = "count=true&limit=10000"
+				limit = "limit=10000"
 			}
 			if diff := cmp.Diff(request{"POST", "/search/v1", limit, c.want}, last); diff != "" {
 				t.Errorf("request (-want +got):\n%s", diff)
@@ -96,7 +96,7 @@ func TestNextCursor(t *testing.T) {
 	}{
 		"empty":               {`[]`, after, false, ""},
 		"short":               {`[{"id":"n","created":"2026-09-01T00:10:00.000Z"}]`, `{"created":"2026-09-01T00:10:00.000Z","id":"n"}`, true, ""},
-		"short_and_all":       {`[{"id":"n","created":"2026-09-01T00:10:00.001Z"}]`, `{"created":"2026-09-01T00:10:00.001Z","id":"n"}`, false, "2"},
+		"largest_and_all":     {`[{"id":"n","created":"2026-09-01T00:10:00.001Z"}]`, `{"created":"2026-09-01T00:10:00.001Z","id":"n"}`, true, "2"},
 		"short_of_three":      {`[{"id":"n","created":"2026-09-01T00:10:00.001Z"}]`, `{"created":"2026-09-01T00:10:00.001Z","id":"n"}`, true, "3"},
 		"short_of_none":       {`[{"id":"n","created":"2026-09-01T00:10:00.001Z"}]`, `{"created":"2026-09-01T00:10:00.001Z","id":"n"}`, true, "0"},
 		"full":                {`[{"id":"n","created":"2026-09-01T00:10:00.000Z"},{"id":"a","created":"2026-09-01T00:10:00.001Z"}]`, `{"created":"2026-09-01T00:10:00.001Z","id":"a"}`, true, ""},

@@ -24,7 +24,8 @@
 //
 // The end. A page that is shorter than requested is not the end: services cap pages by rows, bytes
 // or time. The walk ends at an empty page, or where X-Total-Count says that the page holds
-// everything; the total is requested in the last hour only, so that a quiet tick costs one request.
+// everything and an earlier page had more rows: what limits pages may count only what it lets
+// through. The total is requested in the last hour only, so that a quiet tick costs one request.
 // An empty page whose total says that there is more is requested again; if that persists, the page
 // is [pipeline.Page.Incomplete]. Rows outside the range are delivered, but the cursor never moves
 // to one of them.

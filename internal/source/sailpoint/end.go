@@ -21,10 +21,13 @@ const countedRange = time.Hour
 type end struct {
 	at   place
 	rows int
+	// largest is how many rows the largest page had.
+	largest int
 }
 
 // proves reports whether r, the page after at, holds all that the query finds. A short page alone
-// proves nothing: a service may serve fewer rows than requested.
+// proves nothing: a service may serve fewer rows than requested. Nor does the total beside it if no
+// page was larger: what limits the pages may count only what it lets through.
 func (n *end) proves(at place, r *rows) bool {
 	known := 0
 	switch {
@@ -35,6 +38,9 @@ func (n *end) proves(at place, r *rows) bool {
 		known = 1
 	}
 	// Elasticsearch counts no further than that by default.
+	if len(r.records) > 0 && len(r.records) >= n.largest {
+		return false
+	}
 	return r.total >= int64(r.covered) && r.total <= int64(r.covered+known) && r.total < maxPage
 }
 
@@ -58,7 +64,7 @@ func (n *end) note(at place, r *rows, moves bool) {
 			rows += n.rows
 		}
 	}
-	*n = end{at: r.last, rows: max(rows, 1)}
+	n.at, n.rows = r.last, max(rows, 1)
 }
 
 // readOn reads the current millisecond by offset, until a later row or no further row comes. It is

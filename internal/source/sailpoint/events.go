@@ -110,6 +110,7 @@ func (e *Events) page(ctx context.Context, start, to time.Time, after pipeline.C
 		}
 		page := pipeline.Page{Records: r.records, Next: next, From: from, Through: to, Warnings: e.warnings(r)}
 		full := len(r.records) >= limit
+		e.end.largest = max(e.end.largest, len(r.records))
 		moves := r.moves(at, from)
 		if moves {
 			page.Next = encode(r.last)

@@ -15,7 +15,7 @@ import (
 // gap.
 func (e *Events) fetchSplit(ctx context.Context, at place, from time.Time) (pipeline.Page, error) {
 	s := *at.Split
-	q := query{from: from, to: from.Add(time.Millisecond), order: byCreated, limit: maxPage, types: s.Types, exclude: true, total: true}
+	q := query{from: from, to: from.Add(time.Millisecond), order: byCreated, limit: maxPage, types: s.Types, exclude: true}
 	single := s.Done < len(s.Types)
 	if single {
 		q.types, q.exclude = s.Types[s.Done:s.Done+1], false
@@ -52,12 +52,12 @@ func (e *Events) fetchSplit(ctx context.Context, at place, from time.Time) (pipe
 // cut reports whether q finds more than r, its first page, holds.
 func (e *Events) cut(ctx context.Context, q query, r *rows) (bool, error) {
 	switch {
-	case len(r.records) == 0, r.total == int64(len(r.records)) && r.total < maxPage:
+	case len(r.records) == 0:
 		return false, nil
 	case len(r.records) >= maxPage:
 		return true, nil
 	}
-	q.offset, q.limit, q.total = len(r.records), 1, false
+	q.offset, q.limit = len(r.records), 1
 	rest, err := e.run(ctx, q, false)
 	if err != nil {
 		return false, err

@@ -86,8 +86,9 @@ func (t *Triggers) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.P
 	}
 	page := pipeline.Page{Records: records, Warnings: t.c.warnings(t.c.triggers)}
 	reach := at.Offset + len(records)
-	if reach > at.seen() && int64(reach) != total && at.Offset < triggersEnd {
-		// A short page is not the end: the service may serve fewer rows than requested.
+	if all := at.Offset > 0 && int64(reach) == total; reach > at.seen() && !all && at.Offset < triggersEnd {
+		// A short page is not the end: the service may serve fewer rows than requested. The total beside
+		// the first page proves nothing, since it may be that of the page.
 		next := sweep{Offset: reach - min(triggersOverlap, len(records)/2), Begun: formatMilli(begun)}
 		if next.seen() != reach {
 			next.Seen = reach

@@ -29,7 +29,7 @@ func (e *Events) FetchUndated(ctx context.Context, after pipeline.Cursor) (pipel
 			return pipeline.Page{}, err
 		}
 	}
-	q := query{undated: true, order: byID, limit: e.c.size.get(), total: true}
+	q := query{undated: true, order: byID, limit: e.c.size.get()}
 	if at.ID != "" {
 		q.after = []string{at.ID}
 	}
@@ -65,7 +65,7 @@ func (e *Events) undatedPage(q query, at undatedPlace, r *rows) pipeline.Page {
 	page := pipeline.Page{Records: r.records, Next: encode(at), Warnings: e.warnings(r)}
 	read := at.Offset + len(r.records)
 	switch {
-	case len(r.records) == 0, at == undatedPlace{} && r.total == int64(read) && r.total < maxPage:
+	case len(r.records) == 0:
 	case q.order == byID && at.Offset == 0 && r.lastID != "" && r.lastID != at.ID:
 		page.Next, page.More = encode(undatedPlace{ID: r.lastID}), true
 	case q.after != nil: // rows without id, which sort last: from the beginning, by offset

@@ -2,6 +2,7 @@ package sourcetest
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 	"time"
 
@@ -70,16 +71,20 @@ func (l *ledger) take(r pipeline.Record) {
 // not nil, is called with each, when its records are taken.
 func (l *ledger) walk(src pipeline.Source, after pipeline.Cursor, page func(pipeline.Page)) int {
 	l.t.Helper()
+	var through time.Time
 	for n := 1; n <= maxPages; n++ {
 		p := l.fetch(src, after)
 		if p.More && p.Next == after {
 			l.t.Fatalf("the source says that there is more after %s, but does not advance", after)
 		}
 		if !p.Through.IsZero() {
-			if p.Through.Before(l.through) {
-				l.t.Errorf("the stream is covered through %v, and was through %v before", p.Through, l.through)
+			if p.Through.Before(through) || !p.More && p.Through.Before(l.through) { // in this walk, or in the end
+				l.t.Errorf("the stream is covered through %v, and was through %v before", p.Through, slices.MaxFunc([]time.Time{through, l.through}, time.Time.Compare))
 			}
-			l.through = p.Through
+			through = p.Through
+			if !p.More {
+				l.through = through
+			}
 		}
 		if page != nil {
 			page(p)

@@ -54,8 +54,8 @@ type World struct {
 	// Hang makes requests take that long from then on. Required.
 	Hang func(time.Duration)
 	// Cap makes the service serve at most that many rows of those it is asked for from
-	// then on; silent: and not say how many there are in all. Required.
-	Cap func(rows int, silent bool)
+	// then on, and say how many there are in all like that. Required.
+	Cap func(rows int, told Told)
 	// Tamper passes the bodies of the service's lists through change from then on. Required.
 	Tamper func(change func(page []byte) []byte)
 	// List is the member of an answer that holds the list; "" if the answer is the list.
@@ -66,6 +66,18 @@ type World struct {
 	// Add makes one record appear behind all others and returns its id. Required.
 	Add func() string
 }
+
+// Told is what a service says about how many rows there are in all.
+type Told string
+
+// The ways.
+const (
+	Right Told = "right"
+	// Nothing: it says nothing.
+	Nothing Told = "nothing"
+	// OfPage: it counts those that are on the page, and so each page looks like the last one.
+	OfPage Told = "of the page"
+)
 
 // maxPages ends a walk that does not end by itself.
 const maxPages = 10_000
@@ -185,13 +197,13 @@ func shortPageIsNotTheEnd(t *testing.T, w *World) {
 	if w.Cap == nil && w.Stored {
 		t.Skip("a store has no pages")
 	}
-	for _, silent := range []bool{false, true} {
+	for _, told := range []Told{Right, Nothing, OfPage} {
 		for _, rows := range []int{70, 7, 1} {
-			w.Cap(rows, silent)
+			w.Cap(rows, told)
 			l := newLedger(t, w)
 			l.walk(w.Open(), "", nil)
 			if l.complete(); t.Failed() {
-				t.Fatalf("so with %d rows a page; the total is kept back: %v", rows, silent)
+				t.Fatalf("so with %d rows a page and a total that is %s", rows, told)
 			}
 		}
 	}
