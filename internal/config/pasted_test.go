@@ -137,7 +137,7 @@ func TestPastedAddresses(t *testing.T) {
 		{"query", env{base: "https://acme.api.identitynow.com?a=b"}, base, "keep only"},
 		{"user", env{base: "https://me@acme.api.identitynow.com"}, base, "keep only"},
 		{"host of dashes", env{"TENANT_ID": "-", base: "https://---"}, base, "also set TENANT_ID"},
-		{"host of dots", env{"TENANT_ID": "-", base: "https://..."}, base, "also set TENANT_ID"},
+		{"host of dots", env{"TENANT_ID": "-", base: "https://..."}, base, "a host that can't exist"},
 		{"unspecified address", env{"TENANT_ID": "-", base: "https://[::]"}, base, "also set TENANT_ID"},
 		{"host of dashes beside a name", env{base: "https://---"}, "", "acme"},
 		{"host with an umlaut", env{"TENANT_ID": "-", base: "https://ümläut"}, base, "xn--"},

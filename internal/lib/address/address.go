@@ -7,7 +7,9 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
+	"unicode"
 )
 
 // Parse reads the address of a service: https, or plain http to this machine, without a user name,
@@ -22,6 +24,14 @@ func Parse(text string) (*url.URL, error) {
 		return nil, errors.New("is not an absolute URL: write it as https://host")
 	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return nil, errors.New("must not contain a user name, a query or a fragment: keep only https://host and the path")
+	case strings.HasPrefix(u.Path, "//") && (strings.EqualFold(u.Hostname(), "https") || strings.EqualFold(u.Hostname(), "http")):
+		return nil, errors.New("has https:// twice: keep one")
+	case strings.HasSuffix(u.Host, ":"):
+		return nil, errors.New("has a colon after the host, and no port: omit it")
+	case u.Port() != "" && !isPort(u.Port()):
+		return nil, errors.New("has a port that is not a number from 1 to 65535")
+	case !isHost(u.Hostname()):
+		return nil, errors.New("has a host that can't exist: it must be letters, digits and dashes, with single dots between them; check for a comma or a blank that was copied along")
 	case u.Scheme == "http" && strings.HasSuffix(strings.ToLower(u.Hostname()), ".localhost"):
 		return nil, errors.New("uses http with a name that DNS may resolve to another machine: write localhost or 127.0.0.1, or use https")
 	case u.Scheme == "http" && !Loopback(u.Hostname()):
@@ -32,6 +42,31 @@ func Parse(text string) (*url.URL, error) {
 	u.Path = strings.TrimRight(u.Path, "/")
 	u.RawPath = ""
 	return u, nil
+}
+
+func isPort(text string) bool {
+	n, err := strconv.Atoi(text)
+	return err == nil && 0 < n && n <= 65535
+}
+
+// isHost reports whether a host may exist: an address, or a name of labels. Letters beyond ASCII are
+// left to the callers.
+func isHost(host string) bool {
+	if _, err := netip.ParseAddr(host); err == nil {
+		return true
+	}
+	host = strings.TrimSuffix(host, ".")
+	if len(host) > 253 {
+		return false
+	}
+	for label := range strings.SplitSeq(host, ".") {
+		if label == "" || len(label) > 63 || strings.ContainsFunc(label, func(r rune) bool {
+			return r < unicode.MaxASCII && r != '-' && r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r)
+		}) {
+			return false
+		}
+	}
+	return true
 }
 
 // Canonical returns an address in the form in which two spellings of one are equal.

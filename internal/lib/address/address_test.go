@@ -33,6 +33,20 @@ func TestParse(t *testing.T) {
 		"https://host?":               "a query",
 		"https://host#canary":         "a fragment",
 		"http://169.254.169.254/meta": "other than this machine",
+		"https://https://host":        "has https:// twice",
+		"https://http://host":         "has https:// twice",
+		"https://host:":               "a colon after the host",
+		"https://host:99999":          "not a number from 1 to 65535",
+		"https://host:0":              "not a number from 1 to 65535",
+		"https://host.example,":       "a host that can't exist",
+		"https://host.example;":       "a host that can't exist",
+		"https://host..example":       "a host that can't exist",
+		"https://.host.example":       "a host that can't exist",
+		"https://.":                   "a host that can't exist",
+		"https://host.example.":       "https://host.example.",
+		"https://my_host.example":     "https://my_host.example",
+		"https://[fe80::1%25eth0]:1":  "https://[fe80::1%25eth0]:1",
+		"https://" + strings.Repeat("a", 64) + ".example": "a host that can't exist",
 	} {
 		t.Run(text, func(t *testing.T) {
 			u, err := address.Parse(text)
