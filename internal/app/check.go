@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -22,6 +23,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/source"
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/checkpoint"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/jobs"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/runs"
 	"github.com/idn-sentinel/idn-sentinel/internal/status"
 )
@@ -128,12 +130,57 @@ func (c *checkup) state(ctx context.Context) {
 			return c.beginning(ctx, s)
 		})
 		c.Try(ctx, lock, func(ctx context.Context) (string, error) { return c.lock(ctx, store, name) })
+		c.backfills(ctx, store, s)
 	}
 	if !works {
 		c.Skip("function", "needs state")
 		return
 	}
 	c.Try(ctx, "function", func(ctx context.Context) (string, error) { return c.function(ctx, store) })
+}
+
+// backfills looks at the jobs of a stream. A stream without jobs, or with finished ones only, has no
+// finding.
+func (c *checkup) backfills(ctx context.Context, store state.Store, s stream) {
+	if !s.audited() {
+		return
+	}
+	item := "backfills " + s.Short
+	detail, err := check.Attempt(ctx, check.Attempts, func(ctx context.Context) (string, error) {
+		f, _, err := jobs.New(store, c.connection.Tenant).Load(ctx, s.Stream().ID)
+		if err != nil {
+			return "", err
+		}
+		return c.judgeJobs(f)
+	})
+	switch {
+	case ctx.Err() != nil:
+		c.Skip(item, "stopped")
+	case err != nil:
+		c.Fail(item, err)
+	case detail != "":
+		c.Pass(item, detail)
+	}
+}
+
+// judgeJobs says how far jobs are; "" if none is unfinished. The error is about those that a person has to
+// see to.
+func (c *checkup) judgeJobs(f jobs.File) (string, error) {
+	now := time.Now()
+	silent := status.SilentAfter(interval(c.settings)(now), longest(c.settings.RunBudget))
+	var bad, good []string
+	for i := range f.Jobs {
+		job := &f.Jobs[i]
+		if what, remedy := status.BackfillProblem(job, now, silent); what != "" {
+			bad = append(bad, strings.TrimSuffix(what, ".")+": "+remedy)
+		} else if !job.Finished() {
+			good = append(good, job.ID+": "+job.Progress())
+		}
+	}
+	if len(bad) > 0 {
+		return "", errors.New(strings.Join(bad, " "))
+	}
+	return strings.Join(good, "; "), nil
 }
 
 // function says when a run was last seen that was not started by hand. None is normal before the

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
 
@@ -20,6 +21,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/state"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/azblob"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/file"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/jobs"
 )
 
 // TestCheckOfLockedState: another check holds the probe's lock.
@@ -192,6 +194,62 @@ func TestCheckOfReadBack(t *testing.T) {
 			_, found := s.check(t)
 			if f := found["read-back"]; f.State != c.want || !strings.Contains(f.Detail, c.words) {
 				t.Errorf("%+v, want %q and %q", f, c.want, c.words)
+			}
+		})
+	}
+}
+
+// TestCheckOfBackfills: jobs that a person has to see to are named, also a file of them that can't be read.
+func TestCheckOfBackfills(t *testing.T) {
+	now := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) // the clock of the check
+	job := func(change func(*jobs.Job)) string {
+		j := jobs.Job{ID: "events-1", From: now.Add(-48 * time.Hour), To: now.Add(-24 * time.Hour), Created: now.Add(-time.Hour), Updated: now.Add(-time.Minute), State: jobs.Delivering, Events: 100}
+		change(&j)
+		data, err := jobs.Encode(jobs.File{Tenant: "acme", Stream: events, Jobs: []jobs.Job{j}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(data)
+	}
+	for name, tc := range map[string]struct {
+		object string
+		want   check.Verdict
+		says   []string
+	}{
+		"none":      {"", "", nil},
+		"damaged":   {`{"version":1,`, check.Failed, []string{"acme/jobs/" + events, "is damaged", "delete it"}},
+		"newer":     {`{"version":99}`, check.Failed, []string{"newer"}},
+		"under way": {job(func(*jobs.Job) {}), check.Passed, []string{"events-1", "0%"}},
+		"rests":     {job(func(j *jobs.Job) { j.Updated = now.Add(-30 * time.Minute) }), check.Failed, []string{"events-1 has rested for 30m", "jobs resume events-1"}},
+		"left alone": {
+			job(func(j *jobs.Job) { j.Left, j.Updated = true, now.Add(-5*time.Hour) }), check.Failed,
+			[]string{"events-1 was left to the function, and nothing has worked on it for 5h", "jobs resume"},
+		},
+		"failed": {job(func(j *jobs.Job) { j.Failure = jobs.Failure{At: now, Count: 3, Text: "search: status 403"} }), check.Failed, []string{"events-1 failed: search: status 403", "Do what the message says"}},
+		"not complete": {job(func(j *jobs.Job) {
+			j.State, j.Ended, j.Proof = jobs.Done, now, jobs.Proof{Verdict: "incomplete", Why: "7 records are missing"}
+		}), check.Failed, []string{"ended as incomplete: 7 records are missing"}},
+		"complete": {job(func(j *jobs.Job) { j.State, j.Ended, j.Proof = jobs.Done, now, jobs.Proof{Verdict: "complete"} }), "", nil},
+		"ended long ago": {job(func(j *jobs.Job) {
+			j.State, j.Ended, j.Proof = jobs.Done, now.Add(-48*time.Hour), jobs.Proof{Verdict: "incomplete"}
+		}), "", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScene()
+			if tc.object != "" {
+				if _, err := s.store.Put(t.Context(), "acme/jobs/"+events+".json", []byte(tc.object), state.Any); err != nil {
+					t.Fatal(err)
+				}
+			}
+			_, found := s.check(t)
+			f := found["backfills Events"]
+			if f.State != tc.want {
+				t.Errorf("%+v, want %q", f, tc.want)
+			}
+			for _, text := range tc.says {
+				if !strings.Contains(f.Detail, text) {
+					t.Errorf("%q is not in %q", text, f.Detail)
+				}
 			}
 		})
 	}

@@ -75,6 +75,7 @@ func checkItems() string {
 	items = append(items,
 		source.Check{Item: "state", Lines: []string{"checkpoints can be kept: a probe is written, read and removed"}},
 		source.Check{Item: "checkpoint", Lines: []string{"the checkpoint of each stream can be read, and how far it is"}},
+		source.Check{Item: "backfills", Lines: []string{"the backfills of each stream that has some: none is damaged,", "failed or stuck"}},
 		source.Check{Item: "function", Lines: []string{"the function has run lately, if it ever has: what the state shows of it"}},
 		source.Check{Item: "workspace", Lines: []string{"CUSTOMER_ID and SHARED_KEY are accepted, or the data collection rule", "takes this identity and has every stream"}},
 		source.Check{Item: "queue", Lines: []string{"with FAN_OUT=queue: the queue can be used, and no other app uses it"}},

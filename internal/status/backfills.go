@@ -1,6 +1,7 @@
 package status
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -22,7 +23,7 @@ func (j *judge) backfills() {
 	}
 	for i := range j.jobs.Jobs {
 		job := &j.jobs.Jobs[i]
-		if job.Finished() && (j.now.Sub(job.Ended) > recentBackfill || job.State == jobs.Cancelled) {
+		if past(job, j.now) {
 			continue
 		}
 		b := Backfill{
@@ -33,27 +34,43 @@ func (j *judge) backfills() {
 			b.Text = job.Proof.Verdict + ": " + strings.TrimRight(job.Proof.Why, ".")
 		}
 		j.status.Backfills = append(j.status.Backfills, b)
-		j.backfill(job)
+		if what, remedy := BackfillProblem(job, j.now, j.silentAfter()); what != "" {
+			j.found(Attention, remedy, "%s", what)
+		}
 	}
 }
 
-// backfill judges a job.
-func (j *judge) backfill(job *jobs.Job) {
+// past reports whether a job is not shown any more.
+func past(job *jobs.Job, now time.Time) bool {
+	return job.Finished() && (now.Sub(job.Ended) > recentBackfill || job.State == jobs.Cancelled)
+}
+
+// BackfillProblem says what a person should know about a job, and what to do; "" if nothing is wrong with
+// it, or it ended long ago. silent is how long nothing may be heard of runs, see [SilentAfter].
+func BackfillProblem(job *jobs.Job, now time.Time, silent time.Duration) (what, remedy string) {
+	if past(job, now) {
+		return "", ""
+	}
 	touched := job.Updated
 	if touched.IsZero() {
 		touched = job.Created
 	}
-	idle := j.now.Sub(touched)
+	idle := now.Sub(touched)
 	const complete = "complete" // the verdict of an audit
 	switch {
 	case job.State == jobs.Done && job.Proof.Verdict == complete:
 	case job.State == jobs.Done:
-		j.found(Attention, "Do what the verdict says; idnsentinel audit compares the range again as long as the ledger knows it.", "The backfill %s ended as %s: %s", job.ID, job.Proof.Verdict, job.Proof.Why)
+		return fmt.Sprintf("The backfill %s ended as %s: %s", job.ID, job.Proof.Verdict, job.Proof.Why),
+			"Do what the verdict says; idnsentinel audit compares the range again as long as the ledger knows it."
 	case job.Failure.Text != "":
-		j.found(Attention, "Do what the message says; it is then continued by the function, or by idnsentinel jobs resume. idnsentinel jobs cancel ends it.", "The backfill %s failed: %s", job.ID, job.Failure.Text)
-	case job.Left && idle > j.silentAfter()+idleBackfill:
-		j.found(Attention, "It is continued once runs read the stream to its end and have time left: see the other problems. idnsentinel jobs resume continues it at once.", "The backfill %s was left to the function, and nothing has worked on it for %s.", job.ID, Age(idle))
+		return fmt.Sprintf("The backfill %s failed: %s", job.ID, job.Failure.Text),
+			"Do what the message says; it is then continued by the function, or by idnsentinel jobs resume. idnsentinel jobs cancel ends it."
+	case job.Left && idle > silent+idleBackfill:
+		return fmt.Sprintf("The backfill %s was left to the function, and nothing has worked on it for %s.", job.ID, Age(idle)),
+			"It is continued once runs read the stream to its end and have time left: see the other problems. idnsentinel jobs resume continues it at once."
 	case !job.Left && idle > idleBackfill:
-		j.found(Attention, "idnsentinel jobs resume "+job.ID+" continues it (with --leave in the function), idnsentinel jobs cancel "+job.ID+" ends it.", "The backfill %s has rested for %s, at %d%%.", job.ID, Age(idle), job.Percent())
+		return fmt.Sprintf("The backfill %s has rested for %s, at %d%%.", job.ID, Age(idle), job.Percent()),
+			"idnsentinel jobs resume " + job.ID + " continues it (with --leave in the function), idnsentinel jobs cancel " + job.ID + " ends it."
 	}
+	return "", ""
 }
