@@ -158,7 +158,7 @@ func simple(name string, args []eval) (typ Type, of func(rows [][]any) any, ok b
 			return nil
 		}, true
 	case "make_set":
-		return Dynamic, func(rows [][]any) any { return array(unique(values(rows))) }, true
+		return Dynamic, func(rows [][]any) any { return array(unique(elements(values(rows)))) }, true
 	}
 	return Dynamic, func(rows [][]any) any { return array(values(rows)) }, true
 }
@@ -179,6 +179,22 @@ func extreme(list []any, largest bool) any {
 		}
 	}
 	return best
+}
+
+// elements takes the elements of arrays, as a set does; a list keeps arrays whole.
+func elements(list []any) (out []any) {
+	for _, v := range list {
+		if value, ok := v.(Value); !ok || value.Kind() != '[' {
+			out = append(out, v)
+			continue
+		}
+		for _, item := range items(v) {
+			if item != nil {
+				out = append(out, item)
+			}
+		}
+	}
+	return out
 }
 
 func unique(list []any) []any {

@@ -85,6 +85,7 @@ func TestRun(t *testing.T) {
 		"arg_min_star":      {`T_CL | summarize arg_min(created_t, *) by id_s | count`, "3"},
 		"take_any":          {`T_CL | summarize take_any(*) by id_s | count`, "3"},
 		"make_set":          {`T_CL | summarize make_set(id_s)`, `["a","b","c"]`},
+		"make_set_arrays":   {`T_CL | summarize make_set(parse_json('["x","y",null,["x"]]')), make_set(parse_json('{"k":[1]}'))`, `["x","y",["x"]],[{"k":[1]}]`},
 		"make_list":         {`T_CL | summarize make_list(count_d)`, `[1,2.5,4]`},
 		"distinct":          {`T_CL | distinct type_s`, "AUTH;SSO login"},
 		"distinct_all":      {`T_CL | project id_s | distinct *`, "a;b;c"},

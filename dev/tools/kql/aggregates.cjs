@@ -45,8 +45,11 @@ function limit(rows, i) {
   return rows.length > 0 && rows[0][i] !== undefined ? Number(rows[0][i]) : 1048576;
 }
 
-// An array's element null is dropped, an empty string is kept.
+// A null is dropped, an empty string is kept.
 const collected = (rows) => column(rows).map(inner);
+
+/** elements is for sets: of an array they take the elements, as documented, while lists keep it whole. */
+const elements = (rows) => collected(rows).flatMap((v) => (Array.isArray(v) ? v.filter((x) => x !== null) : [v]));
 
 function distinct(values) {
   return [...new Map(values.map((v) => [V.key(V.dynamic(v)), v])).values()];
@@ -74,8 +77,8 @@ const AGGREGATES = {
   minif: (rows) => extreme(column(truths(rows, 1)), -1), maxif: (rows) => extreme(column(truths(rows, 1)), 1),
   percentile: (rows) => percentile(column(rows), rows[0]?.[1] ?? null),
   make_list: (rows) => new Dynamic(collected(rows).slice(0, limit(rows, 1))),
-  make_set: (rows) => new Dynamic(distinct(collected(rows)).slice(0, limit(rows, 1))),
-  make_set_if: (rows) => new Dynamic(distinct(collected(truths(rows, 1))).slice(0, limit(rows, 2))),
+  make_set: (rows) => new Dynamic(distinct(elements(rows)).slice(0, limit(rows, 1))),
+  make_set_if: (rows) => new Dynamic(distinct(elements(truths(rows, 1))).slice(0, limit(rows, 2))),
   make_list_if: (rows) => new Dynamic(collected(truths(rows, 1)).slice(0, limit(rows, 2))),
   make_bag: makeBag,
 };

@@ -3,8 +3,8 @@
 //
 // The saved functions of a workspace are executed once on all rows, as they are
 // written. A query that calls one with arguments is given the rows that its
-// filters leave, from an index; a test compares that with executing it. Nothing
-// that arrives after now is seen.
+// filters leave, from an index; a test compares that with executing it. Rows of
+// tables that none of them reads stay rows. Nothing that arrives after now is seen.
 
 const V = require('./values.cjs');
 const { elements } = require('./kusto.cjs');
@@ -65,23 +65,27 @@ class Selection {
 }
 
 class Resident {
-  /** @param functions names of the saved functions that are kept */
-  constructor(library, request) {
-    this.library = library;
+  /** @param functions is the library of saved functions; request.resident names those whose rows are kept */
+  constructor(functions, request) {
+    this.functions = functions;
     this.request = request;
-    this.functions = new Map(request.resident.map((name) => [name, { columns: null, rows: [] }]));
+    this.kept = new Map(request.resident.map((name) => [name, { columns: null, rows: [] }]));
+    this.sources = new Set(request.resident.flatMap((name) => functions.tablesOfFunction(name)));
+    this.others = {}; // rows of tables that no kept function reads
     this.selections = new Map();
     this.signatures = new Map(); // of queries
   }
 
-  has(name) { return this.functions.has(name); }
+  has(name) { return this.kept.has(name); }
 
   /** add executes the functions on rows. Rows of one Id must come together. */
   add(rows) {
     this.selections.clear();
-    for (const [name, kept] of this.functions) {
-      if (![...this.library.tablesOfFunction(name)].some((t) => rows[t]?.length)) continue;
-      const out = evaluate(this.library, { query: name, now: this.request.now, rows, watchlists: {}, tables: this.request.tables, bare: this.request.bare });
+    this.tables = null;
+    for (const [name, list] of Object.entries(rows)) if (!this.sources.has(name)) this.others[name] = [...(this.others[name] ?? []), ...list];
+    for (const [name, kept] of this.kept) {
+      if (![...this.functions.tablesOfFunction(name)].some((t) => rows[t]?.length)) continue;
+      const out = evaluate(this.functions, { query: name, now: this.request.now, rows, watchlists: {}, tables: this.request.tables, bare: this.request.bare });
       kept.columns = out.columns;
       const at = Object.fromEntries(out.columns.map((c, i) => [c.name, i]));
       for (const { cells } of out.rows) {
@@ -98,7 +102,7 @@ class Resident {
     const signature = JSON.stringify([name, filters]);
     let s = this.selections.get(signature);
     if (!s) {
-      const { columns, rows } = this.functions.get(name);
+      const { columns, rows } = this.kept.get(name);
       const at = Object.fromEntries((columns ?? []).map((c, i) => [c.name, i]));
       const tests = filters.map(([parameter, values]) => {
         const places = FILTERS[parameter].map((c) => at[c]).filter((i) => i !== undefined);
@@ -129,7 +133,7 @@ class Resident {
     const { signature, selection } = this.select(name, filters);
     const start = value('starttime') ? milliseconds(value('starttime')) : -Infinity;
     const end = value('endtime') ? milliseconds(value('endtime')) : Infinity;
-    const { columns, rows } = this.functions.get(name);
+    const { columns, rows } = this.kept.get(name);
     // What a call reads for a baseline, with an end of time, does not make a rule speak.
     if (end === Infinity) this.signatures.get(this.query)?.add(signature);
     let out = selection.between(start, end, this.now);
@@ -139,17 +143,23 @@ class Resident {
     }
     if (this.arrivedAfter !== null) out = out.filter((r) => r.ingested > this.arrivedAfter);
     if (this.active && end === Infinity) out = out.filter((r) => r.who.some((w) => this.active.has(w)));
-    return { columns: columns ?? this.library.columnsOfFunction(name), rows: out };
+    return { columns: columns ?? this.functions.columnsOfFunction(name), rows: out };
+  }
+
+  /** visible gives the tables with what has arrived at now. */
+  visible(now) {
+    this.tables ??= load(this.request, this.others);
+    return Object.fromEntries(Object.entries(this.tables).map(([name, { columns, rows }]) => [name, { columns, rows: rows.filter((r) => r.ingested === null || milliseconds(r.ingested) <= now) }]));
   }
 
   /** execute runs a query at a time, in milliseconds. */
   execute(query, now, watchlists) {
     this.now = now;
     this.query = query;
-    const a = this.library.analyse(query);
+    const a = this.functions.analyse(query);
     if (a.errors.length > 0) throw new Error(a.errors.join('\n'));
     const context = { now: new V.DateTime(BigInt(now) * 10000n + V.EPOCH), watchlists: watchlists ?? {}, resident: this };
-    const tabular = new Tables(this.tables ??= load(this.request, {}), context);
+    const tabular = new Tables(this.visible(now), context);
     const scope = child(declare(a.used, context));
     const result = tabular.eval(tabular.scalar.statements(elements(a.syntax.Statements), scope), scope);
     return result.rows.map((r) => Object.fromEntries(result.columns.map((c, i) => [c.name, V.writeCell(r.cells[i])])));
