@@ -3,8 +3,9 @@ package deploy
 import (
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
+
+	"github.com/idn-sentinel/idn-sentinel/dev/expr"
 )
 
 // An expression of the template language is a literal, a call, or something of
@@ -18,8 +19,7 @@ func isExpression(s string) bool {
 
 // parser evaluates while it reads: no expression is evaluated twice.
 type parser struct {
-	text  string
-	pos   int
+	expr.Reader
 	scope *scope
 	// bound are the variables of the lambda expressions around it.
 	bound map[string]any
@@ -38,42 +38,23 @@ func (s *scope) evaluate(text string) (any, error) {
 }
 
 func (s *scope) evaluateWith(text string, bound map[string]any) (any, error) {
-	p := &parser{text: text, scope: s, bound: bound}
+	p := &parser{Reader: expr.NewReader(text), scope: s, bound: bound}
 	v, err := p.value()
-	if err == nil && p.peek() != 0 {
-		err = fmt.Errorf("unexpected %q", p.text[p.pos:])
+	if err == nil && p.Peek() != 0 {
+		err = fmt.Errorf("unexpected %q", p.Rest())
 	}
 	return v, err
-}
-
-// peek returns the next byte that is no space, 0 at the end.
-func (p *parser) peek() byte {
-	for p.pos < len(p.text) && p.text[p.pos] == ' ' {
-		p.pos++
-	}
-	if p.pos == len(p.text) {
-		return 0
-	}
-	return p.text[p.pos]
-}
-
-func (p *parser) accept(c byte) bool {
-	if p.peek() != c {
-		return false
-	}
-	p.pos++
-	return true
 }
 
 func (p *parser) value() (any, error) {
 	v, err := p.operand()
 	for err == nil {
 		switch {
-		case p.accept('.'):
-			v, err = p.member(v, p.word())
-		case p.accept('['):
+		case p.Accept('.'):
+			v, err = p.member(v, p.Word())
+		case p.Accept('['):
 			var key any
-			if key, err = p.value(); err == nil && !p.accept(']') {
+			if key, err = p.value(); err == nil && !p.Accept(']') {
 				err = errors.New("] is missing")
 			}
 			if err == nil {
@@ -87,45 +68,14 @@ func (p *parser) value() (any, error) {
 }
 
 func (p *parser) operand() (any, error) {
-	switch c := p.peek(); {
-	case c == '\'':
-		return p.literal()
-	case c == '-' || '0' <= c && c <= '9':
-		begin := p.pos
-		for p.pos++; p.pos < len(p.text) && '0' <= p.text[p.pos] && p.text[p.pos] <= '9'; p.pos++ {
-		}
-		return strconv.ParseFloat(p.text[begin:p.pos], 64)
+	if v, ok, err := p.Literal(); ok {
+		return v, err
 	}
-	name := p.word()
-	if name == "" || !p.accept('(') {
-		return nil, fmt.Errorf("neither a literal nor a call at %q", p.text[p.pos:])
+	name := p.Word()
+	if name == "" || !p.Accept('(') {
+		return nil, fmt.Errorf("neither a literal nor a call at %q", p.Rest())
 	}
 	return p.call(name)
-}
-
-// literal reads a string, in which two quotes stand for one.
-func (p *parser) literal() (any, error) {
-	var b strings.Builder
-	for p.pos++; p.pos < len(p.text); p.pos++ {
-		if p.text[p.pos] == '\'' {
-			if !strings.HasPrefix(p.text[p.pos:], "''") {
-				p.pos++
-				return b.String(), nil
-			}
-			p.pos++
-		}
-		b.WriteByte(p.text[p.pos])
-	}
-	return nil, errors.New("a string does not end")
-}
-
-func (p *parser) word() string {
-	p.peek()
-	begin := p.pos
-	for p.pos < len(p.text) && (p.text[p.pos] == '_' || p.text[p.pos]|0x20 >= 'a' && p.text[p.pos]|0x20 <= 'z' || p.pos > begin && p.text[p.pos] >= '0' && p.text[p.pos] <= '9') {
-		p.pos++
-	}
-	return p.text[begin:p.pos]
 }
 
 func (p *parser) call(name string) (any, error) {
@@ -133,8 +83,8 @@ func (p *parser) call(name string) (any, error) {
 		return p.lambda()
 	}
 	var args []any
-	for i := 0; !p.accept(')'); i++ {
-		if i > 0 && !p.accept(',') {
+	for i := 0; !p.Accept(')'); i++ {
+		if i > 0 && !p.Accept(',') {
 			return nil, fmt.Errorf(", or ) is missing in %s()", name)
 		}
 		idle := name == "if" && i > 0 && len(args) > 0 && args[0] != (i == 1)

@@ -6,11 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/go-json-experiment/json"
+	"github.com/idn-sentinel/idn-sentinel/dev/expr"
 )
 
 // call evaluates one function. Wrong argument types panic in the assertion and
@@ -85,64 +84,40 @@ func (s *scope) resourceID(args []any) string {
 
 // pure returns the functions that depend on nothing but their arguments.
 func pure(name string) (f func(args []any) any, ok bool) {
+	if f, ok = expr.Functions()[strings.ToLower(name)]; ok {
+		return f, true
+	}
 	f, ok = map[string]func(args []any) any{
-		"add":          func(a []any) any { return a[0].(float64) + a[1].(float64) },
-		"and":          func(a []any) any { return every(a, true) },
 		"array":        func(a []any) any { return []any{a[0]} },
-		"coalesce":     coalesce,
 		"concat":       concat,
-		"contains":     contains,
 		"createArray":  func(a []any) any { return append([]any{}, a...) },
 		"createObject": createObject,
 		"empty":        func(a []any) any { return a[0] == nil || reflect.ValueOf(a[0]).Len() == 0 },
-		"equals":       func(a []any) any { return reflect.DeepEqual(a[0], a[1]) },
 		"false":        func([]any) any { return false },
 		"filter":       filter,
 		"first":        func(a []any) any { return a[0].([]any)[0] },
 		"format":       format,
-		"greater":      func(a []any) any { return a[0].(float64) > a[1].(float64) },
 		"guid":         guid,
-		"if":           func(a []any) any { return map[bool]any{true: a[1], false: a[2]}[a[0].(bool)] },
-		"join":         join,
-		"json":         func(a []any) any { return mustParse(a[0].(string)) },
 		"last":         func(a []any) any { l := a[0].([]any); return l[len(l)-1] },
-		"less":         func(a []any) any { return a[0].(float64) < a[1].(float64) },
 		"length":       func(a []any) any { return float64(reflect.ValueOf(a[0]).Len()) },
 		"map":          mapOver,
 		"mul":          func(a []any) any { return a[0].(float64) * a[1].(float64) },
-		"not":          func(a []any) any { return !a[0].(bool) },
 		"null":         func([]any) any { return nil },
-		"or":           func(a []any) any { return !every(a, false) },
 		"range":        indexes,
-		"replace":      func(a []any) any { return strings.ReplaceAll(a[0].(string), a[1].(string), a[2].(string)) },
 		"skip":         func(a []any) any { l := a[0].([]any); return l[min(len(l), int(a[1].(float64))):] },
-		"split":        split,
-		"sub":          func(a []any) any { return a[0].(float64) - a[1].(float64) },
 		"substring":    func(a []any) any { return a[0].(string)[int(a[1].(float64)):int(a[1].(float64)+a[2].(float64))] },
 		"string":       func(a []any) any { return text(a[0]) },
 		"take":         func(a []any) any { s := a[0].(string); return s[:min(len(s), int(a[1].(float64)))] },
-		"toLower":      func(a []any) any { return strings.ToLower(a[0].(string)) },
 		"toObject":     toObject,
 		"toUpper":      func(a []any) any { return strings.ToUpper(a[0].(string)) },
 		"endsWith": func(a []any) any { // in any case
 			return strings.HasSuffix(strings.ToLower(a[0].(string)), strings.ToLower(a[1].(string)))
 		},
-		"trim":         func(a []any) any { return strings.TrimSpace(a[0].(string)) },
 		"true":         func([]any) any { return true },
 		"tryGet":       tryGet,
-		"union":        union,
 		"uniqueString": uniqueString,
 	}[name]
 	return f, ok
-}
-
-func every(args []any, want bool) bool {
-	for _, a := range args {
-		if a.(bool) != want {
-			return false
-		}
-	}
-	return true
 }
 
 // concat joins strings, or arrays.
@@ -167,62 +142,6 @@ func createObject(args []any) any {
 		object[args[i].(string)] = args[i+1]
 	}
 	return object
-}
-
-// union merges objects, nested ones too, where the later member stays, or arrays, of
-// which equal elements stay once.
-func union(args []any) any {
-	if _, ok := args[0].([]any); ok {
-		all := []any{}
-		for _, a := range args {
-			for _, v := range a.([]any) {
-				if !slices.ContainsFunc(all, func(other any) bool { return reflect.DeepEqual(other, v) }) {
-					all = append(all, v)
-				}
-			}
-		}
-		return all
-	}
-	all := map[string]any{}
-	for _, a := range args {
-		for name, v := range a.(map[string]any) {
-			_, before := all[name].(map[string]any)
-			if _, now := v.(map[string]any); before && now {
-				v = union([]any{all[name], v})
-			}
-			all[name] = v
-		}
-	}
-	return all
-}
-
-func coalesce(args []any) any {
-	for _, a := range args {
-		if a != nil {
-			return a
-		}
-	}
-	return nil
-}
-
-// contains looks for an element of an array, a member of an object, or a part of a string.
-func contains(args []any) any {
-	switch in := args[0].(type) {
-	case []any:
-		return slices.ContainsFunc(in, func(v any) bool { return reflect.DeepEqual(v, args[1]) })
-	case map[string]any:
-		_, ok := in[args[1].(string)]
-		return ok
-	}
-	return strings.Contains(args[0].(string), args[1].(string))
-}
-
-func join(args []any) any {
-	var parts []string
-	for _, v := range args[0].([]any) {
-		parts = append(parts, text(v))
-	}
-	return strings.Join(parts, args[1].(string))
 }
 
 // indexes is range().
@@ -252,32 +171,12 @@ func format(args []any) any {
 	return strings.NewReplacer(pairs...).Replace(args[0].(string))
 }
 
-func split(args []any) any {
-	var parts []any
-	for part := range strings.SplitSeq(args[0].(string), args[1].(string)) {
-		parts = append(parts, part)
-	}
-	return parts
-}
-
-// text writes a value as string() does: booleans with a capital, as .NET has them, and
-// arrays and objects as JSON without spaces.
+// text writes a value as string() does. A null has none: where one is written, the template is wrong.
 func text(v any) string {
-	switch v := v.(type) {
-	case string:
-		return v
-	case bool:
-		return map[bool]string{true: "True", false: "False"}[v]
-	case float64:
-		return strconv.FormatFloat(v, 'f', -1, 64)
-	case []any, map[string]any:
-		data, err := json.Marshal(v, json.Deterministic(true))
-		if err != nil {
-			panic(err)
-		}
-		return string(data)
+	if v == nil {
+		panic("no text of null")
 	}
-	panic(fmt.Sprintf("no text of a %T", v))
+	return expr.Text(v)
 }
 
 // uniqueString returns 13 lower-case letters and digits, as the real one does.

@@ -20,15 +20,15 @@ func (p *parser) lambda() (any, error) {
 	var parts []string
 	p.skip++
 	defer func() { p.skip-- }()
-	for i := 0; !p.accept(')'); i++ {
-		if i > 0 && !p.accept(',') {
+	for i := 0; !p.Accept(')'); i++ {
+		if i > 0 && !p.Accept(',') {
 			return nil, errors.New(", or ) is missing in lambda()")
 		}
-		begin := p.pos
+		begin := p.Rest()
 		if _, err := p.value(); err != nil {
 			return nil, err
 		}
-		parts = append(parts, strings.TrimSpace(p.text[begin:p.pos]))
+		parts = append(parts, strings.TrimSpace(strings.TrimSuffix(begin, p.Rest())))
 	}
 	if len(parts) == 0 {
 		return nil, errors.New("lambda() has no body")

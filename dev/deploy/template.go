@@ -256,10 +256,3 @@ func (s *scope) all(v any) (any, error) {
 	}
 	return v, nil
 }
-
-func mustParse(text string) (v any) {
-	if err := json.Unmarshal([]byte(text), &v); err != nil {
-		panic(err)
-	}
-	return v
-}

@@ -3,6 +3,8 @@ package workflow
 import (
 	"fmt"
 	"time"
+
+	"github.com/idn-sentinel/idn-sentinel/dev/expr"
 )
 
 // scope is what an expression sees: the run, and the elements of the loops around it.
@@ -41,7 +43,7 @@ func (s *scope) value(v any) (any, error) {
 			if err != nil {
 				return nil, err
 			}
-			if object[textOf(key)], err = s.value(v[name]); err != nil {
+			if object[expr.Text(key)], err = s.value(v[name]); err != nil {
 				return nil, err
 			}
 		}

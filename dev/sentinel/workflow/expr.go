@@ -3,8 +3,9 @@ package workflow
 import (
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
+
+	"github.com/idn-sentinel/idn-sentinel/dev/expr"
 )
 
 // An expression is a tree of these.
@@ -29,10 +30,10 @@ func parseText(s string) (node, error) {
 	case strings.HasPrefix(s, "@@") && !strings.Contains(s[2:], "@{"):
 		return literal{s[1:]}, nil
 	case strings.HasPrefix(s, "@") && !strings.HasPrefix(s, "@{"):
-		p := &parser{text: s[1:]}
+		p := &parser{expr.NewReader(s[1:])}
 		n, err := p.value()
-		if err == nil && p.peek() != 0 {
-			err = fmt.Errorf("unexpected %q", p.text[p.pos:])
+		if err == nil && p.Peek() != 0 {
+			err = fmt.Errorf("unexpected %q", p.Rest())
 		}
 		return n, err
 	case !strings.Contains(s, "@{"):
@@ -50,53 +51,32 @@ func parseText(s string) (node, error) {
 		if !found {
 			break
 		}
-		p := &parser{text: rest}
+		p := &parser{expr.NewReader(rest)}
 		n, err := p.value()
 		if err != nil {
 			return nil, err
 		}
-		if !p.accept('}') {
+		if !p.Accept('}') {
 			return nil, errors.New("} is missing")
 		}
 		t.parts = append(t.parts, n)
-		s = rest[p.pos:]
+		s = p.Rest()
 	}
 	return t, nil
 }
 
-type parser struct {
-	text string
-	pos  int
-}
-
-func (p *parser) peek() byte {
-	for p.pos < len(p.text) && strings.IndexByte(" \t\r\n", p.text[p.pos]) >= 0 {
-		p.pos++
-	}
-	if p.pos == len(p.text) {
-		return 0
-	}
-	return p.text[p.pos]
-}
-
-func (p *parser) accept(c byte) bool {
-	if p.peek() != c {
-		return false
-	}
-	p.pos++
-	return true
-}
+type parser struct{ expr.Reader }
 
 func (p *parser) value() (node, error) {
 	n, err := p.operand()
 	for err == nil {
-		safe := p.accept('?')
+		safe := p.Accept('?')
 		switch {
-		case p.accept('.'):
-			n = member{n, literal{p.word()}, safe}
-		case p.accept('['):
+		case p.Accept('.'):
+			n = member{n, literal{p.Word()}, safe}
+		case p.Accept('['):
 			var key node
-			if key, err = p.value(); err == nil && !p.accept(']') {
+			if key, err = p.value(); err == nil && !p.Accept(']') {
 				err = errors.New("] is missing")
 			}
 			n = member{n, key, safe}
@@ -110,29 +90,22 @@ func (p *parser) value() (node, error) {
 }
 
 func (p *parser) operand() (node, error) {
-	switch c := p.peek(); {
-	case c == '\'':
-		return p.quoted()
-	case c == '-' || '0' <= c && c <= '9':
-		begin := p.pos
-		for p.pos++; p.pos < len(p.text) && strings.IndexByte("0123456789.", p.text[p.pos]) >= 0; p.pos++ {
-		}
-		v, err := strconv.ParseFloat(p.text[begin:p.pos], 64)
+	if v, ok, err := p.Literal(); ok {
 		return literal{v}, err
 	}
-	name := strings.ToLower(p.word())
-	if !p.accept('(') {
+	name := strings.ToLower(p.Word())
+	if !p.Accept('(') {
 		switch name {
 		case "true", "false":
 			return literal{name == "true"}, nil
 		case "null":
 			return literal{}, nil
 		}
-		return nil, fmt.Errorf("neither a literal nor a call at %q", p.text[p.pos:])
+		return nil, fmt.Errorf("neither a literal nor a call at %q", p.Rest())
 	}
 	c := call{name: name}
-	for i := 0; !p.accept(')'); i++ {
-		if i > 0 && !p.accept(',') {
+	for i := 0; !p.Accept(')'); i++ {
+		if i > 0 && !p.Accept(',') {
 			return nil, fmt.Errorf(", or ) is missing in %s()", name)
 		}
 		arg, err := p.value()
@@ -142,31 +115,6 @@ func (p *parser) operand() (node, error) {
 		c.args = append(c.args, arg)
 	}
 	return c, nil
-}
-
-// quoted reads a string, in which two quotes stand for one.
-func (p *parser) quoted() (node, error) {
-	var b strings.Builder
-	for p.pos++; p.pos < len(p.text); p.pos++ {
-		if p.text[p.pos] == '\'' {
-			if !strings.HasPrefix(p.text[p.pos:], "''") {
-				p.pos++
-				return literal{b.String()}, nil
-			}
-			p.pos++
-		}
-		b.WriteByte(p.text[p.pos])
-	}
-	return nil, errors.New("a string does not end")
-}
-
-func (p *parser) word() string {
-	p.peek()
-	begin := p.pos
-	for p.pos < len(p.text) && (p.text[p.pos] == '_' || p.text[p.pos]|0x20 >= 'a' && p.text[p.pos]|0x20 <= 'z' || p.pos > begin && p.text[p.pos] >= '0' && p.text[p.pos] <= '9') {
-		p.pos++
-	}
-	return p.text[begin:p.pos]
 }
 
 // walk visits a tree.

@@ -4,13 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"reflect"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
-	"github.com/go-json-experiment/json"
+	"github.com/idn-sentinel/idn-sentinel/dev/expr"
 )
 
 // function is one of the language: how many arguments it takes (most below 0: any number), and what it
@@ -22,37 +19,38 @@ type function struct {
 
 // pure are the functions that depend on nothing but their arguments.
 func pure(name string) (function, bool) {
+	shared := expr.Functions()
 	f, ok := map[string]function{
-		"add":                {2, 2, func(a []any) any { return a[0].(float64) + a[1].(float64) }},
-		"sub":                {2, 2, func(a []any) any { return a[0].(float64) - a[1].(float64) }},
+		"add":                {2, 2, shared["add"]},
+		"sub":                {2, 2, shared["sub"]},
 		"adddays":            {2, 3, addDays},
-		"and":                {2, -1, func(a []any) any { return every(a, true) }},
-		"or":                 {2, -1, func(a []any) any { return !every(a, false) }},
-		"not":                {1, 1, func(a []any) any { return !a[0].(bool) }},
-		"if":                 {3, 3, func(a []any) any { return map[bool]any{true: a[1], false: a[2]}[a[0].(bool)] }},
-		"coalesce":           {1, -1, coalesce},
+		"and":                {2, -1, shared["and"]},
+		"or":                 {2, -1, shared["or"]},
+		"not":                {1, 1, shared["not"]},
+		"if":                 {3, 3, shared["if"]},
+		"coalesce":           {1, -1, shared["coalesce"]},
 		"concat":             {1, -1, concat},
-		"contains":           {2, 2, contains},
+		"contains":           {2, 2, shared["contains"]},
 		"createarray":        {1, -1, func(a []any) any { return a }},
 		"decodeuricomponent": {1, 1, decode},
 		"empty":              {1, 1, func(a []any) any { return length(a) == 0.0 }},
 		"encodeuricomponent": {1, 1, func(a []any) any { return strings.ReplaceAll(url.QueryEscape(a[0].(string)), "+", "%20") }},
-		"equals":             {2, 2, func(a []any) any { return reflect.DeepEqual(a[0], a[1]) }},
+		"equals":             {2, 2, shared["equals"]},
 		"first":              {1, 1, first},
-		"greater":            {2, 2, func(a []any) any { return a[0].(float64) > a[1].(float64) }},
+		"greater":            {2, 2, shared["greater"]},
 		"greaterorequals":    {2, 2, func(a []any) any { return a[0].(float64) >= a[1].(float64) }},
 		"last":               {1, 1, last},
-		"less":               {2, 2, func(a []any) any { return a[0].(float64) < a[1].(float64) }},
-		"join":               {2, 2, join},
-		"json":               {1, 1, parseJSON},
+		"less":               {2, 2, shared["less"]},
+		"join":               {2, 2, shared["join"]},
+		"json":               {1, 1, shared["json"]},
 		"length":             {1, 1, length},
-		"replace":            {3, 3, func(a []any) any { return strings.ReplaceAll(a[0].(string), a[1].(string), a[2].(string)) }},
-		"split":              {2, 2, split},
-		"string":             {1, 1, func(a []any) any { return textOf(a[0]) }},
+		"replace":            {3, 3, shared["replace"]},
+		"split":              {2, 2, shared["split"]},
+		"string":             {1, 1, func(a []any) any { return expr.Text(a[0]) }},
 		"take":               {2, 2, take},
-		"tolower":            {1, 1, func(a []any) any { return strings.ToLower(a[0].(string)) }},
-		"trim":               {1, 1, func(a []any) any { return strings.TrimSpace(a[0].(string)) }},
-		"union":              {2, -1, union},
+		"tolower":            {1, 1, shared["tolower"]},
+		"trim":               {1, 1, shared["trim"]},
+		"union":              {2, -1, shared["union"]},
 	}[name]
 	return f, ok
 }
@@ -66,41 +64,12 @@ func ofRun(name string) (least, most int, ok bool) {
 	return n[0], n[1], ok
 }
 
-func every(args []any, want bool) bool {
-	for _, a := range args {
-		if a.(bool) != want {
-			return false
-		}
-	}
-	return true
-}
-
-func coalesce(args []any) any {
-	for _, a := range args {
-		if a != nil {
-			return a
-		}
-	}
-	return nil
-}
-
 func concat(args []any) any {
 	var b strings.Builder
 	for _, a := range args {
-		b.WriteString(textOf(a))
+		b.WriteString(expr.Text(a))
 	}
 	return b.String()
-}
-
-func contains(args []any) any {
-	switch in := args[0].(type) {
-	case []any:
-		return slices.ContainsFunc(in, func(v any) bool { return reflect.DeepEqual(v, args[1]) })
-	case map[string]any:
-		_, ok := in[args[1].(string)]
-		return ok
-	}
-	return strings.Contains(args[0].(string), args[1].(string))
 }
 
 func decode(args []any) any {
@@ -146,30 +115,6 @@ func length(args []any) any {
 	panic(fmt.Sprintf("a %T has no length", args[0]))
 }
 
-func join(args []any) any {
-	var parts []string
-	for _, v := range args[0].([]any) {
-		parts = append(parts, textOf(v))
-	}
-	return strings.Join(parts, args[1].(string))
-}
-
-func parseJSON(args []any) any {
-	var v any
-	if err := json.Unmarshal([]byte(args[0].(string)), &v); err != nil {
-		panic(err)
-	}
-	return v
-}
-
-func split(args []any) any {
-	parts := []any{}
-	for part := range strings.SplitSeq(args[0].(string), args[1].(string)) {
-		parts = append(parts, part)
-	}
-	return parts
-}
-
 func take(args []any) any {
 	n := int(args[1].(float64))
 	if list, ok := args[0].([]any); ok {
@@ -177,19 +122,6 @@ func take(args []any) any {
 	}
 	runes := []rune(args[0].(string))
 	return string(runes[:min(n, len(runes))])
-}
-
-// union joins lists; of equal elements one stays.
-func union(args []any) any {
-	all := []any{}
-	for _, a := range args {
-		for _, v := range a.([]any) {
-			if !slices.ContainsFunc(all, func(other any) bool { return reflect.DeepEqual(other, v) }) {
-				all = append(all, v)
-			}
-		}
-	}
-	return all
 }
 
 func addDays(args []any) any {
@@ -209,24 +141,5 @@ func addDays(args []any) any {
 
 // stamp is how the language writes times.
 const stamp = "2006-01-02T15:04:05.0000000Z"
-
-// textOf is string().
-func textOf(v any) string {
-	switch v := v.(type) {
-	case nil:
-		return ""
-	case string:
-		return v
-	case bool:
-		return map[bool]string{true: "True", false: "False"}[v]
-	case float64:
-		return strconv.FormatFloat(v, 'f', -1, 64)
-	}
-	data, err := json.Marshal(v, json.Deterministic(true))
-	if err != nil {
-		panic(err)
-	}
-	return string(data)
-}
 
 var errNotSupported = errors.New("not supported by the interpreter")

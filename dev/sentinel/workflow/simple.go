@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/idn-sentinel/idn-sentinel/dev/expr"
 )
 
 // simple performs an action that has no others inside.
@@ -25,7 +27,7 @@ func (r *Run) simple(name string, a Action, inputs any, e *Entry) (any, error) {
 	case "SetVariable":
 		return nil, r.set(object, func(any) any { return object["value"] })
 	case "AppendToStringVariable":
-		return nil, r.set(object, func(before any) any { return textOf(before) + textOf(object["value"]) })
+		return nil, r.set(object, func(before any) any { return expr.Text(before) + expr.Text(object["value"]) })
 	case "AppendToArrayVariable":
 		return nil, r.set(object, func(before any) any { return append(slices.Clone(before.([]any)), object["value"]) })
 	case "Wait":
@@ -64,7 +66,7 @@ func (r *Run) http(name string, a Action, inputs map[string]any, e *Entry) (any,
 	}
 	headers, _ := inputs["headers"].(map[string]any)
 	for header, v := range headers {
-		req.Header[header] = textOf(v)
+		req.Header[header] = expr.Text(v)
 	}
 	req.Auth, _ = inputs["authentication"].(map[string]any)
 	return r.send(inputs, e, func() (Response, error) {
