@@ -29,7 +29,7 @@ var variants = []struct {
 		}
 	}},
 	{"it came from nowhere", "isnotempty(IpAddress)", func(e *content.Event) {
-		if ago(e) > -2*time.Hour { // what is known of earlier stays known
+		if ago(e) > -2*time.Hour || e.Arrived != "" { // what is known of earlier stays known
 			e.IP = ""
 		}
 	}},

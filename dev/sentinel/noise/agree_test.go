@@ -15,7 +15,7 @@ import (
 // the parsers are executed, for a day of a small tenant, and as many alerts come of it.
 func TestResidentRowsAreThoseOfTheParsers(t *testing.T) {
 	company := noise.New(200, noise.Fortnight+noise.Month, 16)
-	ws := kqltest.Load(t, "events-isc", "triggers-dcr", "health", "iiq-audit-dcr")
+	ws := kqltest.Load(t, "events-isc", "triggers-dcr", "health", "iiq-audit-dcr", "threat-intelligence")
 	resident, rows := ws.Open(t, company.End()), map[string][]kqltest.Row{}
 	now := company.Start.AddDate(0, 0, 24).Add(20*time.Hour + 30*time.Minute)
 	company.Each(func(table string, row kqltest.Row) {
@@ -39,9 +39,9 @@ func TestResidentRowsAreThoseOfTheParsers(t *testing.T) {
 			continue // sees the rows of a minute only
 		}
 		t.Run(r.File, func(t *testing.T) {
-			executed := ws.Run(t, r.Query, kqltest.Data{Now: now.Format(time.RFC3339), Rows: rows})
+			executed := ws.Run(t, r.Query, kqltest.Data{Now: now.Format(time.RFC3339), Rows: rows, Watchlists: company.Watchlists()})
 			got := []kqltest.Row{}
-			for _, f := range resident.Play(t, r.Query, kqltest.Schedule{From: now, To: now, Every: time.Hour, Always: true}).Alerts {
+			for _, f := range resident.Play(t, r.Query, kqltest.Schedule{From: now, To: now, Every: time.Hour, Always: true, Watchlists: company.Watchlists()}).Alerts {
 				got = append(got, f.Rows...)
 			}
 			if diff := cmp.Diff(executed.Rows, got); diff != "" {

@@ -16,7 +16,7 @@ import (
 
 var (
 	identities = flag.Int("identities", 1000, "how many the tenant has")
-	update     = flag.Bool("update", false, "write sentinel/noise.csv; only the rules that have changed are played")
+	update     = flag.Bool("update", false, "write sentinel/noise.csv; only the rules that have changed, or whose stories have, are played")
 	every      = flag.Bool("every", false, "with -update: play all rules")
 	rule       = flag.String("rule", "", "play only the rules whose file has this in its name, and list their alerts")
 )
@@ -28,7 +28,7 @@ func tenant(t *testing.T, n int) (*noise.Tenant, *kqltest.Resident) {
 		t.Fatalf("-identities %d: a tenant has 200 or more", n)
 	}
 	company := noise.New(n, noise.Fortnight+noise.Month, 16)
-	ws := kqltest.Load(t, "events-isc", "triggers-dcr", "health", "iiq-audit-dcr")
+	ws := kqltest.Load(t, "events-isc", "triggers-dcr", "health", "iiq-audit-dcr", "threat-intelligence")
 	resident := ws.Open(t, company.End())
 	company.Each(func(table string, row kqltest.Row) { resident.Add(t, table, row) })
 	return company, resident
@@ -49,6 +49,7 @@ func schedule(t *testing.T, company *noise.Tenant, r content.Rule) kqltest.Sched
 		// Such a rule also speaks when nothing comes.
 		Always: strings.Contains(r.Query, "SailPointIDNHealth") || strings.Contains(r.Query, "now()"),
 		Narrow: narrow[r.File], NRT: r.Kind == content.NRT,
+		Watchlists: company.Watchlists(),
 	}
 }
 
@@ -74,7 +75,7 @@ func TestMonth(t *testing.T) {
 	t.Logf("%d rows of %d identities in %d days", resident.Rows(), company.Identities, company.Days)
 	var all []noise.Heard
 	for _, r := range rules {
-		if !strings.Contains(r.File, *rule) || *update && !*every && known[r.File].Fingerprint == r.Fingerprint() {
+		if !strings.Contains(r.File, *rule) || *update && !*every && known[r.File].Fingerprint == r.Fingerprint() && known[r.File].Claimed == claims(company, r) {
 			continue
 		}
 		t.Run(r.File, func(t *testing.T) {
@@ -100,6 +101,13 @@ func hear(t *testing.T, company *noise.Tenant, resident *kqltest.Resident, r con
 	start := time.Now()
 	played := resident.Play(t, r.Query, schedule(t, company, r))
 	h := noise.Listen(company, r, played)
+	if alias := needed(company, r); alias != "" {
+		s := schedule(t, company, r)
+		delete(s.Watchlists, alias)
+		if without := resident.Play(t, r.Query, s); len(without.Alerts) > 0 {
+			t.Errorf("%d runs speak without the watchlist %s", len(without.Alerts), alias)
+		}
+	}
 	if *rule != "" {
 		list(t, company, h)
 	}
@@ -112,6 +120,26 @@ func hear(t *testing.T, company *noise.Tenant, resident *kqltest.Resident, r con
 		t.Errorf("%d alerts in one run: the service makes %d", h.Most, noise.Budget.Alerts)
 	}
 	return h
+}
+
+// claims counts the stories that a rule claims to find.
+func claims(company *noise.Tenant, r content.Rule) (n int) {
+	for _, s := range noise.Stories(company) {
+		if slices.Contains(s.Rules, r.File) {
+			n++
+		}
+	}
+	return n
+}
+
+// needed is the watchlist without which a rule finds nothing, if there is one.
+func needed(company *noise.Tenant, r content.Rule) string {
+	for _, s := range noise.Stories(company) {
+		if s.Needs != "" && slices.Contains(s.Rules, r.File) {
+			return s.Needs
+		}
+	}
+	return ""
 }
 
 // record writes the table, in the order of the rules.
@@ -142,9 +170,12 @@ func TestTableIsCurrent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	count := map[string]int{}
+	count, company := map[string]int{}, noise.New(200, noise.Fortnight+noise.Month, 16)
 	for _, r := range rules {
 		n, ok := known[r.File]
+		if want := claims(company, r); n.Claimed != want {
+			t.Errorf("%s claims %d stories, the table says %d: run make noise", r.File, want, n.Claimed)
+		}
 		if !ok || n.Fingerprint != r.Fingerprint() {
 			t.Errorf("%s: the rule has changed since its noise was measured: run make noise", r.File)
 		}

@@ -60,6 +60,25 @@ func (t *Tenant) Each(add func(table string, row kqltest.Row)) {
 		}
 		t.health(day, func(row kqltest.Row) { add(kqltest.HealthTable, row) })
 		t.triggers(day, func(row kqltest.Row) { add(kqltest.TriggersTable, row) })
+		t.indicators(day, func(row kqltest.Row) { add("ThreatIntelIndicators", row) })
+	}
+}
+
+// rogue is the address that threat intelligence names.
+const rogue = "45.83.95.9"
+
+// indicators are those of a feed that repeats what stands each day, and withdraws what does not.
+func (t *Tenant) indicators(day int, add func(kqltest.Row)) {
+	for k, address := range []string{"45.83.96.1", "45.83.97.1", rogue, "2001:db8:ffff::1"} {
+		stands := address != rogue || day >= 23 && day < 32
+		if !stands && day != 32 {
+			continue
+		}
+		at := t.time(day, 2)
+		add(kqltest.Row{
+			"TimeGenerated": stamp(at), "$ingested": stamp(at.Add(5 * time.Minute)), "Id": fmt.Sprintf("indicator--%d", k), "ObservableKey": "ipv4-addr:value", "ObservableValue": address,
+			"IsActive": stands, "IsDeleted": false, "Revoked": !stands, "ValidUntil": stamp(at.AddDate(0, 0, 5)), "Confidence": 70, "SourceSystem": "Feed",
+		})
 	}
 }
 

@@ -15,6 +15,8 @@ type Story struct {
 	Rules    []string
 	Marks    []string
 	From, To time.Time
+	// Needs is the watchlist without which the rules find nothing.
+	Needs string
 }
 
 // plot collects the events of a story.
@@ -34,6 +36,18 @@ func (t *Tenant) plot(says string, day int, hour float64, rules ...string) *plot
 func (p *plot) from(ip string) *plot {
 	p.ip = ip
 	return p.mark(ip)
+}
+
+// days moves on to the same hour some days later, or back by a negative number.
+func (p *plot) days(n int) *plot {
+	p.at = p.at.AddDate(0, 0, n)
+	return p
+}
+
+// needs names the watchlist without which the rules find nothing.
+func (p *plot) needs(alias string) *plot {
+	p.s.Needs = alias
+	return p
 }
 
 func (p *plot) mark(marks ...string) *plot {
@@ -196,6 +210,25 @@ func Stories(t *Tenant) []Story {
 			do("AUTH", "SAML2-142", victim(20), victim(20)),
 		t.plot("A stolen password goes past single sign-on.", 38, 3.4, "SailPointISCLogonPastSso").from("45.83.92.9").
 			do("AUTH", "AUTHENTICATION-100", victim(24), victim(24)),
+		t.plot("The emergency account logs on, and changes a source; a week before, System had refreshed it.", 39, 2.3, "SailPointISCBreakGlassUsed").needs(breakGlass).mark(emergency).
+			days(-7).do("SOURCE_MANAGEMENT", "ACCOUNT_UPDATED", "System", emergency).
+			do("PROVISIONING", "IDENTITY_ATTRIBUTE_UPDATE", "System", emergency).days(7).
+			do("AUTH", "AUTHENTICATION-100", "System", emergency, func(e *Event) { e.UserID = upper(emergency) }).
+			do("SOURCE_MANAGEMENT", "SOURCE_UPDATE", emergency, "Workday [source-4714]"),
+		t.plot("The help desk resets the password of a board member; the week before, it was the member.", 40, 20.2, "SailPointISCVipIdentityChanged").needs(vips).mark(victim(30)).
+			days(-7).do("PASSWORD_ACTIVITY", "passwordChange", victim(30), victim(30)).days(7).
+			do("PASSWORD_ACTIVITY", "ACCOUNT_PASSWORD_RESET_PASSED", agent(4), upper(victim(30))),
+		t.plot("A user is made a domain administrator, by hand.", 41, 3.1, "SailPointISCPrivilegedAccessGranted").needs(privileged).mark(victim(31)).
+			do("ACCESS_ITEM", "AddEntitlement", owner(2), victim(31), func(e *Event) {
+				e.Source, e.Value = "Active Directory", "CN=Domain Admins,CN=Users,DC=acme,DC=example"
+			}),
+		// From there others come before the address is known, and after it is withdrawn.
+		t.plot("A user comes from an address that threat intelligence has named for four days.", 27, 3.2, "SailPointISCThreatIntelligenceMatch").from(rogue).
+			days(-7).do("AUTH", "SAML2-142", victim(32), victim(32)).days(7).
+			do("AUTH", "SAML2-142", victim(33), victim(33)).do("AUTH", "AUTHENTICATION-103", victim(33), victim(33)).
+			days(7).do("AUTH", "SAML2-142", victim(34), victim(34)),
+		t.plot("Support is let in, which the connector delivers twenty hours later.", 42, 1.3, "SailPointISCUrgentEventsCameLate").mark(admin(1)).
+			do("AUTH", "AUTH_SUPPORT_LOGIN_CREATED", admin(1), "acme", func(e *Event) { e.Arrived = e.At.Add(20 * time.Hour) }),
 		t.revocation(victim(8)),
 		// What fails, and is no attack.
 		t.plot("The connector is down for six hours.", 22, 1, "SailPointISCConnectorSilent").mark("SailPointIDN_"),

@@ -55,6 +55,29 @@ const (
 	victims    = 40 // for the stories: ordinary people who are there all the time
 )
 
+// Watchlists that the company has filled. Those that only spare known things an alert, such as
+// trusted addresses, are empty: the noise is that of a company that has not come to it.
+const (
+	breakGlass = "SailPointBreakGlass"
+	vips       = "SailPointVIPIdentities"
+	privileged = "SailPointPrivilegedAccess"
+
+	emergency = "emergency1@acme.example"
+)
+
+// Watchlists gives their search keys. Of the entitlements, one is given now and then in the
+// course of things.
+func (t *Tenant) Watchlists() map[string][]string {
+	lists := map[string][]string{
+		breakGlass: {"Emergency1@acme.example ", "emergency2@acme.example"},
+		privileged: {"Domain Admins", "SAP_ALL", "Active Directory Admin group 7"},
+	}
+	for n := 28; n < 40; n++ {
+		lists[vips] = append(lists[vips], t.people[staff+n].name)
+	}
+	return lists
+}
+
 // sources that are connected.
 var sources = []string{ //nolint:gochecknoglobals // constants
 	"Active Directory", "Active Directory Admin", "Entra ID", "Workday", "SAP ERP", "ServiceNow", "Salesforce", "GitHub", "Oracle EBS", "Mainframe RACF", "Box", "Badge System",

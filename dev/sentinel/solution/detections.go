@@ -69,7 +69,8 @@ func (s *Solution) noise(b *strings.Builder, rules []content.Rule) {
 ## How much they say
 
 A generated tenant of 10,000 identities has thirty ordinary days: people join, leave, travel, mistype and forget passwords; sources are aggregated and one of them is down; there are a certification campaign, requests, and the work of administrators and programs.
-` + "`make noise`" + ` plays it through each rule, as often as the rule would run, and writes this table; nothing is in a watchlist.
+` + "`make noise`" + ` plays it through each rule, as often as the rule would run, and writes this table.
+The watchlists of break-glass accounts, of VIP identities and of privileged access are filled, and a feed of threat intelligence names some addresses; the watchlists that spare what is known an alert are empty.
 Every tenant differs: read the figures as an order of magnitude.
 
 - *Alerts* and *Incidents*: in the thirty ordinary days.
