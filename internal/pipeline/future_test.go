@@ -91,6 +91,10 @@ func TestLag(t *testing.T) {
 			w.checkpoint.Cursor, w.checkpoint.Through = "0", time.Now().Add(-2*time.Hour)
 			w.onFetch = func(int) error { return errors.New("403") }
 		}, 7200, pipeline.Failed},
+		"never at its end": {func(w *world) { // a list that was never read as a whole
+			w.checkpoint.Tag, w.checkpoint.Cursor = "1", "0"
+			w.onFetch = func(int) error { return errors.New("403") }
+		}, 3600, pipeline.Failed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

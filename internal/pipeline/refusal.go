@@ -17,6 +17,9 @@ const (
 	// proofs is how many records of a batch are tried by themselves in search of one that
 	// the sink takes.
 	proofs = 4
+	// again is how often a record that was refused is sent once more before it goes into quarantine:
+	// one instance of several may refuse what the others take.
+	again = 2
 )
 
 // refusals are single records that the sink refuses. A refusal alone does not prove that
@@ -57,8 +60,11 @@ func (r *refusals) add(ctx context.Context, row Record, why error, onDone func(c
 			one.original = o.rec
 		}
 	}
-	if r.proven() {
+	switch {
+	case r.expected:
 		return r.quarantine(ctx, one)
+	case r.proven():
+		return r.retry(ctx, one)
 	}
 	// Copies: a record is a part of its page, which would stay in memory.
 	one.row, one.original = clone(one.row), clone(one.original)
@@ -97,9 +103,7 @@ func (r *refusals) lookForProof(ctx context.Context, batch []Record, onDone func
 	return batch, nil
 }
 
-// retryPending puts pending records into quarantine if there is proof by now. Each is sent
-// once more before that: a workspace that refused everything when the run began may have
-// been repaired meanwhile, and then the proof says nothing about what it refused before.
+// retryPending puts pending records into quarantine if there is proof by now.
 func (r *refusals) retryPending(ctx context.Context) error {
 	if !r.proven() {
 		return nil
@@ -113,18 +117,22 @@ func (r *refusals) retryPending(ctx context.Context) error {
 	return nil
 }
 
-// retry sends a record that was refused before the sink took any.
+// retry sends a refused record again, now that there is proof, and puts it into quarantine if it is
+// refused each time. A workspace that refused everything when the run began may have been repaired
+// meanwhile, and then the proof says nothing about what it refused before.
 func (r *refusals) retry(ctx context.Context, one refusal) error {
 	batch := []Record{one.row}
-	err := r.d.write(ctx, batch)
-	var rejected *Rejected
-	switch {
-	case err == nil:
-		return r.d.resolve(ctx, batch, nil, false, one.onDone)
-	case !errors.As(err, &rejected) || rejected.Ambiguous:
-		return err
+	for range again {
+		err := r.d.write(ctx, batch)
+		var rejected *Rejected
+		switch {
+		case err == nil:
+			return r.d.resolve(ctx, batch, nil, false, one.onDone)
+		case !errors.As(err, &rejected) || rejected.Ambiguous:
+			return err
+		}
+		one.why = err
 	}
-	one.why = err
 	return r.quarantine(ctx, one)
 }
 

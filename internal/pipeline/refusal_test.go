@@ -215,3 +215,23 @@ func TestSetRightInTheMiddle(t *testing.T) {
 		w.complete("e00001")
 	})
 }
+
+// A service of which one instance refuses what the others take: a good record does not go into
+// quarantine because the instance was asked by chance.
+func TestOneInstanceRefuses(t *testing.T) {
+	for _, instances := range []int{2, 3} {
+		t.Run(strconv.Itoa(instances), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 40)
+				w.onWrite = func(n int, _ []pipeline.Record) (bool, error) {
+					if n%instances > 0 {
+						return false, &pipeline.Rejected{Err: errors.New("InvalidDataFormat")}
+					}
+					return true, nil
+				}
+				check(t, w.run(4*time.Minute), pipeline.Report{State: pipeline.Drained, Fetched: 40, Sent: 40})
+				w.complete()
+			})
+		})
+	}
+}

@@ -158,14 +158,14 @@ func (s *session) proveCheckpoint(ctx context.Context) error {
 }
 
 // lag is the age in seconds of the moment up to which the stream is delivered. Before the
-// first page is, that is where the stream begins.
+// first page is, that is where the stream begins; so it is for a list that was never read as a whole.
 func (s *session) lag() float64 {
 	for _, at := range []time.Time{s.saved.Through, s.saved.Since, s.next.Since, s.begins} {
 		if !at.IsZero() {
 			return max(0, time.Since(at).Seconds())
 		}
 	}
-	return 0
+	return s.Lookback.Seconds()
 }
 
 // clockOff says why this machine's clock can't be relied on. Then nothing is audited,

@@ -10,7 +10,6 @@ import (
 type inFlight struct {
 	batch  []Record
 	result <-chan error
-	proven bool // the sink had taken another record before
 }
 
 // sendRows writes the queued rows, several batches at a time if the sink
@@ -41,7 +40,7 @@ func (d *delivery) sendRows(ctx context.Context) error {
 			f := active[0]
 			active = active[1:]
 			// Halves of what was refused are cut, too.
-			err := d.handleResult(writing, f.batch, d.confirmed(writing, f, <-f.result))
+			err := d.handleResult(writing, f.batch, <-f.result)
 			if err != nil && failed == nil {
 				// Start no more batches; those in flight get a moment: an answer that comes is
 				// a batch that need not be repeated.
@@ -64,7 +63,7 @@ func (d *delivery) sendRows(ctx context.Context) error {
 
 // begin begins to write a batch.
 func (d *delivery) begin(ctx context.Context, batch []Record) inFlight {
-	result, proven := make(chan error, 1), d.refusals.proven()
+	result := make(chan error, 1)
 	go func() {
 		defer func() {
 			if p := recover(); p != nil {
@@ -73,18 +72,7 @@ func (d *delivery) begin(ctx context.Context, batch []Record) inFlight {
 		}()
 		result <- d.write(ctx, batch)
 	}()
-	return inFlight{batch, result, proven}
-}
-
-// confirmed is the result of a batch, asked for again if it is the refusal of a single
-// record from before the first acknowledgement: the workspace may have been repaired
-// meanwhile, and then the acknowledgement proves nothing about that record.
-func (d *delivery) confirmed(ctx context.Context, f inFlight, result error) error {
-	var rejected *Rejected
-	if len(f.batch) == 1 && !f.proven && d.refusals.proven() && errors.As(result, &rejected) {
-		return d.write(ctx, f.batch)
-	}
-	return result
+	return inFlight{batch, result}
 }
 
 // handleResult acts on the result of writing a batch. Where there is a spool and the
