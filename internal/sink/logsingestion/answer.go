@@ -52,6 +52,11 @@ func (a *answer) judge(s *Sink, stream string) error {
 			return &pipeline.Retryable{Err: fmt.Errorf("%v with the header %s is not the answer of the service but of something in between: "+
 				"the batch counts as not delivered; check proxies and gateways", a, name)}
 		}
+		// The HTTP client reads no body after this status, whatever is announced.
+		if length := a.Header.Get("Content-Length"); !a.Empty || length != "" && length != "0" {
+			return &pipeline.Retryable{Err: fmt.Errorf("%v with a body is not the answer of the service but of something in between: "+
+				"the batch counts as not delivered; check proxies and gateways", a)}
+		}
 		return nil
 	case http.StatusBadRequest:
 		return a.judgeBadRequest(rule, stream)

@@ -76,6 +76,7 @@ func testForeign(t *testing.T, s Subject) {
 		"a page that moves on with 200":     {Kind: fault.Foreign, Header: "Refresh: 0; url=https://portal.example/"},
 		"a page that moves on, no content":  {Kind: fault.Foreign, Status: http.StatusNoContent, Header: "Refresh: 0"},
 		"a proxy's error code with 200":     {Kind: fault.Foreign, Header: "X-Squid-Error: ERR_ACCESS_DENIED 0"},
+		"no content, and a body":            {Kind: fault.Foreign, Status: http.StatusNoContent, Header: "Content-Length: 24"},
 		"a proxy's error code, no content":  {Kind: fault.Foreign, Status: http.StatusNoContent, Header: "X-Squid-Error: ERR_ACCESS_DENIED 0"},
 		"a challenge with 200":              {Kind: fault.Foreign, Header: "Proxy-Authenticate: Basic"},
 		"an error code with no content":     {Kind: fault.Foreign, Status: http.StatusNoContent, Header: "X-Ms-Error-Code: InvalidStream"},
