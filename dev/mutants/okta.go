@@ -6,7 +6,7 @@ func oktaMutants() []Mutant {
 	return []Mutant{
 		{Breaks: "the place in Okta's log is a time and not the org's link", File: oktaDir + "logs.go", Old: "Next: place{Next: r.next, Newest: newest}.encode(), From: at.from()", New: "Next: place{Newest: newest}.encode(), From: at.from()"},
 		{Breaks: "the place in Okta's log does not move at its end", File: oktaDir + "logs.go", Old: "if q.loops(r.next) {", New: "if q.loops(r.next) || len(r.records) < r.limit {"},
-		{Breaks: "a page that the server cut is taken for the end of Okta's log", File: oktaDir + "logs.go", Old: "(len(r.records) >= r.limit || !r.reaches(present))", New: "len(r.records) >= r.limit"},
+		{Breaks: "a page that the server cut is taken for the end of Okta's log", File: oktaDir + "logs.go", Old: "(len(r.records) >= min(r.limit, l.largest) || !r.reaches(present))", New: "len(r.records) >= r.limit"},
 		{Breaks: "an answer without links is taken for the end of Okta's log", File: oktaDir + "logs.go", Old: "if r.next == \"\" {\n\t\treturn pipeline.Page{}, &pipeline", New: "if false {\n\t\treturn pipeline.Page{}, &pipeline"},
 		{Breaks: "a place that the org refuses stops the stream", File: oktaDir + "logs.go", Old: "|| !refused.ofPlace() {", New: "|| refused.ofPlace() {"},
 		{Breaks: "an org that refuses each place is asked without end", File: oktaDir + "logs.go", Old: "l.restarts == maxRestarts", New: "l.restarts == 1<<30"},

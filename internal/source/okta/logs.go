@@ -34,6 +34,7 @@ type Logs struct {
 	shapes   jsonwalk.Shapes
 	flaws    jsonwalk.Flaws
 	trouble  trouble
+	largest  int    // events on the largest page of the tail: the org may serve no more
 	last     answer // of the tail, without its body: what it says about limit and clock
 }
 
@@ -134,7 +135,8 @@ func (l *Logs) tail(ctx context.Context, at place, after pipeline.Cursor) (pipel
 			return page, nil
 		}
 	} else {
-		page.More = len(r.records) > 0 && (len(r.records) >= r.limit || !r.reaches(present))
+		l.largest = max(l.largest, len(r.records))
+		page.More = len(r.records) > 0 && (len(r.records) >= min(r.limit, l.largest) || !r.reaches(present))
 	}
 	if !page.More && r.asked.After(newest) {
 		page.Through = r.asked

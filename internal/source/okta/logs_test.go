@@ -337,6 +337,24 @@ func TestPresentIsTheEnd(t *testing.T) {
 	})
 }
 
+// An org that serves fewer events than it is asked for has more, also where they are of this minute.
+func TestCapAtPresent(t *testing.T) {
+	for _, most := range []int{1, 7, 250} {
+		inBubble(t, func(t *testing.T) {
+			o := newOrg()
+			o.ServeAtMost = most
+			g := okta.Generator{Seed: 3, Start: time.Now().Add(-time.Minute), Every: 50 * time.Millisecond}
+			const n = 1000 // until ten seconds ago
+			for i := range n {
+				o.Add(g.Event(i))
+			}
+			if ids, _ := walk(t, source.NewClient(config(o)).Logs(), ""); len(ids) != n {
+				t.Errorf("%d events at a time: %d came of %d", most, len(ids), n)
+			}
+		})
+	}
+}
+
 func TestFailuresSayWhatToDo(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func(*okta.Org)
