@@ -26,6 +26,7 @@ type archive struct {
 
 	counts, rereads int
 	countErr        error
+	uncounted       int64 // how many fewer than it lists the source counts, as far as it can
 	onReread        func() // called when the page has been read
 }
 
@@ -102,7 +103,7 @@ func (a *archive) Count(_ context.Context, from, to time.Time) (n int64, err err
 			n += int64(max(1, e.listed))
 		}
 	}
-	return n, a.countErr
+	return max(0, n-a.uncounted), a.countErr
 }
 
 func (a *archive) FetchWindow(_ context.Context, from, to time.Time, after pipeline.Cursor) (pipeline.Page, error) {
@@ -429,6 +430,25 @@ func TestAuditFindsARefusedRecord(t *testing.T) {
 		}
 		if failed == 0 || len(a.kept) != 0 {
 			t.Errorf("%d runs failed, in quarantine %v", failed, a.kept)
+		}
+	})
+}
+
+// A count that is lower than the list does not mean that the source has forgotten something: the
+// warning says what can't be relied on.
+func TestCountBelowTheList(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newArchive(t)
+		a.uncounted = 1000
+		for i := range 10 {
+			a.add(a.begin.Add(time.Duration(i)*time.Second), 0)
+		}
+		var warnings []string
+		for _, rep := range a.live(20 * time.Minute) {
+			warnings = append(warnings, rep.Warnings...)
+		}
+		if len(warnings) != 1 || !strings.Contains(warnings[0], "counts 0 events") || !strings.Contains(warnings[0], "lists 10") || strings.Contains(warnings[0], "no longer has") {
+			t.Errorf("warnings %q", warnings)
 		}
 	})
 }

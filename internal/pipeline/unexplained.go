@@ -170,6 +170,11 @@ func (a *auditor) judge(from time.Time, want, have, listed int64) {
 	case want < have:
 		d.Reason = Forgotten
 		known.Accepted = append(known.Accepted, d)
+		if listed >= have {
+			a.warn(fmt.Sprintf("the source counts %d events in the window from %s but lists %d, and %d were delivered: its count is too low, "+
+				"so an event that shows up late in this window may not be noticed", want, from.Format(time.RFC3339), listed, have))
+			return
+		}
 		a.warn(fmt.Sprintf("the source shows %d events of the window from %s, and %d were delivered: it no longer has some of them", want, from.Format(time.RFC3339), have))
 	case listed >= want:
 		d.Reason = Listed
