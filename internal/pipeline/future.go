@@ -12,8 +12,14 @@ const clockSlack = 5 * time.Minute
 // future is the error for a checkpoint that claims to cover a moment that has not come yet. The
 // tail corrects it, because it goes by what the source shows now.
 func (s *session) future(now time.Time) error {
-	through := s.saved.Through
-	if !through.After(now.Add(clockSlack)) {
+	through, since := s.saved.Through, s.saved.Since
+	switch {
+	case through.After(now.Add(clockSlack)):
+	case since.After(now.Add(clockSlack)):
+		return fmt.Errorf("the checkpoint says that the stream begins at %s, which is %v ahead of this machine's clock, and nothing before that is audited: "+
+			"if the clock is now right, it was ahead in the first run, and the next page that is read corrects this; if not, set the clock",
+			since.UTC().Format(time.RFC3339), since.Sub(now).Round(time.Second))
+	default:
 		return nil
 	}
 	return fmt.Errorf("the checkpoint says that the stream is delivered through %s, which is %v ahead of this machine's clock: "+

@@ -71,6 +71,24 @@ func TestThrough(t *testing.T) {
 	}
 }
 
+// A stream that begins in the future, because a clock was ahead in its first run, would never be
+// audited: the run says so, and corrects it.
+func TestBeginsInTheFuture(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newArchive(t)
+		a.live(30 * time.Minute)
+		a.checkpoint.Since = time.Now().Add(100 * time.Hour)
+		if rep := a.run(time.Minute); rep.State != pipeline.Failed || !strings.Contains(rep.Error, "ahead of this machine's clock") {
+			t.Errorf("%+v", rep)
+		}
+		late := a.add(time.Now().Add(-20*time.Minute), 0)
+		rep := last(a.live(12 * time.Minute))
+		if rep.State != pipeline.Drained || a.times(late) != 1 {
+			t.Errorf("delivered %d times, %+v", a.times(late), rep)
+		}
+	})
+}
+
 // Lag is true however a run ends, and where no page has come yet.
 func TestLag(t *testing.T) {
 	for name, c := range map[string]struct {

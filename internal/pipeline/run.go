@@ -177,7 +177,7 @@ func (t *run) gather(ctx context.Context, f fetched) error {
 	t.report.Fetched += int64(len(page.Records))
 	t.report.Duplicates += int64(known)
 	t.next.Cursor, t.dirty = page.Next, true
-	if t.next.Since.IsZero() {
+	if since := t.next.Since; since.IsZero() || since.After(time.Now().Add(clockSlack)) {
 		t.next.Since = page.From
 	}
 	if t.clockOff() == nil {

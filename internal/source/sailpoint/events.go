@@ -156,8 +156,8 @@ func ahead(after pipeline.Cursor, now time.Time) error {
 		return err
 	}
 	return fmt.Errorf("the checkpoint's cursor is at %s, which is %v ahead of this machine's clock, and earlier events would be skipped: "+
-		"if the clock is wrong, set it; if not, an event dated in the future moved the cursor there: set LEGACY_CHECKPOINT=off, make INITIAL_LOOKBACK reach back "+
-		"to the last events, and delete the checkpoint: the stream begins again there, and repeats only records that the ledger no longer has",
+		"if the clock is wrong, set it; if not, an event dated in the future or a clock that was ahead moved the cursor there: set it back with "+
+		"idnsentinel checkpoint set --stream SailPointIDN_Events --to TIME, a time before the last events that were delivered: the stream continues there, and repeats only records that the ledger no longer has",
 		at.Created, from.Sub(now).Round(time.Second))
 }
 
