@@ -4,9 +4,13 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"html"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 const (
@@ -18,24 +22,39 @@ const (
 )
 
 // Mask replaces the secrets in a text, as a service or proxy may have repeated them: unchanged, in
-// hex, in base64 (also within something longer, as in a Basic header), and each of these with
-// characters escaped as in URLs, JSON or HTML. The beginning of a long secret is replaced, too.
+// capitals or small letters, in hex, in base64 (also within something longer, as in a Basic header or
+// a form), and each of these with characters escaped as in URLs, JSON or HTML, once or several times.
+// The beginning of a long secret is replaced, too.
 func Mask(text string, secrets ...String) string {
 	for _, s := range secrets {
 		plain := s.Reveal()
 		if plain == "" {
 			continue
 		}
-		text = maskForm(text, plain, false)
-		if len(plain) < encodedMin {
+		long := len(plain) >= encodedMin
+		text = maskForm(text, plain, long)
+		if !long {
 			continue
 		}
 		text = maskForm(text, hex.EncodeToString([]byte(plain)), true)
-		for _, core := range base64Cores(plain) {
-			text = maskBase64(text, core)
+		for _, form := range inBodies(plain) {
+			for _, core := range base64Cores(form) {
+				text = maskBase64(text, core)
+			}
 		}
 	}
 	return text
+}
+
+// inBodies are the forms that a secret has in the bodies of requests, which something may repeat in
+// base64.
+func inBodies(plain string) []string {
+	forms := []string{plain, url.QueryEscape(plain)}
+	if quoted, err := json.Marshal(plain, jsontext.AllowInvalidUTF8(true)); err == nil {
+		forms = append(forms, strings.Trim(string(quoted), `"`))
+	}
+	slices.Sort(forms)
+	return slices.Compact(forms)
 }
 
 // base64Cores are the parts of base64 that do not depend on what precedes and follows the secret,
@@ -130,7 +149,7 @@ func match(text string, at int, form string, need int, fold bool) int {
 
 // sizes are how many bytes of the text may represent a character: as itself, escaped, and escaped
 // more than once; 0 where that does not apply.
-func sizes(text string, want byte, fold bool) (out [3]int) {
+func sizes(text string, want byte, fold bool) (out [4]int) {
 	if text == "" {
 		return out
 	}
@@ -145,17 +164,39 @@ func sizes(text string, want byte, fold bool) (out [3]int) {
 			out[2] = size
 		}
 	}
+	// \\" and &amp;quot;: the escape itself is escaped.
+	again := ""
+	switch text[0] {
+	case '\\':
+		again = strings.TrimLeft(text, `\`)
+	case '&':
+		for again = text[1:]; strings.HasPrefix(again, "amp;"); {
+			again = again[len("amp;"):]
+		}
+	}
+	if begin := len(text) - len(again) - 1; begin > 0 && again != "" {
+		if c, size := escape(text[:1]+again, 1); size > 1 && alike(c, want, fold) {
+			out[3] = begin + size
+		}
+	}
 	return out
 }
 
-// alike reports whether two characters are the same, in another alphabet of base64 or, for hex, in
+// alike reports whether two characters are the same, in another alphabet of base64 or, with fold, in
 // the other case.
 func alike(c, want byte, fold bool) bool {
 	switch {
 	case c == want, c == '-' && want == '+', c == '_' && want == '/', c == '+' && want == ' ':
 		return true
 	}
-	return fold && c >= 'A' && c <= 'F' && c+'a'-'A' == want
+	return fold && lower(c) == lower(want)
+}
+
+func lower(c byte) byte {
+	if c >= 'A' && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
 }
 
 // escape reads a character that is written as %2B, \u002b, \x2b, \/, &#43;, &#x2b; or &amp;, and
