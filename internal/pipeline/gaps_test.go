@@ -368,3 +368,37 @@ func TestEachIsCommittedOnce(t *testing.T) {
 		}
 	})
 }
+
+// A record of exactly the size that the service takes is sent.
+func TestRecordAtTheLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 2)
+		w.records[1].Raw = jsontext.Value(`{"id":"e00001","x":1}`)
+		w.limits.RecordBytes = len(w.records[1].Raw)
+		check(t, w.run(time.Minute), pipeline.Report{State: pipeline.Drained, Fetched: 2, Sent: 2})
+		w.limits.RecordBytes--
+		w.records, w.checkpoint, w.ledger, w.delivered = w.records[1:], pipeline.Checkpoint{}, map[string]bool{}, map[string]int{}
+		check(t, w.run(time.Minute), pipeline.Report{State: pipeline.Drained, Fetched: 1, Quarantined: 1})
+	})
+}
+
+// Of many acknowledgements the latest are kept.
+func TestLatestAcknowledgementsAreKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := aHole(t)
+		for i := range 100 {
+			a.checkpoint.Audit.Acknowledged = append(a.checkpoint.Audit.Acknowledged, pipeline.Acknowledgement{By: "bob", Windows: int64(i + 1)})
+		}
+		open, err := a.runner().Unexplained(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if done, rep := a.runner().Acknowledge(t.Context(), open, pipeline.Acknowledgement{By: "ann"}); len(done) != 1 {
+			t.Fatalf("%+v", rep)
+		}
+		list := a.checkpoint.Audit.Acknowledged
+		if len(list) != 100 || list[99].By != "ann" || list[0].Windows != 2 {
+			t.Errorf("%d are kept, from %+v to %+v", len(list), list[0], list[len(list)-1])
+		}
+	})
+}

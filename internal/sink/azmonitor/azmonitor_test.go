@@ -161,3 +161,30 @@ func TestClient(t *testing.T) {
 		t.Error("its own client follows redirects")
 	}
 }
+
+// A date in Retry-After is the service's, so it is compared with the service's clock.
+func TestRetryAfterByTheServicesClock(t *testing.T) {
+	service := time.Now().Add(-3 * time.Hour).UTC() // this machine's clock is ahead
+	for name, test := range map[string]struct {
+		date string
+		want time.Duration
+	}{
+		"with its date":    {service.Format(http.TimeFormat), 90 * time.Second},
+		"without its date": {"", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			header := http.Header{"Retry-After": {service.Add(90 * time.Second).Format(http.TimeFormat)}}
+			if test.date != "" {
+				header.Set("Date", test.date)
+			}
+			a, err := post(t, http.StatusTooManyRequests, header, strings.NewReader(""), 5)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var retry *pipeline.Retryable
+			if err := a.Other("ENDPOINT"); !errors.As(err, &retry) || retry.After != test.want {
+				t.Errorf("got %v, pause %v, want %v", err, retry, test.want)
+			}
+		})
+	}
+}

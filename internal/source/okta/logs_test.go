@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -192,6 +193,52 @@ func TestRefusedPlaceBeginsAgain(t *testing.T) {
 			}
 		})
 	}
+}
+
+// An org that refuses a place now and then, and takes those between, is never too much trouble.
+func TestRefusedPlacesAreForgotten(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		o := newOrg()
+		fill(o, 250)
+		cfg := config(o)
+		cfg.PageSize = 100
+		s := source.NewClient(cfg).Logs()
+		page, err := s.Fetch(t.Context(), "")
+		for i := 0; err == nil && i < 10; i++ {
+			o.RefuseCursors = []int{http.StatusBadRequest, 0}[i%2]
+			<-time.After(time.Minute)
+			page, err = s.Fetch(t.Context(), page.Next)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// An event dated in the future does not take the place there: the stream would begin again after it,
+// and pass over all until then.
+func TestEventOfTheFuture(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		o := newOrg()
+		fill(o, 10)
+		ahead := okta.Generator{Seed: 9, Start: time.Now().Add(400 * 24 * time.Hour)}.Event(0)
+		ahead.Persisted = time.Now().Add(-time.Minute)
+		o.Add(ahead)
+		s := source.NewClient(config(o)).Logs()
+		ids, at := walk(t, s, "")
+		if len(ids) != 11 {
+			t.Fatalf("%d events came, want 11", len(ids))
+		}
+		<-time.After(time.Minute)
+		next := okta.Generator{Seed: 10, Start: time.Now()}.Event(0)
+		o.Add(next)
+		<-time.After(time.Minute)
+		o.RefuseCursors = http.StatusBadRequest
+		page, err := s.Fetch(t.Context(), at)
+		if err != nil || !slices.ContainsFunc(page.Records, func(r pipeline.Record) bool { return r.ID == next.UUID }) {
+			t.Errorf("%d events came, %v; want the next one among them", len(page.Records), err)
+		}
+	})
 }
 
 // An outage while the stream begins again is no refusal of a place, and an org that has refused several

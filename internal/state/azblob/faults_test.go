@@ -3,6 +3,8 @@ package azblob_test
 import (
 	"bytes"
 	"context"
+	"crypto/md5" //nolint:gosec // the service's checksum
+	"encoding/base64"
 	"errors"
 	"io"
 	"net"
@@ -83,12 +85,40 @@ func TestAnswerIsLost(t *testing.T) {
 			}
 		})
 	}
+	t.Run("nobody says what is there", func(t *testing.T) {
+		lose := loseAnswer(nil)
+		store := open(t, quick(account("ambiguous"), func(req *http.Request) (*http.Response, error) {
+			if req.Method == http.MethodGet {
+				return nil, errBroke
+			}
+			return lose(req)
+		}))
+		if _, err := store.Put(t.Context(), "t/unknown", []byte("new"), state.Absent); err == nil || errors.Is(err, state.ErrConflict) {
+			t.Errorf("Put: %v, want an error that is no conflict: the object may be the one that was written", err)
+		}
+	})
 	t.Run("no second try, no doubt", func(t *testing.T) {
 		put(other, "t/same", "same", state.Absent)
 		if _, err := other.Put(t.Context(), "t/same", []byte("same"), state.Absent); !errors.Is(err, state.ErrConflict) {
 			t.Errorf("Put of equal bytes by another writer: %v, want ErrConflict", err)
 		}
 	})
+}
+
+// Each write says what its bytes should be, so that the service refuses others.
+func TestWriteHasAChecksum(t *testing.T) {
+	data, said := []byte("the bytes"), ""
+	store := open(t, quick(azblob.Config{Container: "box", AccountName: "acme", AccountKey: secret.New("a2V5")}, func(req *http.Request) (*http.Response, error) {
+		said = header(req, "Content-MD5")
+		return answer(req, http.StatusCreated, ""), nil
+	}))
+	if _, err := store.Put(t.Context(), "t/x", data, state.Absent); err != nil {
+		t.Fatal(err)
+	}
+	sum := md5.Sum(data) //nolint:gosec // the service's checksum
+	if want := base64.StdEncoding.EncodeToString(sum[:]); said != want {
+		t.Errorf("Content-MD5 is %q, want %q", said, want)
+	}
 }
 
 // brokenBody ends in the middle.

@@ -249,3 +249,49 @@ func TestAcquireIsRepeated(t *testing.T) {
 		}
 	})
 }
+
+// A lease that somebody else has taken is lost with the next renewal, and not only once it would have
+// run out.
+func TestLeaseIsTakenOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := new(leases)
+		held, release := mustLock(t, leaseStore(t, l))
+		<-time.After(time.Second)
+		l.mu.Lock()
+		l.holder, l.expires = "somebody-else", time.Now().Add(30*time.Second)
+		l.mu.Unlock()
+		begin := time.Now()
+		<-held.Done()
+		if took := time.Since(begin); took > 10*time.Second || !errors.Is(context.Cause(held), state.ErrLockLost) {
+			t.Errorf("lost after %v: %v", took, context.Cause(held))
+		}
+		if err := release(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if l.holder != "somebody-else" {
+			t.Error("the lease of somebody else was released")
+		}
+	})
+}
+
+// A run that has ended still commits, for longer than a lease lasts: until the release the lease is
+// renewed.
+func TestLeaseOutlivesTheRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := new(leases)
+		store := leaseStore(t, l)
+		run, end := context.WithCancel(t.Context())
+		_, release, err := store.Lock(run, "t/locks/events")
+		if err != nil {
+			t.Fatal(err)
+		}
+		end()
+		<-time.After(35 * time.Second)
+		if _, _, err := store.Lock(t.Context(), "t/locks/events"); !errors.Is(err, state.ErrLocked) {
+			t.Errorf("Lock before the release: %v, want ErrLocked", err)
+		}
+		if err := release(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
