@@ -9,6 +9,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -47,18 +48,20 @@ func defects() map[string]func() sim.Options {
 		"ledger counts differently each time": runners(func(r *pipeline.Runner) {
 			wrapLedger(r, func(l pipeline.Ledger) pipeline.Ledger { return &miscount{Ledger: l} })
 		}),
-		"searchAfter loses ties: > for >=":          bodies("/search", []byte(`"gte":`), []byte(`"gt":`)),
-		"cursor is moved past the horizon":          sources(pastHorizon),
-		"a page that is cut counts as the last":     answers(cutIsEnd),
-		"an answer that is no list counts as empty": answers(noListIsEmpty),
-		"a page's last record is dropped":           sources(func(p *pipeline.Page, _ error) { p.Records = p.Records[:max(0, len(p.Records)-1)] }),
-		"a full page counts as the last":            sources(func(p *pipeline.Page, _ error) { p.More = false }),
-		"audit reads the window before":             audits(func(from, to time.Time) (time.Time, time.Time) { return from.Add(-window), to.Add(-window) }),
-		"audit counts one window less":              auditsCount(func(from, to time.Time) (time.Time, time.Time) { return from, to.Add(-window) }),
-		"no audit at all":                           runners(func(r *pipeline.Runner) { r.AuditPolicy.Ages = nil }),
-		"audit of the oldest age is left out":       runners(func(r *pipeline.Runner) { r.AuditPolicy.Ages = r.AuditPolicy.Ages[:max(1, len(r.AuditPolicy.Ages)-1)] }),
-		"events without created are not looked for": runners(func(r *pipeline.Runner) { r.AuditPolicy.UndatedEvery = 0 }),
-		"quarantine is not written":                 runners(func(r *pipeline.Runner) { r.Quarantine = noQuarantine{} }),
+		"searchAfter loses ties: > for >=":                 bodies("/search", []byte(`"gte":`), []byte(`"gt":`)),
+		"cursor is moved past the horizon":                 sources(pastHorizon),
+		"a page that is cut counts as the last":            answers(cutIsEnd),
+		"an answer that is no list counts as empty":        answers(noListIsEmpty),
+		"a page's last record is dropped":                  sources(func(p *pipeline.Page, _ error) { p.Records = p.Records[:max(0, len(p.Records)-1)] }),
+		"a full page counts as the last":                   sources(func(p *pipeline.Page, _ error) { p.More = false }),
+		"audit reads the window before":                    audits(func(from, to time.Time) (time.Time, time.Time) { return from.Add(-window), to.Add(-window) }),
+		"audit counts one window less":                     auditsCount(func(from, to time.Time) (time.Time, time.Time) { return from, to.Add(-window) }),
+		"no audit at all":                                  runners(func(r *pipeline.Runner) { r.AuditPolicy.Ages = nil }),
+		"audit of the oldest age is left out":              runners(func(r *pipeline.Runner) { r.AuditPolicy.Ages = r.AuditPolicy.Ages[:max(1, len(r.AuditPolicy.Ages)-1)] }),
+		"an invocation that ends is left to a later sweep": atSecondSight,
+		"older windows are compared now and then":          within(events, nowAndThen),
+		"events without created are not looked for":        runners(func(r *pipeline.Runner) { r.AuditPolicy.UndatedEvery = 0 }),
+		"quarantine is not written":                        runners(func(r *pipeline.Runner) { r.Quarantine = noQuarantine{} }),
 		"a record that is refused is dropped": sinks(func(_ context.Context, _ *memory, _ []pipeline.Record, send func() error) error {
 			return refusedIsFine(send())
 		}),
@@ -87,6 +90,32 @@ func defects() map[string]func() sim.Options {
 			return sim.Options{BreakStore: func(s state.Store) state.Store { return chatty{s} }}
 		},
 	}
+}
+
+// atSecondSight passes over each state of an invocation that has ended the first time it is listed.
+func atSecondSight() sim.Options {
+	var mu sync.Mutex
+	seen := map[string]bool{}
+	return pages(triggers, func(p *pipeline.Page) {
+		mu.Lock()
+		defer mu.Unlock()
+		now := map[string]bool{}
+		p.Records = slices.DeleteFunc(slices.Clone(p.Records), func(r pipeline.Record) bool {
+			now[r.ID] = true
+			return !strings.HasSuffix(r.ID, "|") && !seen[r.ID]
+		})
+		maps.Copy(seen, now)
+	})()
+}
+
+// nowAndThen compares the windows of all ages in one of four runs, and in the others the youngest.
+func nowAndThen() sim.Options {
+	runs := 0
+	return runners(func(r *pipeline.Runner) {
+		if runs++; runs%4 != 0 {
+			r.AuditPolicy.Ages = r.AuditPolicy.Ages[:min(1, len(r.AuditPolicy.Ages))]
+		}
+	})()
 }
 
 // allDefects are those of all kinds.

@@ -101,6 +101,8 @@
 //   - a poll ends within its budget; at most 100 requests come in any 10 seconds
 //   - a run is not green after an audit while something that was visible, of the time that the
 //     audit covers, is neither acknowledged, in quarantine or the spool, nor unexplained
+//   - nor after a sweep of the invocations while one that was in the list is missing in the state it was in,
+//     nor after a walk of the inbox while a push that was in it is not delivered; the same for the guests
 //   - a window of which the source counts more than it lists is reported, until somebody accepts
 //     exactly its numbers
 //   - what the workspace has lost after acknowledging it comes again with READ_BACK=repair, and is

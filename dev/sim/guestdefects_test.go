@@ -89,6 +89,7 @@ func iiqDefects() map[string]func() sim.Options {
 		"iiq: a full page proves its window":            total(func(rows int) int { return rows }),
 		"iiq: the bounds count as inclusive":            later("startTime", 1),
 		"iiq: what is committed late is not looked for": runners(withoutAudits),
+		"iiq: older windows are compared now and then":  within(iiqAudit, nowAndThen),
 		"iiq: a page's last event is dropped":           pages(iiqAudit, func(p *pipeline.Page) { p.Records = p.Records[:max(0, len(p.Records)-1)] }),
 		"iiq: an answer without a list is an empty one": damaged("/SIEMPlugin/", `{"totalResults":0,"auditEvents":[]}`),
 		"iiq: the id is the time":                       pages(iiqAudit, idIsTime),

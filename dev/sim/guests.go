@@ -48,6 +48,7 @@ type guest struct {
 	rows       []*row
 	changes    []change // of lists, and others that happen at their time
 	refuse     func(rw http.ResponseWriter, r *http.Request) bool
+	audited    map[string]time.Time // up to then, as the last drained run of a stream says
 }
 
 // guestLog is a stream of events that never change.
@@ -321,12 +322,34 @@ func (g *guest) checkDrained(w *world, r *run, rep pipeline.Report) {
 	}
 	if g.kind == IIQ {
 		g.checkSwept(w, r)
+		g.checkAudited(w, r, rep)
 		return
 	}
 	const present = 2 * time.Minute
 	for _, e := range g.rows {
 		if !e.settled && e.visible.Before(r.pages[0].asked.Add(-present)) {
 			w.breaks("%s is drained, and %q of %s, visible since %s, is nowhere", r, e.key, e.created.Format(stamp), e.visible.Format(stamp))
+			return
+		}
+	}
+}
+
+// checkAudited holds a drained run of the server to what its audit claims, as that of the tenant is: what
+// was visible when the run began, of the time that it has compared, is settled. The caller holds the lock.
+func (g *guest) checkAudited(w *world, r *run, rep pipeline.Report) {
+	if isListed(r.stream) || rep.WindowsChecked == 0 || !rep.AuditedThrough.After(g.audited[r.stream]) || slices.ContainsFunc(rep.Warnings, func(text string) bool { return strings.Contains(text, "audit was not possible") }) {
+		return
+	}
+	if g.audited == nil {
+		g.audited = map[string]time.Time{}
+	}
+	g.audited[r.stream] = rep.AuditedThrough // which a run whose audit did not come to its end repeats
+	if rep.Mismatches > 0 || rep.Unexplained > 0 {
+		return
+	}
+	for _, e := range g.rows {
+		if e.stream == r.stream && !e.settled && e.created.Before(rep.AuditedThrough) && e.visible.Before(r.began) {
+			w.breaks("%s is drained and has audited through %s with nothing unexplained, and %q of %s, visible since %s, is nowhere", r, rep.AuditedThrough.Format(stamp), e.key, e.created.Format(stamp), e.visible.Format(stamp))
 			return
 		}
 	}

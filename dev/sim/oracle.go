@@ -64,6 +64,7 @@ type ledgerOf struct {
 	events  []*row // dated ones with an id, by (created, id)
 	spool   map[string][]*row
 	inbox   map[string][]*row
+	put     map[string]time.Time // when an object of the inbox was stored
 	reports reports
 	stored  int // how often rows arrived
 	twice   int // how often again
@@ -83,6 +84,7 @@ func hashOf(raw []byte) string {
 // know lists what the source has.
 func (l *ledgerOf) know(s *scenario) {
 	l.rows, l.hashes, l.spool, l.inbox = map[string]*row{}, map[[16]byte]*row{}, map[string][]*row{}, map[string][]*row{}
+	l.put = map[string]time.Time{}
 	l.reports = reports{byBody: map[string]*report{}, byID: map[string]*stored{}}
 	for _, e := range s.events {
 		key, raw := e.key(), e.raw
@@ -518,8 +520,8 @@ func (w *world) checkPage(r *run, after pipeline.Cursor, page *pipeline.Page, as
 	}
 }
 
-// checkSweep demands that a whole sweep of the invocations has brought each that
-// was in flight all the while.
+// checkSweep demands that a whole sweep of the invocations has brought each that was in the list all
+// the while, in the state that it was in.
 func (w *world) checkSweep(r *run, rep pipeline.Report) {
 	if r == nil || rep.State != pipeline.Drained || len(r.pages) == 0 || r.pages[0].after != "" && r.pages[0].after != `{"offset":0}` {
 		return
@@ -527,14 +529,24 @@ func (w *world) checkSweep(r *run, rep pipeline.Report) {
 	now := w.now()
 	for i := range w.plan.invocations {
 		inv := &w.plan.invocations[i]
-		if inv.Created.After(r.began) || !inv.Completed.After(now) {
+		state := ""
+		switch {
+		case inv.Created.After(r.began):
 			continue
+		case inv.Completed.After(now): // in flight
+		case inv.Completed.Before(r.began) && inv.Completed.After(now.Add(-listed)):
+			state = inv.Completed.UTC().Format("2006-01-02T15:04:05.000Z")
+		default:
+			continue // it changed meanwhile, or the service may have forgotten it
 		}
-		if known := w.seen.rows[inv.ID+"|"]; !known.settled {
-			w.breaks("%s: drained, and the invocation %s in flight since %s has not arrived", r, inv.ID, inv.Created.Format(time.RFC3339Nano))
+		if known := w.seen.rows[inv.ID+"|"+state]; !known.settled {
+			w.breaks("%s: drained, and the invocation %s of %s in state %q has not arrived", r, inv.ID, inv.Created.Format(time.RFC3339Nano), state)
 		}
 	}
 }
+
+// listed is for how long after its end an invocation is in the list for certain.
+const listed = 24 * time.Hour
 
 // checkEnd demands that everything has arrived.
 func (w *world) checkEnd() {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/idn-sentinel/idn-sentinel/dev/sim"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
@@ -20,6 +21,7 @@ func pushDefects() map[string]func() sim.Options {
 		"a page is acknowledged as soon as it is read":       inboxes(func(of ackSource) pipeline.Source { return ackEarly{of} }),
 		"nothing is acknowledged":                            inboxes(func(of ackSource) pipeline.Source { return ackNever{of} }),
 		"the last record of a page is dropped":               inboxes(func(of ackSource) pipeline.Source { return dropsLast{of} }),
+		"what is pushed is left to the run after the next":   inboxes(func(of ackSource) pipeline.Source { return &leaves{ackSource: of} }),
 		"the other stream's ledger is not consulted":         ledgers(func(b *ledger.Beside) { b.Others = nil }),
 		"what comes again in the next hour is new":           ledgers(func(b *ledger.Beside) { b.Reach = 0 }),
 	}
@@ -97,6 +99,21 @@ func (d dropsLast) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.P
 	page, err := d.ackSource.Fetch(ctx, after)
 	page.Records = page.Records[:max(0, len(page.Records)-1)]
 	return page, err
+}
+
+// leaves finds an empty inbox each other time.
+type leaves struct {
+	ackSource
+	walks int
+}
+
+func (l *leaves) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.Page, error) {
+	if !strings.Contains(string(after), `"after"`) {
+		if l.walks++; l.walks%2 == 1 {
+			return pipeline.Page{Next: "{}", Through: time.Now()}, ctx.Err()
+		}
+	}
+	return l.ackSource.Fetch(ctx, after)
 }
 
 // TestPushDefects: each of them is found.

@@ -3,12 +3,15 @@ package sim
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	boxes "github.com/idn-sentinel/idn-sentinel/internal/state/inbox"
 )
 
@@ -172,6 +175,7 @@ func (w *world) inboxed(inst *instance, key string, data []byte) {
 		known.inbox++
 		w.seen.inbox[key] = append(w.seen.inbox[key], known)
 	}
+	w.seen.put[key] = w.now()
 }
 
 // leftInbox demands that what leaves the inbox is remembered as delivered. The caller holds the
@@ -183,6 +187,22 @@ func (w *world) leftInbox(key string) {
 		}
 	}
 	delete(w.seen.inbox, key)
+}
+
+// checkPushed demands that a drained run that has walked the inbox from its beginning has left nothing of
+// what was in it when it began. The caller holds the lock.
+func (w *world) checkPushed(r *run, rep pipeline.Report) {
+	if r == nil || rep.Stream != pushedStream || rep.State != pipeline.Drained || r.leaseLost || len(r.pages) == 0 || strings.Contains(string(r.pages[0].after), `"after"`) {
+		return
+	}
+	for _, key := range slices.Sorted(maps.Keys(w.seen.inbox)) {
+		for _, known := range w.seen.inbox[key] {
+			if !known.settled && w.seen.put[key].Before(r.began) {
+				w.breaks("%s is drained, and %q, in the inbox since %s, is nowhere else", r, known.key, w.seen.put[key].Format(stamp))
+				return
+			}
+		}
+	}
 }
 
 // checkInboxIsEmpty demands that nothing waits in the end. The caller holds the lock.

@@ -474,6 +474,7 @@ func (g *game) poll(inst *instance) []pipeline.Report {
 		w.checkAudited(inst.runOf(rep.Stream, begin), rep)
 		w.checkGreen(inst.runOf(rep.Stream, begin), rep)
 		w.checkFresh(inst.runOf(rep.Stream, begin), rep)
+		w.checkPushed(inst.runOf(rep.Stream, begin), rep)
 		w.checkBeginning(inst.runOf(rep.Stream, begin), rep)
 		for _, guest := range w.guests {
 			guest.checkDrained(w, inst.runOf(rep.Stream, begin), rep)
