@@ -7,6 +7,7 @@ func pushMutants() []Mutant {
 		{Breaks: "a push is answered with 200 although it was not stored", File: app + "mailbox.go", Old: "g.err = m.box.Put(ctx, g.records)", New: "_ = m.box.Put(ctx, g.records)"},
 		{Breaks: "a push in pieces is answered with 200 although one was not stored", File: app + "mailbox.go", Old: "\t\t\tif err == nil {\n\t\t\t\terr = g.err\n", New: "\t\t\tif err != nil {\n\t\t\t\terr = g.err\n"},
 		{Breaks: "a push is answered with 200 although it is not stored in time", File: app + "hooks.go", Old: "err = i.put(ctx, push.Records, within)", New: "err = i.put(ctx, push.Records, within)\n\tif within > 0 {\n\t\terr = nil\n\t}"},
+		{Breaks: "an acknowledgement deletes what an earlier walk of the inbox has read", File: inbox + "inbox.go", Old: "\ts.pages = nil\n", New: ""},
 		{Breaks: "a group takes no more than the first push", File: app + "mailbox.go", Old: "g.records = append(g.records, records...)", New: "if len(g.records) == 0 {\n\t\tg.records = records\n\t}"},
 		{Breaks: "a push is delivered with the next tick only", File: app + "hooks.go", Old: "\t\ti.runs.nudge()\n", New: ""},
 		{Breaks: "the body is read before the credentials are checked", File: "internal/functions/hooks.go", Old: "admitted, err := inlet.Admits(", New: "_, _ = io.ReadAll(r.Body)\n\tadmitted, err := inlet.Admits("},

@@ -172,7 +172,7 @@ func (o *Org) find(q query) (page []Event, next position, more bool) {
 		switch {
 		case e.Persisted.After(now), e.Published.After(q.until), e.Published.Equal(q.until) && !o.UntilInclusive:
 			continue
-		case q.after == nil && e.Published.Before(q.since):
+		case q.after == nil && (e.Published.Before(q.since) || e.Published.Equal(q.since) && o.SinceExclusive):
 			continue
 		case q.after != nil && (e.Published.Before(q.after.at) || e.Published.Equal(q.after.at) && i <= q.after.index):
 			continue

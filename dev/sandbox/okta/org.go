@@ -58,6 +58,8 @@ type Org struct {
 	LastIsSelf bool
 	// UntilInclusive has a bounded request find events published at until.
 	UntilInclusive bool
+	// SinceExclusive has one not find events published at since. Which of the two orgs do is not documented.
+	SinceExclusive bool
 	// Page, if not nil, is an HTML page that comes with status 200 in place of every answer.
 	Page []byte
 	// NoRole means that the credentials are right, and the role that reads the log is missing.

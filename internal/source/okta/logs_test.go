@@ -215,6 +215,51 @@ func TestRefusedPlacesAreForgotten(t *testing.T) {
 	})
 }
 
+// A window has what happened at its begin and nothing of its end, whatever the org takes since and until
+// to include.
+func TestWindowHasItsBegin(t *testing.T) {
+	for _, sinceExclusive := range []bool{false, true} {
+		for _, untilInclusive := range []bool{false, true} {
+			inBubble(t, func(t *testing.T) {
+				o := newOrg()
+				o.SinceExclusive, o.UntilInclusive = sinceExclusive, untilInclusive
+				from := time.Now().Add(-time.Hour).Truncate(5 * time.Minute)
+				g := okta.Generator{Seed: 3, Start: from, Every: 5 * time.Minute}
+				for i := range 2 {
+					o.Add(g.Event(i))
+				}
+				page, err := source.NewClient(config(o)).Logs().FetchWindow(t.Context(), from, from.Add(5*time.Minute), "")
+				if err != nil || len(page.Records) != 1 || page.Records[0].ID != g.UUID(0) {
+					t.Errorf("since exclusive: %v, until inclusive: %v: %d events, %v; want the first", sinceExclusive, untilInclusive, len(page.Records), err)
+				}
+			})
+		}
+	}
+}
+
+// A page with more to come covers no more than it holds.
+func TestPageCoversWhatItHolds(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		o := newOrg()
+		fill(o, 250)
+		cfg := config(o)
+		cfg.PageSize = 100
+		page, err := source.NewClient(cfg).Logs().Fetch(t.Context(), "")
+		if err != nil || !page.More {
+			t.Fatalf("%+v, %v", page, err)
+		}
+		newest := time.Time{}
+		for _, r := range page.Records {
+			if r.Time.After(newest) {
+				newest = r.Time
+			}
+		}
+		if page.Through.After(newest) {
+			t.Errorf("it covers up to %v, and its newest event is of %v", page.Through, newest)
+		}
+	})
+}
+
 // An event dated in the future does not take the place there: the stream would begin again after it,
 // and pass over all until then.
 func TestEventOfTheFuture(t *testing.T) {
