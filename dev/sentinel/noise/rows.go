@@ -103,10 +103,19 @@ func (t *Tenant) health(day int, add func(kqltest.Row)) {
 			if day == 27 && m >= 600 && m < 1200 && stream == "SailPointIDN_Events" { // a story: records are refused
 				waiting = 2
 			}
+			unexplained := 0.0
+			if stream == "SailPointIDN_Events" { // stories: a backlog; a window in which records are missing
+				if day == 31 && m >= 360 && m < 540 {
+					state, lag = "budget", 20000
+				}
+				if day == 34 && m >= 480 && m < 900 {
+					unexplained = 3
+				}
+			}
 			row := kqltest.Row{
 				"TimeGenerated": stamp(at), "ended_t": stamp(at), "$ingested": stamp(at.Add(2 * time.Minute)), "stream_s": stream, "state_s": state, "org_s": "acme",
 				"run_id_g": fmt.Sprintf("%08d-0000-4000-a000-%012d", day, m), "fetched_d": float64(r.IntN(400)), "sent_d": float64(r.IntN(400)),
-				"quarantine_waiting_d": waiting, "lag_seconds_d": lag, "seconds_d": 2.0, "windows_checked_d": 1.0, "mismatches_d": 0.0, "repaired_d": 0.0, "unexplained_d": 0.0,
+				"quarantine_waiting_d": waiting, "lag_seconds_d": lag, "seconds_d": 2.0, "windows_checked_d": 1.0, "mismatches_d": 0.0, "repaired_d": 0.0, "unexplained_d": unexplained,
 			}
 			if message != "" {
 				row["error_s"] = message

@@ -233,6 +233,8 @@ func Stories(t *Tenant) []Story {
 		// What fails, and is no attack.
 		t.plot("The connector is down for six hours.", 22, 1, "SailPointISCConnectorSilent").mark("SailPointIDN_"),
 		t.plot("Azure refuses two records.", 27, 10, "SailPointISCConnectorQuarantine").mark("SailPointIDN_"),
+		t.plot("The connector is three hours behind.", 31, 6, "SailPointISCConnectorLagging").mark("SailPointIDN_"),
+		t.plot("Records that the tenant counts are not in the workspace.", 34, 8, "SailPointISCConnectorAuditMismatch").mark("SailPointIDN_"),
 		t.plot("Active Directory is down for three hours.", 23, 9, "SailPointIdentityNowFailedEventsBasedOnTime").mark("acme"),
 	}
 	all := make([]Story, 0, len(plots))
