@@ -22,9 +22,9 @@ func TestRecord(t *testing.T) {
 		"drained": {
 			pipeline.Report{
 				Stream: "SailPointIDN_Events", State: pipeline.Drained, Fetched: 10, Sent: 8, Duplicates: 1, Conformed: 3, Quarantined: 1,
-				Batches: 2, Retries: 1, LagSeconds: 60.5, Seconds: 1.25, WindowsChecked: 4, AuditedThrough: time.Date(2026, 9, 1, 11, 55, 0, 0, time.UTC),
+				Batches: 2, Retries: 1, LagSeconds: 60.5, Seconds: 1.25, Spooled: 9, WindowsChecked: 4, Mismatches: 5, Repaired: 6, Unexplained: 7, AuditedThrough: time.Date(2026, 9, 1, 11, 55, 0, 0, time.UTC),
 			},
-			`{"ended":"2026-09-01T12:00:00Z","stream":"SailPointIDN_Events","state":"drained","fetched":10,"sent":8,"duplicates":1,"conformed":3,"quarantined":1,"quarantine_waiting":7,"spooled":0,"batches":2,"retries":1,"throttled":2,"lag_seconds":60.5,"seconds":1.25,"deprecated":true,"audited_through":"2026-09-01T11:55:00Z","windows_checked":4,"mismatches":0,"repaired":0,"unexplained":0,"org":"acme","version":"v1.2.3","run_id":"0f1e2d3c-4b5a-4978-8695-a4b3c2d1e0f1"}`,
+			`{"ended":"2026-09-01T12:00:00Z","stream":"SailPointIDN_Events","state":"drained","fetched":10,"sent":8,"duplicates":1,"conformed":3,"quarantined":1,"quarantine_waiting":7,"spooled":9,"batches":2,"retries":1,"throttled":2,"lag_seconds":60.5,"seconds":1.25,"deprecated":true,"audited_through":"2026-09-01T11:55:00Z","windows_checked":4,"mismatches":5,"repaired":6,"unexplained":7,"org":"acme","version":"v1.2.3","run_id":"0f1e2d3c-4b5a-4978-8695-a4b3c2d1e0f1"}`,
 		},
 		"failed": {
 			pipeline.Report{Connection: "globex", Stream: "SailPointIDN_Triggers", State: pipeline.Failed, Error: "no", Warnings: []string{"a", "b"}},
