@@ -1,17 +1,14 @@
 package identityiq
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
-	"unicode"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -155,29 +152,16 @@ func (c *Client) readToken(header http.Header, body []byte) (*token, error) {
 		// A page with status 200 is what an application gives for an address that it does not know.
 		return nil, fmt.Errorf("%s: %w; IIQ_URL must end with the context of IdentityIQ, such as /identityiq", getToken, f)
 	}
-	var answer struct {
-		Access  string         `json:"access_token"`
-		Expires jsontext.Value `json:"expires_in"`
-	}
-	err := json.Unmarshal(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")), &answer, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	if err != nil || answer.Access == "" || strings.ContainsFunc(answer.Access, unicode.IsControl) {
+	answer, ok := remote.ReadToken(body)
+	if !ok {
 		return nil, &pipeline.Retryable{Err: fmt.Errorf("%s: the answer of %s is not an OAuth token (if this persists, check IIQ_URL)", getToken, c.host())}
 	}
-	life := lifetime(answer.Expires)
+	life := answer.Life(remote.Lifetimes{Usual: tokenLifetime, Shortest: shortestLife, Longest: longestLife})
 	early := time.Minute
 	if life <= 2*time.Minute {
 		early = life / 2
 	}
-	return &token{access: secret.New(answer.Access), renew: time.Now().Add(life - early)}, nil
-}
-
-// lifetime is the meaning of an answer's expires_in: seconds, as a number or as text.
-func lifetime(stated jsontext.Value) time.Duration {
-	seconds, err := strconv.ParseFloat(strings.Trim(string(stated), `" `), 64)
-	if err != nil || !(seconds > 0) {
-		return tokenLifetime
-	}
-	return max(shortestLife, time.Duration(min(seconds, longestLife.Seconds())*float64(time.Second)))
+	return &token{access: answer.Access, renew: time.Now().Add(life - early)}, nil
 }
 
 // oauthCode matches an error code of RFC 6749; nothing else of the answer is repeated.

@@ -3,6 +3,10 @@ package identityiq_test
 import (
 	"context"
 	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -153,5 +157,37 @@ func TestPrivateCA(t *testing.T) {
 	_, err := identityiq.NewClient(cfg).Alerts().Fetch(t.Context(), "")
 	if err == nil || !strings.Contains(err.Error(), "SSL_CERT_FILE") || len(s.Requests()) > 0 {
 		t.Errorf("got %v after %v", err, s.Requests())
+	}
+}
+
+// A lifetime that is not a number costs nothing, and a huge one is not taken for none.
+func TestOddTokenAnswers(t *testing.T) {
+	for lifetime, requests := range map[string]int{`"NaN"`: 4, "NaN": 4, "-1": 4, "null": 4, "1e400": 1, `"86400"`: 1} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newServer()
+			s.TokenTTL = 24 * time.Hour
+			cfg := config(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path != appContext+"/oauth2/token" {
+					s.ServeHTTP(w, r)
+					return
+				}
+				answer := httptest.NewRecorder()
+				s.ServeHTTP(answer, r)
+				maps.Copy(w.Header(), answer.Header())
+				w.Header().Del("Content-Length")
+				w.WriteHeader(answer.Code)
+				_, _ = w.Write(regexp.MustCompile(`"expires_in":\d+`).ReplaceAll(answer.Body.Bytes(), []byte(`"expires_in":`+lifetime)))
+			}))
+			src := identityiq.NewClient(cfg).Audits()
+			for range 40 {
+				if _, err := src.Fetch(t.Context(), ""); err != nil {
+					t.Fatalf("%s: %v", lifetime, err)
+				}
+				<-time.After(time.Minute)
+			}
+			if n := s.Requests()[appContext+"/oauth2/token"]; n > requests {
+				t.Errorf("%s: %d tokens in 40 minutes, want at most %d", lifetime, n, requests)
+			}
+		})
 	}
 }

@@ -15,10 +15,7 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
 
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
@@ -36,7 +33,8 @@ const (
 	assertionLife = 5 * time.Minute
 	// tokenLifetime is used when the answer does not state a plausible one.
 	tokenLifetime = 5 * time.Minute
-	longestLife   = 24 * time.Hour
+	// shortestLife and longestLife bound the lifetimes that are believed.
+	shortestLife, longestLife = 15 * time.Second, 24 * time.Hour
 	// young is the age below which a token that is refused is not replaced: another would not help,
 	// and each request for one leaves an entry in the org's log.
 	young = time.Minute
@@ -251,25 +249,14 @@ func (a *serviceApp) note(path string, resp *http.Response) {
 
 // read reads the answer of the token endpoint.
 func (a *serviceApp) read(body []byte) (*accessToken, error) {
-	var got struct {
-		Access  string  `json:"access_token"`
-		Type    string  `json:"token_type"`
-		Expires float64 `json:"expires_in"`
-	}
-	err := json.Unmarshal(body, &got, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	got, ok := remote.ReadToken(body)
 	dpop := strings.EqualFold(got.Type, "DPoP")
-	if err != nil || got.Access == "" || strings.ContainsFunc(got.Access, unicode.IsControl) || !dpop && !strings.EqualFold(got.Type, "Bearer") {
+	if !ok || !dpop && !strings.EqualFold(got.Type, "Bearer") {
 		return nil, &pipeline.Retryable{Err: fmt.Errorf("get token: the answer of %s is not an OAuth token (if this persists, check OKTA_ORG_URL)", a.c.host())}
 	}
-	life := tokenLifetime
-	if seconds := got.Expires; seconds > 0 {
-		life = longestLife
-		if seconds < longestLife.Seconds() {
-			life = time.Duration(seconds * float64(time.Second))
-		}
-	}
+	life := got.Life(remote.Lifetimes{Usual: tokenLifetime, Shortest: shortestLife, Longest: longestLife})
 	now := time.Now()
-	return &accessToken{text: secret.New(got.Access), dpop: dpop, since: now, expires: now.Add(life), renew: now.Add(life - min(time.Minute, life/2))}, nil
+	return &accessToken{text: got.Access, dpop: dpop, since: now, expires: now.Add(life), renew: now.Add(life - min(time.Minute, life/2))}, nil
 }
 
 // tokenFailure says what the user or the retry policy must do about an answer.

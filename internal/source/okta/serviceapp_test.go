@@ -1,12 +1,16 @@
 package okta_test
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -146,4 +150,29 @@ func TestTokenOutage(t *testing.T) {
 			t.Errorf("%d requests for tokens", n)
 		}
 	})
+}
+
+// Whatever surrounds a token, and whatever is said of its lifetime, the log is read.
+func TestOddTokenAnswers(t *testing.T) {
+	for _, lifetime := range []string{`"3600"`, "1e400", "-1", "NaN", "null", "3600,\"odd\":\"\x01\""} {
+		inBubble(t, func(t *testing.T) {
+			o, cfg := newApp()
+			want := fill(o, 10)
+			cfg.HTTP = &http.Client{Transport: fault.Transport(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path != okta.TokenPath {
+					o.ServeHTTP(w, r)
+					return
+				}
+				answer := httptest.NewRecorder()
+				o.ServeHTTP(answer, r)
+				maps.Copy(w.Header(), answer.Header())
+				w.Header().Del("Content-Length")
+				w.WriteHeader(answer.Code)
+				_, _ = w.Write(bytes.Replace(answer.Body.Bytes(), []byte(`"expires_in":3600`), []byte(`"expires_in":`+lifetime), 1))
+			}))}
+			if ids, _ := walk(t, source.NewClient(cfg).Logs(), ""); len(ids) != len(want) {
+				t.Errorf("%q: %d events came of %d", lifetime, len(ids), len(want))
+			}
+		})
+	}
 }

@@ -6,23 +6,21 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"net/http"
 	"regexp"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 	"unicode"
 
 	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/source/remote"
 )
 
 const (
@@ -31,12 +29,13 @@ const (
 	// tokenLifetime is used when the answer does not state a plausible one. A token that expires
 	// earlier is replaced on the first 401.
 	tokenLifetime = 5 * time.Minute
-	// SailPoint documents lifetimes of 15 to 43200 s. Others are not trusted: a shorter one would
-	// cause a token request with nearly every call, and a longer one would never be renewed.
+	// SailPoint documents lifetimes of 15 to 43200 s. Others are not trusted.
 	shortestLife = 15 * time.Second
 	longestLife  = 12 * time.Hour
 	// renewPause is the time between attempts to replace a token that is still valid.
 	renewPause = 10 * time.Second
+	// maxToken limits the body of an answer of the token endpoint.
+	maxToken = 1 << 20
 )
 
 // token is an access token.
@@ -270,15 +269,20 @@ func (t tokenTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if resp.StatusCode/100 == 3 {
 		return resp, nil // the client refuses it
 	}
-	body, err := transport.ReadAll(resp, 1<<20)
-	if err != nil {
+	body, err := transport.ReadAll(resp, maxToken)
+	switch {
+	case errors.As(err, new(*transport.TooLarge)):
+		body = nil // not a token, and not a page that is too large: the caller would ask for smaller ones
+	case err != nil:
 		return nil, err
 	}
 	if f := transport.Gateway(resp.StatusCode, resp.Header, body, t.client.peer(), t.client.hidden()...); f != nil {
 		t.client.noteThrottling(resp.StatusCode, f.After)
 		return nil, f
 	}
-	body = t.takeLifetime(body)
+	if resp.StatusCode/100 == 2 {
+		body = t.plain(body)
+	}
 	resp.Body = io.NopCloser(bytes.NewReader(body))
 	if bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) {
 		resp.Header.Set("Content-Type", "application/json")
@@ -286,40 +290,20 @@ func (t tokenTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// takeLifetime removes the lifetime from the answer, so that an odd one does not make the rest
-// fail.
-func (t tokenTransport) takeLifetime(body []byte) []byte {
-	var members map[string]jsontext.Value
-	if json.Unmarshal(body, &members, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) != nil {
-		return body
-	}
-	stated, ok := members["expires_in"]
+// plain is the token of an answer without its lifetime, and without whatever else could keep package
+// oauth2 from reading it. An answer that holds no token, or says what is wrong, stays as it is.
+func (t tokenTransport) plain(body []byte) []byte {
+	got, ok := remote.ReadToken(body)
 	if !ok {
 		return body
 	}
-	*t.life = lifetime(stated)
-	delete(members, "expires_in")
-	rest, err := json.Marshal(members, jsontext.AllowInvalidUTF8(true))
+	*t.life = got.Life(remote.Lifetimes{Usual: tokenLifetime, Shortest: shortestLife, Longest: longestLife})
+	rest, err := json.Marshal(struct {
+		Access string `json:"access_token"`
+		Type   string `json:"token_type,omitempty"`
+	}{got.Access.Reveal(), got.Type})
 	if err != nil {
 		return body
 	}
 	return rest
-}
-
-// lifetime is the meaning of an answer's expires_in: seconds, as a number or as text.
-func lifetime(stated jsontext.Value) time.Duration {
-	text := string(stated)
-	if stated.Kind() == '"' && json.Unmarshal(stated, &text) != nil {
-		return tokenLifetime
-	}
-	seconds, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
-	switch {
-	case math.IsInf(seconds, 1): // includes numbers too large for any type
-		return longestLife
-	case err != nil, math.IsNaN(seconds), seconds <= 0:
-		return tokenLifetime
-	case seconds >= longestLife.Seconds():
-		return longestLife
-	}
-	return max(time.Duration(seconds*float64(time.Second)), shortestLife)
 }

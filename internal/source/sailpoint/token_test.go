@@ -60,6 +60,7 @@ func TestTokenLifetimes(t *testing.T) {
 	const usual, shortest, longest = 4 * time.Minute, 7500 * time.Millisecond, 12*time.Hour - time.Minute
 	for ttl, renewed := range map[string]time.Duration{
 		"-1": usual, "0": usual, "-0.5": usual, "null": usual, "true": usual, "{}": usual, "[749]": usual, `""`: usual, `"soon"`: usual, `"NaN"`: usual, "-1e400": usual,
+		"NaN": usual, "-Infinity": usual, "+749": usual, "0749": usual, "749,\"odd\":\"\x01\"": 689 * time.Second, `749,"token_type":7`: 689 * time.Second,
 		"0.5": shortest, "1": shortest, "14.9": shortest, "15": shortest, `"15.0"`: shortest,
 		"748.9": 688900 * time.Millisecond, `" 749 "`: 689 * time.Second, `"749"`: 689 * time.Second, "7.49e2": 689 * time.Second,
 		"43200": longest, "43201": longest, "2147483648": longest, "99999999999999999999": longest, "1e300": longest, "1e400": longest, `"Infinity"`: longest,
@@ -269,6 +270,7 @@ func TestTokenErrors(t *testing.T) {
 		"list_200":       {reply{200, json, `["canary-body"]`}, outcome{Retry: true}, []string{"not an OAuth token"}},
 		"no_token_200":   {reply{200, json, `{"expires_in":7}`}, outcome{Retry: true}, []string{"not an OAuth token"}},
 		"damaged_200":    {reply{200, json, `{"access_token":"canary-body`}, outcome{Retry: true}, []string{"not an OAuth token"}},
+		"too_large_200":  {reply{200, json, `{"access_token":"canary-body` + strings.Repeat("x", 2<<20) + `"}`}, outcome{Retry: true}, []string{"not an OAuth token"}},
 		"odd_code":       {reply{400, json, `{"error":"canary-body=1","error_description":"canary-body"}`}, outcome{}, []string{remedy, "without an error code of OAuth"}},
 		"filter_400":     {reply{400, json, `{"message":"canary-body"}`}, outcome{}, []string{"status 400 without an error code of OAuth", "something in between", "allow requests of this machine to acme.api.example", remedy}},
 		"filter_401":     {reply{401, nil, `canary-body`}, outcome{}, []string{"status 401 without an error code of OAuth", "something in between", remedy}},
