@@ -146,6 +146,7 @@ func world(s *stand.Server, h *tampered, path string) *sourcetest.World {
 	const token = appContext + "/oauth2/token"
 	set := func(p *fault.Plan) func() { return func() { s.Faults = p } }
 	return &sourcetest.World{
+		Keyed: true,
 		Passing: map[string]func(){
 			"throttled":    set(once(path, fault.TooManyRequests, "7")),
 			"server_error": set(once(path, fault.ServerError, "")),

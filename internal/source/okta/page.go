@@ -3,6 +3,7 @@ package okta
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"strconv"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -40,6 +41,7 @@ func readRows(body []byte, limit int, walk walker) (*rows, error) {
 	guess := min(len(body)/1024+1, limit) // events have 2 KB and more
 	r := &rows{records: make([]pipeline.Record, 0, guess)}
 	ids, ends := make([]byte, 0, 40*guess), make([]int, 0, guess)
+	var same map[string]int // how often a hash occurred
 	err := walk(body, []string{"uuid", "published"}, func(e jsonwalk.Element) error {
 		at := pickTime(e.Picks[pickPublished])
 		r.records = append(r.records, pipeline.Record{Time: at, Raw: e.Raw, Flaw: e.Flaw, Outline: e.Outline})
@@ -52,7 +54,15 @@ func readRows(body []byte, limit int, walk walker) (*rows, error) {
 		if id := e.Picks[pickUUID]; id.Kind == jsonwalk.String && len(id.Text) > 0 && len(id.Text) <= maxID {
 			ids = append(ids, id.Text...)
 		} else {
+			from := len(ids)
 			ids = appendHash(ids, e.Raw)
+			if same == nil {
+				same = make(map[string]int)
+			}
+			hash := string(ids[from:])
+			if same[hash]++; same[hash] > 1 { // the org lists it twice: so there are two
+				ids = strconv.AppendInt(append(ids, '#'), int64(same[hash]), 10)
+			}
 		}
 		ends = append(ends, len(ids))
 		return nil

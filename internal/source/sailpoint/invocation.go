@@ -22,13 +22,17 @@ type invocation struct {
 func invocationNames() []string { return []string{"id", "triggerId", "created", "completed"} }
 
 func readInvocation(e jsonwalk.Element) invocation {
-	text := func(i int) string {
-		if e.Picks[i].Kind != jsonwalk.String {
+	// Texts of any length would be copied again and again: a longer id is taken for none.
+	text := func(i, longest int) string {
+		if e.Picks[i].Kind != jsonwalk.String || len(e.Picks[i].Text) > longest {
 			return ""
 		}
 		return string(e.Picks[i].Text)
 	}
-	inv := invocation{id: text(0), triggerID: text(1), created: text(2), completed: text(3)}
+	inv := invocation{id: text(0, maxID), triggerID: text(1, maxID), created: text(2, maxTime), completed: text(3, maxTime)}
+	if done := e.Picks[3]; done.Kind == jsonwalk.String && len(done.Text) > maxTime {
+		inv.completed = string(appendHash(nil, done.Text)) // not a time, and still another state
+	}
 	if inv.id == "" {
 		inv.hash = string(appendHash(nil, e.Raw))
 	}
@@ -235,5 +239,9 @@ func (w *rowWriter) asText(dec *jsontext.Decoder, enc *jsontext.Encoder) error {
 	if err := w.value(dec, newEncoder(&text), "", elsewhere); err != nil {
 		return err
 	}
-	return enc.WriteToken(jsontext.String(strings.TrimRight(text.String(), "\n")))
+	quoted, err := jsontext.AppendQuote(make([]byte, 0, 2*text.Len()), bytes.TrimRight(text.Bytes(), "\n"))
+	if err != nil {
+		return enc.WriteToken(jsontext.String(strings.TrimRight(text.String(), "\n"))) // which replaces invalid UTF-8
+	}
+	return enc.WriteValue(quoted)
 }

@@ -154,9 +154,7 @@ func (r *rows) identifyFlawed(twins *twins) {
 		if !rec.Time.IsZero() {
 			rec.ID = rec.ID[:hashedID] + "@" + rec.Time.UTC().Truncate(window).Format("2006-01-02T15:04Z")
 		}
-		if n := twins.count([]byte(rec.ID)); n > 1 {
-			rec.ID += "#" + strconv.Itoa(n)
-		}
+		rec.ID = twins.number(rec.ID)
 	}
 }
 
@@ -236,6 +234,14 @@ func (t *twins) count(id []byte) int {
 	}
 	t.seen[string(id)]++
 	return t.seen[string(id)]
+}
+
+// number is id with a number if it occurred before.
+func (t *twins) number(id string) string {
+	if n := t.count([]byte(id)); n > 1 {
+		return id + "#" + strconv.Itoa(n)
+	}
+	return id
 }
 
 // counts is how often each id occurred.

@@ -22,11 +22,21 @@ import (
 const maxHold = 2 * time.Minute
 
 // hold is a pause that the tenant asked for. It applies to the client id, so it holds back both
-// streams.
-type hold struct{ until atomic.Int64 } // Unix nanoseconds
+// streams. It ends by the monotonic clock: one that is set back by days must not prolong it by days.
+type hold struct{ until atomic.Pointer[time.Time] }
 
-func (h *hold) set(d time.Duration) { h.until.Store(time.Now().Add(min(d, maxHold)).UnixNano()) }
-func (h *hold) left() time.Duration { return time.Duration(h.until.Load() - time.Now().UnixNano()) }
+func (h *hold) set(d time.Duration) {
+	until := time.Now().Add(min(d, maxHold))
+	h.until.Store(&until)
+}
+
+func (h *hold) left() time.Duration {
+	until := h.until.Load()
+	if until == nil {
+		return 0
+	}
+	return time.Until(*until)
+}
 
 // waitForSlot waits until the rate limit allows a request, but not past the deadline of ctx, and
 // counts the request.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -30,6 +31,9 @@ const (
 	triggersKept = 2000
 	// triggersEnd ends a sweep of a service that always answers with a full page.
 	triggersEnd = 5 * triggersKept
+	// triggersBody limits a page, and a single invocation. Invocations are copied several times on
+	// their way to rows, so less fits than of events; a push may have 4 MiB.
+	triggersBody = 4 << 20
 	// sweepAge is the age at which an interrupted sweep starts again: by then the list has moved
 	// too far.
 	sweepAge = 5 * time.Minute
@@ -43,6 +47,9 @@ type Triggers struct {
 	trouble trouble
 	// hides counts successive sweeps that ended although the service counts more than it lists.
 	hides contradictions
+	// swept says that this process has read the current sweep from its beginning, and sound that it
+	// has met an invocation that can be read.
+	swept, sound bool
 }
 
 var _ pipeline.Source = (*Triggers)(nil)
@@ -85,6 +92,10 @@ func (t *Triggers) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.P
 		return pipeline.Page{}, err
 	}
 	page := pipeline.Page{Records: records, Warnings: t.c.warnings(t.c.triggers)}
+	if at.Offset == 0 {
+		t.swept, t.sound = true, false
+	}
+	t.sound = t.sound || slices.ContainsFunc(records, func(r pipeline.Record) bool { return r.Flaw == "" })
 	reach := at.Offset + len(records)
 	if all := at.Offset > 0 && int64(reach) == total; reach > at.seen() && !all && at.Offset < triggersEnd {
 		// A short page is not the end: the service may serve fewer rows than requested. The total beside
@@ -97,6 +108,11 @@ func (t *Triggers) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.P
 		return page, nil
 	}
 	page.Next, page.Through = encode(sweep{}), begun
+	if reach > 0 && t.swept && !t.sound { // as a service in trouble answers, or something in between
+		page.Through = time.Time{}
+		page.Incomplete = errors.New("trigger invocation status: none of the invocations that SailPoint lists can be read: what came is in quarantine, and the list is read again")
+		return page, nil
+	}
 	if known := max(reach, at.seen()); known < triggersKept {
 		page.Incomplete, err = t.hides.judge(total-int64(known), func() string {
 			return fmt.Sprintf("trigger invocation status: SailPoint counts %d invocations, but lists only %d", total, known)
@@ -133,16 +149,12 @@ func beginSweep(after pipeline.Cursor, now time.Time) (sweep, time.Time, error) 
 // read reads one page of the list. total is the length of the list; −1 if the service
 // does not say.
 func (t *Triggers) read(ctx context.Context, offset, limit int) (records []pipeline.Record, total int64, err error) {
-	body := int64(smallBody)
-	if limit == 1 {
-		body = maxBody
-	}
 	page, err := t.c.readPage(ctx, call{ep: t.c.triggers, query: url.Values{
 		"limit":   {strconv.Itoa(limit)},
 		"offset":  {strconv.Itoa(offset)},
 		"sorters": {"-created"},
 		"count":   {"true"},
-	}}, body, int(t.c.bodyHint.Load()))
+	}}, triggersBody, min(int(t.c.bodyHint.Load()), triggersBody))
 	if err != nil {
 		return nil, 0, cmp.Or(tooLarge(limit, err), err)
 	}
@@ -162,7 +174,10 @@ func (t *Triggers) read(ctx context.Context, offset, limit int) (records []pipel
 
 // readInvocations makes records of a page.
 func readInvocations(body []byte, walk walker) (records []pipeline.Record, err error) {
-	var rows rowWriter
+	var (
+		rows rowWriter
+		same twins
+	)
 	err = walk(body, invocationNames(), func(e jsonwalk.Element) error {
 		inv := readInvocation(e)
 		rec := pipeline.Record{ID: inv.recordID(), Time: inv.time(), Flaw: e.Flaw}
@@ -173,6 +188,9 @@ func readInvocations(body []byte, walk walker) (records []pipeline.Record, err e
 		}
 		if rec.Flaw != "" {
 			rec.Raw, rec.Flaw = withoutSecrets(e.Raw, rec.Flaw)
+		}
+		if inv.id == "" {
+			rec.ID = same.number(rec.ID)
 		}
 		records = append(records, rec)
 		return nil
@@ -194,17 +212,18 @@ func withoutSecrets(raw []byte, flaw string) (kept []byte, why string) {
 // smaller pieces, past a row that can't be read.
 func (t *Triggers) readAt(ctx context.Context, after pipeline.Cursor, offset int) ([]pipeline.Record, int64, error) {
 	records, total, err := t.read(ctx, offset, triggersPage)
+	var bad *remote.Unreadable
 	switch {
 	case err == nil:
 		t.trouble.times = 0
 		return records, total, nil
-	case !errors.As(err, new(*remote.Unreadable)), t.trouble.again(after) < sightings:
+	case !errors.As(err, &bad), !bad.Large && t.trouble.again(after) < sightings:
 		return nil, 0, err
 	}
-	records, limit := nil, triggersPage
+	records, limit := []pipeline.Record(nil), triggersPage
+	var same twins // unreadable ones may begin alike
 	for at, end := offset, offset+triggersPage; at < end; {
 		part, n, err := t.read(ctx, at, min(limit, end-at))
-		var bad *remote.Unreadable
 		switch {
 		case err == nil:
 			if total = n; len(part) == 0 {
@@ -221,6 +240,7 @@ func (t *Triggers) readAt(ctx context.Context, after pipeline.Cursor, offset int
 			if err != nil {
 				return nil, 0, err
 			}
+			rec.ID = same.number(rec.ID)
 			records, limit = append(records, rec), triggersPage
 		}
 		at = offset + len(records)

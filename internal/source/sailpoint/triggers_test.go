@@ -235,3 +235,99 @@ func TestTriggerAnswers(t *testing.T) {
 		})
 	}
 }
+
+// A list of which no invocation can be read is not delivered, whatever may be kept of it: a service
+// in trouble answers like that, or something in between. One that can be read is enough.
+func TestNoInvocationCanBeRead(t *testing.T) {
+	for name, c := range map[string]struct {
+		list       string
+		incomplete bool
+		records    int
+	}{
+		"nulls":          {"[" + strings.Repeat("null,", 249) + "null]", true, 250},
+		"numbers":        {`[1,2,3]`, true, 3},
+		"one of them is": {`[null,{"id":"a","created":"2026-09-01T00:00:00Z"},null]`, false, 3},
+		"empty":          {`[]`, false, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := inTurn(reply{body: c.list}, reply{body: c.list}, reply{body: c.list}, reply{body: `[]`})
+				src := client(t, s).Triggers()
+				ids := map[string]bool{}
+				var after pipeline.Cursor
+				for {
+					page, err := src.Fetch(t.Context(), after)
+					if retryable(err) != nil {
+						continue
+					}
+					if err != nil {
+						t.Fatal(err)
+					}
+					for _, r := range page.Records {
+						ids[r.ID] = true
+					}
+					if after = page.Next; page.More {
+						continue
+					}
+					if incomplete := page.Incomplete != nil; incomplete != c.incomplete || incomplete != page.Through.IsZero() {
+						t.Errorf("incomplete: %v, through %v", page.Incomplete, page.Through)
+					}
+					break
+				}
+				if len(ids) != c.records {
+					t.Errorf("%d different records, want %d", len(ids), c.records)
+				}
+			})
+		})
+	}
+}
+
+// A text of any length is neither an id nor a time, and two states of an invocation stay two.
+func TestLongTextsOfInvocations(t *testing.T) {
+	long := strings.Repeat("9", 100_000)
+	s := says(reply{body: `[{"id":"` + long + `","triggerId":"` + long + `"},{"id":"a","completed":"` + long + `"},{"id":"a"}]`, header: map[string]string{"X-Total-Count": "3"}})
+	page, err := client(t, s).Triggers().Fetch(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := map[string]bool{}
+	for _, r := range page.Records {
+		ids[r.ID] = true
+		if len(r.ID) > 200 || len(r.Raw) > 3*len(long) {
+			t.Errorf("an id of %d bytes, a row of %d", len(r.ID), len(r.Raw))
+		}
+	}
+	if len(ids) != 3 {
+		t.Errorf("%d different records, want 3: %d bytes", len(ids), len(page.Records))
+	}
+}
+
+// Invocations that are too large are passed one by one, without waiting. Those that begin alike, as
+// far as they can be read, stay two.
+func TestTooLargeInvocations(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		large := `{"odd":"` + strings.Repeat("x", 5<<20) + `"}`
+		list := []string{`{"id":"a"}`, large, large, `{"id":"b"}`}
+		s := &script{answer: func(_ int, r request, _ http.Header) reply {
+			query, _ := url.ParseQuery(r.Query)
+			from, _ := strconv.Atoi(query.Get("offset"))
+			from = min(from, len(list))
+			to := min(from+limitOf(r), len(list))
+			return reply{body: "[" + strings.Join(list[from:to], ",") + "]", header: map[string]string{"X-Total-Count": strconv.Itoa(len(list))}}
+		}}
+		page, err := client(t, s).Triggers().Fetch(t.Context(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids, flawed := map[string]bool{}, 0
+		for _, r := range page.Records {
+			ids[r.ID] = true
+			if r.Flaw != "" {
+				flawed++
+			}
+		}
+		if len(ids) != len(list) || flawed != 2 || page.More {
+			t.Errorf("%d different records of %d, %d with a flaw, more: %v", len(ids), len(list), flawed, page.More)
+		}
+	})
+}

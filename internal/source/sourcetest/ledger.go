@@ -19,6 +19,7 @@ type ledger struct {
 	through time.Time
 	flawed  []flawed
 	all     []pipeline.Record // of an odd walk, each once
+	more    bool              // records with other ids belong to the stream as well
 }
 
 func newLedger(t *testing.T, w *World) *ledger {

@@ -42,6 +42,9 @@ type World struct {
 	// adapters repeat what may pass, and its formats have checksums. It has neither Passing nor Cap
 	// nor Tamper; what it can't read is damaged by Damage.
 	Stored bool
+	// Keyed is set for a source whose service gives every record an id, by which it stores it: there
+	// are no two that are identical byte for byte.
+	Keyed bool
 	// Damage makes what holds the Victim unreadable from then on, and returns a text that the error
 	// must name. Required if Stored is set.
 	Damage func() string
