@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -55,6 +56,7 @@ type auditor struct {
 	*session
 	delivery  *delivery
 	undecided error // a record that was refused, with nothing to prove that it is at fault
+	unread    error // records without an event time that can't be read
 }
 
 // audit looks at closed windows, as often as the youngest age says. Where the source can
@@ -261,6 +263,9 @@ func (a *auditor) undated(ctx context.Context) error {
 		return nil
 	case errors.Is(err, ErrUnsupported):
 		a.log.Info("records without an event time can't be searched for", "stream", a.report.Stream, "error", err.Error())
+	case errors.As(err, &f) && ctx.Err() == nil && !errors.As(err, new(*Retryable)): // it would not pass
+		a.unread = fmt.Errorf("records without an event time are not delivered, because they can't be read: %w", f)
+		return nil
 	case errors.As(err, &f):
 		a.warn("records without an event time could not be searched for: " + f.Error())
 		return nil

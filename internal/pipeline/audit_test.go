@@ -22,7 +22,8 @@ type archive struct {
 	begin  time.Time
 	events []event // by time
 	// undated have no time; no window finds them.
-	undated []pipeline.Record
+	undated    []pipeline.Record
+	undatedErr error
 
 	counts, rereads int
 	countErr        error
@@ -119,7 +120,7 @@ func (a *archive) FetchUndated(_ context.Context, after pipeline.Cursor) (pipeli
 	if after != "" {
 		return pipeline.Page{Next: after}, nil
 	}
-	return pipeline.Page{Records: a.undated, Next: "end"}, nil
+	return pipeline.Page{Records: a.undated, Next: "end"}, a.undatedErr
 }
 
 // live runs the connector every minute for that long and returns the reports.
@@ -360,6 +361,39 @@ func TestUndated(t *testing.T) {
 		a.live(5 * time.Hour)
 		a.complete()
 	})
+}
+
+// Records without a time that can't be read are not delivered, and a run that says so after all the
+// rest is not drained. What may pass is a warning, and what a source does not support is neither.
+func TestUndatedUnreadable(t *testing.T) {
+	for name, c := range map[string]struct {
+		err   error
+		state pipeline.State
+		warns bool
+	}{
+		"unreadable":  {errors.New("the answer is damaged"), pipeline.Failed, false},
+		"passing":     {&pipeline.Retryable{Err: errors.New("status 503")}, pipeline.Drained, true},
+		"unsupported": {pipeline.ErrUnsupported, pipeline.Drained, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := newArchive(t)
+				a.undatedErr = c.err
+				for range 2 {
+					<-time.After(time.Hour)
+					a.add(time.Now(), 0)
+					<-time.After(2 * settle)
+					rep := a.run(time.Minute)
+					if rep.State != c.state || rep.Sent != 1 || len(rep.Warnings) > 0 != c.warns || c.state == pipeline.Failed && !strings.Contains(rep.Error, "without an event time") {
+						t.Errorf("%+v", rep)
+					}
+					if rep.AuditedThrough.IsZero() {
+						t.Error("the windows were not audited")
+					}
+				}
+			})
+		})
+	}
 }
 
 // repeating shows its last event with every fetch, as a source does that can't

@@ -105,7 +105,7 @@ type Acker interface {
 // window finds.
 type Undated interface {
 	// FetchUndated pages through all of them. It returns [ErrUnsupported] when the service
-	// does not know how to look for them.
+	// does not know how to look for them. An error that is not [Retryable] fails the run.
 	FetchUndated(ctx context.Context, after Cursor) (Page, error)
 }
 

@@ -71,6 +71,8 @@ func (t *run) all(ctx context.Context) (State, error) {
 	switch {
 	case a.undecided != nil:
 		return Failed, a.undecided
+	case a.unread != nil:
+		return Failed, a.unread
 	case t.incomplete != nil:
 		return Failed, t.incomplete
 	case t.ackErr != nil:

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -77,8 +78,8 @@ func (w watchedTrip) CloseIdleConnections() {
 
 // observe notes the Date of the answer to a request that was sent at that time.
 func (c *Clock) observe(host string, header http.Header, sent time.Time) {
-	date, err := http.ParseTime(header.Get("Date"))
-	if err != nil {
+	date, ok := dateOf(header.Get("Date"))
+	if !ok {
 		return
 	}
 	if age, err := strconv.Atoi(header.Get("Age")); err == nil && age > 0 {
@@ -100,6 +101,21 @@ func (c *Clock) observe(host string, header http.Header, sent time.Time) {
 	if old, ok := c.seen[host]; !ok || s.doubt < old.doubt || s.at.Sub(old.at) > fresh {
 		c.seen[host] = s
 	}
+}
+
+// dateOf reads a Date header: as HTTP spells it, or as gateways do that spell it otherwise. The last
+// second of a day may be a leap second.
+func dateOf(text string) (time.Time, bool) {
+	text = strings.Replace(text, ":60", ":59", 1)
+	if date, err := http.ParseTime(text); err == nil {
+		return date, true
+	}
+	for _, layout := range []string{time.RFC1123Z, "Mon, 02 Jan 2006 15:04:05 UTC", time.RFC3339} {
+		if date, err := time.Parse(layout, text); err == nil {
+			return date, true
+		}
+	}
+	return time.Time{}, false
 }
 
 // moved is how far this machine's clock was set forward since the sample was taken.

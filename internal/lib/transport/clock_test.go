@@ -1,13 +1,14 @@
 package transport_test
 
 import (
+	"cmp"
 	"net/http"
 	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 )
@@ -18,6 +19,7 @@ type dated struct {
 	takes time.Duration
 	age   time.Duration
 	none  bool
+	form  string // of the Date, if not that of HTTP
 }
 
 // RoundTrip implements [http.RoundTripper].
@@ -25,7 +27,7 @@ func (d *dated) RoundTrip(req *http.Request) (*http.Response, error) {
 	<-time.After(d.takes / 2)
 	h := http.Header{}
 	if !d.none {
-		h.Set("Date", time.Now().Add(d.off-d.age).UTC().Format(http.TimeFormat))
+		h.Set("Date", time.Now().Add(d.off-d.age).UTC().Format(cmp.Or(d.form, http.TimeFormat)))
 	}
 	if d.age > 0 {
 		h.Set("Age", strconv.Itoa(int(d.age/time.Second)))
@@ -47,6 +49,13 @@ func TestClock(t *testing.T) {
 		"an answer takes long":   {of: dated{takes: time.Minute}, doubt: 30500 * time.Millisecond},
 		"it is out of a cache":   {of: dated{age: time.Hour}, doubt: 500 * time.Millisecond},
 		"the answer has no Date": {of: dated{none: true}, none: true},
+		"an offset as zone":      {of: dated{off: 240 * time.Hour, form: time.RFC1123Z}, want: -240 * time.Hour, doubt: 500 * time.Millisecond},
+		"UTC as zone":            {of: dated{off: 240 * time.Hour, form: "Mon, 02 Jan 2006 15:04:05 UTC"}, want: -240 * time.Hour, doubt: 500 * time.Millisecond},
+		"RFC 3339":               {of: dated{off: 240 * time.Hour, form: time.RFC3339}, want: -240 * time.Hour, doubt: 500 * time.Millisecond},
+		"RFC 850":                {of: dated{off: 240 * time.Hour, form: "Monday, 02-Jan-06 15:04:05 GMT"}, want: -240 * time.Hour, doubt: 500 * time.Millisecond},
+		"a leap second":          {of: dated{off: time.Minute - time.Second, form: "Mon, 02 Jan 2006 15:04:60 GMT"}, want: -59 * time.Second, doubt: 500 * time.Millisecond},
+		"not a time":             {of: dated{form: "yesterday"}, none: true},
+		"an unknown zone":        {of: dated{form: "Mon, 02 Jan 2006 15:04:05 XYZ"}, none: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -103,11 +112,11 @@ func TestClockForgets(t *testing.T) {
 		}
 		<-time.After(6 * time.Minute)
 		ask(t, clientB, "http://b/")
-		if diff := cmp.Diff([]string{"a", "b"}, hosts()); diff != "" {
+		if diff := gocmp.Diff([]string{"a", "b"}, hosts()); diff != "" {
 			t.Error(diff)
 		}
 		<-time.After(6 * time.Minute)
-		if diff := cmp.Diff([]string{"b"}, hosts()); diff != "" {
+		if diff := gocmp.Diff([]string{"b"}, hosts()); diff != "" {
 			t.Error(diff)
 		}
 	})
