@@ -57,9 +57,10 @@ func run(ctx context.Context) error {
 	options := app.Options{Log: log, Again: time.Minute, By: app.ByFunction, FanOut: settings.FanOut, Notice: notice, Site: os.Getenv("WEBSITE_SITE_NAME")}
 	log.Info("listening", "address", ln.Addr().String(), "version", version.String(), "fan_out", settings.FanOut)
 	return functions.Serve(ctx, ln, &functions.Handler{
-		Budget: settings.RunBudget,
-		FanOut: settings.FanOut,
-		Log:    log,
+		Budget:  settings.RunBudget,
+		FanOut:  settings.FanOut,
+		AnyHost: functions.Deployed(),
+		Log:     log,
 		Open: func() (functions.Poller, error) {
 			// Invalid settings of one connection affect only that connection.
 			if problems := new(config.Problems); errors.As(invalid, &problems) && problems.Whole {

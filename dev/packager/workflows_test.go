@@ -17,6 +17,9 @@ import (
 
 // workflow is what these tests look at of a GitHub workflow.
 type workflow struct {
+	On struct {
+		Schedule []map[string]string `yaml:"schedule"`
+	} `yaml:"on"`
 	Permissions map[string]string `yaml:"permissions"`
 	Jobs        map[string]struct {
 		Permissions map[string]string `yaml:"permissions"`
@@ -190,6 +193,39 @@ func TestReleaseIsRebuilt(t *testing.T) {
 	}
 	if !compared {
 		t.Error("rebuild compares nothing")
+	}
+}
+
+// Nothing goes into a release but the tagged commit: the tests hand nothing on, and no job restores a
+// cache that another workflow may have written.
+func TestReleaseTakesNothingFromElsewhere(t *testing.T) {
+	for job, j := range workflows(t)["release.yml"].Jobs {
+		for _, s := range j.Steps {
+			switch name, _, _ := strings.Cut(s.Uses, "@"); {
+			case name == "actions/cache", name == "actions/setup-go" && s.With["cache"] != false, name == "actions/setup-node" && s.With["package-manager-cache"] != false:
+				t.Errorf("job %s restores a cache: %s %v", job, s.Uses, s.With)
+			case name == "actions/upload-artifact" && job != "build":
+				t.Errorf("job %s hands something on", job)
+			}
+		}
+	}
+}
+
+// Known vulnerabilities are looked for where their database can be reached, also without a commit.
+func TestVulnerabilitiesAreLookedFor(t *testing.T) {
+	ci := workflows(t)["ci.yml"]
+	looked := false
+	for _, j := range ci.Jobs {
+		for _, s := range j.Steps {
+			looked = looked || strings.TrimSpace(s.Run) == "make vuln"
+		}
+	}
+	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !looked || len(ci.On.Schedule) == 0 || !strings.Contains(string(makefile), "govulncheck ./cmd/...") {
+		t.Errorf("CI looks for vulnerabilities: %v, schedule %v", looked, ci.On.Schedule)
 	}
 }
 

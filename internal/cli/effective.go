@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 
@@ -87,7 +88,7 @@ func (c *showing) run(cmd *cobra.Command) error {
 		}
 		list = append(list, one)
 	}
-	if err := c.print(list); err != nil {
+	if err := c.print(list, l.Hints); err != nil {
 		return err
 	}
 	if invalid != nil {
@@ -119,7 +120,7 @@ func shown(v config.Value, wrong map[string]bool) shownSetting {
 	return s
 }
 
-func (c *showing) print(list []shownSetting) error {
+func (c *showing) print(list []shownSetting, hints []config.Problem) error {
 	if c.asJSON {
 		return printJSON(c.out, list)
 	}
@@ -128,5 +129,8 @@ func (c *showing) print(list []shownSetting) error {
 		t.add(app.Label(s.Connection, s.Setting), oneLine(s.Value), s.From)
 	}
 	t.write(c.out, c.console.columns)
+	for _, hint := range hints {
+		fmt.Fprintln(c.out, c.console.fit("note: "+hint.Setting+" "+hint.Message, 0, 2))
+	}
 	return nil
 }

@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
+	"slices"
+	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -37,7 +40,13 @@ func parseFile(data []byte) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	if line, named := list(data); named {
+		return nil, fmt.Errorf("line %d is not JSON but NAME=value: export such a list as environment variables, or copy local.settings.example.json", line)
+	}
 	if data, err = withoutComments(data); err != nil {
+		return nil, err
+	}
+	if err := stray(data); err != nil {
 		return nil, err
 	}
 	if len(bytes.TrimSpace(data)) == 0 {
@@ -75,6 +84,43 @@ func parseFile(data []byte) (map[string]string, error) {
 	return values, nil
 }
 
+// listed matches a line of a file of environment variables.
+var listed = regexp.MustCompile(`(?m)^(?:export\s+)?[A-Za-z_]\w*=`)
+
+// list reports whether a file is a list of NAME=value, and where it begins.
+func list(data []byte) (line int, is bool) {
+	at := listed.FindIndex(data)
+	if at == nil || bytes.ContainsRune(data[:at[0]], '{') {
+		return 0, false
+	}
+	return lineOf(data, at[0]), true
+}
+
+// stray names a character that JSON does not have outside of texts, and a text that does not end on
+// its line.
+func stray(data []byte) error {
+	for i := 0; i < len(data); {
+		if data[i] == '"' {
+			end := endOfString(data, i)
+			if data[end-1] != '"' || end-1 == i {
+				return fmt.Errorf("line %d has a text that does not end on its line: a quotation mark is missing, or a value has a line break, which is written \\n", lineOf(data, i))
+			}
+			i = end
+			continue
+		}
+		r, size := utf8.DecodeRune(data[i:])
+		if r > unicode.MaxASCII {
+			what := nameOf(r)
+			if slices.ContainsFunc(wrapping(), func(marks [2]string) bool { return string(r) == marks[0] || string(r) == marks[1] }) {
+				what += ", a quotation mark of a text: use \""
+			}
+			return fmt.Errorf("line %d has a character outside of a text that JSON does not have: %s", lineOf(data, i), what)
+		}
+		i += size
+	}
+	return nil
+}
+
 // scalar returns the text of a value; null is empty.
 func scalar(raw jsontext.Value) (text string, ok bool) {
 	switch raw.Kind() {
@@ -97,7 +143,9 @@ func lineOf(data []byte, offset int) int {
 func decodeText(data []byte) ([]byte, error) {
 	switch {
 	case bytes.HasPrefix(data, []byte("\xef\xbb\xbf")):
-		data = data[3:]
+		for bytes.HasPrefix(data, []byte("\xef\xbb\xbf")) { // some editors add another one
+			data = data[3:]
+		}
 	case bytes.HasPrefix(data, []byte("\xff\xfe\x00\x00")), bytes.HasPrefix(data, []byte("\x00\x00\xfe\xff")):
 		return nil, errors.New("it is saved as UTF-32: save it as UTF-8")
 	case bytes.HasPrefix(data, []byte("\xff\xfe")):

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -116,6 +117,33 @@ func proxy(r *Reader) {
 	var problem *transport.ProxyError
 	if errors.As(transport.CheckProxy(), &problem) {
 		r.Problem(problem.Setting, problem.Problem)
+		return
+	}
+	if host, _ := transport.ProxyHost(); host != "" {
+		noProxy(r)
+	}
+}
+
+// noProxy reports entries of NO_PROXY that match no host.
+func noProxy(r *Reader) {
+	name := "NO_PROXY"
+	list := os.Getenv(name)
+	if list == "" {
+		name = "no_proxy"
+		list = os.Getenv(name)
+	}
+	for entry := range strings.SplitSeq(list, ",") {
+		switch entry = strings.TrimSpace(entry); {
+		case strings.Contains(entry, "://"):
+			r.Hint(name, "has an entry with a scheme, which matches no host: write only the host, or .example.com for all hosts of a domain")
+		case strings.ContainsAny(entry, ";| \t\n"):
+			r.Hint(name, "has entries that are not separated by commas, so they match no host: write host1,host2")
+		case strings.Contains(strings.TrimPrefix(entry, "*."), "*") && entry != "*":
+			r.Hint(name, "has an entry with * that matches no host: write .example.com for all hosts of a domain, or * alone for all hosts")
+		default:
+			continue
+		}
+		return
 	}
 }
 

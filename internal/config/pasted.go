@@ -15,15 +15,20 @@ var (
 	nearReference       = regexp.MustCompile(`(?i)^@?\s*Microsoft\s*\.\s*KeyVault\s*\(`)
 	nearConfigReference = regexp.MustCompile(`(?i)^@?\s*Microsoft\s*\.\s*AppConfiguration\s*\(`)
 	// vaultAddress matches a secret's address without the reference around it.
-	vaultAddress = regexp.MustCompile(`(?i)^https://[a-z0-9-]+\.vault\.(azure\.net|azure\.cn|usgovcloudapi\.net)/secrets/`)
+	vaultAddress = regexp.MustCompile(`(?i)^https://[a-z0-9-]+\.vault\.(azure\.net|azure\.cn|usgovcloudapi\.net)(:443)?/secrets/`)
+
+	bareVault = regexp.MustCompile(`(?i)^[a-z0-9-]+\.vault\.(azure\.net|azure\.cn|usgovcloudapi\.net)(:443)?/`)
 
 	// storeAddress matches the address of an App Configuration store.
 	storeAddress = regexp.MustCompile(`(?i)^https://[a-z0-9-]+\.azconfig\.(io|azure\.us|azure\.cn)(/|$)`)
 
+	// mask matches what is shown in place of a secret, by a portal or by this program.
+	mask = regexp.MustCompile(`(?i)^[*•●∙·]{3,}$|^\((secret|needs attention|hidden)\)$|^[\[<]?redacted[\]>]?$`)
+
 	placeholder = regexp.MustCompile(`^<[^<>]*>$`)
 	// variable matches an unreplaced variable of a pipeline, a shell or a template. Forms
 	// that could be part of a value must be the whole value.
-	variable = regexp.MustCompile(`\$\([A-Za-z_][\w.-]*\)|\$\{\{?[^{}]*\}?\}|^%[A-Za-z_]\w*%$|^#\{[^{}]*\}#?$|^\{\{[^{}]*\}\}$|^__[A-Za-z]\w*__$|^\[(parameters|variables)\('[^']*'\)\]$`)
+	variable = regexp.MustCompile(`\$\([A-Za-z_][\w.-]*\)|\$\{\{?[^{}]*\}?\}|^%[A-Za-z_]\w*%$|^#\{[^{}]*\}#?$|^\{\{[^{}]*\}\}$|^__[A-Za-z]\w*__$|^\[(parameters|variables|concat|format|reference|listKeys)\(.*\)\]$|^\$env:[A-Za-z_]\w*$|^\$[A-Z][A-Z0-9_]{2,}$`)
 )
 
 // wrapping lists pairs of quotation marks that get pasted along.
@@ -49,6 +54,10 @@ func pasted(name, value string) string {
 		return "is a Key Vault reference that the platform does not recognise: it must begin with exactly @Microsoft.KeyVault( , without a blank"
 	case vaultAddress.MatchString(value):
 		return "is the address of a secret in Key Vault, not the secret: write @Microsoft.KeyVault(SecretUri=…) with that address in it"
+	case bareVault.MatchString(value):
+		return "is the address of a secret in Key Vault without https:// in front: write @Microsoft.KeyVault(SecretUri=https://…)"
+	case mask.MatchString(value):
+		return "is what is shown in place of a secret, not the value: copy the value itself"
 	case placeholder.MatchString(value):
 		return "still contains the placeholder of the example: replace it with your value"
 	case variable.MatchString(value):

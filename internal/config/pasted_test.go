@@ -7,8 +7,10 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -64,6 +66,14 @@ func TestPasted(t *testing.T) {
 		"backquotes":               {"`" + s + "`", "quotation marks"},
 		"typographic":              {"“" + s + "”", "quotation marks"},
 		"German":                   {"„" + s + "“", "quotation marks"},
+		"mask of a portal":         {"••••••••••", "shown in place of a secret"},
+		"stars":                    {"********", "shown in place of a secret"},
+		"mask of this program":     {"(secret)", "shown in place of a secret"},
+		"redacted":                 {"[REDACTED]", "shown in place of a secret"},
+		"variable of PowerShell":   {"$env:CLIENT_SECRET", "$(NAME)"},
+		"variable of a shell":      {"$CLIENT_SECRET", "$(NAME)"},
+		"template function":        {"[concat('a', parameters('b'))]", "$(NAME)"},
+		"vault without a scheme":   {"v.vault.azure.net/secrets/" + s, "without https://"},
 		"placeholder":              {"<" + s + ">", "placeholder"},
 		"pipeline variable":        {"$(CLIENT_SECRET)", "$(NAME)"},
 		"part of a value":          {"https://$(host.name)/x", "$(NAME)"},
@@ -143,6 +153,8 @@ func TestPastedAddresses(t *testing.T) {
 		{"host with an umlaut", env{"TENANT_ID": "-", base: "https://ümläut"}, base, "xn--"},
 
 		{"four slashes and a folder", env{state: "file:////x"}, "", "//x"},
+		{"a shell's sign of the home", env{state: "file:~/state"}, state, "begins with ~"},
+		{"a shell's sign of the home, absolute", env{state: "file:///~/state"}, state, "begins with ~"},
 		{"four slashes", env{state: "file:////"}, state, "three slashes"},
 		{"the root by dots", env{state: "file:///a/.."}, state, "three slashes"},
 		{"the root by dots, escaped", env{state: "file:///a/%2e%2e"}, state, "three slashes"},
@@ -209,6 +221,68 @@ func TestPastedConnectionString(t *testing.T) {
 				t.Errorf("%v: %v", a, err)
 			}
 		})
+	}
+}
+
+// What is certainly not the secret of a client is named, whatever the characters are that spoil it.
+func TestPastedClientSecret(t *testing.T) {
+	digits := strings.Repeat("0f1e2d3c", 8)
+	for name, c := range map[string]struct{ value, says, hint string }{
+		"as all are":             {digits, "", ""},
+		"of another kind":        {"synthetic-client-secret", "", ""},
+		"capitals":               {strings.ToUpper(digits), "", ""},
+		"a digit lost":           {digits[1:], "", "has 63 characters"},
+		"a digit too much":       {digits + "0", "", "has 65 characters"},
+		"quotation mark left":    {digits + "\"", "", "has 65 characters"},
+		"comma left":             {digits + ",", "", "has 65 characters"},
+		"quotation mark of text": {digits + "”", "copy the secret again", ""},
+		"dash of a text":         {digits[:9] + "–" + digits[10:], "copy the secret again", ""},
+		"letter that looks like": {digits[:9] + "а" + digits[10:], "copy the secret again", ""},
+		"scheme of a header":     {"Bearer " + digits, "copy the secret again", ""},
+		"blank inside":           {digits[:9] + " " + digits[9:], "copy the secret again", ""},
+		"an address":             {"https://portal.azure.com/#view/" + digits, "is an address, not the secret", ""},
+		"a vault, no secret":     {"https://v.vault.azure.net/", "is an address, not the secret", ""},
+		"a vault's other port":   {"https://v.vault.azure.net:8443/secrets/s", "is an address, not the secret", ""},
+		"another service":        {"https://v.managedhsm.azure.net/secrets/s", "is an address, not the secret", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := load(with(map[string]string{"CLIENT_SECRET": c.value}))
+			got, hints := problems(t, err), s.Hints
+			hints = slices.DeleteFunc(hints, func(p config.Problem) bool { return p.Setting != "CLIENT_SECRET" })
+			switch {
+			case c.says != "" && (len(got) != 1 || got[0].Setting != "CLIENT_SECRET" || !strings.Contains(got[0].Message, c.says)):
+				t.Errorf("got %q, want one problem with %q", got, c.says)
+			case c.says == "" && err != nil:
+				t.Error(err)
+			case c.hint == "" && len(hints) > 0, c.hint != "" && (len(hints) != 1 || !strings.Contains(hints[0].Message, c.hint)):
+				t.Errorf("hints %q, want %q", hints, c.hint)
+			}
+			if err != nil && strings.Contains(err.Error(), digits[:9]) {
+				t.Errorf("the secret is shown: %v", err)
+			}
+		})
+	}
+}
+
+// A storage key of an unusual length is named and taken, as a workspace key is.
+func TestStorageKeyLength(t *testing.T) {
+	cut := base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("k"), 48))
+	s, err := load(with(map[string]string{"AZURE_STORAGE_ACCESS_KEY": cut}))
+	if err != nil || len(s.Hints) == 0 || s.Hints[0].Setting != "AZURE_STORAGE_ACCESS_KEY" || !strings.Contains(s.Hints[0].Message, "48 bytes, but account keys have 64") {
+		t.Errorf("%+v, %v", s.Hints, err)
+	}
+}
+
+// Durations are taken as people write them.
+func TestDurations(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"24h": 24 * time.Hour, "24 h": 24 * time.Hour, "24H": 24 * time.Hour, "7d": 7 * 24 * time.Hour, "1 d 12 h": 36 * time.Hour,
+		"1h 30m": 90 * time.Minute, "1.5d": 36 * time.Hour, "90S": 90 * time.Second, " 2h ": 2 * time.Hour,
+	} {
+		s, err := load(with(map[string]string{"INITIAL_LOOKBACK": text}))
+		if err != nil || s.InitialLookback != want {
+			t.Errorf("%q: %v, %v, want %v", text, s.InitialLookback, err, want)
+		}
 	}
 }
 
@@ -291,6 +365,36 @@ func TestProxySetting(t *testing.T) {
 				}
 				if err != nil && strings.Contains(err.Error(), secret) {
 					t.Errorf("the password is shown: %v", err)
+				}
+			})
+		}
+	}
+}
+
+// Entries of NO_PROXY that match nothing are named, if there is a proxy.
+func TestNoProxySetting(t *testing.T) {
+	for name, c := range map[string]struct{ proxy, list, says string }{
+		"hosts":              {"http://proxy.example:3128", "acme.api.identitynow.com, .blob.core.windows.net,*.vault.azure.net,10.0.0.0/8,[::1]:443", ""},
+		"everything":         {"http://proxy.example:3128", "*", ""},
+		"none":               {"http://proxy.example:3128", "", ""},
+		"semicolons":         {"http://proxy.example:3128", "a.example;b.example", "not separated by commas"},
+		"blanks":             {"http://proxy.example:3128", "a.example b.example", "not separated by commas"},
+		"bars":               {"http://proxy.example:3128", "localhost|*.example", "not separated by commas"},
+		"address":            {"http://proxy.example:3128", "a.example,https://b.example", "with a scheme"},
+		"star in the middle": {"http://proxy.example:3128", "acme*.example", "with *"},
+		"no proxy":           {"", "a.example;b.example", ""},
+	} {
+		for _, setting := range []string{"NO_PROXY", "no_proxy"} {
+			t.Run(name+"/"+setting, func(t *testing.T) {
+				for _, other := range []string{"HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"} {
+					t.Setenv(other, "")
+				}
+				t.Setenv("HTTPS_PROXY", c.proxy)
+				t.Setenv(setting, c.list)
+				s, err := load(valid())
+				hints := slices.DeleteFunc(s.Hints, func(p config.Problem) bool { return p.Setting != setting })
+				if err != nil || len(hints) != min(1, len(c.says)) || len(hints) == 1 && !strings.Contains(hints[0].Message, c.says) {
+					t.Errorf("%q, %v, want %q", hints, err, c.says)
 				}
 			})
 		}

@@ -1,10 +1,13 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/url"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -86,6 +89,8 @@ func (r *Reader) names(name string) []string {
 	return names(r.prefix, strings.ToUpper(r.prefix+"_"+name), name)
 }
 
+var isAddress = regexp.MustCompile(`(?i)^https?://`)
+
 // text looks a setting up and cleans it. The last name is the one in the table.
 func (r *Reader) text(names []string) string {
 	name := names[len(names)-1]
@@ -104,10 +109,15 @@ func (r *Reader) text(names []string) string {
 func (r *Reader) secret(names []string) secret.Value {
 	found, o, text, ok := r.find(names)
 	at, problem, kept := r.kept(trim(text))
-	if !ok || !kept {
-		return secret.Plain(r.text(names))
-	}
 	name := names[len(names)-1]
+	if !ok || !kept {
+		plain := r.text(names)
+		if isAddress.MatchString(plain) && !r.Reported(name) {
+			r.Problem(name, "is an address, not the secret, and not that of a secret in a vault: "+referenceForms)
+			plain = ""
+		}
+		return secret.Plain(plain)
+	}
 	r.places[name] = place{found, o.Name}
 	if problem != "" {
 		r.Problem(name, problem)
@@ -270,14 +280,44 @@ func (r *Reader) Duration(setting, value string, lo, hi time.Duration) time.Dura
 	if r.Reported(setting) {
 		return 0
 	}
-	d, err := time.ParseDuration(value)
+	d, err := parseDuration(value)
 	switch {
 	case err != nil:
-		r.Problemf(setting, "is %s: write a number and a unit, such as 90s, 4m or 24h (a day is 24h)", shown(value))
+		r.Problemf(setting, "is %s: write a number and a unit, such as 90s, 4m, 24h or 7d", shown(value))
 	case d < lo || d > hi:
 		r.Problemf(setting, "is %s: use %s to %s", shown(value), text.Duration(lo), text.Duration(hi))
 	}
 	return d
+}
+
+// durationPart is one number with its unit, as people write it. Months and minutes differ in case only,
+// so a capital M is neither.
+var durationPart = regexp.MustCompile(`^\s*([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*(ns|us|µs|ms|s|m|h|d|S|H|D)`)
+
+// parseDuration is [time.ParseDuration] with days, blanks and capital letters, and without a sign.
+func parseDuration(value string) (time.Duration, error) {
+	if d, err := time.ParseDuration(value); err == nil {
+		return d, nil
+	}
+	total := time.Duration(0)
+	for rest := value; ; {
+		m := durationPart.FindStringSubmatch(rest)
+		if m == nil {
+			return 0, errors.New("not a duration")
+		}
+		factor, unit := 1.0, strings.ToLower(m[2])
+		if unit == "d" {
+			factor, unit = 24, "h"
+		}
+		part, err := time.ParseDuration(m[1] + unit)
+		if err != nil || part > math.MaxInt64/48 || total > math.MaxInt64/2 {
+			return 0, errors.New("not a duration")
+		}
+		total += time.Duration(float64(part) * factor)
+		if rest = rest[len(m[0]):]; strings.TrimSpace(rest) == "" {
+			return total, nil
+		}
+	}
 }
 
 // Address reads the URL of a service. It returns nil after reporting a problem.

@@ -60,6 +60,10 @@ func secretAddress(text string) (at secret.Reference, problem string) {
 	if err != nil {
 		return at, "has the address of a secret that can't be parsed: " + referenceForms
 	}
+	host := u.Host
+	if u.Scheme == "https" { // some tools write the port
+		host = strings.TrimSuffix(host, ":443")
+	}
 	m := secretPath.FindStringSubmatch(u.Path)
 	local := address.Loopback(u.Hostname())
 	switch {
@@ -67,12 +71,12 @@ func secretAddress(text string) (at secret.Reference, problem string) {
 		return at, "has the address of a secret with a user name, a query or a fragment: " + referenceForms
 	case u.Scheme == "http" && !local:
 		return at, "has the address of a secret with http: use https"
-	case u.Scheme != "https" && u.Scheme != "http", !local && !vaultHost.MatchString(u.Host):
+	case u.Scheme != "https" && u.Scheme != "http", !local && !vaultHost.MatchString(host):
 		return at, "has the address of a secret in something other than a vault: " + referenceForms
 	case m == nil:
 		return at, "has the address of a vault, but not of a secret in it: " + referenceForms
 	}
-	return named(strings.ToLower(u.Scheme+"://"+u.Host), m[1], m[2])
+	return named(strings.ToLower(u.Scheme+"://"+host), m[1], m[2])
 }
 
 // named checks the names of a secret and its version. They are shown in messages.

@@ -38,6 +38,8 @@ func TestReferences(t *testing.T) {
 		{"address", public, nil, public},
 		{"address with a slash", public + "/", nil, public},
 		{"address of a version", public + "/" + version32, nil, public + "/" + version32},
+		{"address with the usual port", "https://acme-kv.vault.azure.net:443/secrets/client-secret", nil, public},
+		{"reference with the usual port", "@Microsoft.KeyVault(SecretUri=https://acme-kv.vault.azure.net:443/secrets/client-secret)", nil, public},
 		{"address in upper case", "HTTPS://Acme-KV.vault.azure.net/secrets/client-secret", nil, public},
 		{"blanks around it", "  " + public + "\n", nil, public},
 		{"US Government", us, nil, us},

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/address"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
@@ -211,13 +212,14 @@ func tenantKey(host string) string {
 // client checks the credentials. It shows neither value: if the two are swapped, the id is
 // the secret.
 func (v *sailPointReader) client(s *SailPoint) {
-	v.RequireSecret("CLIENT_SECRET", s.ClientSecret, "create a personal access token or an API client in IdentityNow and copy its secret")
+	text, _ := v.RequireSecret("CLIENT_SECRET", s.ClientSecret, "create a personal access token or an API client in IdentityNow and copy its secret")
 	if !v.Require("CLIENT_ID", s.ClientID, "create a personal access token or an API client in IdentityNow and copy its id") {
 		return
 	}
 	if s.BaseURL != nil && address.Loopback(s.BaseURL.Hostname()) {
 		return // a stand-in accepts any value
 	}
+	v.secretText("CLIENT_SECRET", text)
 	switch {
 	case clientID.MatchString(s.ClientID):
 	case legacyID.MatchString(s.ClientID):
@@ -226,5 +228,19 @@ func (v *sailPointReader) client(s *SailPoint) {
 		v.Problem("CLIENT_ID", "looks like a secret: CLIENT_ID and CLIENT_SECRET may be swapped")
 	default:
 		v.Problemf("CLIENT_ID", "is not a UUID (it has %d characters): copy the ID of the API client or personal access token again", len(s.ClientID))
+	}
+}
+
+// secretText checks the secret of a client, which SailPoint makes of 64 hexadecimal digits. Another
+// form is taken, but not what can't be one, nor, without a word, what has lost or gained a few digits.
+func (v *Reader) secretText(setting, text string) {
+	odd := func(r rune) bool { return r <= ' ' || r >= unicode.MaxASCII }
+	const digits = 64
+	switch n := utf8.RuneCountInString(text); {
+	case text == "" || v.Reported(setting):
+	case strings.ContainsFunc(text, odd):
+		v.Problem(setting, "has a blank, or a character that is on no keyboard of a program (a dash or quotation mark of a text, a letter with an accent): copy the secret again, from where it was shown")
+	case n != digits && n >= digits-4 && n <= digits+4:
+		v.Hint(setting, fmt.Sprintf("has %d characters, but secrets of SailPoint have %d: if it is rejected, copy the whole secret again", n, digits))
 	}
 }

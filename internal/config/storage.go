@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"encoding/base64"
+	"fmt"
 	"net/url"
 	"path"
 	"path/filepath"
@@ -81,6 +82,10 @@ func (v *stateReader) directory(u *url.URL) string {
 	// A trailing "#" or "?" leaves no trace in the parsed URL.
 	if place == "" || path.Clean(place) == "/" || u.Host != "" && u.Host != "localhost" || strings.ContainsAny(v.text.StateURL, "#?") || strings.ContainsFunc(place, unicode.IsControl) {
 		v.Problem("STATE_URL", "must be file:///absolute/dir (three slashes) or file:relative/dir, with # and ? written as %23 and %3F")
+		return ""
+	}
+	if strings.HasPrefix(strings.TrimLeft(place, "/"), "~") { // a shell would replace it, and this program does not
+		v.Problem("STATE_URL", "begins with ~, which only a shell replaces: write the whole path, as in file:///home/me/state")
 		return ""
 	}
 	if driveLetter.MatchString(place) {
@@ -237,7 +242,10 @@ func (v *stateReader) connectionString(text string) (a Account, queues string) {
 }
 
 func (v *stateReader) checkKey(setting, key string) {
-	if raw, err := base64.StdEncoding.DecodeString(key); err != nil || len(raw) == 0 {
+	switch raw, err := base64.StdEncoding.DecodeString(key); {
+	case err == nil && len(raw) > keySize/2 && len(raw) != keySize: // shorter ones are of stand-ins
+		v.Hint(setting, fmt.Sprintf("contains an account key of %d bytes, but account keys have %d: if it is rejected, copy the whole key again, from the storage account's Access keys", len(raw), keySize))
+	case err != nil || len(raw) == 0:
 		v.Problem(setting, "contains an account key that is not base64, so it is truncated or damaged: copy it from the storage account's Access keys again")
 	}
 }

@@ -201,6 +201,13 @@ func TestReadFile(t *testing.T) {
 		{"missing comma", "{\n\"Values\":{\"A\":\"" + canarySecret + "\"\n\"B\":\"2\"}}", nil, "line 3"},
 		{"comment", "{\n// " + canarySecret + "\n}", values{}, ""},
 		{"cut", `{"Values":{"A":"` + canarySecret, nil, "line 1"},
+		{"two byte order marks", "\xef\xbb\xbf\xef\xbb\xbf" + `{"Values":{"A":"1"}}`, values{"A": "1"}, ""},
+		{"list of variables", "# mine\nTENANT_ID=" + canarySecret + "\n", nil, "line 2 is not JSON but NAME=value"},
+		{"list of exports", "export TENANT_ID=" + canarySecret + "\n", nil, "line 1 is not JSON but NAME=value"},
+		{"line like a variable in a comment", "{\n/*\nA=1\n*/\n\"Values\":{\"A\":\"1\"}}", values{"A": "1"}, ""},
+		{"typographic quotation marks", "{\"Values\":{\n“A”:“" + canarySecret + "”}}", nil, "line 2 has a character outside of a text that JSON does not have: U+201C, a quotation mark of a text"},
+		{"no-break space between", "{\n\u00a0\"Values\":{\"A\":\"" + canarySecret + "\"}}", nil, "line 2 has a character outside of a text that JSON does not have: U+00A0 (no-break space)"},
+		{"key over several lines", "{\"Values\":{\n\"A\":\"-----BEGIN PRIVATE KEY-----\n" + canarySecret + "\n-----END PRIVATE KEY-----\"}}", nil, `line 2 has a text that does not end on its line: a quotation mark is missing, or a value has a line break, which is written \n`},
 		{"name twice", `{"Values":{"A":"1","A":"2"}}`, nil, "occurs twice"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

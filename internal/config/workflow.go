@@ -66,7 +66,9 @@ func (r *Reader) workflow() *Workflow {
 		return nil
 	}
 	const remedy = "create a client at the external trigger of the workflow, which shows it once"
-	v.RequireSecret("WORKFLOW_CLIENT_SECRET", w.ClientSecret, remedy)
+	if text, ok := v.RequireSecret("WORKFLOW_CLIENT_SECRET", w.ClientSecret, remedy); ok {
+		v.secretText("WORKFLOW_CLIENT_SECRET", text)
+	}
 	if v.Require("WORKFLOW_CLIENT_ID", w.ClientID, remedy) && hex64.MatchString(w.ClientID) {
 		v.Problem("WORKFLOW_CLIENT_ID", "looks like a secret: WORKFLOW_CLIENT_ID and WORKFLOW_CLIENT_SECRET may be swapped")
 	}

@@ -32,8 +32,9 @@
 //   - An answer is always a JSON body and never a redirect: for an empty one the
 //     host would wait for the timeout, follow a redirect, or fail on anything else.
 //   - Other programs on the machine can reach the port too, and so can a web page in
-//     a browser there. Only a request that looks like the host's starts a run; see
-//     guard.go. Reading one is limited in time and size.
+//     a browser there. Only a request that looks like the host's starts a run, and on
+//     a developer's own machine the status is shown under the machine's names only; see
+//     guard.go. Reading a request is limited in time and size.
 //   - The schedule in the request is a hint. The checkpoint decides where to begin,
 //     so a request that can't be read starts a run, too.
 //

@@ -5,6 +5,8 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,6 +27,20 @@ const (
 // check.
 const invocationID = "X-Azure-Functions-InvocationId"
 
+const otherHost = "the header Host does not name this machine: the request may come from a web page"
+
+// Deployed reports whether the process runs where nothing but the platform reaches its port: in Azure,
+// or in a container. Core Tools on a developer's own machine say that it does not.
+// https://learn.microsoft.com/azure/azure-functions/functions-app-settings#azure_functions_environment
+func Deployed() bool {
+	if strings.EqualFold(os.Getenv("AZURE_FUNCTIONS_ENVIRONMENT"), "Development") {
+		return false
+	}
+	return slices.ContainsFunc([]string{"WEBSITE_SITE_NAME", "WEBSITE_HOSTNAME", "CONTAINER_APP_NAME", "KUBERNETES_SERVICE_HOST"}, func(name string) bool {
+		return os.Getenv(name) != ""
+	})
+}
+
 // stranger says why a request can't be an invocation by the Functions host, or "".
 //
 // Any program on the machine can reach the port, and so can a web page in a browser there,
@@ -34,7 +50,7 @@ const invocationID = "X-Azure-Functions-InvocationId"
 func stranger(r *http.Request) string {
 	switch {
 	case !isLoopback(r.Host):
-		return "the header Host does not name this machine: the request may come from a web page"
+		return otherHost
 	case r.Header.Get("Origin") != "", r.Header.Get("Sec-Fetch-Site") != "", r.Header.Get("Sec-Fetch-Mode") != "":
 		return "it comes from a web page in a browser"
 	case forwarded(r.Header):

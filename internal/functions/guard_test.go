@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -97,6 +98,61 @@ func TestStrangers(t *testing.T) {
 			}
 			if !tc.runs && (resp.StatusCode != http.StatusForbidden || strings.Contains(string(body), "canary") || !strings.Contains(string(body), "only the Functions host")) {
 				t.Errorf("status %d, body %s", resp.StatusCode, body)
+			}
+		})
+	}
+}
+
+// TestEndlessEnvelope: of a body only as much is read as an invocation may have, and the run is done.
+func TestEndlessEnvelope(t *testing.T) {
+	const most, all = 1 << 20, 8 << 20
+	runs := 0
+	h := &functions.Handler{Open: opens(func(context.Context) []pipeline.Report { runs++; return nil })}
+	body := strings.NewReader(strings.Repeat("x", all))
+	r := httptest.NewRequest(http.MethodPost, functions.FunctionPath, body)
+	r.Host = "127.0.0.1"
+	asHost(r)
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	if read := all - body.Len(); read > most+64<<10 || runs != 1 || w.Code != http.StatusOK || w.Header().Get("Connection") != "close" {
+		t.Errorf("%d bytes read, %d runs, status %d, header %v", read, runs, w.Code, w.Header())
+	}
+}
+
+// TestStatusByRebinding: on a developer's own machine a web page that points its own name there neither
+// reads the status nor starts a run; in Azure the front end passes any name on.
+func TestStatusByRebinding(t *testing.T) {
+	for name, tc := range map[string]struct {
+		env    map[string]string
+		host   string
+		served bool
+	}{
+		"own machine":                        {nil, "127.0.0.1:7071", true},
+		"own machine, by name":               {nil, "localhost:7071", true},
+		"own machine, rebinding":             {nil, "evil.example:7071", false},
+		"Core Tools, rebinding":              {map[string]string{"AZURE_FUNCTIONS_ENVIRONMENT": "development", "WEBSITE_HOSTNAME": "localhost:7071"}, "evil.example", false},
+		"in Azure":                           {map[string]string{"WEBSITE_SITE_NAME": "func-acme"}, "func-acme.azurewebsites.net", true},
+		"in Azure, with a domain of its own": {map[string]string{"WEBSITE_SITE_NAME": "func-acme", "AZURE_FUNCTIONS_ENVIRONMENT": "Production"}, "audit.acme.example", true},
+		"in a container":                     {map[string]string{"WEBSITE_HOSTNAME": "localhost:80"}, "audit.acme.example", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, name := range []string{"AZURE_FUNCTIONS_ENVIRONMENT", "WEBSITE_SITE_NAME", "WEBSITE_HOSTNAME", "CONTAINER_APP_NAME", "KUBERNETES_SERVICE_HOST"} {
+				t.Setenv(name, tc.env[name])
+			}
+			runs := 0
+			h := &functions.Handler{AnyHost: functions.Deployed(), Open: opens(func(context.Context) []pipeline.Report { runs++; return nil })}
+			for _, r := range []*http.Request{
+				httptest.NewRequest(http.MethodGet, "/api/status", nil), httptest.NewRequest(http.MethodGet, "/API/Status/health", nil), httptest.NewRequest(http.MethodPost, "/api/status/run", nil),
+			} {
+				r.Host = tc.host
+				w := httptest.NewRecorder()
+				h.ServeHTTP(w, r)
+				if served := w.Code != http.StatusForbidden; served != tc.served {
+					t.Errorf("%s %s: status %d %s", r.Method, r.URL.Path, w.Code, w.Body)
+				}
+			}
+			if (runs > 0) != tc.served {
+				t.Errorf("%d runs", runs)
 			}
 		})
 	}

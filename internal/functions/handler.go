@@ -43,6 +43,10 @@ type Handler struct {
 	// FanOut puts a message for each connection into a queue at every tick, instead of polling:
 	// the host posts each to [WorkPath], perhaps in another process. See [Spread].
 	FanOut bool
+	// AnyHost says that requests for the status may have any host name in their header Host, as the
+	// platform's front end passes it on. On a developer's own machine a name that is not the machine's
+	// comes from a web page that pointed it there, to read what it may not.
+	AnyHost bool
 	// Log may be nil.
 	Log *slog.Logger
 
@@ -69,6 +73,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		write(w, http.StatusOK, answer{Logs: []string{"ready"}})
 	case pushed:
 		h.inspected(w, r)
+	case page.Serves(r.URL.Path) && !h.AnyHost && !isLoopback(r.Host):
+		h.logger().Warn("request refused", "reason", otherHost)
+		w.Header().Set("Connection", "close")
+		write(w, http.StatusForbidden, failure(errors.New("the status is not shown: "+otherHost)))
 	case page.Serves(r.URL.Path):
 		h.Status().ServeHTTP(w, r)
 	case r.URL.Path != FunctionPath && r.URL.Path != WorkPath:
