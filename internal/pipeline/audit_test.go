@@ -27,7 +27,7 @@ type archive struct {
 
 	counts, rereads int
 	countErr        error
-	uncounted       int64 // how many fewer than it lists the source counts, as far as it can
+	uncounted       int64  // how many fewer than it lists the source counts, as far as it can
 	onReread        func() // called when the page has been read
 }
 

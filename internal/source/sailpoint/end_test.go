@@ -3,6 +3,7 @@ package sailpoint_test
 import (
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -25,7 +26,7 @@ func TestTotalOfAPage(t *testing.T) {
 			next++
 			rows = append(rows, fmt.Sprintf(`{"id":"%04d","created":%q}`, next, at.Add(time.Duration(next)*time.Second).UTC().Format("2006-01-02T15:04:05.000Z")))
 		}
-		return reply{body: "[" + strings.Join(rows, ",") + "]", header: map[string]string{"X-Total-Count": fmt.Sprint(count)}}
+		return reply{body: "[" + strings.Join(rows, ",") + "]", header: map[string]string{"X-Total-Count": strconv.Itoa(count)}}
 	}}
 	cfg := config(s)
 	cfg.Lookback = 30 * time.Minute
