@@ -128,3 +128,22 @@ func TestRestartBetweenPages(t *testing.T) {
 		})
 	}
 }
+
+// Rows without a total are taken only as far as their order proves them: in any other order, wherever it
+// breaks, nobody knows what is missing.
+func TestNeitherTotalNorOrder(t *testing.T) {
+	at := time.Now().Add(-time.Hour).Truncate(time.Second)
+	for name, order := range map[string][]int{"first": {2, 1, 3}, "later": {1, 3, 2}, "last": {1, 2, 4, 3}} {
+		t.Run(name, func(t *testing.T) {
+			var rows []string
+			for _, n := range order {
+				rows = append(rows, string(stand.AuditEvent(n, at.Add(time.Duration(n)*time.Second))))
+			}
+			h := answering(newServer(), "/plugin/", `{"auditEvents":[`+strings.Join(rows, ",")+`]}`)
+			page, err := identityiq.NewClient(config(h)).Audits().Fetch(t.Context(), "")
+			if err == nil || !strings.Contains(err.Error(), "neither a total nor an order") {
+				t.Errorf("%d records, %v", len(page.Records), err)
+			}
+		})
+	}
+}

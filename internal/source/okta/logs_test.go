@@ -215,6 +215,25 @@ func TestRefusedPlacesAreForgotten(t *testing.T) {
 	})
 }
 
+// A place that is refused after a pause of half a year and more is replaced by the oldest that the org
+// serves: one further back would be refused, too, and the stream would stop for ever.
+func TestRefusedPlaceOfLongAgo(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		o := newOrg()
+		fill(o, 10)
+		s := source.NewClient(config(o)).Logs()
+		_, at := walk(t, s, "")
+		<-time.After(200 * 24 * time.Hour)
+		next := okta.Generator{Seed: 10, Start: time.Now().Add(-time.Hour)}.Event(0)
+		o.Add(next)
+		o.RefuseCursors = http.StatusBadRequest
+		page, err := s.Fetch(t.Context(), at)
+		if err != nil || len(page.Records) != 1 || page.Records[0].ID != next.UUID {
+			t.Errorf("%d events came, %v; want the next one", len(page.Records), err)
+		}
+	})
+}
+
 // A window has what happened at its begin and nothing of its end, whatever the org takes since and until
 // to include.
 func TestWindowHasItsBegin(t *testing.T) {
