@@ -45,8 +45,9 @@ It reads only the state, where each run of the function leaves its outcome, so i
 neither the tenant nor the workspace, and takes five seconds at most. It is the same as
 the function's status page. Nothing is changed.
 
-The streams of several connections are sorted by trouble. A terminal shows the first 40
-of them and the first 20 problems; --trouble omits what is ok, --connection shows one
+The streams of several connections are sorted by trouble, and what many have for one
+cause is one problem, with the text of one of them. A terminal shows the first 40
+streams and the first 20 problems; --trouble omits what is ok, --connection shows one
 connection, and --all, a pipe and --json show all.
 
 ` + settingsHelp + `
@@ -178,9 +179,13 @@ func (r *render) snapshot(s status.Snapshot, where ...string) {
 	}
 	for _, p := range problems {
 		fmt.Fprintln(r)
-		of := ""
-		if len(p.Streams) > 0 {
-			of = few(p.Streams) + ": "
+		const most = 4
+		of := p.Whose(most)
+		if p.Example() {
+			of += ", for example"
+		}
+		if of != "" {
+			of += ": "
 		}
 		r.line("", 2, r.colour(p.State, string(p.State))+" "+safe(of+p.What))
 		r.line("  -> ", 5, safe(p.Remedy))
@@ -227,15 +232,6 @@ func (r *render) backfills(s status.Snapshot) {
 func safe(s string) string {
 	const most = 4000
 	return text.Line(s, most)
-}
-
-// few names a few streams.
-func few(labels []string) string {
-	const most = 4
-	if n := len(labels) - most; n > 0 {
-		return fmt.Sprintf("%s and %d more", strings.Join(labels[:most], ", "), n)
-	}
-	return strings.Join(labels, ", ")
 }
 
 // tableOf has a line for each stream.

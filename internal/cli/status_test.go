@@ -191,7 +191,7 @@ func TestStatusOfHundreds(t *testing.T) {
 		"terminal":          {200, nil, 40, "c039/Events failing", "… and 200 more streams: --trouble"},
 		"pipe":              {0, nil, 240, "c039/Events failing", "failing: 3 streams of 240 streams"},
 		"all on a terminal": {200, []string{"--all"}, 240, "c039/Events failing", ""},
-		"trouble":           {200, []string{"--trouble"}, 3, "c039/Events failing", "no answer for number 119"},
+		"trouble":           {200, []string{"--trouble"}, 3, "c039/Events failing", "c119/Events, for example: The last run failed: no answer for number 39"},
 		"one":               {200, []string{"--connection", "c079"}, 2, "c079/Events failing", "no answer for number 79"},
 		"one without any":   {200, []string{"--connection", "c001", "--trouble"}, 0, "", "ok: Data flows"},
 	} {

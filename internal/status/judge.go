@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
@@ -136,7 +137,6 @@ func (j *judge) describe() {
 
 // readable reports whether the state could be read.
 func (j *judge) readable() bool {
-	const remedy = "Check that this program may read the state: the settings STATE_URL and AZURE_STORAGE_… or AzureWebJobsStorage, the role Storage Blob Data Owner, and the firewall of the storage account. The function needs the same."
 	err := j.runsErr
 	switch {
 	case replaceable(err):
@@ -152,11 +152,23 @@ func (j *judge) readable() bool {
 	}
 	for _, err := range []error{err, j.checkpointErr, j.listErr} {
 		if err != nil {
-			j.found(Unknown, remedy, "The state can't be read: %v.", err)
+			j.found(Unknown, mayRead(err), "The state can't be read: %v.", err)
 			return false
 		}
 	}
 	return true
+}
+
+// mayRead says what is needed to read the state, which failed with an error.
+func mayRead(err error) string {
+	if errors.Is(err, fs.ErrPermission) { // only of files; the blob service has errors of its own
+		what := "the folder"
+		if at := (*fs.PathError)(nil); errors.As(err, &at) {
+			what = at.Path
+		}
+		return "The state is in a folder (STATE_URL), and the user of this program must be allowed to read and write " + what + ", and to enter every folder above it: ls -ld shows owner and mode. Whatever runs the connector needs the same: run this command as its user."
+	}
+	return "Check that this program may read the state: the settings STATE_URL and AZURE_STORAGE_… or AzureWebJobsStorage, the role Storage Blob Data Owner, and the firewall of the storage account. The function needs the same."
 }
 
 // replaceable reports whether outcomes can't be read, and the next run replaces them.
@@ -177,18 +189,18 @@ func (j *judge) future() {
 
 // runsLeft finds out whether anything runs, and reports whether the outcome of the last run counts.
 func (j *judge) runsLeft() bool {
-	f, last := &j.runs, j.runs.ByItself().At
-	start := "Look at Invocations of the function in the portal: start the app if it is stopped, and follow docs/no-rows.md if there is no function or no invocation."
+	f, last, own := &j.runs, j.runs.ByItself().At, j.program()
+	start := own.start
 	if j.alive {
-		start = "The function runs, but not this: compare CONNECTIONS, and the settings that turn this stream on, with those of the app; then restart it."
+		start = "The " + own.name + " runs, but not this: compare CONNECTIONS, and the settings that turn this stream on, with its settings; then restart it."
 	}
 	switch {
 	case f.Last().IsZero() && j.checkpoint.Stream == "":
-		j.found(Failing, start+" If it runs, it uses another state: compare STATE_URL, AZURE_STORAGE_… and TENANT_ID with the settings of the app.",
+		j.found(Failing, start+" If it runs, it uses another state: compare "+own.place+" and TENANT_ID with its settings.",
 			"No run has left anything in this state%s.", j.attempt())
 		return false
 	case f.Last().IsZero():
-		v, remedy := Attention, "Install this release in the function app, if that has not been done."
+		v, remedy := Attention, "Install this release where the connector runs, if that has not been done."
 		if j.now.Sub(j.checkpoint.Updated) > j.silentAfter() && !j.covers() {
 			v, remedy = Failing, start
 		}
@@ -198,12 +210,12 @@ func (j *judge) runsLeft() bool {
 		j.found(v, remedy, "No run has left an outcome, only a checkpoint of %s: a version that leaves none runs, or ran%s.", j.ago(j.checkpoint.Updated), j.attempt())
 		return false
 	case last.IsZero() && len(f.Seen) > 0:
-		j.found(Failing, start, "The function has never run: every run was started by hand, the last %s.", j.ago(f.Last()))
+		j.found(Failing, start, "The %s has never run: every run was started by hand, the last %s.", own.name, j.ago(f.Last()))
 		return true
 	case j.now.Sub(last) > j.silentAfter():
 		by := "No run has left an outcome for " + Age(j.now.Sub(last)) + j.attempt()
 		if f.Last().After(last) {
-			by = "The function has not run for " + Age(j.now.Sub(last)) + ": later runs were started by hand" + j.attempt()
+			by = "The " + own.name + " has not run for " + Age(j.now.Sub(last)) + ": later runs were started by hand" + j.attempt()
 		}
 		j.found(Failing, start+" A run that can't write to the state leaves no outcome either: idnsentinel check tests that.", "%s.", by)
 		return true
@@ -212,6 +224,20 @@ func (j *judge) runsLeft() bool {
 			"%d processes in a row ended in their first run without an outcome, the last %s: they were killed.", f.Unended, j.ago(f.Begun))
 	}
 	return true
+}
+
+// program is what should run the streams by itself.
+type program struct {
+	name  string
+	start string // how to make it run
+	place string // the settings that say where the state is
+}
+
+func (j *judge) program() program {
+	if by := j.runs.ByItself().By; by == runs.ByServe {
+		return program{"service", "Start idnsentinel serve if it is stopped, and read its log; docs/run-anywhere.md says how.", "STATE_URL"}
+	}
+	return program{"function", "Look at Invocations of the function in the portal: start the app if it is stopped, and follow docs/no-rows.md if there is no function or no invocation.", "STATE_URL, AZURE_STORAGE_…"}
 }
 
 // heard reports whether the function has run a stream lately.

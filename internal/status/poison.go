@@ -17,6 +17,9 @@ const poisonShown = 24 * time.Hour
 // queueShown is how old a note about the queue may be: the app looks every hour.
 const queueShown = 3 * time.Hour
 
+// queueLabel stands for the queue where the label of a stream would be.
+const queueLabel = "queue"
+
 // queueState adds what the app found wrong with its queue.
 func queueState(ctx context.Context, store state.Store, now time.Time, found *problems) {
 	ctx, cancel := context.WithTimeout(ctx, Timeout/2)
@@ -25,7 +28,7 @@ func queueState(ctx context.Context, store state.Store, now time.Time, found *pr
 	if err != nil || n.Problem == "" || now.Sub(n.At) > queueShown {
 		return // that the state can't be read is a problem of every stream already
 	}
-	found.add("queue", []Problem{{
+	found.add(queueLabel, Connection{}, Stream{}, []Problem{{
 		State: Attention, What: fmt.Sprintf("The queue of FAN_OUT can't be relied on, as the app found %s ago: %s.", Age(now.Sub(n.At)), n.Problem),
 		Remedy: "Do what the message says; docs/scale.md has a table of causes. Until then the process with the timer polls what no other instance has polled, so nothing is lost, but it may be late.",
 	}})
@@ -55,10 +58,10 @@ func gaveUp(ctx context.Context, store state.Store, now time.Time, found *proble
 	for _, of := range order {
 		label := of.connection
 		if label == "" {
-			label = "queue"
+			label = queueLabel
 		}
 		what := fmt.Sprintf("The queue gave up %s, the last one %s ago: %s.", messages(count[of]), Age(now.Sub(last[of])), of.reason)
-		found.add(label, []Problem{{State: Attention, What: what, Remedy: fmt.Sprintf("Nothing is lost: each tick brings a new message. Look at the queue %s, remove the cause, and delete what is there. This is shown for a day.", fanout.Poison)}})
+		found.add(label, Connection{Name: of.connection}, Stream{}, []Problem{{State: Attention, What: what, Remedy: fmt.Sprintf("Nothing is lost: each tick brings a new message. Look at the queue %s, remove the cause, and delete what is there. This is shown for a day.", fanout.Poison)}})
 	}
 }
 

@@ -10,7 +10,6 @@
 package status
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -120,15 +119,25 @@ type Snapshot struct {
 	Seconds float64 `json:"seconds"`
 }
 
-// Problem is something that is wrong, of one stream or several.
+// Problem is something that is wrong, of one stream or several. Streams that have it for the same cause
+// share one Problem, even if the numbers, times or names in its text differ.
 type Problem struct {
 	State Verdict `json:"state"`
 	// Streams are the labels of the streams that have it.
 	Streams []string `json:"streams"`
+	// Connections is how many connections they belong to; 0 if there is only one, without a name.
+	Connections int `json:"connections,omitzero"`
+	// Texts is how many different texts they have for it: What is the text of the first.
+	Texts int `json:"texts,omitzero"`
 	// What is wrong, and what to do about it.
 	What   string `json:"what"`
 	Remedy string `json:"remedy"`
+
+	each []found
 }
+
+// Example reports whether What is the text of one stream, and others have it with other numbers.
+func (p Problem) Example() bool { return p.Texts > 1 }
 
 // Status is how a stream is.
 type Status struct {
@@ -255,7 +264,7 @@ func Take(ctx context.Context, c Config) Snapshot {
 		j := judge{Config: c, now: begun, reading: r}
 		j.alive = slices.ContainsFunc(all, j.heard)
 		j.all()
-		found.add(r.label(), j.problems)
+		found.add(r.label(), r.connection, r.stream, j.problems)
 		s.Streams = append(s.Streams, j.status)
 	}
 	if c.FanOut {
@@ -303,19 +312,17 @@ func (s Snapshot) Narrowed(to Only) Snapshot {
 	}
 	all := s.Streams
 	s.Streams = []Status{}
-	labels := map[string]bool{}
+	shown := map[string]bool{queueLabel: true} // labels of streams, and names of connections
 	for i := range all {
 		if to.shows(&all[i]) {
 			s.Streams = append(s.Streams, all[i])
-			labels[all[i].Label()] = true
+			shown[all[i].Label()], shown[all[i].Connection] = true, true
 		}
 	}
 	problems := s.Problems
 	s.Problems = []Problem{}
 	for _, p := range problems {
-		shown := slices.DeleteFunc(slices.Clone(p.Streams), func(label string) bool { return !labels[label] && label != "queue" })
-		if len(shown) > 0 || len(p.Streams) == 0 {
-			p.Streams = shown
+		if p, ok := p.narrowed(func(label string) bool { return shown[label] }); ok {
 			s.Problems = append(s.Problems, p)
 		}
 	}
@@ -376,27 +383,4 @@ func streams(n int) string {
 		return "1 stream"
 	}
 	return itoa(int64(n)) + " streams"
-}
-
-// problems collects problems that several streams may share.
-type problems struct{ list []Problem }
-
-func (p *problems) add(label string, found []Problem) {
-	for _, one := range found {
-		i := slices.IndexFunc(p.list, func(other Problem) bool {
-			return other.State == one.State && other.What == one.What && other.Remedy == one.Remedy
-		})
-		if i < 0 {
-			i, p.list = len(p.list), append(p.list, one)
-		}
-		p.list[i].Streams = append(p.list[i].Streams, label)
-	}
-}
-
-// sorted returns the worst first.
-func (p *problems) sorted() []Problem {
-	slices.SortStableFunc(p.list, func(a, b Problem) int {
-		return cmp.Or(b.State.Compare(a.State), strings.Compare(strings.Join(a.Streams, ","), strings.Join(b.Streams, ",")))
-	})
-	return p.list
 }
