@@ -57,6 +57,12 @@ type tick struct {
 
 // Run plays the demo.
 func Run(ctx context.Context, o Options) error {
+	if o.Dir == "" {
+		o.Dir = filepath.Dir(o.Handler)
+	}
+	if _, err := os.Stat(filepath.Join(o.Dir, "hooks", "function.json")); err != nil {
+		return fmt.Errorf("the folder of the handler, %s, is not the root of the function app: build the handler where host.json is, or run make demo in the project's folder", o.Dir)
+	}
 	stage, err := NewStage(ctx, StageConfig{Seed: o.Seed, Past: o.Past, Rate: o.Rate})
 	if err != nil {
 		return err
