@@ -404,11 +404,17 @@ func undefined(r content.Rule, columns []kqltest.Column) []string {
 		problems = append(problems, "want 1 to 10 entity mappings")
 	}
 	for _, e := range r.EntityMappings {
+		// Sentinel joins accounts by both together; a name alone may be of anybody.
+		has := map[string]bool{}
 		for _, f := range e.FieldMappings {
+			has[f.Identifier] = true
 			if !slices.Contains(identifiers[e.EntityType], f.Identifier) {
 				problems = append(problems, "entity "+e.EntityType+" has no identifier "+f.Identifier)
 			}
 			column("entity "+e.EntityType, f.ColumnName)
+		}
+		if e.EntityType == "Account" && len(has) != len(identifiers["Account"]) {
+			problems = append(problems, "an account needs Name and UPNSuffix")
 		}
 	}
 	if len(r.CustomDetails) > 20 {
@@ -482,12 +488,15 @@ func TestChecksFind(t *testing.T) {
 
 // TestUndefinedIsFound seeds the faults that the check is for.
 func TestUndefinedIsFound(t *testing.T) {
-	columns := []kqltest.Column{{Name: "ActorName", Type: "string"}}
+	columns := []kqltest.Column{{Name: "ActorName", Type: "string"}, {Name: "Suffix", Type: "string"}}
 	account := func(column string) []content.EntityMapping {
-		return []content.EntityMapping{{EntityType: "Account", FieldMappings: []content.FieldMapping{{Identifier: "Name", ColumnName: column}}}}
+		return []content.EntityMapping{{EntityType: "Account", FieldMappings: []content.FieldMapping{{Identifier: "Name", ColumnName: column}, {Identifier: "UPNSuffix", ColumnName: "Suffix"}}}}
 	}
+	nameOnly := account("ActorName")
+	nameOnly[0].FieldMappings[1].Identifier = "Name"
 	for name, r := range map[string]content.Rule{
 		"no entity":        {},
+		"name alone":       {EntityMappings: nameOnly},
 		"misspelt entity":  {EntityMappings: account("ActorNmae")},
 		"custom detail":    {EntityMappings: account("ActorName"), CustomDetails: map[string]string{"Who": "Actor"}},
 		"title":            {EntityMappings: account("ActorName"), AlertDetailsOverride: content.AlertDetailsOverride{AlertDisplayNameFormat: "{{Actor}}"}},

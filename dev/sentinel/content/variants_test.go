@@ -75,6 +75,38 @@ func TestVariantsOfExamples(t *testing.T) {
 	}
 }
 
+// TestAccountsOfIdentityIQ: a person whose name in IdentityIQ is a UPN is an account by both of its parts.
+func TestAccountsOfIdentityIQ(t *testing.T) {
+	examples := load(t, content.Examples)
+	for _, r := range load(t, content.Rules) {
+		for _, c := range examples[r.File].Fires {
+			c.IIQ = slices.Clone(c.IIQ)
+			for i, row := range c.IIQ {
+				row = maps.Clone(row)
+				for _, name := range []string{"source", "target"} {
+					if person, _ := row[name].(string); person != "" && !strings.ContainsAny(person, ":@") {
+						row[name] = person + "@acme.example"
+					}
+				}
+				c.IIQ[i] = row
+			}
+			if len(c.IIQ) == 0 {
+				continue
+			}
+			for _, row := range execute(t, scene(t, c, kqltest.ISCTable), r).Rows {
+				for _, e := range r.EntityMappings {
+					for _, f := range e.FieldMappings {
+						v, _ := row[f.ColumnName].(string)
+						if f.Identifier == "UPNSuffix" && v != "acme.example" || e.EntityType == "Account" && (v == "" || strings.Contains(v, "@")) {
+							t.Errorf("%s: %s is %q", r.File, f.ColumnName, v)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
 // digests are rules of failures, whoever they are of.
 var digests = []string{"SailPointIdentityNowFailedEvents", "SailPointIdentityNowFailedEventsBasedOnTime"}
 
