@@ -99,7 +99,7 @@ func (h *Host) proxy(target *url.URL) *httputil.ReverseProxy {
 		Transport: h.client.Transport,
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(target)
-			r.Out.Host = target.Host
+			r.Out.Host = r.In.Host // the forwarder of the real host leaves it as it is
 			stamp(r.Out, r.In)
 		},
 		FlushInterval: -1,

@@ -29,11 +29,11 @@ const hookFunction = `{"bindings":[{"type":"httpTrigger","direction":"in","name"
 // path, query and headers, and the body streamed, or only if it has a length.
 func TestFrontEnd(t *testing.T) {
 	for name, tc := range map[string]struct {
-		hostJSON, chunked string
+		hostJSON, chunked, arrivesFor string
 	}{
-		"proxies":            {`{"customHandler":{"enableProxyingHttpRequest":true,"enableForwardingHttpRequest":true}}`, "chunked body"},
-		"forwards, unknown":  {`{"customHandler":{"enableForwardingHttpRequest":true}}`, ""},
-		"proxies, and alone": {`{"customHandler":{"enableProxyingHttpRequest":true}}`, "chunked body"},
+		"proxies":            {`{"customHandler":{"enableProxyingHttpRequest":true,"enableForwardingHttpRequest":true}}`, "chunked body", "func-acme.example"},
+		"forwards, unknown":  {`{"customHandler":{"enableForwardingHttpRequest":true}}`, "", "127.0.0.1:"},
+		"proxies, and alone": {`{"customHandler":{"enableProxyingHttpRequest":true}}`, "chunked body", "func-acme.example"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := config(t, "echo")
@@ -48,6 +48,7 @@ func TestFrontEnd(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				r.Host = "func-acme.example"
 				r.Header.Set("Authorization", "Bearer x")
 				r.Header.Set("X-Azure-Functions-InvocationId", "forged")
 				resp, err := http.DefaultClient.Do(r)
@@ -59,7 +60,7 @@ func TestFrontEnd(t *testing.T) {
 				return resp.StatusCode, string(text)
 			}
 			status, got := send("POST", "/api/hooks/a/b?c=d", strings.NewReader("whole body"))
-			for _, want := range []string{"POST /api/hooks/a/b?c=d", "Bearer x", "X-Forwarded-For", "whole body"} {
+			for _, want := range []string{"POST /api/hooks/a/b?c=d for " + tc.arrivesFor, "Bearer x", "X-Forwarded-For", "whole body"} {
 				if status != http.StatusTeapot || !strings.Contains(got, want) || strings.Contains(got, "forged") {
 					t.Errorf("status %d, want %q in:\n%s", status, want, got)
 				}

@@ -150,7 +150,7 @@ func echo() int {
 	}
 	_ = http.Serve(ln, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusTeapot)
-		fmt.Fprintln(w, r.Method, r.RequestURI)
+		fmt.Fprintln(w, r.Method, r.RequestURI, "for", r.Host)
 		_ = r.Header.Write(w)
 		fmt.Fprintln(w)
 		_, _ = io.Copy(w, r.Body)
