@@ -8,6 +8,7 @@ func oktaMutants() []Mutant {
 		{Breaks: "the place in Okta's log does not move at its end", File: oktaDir + "logs.go", Old: "if q.loops(r.next) {", New: "if q.loops(r.next) || len(r.records) < r.limit {"},
 		{Breaks: "a page that the server cut is taken for the end of Okta's log", File: oktaDir + "logs.go", Old: "(len(r.records) >= min(r.limit, l.largest) || !r.reaches(present))", New: "len(r.records) >= r.limit"},
 		{Breaks: "an answer without links is taken for the end of Okta's log", File: oktaDir + "logs.go", Old: "if r.next == \"\" {\n\t\treturn pipeline.Page{}, &pipeline", New: "if false {\n\t\treturn pipeline.Page{}, &pipeline"},
+		{Breaks: "the events of an answer that is no success are quoted", File: oktaDir + "errors.go", Old: "code == \"\" && status >= http.StatusBadRequest {", New: "code == \"\" {", Tests: []string{"./internal/app"}},
 		{Breaks: "a place that the org refuses stops the stream", File: oktaDir + "logs.go", Old: "|| !refused.ofPlace() {", New: "|| refused.ofPlace() {"},
 		{Breaks: "an org that refuses each place is asked without end", File: oktaDir + "logs.go", Old: "l.restarts == maxRestarts", New: "l.restarts == 1<<30"},
 		{Breaks: "a daily re-read of Okta keeps the first page only", File: oktaDir + "logs.go", Old: "more := r.next != \"\" && len(r.records) > 0 && !q.loops(r.next)", New: "more := false"},

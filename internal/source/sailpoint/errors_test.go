@@ -50,6 +50,8 @@ func TestAPIErrors(t *testing.T) {
 		"long":           {reply{400, nil, strings.Repeat("y", 100_000)}, outcome{}, []string{"yyy…"}},
 		"unknown_status": {reply{418, nil, "teapot"}, outcome{}, []string{"status 418: teapot"}},
 		"object":         {reply{200, nil, `{"message":"Endpoint request timed out"}`}, outcome{Retry: true}, []string{"did not answer with a list", `got an object: {"message":"Endpoint request timed out"}`}},
+		"in_plain_words": {reply{403, nil, "Access denied by policy"}, outcome{}, []string{"status 403: Access denied by policy: the answer is not in the form of acme.api.example, so something in between", "if nothing is in between, the token of CLIENT_ID needs the scope"}},
+		"silent_503":     {reply{503, nil, ""}, outcome{Retry: true}, []string{"status 503: acme.api.example, or a gateway in front of it, is overloaded or down"}},
 		"page":           {reply{200, nil, html}, outcome{Retry: true}, []string{"status 200 with a web page", "not from acme.api.example but from something in between"}},
 		"nothing":        {reply{200, nil, ``}, outcome{Retry: true}, []string{"got nothing"}},
 		"null":           {reply{200, nil, `null`}, outcome{Retry: true}, []string{"got null"}},
@@ -78,6 +80,16 @@ func TestAPIErrors(t *testing.T) {
 				t.Errorf("the error has %d bytes", len(err.Error()))
 			}
 		})
+	}
+}
+
+// A status that the API does not give may come with events, of which nothing is quoted.
+func TestOddSuccessIsNotQuoted(t *testing.T) {
+	for _, status := range []int{http.StatusCreated, http.StatusNonAuthoritativeInfo, http.StatusPartialContent, http.StatusMultipleChoices} {
+		_, err := window(t, client(t, says(reply{status, nil, `[{"id":"a","actor":{"name":"canary"}}]`})).Events(), "")
+		if err == nil || strings.Contains(err.Error(), "canary") || !strings.Contains(err.Error(), "acme.api.example does not give such an answer") {
+			t.Errorf("status %d: %v", status, err)
+		}
 	}
 }
 
