@@ -139,7 +139,7 @@ func TestStatusPage(t *testing.T) {
 		list = append(list, looked{Name: name, URL: serve(t, s), Title: s.title, Says: s.says})
 	}
 	list = append(list, looked{
-		Name: "fleet", URL: serveFleet(t, 300), Title: "Failing", Says: []string{"6 streams of 600 streams failing", "acme049/Events", "400 more streams are not shown"},
+		Name: "fleet", URL: serveFleet(t, 300), Title: "Failing", Says: []string{"6 of 600 streams (6 of 300 connections) are failing", "acme049/Events", "400 more streams are not shown"},
 		Search: &found{"acme123", "2 streams found", "acme049/Events"},
 	})
 	lookAt(t, list)

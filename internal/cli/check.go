@@ -24,7 +24,7 @@ type checking struct {
 }
 
 // itemWidth has room for the usual items of a connection without a name.
-const itemWidth = 22
+const itemWidth = 26
 
 func checkCommand(p Process) *cobra.Command {
 	c := &checking{width: itemWidth, console: newConsole(p), out: p.Out}

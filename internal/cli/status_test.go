@@ -116,7 +116,7 @@ func TestStatus(t *testing.T) {
 		not      []string
 	}{
 		"good":            {good, 0, nil, 0, []string{"ok: Data flows", "STREAM    STATE  LAG", "Events    ok", "function v1.2.0"}, []string{"\x1b", "->"}},
-		"bad":             {bad, 0, nil, 1, []string{"failing: 1 stream", "failing Triggers: The last run failed: search: the client secret has expired: set CLIENT_SECRET", "  -> Do what the message says"}, []string{"\x1b"}},
+		"bad":             {bad, 0, nil, 1, []string{"failing: 1 of 2 streams is failing", "failing Triggers: The last run failed: search: the client secret has expired: set CLIENT_SECRET", "  -> Do what the message says"}, []string{"\x1b"}},
 		"nothing":         {none, 0, nil, 1, []string{"failing Events, Triggers: No run has left anything in this state"}, nil},
 		"wide terminal":   {bad, 120, nil, 1, []string{"\x1b[1;31mfailing\x1b[0m", "STREAM"}, nil},
 		"narrow terminal": {bad, 40, nil, 1, []string{"Events: \x1b[32mok", "  last success: "}, []string{"STREAM"}},
@@ -189,7 +189,7 @@ func TestStatusOfHundreds(t *testing.T) {
 		says  string
 	}{
 		"terminal":          {200, nil, 40, "c039/Events failing", "… and 200 more streams: --trouble"},
-		"pipe":              {0, nil, 240, "c039/Events failing", "failing: 3 streams of 240 streams"},
+		"pipe":              {0, nil, 240, "c039/Events failing", "failing: 3 of 240 streams (3 of 120 connections) are failing or late"},
 		"all on a terminal": {200, []string{"--all"}, 240, "c039/Events failing", ""},
 		"trouble":           {200, []string{"--trouble"}, 3, "c039/Events failing", "c119/Events, for example: The last run failed: no answer for number 39"},
 		"one":               {200, []string{"--connection", "c079"}, 2, "c079/Events failing", "no answer for number 79"},

@@ -56,10 +56,13 @@ func (p *problems) sorted() []Problem {
 // describe fills in what follows from the streams that have the problem.
 func (p *Problem) describe() {
 	p.What, p.Remedy = p.each[0].what, p.each[0].remedy
-	p.Streams, p.Connections = make([]string, len(p.each)), 0
-	texts, connections := map[string]bool{}, map[string]bool{}
-	for i, f := range p.each {
-		p.Streams[i] = f.label
+	p.Streams = make([]string, 0, len(p.each))
+	texts, connections, labels := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	for _, f := range p.each {
+		if !labels[f.label] { // a stream may have several warnings of one kind
+			labels[f.label] = true
+			p.Streams = append(p.Streams, f.label)
+		}
 		texts[f.what] = true
 		if f.connection != "" {
 			connections[f.connection] = true
@@ -105,11 +108,17 @@ const (
 	hosts = `(?:[A-Za-z0-9*#-]+\.)+([A-Za-z0-9-]+\.[A-Za-z]{2,})\b`
 	// numbers are words with a digit: numbers, times, durations, identifiers.
 	numbers = `[\w.:+%~-]*\d[\w.:+%~-]*`
-	// rows are what is said of a row of failures only.
-	rows = ` \(\d+ times in a row, since [^)]*\)`
+	// tables are names of tables: streams of one source fill several.
+	tables = `\b\w+_CL\b`
+	// around is what is said of the attempts, and of what is safe.
+	around = ` \((?:\d+ times in a row, since [^)]*|gave up after \d+ attempts?|no time to try again)\)|; the service asks for a pause of [\w.]+|; records that the source may delete are safe in the spool \([^)]*\)`
 )
 
-var varies = regexp.MustCompile(codes + `|` + hosts + `|` + rows + `|` + numbers)
+var varies = regexp.MustCompile(codes + `|` + hosts + `|` + tables + `|` + around + `|` + numbers)
+
+// throttled is what services answer that are asked too often. Which of the requests of a run it was is
+// chance, and so is whether the next one was not even sent.
+const throttled = "status 429"
 
 // singular are the words that go with a number.
 var singular = strings.NewReplacer( //nolint:gochecknoglobals // a constant that Go can't spell as const
@@ -136,6 +145,14 @@ func plainer(connection Connection, stream Stream) func(string) string {
 	}
 	names := regexp.MustCompile(`\b(?:` + strings.Join(own, "|") + `)`)
 	return func(text string) string {
+		if before, _, ok := strings.Cut(text, throttled); ok {
+			what := strings.TrimSpace(before[:strings.IndexAny(before+":", ":(")])
+			by := "source"
+			if strings.Contains(before, " records to ") {
+				by = "destination"
+			}
+			text = what + ": " + throttled + " of the " + by
+		}
 		text = names.ReplaceAllStringFunc(text, func(name string) string {
 			if name == prefix {
 				return ""
@@ -146,7 +163,7 @@ func plainer(connection Connection, stream Stream) func(string) string {
 			switch at := varies.FindStringSubmatch(word); {
 			case strings.HasPrefix(word, "status "), strings.HasPrefix(word, "HTTP "), strings.HasPrefix(word, "AADSTS"):
 				return word
-			case strings.HasPrefix(word, " ("):
+			case strings.HasPrefix(word, " ("), strings.HasPrefix(word, "; "):
 				return ""
 			case len(at) > 1 && at[1] != "":
 				return "#." + at[1]

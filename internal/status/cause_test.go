@@ -55,7 +55,7 @@ func TestOneCauseIsOneProblem(t *testing.T) {
 	texts[151] = ""
 	s := failures(t, texts...)
 	if len(s.Problems) != 2 {
-		t.Fatalf("%d problems: %+v", len(s.Problems), s.Problems[:min(len(s.Problems), 4)])
+		t.Fatalf("%d problems: %.1000q", len(s.Problems), whats(s))
 	}
 	p := s.Problems[0]
 	if p.Connections != 298 || len(p.Streams) != 298 || p.Texts != 298 || !p.Example() || !strings.Contains(p.What, "of org-t000 at") {
@@ -76,6 +76,13 @@ func TestOneCauseIsOneProblem(t *testing.T) {
 	}
 }
 
+func whats(s status.Snapshot) (list []string) {
+	for _, p := range s.Problems {
+		list = append(list, p.What)
+	}
+	return list
+}
+
 func quoted(t *testing.T, text string) string {
 	t.Helper()
 	b, err := json.Marshal(text)
@@ -92,25 +99,29 @@ func TestCauses(t *testing.T) {
 		first, second string // of the connections t000 and t001
 		one           bool
 	}{
-		"numbers":            {"3 attempts in 12.5s", "14 attempts in 3m20s", true},
-		"times":              {"since 2026-11-30T01:02:03Z", "since 2026-11-29T11:12:13.4Z", true},
-		"request ids":        {"request 5f0c1a52-9d3e-4c7b-8a61-2e4b7d90c3f1", "request 00000000-0000-0000-0000-00000000000a", true},
-		"tenants":            {`state "org-t000/runs/x.json"`, `state "org-t001/runs/x.json"`, true},
-		"connections":        {`hook t000/sailpoint`, `hook t001/sailpoint`, true},
-		"settings":           {"correct T000_CLIENT_ID", "correct T001_CLIENT_ID", true},
-		"own host":           {"no answer from one.api.identitynow.com", "no answer from two-sb.api.identitynow.com", true},
-		"addresses":          {"dial tcp 10.0.0.1:443: refused", "dial tcp 192.168.17.4:8443: refused", true},
-		"another service":    {"no answer from one.okta.com", "no answer from one.identitynow.com", false},
-		"another status":     {"search: status 429", "search: status 503", false},
-		"another Entra code": {"AADSTS700016: wrong", "AADSTS7000215: wrong", false},
-		"another setting":    {"correct T000_CLIENT_ID", "correct T001_CLIENT_SECRET", false},
-		"another operation":  {"read checkpoint: denied", "write checkpoint: denied", false},
-		"another word":       {"token: expired", "token: revoked", false},
+		"numbers":                     {"3 attempts in 12.5s", "14 attempts in 3m20s", true},
+		"times":                       {"since 2026-11-30T01:02:03Z", "since 2026-11-29T11:12:13.4Z", true},
+		"request ids":                 {"request 5f0c1a52-9d3e-4c7b-8a61-2e4b7d90c3f1", "request 00000000-0000-0000-0000-00000000000a", true},
+		"tenants":                     {`state "org-t000/runs/x.json"`, `state "org-t001/runs/x.json"`, true},
+		"connections":                 {`hook t000/sailpoint`, `hook t001/sailpoint`, true},
+		"settings":                    {"correct T000_CLIENT_ID", "correct T001_CLIENT_ID", true},
+		"own host":                    {"no answer from one.api.identitynow.com", "no answer from two-sb.api.identitynow.com", true},
+		"addresses":                   {"dial tcp 10.0.0.1:443: refused", "dial tcp 192.168.17.4:8443: refused", true},
+		"which request was throttled": {"search: status 429: Rate Limit Exceeded (gave up after 6 attempts)", "search count: not sent: the tenant asked for a pause (status 429) (no time to try again). Nothing is lost; the service asks for a pause of 1s", true},
+		"who throttles":               {"search: status 429", "post 7 records to SailPointIDN_Events_CL: status 429", false},
+		"how it ended":                {"search: status 503 (gave up after 7 attempts). Nothing is lost: the next run continues here; the service asks for a pause of 1m30s", "search: status 503 (no time to try again). Nothing is lost: the next run continues here", true},
+		"tables":                      {"post 3 records to SailPointIDN_Events_CL: status 403", "post 1 records to SailPointIDN_Triggers_CL: status 403; records that the source may delete are safe in the spool (272 in this run)", true},
+		"another service":             {"no answer from one.okta.com", "no answer from one.identitynow.com", false},
+		"another status":              {"search: status 429", "search: status 503", false},
+		"another Entra code":          {"AADSTS700016: wrong", "AADSTS7000215: wrong", false},
+		"another setting":             {"correct T000_CLIENT_ID", "correct T001_CLIENT_SECRET", false},
+		"another operation":           {"read checkpoint: denied", "write checkpoint: denied", false},
+		"another word":                {"token: expired", "token: revoked", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := failures(t, tc.first, tc.second)
 			if one := len(s.Problems) == 1; one != tc.one {
-				t.Errorf("%d problems: %+v", len(s.Problems), s.Problems)
+				t.Errorf("%d problems: %q", len(s.Problems), whats(s))
 			}
 		})
 	}
@@ -150,5 +161,18 @@ func TestRemediesOutsideAzure(t *testing.T) {
 				t.Errorf("speaks of Azure: %s", text)
 			}
 		})
+	}
+}
+
+// A stream with several warnings of one kind is named once.
+func TestWarningsOfOneKind(t *testing.T) {
+	store := &mem.Store{}
+	rep := pipeline.Report{Stream: stream, State: pipeline.Drained, Warnings: []string{"the window from 2026-11-30T05:50:00Z is odd", "the window from 2026-11-30T05:55:00Z is odd"}}
+	if err := runs.New(store, "acme").End(t.Context(), rep, runs.Program{By: runs.ByFunction}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	s := status.Take(t.Context(), status.Config{Store: store, Connections: []status.Connection{{Tenant: "acme", Streams: []status.Stream{{ID: stream, Short: "Events"}}}}})
+	if len(s.Problems) != 1 || len(s.Problems[0].Streams) != 1 || s.Problems[0].Texts != 2 || s.Problems[0].Connections != 0 {
+		t.Errorf("%+v", s.Problems)
 	}
 }

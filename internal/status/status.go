@@ -11,6 +11,7 @@ package status
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -354,28 +355,43 @@ func (s *Snapshot) summary() string {
 	if lag >= 0 {
 		flows += ", " + Age(time.Duration(lag*float64(time.Second))) + " after the source at most"
 	}
-	bad := 0
-	for _, one := range s.Streams {
-		if !one.State.Flows() {
-			bad++
-		}
-	}
-	of := streams(bad)
-	if bad < len(s.Streams) {
-		of += " of " + streams(len(s.Streams))
-	}
 	switch s.State {
 	case OK:
 		return flows + "."
 	case Attention:
 		return flows + ", and something needs your attention."
 	case Late:
-		return of + " late: data arrives later than it should."
+		return s.troubled() + " late: data arrives later than it should."
 	case Unknown:
 		return "The state could not be read in full, so whether data flows is unknown."
 	default:
-		return of + " failing or late: data is not delivered until that is fixed. Nothing is lost meanwhile, as long as the source keeps it."
+		return s.troubled() + " failing or late: data is not delivered until that is fixed. Nothing is lost meanwhile, as long as the source keeps it."
 	}
+}
+
+// troubled begins a sentence about the streams whose data does not flow, or is late.
+func (s *Snapshot) troubled() string {
+	bad := 0
+	all, of := map[string]bool{}, map[string]bool{} // connections
+	for i := range s.Streams {
+		one := &s.Streams[i]
+		all[one.Connection] = true
+		if !one.State.Flows() {
+			bad++
+			of[one.Connection] = true
+		}
+	}
+	text := streams(len(s.Streams))
+	if bad < len(s.Streams) {
+		text = itoa(int64(bad)) + " of " + text
+	}
+	if len(all) > 1 {
+		text += fmt.Sprintf(" (%d of %d connections)", len(of), len(all))
+	}
+	if bad == 1 {
+		return text + " is"
+	}
+	return text + " are"
 }
 
 func streams(n int) string {
