@@ -38,7 +38,7 @@ const (
 	tick = 60.0 // seconds
 	// pollSpread is the spread of the logarithm of the seconds that a poll takes (assumed).
 	pollSpread    = 0.6
-	stateRequests = 20   // for each poll, between a quiet and a busy one
+	stateRequests = 22   // for each poll, between a quiet and a busy one, with the look after its tick
 	ruleRequests  = 2.2  // for each poll
 	eachMonth     = 4.40 // USD for a connection, docs/cost.md
 )

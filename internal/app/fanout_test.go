@@ -349,7 +349,16 @@ func TestStateOperationsOfFanOut(t *testing.T) {
 		quiet := poll(a, 0)
 		other := poll(b, 0)
 		busy := poll(a, 1)
-		t.Logf("a quiet poll: %d without FAN_OUT, %d with it, %d if it is the first of its process; %d with an event", alone, quiet, first, busy)
+		tick := time.Now()
+		poll(b, 0)
+		a.FollowUp(t.Context(), tick) // the first one also looks at the queue
+		ops.Store(0)
+		a.FollowUp(t.Context(), tick)
+		look := ops.Load()
+		t.Logf("a quiet poll: %d without FAN_OUT, %d with it, %d if it is the first of its process; %d with an event; the look after a tick: %d", alone, quiet, first, busy, look)
+		if streams := int64(len(a.Connections()[0].Streams())); look != streams {
+			t.Errorf("the look after a tick takes %d, want one for each of %d streams", look, streams)
+		}
 		if quiet != alone+2 || first != quiet+6 || other != first {
 			t.Errorf("want 2 for the lock of the connection, and 6 more for the first of a process")
 		}
