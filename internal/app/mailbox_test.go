@@ -200,6 +200,29 @@ func TestPushOfTooManyEvents(t *testing.T) {
 	}
 }
 
+// What is stored no longer counts as waiting: more pushes than may wait at once are accepted one after
+// the other, also after some that could not be stored.
+func TestManyLargePushes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := receiving()
+		store := &brittle{Store: s.store}
+		s.store = store
+		_, push := s.receiver(t, nil)
+		long := []byte(strings.Repeat("x", 2<<20))
+		for i := range 20 {
+			want := http.StatusOK
+			store.mu.Lock()
+			if store.err = nil; i < 10 {
+				store.err, want = errors.New("disk is full"), http.StatusServiceUnavailable
+			}
+			store.mu.Unlock()
+			if got := push("sailpoint", bytes.Replace(event(i), []byte("a.b"), long, 1)); got != want {
+				t.Errorf("push %d: status %d, want %d", i, got, want)
+			}
+		}
+	})
+}
+
 // brittle is a store whose inbox fails or is slow.
 type brittle struct {
 	state.Store
