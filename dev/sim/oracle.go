@@ -501,6 +501,9 @@ func (w *world) checkPage(r *run, after pipeline.Cursor, page *pipeline.Page, as
 		w.unordered = true
 		return // ties may be missed, and the audits find them
 	}
+	if from.ID != "" && to.Created.Equal(from.Created) && w.shifted(from.Created, asked) {
+		w.unordered = true
+	}
 	got := make(map[*row]bool, len(page.Records))
 	for _, rec := range page.Records {
 		got[w.seen.find(rec.ID)] = true
@@ -518,6 +521,16 @@ func (w *world) checkPage(r *run, after pipeline.Cursor, page *pipeline.Page, as
 			return
 		}
 	}
+}
+
+// shifted reports whether a row of that millisecond has become visible since then: if the millisecond
+// was read by number meanwhile, a row without id may have moved to the next page, where it can't be told
+// from a twin.
+func (w *world) shifted(created, since time.Time) bool {
+	now := w.now()
+	return slices.ContainsFunc(w.seen.events, func(e *row) bool {
+		return e.created.Truncate(time.Millisecond).Equal(created.Truncate(time.Millisecond)) && e.visible.After(since) && !e.visible.After(now)
+	})
 }
 
 // checkSweep demands that a whole sweep of the invocations has brought each that was in the list all

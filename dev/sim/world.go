@@ -129,7 +129,8 @@ type world struct {
 	ahead     time.Duration        // of everybody else's clock that the connector's is
 	audited   time.Time            // up to then, as the last green run of the events says
 	// unordered: a tenant that never keeps the order of ties was in trouble, and taken for one that does not
-	// sort by id. From then on the ids of documents without one are a guess.
+	// sort by id; or rows shifted while they were read by number. From then on the ids of documents without
+	// one are a guess.
 	unordered bool
 	cured     bool         // the workspace takes what it used to refuse
 	accepted  accepted     // what a person has accepted; nil if nobody was asked
