@@ -497,13 +497,11 @@ func (w *world) checkPage(r *run, after pipeline.Cursor, page *pipeline.Page, as
 	if json.Unmarshal([]byte(page.Next), &to) != nil || !to.plain() {
 		return
 	}
-	if w.plan.unstableTies && w.plan.pageCap > 0 && after != "" && (from.ID == "" || to.ID == "") {
+	if w.missesTies(after, from, to) {
 		w.unordered = true
-		return // ties may be missed, and the audits find them
+		return // the audits find them
 	}
-	if from.ID != "" && to.Created.Equal(from.Created) && w.shifted(from.Created, asked) {
-		w.unordered = true
-	}
+	w.unordered = w.unordered || w.shifted(from, to, asked)
 	got := make(map[*row]bool, len(page.Records))
 	for _, rec := range page.Records {
 		got[w.seen.find(rec.ID)] = true
@@ -523,13 +521,17 @@ func (w *world) checkPage(r *run, after pipeline.Cursor, page *pipeline.Page, as
 	}
 }
 
-// shifted reports whether a row of that millisecond has become visible since then: if the millisecond
-// was read by number meanwhile, a row without id may have moved to the next page, where it can't be told
-// from a twin.
-func (w *world) shifted(created, since time.Time) bool {
+// missesTies reports whether a walk may have missed ties.
+func (w *world) missesTies(after pipeline.Cursor, from, to place) bool {
+	return w.plan.unstableTies && w.plan.pageCap > 0 && after != "" && (from.ID == "" || to.ID == "")
+}
+
+// shifted reports whether a millisecond was read by number since then, and a row of it has become
+// visible meanwhile: a row without id may have moved to the next page, where it can't be told from a twin.
+func (w *world) shifted(from, to place, since time.Time) bool {
 	now := w.now()
-	return slices.ContainsFunc(w.seen.events, func(e *row) bool {
-		return e.created.Truncate(time.Millisecond).Equal(created.Truncate(time.Millisecond)) && e.visible.After(since) && !e.visible.After(now)
+	return from.ID != "" && to.Created.Equal(from.Created) && slices.ContainsFunc(w.seen.events, func(e *row) bool {
+		return e.created.Truncate(time.Millisecond).Equal(from.Created.Truncate(time.Millisecond)) && e.visible.After(since) && !e.visible.After(now)
 	})
 }
 

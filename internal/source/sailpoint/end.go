@@ -72,7 +72,7 @@ func (n *end) note(at place, r *rows, moves bool) {
 // q.offset. If an id came twice, the order may differ from one search to the next: then it reads
 // until nothing new comes.
 func (e *Events) readOn(ctx context.Context, q query, r *rows, page pipeline.Page) (pipeline.Page, error) {
-	m := moment{query: q, page: page, seen: make(map[string]bool)}
+	m := moment{query: q, page: page, seen: make(map[string]int)}
 	m.page.Records = nil
 	m.query.total, m.query.order = false, e.order()
 	for again := true; again; {
@@ -92,8 +92,10 @@ func (e *Events) readOn(ctx context.Context, q query, r *rows, page pipeline.Pag
 type moment struct {
 	query query
 	page  pipeline.Page
-	seen  map[string]bool
-	// fresh: there were new ids. twice: ids of the millisecond came again.
+	seen  map[string]int // ids, with the answer that had them first
+	taken int            // answers
+	// fresh: there were new ids. twice: ids of the millisecond came again, in another answer. In the same
+	// one, the service has the row twice, which says nothing about the order.
 	fresh, twice bool
 	last         []pipeline.Record // the previous page
 }
@@ -142,7 +144,7 @@ func (e *Events) narrow(ctx context.Context, m *moment) error {
 			return err
 		}
 	}
-	m.seen, m.last, m.page.Records = make(map[string]bool), nil, nil
+	m.seen, m.last, m.page.Records = make(map[string]int), nil, nil
 	q.twins = new(twins)
 	for q.offset = 0; int64(q.offset) < count; {
 		q.limit = min(e.c.size.get(), maxPage-q.offset)
@@ -173,12 +175,13 @@ func (m *moment) take(records []pipeline.Record) (fresh bool) {
 		m.twice = true
 		return false
 	}
+	m.taken++
 	for _, rec := range records {
-		if m.seen[rec.ID] {
-			m.twice = m.twice || rec.Time.Truncate(time.Millisecond).Equal(m.query.from)
+		if first := m.seen[rec.ID]; first > 0 {
+			m.twice = m.twice || first < m.taken && rec.Time.Truncate(time.Millisecond).Equal(m.query.from)
 			continue
 		}
-		m.seen[rec.ID], fresh = true, true
+		m.seen[rec.ID], fresh = m.taken, true
 		m.page.Records = append(m.page.Records, rec)
 	}
 	m.fresh = m.fresh || fresh
