@@ -16,10 +16,10 @@ func TestLiterals(t *testing.T) {
 		rest  string
 	}{
 		"'it''s' , x": {"it's", true, " , x"},
-		`''`:           {"", true, ""},
-		"\t-12.5)":     {-12.5, true, ")"},
-		"name(1)":      {nil, false, "name(1)"},
-		"":             {nil, false, ""},
+		`''`:          {"", true, ""},
+		"\t-12.5)":    {-12.5, true, ")"},
+		"name(1)":     {nil, false, "name(1)"},
+		"":            {nil, false, ""},
 	} {
 		r := expr.NewReader(text)
 		v, ok, err := r.Literal()

@@ -100,16 +100,14 @@ func (t *Tenant) health(day int, add func(kqltest.Row)) {
 			case day == 1 && m < 180: // the first days are fetched
 				state, lag = "budget", float64(90000-400*m)
 			}
-			if day == 27 && m >= 600 && m < 1200 && stream == "SailPointIDN_Events" { // a story: records are refused
-				waiting = 2
-			}
 			unexplained := 0.0
-			if stream == "SailPointIDN_Events" { // stories: a backlog; a window in which records are missing
-				if day == 31 && m >= 360 && m < 540 {
-					state, lag = "budget", 20000
+			if stream == "SailPointIDN_Events" {
+				unexplained = unexplainedAt(day, m)
+				if day == 27 && m >= 600 && m < 1200 { // a story: records are refused
+					waiting = 2
 				}
-				if day == 34 && m >= 480 && m < 900 {
-					unexplained = 3
+				if day == 31 && m >= 360 && m < 540 { // a story: a backlog
+					state, lag = "budget", 20000
 				}
 			}
 			row := kqltest.Row{
@@ -123,6 +121,14 @@ func (t *Tenant) health(day int, add func(kqltest.Row)) {
 			add(row)
 		}
 	}
+}
+
+// unexplainedAt is a story: a window in which records are missing.
+func unexplainedAt(day, minute int) float64 {
+	if day == 34 && minute >= 480 && minute < 900 {
+		return 3
+	}
+	return 0
 }
 
 // triggers are the reports of aggregations.

@@ -107,10 +107,10 @@ func Explain(err error, peer Peer) *Failure {
 func wayTo(host string) *viaProxy {
 	p := newProxies()
 	u, err := p.of(&url.URL{Scheme: "https", Host: host})
-	if err != nil || u == nil { //nolint:nilerr // a setting that can't be used is reported by each request
-		return nil
+	if err == nil && u != nil { // a setting that can't be used is reported by each request
+		return &viaProxy{host: u.Host, setting: p.setting, signed: u.User != nil}
 	}
-	return &viaProxy{host: u.Host, setting: p.setting, signed: u.User != nil}
+	return nil
 }
 
 // explainProxy says what is wrong with the proxy, which is never the fault of the service's
