@@ -64,10 +64,9 @@ func (g *game) accept(rep pipeline.Report) {
 	if w.accepted != nil || rep.Unexplained == 0 || rep.State != pipeline.Drained || !early || w.o.off(Accept) || !d.chance("accept", 0, 0.8) {
 		return
 	}
-	c := g.main.app.Connections()[0]
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	list, err := c.Unexplained(ctx, eventsStream)
+	list, err := g.main.app.Connections()[0].Unexplained(ctx, eventsStream)
 	if g.main.died() {
 		return
 	}
@@ -89,11 +88,30 @@ func (g *game) accept(rep pipeline.Report) {
 		}
 	}
 	before := w.unexplained()
-	done, result, err := c.Acknowledge(context.Background(), eventsStream, list, pipeline.Acknowledgement{By: "somebody", At: time.Now(), Why: "a test"})
-	w.tracef("accepts %v of %v: %+v, %v", done, before, result, err)
+	done := g.acknowledge(list)
 	w.checkAccepted(before, list, done)
 	if len(done) > 0 && d.chance("accept/later", 0, 0.9) {
 		g.grow(done[len(done)-1].From)
+	}
+}
+
+// acknowledge accepts windows as a person does, who does it again if the process died before it
+// said what became of it. It returns what was accepted.
+func (g *game) acknowledge(list []pipeline.Difference) []pipeline.Difference {
+	w := g.w
+	for {
+		g.alive()
+		inst, before := g.main, w.unexplained()
+		done, result, err := inst.app.Connections()[0].Acknowledge(context.Background(), eventsStream, list, pipeline.Acknowledgement{By: "somebody", At: time.Now(), Why: "a test"})
+		w.tracef("accepts %v of %v: %+v, %v", done, before, result, err)
+		if !inst.died() {
+			return done
+		}
+		// Only the store says what a dead process has done. Its lock expires while the next one waits.
+		after := w.unexplained()
+		if done = slices.DeleteFunc(before, func(d pipeline.Difference) bool { return isIn(after, d) }); len(done) > 0 {
+			return done
+		}
 	}
 }
 
@@ -136,21 +154,22 @@ func (w *world) checkThat(holds bool, format string, args ...any) {
 	}
 }
 
+// isIn reports whether d is one of these differences, with the same numbers.
+func isIn(list []pipeline.Difference, d pipeline.Difference) bool {
+	return slices.ContainsFunc(list, func(o pipeline.Difference) bool {
+		return o.From.Equal(d.From) && o.Source == d.Source && o.Ledger == d.Ledger
+	})
+}
+
 // checkAccepted demands that exactly those windows are accepted whose numbers were named.
 func (w *world) checkAccepted(before, named, done []pipeline.Difference) {
-	same := func(a, b pipeline.Difference) bool {
-		return a.From.Equal(b.From) && a.Source == b.Source && a.Ledger == b.Ledger
-	}
-	in := func(list []pipeline.Difference, d pipeline.Difference) bool {
-		return slices.ContainsFunc(list, func(o pipeline.Difference) bool { return same(o, d) })
-	}
 	after := w.unexplained()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, d := range before {
-		want := in(named, d)
-		w.checkThat(in(done, d) == want, "accepted: %v, named: %v, of %v", done, named, before)
-		w.checkThat(in(after, d) == !want, "left after %v were named of %v: %v", named, before, after)
+		want := isIn(named, d)
+		w.checkThat(isIn(done, d) == want, "accepted: %v, named: %v, of %v", done, named, before)
+		w.checkThat(isIn(after, d) == !want, "left after %v were named of %v: %v", named, before, after)
 		if want {
 			w.accepted[slot(d.From)] = d
 		}
