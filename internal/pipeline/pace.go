@@ -24,8 +24,9 @@ const Overtime = lateTimeout + commitTimeout
 
 // pace knows how long steps take, and how much time is left for another one.
 type pace struct {
-	longest atomic.Int64 // fetch or flush so far, in nanoseconds
-	ended   time.Time    // when something was first finished after the run's end
+	longest atomic.Int64  // fetch or flush so far, in nanoseconds
+	page    time.Duration // the longest that a page took which a walk read again
+	ended   time.Time     // when something was first finished after the run's end
 }
 
 // step notes how long a fetch or a flush took.
@@ -49,6 +50,12 @@ func (p *pace) timeLeft(ctx context.Context) bool {
 	// Twice the slowest step so far: one fetch and one flush. The floor is for
 	// the first page, when nothing is known yet.
 	return ctx.Err() == nil && left > max(2*time.Duration(p.longest.Load()), 100*time.Millisecond)
+}
+
+// shortForPage reports whether a walk's next page may well not come before the deadline.
+func (p *pace) shortForPage(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ok && time.Until(deadline) <= 2*p.page
 }
 
 // detached is a context that outlives ctx, for what must be finished. All that is

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"hash/maphash"
 	"time"
 )
@@ -31,7 +32,9 @@ func (d *delivery) reread(ctx context.Context, fetch func(context.Context, Curso
 	return err
 }
 
-// walk hands over the records of all pages that fetch gives.
+// walk hands over the records of all pages that fetch gives. Unlike the tail, it continues after a slow
+// page while there is time: in the next run it begins anew, and a page with a row that can't be read
+// takes as long then.
 func (s *session) walk(ctx context.Context, fetch func(context.Context, Cursor) (Page, error), take func(context.Context, []Record) error) error {
 	var after Cursor
 	for more := true; more; {
@@ -39,16 +42,18 @@ func (s *session) walk(ctx context.Context, fetch func(context.Context, Cursor) 
 			return errNoTime
 		}
 		var page Page
-		begin := time.Now()
+		short, begin := s.pace.shortForPage(ctx), time.Now()
 		err := s.Retry.Do(ctx, s.countRetry("fetch window"), func(ctx context.Context) (err error) {
-			begin = time.Now()
 			page, err = fetch(ctx, after)
 			return err
 		})
-		s.pace.step(time.Since(begin))
+		if err != nil && short && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return errNoTime // which says nothing of the source
+		}
 		if err != nil {
 			return &auditError{err}
 		}
+		s.pace.page = max(s.pace.page, time.Since(begin))
 		if err := take(ctx, page.Records); err != nil {
 			return err
 		}
