@@ -90,11 +90,21 @@ func (i *instance) wait(ctx context.Context, d time.Duration) error {
 	return nil
 }
 
-// runOf returns the run of a stream that a poll began, nil if none. The lock of
-// the world is held.
-func (i *instance) runOf(stream string, poll time.Time) *run {
+// inPoll is the key of a context under which a poll has its number.
+type inPoll struct{}
+
+// pollOf returns the number of the poll that a context belongs to, 0 if it belongs to none.
+func pollOf(ctx context.Context) int64 {
+	n, _ := ctx.Value(inPoll{}).(int64)
+	return n
+}
+
+// runOf returns the run of a stream that a poll began, nil if none: one that did not get the lock
+// is no run, and the run of another poll, of a timer that fired twice, has a report of its own. The
+// lock of the world is held.
+func (i *instance) runOf(stream string, poll int64) *run {
 	for _, r := range i.all {
-		if r.stream == stream && !r.began.Before(poll) {
+		if r.stream == stream && r.poll == poll {
 			return r
 		}
 	}
@@ -124,6 +134,7 @@ func (i *instance) storeFailed(key string) {
 type run struct {
 	inst   *instance
 	stream string
+	poll   int64 // the number of the poll that it belongs to, 0 if none
 	began  time.Time
 	after  int    // how many commits there had been before
 	phase  *phase // in which it began

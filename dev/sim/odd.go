@@ -190,7 +190,7 @@ func (w *world) checkUnreadable(inst *instance, item quarantine.Item, known *row
 // checkCounted demands that a run reports what it has found unreadable. The caller holds
 // the lock.
 func (w *world) checkCounted(r *run, rep pipeline.Report) {
-	if r == nil || r.unreadable == 0 || rep.State == pipeline.Locked { // of a timer that fired twice, the other run has kept them
+	if r == nil || r.unreadable == 0 {
 		return
 	}
 	says := slices.ContainsFunc(rep.Warnings, func(text string) bool { return strings.Contains(text, "can't be read") })

@@ -605,6 +605,14 @@ func sortedKeys(rows map[string]*row) []string {
 // isPoison is what the workspace refuses.
 func isPoison(raw []byte) bool { return bytes.Contains(raw, []byte(synth.PoisonText)) }
 
+// checkHeld demands that only a run that had the lock of its stream says that it read it. All that is
+// checked of reports by their runs rests on it.
+func (w *world) checkHeld(inst *instance, r *run, rep pipeline.Report) {
+	if r == nil && (rep.Fetched > 0 || rep.Quarantined > 0 || rep.State == pipeline.Drained) {
+		w.breaks("%s reports %s as %s with %d records, and never held its lock", inst, rep.Stream, rep.State, rep.Fetched)
+	}
+}
+
 // checkReport looks at the report of a run.
 func (w *world) checkReport(rep pipeline.Report) {
 	w.quiet("a report", []byte(fmt.Sprintf("%+v", rep)))

@@ -446,8 +446,9 @@ func (g *game) poll(inst *instance) []pipeline.Report {
 	inst.cancel = cancel
 	inst.mu.Unlock()
 	begin := time.Now()
+	poll := inst.number("poll")
 	w.tracef("%s polls", inst)
-	reports := inst.app.Poll(ctx)
+	reports := inst.app.Poll(context.WithValue(ctx, inPoll{}, poll))
 	took := time.Since(begin)
 
 	w.mu.Lock()
@@ -466,18 +467,20 @@ func (g *game) poll(inst *instance) []pipeline.Report {
 	for _, rep := range reports {
 		w.tracef("%s: %+v", inst, rep)
 		w.checkReport(rep)
-		w.checkCounted(inst.runOf(rep.Stream, begin), rep)
+		r := inst.runOf(rep.Stream, poll)
+		w.checkHeld(inst, r, rep)
+		w.checkCounted(r, rep)
 		if rep.Stream == triggersStream {
-			w.checkSweep(inst.runOf(triggersStream, begin), rep)
+			w.checkSweep(r, rep)
 		}
 		w.checkLocked(rep, begin.Add(time.Duration(rep.Seconds*float64(time.Second))))
-		w.checkAudited(inst.runOf(rep.Stream, begin), rep)
-		w.checkGreen(inst.runOf(rep.Stream, begin), rep)
-		w.checkFresh(inst.runOf(rep.Stream, begin), rep)
-		w.checkPushed(inst.runOf(rep.Stream, begin), rep)
-		w.checkBeginning(inst.runOf(rep.Stream, begin), rep)
+		w.checkAudited(r, rep)
+		w.checkGreen(r, rep)
+		w.checkFresh(r, rep)
+		w.checkPushed(r, rep)
+		w.checkBeginning(r, rep)
 		for _, guest := range w.guests {
-			guest.checkDrained(w, inst.runOf(rep.Stream, begin), rep)
+			guest.checkDrained(w, r, rep)
 		}
 	}
 	return reports

@@ -179,6 +179,19 @@ func TestSameSeedSameCourse(t *testing.T) {
 	}
 }
 
+// Of a timer that fired twice, each poll is judged by its own runs: here the store fails the lock of the
+// first, and the second meanwhile keeps a row that can't be read.
+func TestTimerFiresTwice(t *testing.T) {
+	const seed = 6154
+	res := play(t, seed, sim.Options{})
+	for _, b := range res.Broken {
+		t.Error(b)
+	}
+	if res.Counts[sim.TickDouble] == 0 {
+		t.Errorf("in seed %d no timer fires twice any more", seed)
+	}
+}
+
 // TestUncounted plays seeds with a source of events that can't count: what comes late is found by
 // reading its window again.
 func TestUncounted(t *testing.T) {

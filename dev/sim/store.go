@@ -175,7 +175,7 @@ func (s *storeDoor) Lock(ctx context.Context, key string) (context.Context, func
 		}
 		lost, _, err = w.mem.Lock(context.Background(), key)
 		if err == nil {
-			r = w.began(s.inst, stream)
+			r = w.began(s.inst, stream, pollOf(ctx))
 		}
 		return err
 	})

@@ -269,11 +269,11 @@ func (w *world) countState(op mem.Op) {
 	w.stateOps[op]++
 }
 
-// began notes that an instance holds a stream.
-func (w *world) began(inst *instance, stream string) *run {
+// began notes that an instance holds a stream, in a poll or, with 0, for another reason.
+func (w *world) began(inst *instance, stream string, poll int64) *run {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	r := &run{inst: inst, stream: stream, began: time.Now(), after: w.commits, phase: w.phase()}
+	r := &run{inst: inst, stream: stream, poll: poll, began: time.Now(), after: w.commits, phase: w.phase()}
 	w.running++
 	inst.runs[stream] = r
 	inst.all = append(inst.all, r)
