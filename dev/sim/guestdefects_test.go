@@ -139,9 +139,7 @@ func TestGuestSeeds(t *testing.T) {
 	guests := []sim.Kind{sim.Okta, sim.IIQ}
 	playMany(t, few(25, 4), sim.Options{Guests: guests, Rule: *ruleFlag, Off: kinds(*offFlag)})
 	o := sim.Options{Guests: guests}
-	if a, b := play(t, *firstFlag, o), play(t, *firstFlag, o); a.Print != b.Print {
-		t.Errorf("seed %d does not play the same again:\n%s\n%s", *firstFlag, a.Print, b.Print)
-	}
+	playsAgain(t, *firstFlag, o, play(t, *firstFlag, o))
 }
 
 // TestServiceAppSeeds plays seeds in which the org is read with a service app.
