@@ -36,9 +36,10 @@ func TestMain(m *testing.M) {
 
 func holdLock(root string) {
 	store := open(root)
-	_, _, err := store.Lock(context.Background(), "t/locks/events")
+	_, release, err := store.Lock(context.Background(), "t/locks/events")
 	fmt.Fprintln(os.Stdout, "lock:", err)
-	select {} // until killed
+	<-make(chan struct{})      // until killed
+	runtime.KeepAlive(release) // else a collection may close the file
 }
 
 func open(root string) *file.Store {
