@@ -6,6 +6,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
@@ -14,6 +15,7 @@ import (
 
 // box is a small inbox, in which objects can become unreadable.
 type box struct {
+	mu      sync.Mutex      // of deletions, which come at once
 	objects map[string]bool // false: it can't be read
 	err     error           // of deletions
 }
@@ -38,6 +40,8 @@ func (b *box) Read(_ context.Context, name string) ([]pipeline.Record, error) {
 }
 
 func (b *box) Delete(_ context.Context, name string) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.err == nil {
 		delete(b.objects, name)
 	}
