@@ -447,8 +447,8 @@ func TestAuditOutOfTime(t *testing.T) {
 	})
 }
 
-// A record that an audit finds and the sink refuses, with nothing to prove that it is at
-// fault, is a failure of the run.
+// A record that an audit finds and the sink refuses, with nothing to prove that it is at fault, is a
+// failure of the run, and of each one after it: a run that says drained would say that nothing is missing.
 func TestAuditFindsARefusedRecord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newArchive(t)
@@ -456,15 +456,21 @@ func TestAuditFindsARefusedRecord(t *testing.T) {
 		bad := a.add(a.begin.Add(2*time.Second), 10*time.Minute)
 		a.add(a.begin.Add(3*time.Second), 0) // which takes the tail past it
 		a.refuse(func(id string) bool { return id == bad })
-		failed := 0
-		for _, rep := range a.live(40 * time.Minute) {
-			if rep.State == pipeline.Failed {
-				failed++
+		reports := a.live(40 * time.Minute)
+		first := slices.IndexFunc(reports, func(r pipeline.Report) bool { return r.State == pipeline.Failed })
+		if first < 0 || len(a.kept) != 0 {
+			t.Fatalf("the first failure is run %d, in quarantine %v", first, a.kept)
+		}
+		for i, rep := range reports[first:] {
+			if rep.State != pipeline.Failed {
+				t.Fatalf("run %d after the first failure: %+v", i, rep)
 			}
 		}
-		if failed == 0 || len(a.kept) != 0 {
-			t.Errorf("%d runs failed, in quarantine %v", failed, a.kept)
+		a.onWrite = nil
+		if rep := a.run(time.Minute); rep.State != pipeline.Drained {
+			t.Errorf("%+v", rep)
 		}
+		a.complete()
 	})
 }
 
@@ -485,4 +491,63 @@ func TestCountBelowTheList(t *testing.T) {
 			t.Errorf("warnings %q", warnings)
 		}
 	})
+}
+
+// The search for records without an event time is made as often as it is meant to be, also after a
+// clock that was ahead.
+func TestUndatedIsSearchedForInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newArchive(t)
+		searches := 0
+		src := countedUndated{a, &searches}
+		a.src = src
+		a.live(3*time.Hour + 30*time.Minute)
+		if searches != 4 {
+			t.Errorf("%d searches in 3.5 hours, want one each hour", searches)
+		}
+		a.checkpoint.Audit.Undated = time.Now().Add(10 * 24 * time.Hour)
+		if a.run(time.Minute); searches != 5 {
+			t.Errorf("after a clock that was ahead: %d searches, want one more than 4", searches)
+		}
+	})
+}
+
+type countedUndated struct {
+	*archive
+	searches *int
+}
+
+func (c countedUndated) FetchUndated(ctx context.Context, after pipeline.Cursor) (pipeline.Page, error) {
+	if after == "" {
+		*c.searches++
+	}
+	return c.archive.FetchUndated(ctx, after)
+}
+
+// An audit does not count windows as compared that the tail has yet to pass.
+func TestAuditStaysBehindTheTail(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newArchive(t)
+		a.add(a.begin, 0)
+		a.live(time.Hour)
+		through := a.checkpoint.Through
+		<-time.After(48 * time.Hour)
+		a.src = halted{a, through}
+		a.run(time.Minute)
+		for _, at := range a.checkpoint.Audit.Through {
+			if at.After(through) {
+				t.Errorf("audited through %v, delivered through %v", a.checkpoint.Audit.Through, through)
+			}
+		}
+	})
+}
+
+// halted is an archive whose tail is not read any further.
+type halted struct {
+	*archive
+	through time.Time
+}
+
+func (s halted) Fetch(_ context.Context, after pipeline.Cursor) (pipeline.Page, error) {
+	return pipeline.Page{Next: after, From: s.begin, Through: s.through}, nil
 }

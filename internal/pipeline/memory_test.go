@@ -108,3 +108,24 @@ func TestMemoryIsGivenBack(t *testing.T) {
 		}
 	}
 }
+
+// forgetful is a ledger that can't be read.
+type forgetful struct {
+	*ledger
+	err error
+}
+
+func (f forgetful) Claim(context.Context, []pipeline.Record) ([]bool, error) { return nil, f.err }
+
+// A page that the ledger can't look up gives its share of the memory back, like any other.
+func TestMemoryOfAPageThatIsNotLookedUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 95)
+		r := w.runner()
+		r.Memory = pipeline.NewMemory(1 << 20)
+		r.OpenLedger = func() pipeline.Ledger { return forgetful{&ledger{world: w}, errors.New("store is away")} }
+		if rep := r.Run(t.Context()); rep.State != pipeline.Failed || r.Memory.Free() != 1<<20 {
+			t.Errorf("%d bytes are free of %d; %+v", r.Memory.Free(), 1<<20, rep)
+		}
+	})
+}

@@ -383,3 +383,27 @@ func TestSpooledThenStateDeleted(t *testing.T) {
 		w.complete()
 	})
 }
+
+// What was committed late is committed once, and not by each run that follows.
+func TestRecommittedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 5)
+		w.onCommit = func(int) error { return errors.New("store is away") }
+		carried := new(pipeline.Uncommitted)
+		run := func() pipeline.Report {
+			r := w.runner()
+			r.Uncommitted = carried
+			return r.Run(t.Context())
+		}
+		check(t, run(), pipeline.Report{State: pipeline.Failed, Fetched: 5, Sent: 5})
+		w.onCommit, w.commits = nil, 0
+		for range 3 {
+			if rep := run(); rep.State != pipeline.Drained {
+				t.Errorf("%+v", rep)
+			}
+		}
+		if w.complete(); w.commits != 1 {
+			t.Errorf("%d commits, want 1", w.commits)
+		}
+	})
+}

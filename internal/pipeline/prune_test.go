@@ -126,3 +126,51 @@ type stuck struct {
 func (s stuck) Fetch(_ context.Context, after pipeline.Cursor) (pipeline.Page, error) {
 	return pipeline.Page{Next: after, From: s.begin, Through: s.through}, nil
 }
+
+// The ledger is not pruned of what a backfill needs, nor while it is unknown what that is.
+func TestPruneKeepsWhatIsNeeded(t *testing.T) {
+	for name, test := range map[string]struct {
+		from   time.Duration // before now; 0: nothing is needed
+		err    error
+		before time.Duration // 0: not at all
+	}{
+		"nothing":                 {0, nil, 24 * time.Hour},
+		"what is older":           {50 * time.Hour, nil, 50 * time.Hour},
+		"what would be kept":      {time.Hour, nil, 24 * time.Hour},
+		"it is unknown what else": {0, errors.New("store is away"), 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := newArchive(t)
+				a.auditing.Keep = 24 * time.Hour
+				a.run(time.Minute)
+				<-time.After(10 * 24 * time.Hour)
+				a.run(time.Minute) // which takes the tail on
+				<-time.After(25 * time.Hour)
+				a.pruned, a.src = nil, passed{a}
+				r := a.runner()
+				r.Needed = func(context.Context) (time.Time, error) {
+					if test.from == 0 {
+						return time.Time{}, test.err
+					}
+					return time.Now().Add(-test.from), nil
+				}
+				if rep := r.Run(t.Context()); rep.State != pipeline.Drained {
+					t.Errorf("%+v", rep)
+				}
+				switch {
+				case test.before == 0 && len(a.pruned) == 0:
+				case test.before == 0 || len(a.pruned) != 1 || !a.pruned[0].Equal(time.Now().Add(-test.before)):
+					t.Errorf("pruned before %v, want %v before %v", a.pruned, test.before, time.Now())
+				}
+			})
+		})
+	}
+}
+
+// passed is a source that is read to the present, and further back than any ledger is kept.
+type passed struct{ *archive }
+
+func (p passed) Fetch(_ context.Context, after pipeline.Cursor) (pipeline.Page, error) {
+	return pipeline.Page{Next: after, From: p.begin, Through: time.Now()}, nil
+}

@@ -235,3 +235,24 @@ func TestOneInstanceRefuses(t *testing.T) {
 		})
 	}
 }
+
+// What the sink answers to a refused record once it takes others may say nothing about that record,
+// such as that the address is wrong: then it is no reason for quarantine.
+func TestRefusedThenAmbiguous(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 4)
+		w.pageSize, w.limits.BatchBytes = 1, 1 // each page by itself
+		w.onWrite = func(_ int, batch []pipeline.Record) (bool, error) {
+			switch {
+			case batch[0].ID != "e00000":
+				return true, nil
+			case len(w.delivered) > 0:
+				return false, &pipeline.Rejected{Err: errors.New("status 404"), Ambiguous: true}
+			}
+			return false, &pipeline.Rejected{Err: errors.New("status 400")}
+		}
+		if rep := w.run(4 * time.Minute); rep.State != pipeline.Failed || len(w.kept) != 0 || w.checkpoint.Cursor != "" {
+			t.Errorf("%+v, kept %v, cursor %q", rep, w.kept, w.checkpoint.Cursor)
+		}
+	})
+}

@@ -3,6 +3,7 @@ package pipeline_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -539,4 +540,55 @@ func (standing) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.Page
 	case <-ctx.Done():
 	}
 	return pipeline.Page{Next: after, More: true}, ctx.Err()
+}
+
+// noting is a ledger that notes what is committed.
+type noting struct {
+	*ledger
+	ids *[]string
+}
+
+func (n noting) Commit(ctx context.Context, delivered []pipeline.Record) error {
+	for _, r := range delivered {
+		*n.ids = append(*n.ids, r.ID)
+	}
+	return n.ledger.Commit(ctx, delivered)
+}
+
+// Each record is committed once, also one that went into quarantine: what a run gathers does not grow
+// with its length.
+func TestEachIsCommittedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 5)
+		w.pageSize, w.limits.BatchBytes = 1, 1 // each page by itself
+		w.fit = func(raw jsontext.Value) (jsontext.Value, []string, error) {
+			if string(raw) == `{"id":"e00000"}` {
+				return nil, nil, errors.New("no column")
+			}
+			return raw, nil, nil
+		}
+		var ids []string
+		r := w.runner()
+		r.OpenLedger = func() pipeline.Ledger {
+			return noting{&ledger{world: w, claimed: map[string]bool{}}, &ids}
+		}
+		check(t, r.Run(t.Context()), pipeline.Report{State: pipeline.Drained, Fetched: 5, Sent: 4, Quarantined: 1})
+		slices.Sort(ids)
+		if want := []string{"e00000", "e00001", "e00002", "e00003", "e00004"}; !slices.Equal(ids, want) {
+			t.Errorf("committed %q, want %q", ids, want)
+		}
+	})
+}
+
+// A record of exactly the size that the service takes is sent.
+func TestRecordAtTheLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 2)
+		w.records[1].Raw = jsontext.Value(`{"id":"e00001","x":1}`)
+		w.limits.RecordBytes = len(w.records[1].Raw)
+		check(t, w.run(time.Minute), pipeline.Report{State: pipeline.Drained, Fetched: 2, Sent: 2})
+		w.limits.RecordBytes--
+		w.records, w.checkpoint, w.ledger, w.delivered = w.records[1:], pipeline.Checkpoint{}, map[string]bool{}, map[string]int{}
+		check(t, w.run(time.Minute), pipeline.Report{State: pipeline.Drained, Fetched: 1, Quarantined: 1})
+	})
 }

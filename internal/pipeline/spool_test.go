@@ -403,3 +403,54 @@ func TestStoppedRunSpoolsNothing(t *testing.T) {
 		w.complete()
 	})
 }
+
+// A batch whose first half is refused and whose second half finds the sink down is in the spool as a
+// whole, and each of its records once. Each run is another process.
+func TestRefusedThenDownIsSpooledOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 2)
+		s := &spool{world: w}
+		w.spool = s
+		w.onWrite = func(_ int, batch []pipeline.Record) (bool, error) {
+			if batch[0].ID == "e00001" {
+				return false, again
+			}
+			return false, &pipeline.Rejected{Err: errors.New("status 400")}
+		}
+		check(t, w.run(4*time.Minute), pipeline.Report{State: pipeline.Failed, Fetched: 2, Spooled: 2})
+		s.once("e00000", "e00001")
+		// The spool itself meets the same: what was refused of it stays there, once.
+		check(t, w.run(4*time.Minute), pipeline.Report{State: pipeline.Failed})
+		s.once("e00000", "e00001")
+		w.onWrite = nil
+		check(t, w.run(4*time.Minute), pipeline.Report{State: pipeline.Drained, Sent: 2})
+		w.complete()
+	})
+}
+
+// once fails the test unless exactly these records are in the spool, each once.
+func (s *spool) once(want ...string) {
+	s.t.Helper()
+	var got []string
+	for _, r := range slices.Concat(s.batches...) {
+		got = append(got, r.ID)
+	}
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		s.t.Errorf("in the spool are %q, want %q", got, want)
+	}
+}
+
+// What is refused without proof at the end of a run is in the spool, so the checkpoint moves past it:
+// the source need not repeat it, and may forget it.
+func TestCheckpointMovesPastWhatWasSpooledAtTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 3)
+		w.spool = &spool{world: w}
+		w.refuse(all)
+		check(t, w.run(4*time.Minute), pipeline.Report{State: pipeline.Failed, Fetched: 3, Spooled: 3})
+		if w.checkpoint.Cursor != "3" {
+			t.Errorf("checkpoint %q, want 3", w.checkpoint.Cursor)
+		}
+	})
+}

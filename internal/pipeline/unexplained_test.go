@@ -264,3 +264,58 @@ func TestUnexplainedOverlap(t *testing.T) {
 		}
 	})
 }
+
+// Many unexplained windows are read again a few at a time, and each in its turn, also those that a
+// clock that was ahead has looked at.
+func TestManyUnexplainedTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newArchive(t)
+		for i := range 240 {
+			a.add(a.begin.Add(time.Duration(i)*time.Minute), 0)
+			a.events[i].unlisted = i%10 == 3
+		}
+		a.live(5 * time.Hour)
+		if n := a.checkpoint.Audit.Open(); n != 24 {
+			t.Fatalf("%d windows are unexplained, want 24", n)
+		}
+		<-time.After(25 * time.Hour) // all are due
+		for i := range a.checkpoint.Audit.Unexplained {
+			a.checkpoint.Audit.Unexplained[i].Checked = time.Now().Add(time.Duration(i) * 24 * time.Hour)
+		}
+		a.rereads = 0
+		if a.run(4 * time.Minute); a.rereads == 0 || a.rereads > 4 {
+			t.Errorf("one audit has read %d windows again, want a few", a.rereads)
+		}
+		for i := range a.events {
+			a.events[i].unlisted = false
+		}
+		if a.live(time.Hour); a.checkpoint.Audit.Open() > 5 { // those of the last audit have a day
+			t.Errorf("%d windows are unexplained, want the last 5: %+v", a.checkpoint.Audit.Open(), a.checkpoint.Audit.Unexplained)
+		}
+		if a.live(25 * time.Hour); a.checkpoint.Audit.Open() != 0 {
+			t.Errorf("%d windows are unexplained, want none: %+v", a.checkpoint.Audit.Open(), a.checkpoint.Audit.Unexplained)
+		}
+		a.complete()
+	})
+}
+
+// Of many acknowledgements the latest are kept.
+func TestLatestAcknowledgementsAreKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := aHole(t)
+		for i := range 100 {
+			a.checkpoint.Audit.Acknowledged = append(a.checkpoint.Audit.Acknowledged, pipeline.Acknowledgement{By: "bob", Windows: int64(i + 1)})
+		}
+		open, err := a.runner().Unexplained(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if done, rep := a.runner().Acknowledge(t.Context(), open, pipeline.Acknowledgement{By: "ann"}); len(done) != 1 {
+			t.Fatalf("%+v", rep)
+		}
+		list := a.checkpoint.Audit.Acknowledged
+		if len(list) != 100 || list[99].By != "ann" || list[0].Windows != 2 {
+			t.Errorf("%d are kept, from %+v to %+v", len(list), list[0], list[len(list)-1])
+		}
+	})
+}

@@ -1,0 +1,87 @@
+package pipeline_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+)
+
+// A window that is too long for the rest of a run is continued by the next one: that is no failure to
+// ask the source, and nobody is warned of one.
+func TestWindowThatDoesNotFitTheRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newArchive(t)
+		a.auditing.Ages, a.pageSize = a.auditing.Ages[:1], 1
+		a.add(a.begin.Add(4*time.Minute), 0)
+		for i := range 12 {
+			a.add(a.begin.Add(time.Duration(i)*time.Second), 10*time.Minute) // the tail has passed
+		}
+		<-time.After(6 * time.Minute)
+		a.run(time.Minute)
+		<-time.After(15 * time.Minute)
+		r := a.runner()
+		r.Source = &slowWindows{archive: a, takes: []time.Duration{17 * time.Second}}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if rep := r.Run(ctx); rep.State != pipeline.Drained || len(rep.Warnings) != 0 || rep.Repaired == 0 {
+			t.Errorf("%+v", rep)
+		}
+	})
+}
+
+// A page with a row that can't be read takes many times as long as the others. The rest of its window
+// is read all the same while there is time: given up for fear of another such page, it would be given
+// up in every run, and whatever came late would never be delivered.
+func TestWindowWithASlowPage(t *testing.T) {
+	for name, test := range map[string]struct {
+		takes    []time.Duration
+		through  bool
+		warnings int
+	}{
+		"one is slow":              {[]time.Duration{7 * time.Second, 5 * time.Second, time.Second}, true, 0},
+		"all together fit just so": {[]time.Duration{4900 * time.Millisecond}, true, 0},
+		"the last does not fit":    {[]time.Duration{7 * time.Second}, false, 0},
+		"the first has no end":     {[]time.Duration{time.Hour}, false, 1},
+		"the second has no end":    {[]time.Duration{time.Second, time.Hour}, false, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := newArchive(t)
+				a.auditing.Ages, a.pageSize = a.auditing.Ages[:1], 1
+				a.add(a.begin.Add(4*time.Minute), 0)
+				for i := range 2 {
+					a.add(a.begin.Add(time.Duration(i)*time.Second), 10*time.Minute) // the tail has passed
+				}
+				<-time.After(6 * time.Minute)
+				a.run(time.Minute)
+				<-time.After(15 * time.Minute)
+				r := a.runner()
+				r.Source = &slowWindows{archive: a, takes: test.takes}
+				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+				defer cancel()
+				rep := r.Run(ctx)
+				if rep.State != pipeline.Drained || len(rep.Warnings) != test.warnings || rep.AuditedThrough.IsZero() == test.through {
+					t.Errorf("%+v", rep)
+				}
+			})
+		})
+	}
+}
+
+// slowWindows takes that long for the pages of windows, and for all further ones as long as for the
+// last that is named.
+type slowWindows struct {
+	*archive
+	takes []time.Duration
+}
+
+func (s *slowWindows) FetchWindow(ctx context.Context, from, to time.Time, after pipeline.Cursor) (pipeline.Page, error) {
+	if err := pause(ctx, s.takes[0]); err != nil {
+		return pipeline.Page{}, err
+	}
+	s.takes = s.takes[min(1, len(s.takes)-1):]
+	return s.archive.FetchWindow(ctx, from, to, after)
+}
