@@ -3,6 +3,7 @@ package app_test
 import (
 	"context"
 	"io"
+	"net"
 	"os"
 	"strings"
 	"sync"
@@ -25,26 +26,16 @@ type recorder struct {
 }
 
 func record(t *testing.T) *recorder {
-	ln := listenLocal(t)
-	r := &recorder{address: ln.Addr().String()}
-	go func() {
-		for {
-			conn, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer conn.Close()
-				// Open the tunnel and listen to what is said in it, up to a limit.
-				buf := make([]byte, 64<<10)
-				n, _ := conn.Read(buf)
-				r.note(buf[:n])
-				_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\n\r\n")
-				n, _ = conn.Read(buf)
-				r.note(buf[:n])
-			}()
-		}
-	}()
+	r := new(recorder)
+	r.address = accept(t, func(conn net.Conn) {
+		// Open the tunnel and listen to what is said in it, up to a limit.
+		buf := make([]byte, 64<<10)
+		n, _ := conn.Read(buf)
+		r.note(buf[:n])
+		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\n\r\n")
+		n, _ = conn.Read(buf)
+		r.note(buf[:n])
+	})
 	return r
 }
 

@@ -45,41 +45,9 @@ func listenLocal(t *testing.T) net.Listener {
 	return ln
 }
 
-// speaks accepts connections, says something on each and hangs up.
-func speaks(t *testing.T, text string) string {
-	ln := listenLocal(t)
-	go func() {
-		for {
-			conn, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			// What the client says first is read, so that it gets no reset.
-			_, _ = conn.Read(make([]byte, 4096))
-			_, _ = io.WriteString(conn, text)
-			_ = conn.Close()
-		}
-	}()
-	return ln.Addr().String()
-}
-
-// mute accepts connections and says nothing.
-func mute(t *testing.T) string {
-	ln := listenLocal(t)
-	go func() {
-		for {
-			conn, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() { _, _ = io.Copy(io.Discard, conn); _ = conn.Close() }()
-		}
-	}()
-	return ln.Addr().String()
-}
-
-// socks gives these answers, one to each message, and hangs up.
-func socks(t *testing.T, answers ...string) string {
+// accept handles each connection to the address that it returns, and closes it.
+func accept(t *testing.T, handle func(net.Conn)) string {
+	t.Helper()
 	ln := listenLocal(t)
 	go func() {
 		for {
@@ -89,15 +57,36 @@ func socks(t *testing.T, answers ...string) string {
 			}
 			go func() {
 				defer conn.Close()
-				for _, answer := range answers {
-					_, _ = conn.Read(make([]byte, 4096))
-					_, _ = io.WriteString(conn, answer)
-				}
-				_, _ = io.Copy(io.Discard, conn)
+				handle(conn)
 			}()
 		}
 	}()
 	return ln.Addr().String()
+}
+
+// speaks accepts connections, says something on each and hangs up.
+func speaks(t *testing.T, text string) string {
+	return accept(t, func(conn net.Conn) {
+		// What the client says first is read, so that it gets no reset.
+		_, _ = conn.Read(make([]byte, 4096))
+		_, _ = io.WriteString(conn, text)
+	})
+}
+
+// mute accepts connections and says nothing.
+func mute(t *testing.T) string {
+	return accept(t, func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) })
+}
+
+// socks gives these answers, one to each message, and hangs up.
+func socks(t *testing.T, answers ...string) string {
+	return accept(t, func(conn net.Conn) {
+		for _, answer := range answers {
+			_, _ = conn.Read(make([]byte, 4096))
+			_, _ = io.WriteString(conn, answer)
+		}
+		_, _ = io.Copy(io.Discard, conn)
+	})
 }
 
 // oldTLS serves nothing newer than TLS 1.0.
@@ -151,39 +140,28 @@ func redirect(t *testing.T, to string) string {
 
 // connectProxy answers CONNECT with a status, and opens the tunnel to one address.
 func connectProxy(t *testing.T, status int, to string) string {
-	ln := listenLocal(t)
-	go func() {
-		for {
-			conn, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer conn.Close()
-				reader := bufio.NewReader(conn)
-				req, err := http.ReadRequest(reader)
-				if err != nil || req.Method != http.MethodConnect {
-					_, _ = io.WriteString(conn, "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
-					return
-				}
-				fmt.Fprintf(conn, "HTTP/1.1 %d %s\r\n\r\n", status, http.StatusText(status))
-				if status != http.StatusOK {
-					return
-				}
-				behind, err := net.Dial("tcp4", to)
-				if err != nil {
-					return
-				}
-				defer behind.Close()
-				var both sync.WaitGroup
-				both.Go(func() { _, _ = io.Copy(behind, reader) })
-				_, _ = io.Copy(conn, behind)
-				_ = conn.Close()
-				both.Wait()
-			}()
+	return accept(t, func(conn net.Conn) {
+		reader := bufio.NewReader(conn)
+		req, err := http.ReadRequest(reader)
+		if err != nil || req.Method != http.MethodConnect {
+			_, _ = io.WriteString(conn, "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+			return
 		}
-	}()
-	return ln.Addr().String()
+		fmt.Fprintf(conn, "HTTP/1.1 %d %s\r\n\r\n", status, http.StatusText(status))
+		if status != http.StatusOK {
+			return
+		}
+		behind, err := net.Dial("tcp4", to)
+		if err != nil {
+			return
+		}
+		defer behind.Close()
+		var both sync.WaitGroup
+		both.Go(func() { _, _ = io.Copy(behind, reader) })
+		_, _ = io.Copy(conn, behind)
+		_ = conn.Close()
+		both.Wait()
+	})
 }
 
 // certificate is what a server shows; by default it is right but for its authority.
