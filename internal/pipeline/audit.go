@@ -100,6 +100,7 @@ func (a *auditor) byCount(ctx context.Context, src auditable) error {
 	var f *auditError
 	switch {
 	case errors.Is(err, errNoTime):
+		a.warnOfNoEnd()
 		if a.report.Mismatches > 0 { // what was found out need not be found out again
 			return a.saveCheckpoint(ctx)
 		}
@@ -115,6 +116,24 @@ func (a *auditor) byCount(ctx context.Context, src auditable) error {
 	}
 	a.next.Audit.Through, a.next.Audit.AgeSeconds = through, seconds(a.AuditPolicy.Ages)
 	return a.saveCheckpoint(ctx)
+}
+
+// overdue is how much later than it is due an audit may come to its end without a warning: after
+// an outage it takes several runs.
+const overdue = time.Hour
+
+// warnOfNoEnd warns that no audit has come to its end for a long time. Such a run is drained, and
+// what came late may be missing all the same.
+func (a *auditor) warnOfNoEnd() {
+	last := a.audited(0)
+	if last.IsZero() {
+		last = a.saved.Since
+	}
+	if time.Since(last) <= 2*a.AuditPolicy.Ages[0]+a.AuditPolicy.Window+overdue {
+		return
+	}
+	a.warn(fmt.Sprintf("an audit takes longer than a run has time for: closed windows are compared with the source only up to %s, "+
+		"and what came late after that may be missing; raise RUN_BUDGET, or give one run more time with idnsentinel poll --budget 1h", last.UTC().Format(time.RFC3339)))
 }
 
 // comparison compares by counts, and repairs where they differ.

@@ -27,6 +27,7 @@ func (a *auditor) byReading(ctx context.Context, src WindowReader) error {
 	var f *auditError
 	switch {
 	case errors.Is(err, errNoTime):
+		a.warnOfNoEnd()
 	case errors.As(err, &f):
 		a.warn("audit was not possible: " + f.Error())
 	case err != nil:

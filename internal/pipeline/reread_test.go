@@ -2,6 +2,7 @@ package pipeline_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -69,6 +70,45 @@ func TestWindowWithASlowPage(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A window that never fits a run would keep all others from being compared, in runs that say drained:
+// after an hour they say what is wrong, until one has the time.
+func TestWindowThatNeverFitsARun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newArchive(t)
+		a.auditing.Ages, a.pageSize = a.auditing.Ages[:1], 1
+		a.add(a.begin.Add(4*time.Minute), 0)
+		<-time.After(6 * time.Minute)
+		a.run(time.Minute)
+		a.add(a.begin, 0) // the tail has passed
+		a.add(a.begin.Add(time.Second), 0)
+		run := func(takes, budget time.Duration) pipeline.Report {
+			r := a.runner()
+			r.Source = &slowWindows{archive: a, takes: []time.Duration{takes}}
+			ctx, cancel := context.WithTimeout(t.Context(), budget)
+			defer cancel()
+			rep := r.Run(ctx)
+			if rep.State != pipeline.Drained {
+				t.Fatalf("%+v", rep)
+			}
+			<-time.After(time.Until(time.Now().Truncate(10 * time.Minute).Add(10 * time.Minute)))
+			return rep
+		}
+		for since := time.Now(); time.Since(since) < 3*time.Hour; {
+			after := time.Since(since)
+			rep := run(40*time.Second, time.Minute)
+			switch warned := len(rep.Warnings) == 1 && strings.Contains(rep.Warnings[0], "RUN_BUDGET"); {
+			case !rep.AuditedThrough.IsZero():
+				t.Fatalf("after %v: %+v", after, rep)
+			case after < time.Hour && len(rep.Warnings) != 0, after > 2*time.Hour && !warned:
+				t.Errorf("after %v: warnings %q", after, rep.Warnings)
+			}
+		}
+		if rep := run(40*time.Second, time.Hour); rep.AuditedThrough.IsZero() || len(rep.Warnings) != 0 {
+			t.Errorf("with enough time: %+v", rep)
+		}
+	})
 }
 
 // slowWindows takes that long for the pages of windows, and for all further ones as long as for the
