@@ -2,14 +2,11 @@ package sailpoint_test
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/source/sailpoint"
 )
 
@@ -30,26 +27,11 @@ func TestUndatedTwinsKeepTheirIDs(t *testing.T) {
 			if _, err := src.Fetch(t.Context(), ""); err != nil { // which learns the order
 				t.Fatal(err)
 			}
-			search := func() []string {
-				ids := map[string]bool{}
-				var after pipeline.Cursor
-				for more := true; more; {
-					page, err := src.FetchUndated(t.Context(), after)
-					if err != nil {
-						t.Fatal(err)
-					}
-					for _, r := range page.Records {
-						ids[r.ID] = true
-					}
-					after, more = page.Next, page.More
-				}
-				return slices.Sorted(maps.Keys(ids))
-			}
-			first := search()
+			first := undatedIDs(t, src)
 			if len(first) != 6 {
-				t.Errorf("%d ids, want one for each of 6 documents: %q", len(first), first)
+				t.Errorf("%d ids, want one for each of 6 documents: %v", len(first), first)
 			}
-			if diff := cmp.Diff(first, search()); diff != "" {
+			if diff := cmp.Diff(first, undatedIDs(t, src)); diff != "" {
 				t.Errorf("ids of the second search (-first +second):\n%s", diff)
 			}
 		})

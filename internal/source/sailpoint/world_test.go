@@ -135,6 +135,24 @@ func walk(ctx context.Context, src pipeline.Source, after pipeline.Cursor) (map[
 	}
 }
 
+// undatedIDs are the ids of all records that FetchUndated lists.
+func undatedIDs(t *testing.T, src pipeline.Undated) map[string]bool {
+	t.Helper()
+	ids := map[string]bool{}
+	var after pipeline.Cursor
+	for more := true; more; {
+		page, err := src.FetchUndated(t.Context(), after)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range page.Records {
+			ids[r.ID] = true
+		}
+		after, more = page.Next, page.More
+	}
+	return ids
+}
+
 // walkFast is walk without waits.
 func walkFast(ctx context.Context, src pipeline.Source) (map[string]pipeline.Record, pipeline.Cursor, error) {
 	seen := make(map[string]pipeline.Record)
