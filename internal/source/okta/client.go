@@ -120,7 +120,7 @@ func (c *Client) get(ctx context.Context, target string, limit int64) (answer, e
 	}
 	date, _ := http.ParseTime(resp.Header.Get("Date")) // zero if there is none
 	a := answer{asked: asked, date: date, header: resp.Header}
-	if a.next, err = c.next(resp); err != nil {
+	if a.next, err = c.next(resp, target); err != nil {
 		transport.Discard(resp)
 		return a, err
 	}
@@ -209,8 +209,9 @@ func (c *Client) refused(ctx context.Context, what string, req *http.Request, re
 	return false, e
 }
 
-// next is the link to the next page. Whatever its host, requests stay at the configured one.
-func (c *Client) next(resp *http.Response) (string, error) {
+// next is the link to the next page of the one at target. Whatever its host, requests stay at the
+// configured one.
+func (c *Client) next(resp *http.Response, target string) (string, error) {
 	link := nextOf(resp.Header.Values("Link"))
 	if link == "" {
 		return "", nil
@@ -218,6 +219,9 @@ func (c *Client) next(resp *http.Response) (string, error) {
 	u, err := url.Parse(link)
 	if err != nil || u.Path != logsPath || u.RawQuery == "" {
 		return "", &pipeline.Retryable{Err: errors.New("read the System Log: the answer's next link does not lead to the log: something between this machine and " + c.host() + " may have changed it")}
+	}
+	if other := otherThan(target, u); other != "" {
+		return "", &pipeline.Retryable{Err: fmt.Errorf("read the System Log: the answer's next link %s: something between this machine and %s may have changed it", other, c.host())}
 	}
 	if u.Host != "" && !strings.EqualFold(u.Host, c.cfg.BaseURL.Host) && c.foreign.CompareAndSwap(false, true) {
 		c.log.Warn("the org's links lead to another host; requests stay at the configured one", "configured", c.cfg.BaseURL.Host, "link", u.Host)

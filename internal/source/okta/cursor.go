@@ -63,6 +63,40 @@ func (p place) leadsToLog() bool {
 	return err == nil && u.Path == logsPath && u.RawQuery != ""
 }
 
+// maxLink is the length of the longest query of a link that is followed. Those of an org have a few
+// hundred bytes, and many servers refuse a request with more than 8 KiB.
+const maxLink = 4 << 10
+
+// otherThan says how a link differs from the next page of a request: in what it selects, or how. It
+// is "" for the rest of what was asked for. A place there would hide events for ever, since each link
+// repeats the parameters of its request.
+func otherThan(target string, link *url.URL) string {
+	if n := len(link.RawQuery); n > maxLink {
+		return fmt.Sprintf("has %d bytes, which no place in the log has", n)
+	}
+	bounded := strings.Contains(target, "until=")
+	for part := range strings.SplitSeq(link.RawQuery, "&") {
+		name, value, _ := strings.Cut(part, "=")
+		name, _ = url.QueryUnescape(name) // no name that matters, if it is damaged
+		switch {
+		case value == "":
+		case name == "until" && !bounded, name == "filter", name == "q",
+			name == "sortOrder" && !strings.EqualFold(value, "ASCENDING"):
+			return "has a parameter " + name + " that was not asked for"
+		}
+	}
+	return ""
+}
+
+// strays says how Next differs from the next page of a request, as otherThan does.
+func (p place) strays(target string) string {
+	u, err := url.Parse(p.Next)
+	if err != nil {
+		return "" // was checked
+	}
+	return otherThan(target, u)
+}
+
 // target is the path and query to ask for, with that many events a page.
 func (p place) target(limit int) string {
 	if p.Next == "" {

@@ -64,6 +64,9 @@ func (l *Logs) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.Page,
 			return pipeline.Page{}, err
 		}
 	}
+	if other := at.strays(logsPath); other != "" { // it was stored before links were checked, or by another connector
+		return l.beginAgain(ctx, at, errors.New("the link to it "+other))
+	}
 	page, err := l.tail(ctx, at, after)
 	var refused *refusal
 	if at.Next == "" || !errors.As(err, &refused) || !refused.ofPlace() {
@@ -74,14 +77,19 @@ func (l *Logs) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.Page,
 
 // ofPlace reports whether a place in the log may be what was refused.
 func (e *refusal) ofPlace() bool {
-	return !e.proof && (e.status == http.StatusBadRequest || e.status == http.StatusNotFound || e.status == http.StatusGone)
+	switch e.status {
+	case http.StatusBadRequest, http.StatusNotFound, http.StatusGone, http.StatusRequestURITooLong, http.StatusRequestHeaderFieldsTooLarge:
+		return !e.proof
+	}
+	return false
 }
 
-// beginAgain reads from an hour before the newest event, after the org has refused the place at.
+// beginAgain reads from an hour before the newest event, after the place at was refused: by the org,
+// or because its link leads to something else than the log from there on.
 func (l *Logs) beginAgain(ctx context.Context, at place, refused error) (pipeline.Page, error) {
 	if l.restarts == maxRestarts {
 		l.restarts = 0 // the next run tries again: the stored place may stay refused for ever
-		return pipeline.Page{}, fmt.Errorf("the org refuses each place in the log that it has just given: %w", refused)
+		return pipeline.Page{}, fmt.Errorf("each place in the log that the org has just given is refused: %w", refused)
 	}
 	from := at.Newest.Add(-margin)
 	if oldest := time.Now().Add(-remembered); from.Before(oldest) {
@@ -93,11 +101,13 @@ func (l *Logs) beginAgain(ctx context.Context, at place, refused error) (pipelin
 	case err == nil:
 	case errors.As(err, &retry), ctx.Err() != nil:
 		return page, err
-	default: // the request without the place is refused as well: the place was not at fault
+	case errors.As(refused, new(*refusal)): // the request without the place is refused as well: the place was not at fault
 		return page, refused
+	default:
+		return page, err
 	}
 	l.restarts++
-	page.Warnings = append(page.Warnings, fmt.Sprintf("Okta no longer accepts the stored place in the log (%v): events are read again from %s on, and those that were delivered are recognised by their ids",
+	page.Warnings = append(page.Warnings, fmt.Sprintf("the stored place in the log is no longer accepted (%v): events are read again from %s on, and those that were delivered are recognised by their ids",
 		refused, from.UTC().Format(time.RFC3339)))
 	return page, nil
 }
@@ -160,6 +170,9 @@ func (l *Logs) FetchWindow(ctx context.Context, from, to time.Time, after pipeli
 		var err error
 		if q.at, err = parsePlace(after); err != nil {
 			return pipeline.Page{}, err
+		}
+		if q.at.strays(boundedTarget(from, to, 1)) != "" {
+			q.at = place{Newest: from} // what comes again is recognised
 		}
 	}
 	r, err := l.read(ctx, q)

@@ -165,7 +165,7 @@ func TestRefusedPlaceBeginsAgain(t *testing.T) {
 			}
 			o.RefuseCursors = status
 			again, err := s.Fetch(t.Context(), page.Next)
-			if err != nil || len(again.Warnings) != 1 || !strings.Contains(again.Warnings[0], "no longer accepts") {
+			if err != nil || len(again.Warnings) != 1 || !strings.Contains(again.Warnings[0], "no longer accepted") {
 				t.Fatalf("%v, warnings %q", err, again.Warnings)
 			}
 			o.RefuseCursors = 0

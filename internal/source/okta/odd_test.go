@@ -3,6 +3,7 @@ package okta_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -61,6 +62,9 @@ func TestOddLinks(t *testing.T) {
 		"no scheme":   func(_, next string) string { return strings.TrimPrefix(next, "https:") },
 		"a fragment":  func(_, next string) string { return next + "#here" },
 		"capitals":    func(_, next string) string { return strings.Replace(next, host, strings.ToUpper(host), 1) },
+		"empty parts": func(_, next string) string { return next + "&q=&filter=" },
+		"an order":    func(_, next string) string { return next + "&sortOrder=ascending" },
+		"no order":    func(_, next string) string { return strings.Replace(next, "&sortOrder=ASCENDING", "", 1) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T) {
@@ -80,6 +84,111 @@ func TestOddLinks(t *testing.T) {
 				}
 				if strings.Contains(string(at), "canary") && name != "credentials" {
 					t.Errorf("the place is %s", at)
+				}
+			})
+		})
+	}
+}
+
+// otherQueries are parameters that make another request of a link.
+var otherQueries = map[string]string{
+	"until":  "&until=2026-01-01T00%3A00%3A00.000Z",
+	"filter": "&filter=eventType+eq+%22x%22",
+	"q":      "&q=&q=x",
+	"order":  "&sortOrder=DESCENDING",
+	"length": "&x=" + strings.Repeat("a", 20_000),
+}
+
+// obedient is an org that does what a link says: with other parameters it lists nothing more, and gives
+// them on.
+func obedient(o http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		q := r.URL.Query()
+		switch {
+		case len(r.URL.RawQuery) > 8<<10:
+			w.WriteHeader(http.StatusRequestURITooLong)
+		case q.Has("after") && (q.Has("until") || q.Has("filter") || q.Has("q") || q.Get("sortOrder") == "DESCENDING"):
+			if !q.Has("until") {
+				w.Header().Set("Link", "<https://"+host+r.URL.RequestURI()+`>; rel="next"`)
+			}
+			_, _ = w.Write([]byte("[]"))
+		default:
+			o.ServeHTTP(w, r)
+		}
+	})
+}
+
+// One answer whose link asks for something else hides nothing for longer than it lasts.
+func TestLinkWithAnotherQuery(t *testing.T) {
+	for name, query := range otherQueries {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				o := newOrg()
+				want := fill(o, 250)
+				pages := 0
+				cfg := config(linked{obedient(o), func(_, next string) string {
+					if pages++; pages == 2 {
+						next += query
+					}
+					return next
+				}})
+				cfg.PageSize = 100
+				s := source.NewClient(cfg).Logs()
+				first, err := s.Fetch(t.Context(), "")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err = s.Fetch(t.Context(), first.Next); !errors.As(err, new(*pipeline.Retryable)) || !strings.Contains(err.Error(), "may have changed it") {
+					t.Errorf("an answer with another link: %v", err)
+				}
+				ids, _ := walk(t, s, first.Next)
+				if n := len(first.Records) + len(ids); n != len(want) {
+					t.Errorf("%d of %d events came", n, len(want))
+				}
+			})
+		})
+	}
+}
+
+// A place that was stored with such a link is given up, and so is one that a server in between refuses
+// for its length.
+func TestStoredLinkWithAnotherQuery(t *testing.T) {
+	stored := map[string]string{"refused for its length": "&x=" + strings.Repeat("a", 3<<10)}
+	maps.Copy(stored, otherQueries)
+	for name, query := range stored {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				o := newOrg()
+				want := fill(o, 250)
+				org := obedient(o)
+				cfg := config(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if len(r.URL.RawQuery) > 2<<10 {
+						w.WriteHeader(http.StatusRequestHeaderFieldsTooLarge)
+						return
+					}
+					org.ServeHTTP(w, r)
+				}))
+				cfg.PageSize = 100
+				s := source.NewClient(cfg).Logs()
+				first, err := s.Fetch(t.Context(), "")
+				if err != nil {
+					t.Fatal(err)
+				}
+				at := pipeline.Cursor(strings.Replace(string(first.Next), `","newest"`, strings.ReplaceAll(query, `"`, `\"`)+`","newest"`, 1))
+				again, err := s.Fetch(t.Context(), at)
+				if err != nil || len(again.Warnings) != 1 {
+					t.Fatalf("%v, warnings %q", err, again.Warnings)
+				}
+				got := map[string]bool{}
+				for _, r := range append(first.Records, again.Records...) {
+					got[r.ID] = true
+				}
+				rest, _ := walk(t, s, again.Next)
+				for _, id := range rest {
+					got[id] = true
+				}
+				if len(got) != len(want) {
+					t.Errorf("%d of %d events came", len(got), len(want))
 				}
 			})
 		})
