@@ -80,6 +80,7 @@ func pipelineMutants() []Mutant {
 		{Breaks: "the audit begins one window early at the border of LEDGER_KEEP", File: pipelineDir + "audit.go", Old: "start = now.Add(-policy.Keep).Truncate(policy.Window).Add(policy.Window)", New: "start = now.Add(-policy.Keep).Truncate(policy.Window)"},
 		{Breaks: "the audit leaves out the period before", File: pipelineDir + "audit.go", Old: "if from = from.Add(-a.AuditPolicy.Ages[0]).Truncate(a.AuditPolicy.Window); from.Before(start) {", New: "if from.Before(start) {", Sim: 300},
 		{Breaks: "an audit that ran out of time forgets what it has read again", File: pipelineDir + "audit.go", Old: "if a.report.Mismatches > 0 { // what was found out need not be found out again", New: "if false {"},
+		{Breaks: "what was read waits for a source that hangs", File: pipelineDir + "run.go", Old: "\t\tif t.dirty {\n\t\t\tmoment", New: "\t\tif !t.dirty {\n\t\t\tmoment"},
 		{Breaks: "audits that never come to an end are silent", File: pipelineDir + "audit.go", Old: "\t\ta.warnOfNoEnd()\n\t\tif a.report", New: "\t\tif a.report"},
 		{Breaks: "audits of other ages count as those of these", File: pipelineDir + "audit.go", Old: "if len(saved.AgeSeconds) != len(saved.Through) {", New: "if len(saved.Through) > 0 {"},
 		{Breaks: "an audit of younger windows counts for older ones", File: pipelineDir + "audit.go", Old: "if age >= int64(a.AuditPolicy.Ages[i]/time.Second) &&", New: "if age > 0 &&", Sim: 300},

@@ -37,14 +37,19 @@ func newReader(ctx context.Context, s *session, after Cursor, allowance int) *re
 	return r
 }
 
-// next waits for the next page. It is false if the reader left without a last word, because
-// its context has ended. A page that is alone must be passed to [reader.delivered].
-func (r *reader) next() (f fetched, ok bool) {
-	f, ok = <-r.pages
+// next waits for the next page, or until the moment comes: then it is late. It is not ok if the reader
+// left without a last word, because its context has ended. A page that is alone must be passed to
+// [reader.delivered].
+func (r *reader) next(moment <-chan time.Time) (f fetched, ok, late bool) {
+	select {
+	case f, ok = <-r.pages:
+	case <-moment:
+		return fetched{}, true, true
+	}
 	if !f.alone {
 		r.ahead.Release(f.size)
 	}
-	return f, ok
+	return f, ok, false
 }
 
 // delivered lets the reader continue after a page that was alone.

@@ -99,7 +99,17 @@ func (t *run) tail(ctx context.Context) (State, error) {
 		t.report.Retries = t.retries.Load()
 	}()
 	for {
-		f, ok := r.next()
+		var moment <-chan time.Time
+		if t.dirty {
+			moment = time.After(time.Until(t.since.Add(gatherFor)))
+		}
+		f, ok, late := r.next(moment)
+		if late { // the source takes its time, or hangs: what is gathered goes without it
+			if err := t.flush(ctx); err != nil {
+				return t.outcome(ctx, err)
+			}
+			continue
+		}
 		switch {
 		case !ok: // ctx has ended
 			if err := t.flush(ctx); err != nil {

@@ -3,6 +3,7 @@ package pipeline_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -73,6 +74,45 @@ func TestSourceHangs(t *testing.T) {
 	})
 }
 
+// What it gave before it hangs is delivered all the same: kept until the deadline, it would never be,
+// since it hangs at the same place in each run.
+func TestSourceHangsAtALaterPage(t *testing.T) {
+	for _, budget := range []time.Duration{4 * time.Minute, time.Minute, 12 * time.Second, 2 * time.Second} {
+		for _, takes := range []time.Duration{0, 200 * time.Millisecond} {
+			t.Run(fmt.Sprintf("%v, answers after %v", budget, takes), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					w := newWorld(t, 30)
+					w.takes = takes
+					w.src = hanging{source{w}, func(after pipeline.Cursor) bool { return after == "20" }}
+					check(t, w.run(budget), pipeline.Report{State: pipeline.Budget, Fetched: 20, Sent: 20})
+					rep := w.run(budget)
+					check(t, rep, pipeline.Report{State: pipeline.Failed})
+					if !strings.Contains(rep.Error, "the source did not answer") {
+						t.Errorf("error %q", rep.Error)
+					}
+					w.src = nil
+					check(t, w.run(time.Minute), pipeline.Report{State: pipeline.Drained, Fetched: 10, Sent: 10})
+					w.complete()
+				})
+			})
+		}
+	}
+}
+
+// hanging does not answer after a cursor, until its caller gives up.
+type hanging struct {
+	source
+	at func(after pipeline.Cursor) bool
+}
+
+func (h hanging) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.Page, error) {
+	if h.at(after) {
+		<-ctx.Done()
+		return pipeline.Page{}, ctx.Err()
+	}
+	return h.source.Fetch(ctx, after)
+}
+
 // A source that failed and then hangs until the deadline is blamed for what it said, and not for the
 // deadline.
 func TestSourceFailsAndHangs(t *testing.T) {
@@ -102,19 +142,15 @@ func TestSourceFailsAfterDuplicates(t *testing.T) {
 		check(t, w.run(time.Minute), pipeline.Report{State: pipeline.Drained, Fetched: 20, Sent: 20})
 		w.checkpoint.Cursor = "" // as if it had not been saved
 		w.fetches = 0
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
+		asked := 0
+		w.src = hanging{source{w}, func(pipeline.Cursor) bool { asked++; return asked > 2 }}
 		w.onFetch = func(n int) error {
-			switch n {
-			case 1:
-				return nil
-			case 2:
+			if n == 2 {
 				return &pipeline.Retryable{Err: errors.New("the service is away")}
 			}
-			<-ctx.Done()
-			return ctx.Err()
+			return nil
 		}
-		r := w.runner().Run(ctx)
+		r := w.run(time.Minute)
 		if r.State != pipeline.Failed || r.Duplicates == 0 || r.Sent != 0 || !strings.Contains(r.Error, "the source did not answer") || !strings.Contains(r.Error, "the service is away") || strings.Contains(r.Error, "BATCH_BYTES") {
 			t.Errorf("%+v", r)
 		}
