@@ -1,6 +1,7 @@
 package jsonwalk
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 )
@@ -26,16 +27,28 @@ type Flaws struct {
 	page  [][sha256.Size]byte
 }
 
-// Recover is the function Recover; it also notes the elements that break the rules.
+// Recover is the function Recover; it also notes the elements that break the rules. An empty array
+// with something around or inside it is [*Undivided]: what is damaged may be a page with elements.
 func (f *Flaws) Recover(page []byte, names []string, visit func(Element) error) error {
 	f.page = f.page[:0]
+	visited := false
 	_, err := Recover(page, names, func(e Element) error {
+		visited = true
 		if e.Flaw != "" {
 			f.page = append(f.page, sha256.Sum256(e.Raw))
 		}
 		return visit(e)
 	})
+	if err == nil && !visited && !isEmpty(page) {
+		err = &Undivided{0, "the array is empty, and there is more than the array"}
+	}
 	return err
+}
+
+// isEmpty reports whether a page is an empty array and nothing else.
+func isEmpty(page []byte) bool {
+	p := bytes.Trim(withoutBOM(page), space)
+	return len(p) > 1 && p[len(p)-1] == ']' && len(bytes.Trim(p[1:len(p)-1], space)) == 0
 }
 
 // Confirm says whether the broken elements of the last page that Recover read come from the service:

@@ -32,3 +32,26 @@ func TestConfirm(t *testing.T) {
 		})
 	}
 }
+
+// An empty array is recovered only if nothing else is there: what is damaged may be a page with elements.
+func TestDamagedEmptyArray(t *testing.T) {
+	for page, empty := range map[string]bool{
+		"[]\x00":                   true,
+		"\xef\xbb\xbf [ \x00 ]\n":  true,
+		"[][{\"a\":1}]":            false,
+		"[]\n{\"error\":\"late\"}": false,
+		"[] odd":                   false,
+		"[][]":                     false,
+		"[,]":                      false,
+	} {
+		var f jsonwalk.Flaws
+		err := f.Recover([]byte(page), nil, func(e jsonwalk.Element) error {
+			t.Errorf("%q has an element %q", page, e.Raw)
+			return nil
+		})
+		var undivided *jsonwalk.Undivided
+		if empty && err != nil || !empty && !errors.As(err, &undivided) {
+			t.Errorf("%q: %v", page, err)
+		}
+	}
+}
