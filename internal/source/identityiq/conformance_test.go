@@ -178,7 +178,11 @@ func world(s *stand.Server, h *tampered, path string) *sourcetest.World {
 		Cap: func(rows int, told sourcetest.Told) {
 			s.ServeAtMost, s.OmitTotal, s.TotalOfPage = rows, told == sourcetest.Nothing, told == sourcetest.OfPage
 		},
-		Hang:   func(d time.Duration) { s.Faults = always("", fault.Rule{Kind: fault.Slow, Delay: d}) },
+		Hang: func(d time.Duration) { s.Faults = always("", fault.Rule{Kind: fault.Slow, Delay: d}) },
+		Rewind: func() func() {
+			h.rewound = true
+			return func() { h.rewound = false }
+		},
 		Tamper: func(change func([]byte) []byte) { h.change = change },
 	}
 }
@@ -186,10 +190,15 @@ func world(s *stand.Server, h *tampered, path string) *sourcetest.World {
 // tampered is a server whose lists pass through what the suite sets.
 type tampered struct {
 	http.Handler
-	change func([]byte) []byte
+	change  func([]byte) []byte
+	rewound bool // and each request is one for the first page
 }
 
 func (h *tampered) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	if query := r.URL.Query(); h.rewound && query.Has("startIndex") {
+		query.Set("startIndex", "1")
+		r.URL.RawQuery = query.Encode()
+	}
 	if h.change == nil || strings.HasSuffix(r.URL.Path, "/oauth2/token") {
 		h.Handler.ServeHTTP(rw, r)
 		return

@@ -53,5 +53,6 @@
 //
 // What was changed before the mark is passed over: it was delivered, or was changed before the stream
 // began. The mark follows half a day after the complete sweeps, so that the ledger still knows
-// everything after it.
+// everything after it. A later page that begins as the list does has lost its startIndex on the way: the
+// run fails, and the list is read from its beginning.
 package identityiq

@@ -178,7 +178,9 @@ type found struct {
 	newest  time.Time
 	bytes   int // of the answer
 	// unsure: some of the records have no time of their own.
-	unsure     bool
+	unsure bool
+	// repeats: page after page holds the same rows.
+	repeats    bool
 	warnings   []string
 	incomplete error
 }
@@ -366,10 +368,12 @@ func (e *Events) uncounted(ctx context.Context, w *window, got found) (found, er
 // millisecond reads a single millisecond that does not fit a page, by page number. Its rows have no
 // order, so pages may repeat rows and leave others out: it reads until it has as many as the service
 // counts, or, if the service does not say or is not to be believed, until a reading brings nothing new.
+// Something that drops startIndex from requests has every page be the first one, and none the last: so a
+// reading also ends once it has listed twice as many rows as there are.
 func (e *Events) millisecond(ctx context.Context, w window, counted bool) (found, error) {
 	all, seen := found{total: -1}, map[string]bool{}
 	for stale := 0; stale < jsonwalk.Sightings; {
-		fresh := false
+		fresh, listed := false, 0
 		for number := 1; ; number++ {
 			got, err := e.read(ctx, w, number, pageRows)
 			var bad *remote.Unreadable
@@ -392,7 +396,9 @@ func (e *Events) millisecond(ctx context.Context, w window, counted bool) (found
 					all.records = append(all.records, rec)
 				}
 			}
-			if len(got.records) == 0 || got.total >= 0 && int64(len(seen)) >= got.total {
+			listed += len(got.records)
+			all.repeats = listed > 2*len(seen)
+			if len(got.records) == 0 || got.total >= 0 && int64(len(seen)) >= got.total || all.repeats {
 				break
 			}
 		}
@@ -410,9 +416,15 @@ func (e *Events) millisecond(ctx context.Context, w window, counted bool) (found
 func (e *Events) moment(w window, all found) (found, error) {
 	all.newest, e.width = w.from, afterCrowd
 	e.doubt.past(w)
+	hidden := all.total - int64(len(all.records))
+	what := fmt.Sprintf("%s: IdentityIQ counts %d created at %s, but lists only %d", e.what, all.total, formatMilli(w.from), len(all.records))
+	if all.repeats {
+		hidden = max(hidden, 1)
+		what = fmt.Sprintf("%s: of those created at %s, %s lists the same %d on page after page: something in between drops startIndex from the query of a request, so what does not fit the first page can't be read",
+			e.what, formatMilli(w.from), e.c.host(), len(all.records))
+	}
 	var err error
-	all.incomplete, err = e.hides.judge(formatMilli(w.from), all.total-int64(len(all.records)),
-		fmt.Sprintf("%s: IdentityIQ counts %d created at %s, but lists only %d", e.what, all.total, formatMilli(w.from), len(all.records)))
+	all.incomplete, err = e.hides.judge(formatMilli(w.from), hidden, what)
 	return e.dated(w, all), err
 }
 

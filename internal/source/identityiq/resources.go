@@ -87,6 +87,8 @@ type sweep struct {
 	Seen  int    `json:"seen,omitzero"`
 	Pages int    `json:"pages,omitzero"`
 	Begun string `json:"sweep,omitempty"`
+	// First is the id of the resource that the list begins with.
+	First string `json:"first,omitempty"`
 }
 
 // Stream implements [pipeline.Source].
@@ -115,6 +117,12 @@ func (r *Resources) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.
 	if err != nil {
 		return pipeline.Page{}, err
 	}
+	if repeats, err := r.repeats(ctx, at, got); err != nil || repeats != nil {
+		return pipeline.Page{Incomplete: repeats, Next: encode(sweep{Since: at.Since})}, err
+	}
+	if at.At == 1 && len(got.records) > 0 {
+		at.First = resourceID(got.records[0])
+	}
 	page := pipeline.Page{Warnings: got.warnings, Beside: recordBytes * len(got.records)}
 	for _, rec := range got.records {
 		if rec.Time.IsZero() || !rec.Time.Before(since) {
@@ -131,6 +139,30 @@ func (r *Resources) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.
 		return page, nil
 	}
 	return r.end(page, at, begun, since, got.total-int64(max(reach, at.Seen)))
+}
+
+// repeats finds out whether a page that is not the first one begins as the list does, and so holds
+// resources that were not asked for. That many were added before the others does not look like that: then
+// the list itself begins with others.
+func (r *Resources) repeats(ctx context.Context, at sweep, got found) (incomplete, err error) {
+	begins := func(f found) bool { return len(f.records) > 0 && resourceID(f.records[0]) == at.First }
+	if at.At == 1 || at.First == "" || !begins(got) {
+		return nil, nil
+	}
+	first, err := r.read(ctx, 1, 1)
+	if err != nil || !begins(first) {
+		return nil, err
+	}
+	return r.hides.judge(at.Begun, 1, fmt.Sprintf("%s: asked for the resources from number %d on, %s answered with the first ones: something in between drops startIndex from the query of a request",
+		r.what, at.At, r.c.host()))
+}
+
+// resourceID is the id of the resource that a record is a state of.
+func resourceID(rec pipeline.Record) string {
+	if end := strings.LastIndexByte(rec.ID, '|'); end >= 0 {
+		return rec.ID[:end]
+	}
+	return rec.ID
 }
 
 // end is the last page of a sweep. hidden is how many resources the service counts and did not list.

@@ -20,6 +20,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -59,6 +60,9 @@ type World struct {
 	// Cap makes the service serve at most that many rows of those it is asked for from
 	// then on, and say how many there are in all like that. Required.
 	Cap func(rows int, told Told)
+	// Rewind makes the service answer with the first page whatever page it is asked for, until restore
+	// is called. Nil if its pages are not asked for by place.
+	Rewind func() (restore func())
 	// Tamper passes the bodies of the service's lists through change from then on. Required.
 	Tamper func(change func(page []byte) []byte)
 	// List is the member of an answer that holds the list; "" if the answer is the list.
@@ -92,6 +96,7 @@ func Run(t *testing.T, build func(t *testing.T) *World) {
 		"EveryCursorResumes":   everyCursorResumes,
 		"FetchRepeats":         fetchRepeats,
 		"ShortPageIsNotTheEnd": shortPageIsNotTheEnd,
+		"FirstPageForEver":     firstPageForEver,
 		"QuietStreamStands":    quietStreamStands,
 		"NewRecordArrives":     newRecordArrives,
 		"CancelledBefore":      cancelledBefore,
@@ -208,6 +213,51 @@ func shortPageIsNotTheEnd(t *testing.T, w *World) {
 			if l.complete(); t.Failed() {
 				t.Fatalf("so with %d rows a page and a total that is %s", rows, told)
 			}
+		}
+	}
+}
+
+// firstPageForEver: a walk over a service that answers with its first page whatever it is asked for ends,
+// and says that something is missing if anything is; once the service is sound again, nothing is. What can
+// be read again by windows is left to audits.
+func firstPageForEver(t *testing.T, w *World) {
+	if w.Rewind == nil {
+		t.Skip("pages are not asked for by place")
+	}
+	for _, told := range []Told{Right, Nothing, OfPage} {
+		w.Cap(70, told)
+		restore := w.Rewind()
+		src, l := w.Open(), newLedger(t, w)
+		var said []string
+		after, more := pipeline.Cursor(""), true
+		for fetches := 0; more; fetches++ {
+			if fetches > maxPages {
+				t.Fatalf("no end after %d pages with a total that is %s", fetches, told)
+			}
+			page, err := src.Fetch(t.Context(), after)
+			if retryable(err) != nil {
+				<-time.After(time.Second)
+				continue
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, rec := range page.Records {
+				l.take(rec)
+			}
+			said = append(said, page.Warnings...)
+			if page.Incomplete != nil {
+				said = append(said, page.Incomplete.Error())
+			}
+			after, more = page.Next, page.More
+		}
+		if missing := len(w.Want) - len(l.seen); missing > 0 && !strings.Contains(strings.Join(said, "\n"), "drops startIndex") {
+			t.Errorf("with a total that is %s the walk says %q, and %d records are missing", told, said, missing)
+		}
+		restore()
+		if _, ok := src.(pipeline.WindowReader); !ok {
+			l.walk(src, after, nil)
+			l.complete()
 		}
 	}
 }
