@@ -116,6 +116,7 @@ func storeMutants() []Mutant {
 		{Breaks: "a folder's versions are not compared", File: file + "file.go", Old: "\tif now != prev {\n\t\treturn state.ErrConflict\n\t}", New: "\t_ = now"},
 		{Breaks: "a folder's new object replaces one that is there", File: file + "file.go", Old: "case err == nil && !info.IsDir():", New: "case false && err == nil && !info.IsDir():"},
 		{Breaks: "two processes write to a folder at once", File: file + "file.go", Old: "if err == nil && !ok {", New: "if false && !ok {"},
+		{Breaks: "the link to a folder is deleted with an object in it", File: file + "file.go", Old: "dir != s.root && !isLink(dir) && removeIfThere(dir) == nil", New: "dir != s.root && removeIfThere(dir) == nil"},
 		{Breaks: "a file is not synced", File: file + "batch.go", Old: "errors.Join(s.fsync(f), f.Close())", New: "f.Close()"},
 		{Breaks: "a folder is not synced after a file got its name", File: file + "swap.go", Old: "err := s.syncDir(dir)", New: "err := error(nil)"},
 		{Breaks: "a file that a full disk cut is taken", File: file + "batch.go", Old: "return nil, errors.Join(err, f.Close(), os.Remove(f.Name()))\n\t\t}\n\t}\n\tbegin", New: "break\n\t\t}\n\t}\n\tbegin"},

@@ -92,7 +92,7 @@ func (s *Store) writeTemp(parts [][]byte) (*os.File, error) {
 	if err := s.mkdirAll(dir); err != nil {
 		return nil, err
 	}
-	f, err := os.CreateTemp(dir, "put-*")
+	f, err := os.CreateTemp(dir, tmpPrefix+"*")
 	if err != nil {
 		return nil, err
 	}

@@ -29,6 +29,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -42,6 +43,7 @@ var _ state.Store = (*Store)(nil)
 const (
 	lockSuffix = "~lock"
 	tmpFolder  = "~tmp"
+	tmpPrefix  = "put-" // of the names in it
 	// staleAfter is the age at which no running process can still be writing a temporary file.
 	staleAfter = time.Hour
 )
@@ -143,7 +145,8 @@ func (s *Store) Room(objects int) error {
 	return nil
 }
 
-// Delete implements [state.Store]. It also removes folders that become empty.
+// Delete implements [state.Store]. It also removes folders that become empty, but no link to
+// one: that was made by a person, and would go however full the folder is.
 func (s *Store) Delete(ctx context.Context, key string) error {
 	if err := begin(ctx, "delete", key); err != nil {
 		return err
@@ -157,7 +160,7 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 			return err
 		}
 		dir := filepath.Dir(path)
-		for dir != s.root && removeIfThere(dir) == nil { // fails on the first that is not empty
+		for dir != s.root && !isLink(dir) && removeIfThere(dir) == nil { // fails on the first that is not empty
 			dir = filepath.Dir(dir)
 		}
 		return s.syncDir(dir)
@@ -256,12 +259,15 @@ func waitLock(ctx context.Context, path string) (*os.File, error) {
 	}
 }
 
-// sweepStale removes what killed processes left in the temporary folder. Files
-// that it can't remove do no harm.
+// sweepStale removes what killed processes left in the temporary folder, and nothing else: a
+// person may have put a link to some other folder there. Files that it can't remove do no harm.
 func (s *Store) sweepStale() {
 	dir := filepath.Join(s.root, tmpFolder)
 	entries, _ := os.ReadDir(dir)
 	for _, e := range entries {
+		if !e.Type().IsRegular() || !strings.HasPrefix(e.Name(), tmpPrefix) {
+			continue
+		}
 		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > staleAfter {
 			_ = os.Remove(filepath.Join(dir, e.Name()))
 		}
@@ -334,6 +340,12 @@ func readBounded(path, key string) (data []byte, err error) {
 		size = info.Size()
 	}
 	return state.ReadAll(key, f, size)
+}
+
+// isLink reports whether path itself is a symbolic link, or a junction on Windows.
+func isLink(path string) bool {
+	info, err := os.Lstat(path)
+	return err == nil && info.Mode()&(fs.ModeSymlink|fs.ModeIrregular) != 0
 }
 
 func removeIfThere(path string) error {

@@ -126,19 +126,66 @@ func TestObjectsArePlainFiles(t *testing.T) {
 	}
 }
 
+// TestMovedFolder: a person moved a folder and left a link. Deleting an object in it leaves the link, and so
+// all other objects, where they are.
+func TestMovedFolder(t *testing.T) {
+	for _, folder := range []string{"t", "t/spool", "t/spool/s"} {
+		t.Run(folder, func(t *testing.T) {
+			root := t.TempDir()
+			store := open(root)
+			for _, key := range []string{"t/spool/s/1", "t/spool/s/2", "t/spool/other/1"} {
+				if _, err := store.Put(t.Context(), key, []byte(key), state.Absent); err != nil {
+					t.Fatal(err)
+				}
+			}
+			move(t, filepath.Join(root, filepath.FromSlash(folder)))
+			if err := store.Delete(t.Context(), "t/spool/s/1"); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := store.Get(t.Context(), "t/spool/s/1"); !errors.Is(err, state.ErrNotFound) {
+				t.Errorf("deleted object: %v", err)
+			}
+			for _, key := range []string{"t/spool/s/2", "t/spool/other/1"} {
+				if o, err := store.Get(t.Context(), key); err != nil || string(o.Data) != key {
+					t.Errorf("%s: %q, %v", key, o.Data, err)
+				}
+			}
+			// The last object leaves the link, too.
+			if err := store.Delete(t.Context(), "t/spool/s/2"); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := os.Lstat(filepath.Join(root, filepath.FromSlash(folder))); err != nil {
+				t.Errorf("link: %v", err)
+			}
+		})
+	}
+}
+
+// move moves a file or folder out of the store and leaves a link.
+func move(t *testing.T, path string) {
+	t.Helper()
+	moved := filepath.Join(t.TempDir(), "moved")
+	if err := os.Rename(path, moved); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(moved, path); err != nil {
+		t.Skip("no links here:", err)
+	}
+}
+
 func TestStaleTemporaryFiles(t *testing.T) {
 	root := t.TempDir()
 	tmp := filepath.Join(root, "~tmp")
 	if err := os.Mkdir(tmp, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	stale, live := filepath.Join(tmp, "put-1"), filepath.Join(tmp, "put-2")
-	for _, path := range []string{stale, live} {
+	stale, live, foreign := filepath.Join(tmp, "put-1"), filepath.Join(tmp, "put-2"), filepath.Join(tmp, "notes.txt")
+	for _, path := range []string{stale, live, foreign} {
 		if err := os.WriteFile(path, []byte("half an obj"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for path, age := range map[string]time.Duration{stale: 2 * time.Hour, live: 30 * time.Minute} {
+	for path, age := range map[string]time.Duration{stale: 2 * time.Hour, live: 30 * time.Minute, foreign: 2 * time.Hour} {
 		old := time.Now().Add(-age)
 		if err := os.Chtimes(path, old, old); err != nil {
 			t.Fatal(err)
@@ -153,6 +200,9 @@ func TestStaleTemporaryFiles(t *testing.T) {
 	}
 	if _, err := os.Stat(live); err != nil {
 		t.Errorf("file of a process that may live: %v", err)
+	}
+	if _, err := os.Stat(foreign); err != nil {
+		t.Errorf("file that the store did not write: %v", err)
 	}
 	for info, err := range store.List(t.Context(), "") {
 		if err != nil || info.Key != "t/x" {
