@@ -216,7 +216,8 @@ func (a *answers) settleAll(ctx context.Context) (again time.Duration) {
 	var g errgroup.Group
 	g.SetLimit(besidesAtOnce)
 	for i, item := range list {
-		if age := time.Since(item.Stored); age < owedAfter { // the process that received it is at it
+		// The process that received it is at it, unless it is of a time to come: then a clock was wrong.
+		if age := time.Since(item.Stored); -owedAfter < age && age < owedAfter {
 			again = max(again, owedAfter-age)
 			continue
 		}

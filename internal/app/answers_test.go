@@ -2,9 +2,11 @@ package app_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -16,6 +18,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/app"
 	"github.com/idn-sentinel/idn-sentinel/internal/config"
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/secret"
+	"github.com/idn-sentinel/idn-sentinel/internal/state"
 )
 
 // completions is the tenant's side of the answers that are posted.
@@ -76,18 +79,21 @@ func TestAnswersOutliveTheProcess(t *testing.T) {
 		away    time.Duration // the tenant
 		change  func(*config.EventTriggers)
 		dropped bool
+		ahead   time.Duration // the clock of the store, when it stored the answers
 	}{
 		"the process dies":                   {away: time.Second},
 		"the tenant is away for ten minutes": {away: 10 * time.Minute},
-		"the token is replaced": {time.Second, func(e *config.EventTriggers) {
+		"the clock of the store was ahead":   {away: time.Second, ahead: 10 * 365 * 24 * time.Hour},
+		"the token is replaced": {away: time.Second, change: func(e *config.EventTriggers) {
 			e.TokenPrevious, e.Token = e.Token, secret.Plain("another-token-of-the-hook-12345678")
-		}, false},
-		"the token is forgotten": {time.Second, func(e *config.EventTriggers) { e.Token = secret.Plain("another-token-of-the-hook-12345678") }, true},
+		}},
+		"the token is forgotten": {away: time.Second, change: func(e *config.EventTriggers) { e.Token = secret.Plain("another-token-of-the-hook-12345678") }, dropped: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s, c := receiving(), &completions{gone: true}
 				c.through(s)
+				s.store = datedAhead{s.store, tc.ahead}
 				_, push := s.receiver(t, nil) // it never gets to post anything, as if it was killed after the answer
 				body, want := asks(s, 1)
 				if got := push("sailpoint", body); got != http.StatusOK {
@@ -134,6 +140,23 @@ func TestAnswersOutliveTheProcess(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// datedAhead is a store whose objects are dated ahead.
+type datedAhead struct {
+	state.Store
+	by time.Duration
+}
+
+func (d datedAhead) List(ctx context.Context, prefix string) iter.Seq2[state.Info, error] {
+	return func(yield func(state.Info, error) bool) {
+		for info, err := range d.Store.List(ctx, prefix) {
+			info.Modified = info.Modified.Add(d.by)
+			if !yield(info, err) {
+				return
+			}
+		}
 	}
 }
 

@@ -349,19 +349,21 @@ const ledgerReach = time.Hour
 // openLedger opens the ledger of a stream for a run. If other streams fill the same table, theirs
 // are looked into as well.
 func (c *Connection) openLedger(s stream) pipeline.Ledger {
-	open := func(s stream) *ledger.Ledger {
-		return ledger.Open(ledger.Config{Store: c.store, Tenant: c.settings.Tenant, Stream: s.Stream().ID, Window: s.Window})
-	}
-	beside := &ledger.Beside{Ledger: open(s), Reach: ledgerReach}
+	beside := &ledger.Beside{Ledger: c.ledger(s), Reach: ledgerReach}
 	for _, other := range c.streams {
 		if other.Table.Name == s.Table.Name && other.Stream().ID != s.Stream().ID {
-			beside.Others = append(beside.Others, open(other))
+			beside.Others = append(beside.Others, c.ledger(other))
 		}
 	}
 	if _, pushed := s.of.(source.Receiver); !pushed && len(beside.Others) == 0 {
 		return beside.Ledger
 	}
 	return beside
+}
+
+// ledger is the stream's own.
+func (c *Connection) ledger(s stream) *ledger.Ledger {
+	return ledger.Open(ledger.Config{Store: c.store, Tenant: c.settings.Tenant, Stream: s.Stream().ID, Window: s.Window})
 }
 
 // beginning is where a stream begins that continues from an older connector. If a user named its
@@ -388,7 +390,10 @@ func longest(budget time.Duration) time.Duration { return budget + pipeline.Over
 
 // checkpoints returns the checkpoints of a stream, which may begin where an older connector stopped.
 func (c *Connection) checkpoints(s stream) pipeline.Checkpoints {
-	own := checkpoint.New(c.store, c.settings.Tenant)
+	var own pipeline.Checkpoints = checkpoint.New(c.store, c.settings.Tenant)
+	if !c.options.Look {
+		own = resuming{own, s, c.ledger(s)}
+	}
 	if c.legacy == nil || s.Inherits == nil {
 		return own
 	}

@@ -192,6 +192,8 @@ func (c *Connection) loadMark(ctx context.Context, name, key string, d *daily) e
 		return fmt.Errorf("%q: %w", key, err)
 	case err != nil:
 		return fmt.Errorf("%q is damaged: %w: delete it, then the read-back begins again with the stream", key, err)
+	case m.Through.After(time.Now()): // until then it would say nothing
+		return fmt.Errorf("%q says that %s is read back up to %s, which is still to come: if this machine's clock is right, delete it, then the read-back begins again with the stream", key, name, m.Through.UTC().Format(time.RFC3339))
 	}
 	d.through, d.etag = m.Through, o.ETag
 	return nil

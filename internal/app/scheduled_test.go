@@ -126,6 +126,7 @@ func TestReadBackMarkIsDamaged(t *testing.T) {
 	for name, test := range map[string]struct{ data, says string }{
 		"no JSON": {`{`, "is damaged"},
 		"newer":   {`{"version":2,"through":"2026-09-01T00:00:00Z"}`, "upgrade"},
+		"ahead":   {`{"version":1,"through":"2026-09-01T00:00:00Z"}`, "still to come"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

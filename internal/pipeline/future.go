@@ -48,10 +48,13 @@ func (s *session) warnOfFirst() {
 		return
 	}
 	text := "no checkpoint: begins "
-	if s.begins.IsZero() {
-		text += "where the old connector stopped"
-	} else {
+	switch {
+	case !s.begins.IsZero():
 		text += "at " + s.begins.UTC().Format(time.RFC3339)
+	case !s.saved.Since.IsZero():
+		text += "at " + s.saved.Since.UTC().Format(time.RFC3339) + ", where the ledger of delivered records ends"
+	default:
+		text += "where the old connector stopped"
 	}
 	s.warn(text + ". On a first run this is normal; on a later one the state is missing or a different one is used " +
 		"(STATE_URL, AZURE_STORAGE_ACCOUNT_NAME): restore the checkpoint, or use idnsentinel audit --workspace to see what is missing")

@@ -40,7 +40,7 @@ func decode(cursor pipeline.Cursor, to any) error {
 // badCursor is the error for a cursor of another source or a newer version. Starting over instead
 // would deliver everything since INITIAL_LOOKBACK again, and nothing from before.
 func badCursor(cursor pipeline.Cursor) error {
-	return fmt.Errorf("the checkpoint's cursor %.100q can't be read by this version: update the connector, or delete the checkpoint to begin again at INITIAL_LOOKBACK", string(cursor))
+	return fmt.Errorf("the checkpoint's cursor %.100q can't be read by this version: update the connector, or delete the checkpoint: the stream then begins at INITIAL_LOOKBACK, or where its ledger ends if that is earlier", string(cursor))
 }
 
 // encode marshals a cursor. It can't fail: the texts are the program's own.

@@ -91,7 +91,7 @@ func decode(cursor pipeline.Cursor, to any) error {
 // would deliver a year of events again.
 func badCursor(cursor pipeline.Cursor) error {
 	return fmt.Errorf("the checkpoint's cursor %.100q can't be read by this version: "+
-		"update the connector, or set LEGACY_CHECKPOINT=off and delete the checkpoint to begin again at INITIAL_LOOKBACK", string(cursor))
+		"update the connector, or set LEGACY_CHECKPOINT=off and delete the checkpoint: the stream then begins at INITIAL_LOOKBACK, or where its ledger ends if that is earlier", string(cursor))
 }
 
 // encode marshals a cursor. It can't fail: the texts come from JSON and are valid.
