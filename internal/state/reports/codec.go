@@ -91,16 +91,22 @@ func DecodePart(object []byte) (Part, error) {
 type Seen struct {
 	ID       string
 	Received time.Time
+	// Delivered says that its rows were delivered; an earlier version did not note that.
+	Delivered bool
 }
 
 type seen struct {
 	Version  int       `json:"version"`
 	ID       string    `json:"id"`
 	Received time.Time `json:"received"`
+
+	Delivered bool `json:"delivered,omitzero"`
 }
 
 // EncodeSeen returns the object that remembers a report.
-func EncodeSeen(s Seen) ([]byte, error) { return format.Line(seen{version, s.ID, s.Received.UTC()}) }
+func EncodeSeen(s Seen) ([]byte, error) {
+	return format.Line(seen{version, s.ID, s.Received.UTC(), s.Delivered})
+}
 
 // DecodeSeen reads such an object of any version up to the latest.
 func DecodeSeen(data []byte) (Seen, error) {
@@ -111,7 +117,7 @@ func DecodeSeen(data []byte) (Seen, error) {
 	if !format.Dated(s.Received) {
 		return Seen{}, errors.New("it names no valid time")
 	}
-	return Seen{s.ID, s.Received.UTC()}, nil
+	return Seen{s.ID, s.Received.UTC(), s.Delivered}, nil
 }
 
 var idForm = regexp.MustCompile(`^\d{8}T\d{6}\.\d{9}Z-[0-9a-f]{16}$`)

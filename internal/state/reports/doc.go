@@ -5,7 +5,7 @@
 //
 //	{tenant}/inbox/{stream}/parts/{id}/{number}  a line of JSON with a checksum, and up to 1 MiB of the report
 //	{tenant}/inbox/{stream}/waiting/{id}         what is known about the report, in JSON
-//	{tenant}/inbox/{stream}/seen/{hash}          that a report with these bytes was stored, and when
+//	{tenant}/inbox/{stream}/seen/{hash}          that a report with these bytes was stored, when, and whether it was delivered
 //	{tenant}/inbox/{stream}/forward/{id}         how far the forwarding of a report to a workflow is
 //
 // The id is the moment of receipt and a random number, so the names are in the order of receipt as
@@ -14,7 +14,8 @@
 //
 // A sender that had no answer may send a report again. It is not stored a second time if its name and
 // bytes equal those of one from the last [Again]. The object that remembers this is written after the
-// report is valid: if it is missing, a report may come twice, and never not at all.
+// report is valid: if it is missing, a report may come twice, and never not at all. It counts only if
+// its report was delivered, or waits with all its parts: a person may have deleted that one.
 //
 // A report that is to be forwarded says so itself, so that this is as durable as the report. Its
 // forwarding outlives its delivery: [Store.Remove] leaves the parts until [Store.Finish], and whichever

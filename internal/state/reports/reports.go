@@ -43,6 +43,8 @@ func (emptyError) Error() string { return "the report is empty" }
 // Empty lets a caller recognise the error without this package.
 func (emptyError) Empty() bool { return true }
 
+var errNoteChanges = fmt.Errorf("%w: the note about it changes with each attempt", state.ErrConflict)
+
 // Store keeps the reports of one stream.
 type Store struct {
 	// PartBytes is the size of a part; 0 means 1 MiB. Set it before the first use.
@@ -54,7 +56,7 @@ type Store struct {
 	prefix string
 
 	mu    sync.Mutex
-	known map[string]bool // ids of the reports that wait and are remembered
+	known map[string]bool // ids of the reports that wait, are remembered, and were not found damaged
 }
 
 // New returns the reports of a tenant's stream. It does not access the store.
@@ -85,7 +87,11 @@ func (s *Store) Put(ctx context.Context, name, contentType string, at time.Time,
 	}
 	r.Hash = hash
 	before, etag, err := s.before(ctx, hash)
+	stands := false
 	if err == nil && before.is(at) {
+		stands, err = s.stands(ctx, before, hash)
+	}
+	if err == nil && stands {
 		s.drop(ctx, r.ID)
 		return r, true, nil
 	}
@@ -167,6 +173,9 @@ func (s *Store) before(ctx context.Context, hash string) (Seen, state.ETag, erro
 	if errors.Is(err, state.ErrNotFound) {
 		return Seen{}, state.Absent, nil
 	}
+	if errors.Is(err, state.ErrTooLarge) {
+		return Seen{}, state.Any, nil
+	}
 	if err != nil {
 		return Seen{}, "", err
 	}
@@ -174,10 +183,41 @@ func (s *Store) before(ctx context.Context, hash string) (Seen, state.ETag, erro
 	return seen, object.ETag, nil
 }
 
+// stands reports whether the report that is remembered was delivered or waits with all its parts. A note
+// may outlive its report, which a person can delete, and may name one that never was.
+func (s *Store) stands(ctx context.Context, note Seen, hash string) (bool, error) {
+	if note.Delivered || !isID(note.ID) {
+		return note.Delivered, nil
+	}
+	object, err := s.store.Get(ctx, s.waiting(note.ID))
+	if errors.Is(err, state.ErrNotFound) || errors.Is(err, state.ErrTooLarge) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	r, _ := DecodeReport(object.Data)
+	if r.ID != note.ID || r.Hash != "" && r.Hash != hash {
+		return false, nil
+	}
+	left := r.Bytes
+	for n := range r.Parts {
+		part, err := s.Part(ctx, r, n+1)
+		switch {
+		case s.Damaged(err):
+			return false, nil
+		case err != nil:
+			return false, err
+		}
+		left -= int64(len(part))
+	}
+	return left == 0, nil
+}
+
 // remember notes that a report is stored. If another process was faster with the same one, it is
 // withdrawn, and again is true. An error only means that it is not remembered yet; see [Store.single].
 func (s *Store) remember(ctx context.Context, r Report, etag state.ETag) (again bool) {
-	object, err := EncodeSeen(Seen{r.ID, r.Received})
+	object, err := EncodeSeen(Seen{ID: r.ID, Received: r.Received})
 	if err != nil {
 		return false
 	}
@@ -188,7 +228,8 @@ func (s *Store) remember(ctx context.Context, r Report, etag state.ETag) (again 
 	if err != nil || !other.is(r.Received) || other.ID == r.ID {
 		return false
 	}
-	return s.withdraw(ctx, r.ID) == nil
+	stands, err := s.stands(ctx, other, r.Hash)
+	return err == nil && stands && s.withdraw(ctx, r.ID) == nil
 }
 
 // single reports whether a report that waits is the only one of its bytes and time, and has that
@@ -203,15 +244,20 @@ func (s *Store) single(ctx context.Context, r Report) (bool, error) {
 	}
 	for range 3 {
 		other, etag, err := s.before(ctx, r.Hash)
+		twin := other.is(r.Received) && other.ID != r.ID
+		stands := false
+		if err == nil && twin {
+			stands, err = s.stands(ctx, other, r.Hash)
+		}
 		switch {
 		case err != nil:
 			return false, err
-		case other.is(r.Received) && other.ID != r.ID:
+		case stands:
 			return false, s.withdraw(ctx, r.ID)
-		case other.ID == r.ID || other.Received.After(r.Received):
+		case other.ID == r.ID || !twin && other.Received.After(r.Received):
 			return true, nil
 		}
-		object, err := EncodeSeen(Seen{r.ID, r.Received})
+		object, err := EncodeSeen(Seen{ID: r.ID, Received: r.Received})
 		if err != nil {
 			return false, err
 		}
@@ -219,7 +265,7 @@ func (s *Store) single(ctx context.Context, r Report) (bool, error) {
 			return err == nil, err
 		}
 	}
-	return false, fmt.Errorf("%w: the note about it changes with each attempt", state.ErrConflict)
+	return false, errNoteChanges
 }
 
 // drop removes the parts of what will not be a report. What it can't remove is left to Tidy.
@@ -241,11 +287,14 @@ func (s *Store) removeParts(ctx context.Context, id string) error {
 	return nil
 }
 
-// Remove removes a report. One that does not exist is not an error. Of one that is still to be
-// forwarded only its wait for delivery ends.
+// Remove removes a report that was delivered. One that does not exist is not an error. Of one that is
+// still to be forwarded only its wait for delivery ends.
 func (s *Store) Remove(ctx context.Context, id string) error {
 	if !isID(id) {
 		return fmt.Errorf("remove report %q: it is not the name of one", id)
+	}
+	if err := s.delivered(ctx, id); err != nil {
+		return fmt.Errorf("remember that report %s was delivered: %w", id, err)
 	}
 	kept, err := s.handOver(ctx, id)
 	if err != nil {
@@ -255,6 +304,39 @@ func (s *Store) Remove(ctx context.Context, id string) error {
 		return s.deleteWaiting(ctx, id)
 	}
 	return s.withdraw(ctx, id)
+}
+
+// delivered notes that a report was delivered, while it is still there: what is sent again is dropped
+// only if the note says so or the report waits.
+func (s *Store) delivered(ctx context.Context, id string) error {
+	object, err := s.store.Get(ctx, s.waiting(id))
+	if errors.Is(err, state.ErrNotFound) || errors.Is(err, state.ErrTooLarge) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	r, _ := DecodeReport(object.Data)
+	if r.ID != id || r.Hash == "" {
+		return nil
+	}
+	note, err := EncodeSeen(Seen{ID: id, Received: r.Received, Delivered: true})
+	if err != nil {
+		return err
+	}
+	for range 3 {
+		seen, etag, err := s.before(ctx, r.Hash)
+		if err != nil {
+			return err
+		}
+		if etag == state.Absent || seen.Delivered || seen.ID != "" && seen.ID != id {
+			return nil // it is too long ago, noted already, or another report has come since
+		}
+		if _, err = s.store.Put(ctx, s.seen(r.Hash), note, etag); !errors.Is(err, state.ErrConflict) {
+			return err
+		}
+	}
+	return errNoteChanges
 }
 
 func (s *Store) deleteWaiting(ctx context.Context, id string) error {
@@ -330,6 +412,16 @@ func (s *Store) Damaged(err error) bool { return errors.Is(err, ErrDamaged) }
 
 // Part returns a part of a report. number counts from 1.
 func (s *Store) Part(ctx context.Context, r Report, number int) ([]byte, error) {
+	data, err := s.partOf(ctx, r, number)
+	if s.Damaged(err) { // one that was sent again may take its place
+		s.mu.Lock()
+		delete(s.known, r.ID)
+		s.mu.Unlock()
+	}
+	return data, err
+}
+
+func (s *Store) partOf(ctx context.Context, r Report, number int) ([]byte, error) {
 	key := s.part(r.ID, number)
 	object, err := s.store.Get(ctx, key)
 	if errors.Is(err, state.ErrNotFound) || errors.Is(err, state.ErrTooLarge) {
