@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -92,6 +93,49 @@ func TestLeasedState(t *testing.T) {
 					}
 				}
 			}, "nothing was sent", "another process holds a lease", "az storage blob lease break", "acme/"+kind+"/")
+		})
+	}
+}
+
+// Something else is where a run looks up what was delivered: the run does not take that for nothing.
+func TestStateInTheWay(t *testing.T) {
+	asFolder := func(path string) error { return os.Mkdir(path, 0o700) }
+	unmounted := func(path string) error { return os.Symlink(path+"-elsewhere", path) }
+	for name, test := range map[string]struct {
+		pattern string
+		put     func(path string) error
+		says    string
+	}{
+		"a folder for a window":     {"acme/ledger/SailPointIDN_Events/*/*", asFolder, "is a folder, but a file belongs there"},
+		"a folder for a checkpoint": {"acme/checkpoints/SailPointIDN_Events*", asFolder, "is a folder, but a file belongs there"},
+		"a ledger's disk is gone":   {"acme/ledger", unmounted, "which does not exist: mount"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			store, err := file.Open(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := newScene()
+			s.store = store
+			s.tenRuns(t, func() func() {
+				found, err := filepath.Glob(filepath.Join(dir, filepath.FromSlash(test.pattern)))
+				if err != nil || len(found) != 1 {
+					t.Fatalf("%q, %v", found, err)
+				}
+				path, kept := found[0], filepath.Join(t.TempDir(), "kept")
+				if err := os.Rename(path, kept); err != nil {
+					t.Fatal(err)
+				}
+				if err := test.put(path); err != nil {
+					t.Skip("no links here:", err)
+				}
+				return func() {
+					if err := errors.Join(os.Remove(path), os.Rename(kept, path)); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}, test.says, dir)
 		})
 	}
 }

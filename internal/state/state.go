@@ -87,7 +87,8 @@ type Info struct {
 // Store is a small key-value store with conditional writes.
 //
 // Keys are slash-separated elements of letters, digits and "-_.". No element is
-// empty, "." or ".." (see [CheckKey]), and no key is a folder of another.
+// empty, "." or ".." (see [CheckKey]), and no key is a folder of another: a store
+// may take that for damage.
 // Methods may be called from several goroutines. Errors name the operation and
 // the key, and wrap one of the sentinels above if it applies. Adapters retry
 // transient faults, within ctx.

@@ -15,11 +15,15 @@
 // succeeds if the object holds what the writer has seen, whatever happened in
 // between.
 //
+// A link in place of a folder or an object is followed. Whatever else is where an object or
+// a folder belongs, or a link whose disk is not mounted, is an error and not an absent object.
+//
 // Locks belong to the operating system and end with their process. The folder
 // must be on a file system with locks, such as a local disk.
 package file
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -109,17 +113,19 @@ func (s *Store) PutParts(ctx context.Context, key string, parts [][]byte, prev s
 
 // expect returns ErrConflict unless the object's version is prev.
 func (s *Store) expect(key string, prev state.ETag) error {
-	if prev == state.Any {
-		return nil
-	}
-	if prev == state.Absent {
+	if prev == state.Absent || prev == state.Any {
 		// There is no need to read the file.
-		info, err := os.Stat(s.path(key))
+		path := s.path(key)
+		info, err := os.Stat(path)
 		switch {
-		case err == nil && !info.IsDir():
-			return state.ErrConflict
-		case err != nil && !isMissing(err):
+		case isMissing(err):
+			return obstacle(path)
+		case err != nil:
 			return err
+		case info.IsDir():
+			return folderError(path)
+		case prev == state.Absent:
+			return state.ErrConflict
 		}
 		return nil
 	}
@@ -153,9 +159,15 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 	}
 	path := s.path(key)
 	if _, err := os.Lstat(path); isMissing(err) {
+		if err := obstacle(path); err != nil {
+			return explain("delete", key, err)
+		}
 		return nil
 	}
 	err := s.locked(ctx, nil, func() error {
+		if info, err := os.Stat(path); err == nil && info.IsDir() {
+			return folderError(path)
+		}
 		if err := removeIfThere(path); err != nil {
 			return err
 		}
@@ -202,7 +214,7 @@ func (s *Store) Lock(ctx context.Context, key string) (context.Context, func(con
 func takeLock(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, err
+		return nil, cmp.Or(obstacle(path), err)
 	}
 	ok, err := flock.TryLock(f)
 	if err == nil && !ok {
@@ -290,7 +302,7 @@ func (s *Store) mkdirAll(dir string) error {
 		if info, statErr := os.Stat(dir); statErr == nil && info.IsDir() {
 			return nil
 		}
-		return err
+		return cmp.Or(noFolder(dir), err)
 	}
 	return s.syncDir(parent)
 }
@@ -307,20 +319,15 @@ func (s *Store) syncDir(dir string) error {
 	return errors.Join(s.fsync(d), d.Close())
 }
 
-// readFile reads an object's file. A folder at that path is not an object.
+// readFile reads an object's file. It is ErrNotFound only if nothing is there: what can't be
+// looked at is not absent, and what was delivered with it would be sent again.
 func (s *Store) readFile(key string) ([]byte, error) {
 	path := s.path(key)
 	data, err := readBounded(path, key)
-	if err == nil || errors.Is(err, state.ErrTooLarge) {
-		return data, err
+	if isMissing(err) {
+		return nil, cmp.Or(obstacle(path), state.ErrNotFound)
 	}
-	if isMissing(err) && !s.noFolder(err) {
-		return nil, state.ErrNotFound
-	}
-	if info, statErr := os.Stat(path); statErr == nil && info.IsDir() {
-		return nil, state.ErrNotFound
-	}
-	return nil, err
+	return data, err
 }
 
 // readBounded is [os.ReadFile] with a limit for the object's size. The path may be replaced
@@ -336,7 +343,10 @@ func readBounded(path, key string) (data []byte, err error) {
 		return nil, err
 	}
 	size := int64(-1) // unknown for special files
-	if info.Mode().IsRegular() {
+	switch {
+	case info.IsDir():
+		return nil, folderError(path)
+	case info.Mode().IsRegular():
 		size = info.Size()
 	}
 	return state.ReadAll(key, f, size)
@@ -360,14 +370,43 @@ func isMissing(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
-// noFolder reports whether that is because a file is where the folder of the store would be. It is
-// not an empty store then: STATE_URL is wrong.
-func (s *Store) noFolder(err error) bool {
-	if !errors.Is(err, syscall.ENOTDIR) {
-		return false
+// obstacle returns why the file of an object can't be seen or created, although the system only
+// says that it is not there. It is nil if it just is not.
+func obstacle(path string) error {
+	return cmp.Or(dangling(path), noFolder(filepath.Dir(path)))
+}
+
+// noFolder returns why there can't be a folder dir: it, or one around it, is a file, or a link to
+// something that is not there. An error of the system comes as it is.
+func noFolder(dir string) error {
+	for {
+		info, err := os.Stat(dir)
+		switch {
+		case err == nil && !info.IsDir():
+			return fmt.Errorf("%q is a file, but a folder belongs there: move it away; STATE_URL must name a folder that only the connector uses", dir)
+		case !isMissing(err):
+			return err
+		}
+		if err := dangling(dir); err != nil || filepath.Dir(dir) == dir {
+			return err
+		}
+		dir = filepath.Dir(dir)
 	}
-	info, statErr := os.Stat(s.root)
-	return errors.Is(statErr, syscall.ENOTDIR) || statErr == nil && !info.IsDir()
+}
+
+// dangling returns an error if path is a link to something that is not there.
+func dangling(path string) error {
+	if target, err := os.Readlink(path); err == nil {
+		if _, err := os.Stat(path); isMissing(err) {
+			return fmt.Errorf("%q is a link to %q, which does not exist: mount the disk that it is on, or restore it", path, target)
+		}
+	}
+	return nil
+}
+
+// folderError is the error for a folder in place of an object.
+func folderError(path string) error {
+	return fmt.Errorf("%q is a folder, but a file belongs there: move it away, and restore the file if you have a copy", path)
 }
 
 func etagOf(parts ...[]byte) state.ETag {
@@ -384,18 +423,26 @@ func etagOf(parts ...[]byte) state.ETag {
 
 // explain adds the operation, the object and the remedy to an error.
 func explain(op, key string, err error) error {
-	hint := ""
+	return fmt.Errorf("%s state object %q: %w%s", op, key, err, hint(op, err))
+}
+
+// hint is the remedy of an error, or empty.
+func hint(op string, err error) string {
 	switch {
+	case errors.Is(err, fs.ErrPermission) && (op == "read" || op == "list"):
+		return ": all in the folder of STATE_URL must belong to the user that runs this process, but another user, such as root, may have run it before"
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		hint = ": STATE_URL must name a folder that this process may write to"
+		return ": STATE_URL must name a folder that this process may write to"
 	case errors.Is(err, fs.ErrNotExist):
-		hint = ": STATE_URL must name a folder that can be created"
+		return ": STATE_URL must name a folder that can be created"
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		hint = ": the disk of the folder in STATE_URL is full; free space there"
+		return ": the disk of the folder in STATE_URL is full; free space there"
 	case errors.Is(err, state.ErrTooLarge):
-		hint = ": inspect the file, and restore an earlier copy of it"
-	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, fs.ErrExist):
-		hint = ": there is a file where a folder is needed; STATE_URL must name a folder that only the connector uses"
+		return ": inspect the file, and restore an earlier copy of it"
+	case errors.Is(err, syscall.EXDEV):
+		return ": the folder in STATE_URL must be on one disk as a whole; move all of it, and set STATE_URL to the new place"
+	case errors.Is(err, syscall.EISDIR), errors.Is(err, fs.ErrExist):
+		return ": there is a folder where a file belongs; move it away"
 	}
-	return fmt.Errorf("%s state object %q: %w%s", op, key, err, hint)
+	return ""
 }

@@ -11,6 +11,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -161,8 +163,8 @@ func TestMovedFolder(t *testing.T) {
 	}
 }
 
-// move moves a file or folder out of the store and leaves a link.
-func move(t *testing.T, path string) {
+// move moves a file or folder out of the store, leaves a link, and returns the new place.
+func move(t *testing.T, path string) string {
 	t.Helper()
 	moved := filepath.Join(t.TempDir(), "moved")
 	if err := os.Rename(path, moved); err != nil {
@@ -170,6 +172,112 @@ func move(t *testing.T, path string) {
 	}
 	if err := os.Symlink(moved, path); err != nil {
 		t.Skip("no links here:", err)
+	}
+	return moved
+}
+
+// TestInTheWay: something else is where an object or a folder belongs. That is not the same as an
+// absent object: what was delivered or stored in it would be sent again, or never.
+func TestInTheWay(t *testing.T) {
+	const key, beside = "t/spool/s/1", "t/spool/s/2"
+	at := func(root, key string) string { return filepath.Join(root, filepath.FromSlash(key)) }
+	asFolder := func(t *testing.T, path string) {
+		if err := errors.Join(os.RemoveAll(path), os.Mkdir(path, 0o700)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	asFile := func(t *testing.T, path string) {
+		if err := errors.Join(os.RemoveAll(path), os.WriteFile(path, nil, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	unmounted := func(t *testing.T, path string) {
+		if err := os.RemoveAll(move(t, path)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, test := range map[string]struct {
+		put  func(t *testing.T, path string)
+		at   string
+		says string
+		// listed is true where an empty folder looks like one that a killed process left.
+		listed bool
+	}{
+		"folder for an object":      {asFolder, key, "is a folder, but a file belongs there", true},
+		"file for a folder":         {asFile, "t/spool", "is a file, but a folder belongs there", false},
+		"link of an object":         {unmounted, key, "which does not exist: mount", false},
+		"link of a folder":          {unmounted, "t/spool/s", "which does not exist: mount", false},
+		"link of a folder above it": {unmounted, "t", "which does not exist: mount", false},
+		"link of the store":         {unmounted, "", "which does not exist: mount", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := filepath.Join(t.TempDir(), "state")
+			store := open(root)
+			for _, key := range []string{key, beside} {
+				if _, err := store.Put(t.Context(), key, nil, state.Absent); err != nil {
+					t.Fatal(err)
+				}
+			}
+			test.put(t, at(root, test.at))
+			before, _ := os.Lstat(at(root, test.at))
+
+			_, getErr := store.Get(t.Context(), key)
+			_, newErr := store.Put(t.Context(), key, nil, state.Absent)
+			_, anyErr := store.Put(t.Context(), key, nil, state.Any)
+			_, oldErr := store.Put(t.Context(), key, nil, "etag")
+			var listErr error
+			for _, err := range store.List(t.Context(), "t/spool/s/") {
+				listErr = errors.Join(listErr, err)
+			}
+			for op, err := range map[string]error{"Get": getErr, "Put of a new object": newErr, "Put": anyErr, "Put in place of a version": oldErr, "List": listErr} {
+				if op == "List" && test.listed {
+					continue
+				}
+				if err == nil || errors.Is(err, state.ErrNotFound) || errors.Is(err, state.ErrConflict) ||
+					!strings.Contains(err.Error(), test.says) || !strings.Contains(err.Error(), strconv.Quote(at(root, test.at))) {
+					t.Errorf("%s: %v, want that it says %q and where", op, err, test.says)
+				}
+			}
+			if after, err := os.Lstat(at(root, test.at)); err != nil || before.Mode() != after.Mode() {
+				t.Errorf("in the way was %v, is %v, %v", before, after, err)
+			}
+			if test.at == key {
+				return
+			}
+			if err := store.Delete(t.Context(), key); err == nil || !strings.Contains(err.Error(), test.says) {
+				t.Errorf("Delete: %v, want that it says %q", err, test.says)
+			}
+			if _, _, err := store.Lock(t.Context(), key); err == nil || !strings.Contains(err.Error(), test.says) {
+				t.Errorf("Lock: %v, want that it says %q", err, test.says)
+			}
+		})
+	}
+}
+
+// TestListFollowsLinks: an object or a folder that was moved, with a link in its place, is listed as before.
+func TestListFollowsLinks(t *testing.T) {
+	root := t.TempDir()
+	store := open(root)
+	want := []string{"t/a-b", "t/a/1", "t/a/2", "t/b/1"}
+	for _, key := range want {
+		if _, err := store.Put(t.Context(), key, []byte(key), state.Absent); err != nil {
+			t.Fatal(err)
+		}
+	}
+	move(t, filepath.Join(root, "t", "a"))
+	move(t, filepath.Join(root, "t", "b", "1"))
+	var got []string
+	for info, err := range store.List(t.Context(), "t/") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Size != int64(len(info.Key)) {
+			t.Errorf("%s: %d bytes, want those of the file", info.Key, info.Size)
+		}
+		got = append(got, info.Key)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
@@ -267,16 +375,19 @@ func TestErrorsNameTheSetting(t *testing.T) {
 		t.Errorf("root is a file: %v", err)
 	}
 	for _, test := range []struct {
+		op   string
 		err  error
 		want string
 	}{
-		{&fs.PathError{Op: "open", Path: "/dir/x", Err: syscall.EACCES}, "may write to"},
-		{&fs.PathError{Op: "open", Path: "/dir/x", Err: syscall.EROFS}, "may write to"},
-		{&fs.PathError{Op: "write", Path: "/dir/x", Err: syscall.ENOSPC}, "is full"},
+		{"write", &fs.PathError{Op: "open", Path: "/dir/x", Err: syscall.EACCES}, "may write to"},
+		{"write", &fs.PathError{Op: "open", Path: "/dir/x", Err: syscall.EROFS}, "may write to"},
+		{"write", &fs.PathError{Op: "write", Path: "/dir/x", Err: syscall.ENOSPC}, "is full"},
+		{"write", &os.LinkError{Op: "rename", Old: "/dir/~tmp/put-1", New: "/dir/x", Err: syscall.EXDEV}, "on one disk"},
+		{"read", &fs.PathError{Op: "open", Path: "/dir/x", Err: syscall.EACCES}, "must belong to the user that runs this process"},
 	} {
-		got := file.Explain("write", "t/x", test.err)
+		got := file.Explain(test.op, "t/x", test.err)
 		if !errors.Is(got, test.err) || !strings.Contains(got.Error(), test.want) ||
-			!strings.Contains(got.Error(), "STATE_URL") || !strings.Contains(got.Error(), `write state object "t/x"`) {
+			!strings.Contains(got.Error(), "STATE_URL") || !strings.Contains(got.Error(), test.op+` state object "t/x"`) {
 			t.Errorf("%v: got %q, want it to wrap that and to say %q", test.err, got, test.want)
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"iter"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -25,7 +24,7 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[state.Info, e
 		folder := prefix[:strings.LastIndexByte(prefix, '/')+1]
 		w := walk{Store: s, prefix: prefix, yield: yield}
 		if err := w.folder(ctx, folder); err != nil {
-			yield(state.Info{}, fmt.Errorf("list state objects %q: %w", prefix, err))
+			yield(state.Info{}, fmt.Errorf("list state objects %q: %w%s", prefix, err, hint("list", err)))
 		}
 	}
 }
@@ -44,45 +43,47 @@ func (w *walk) folder(ctx context.Context, folder string) error {
 	if err := state.ContextErr(ctx); err != nil {
 		return err
 	}
-	entries, err := os.ReadDir(filepath.Join(w.root, filepath.FromSlash(folder)))
-	if isMissing(err) && !w.noFolder(err) {
-		return nil
+	dir := w.path(folder)
+	entries, err := os.ReadDir(dir)
+	if isMissing(err) {
+		return noFolder(dir)
 	}
 	if err != nil {
 		return err
 	}
-	names := make(map[string]fs.DirEntry, len(entries))
 	keys := make([]string, 0, len(entries))
 	for _, e := range entries {
 		key := folder + e.Name()
-		if state.CheckKey(key) != nil {
-			continue // internal to the store, or not from the connector
+		if state.CheckKey(key) != nil || !strings.HasPrefix(key, w.prefix) {
+			continue // internal to the store, not from the connector, or not asked for
 		}
-		if e.IsDir() {
+		isDir := e.IsDir()
+		if e.Type()&fs.ModeSymlink != 0 {
+			if err := dangling(w.path(key)); err != nil {
+				return err
+			}
+			info, err := os.Stat(w.path(key))
+			isDir = err == nil && info.IsDir()
+		}
+		if isDir {
 			key += "/"
 		}
-		if strings.HasPrefix(key, w.prefix) || strings.HasPrefix(w.prefix, key) {
-			names[key] = e
-			keys = append(keys, key)
-		}
+		keys = append(keys, key)
 	}
 	slices.Sort(keys)
 	for _, key := range keys {
-		if err := w.entry(ctx, key, names[key]); err != nil || w.done {
+		if err := w.entry(ctx, key); err != nil || w.done {
 			return err
 		}
 	}
 	return nil
 }
 
-func (w *walk) entry(ctx context.Context, key string, e fs.DirEntry) error {
+func (w *walk) entry(ctx context.Context, key string) error {
 	if strings.HasSuffix(key, "/") {
 		return w.folder(ctx, key)
 	}
-	if !strings.HasPrefix(key, w.prefix) {
-		return nil
-	}
-	info, err := e.Info()
+	info, err := os.Stat(w.path(key)) // of the file that a link leads to
 	if isMissing(err) {
 		return nil // deleted since the folder was read
 	}
