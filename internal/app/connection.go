@@ -390,10 +390,7 @@ func longest(budget time.Duration) time.Duration { return budget + pipeline.Over
 
 // checkpoints returns the checkpoints of a stream, which may begin where an older connector stopped.
 func (c *Connection) checkpoints(s stream) pipeline.Checkpoints {
-	var own pipeline.Checkpoints = checkpoint.New(c.store, c.settings.Tenant)
-	if !c.options.Look {
-		own = resuming{own, s, c.ledger(s)}
-	}
+	own := resuming{checkpoint.New(c.store, c.settings.Tenant), s, c.ledger(s)}
 	if c.legacy == nil || s.Inherits == nil {
 		return own
 	}

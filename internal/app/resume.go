@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/state/checkpoint"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/ledger"
 )
 
@@ -13,14 +14,14 @@ import (
 // begins where the ledger ends, if that is before the lookback. Beginning later would skip what
 // happened between the two.
 type resuming struct {
-	pipeline.Checkpoints
+	*checkpoint.Store
 	stream stream
 	ledger *ledger.Ledger
 }
 
 // Load implements [pipeline.Checkpoints].
 func (r resuming) Load(ctx context.Context, name string) (pipeline.Checkpoint, error) {
-	saved, err := r.Checkpoints.Load(ctx, name)
+	saved, err := r.Store.Load(ctx, name)
 	if err != nil || saved.Tag != "" || r.stream.StartAt == nil {
 		return saved, err
 	}

@@ -41,7 +41,7 @@ func FuzzCursor(f *testing.F) {
 		} {
 			page, err := fetch(cursor)
 			if err != nil {
-				if retryable(err) != nil || !strings.Contains(err.Error(), "delete the checkpoint to begin again") {
+				if retryable(err) != nil || !strings.Contains(err.Error(), "delete the checkpoint: the stream then begins") {
 					t.Errorf("%s from %q: %v, want to be told what to do", stream, cursor, err)
 				}
 				continue
