@@ -2,6 +2,7 @@ package jsonwalk
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -23,6 +24,10 @@ func (e *NotAnArray) Error() string {
 	}
 	return fmt.Sprintf("expected a JSON array, got %s: %s", e.Got, e.Excerpt)
 }
+
+// ErrTooMany is for a visit that ends a walk over a page with more elements than its service serves: a
+// few megabytes of them would fill the memory.
+var ErrTooMany = errors.New("it has far more elements than a page")
 
 // NotAnObject says that an element of the array is not an object.
 type NotAnObject struct {

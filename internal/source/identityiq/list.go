@@ -132,19 +132,30 @@ type reader struct {
 	flaws jsonwalk.Flaws
 }
 
+// maxRows is far more than an answer has, also if something in between drops the count.
+const maxRows = 20 * pageRows
+
 // rows visits the rows of an answer and returns their total.
 func (r *reader) rows(body []byte, names []string, begin func(l list), visit func(jsonwalk.Element) error) (total int64, err error) {
 	l, err := readList(body, r.name)
 	if err != nil {
 		return -1, r.bad(body, err, nil)
 	}
+	n := 0
+	bounded := func(el jsonwalk.Element) error {
+		if n++; n > maxRows {
+			return jsonwalk.ErrTooMany
+		}
+		return visit(el)
+	}
 	if begin(l); !l.broken {
-		if err = jsonwalk.Walk(l.rows, names, visit); err == nil {
+		if err = jsonwalk.Walk(l.rows, names, bounded); err == nil {
 			return l.total, nil
 		}
 		begin(l)
 	}
-	recovered := r.flaws.Recover(l.rows, names, visit)
+	n = 0
+	recovered := r.flaws.Recover(l.rows, names, bounded)
 	if recovered == nil {
 		recovered = r.flaws.Confirm()
 	}

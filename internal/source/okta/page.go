@@ -28,6 +28,8 @@ const (
 const (
 	// maxID is the longest id that is accepted, maxTime the longest text that may be a time.
 	maxID, maxTime = 1 << 10, 64
+	// maxRows is far more than an org serves at once, also if something in between drops the limit.
+	maxRows = 10 * PageSize
 	// window is the width of the ledger's windows.
 	window = 5 * time.Minute
 )
@@ -43,6 +45,9 @@ func readRows(body []byte, limit int, walk walker) (*rows, error) {
 	ids, ends := make([]byte, 0, 40*guess), make([]int, 0, guess)
 	var same map[string]int // how often a hash occurred
 	err := walk(body, []string{"uuid", "published"}, func(e jsonwalk.Element) error {
+		if len(r.records) == maxRows {
+			return jsonwalk.ErrTooMany
+		}
 		at := pickTime(e.Picks[pickPublished])
 		r.records = append(r.records, pipeline.Record{Time: at, Raw: e.Raw, Flaw: e.Flaw, Outline: e.Outline})
 		if at.After(r.newest) {

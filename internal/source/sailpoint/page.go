@@ -53,6 +53,9 @@ func readRows(page answer, q *query, wantTypes bool, walk walker) (*rows, error)
 	var created, id, fallback, lastID []byte // id and created of the last row with both; the last of each
 	var createdAt time.Time
 	err := walk(body, names, func(e jsonwalk.Element) error {
+		if len(r.records) == maxRows {
+			return jsonwalk.ErrTooMany
+		}
 		at, ok := pickTime(e.Picks[pickCreated])
 		r.records = append(r.records, pipeline.Record{Time: at, Raw: e.Raw, Flaw: e.Flaw, Outline: e.Outline})
 		if e.Flaw != "" {
@@ -192,6 +195,8 @@ const (
 	maxID = 1 << 10
 	// maxTime is the longest text that may be a time.
 	maxTime = 64
+	// maxRows is far more than an answer has, also if something in between drops the limit.
+	maxRows = 2 * maxPage
 )
 
 // add appends the id of a row and reports whether it is the document's own. That of a row that breaks

@@ -179,6 +179,9 @@ func readInvocations(body []byte, walk walker) (records []pipeline.Record, err e
 		same twins
 	)
 	err = walk(body, invocationNames(), func(e jsonwalk.Element) error {
+		if len(records) == maxRows {
+			return jsonwalk.ErrTooMany
+		}
 		inv := readInvocation(e)
 		rec := pipeline.Record{ID: inv.recordID(), Time: inv.time(), Flaw: e.Flaw}
 		if rec.Flaw == "" {

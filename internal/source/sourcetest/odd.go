@@ -64,6 +64,7 @@ func oddities() map[string]oddity {
 		"quote_open":        {element: member(`"odd":"a`)},
 		"bracket_missing":   {element: member(`"odd":[`)},
 		"cut":               {page: func(p []byte) []byte { return p[:len(p)*2/3] }},
+		"crowd":             {element: instead("{}" + strings.Repeat(",{}", 100_000))},
 		"empty_list_before": {page: func(p []byte) []byte { return append([]byte("[]"), p...) }},
 		"empty_list":        {page: instead("[]\n{\"error\":\"upstream timed out\"}")},
 		"object":            {page: instead(`{"message":"Internal server error"}`)},
