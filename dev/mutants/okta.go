@@ -23,6 +23,8 @@ func oktaMutants() []Mutant {
 		{Breaks: "a place in Okta's log that is too long for a server is kept", File: oktaDir + "logs.go", Old: ", http.StatusRequestURITooLong, http.StatusRequestHeaderFieldsTooLarge:", New: ":"},
 		{Breaks: "an empty list with something behind it is an empty page", File: "internal/lib/jsonwalk/flaws.go", Old: "!visited && !isEmpty(page)", New: "visited && !isEmpty(page)", Tests: []string{"./internal/lib/jsonwalk", "./internal/source/okta"}},
 		{Breaks: "a page of Okta has any number of rows", File: oktaDir + "page.go", Old: "if len(r.records) == maxRows {", New: "if len(r.records) < 0 {"},
+		{Breaks: "a page of Okta with events that leads to itself is the end", File: oktaDir + "logs.go", Old: "if len(r.records) > 0 { // there may be", New: "if len(r.records) >= r.limit { // there may be"},
+		{Breaks: "pages of Okta that lead to each other are read without end", File: oktaDir + "circle.go", Old: "if next == c.mark {", New: "if next == \"\" {"},
 		{Breaks: "all of Okta's rate limit is used", File: oktaDir + "pace.go", Old: "max(q.limit/2-burst, q.limit/10)", New: "q.limit"},
 		{Breaks: "what other clients use of Okta's rate limit does not count", File: oktaDir + "pace.go", Old: "q.remaining >= q.limit/2 {", New: "q.remaining >= 0 {"},
 		{Breaks: "Okta's reset is measured by this machine's clock", File: oktaDir + "pace.go", Old: "now = date", New: "_ = date"},

@@ -35,6 +35,8 @@ type Logs struct {
 	flaws    jsonwalk.Flaws
 	trouble  trouble
 	largest  int    // events on the largest page of the tail: the org may serve no more
+	circle   circle // of the tail
+	windows  circle
 	last     answer // of the tail, without its body: what it says about limit and clock
 }
 
@@ -136,14 +138,18 @@ func (l *Logs) tail(ctx context.Context, at place, after pipeline.Cursor) (pipel
 		newest = now.Truncate(time.Millisecond) // an event dated in the future must not move the place there
 	}
 	page := pipeline.Page{Records: r.records, Next: place{Next: r.next, Newest: newest}.encode(), From: at.from(), Through: newest, Release: r.release}
-	if q.loops(r.next) { // the end, in the words of some versions
+	closed := l.circle.closes(at.Next, r.next)
+	if q.loops(r.next) { // without events it is the end, in the words of some versions
 		if page.Next = after; after == "" {
 			page.Next = at.encode()
 		}
-		if len(r.records) >= r.limit { // there may be more, and nothing leads to it
-			page.Incomplete = errors.New("read the System Log: the next link of a full page leads to the page itself, so what follows can't be read: a cache between this machine and " + l.c.host() + " may answer in its place")
+		if len(r.records) > 0 { // there may be more, and nothing leads to it
+			page.Incomplete = errors.New("read the System Log: the next link of a page with events leads to the page itself, so what follows can't be read: a cache between this machine and " + l.c.host() + " may answer in its place")
 			return page, nil
 		}
+	} else if closed && len(r.records) > 0 {
+		page.Incomplete = errors.New("read the System Log: the next links lead in a circle, so what follows can't be read: a cache between this machine and " + l.c.host() + " may answer in its place")
+		return page, nil
 	} else {
 		l.largest = max(l.largest, len(r.records))
 		page.More = len(r.records) > 0 && (len(r.records) >= min(r.limit, l.largest) || !r.reaches(present))
@@ -185,6 +191,9 @@ func (l *Logs) FetchWindow(ctx context.Context, from, to time.Time, after pipeli
 	}
 	r.dateFlawed(q.at.Newest, to.Add(-time.Millisecond))
 	more := r.next != "" && len(r.records) > 0 && !q.loops(r.next)
+	if more && l.windows.closes(q.at.Next, r.next) {
+		return pipeline.Page{}, errors.New("read the System Log: the next links of a window lead in a circle: a cache between this machine and " + l.c.host() + " may answer in its place")
+	}
 	r.within(from, to)
 	page := pipeline.Page{Records: r.records, Next: place{Next: r.next, Newest: newest}.encode(), More: more, Release: r.release}
 	return page, nil

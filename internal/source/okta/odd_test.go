@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -224,6 +225,72 @@ func TestFullPageLeadsToItself(t *testing.T) {
 			t.Errorf("covered through %v", page.Through)
 		}
 	})
+}
+
+// A short page whose link leads to itself is not the end either: an org says so of an empty page only, and
+// a cache that answers with an old page hides what came since.
+func TestCachedPageLeadsToItself(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		o := newOrg()
+		fill(o, 120)
+		cfg := config(linked{o, func(self, next string) string {
+			if strings.Contains(self, "after=") {
+				return self
+			}
+			return next
+		}})
+		cfg.PageSize = 100
+		s := source.NewClient(cfg).Logs()
+		first, err := s.Fetch(t.Context(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		page, err := s.Fetch(t.Context(), first.Next)
+		if err != nil || len(page.Records) != 20 || page.More || page.Incomplete == nil || time.Since(page.Through) < time.Hour {
+			t.Errorf("%d events, more %v, covered through %v, incomplete: %v, %v", len(page.Records), page.More, page.Through, page.Incomplete, err)
+		}
+	})
+}
+
+// Pages that lead to each other are not read for ever, however many there are.
+func TestPagesInACircle(t *testing.T) {
+	for _, pages := range []int{2, 3, 7} {
+		t.Run(strconv.Itoa(pages), func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				o := newOrg()
+				fill(o, 150)
+				var third string
+				leads := map[string]string{} // each page to the next
+				cfg := config(linked{o, func(self, next string) string {
+					switch {
+					case leads[self] != "":
+						return leads[self]
+					case len(leads) == 2:
+						third = next
+					case len(leads) == 2+pages:
+						next = third
+					}
+					leads[self] = next
+					return next
+				}})
+				cfg.PageSize = 10
+				s := source.NewClient(cfg).Logs()
+				var at pipeline.Cursor
+				for n := 1; ; n++ {
+					page, err := s.Fetch(t.Context(), at)
+					if err != nil || !page.More && page.Incomplete == nil || n > 5*(2+pages) {
+						t.Fatalf("page %d of a circle of %d: more %v, %v", n, pages, page.More, err)
+					}
+					if at = page.Next; page.Incomplete != nil {
+						if !strings.Contains(page.Incomplete.Error(), "in a circle") {
+							t.Error(page.Incomplete)
+						}
+						return
+					}
+				}
+			})
+		})
+	}
 }
 
 // A refused proof, of a service app whose clock is off, says nothing about the place in the log.
