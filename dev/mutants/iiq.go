@@ -16,6 +16,9 @@ func iiqMutants() []Mutant {
 		{Breaks: "a short page ends a list", File: iiq + "resources.go", Old: "if reach > at.Seen && (at.At == 1 || int64(reach) != got.total) {", New: "if false {"},
 		{Breaks: "a list whose first page comes for ever has no end", File: iiq + "resources.go", Old: "if at.At == 1 || at.First == \"\" || !begins(got) {", New: "if true {"},
 		{Breaks: "a crowd of which only the first page comes counts as read", File: iiq + "events.go", Old: "\t\thidden = max(hidden, 1)\n", New: ""},
+		{Breaks: "a list that shrinks while it is read counts as read", File: iiq + "resources.go", Old: "gone > again {", New: "false {"},
+		{Breaks: "an empty list has delivered what it lists later", File: iiq + "resources.go", Old: "at.Seen > 0 && moved", New: "moved"},
+		{Breaks: "lists that can't be read as a whole fail no run", File: iiq + "resources.go", Old: "begun.Sub(first) < shortAge", New: "begun.Sub(first) >= 0"},
 		{Breaks: "a list that takes long is never read to its end", File: iiq + "resources.go", Old: "> sweepAge+time.Duration(at.Pages)*pageTime", New: "> sweepAge"},
 		{Breaks: "a window whose first row can't be read is not audited", File: iiq + "events.go", Old: "number <= tries && errors.As(", New: "number <= 1 && errors.As("},
 	}

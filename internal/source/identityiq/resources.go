@@ -2,6 +2,7 @@ package identityiq
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -39,6 +40,8 @@ const (
 	margin = 12 * time.Hour
 	// clockSlack is how far a mark may be ahead of the server's clock before one of the two is wrong.
 	clockSlack = 5 * time.Minute
+	// shortAge is how long sweeps may miss resources in succession, as they do while a list is pruned.
+	shortAge = time.Hour
 	// sinceStep is how far the mark in the cursor moves at least, so that a quiet list leaves the
 	// cursor where it is.
 	sinceStep = time.Hour
@@ -89,6 +92,13 @@ type sweep struct {
 	Begun string `json:"sweep,omitempty"`
 	// First is the id of the resource that the list begins with.
 	First string `json:"first,omitempty"`
+	// Total is how many resources the service counted beside the page before, 0 if that says nothing
+	// about the list, and Missed how many the sweep may have passed by: they moved to places that it had
+	// read.
+	Total  int64 `json:"total,omitzero"`
+	Missed int64 `json:"missed,omitzero"`
+	// Short is when the first of the successive sweeps that missed some began.
+	Short string `json:"short,omitempty"`
 }
 
 // Stream implements [pipeline.Source].
@@ -118,7 +128,7 @@ func (r *Resources) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.
 		return pipeline.Page{}, err
 	}
 	if repeats, err := r.repeats(ctx, at, got); err != nil || repeats != nil {
-		return pipeline.Page{Incomplete: repeats, Next: encode(sweep{Since: at.Since})}, err
+		return pipeline.Page{Incomplete: repeats, Next: encode(sweep{Since: at.Since, Short: at.Short})}, err
 	}
 	if at.At == 1 && len(got.records) > 0 {
 		at.First = resourceID(got.records[0])
@@ -130,6 +140,7 @@ func (r *Resources) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.
 		}
 	}
 	reach := at.At - 1 + len(got.records)
+	at.count(got.total, reach)
 	at.Pages++
 	if reach > at.Seen && (at.At == 1 || int64(reach) != got.total) {
 		// A short page is not the end: the service may serve fewer rows than requested. The total beside
@@ -138,7 +149,26 @@ func (r *Resources) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.
 		page.Next, page.More = encode(at), true
 		return page, nil
 	}
-	return r.end(page, at, begun, since, got.total-int64(max(reach, at.Seen)))
+	total := got.total
+	if total < 0 {
+		total = at.Total
+	}
+	return r.end(page, at, begun, since, total-int64(max(reach, at.Seen)))
+}
+
+// count compares the total beside a page that reaches up to a place with the one before. What is removed
+// from a list pulls what follows to places that were read; the overlap makes up for that many.
+func (s *sweep) count(total int64, reach int) {
+	if total < 0 {
+		return
+	}
+	if gone, again := s.Total-total, int64(s.Seen+1-s.At); gone > again {
+		s.Missed += gone - again
+	}
+	s.Total = 0
+	if total > int64(reach) { // otherwise it may be that of the page
+		s.Total = total
+	}
 }
 
 // repeats finds out whether a page that is not the first one begins as the list does, and so holds
@@ -172,24 +202,51 @@ func (r *Resources) end(page pipeline.Page, at sweep, begun, since time.Time, hi
 	if err != nil {
 		return pipeline.Page{}, err
 	}
-	mark := at.Since
-	if now := r.c.byServer(begun); since.After(now.Add(clockSlack)) {
+	next := sweep{Since: at.Since, Short: at.Short}
+	now := r.c.byServer(begun)
+	switch {
+	case since.After(now.Add(clockSlack)):
 		// Otherwise changes would be passed over until that moment has come.
-		mark = formatMilli(now.Add(-margin))
+		next.Since = formatMilli(now.Add(-margin))
 		page.Warnings = append(page.Warnings, fmt.Sprintf("%s: changes before %s were passed over, and by IdentityIQ's clock it is %s: a clock was ahead in an earlier run; "+
 			"the next run reads the changes of the last %.0f h, and whatever changed before them is not delivered",
 			r.what, formatMilli(since), formatMilli(now), margin.Hours()))
-	} else if page.Incomplete == nil {
-		page.Through = begun
-		if r.pages = at.Pages; r.pages > alwaysPages {
-			r.due = begun.Add(time.Duration(r.pages) * pageTime)
-		}
-		if moved := now.Add(-margin); moved.Sub(since) >= sinceStep {
-			mark = formatMilli(moved)
+	case page.Incomplete == nil && at.Missed > 0:
+		next.Short = cmp.Or(at.Short, formatMilli(begun))
+		r.short(&page, at, begun)
+	case page.Incomplete == nil:
+		page.Through, next.Short = begun, ""
+		r.rest(at, begun)
+		// An empty answer may be a mistake, and what is changed by the time it is corrected may be old.
+		if moved := now.Add(-margin); at.Seen > 0 && moved.Sub(since) >= sinceStep {
+			next.Since = formatMilli(moved)
 		}
 	}
-	page.Next = encode(sweep{Since: mark})
+	page.Next = encode(next)
 	return page, nil
+}
+
+// rest is how long a long list is not read again after a sweep.
+func (r *Resources) rest(at sweep, begun time.Time) {
+	if r.pages = at.Pages; r.pages > alwaysPages {
+		r.due = begun.Add(time.Duration(r.pages) * pageTime)
+	}
+}
+
+// short judges a sweep that may have missed resources. That is ordinary once, and the next sweep finds
+// them; it is not if that lasts.
+func (r *Resources) short(page *pipeline.Page, at sweep, begun time.Time) {
+	if at.Short == "" {
+		page.More = true
+		return
+	}
+	r.rest(at, begun)
+	missed := fmt.Errorf("%s: IdentityIQ's count of them fell while the list was read, so that up to %d were passed by, in each sweep since %s: the list is read again", r.what, at.Missed, at.Short)
+	if first, _ := parseTime([]byte(at.Short)); begun.Sub(first) < shortAge {
+		page.Warnings = append(page.Warnings, missed.Error())
+	} else {
+		page.Incomplete = missed
+	}
 }
 
 // begin returns where to continue, when that sweep began, and the mark.
@@ -202,12 +259,12 @@ func (r *Resources) begin(after pipeline.Cursor, now time.Time) (at sweep, begun
 		return sweep{}, now, now, err
 	}
 	since, ok := parseTime([]byte(at.Since))
-	if !ok || at.At < 0 || at.Seen < 0 || at.Pages < 0 {
+	if !ok || at.At < 0 || at.Seen < 0 || at.Pages < 0 || at.Total < 0 || at.Missed < 0 {
 		return sweep{}, now, now, badCursor(after)
 	}
 	begun, ok = parseTime([]byte(at.Begun))
 	if at.At == 0 || !ok || now.Sub(begun).Abs() > sweepAge+time.Duration(at.Pages)*pageTime {
-		return sweep{Since: at.Since, At: 1}, now, since, nil
+		return sweep{Since: at.Since, At: 1, Short: at.Short}, now, since, nil
 	}
 	return at, begun, since, nil
 }

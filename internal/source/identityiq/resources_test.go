@@ -1,9 +1,12 @@
 package identityiq_test
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -148,6 +151,127 @@ func TestMarkInTheFuture(t *testing.T) {
 		}
 		if page, err = tasks.Fetch(t.Context(), page.Next); err != nil || len(page.Records) != 1 || len(page.Warnings) != 0 {
 			t.Errorf("%v, %d records, %q", err, len(page.Records), page.Warnings)
+		}
+	})
+}
+
+// A sweep that may have missed resources does not pass them over, although they were changed before the
+// hours that the mark stays behind, and does not say that the list is covered.
+func TestSweepThatMissesResources(t *testing.T) {
+	const n = 700
+	nothing := func([]byte) []byte { return []byte(`{"totalResults":0,"Resources":[]}`) }
+	for name, c := range map[string]struct {
+		answer  func(s *stand.Server, h *tampered, first bool) // before each request for a page
+		removed int
+		unknown bool // nothing says that something is missing
+	}{
+		"later pages are empty": {answer: func(_ *stand.Server, h *tampered, first bool) {
+			if h.change = nothing; first {
+				h.change = nil
+			}
+		}},
+		"later pages have no total": {answer: func(_ *stand.Server, h *tampered, first bool) {
+			if h.change = func([]byte) []byte { return []byte(`{"Resources":[]}`) }; first {
+				h.change = nil
+			}
+		}},
+		"all pages are empty":    {answer: func(_ *stand.Server, h *tampered, _ bool) { h.change = nothing }, unknown: true},
+		"startIndex is dropped":  {answer: func(_ *stand.Server, h *tampered, _ bool) { h.rewound = true }},
+		"many are removed":       {answer: func(s *stand.Server, _ *tampered, first bool) { remove(s, first, 30) }, removed: 30},
+		"all others are removed": {answer: func(s *stand.Server, _ *tampered, first bool) { remove(s, first, 600) }, removed: 600},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newServer()
+				for i := range n {
+					at := time.Now().Add(-15 * time.Hour)
+					id, raw := stand.Alert(i, at, at)
+					s.Put(stand.Alerts, id, raw)
+				}
+				h, faulty := &tampered{Handler: s}, true
+				client := identityiq.NewClient(config(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+					if index := r.URL.Query().Get("startIndex"); faulty && index != "" {
+						c.answer(s, h, index == "1")
+					}
+					h.ServeHTTP(rw, r)
+				})))
+				seen, after := map[string]bool{}, pipeline.Cursor("")
+				for run := range 3 {
+					src := client.Alerts()
+					for more := true; more; {
+						page, err := src.Fetch(t.Context(), after)
+						if errors.As(err, new(*pipeline.Retryable)) {
+							<-time.After(time.Second)
+							continue
+						}
+						if err != nil {
+							t.Fatal(err)
+						}
+						for _, rec := range page.Records {
+							seen[strings.Split(rec.ID, "|")[0]] = true
+						}
+						after, more = page.Next, page.More
+						for id := range s.Resources(stand.Alerts) {
+							if !seen[id] && !page.Through.IsZero() && !c.unknown {
+								t.Fatalf("run %d: the list is covered, and %s is missing", run, id)
+							}
+						}
+					}
+					faulty, h.change, h.rewound = false, nil, false
+					<-time.After(time.Minute)
+				}
+				for id := range s.Resources(stand.Alerts) {
+					if !seen[id] {
+						t.Fatalf("%s never came, of %d", id, len(seen))
+					}
+				}
+				if left := len(s.Resources(stand.Alerts)); left != n-c.removed || strings.Contains(string(after), "short") {
+					t.Errorf("%d are left, and the cursor is %s", left, after)
+				}
+			})
+		})
+	}
+}
+
+// remove removes the first alerts of a list once its first page was read.
+func remove(s *stand.Server, first bool, n int) {
+	if left := s.Resources(stand.Alerts); !first && len(left) == 700 {
+		for _, id := range slices.Sorted(maps.Keys(left))[:n] {
+			s.Remove(stand.Alerts, id)
+		}
+	}
+}
+
+// A list that is pruned for a while fails no run, and one whose sweeps miss resources for hours does.
+func TestSweepsThatGoOnMissing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer()
+		for i := range 700 {
+			id, raw := stand.Alert(i, time.Now(), time.Now())
+			s.Put(stand.Alerts, id, raw)
+		}
+		client := identityiq.NewClient(config(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			h := &tampered{Handler: s}
+			if index := r.URL.Query().Get("startIndex"); index != "" && index != "1" {
+				h.change = func([]byte) []byte { return []byte(`{"totalResults":0,"Resources":[]}`) }
+			}
+			h.ServeHTTP(rw, r)
+		})))
+		src := client.Alerts()
+		begin, after := time.Now(), pipeline.Cursor("")
+		for time.Since(begin) < 2*time.Hour {
+			page, err := src.Fetch(t.Context(), after)
+			for err == nil && page.More {
+				page, err = src.Fetch(t.Context(), page.Next)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if lasting := time.Since(begin) >= time.Hour; lasting == (page.Incomplete == nil) || lasting == (len(page.Warnings) > 0) {
+				t.Fatalf("after %v: %v, warnings %q", time.Since(begin), page.Incomplete, page.Warnings)
+			}
+			after = page.Next
+			<-time.After(time.Minute)
 		}
 	})
 }
