@@ -19,6 +19,7 @@ func iiqMutants() []Mutant {
 		{Breaks: "a list that shrinks while it is read counts as read", File: iiq + "resources.go", Old: "gone > again {", New: "false {"},
 		{Breaks: "an empty list has delivered what it lists later", File: iiq + "resources.go", Old: "at.Seen > 0 && moved", New: "moved"},
 		{Breaks: "lists that can't be read as a whole fail no run", File: iiq + "resources.go", Old: "begun.Sub(first) < shortAge", New: "begun.Sub(first) >= 0"},
+		{Breaks: "an empty list is believed of an answer that is cut", File: iiq + "list.go", Old: "\tcase err != nil:\n\t\treturn l, err\n\tcase found:\n\t\treturn l, atEnd(d, body)\n", New: "\tcase found:\n\t\treturn l, nil\n\tcase err != nil:\n\t\treturn l, err\n"},
 		{Breaks: "a list that takes long is never read to its end", File: iiq + "resources.go", Old: "> sweepAge+time.Duration(at.Pages)*pageTime", New: "> sweepAge"},
 		{Breaks: "a window whose first row can't be read is not audited", File: iiq + "events.go", Old: "number <= tries && errors.As(", New: "number <= 1 && errors.As("},
 	}

@@ -84,18 +84,32 @@ func readList(body []byte, name string) (list, error) {
 		}
 	}
 	switch {
-	case found:
+	case len(bytes.Trim(l.rows, "[] \t\r\n")) > 0:
 		return l, nil
 	case err != nil:
 		return l, err
+	case found:
+		return l, atEnd(d, body)
 	case name == scimList && l.total == 0 && !odd && code == "" && text == "": // RFC 7644 lets out a list that is empty
 		l.rows = []byte("[]")
-		return l, nil
+		return l, atEnd(d, body)
 	}
 	if text == "" {
 		text = jsonwalk.Excerpt(body)
 	}
 	return l, &message{code, text}
+}
+
+// atEnd reads the end of an answer whose list is empty, and demands that nothing follows it: rows prove
+// themselves, and that there are none only a whole answer proves.
+func atEnd(d *jsontext.Decoder, body []byte) error {
+	if _, err := d.ReadToken(); err != nil {
+		return fmt.Errorf("its end: %w", err)
+	}
+	if len(bytes.TrimSpace(body[d.InputOffset():])) > 0 {
+		return errors.New("its list is empty, and something follows its end")
+	}
+	return nil
 }
 
 // totalOf reads a total: a number, or a text that begins with one ("18,").

@@ -61,6 +61,41 @@ func TestListIsLeftOut(t *testing.T) {
 	}
 }
 
+// That a list is empty is believed only of a whole answer.
+func TestEmptyListInADamagedAnswer(t *testing.T) {
+	for name, c := range map[string]struct {
+		body  string
+		whole bool
+	}{
+		"whole":                 {`{"totalResults":0,"LIST":[]}`, true},
+		"white space behind":    {"{\"totalResults\":0,\"LIST\":[ ]}\r\n", true},
+		"cut before its end":    {`{"totalResults":0,"LIST":[]`, false},
+		"cut before the total":  {`{"LIST":[],"totalRes`, false},
+		"another answer behind": {`{"totalResults":0,"LIST":[]}{"totalResults":1,"LIST":[{"id":"1"}]}`, false},
+		"text behind":           {`{"totalResults":0,"LIST":[]}<!-- odd -->`, false},
+		"list left out, cut":    {`{"totalResults":0`, false},
+		"list left out, twice":  {`{"totalResults":0}{"totalResults":0}`, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for list, path := range map[string]string{"Resources": "/scim/", "auditEvents": "/plugin/"} {
+				if strings.Contains(name, "left out") && path != "/scim/" {
+					continue
+				}
+				client := identityiq.NewClient(config(answering(newServer(), path, strings.ReplaceAll(c.body, "LIST", list))))
+				var src pipeline.Source = client.Audits()
+				if path == "/scim/" {
+					src = client.Alerts()
+				}
+				page, err := src.Fetch(t.Context(), "")
+				damaged := errors.As(err, new(*pipeline.Retryable)) && strings.Contains(err.Error(), "the answer is damaged")
+				if c.whole && err != nil || !c.whole && !damaged {
+					t.Errorf("%s: %d records, %v", list, len(page.Records), err)
+				}
+			}
+		})
+	}
+}
+
 // A server that is restarted between two pages costs time only, whatever it answers until it is up:
 // nothing, errors, or the page of a container that does not know the application yet.
 func TestRestartBetweenPages(t *testing.T) {
