@@ -140,6 +140,7 @@ func storeMutants() []Mutant {
 
 func edgeMutants() []Mutant {
 	return []Mutant{
+		{Breaks: "the reset of an HTTP/2 stream is for good", File: "internal/lib/transport/errors.go", Old: " || errors.As(err, new(streamError))", New: ""},
 		{Breaks: "a short page is the end of the events", File: sailpoint + "events.go", Old: "case len(r.records) == 0, !full && e.end.proves(at, r):", New: "case len(r.records) == 0, !full:"},
 		{Breaks: "a cursor moves by its id only", File: sailpoint + "events.go", Old: "return r.last.ID != at.ID || r.last.Created != at.Created", New: "return r.last.ID != at.ID"},
 		{Breaks: "an order that no id decides moves the cursor into a millisecond", File: sailpoint + "events.go", Old: "r.lastAt.Truncate(time.Millisecond).After(from)", New: "!r.lastAt.Before(from)"},

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/url"
@@ -129,11 +130,16 @@ func IsTransient(err error) bool {
 		op  *net.OpError
 		dns *net.DNSError
 	)
-	if errors.As(err, &op) || errors.As(err, &dns) {
+	if errors.As(err, &op) || errors.As(err, &dns) || errors.As(err, new(streamError)) {
 		return true
 	}
-	// Some failures of a connection are plain texts, and those of HTTP/2 have types that net/http
-	// does not export.
+	// Some failures of a connection are plain texts, and those of HTTP/2 have types that net/http does
+	// not export.
+	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
+		if strings.HasPrefix(inner.Error(), "connection error: ") { // HTTP/2, before the head of an answer or after it
+			return true
+		}
+	}
 	var failed *url.Error
 	if errors.As(err, &failed) {
 		text := failed.Err.Error()
@@ -144,4 +150,16 @@ func IsTransient(err error) bool {
 		}
 	}
 	return false
+}
+
+// streamError is the reset of an HTTP/2 stream. net/http does not export the type, but [errors.As]
+// fills any struct that has its fields.
+type streamError struct {
+	StreamID uint32
+	Code     uint32
+	Cause    error
+}
+
+func (e streamError) Error() string {
+	return fmt.Sprintf("HTTP/2 stream %d: error %d: %v", e.StreamID, e.Code, e.Cause)
 }

@@ -18,6 +18,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/net/http2"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/transport"
 )
@@ -145,6 +146,63 @@ func TestKindsOfRealErrors(t *testing.T) {
 	if !transport.IsTransient(err) {
 		t.Errorf("aborted: %v", err)
 	}
+}
+
+// HTTP/2 ends a request by the reset of its stream, or of the whole connection. Both may pass, before
+// the head of the answer and within its body.
+func TestHTTP2ResetsAreTransient(t *testing.T) {
+	for name, reset := range map[string]func(*http2.Framer) error{
+		"internal error": func(fr *http2.Framer) error { return fr.WriteRSTStream(1, http2.ErrCodeInternal) },
+		"cancelled":      func(fr *http2.Framer) error { return fr.WriteRSTStream(1, http2.ErrCodeCancel) },
+		"too much":       func(fr *http2.Framer) error { return fr.WriteRSTStream(1, http2.ErrCodeEnhanceYourCalm) },
+		"HTTP/1.1":       func(fr *http2.Framer) error { return fr.WriteRSTStream(1, http2.ErrCodeHTTP11Required) },
+		"protocol error": func(fr *http2.Framer) error { return fr.WriteRawFrame(http2.FrameData, 0, 0, []byte("x")) },
+	} {
+		for _, head := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, head %v", name, head), func(t *testing.T) {
+				client, address := resetting(t, head, reset)
+				resp, err := get(t, client, address)
+				if head && err == nil {
+					_, err = io.Copy(io.Discard, resp.Body)
+				}
+				transport.Discard(resp)
+				if f := transport.Explain(err, transport.Peer{Host: "h", Settings: "S"}); !transport.IsTransient(err) || !f.Passing {
+					t.Errorf("%v does not pass", err)
+				}
+			})
+		}
+	}
+}
+
+// resetting is an HTTP/2 server that resets its first request, after the head of the answer if head
+// is set. The client trusts it.
+func resetting(t *testing.T, head bool, reset func(*http2.Framer) error) (client *http.Client, address string) {
+	t.Helper()
+	s := httptest.NewUnstartedServer(nil)
+	s.EnableHTTP2 = true
+	s.Config.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){"h2": func(_ *http.Server, c *tls.Conn, _ http.Handler) {
+		if _, err := io.CopyN(io.Discard, c, int64(len(http2.ClientPreface))); err != nil {
+			return
+		}
+		fr := http2.NewFramer(c, c)
+		_ = fr.WriteSettings()
+		for {
+			f, err := fr.ReadFrame()
+			if err != nil {
+				return
+			}
+			if _, ok := f.(*http2.HeadersFrame); !ok {
+				continue
+			}
+			if head {
+				_ = fr.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, EndHeaders: true, BlockFragment: []byte{0x88}}) // :status 200
+			}
+			_ = reset(fr)
+		}
+	}}
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	return s.Client(), s.URL
 }
 
 func FuzzRedact(f *testing.F) {
