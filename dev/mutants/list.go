@@ -140,6 +140,9 @@ func storeMutants() []Mutant {
 
 func edgeMutants() []Mutant {
 	return []Mutant{
+		{Breaks: "a small batch is believed where an acknowledgement came early", File: "internal/sink/azmonitor/early.go", Old: "a.Doubtful = size < e.size", New: "a.Doubtful = false", Tests: []string{"./internal/sink/logsingestion"}},
+		{Breaks: "an early acknowledgement is doubted for ever", File: "internal/sink/azmonitor/early.go", Old: "\t\te.size = 0\n", New: "\t\t_ = e.size\n", Tests: []string{"./internal/sink/logsingestion"}},
+		{Breaks: "a doubted batch is not padded", File: ingestion + "sink.go", Old: "s.pack(st.rule, batch, s.early.Size())", New: "s.pack(st.rule, batch, 0)"},
 		{Breaks: "the reset of an HTTP/2 stream is for good", File: "internal/lib/transport/errors.go", Old: " || errors.As(err, new(streamError))", New: ""},
 		{Breaks: "a short page is the end of the events", File: sailpoint + "events.go", Old: "case len(r.records) == 0, !full && e.end.proves(at, r):", New: "case len(r.records) == 0, !full:"},
 		{Breaks: "a cursor moves by its id only", File: sailpoint + "events.go", Old: "return r.last.ID != at.ID || r.last.Created != at.Created", New: "return r.last.ID != at.ID"},
@@ -173,14 +176,14 @@ func edgeMutants() []Mutant {
 		{Breaks: "what has no id is proven", File: readback + "arrivals.go", Old: "may be the record's\n\t\t\ta.unproven++", New: "may be the record's"},
 		{Breaks: "what is outside of an audit is proven", File: readback + "arrivals.go", Old: "a.claimed[id] = struct{}{}\n\t\t\t\ta.unproven++", New: "a.claimed[id] = struct{}{}"},
 		{Breaks: "a lower bound proves that everything is missing", File: pipelineDir + "audit_request.go", Old: "have == 0 && !i.Floor", New: "have == 0"},
-		{Breaks: "a 200 that came before the whole batch acknowledges", File: collector + "answer.go", Old: "case !a.Whole:", New: "case false && !a.Whole:"},
+		{Breaks: "a 200 that came before the whole batch acknowledges", File: collector + "answer.go", Old: "case !a.Whole, a.Doubtful:", New: "case false:"},
 		{Breaks: "a 200 with a page acknowledges", File: collector + "answer.go", Old: "case a.saysNo():", New: "case false && a.saysNo():"},
 		{Breaks: "a 200 with a body acknowledges", File: collector + "answer.go", Old: "case !a.Empty:\n\t\t\treturn &doubt{a}", New: "case !a.Empty:"},
 		{Breaks: "a record far below the limit is refused for a 413", File: collector + "answer.go", Old: "if records == 1 && size <= MaxBody/2 {", New: "if false {"},
 		{Breaks: "a 404 puts single records into quarantine", File: collector + "answer.go", Old: "Ambiguous: true,", New: "Ambiguous: false,"},
 		{Breaks: "a connection that is too slow puts records into quarantine", File: ingestion + "check.go", Old: "\tif a.cutOff() {\n\t\treturn a.unread()\n\t}\n\tif err := s.probe", New: "\tif err := s.probe"},
 		{Breaks: "an answer in words that came too early is believed", File: collector + "doubt.go", Old: "if !again.Whole || again.kind()", New: "if again.kind()"},
-		{Breaks: "a 204 that came before the whole batch acknowledges", File: ingestion + "answer.go", Old: "if !a.Whole {", New: "if false {"},
+		{Breaks: "a 204 that came before the whole batch acknowledges", File: ingestion + "answer.go", Old: "if !a.Whole || a.Doubtful {", New: "if false {"},
 		{Breaks: "a 204 with a body acknowledges", File: ingestion + "answer.go", Old: "!a.Empty || length != \"\" && length != \"0\" {", New: "false && length != \"\" {"},
 		{Breaks: "a 200 of something in between acknowledges", File: ingestion + "answer.go", Old: "case http.StatusNoContent:\n", New: "case http.StatusNoContent, http.StatusOK:\n"},
 		{Breaks: "a failed run is answered with 200", File: "internal/functions/answer.go", Old: "failed = err != nil || slices.ContainsFunc(runs, hasFailed)", New: "failed = err != nil && slices.ContainsFunc(runs, hasFailed)"},

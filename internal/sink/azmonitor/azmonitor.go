@@ -37,8 +37,10 @@ type Answer struct {
 	Status int
 	Header http.Header
 	Whole  bool // it came after the whole body was sent
-	Empty  bool
-	Page   bool // HTML
+	// Doubtful says that it proves nothing for an upload of this size, see [Early].
+	Doubtful bool
+	Empty    bool
+	Page     bool // HTML
 	// Body is the beginning of the body, without white space around it.
 	Body []byte
 	// Code and Message come from the service's error body, if the client knows its form.
@@ -103,8 +105,12 @@ func (a *Answer) String() string {
 	return text
 }
 
-// Early is the error for an acknowledgement that came before the whole batch was sent.
+// Early is the error for an acknowledgement that came before the whole batch was sent, or may have.
 func (a *Answer) Early() error {
+	if a.Whole {
+		return &pipeline.Retryable{Err: fmt.Errorf("%v is doubtful, because such an answer to another batch came before that was sent to its end: "+
+			"the batch counts as not delivered and is sent again; check proxies and gateways", a)}
+	}
 	return &pipeline.Retryable{Err: fmt.Errorf("%v came before the batch was sent to its end, so something in between answered and not the service: "+
 		"the batch counts as not delivered; check proxies and gateways", a)}
 }

@@ -72,7 +72,7 @@ func (a *answer) judge(records, size int) error {
 	switch a.Status {
 	case http.StatusOK:
 		switch {
-		case !a.Whole:
+		case !a.Whole, a.Doubtful:
 			return a.Early()
 		case transport.NotAnAck(a.Header) != "":
 			return &pipeline.Retryable{Err: fmt.Errorf("%v %s the header %s is not the answer of the service but of something in between: the batch counts as not delivered; %s",

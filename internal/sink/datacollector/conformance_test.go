@@ -44,7 +44,7 @@ func TestSink(t *testing.T) {
 		Open: func(tb testing.TB, setup sinktest.Setup) sinktest.Opened {
 			ws := &workspace.Workspace{Faults: setup.Faults, Poison: setup.Poison}
 			return sinktest.Opened{
-				Sink: open(tb, ws, nil),
+				Sink: open(tb, ws, func(c *datacollector.Config) { c.HTTP = setup.Client(fault.Transport(ws), http.StatusOK) }),
 				Stored: func(stream string) []jsontext.Value {
 					var rows []jsontext.Value
 					for _, raw := range ws.Table(stream).Raw() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -71,6 +72,7 @@ type Sink struct {
 	open       map[string]*table.Folded
 	timeout    time.Duration
 	doubts     *doubts
+	early      *azmonitor.Early
 	notices    *notices
 }
 
@@ -115,6 +117,7 @@ func New(cfg Config) (*Sink, error) {
 		open:       folds(rules, cfg.Open),
 		timeout:    cfg.Timeout,
 		doubts:     newDoubts(),
+		early:      &azmonitor.Early{Limit: MaxBody},
 		notices:    new(notices),
 	}
 	if s.timeout <= 0 {
@@ -194,8 +197,14 @@ func (s *Sink) Write(ctx context.Context, stream string, batch []pipeline.Record
 		return &pipeline.Rejected{Err: fmt.Errorf("%s: %d bytes are more than the %d that the service takes", what, body.size, MaxBody)}
 	}
 	whole := content{body.size, body.reader}
+	if pad := s.early.Size() - body.size; pad > 0 {
+		whole = content{body.size + pad, func() io.Reader { return io.MultiReader(body.reader(), azmonitor.Blanks(pad)) }}
+	}
 	a, err := s.post(ctx, stream, timeField, whole)
 	if err == nil {
+		if a.Status == http.StatusOK {
+			s.early.Weigh(a.Answer, whole.size)
+		}
 		if err = a.judge(len(batch), body.size); err == nil {
 			s.doubts.noteSilent()
 			s.noteKey(stream, a)
@@ -204,6 +213,9 @@ func (s *Sink) Write(ctx context.Context, stream string, batch []pipeline.Record
 	var unsure *doubt
 	if errors.As(err, &unsure) {
 		err = s.settle(ctx, stream, timeField, batch, a)
+	}
+	if err == nil {
+		s.early.Acknowledged(whole.size)
 	}
 	return azmonitor.Wrap(err, what)
 }

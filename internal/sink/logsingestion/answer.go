@@ -45,7 +45,7 @@ func (a *answer) judge(s *Sink, stream string) error {
 	rule := s.ruleID
 	switch a.Status {
 	case http.StatusNoContent:
-		if !a.Whole {
+		if !a.Whole || a.Doubtful {
 			return a.Early()
 		}
 		if name := transport.NotAnAck(a.Header); name != "" {

@@ -24,7 +24,7 @@ func (s *Sink) Check(ctx context.Context) error {
 
 // probe posts an empty array to a stream. The service answers it like any other batch.
 func (s *Sink) probe(ctx context.Context, name string) error {
-	empty, err := s.pack(nil, nil)
+	empty, err := s.pack(nil, nil, 0)
 	if err != nil {
 		return err
 	}

@@ -74,7 +74,9 @@ func TestSink(t *testing.T) {
 		Open: func(tb testing.TB, setup sinktest.Setup) sinktest.Opened {
 			ws := &workspace.Workspace{Faults: setup.Faults, Poison: setup.Poison, Rules: map[string]*workspace.Rule{workspace.DefaultRule: anyRule()}}
 			return sinktest.Opened{
-				Sink: open(tb, ws, func(c *logsingestion.Config) { c.Streams = anything() }),
+				Sink: open(tb, ws, func(c *logsingestion.Config) {
+					c.Streams, c.HTTP = anything(), setup.Client(fault.Transport(ws), http.StatusNoContent)
+				}),
 				Stored: func(stream string) []jsontext.Value {
 					var rows []jsontext.Value
 					for _, raw := range ws.Table(stream).Raw() {

@@ -3,6 +3,7 @@ package logsingestion
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 
 	"github.com/klauspost/compress/gzip"
 
@@ -14,6 +15,8 @@ import (
 type body struct {
 	wire []byte // compressed
 	raw  int    // bytes before compression
+	// padded says that white space makes it larger than its records need.
+	padded bool
 }
 
 // tooLarge means that a batch does not fit into one request.
@@ -53,6 +56,9 @@ const (
 	guess = 6
 	// maxScratch is the largest row whose memory is kept.
 	maxScratch = 1 << 20
+	// padSlack is more than what the compressor still holds back when a batch is padded.
+	padSlack = 128 << 10
+	padBytes = 16 << 10
 )
 
 // rawSize is the size of a batch as a JSON array.
@@ -64,8 +70,9 @@ func rawSize(batch []pipeline.Record) int {
 	return size
 }
 
-// pack makes the body of a batch. After an error, fewer records may succeed.
-func (s *Sink) pack(rule *table.Declared, batch []pipeline.Record) (body, error) {
+// pack makes the body of a batch, of at least atLeast bytes on the wire. After an error, fewer
+// records may succeed.
+func (s *Sink) pack(rule *table.Declared, batch []pipeline.Record, atLeast int) (body, error) {
 	raw := rawSize(batch)
 	if raw > MaxRaw {
 		return body{}, &tooLarge{raw: raw, records: len(batch), limit: MaxRaw, what: "of JSON"}
@@ -80,18 +87,18 @@ func (s *Sink) pack(rule *table.Declared, batch []pipeline.Record) (body, error)
 			s.packers.Put(p)
 		}
 	}()
-	p.out.buf = make([]byte, 0, min(raw/guess+1024, MaxWire))
+	p.out.buf = make([]byte, 0, min(max(raw/guess, atLeast)+1024, MaxWire))
 	if p.fast == nil {
 		p.fast, _ = gzip.NewWriterLevel(nil, gzip.BestSpeed) // fails for unknown levels only
 	}
-	b, err := p.pack(p.fast, rule, batch)
+	b, err := p.pack(p.fast, rule, batch, atLeast)
 	if errors.Is(err, errFull) && len(batch) == 1 {
 		// A single record can't be split: compress it better.
 		if p.best == nil {
 			p.best, _ = gzip.NewWriterLevel(nil, gzip.BestCompression)
 		}
 		p.out.buf = p.out.buf[:0]
-		b, err = p.pack(p.best, rule, batch)
+		b, err = p.pack(p.best, rule, batch, atLeast)
 	}
 	if errors.Is(err, errFull) {
 		err = &tooLarge{raw: b.raw, records: len(batch), limit: MaxWire, what: "on the wire"}
@@ -100,7 +107,7 @@ func (s *Sink) pack(rule *table.Declared, batch []pipeline.Record) (body, error)
 }
 
 // pack compresses a JSON array of the rows. After errFull, b.raw is how far it got.
-func (p *packer) pack(z *gzip.Writer, rule *table.Declared, batch []pipeline.Record) (b body, err error) {
+func (p *packer) pack(z *gzip.Writer, rule *table.Declared, batch []pipeline.Record, atLeast int) (b body, err error) {
 	z.Reset(&p.out)
 	if len(batch) == 0 {
 		b.raw = len("[]")
@@ -124,9 +131,30 @@ func (p *packer) pack(z *gzip.Writer, rule *table.Declared, batch []pipeline.Rec
 			return b, err
 		}
 	}
+	if atLeast > 0 {
+		if err := z.Flush(); err != nil {
+			return b, err
+		}
+	}
+	for len(p.out.buf) < atLeast && b.raw < MaxRaw-padBytes {
+		b.padded = true
+		if _, err := z.Write(blanks(padBytes)); err != nil {
+			return b, err
+		}
+		b.raw += padBytes
+	}
 	if err := z.Close(); err != nil {
 		return b, err
 	}
 	b.wire = p.out.buf
 	return b, nil
+}
+
+// blanks is white space, as JSON allows it after its end, in an order that hardly compresses.
+func blanks(n int) []byte {
+	out := make([]byte, n)
+	for i := range out {
+		out[i] = " \t\r\n"[rand.IntN(4)] //nolint:gosec // nothing secret
+	}
+	return out
 }

@@ -74,6 +74,7 @@ type Sink struct {
 	http     *http.Client
 	timeout  time.Duration
 	sizes    *sizes
+	early    *azmonitor.Early
 	packers  sync.Pool
 	requests *rate.Limiter
 	bytes    *rate.Limiter
@@ -105,6 +106,7 @@ func New(cfg Config) (*Sink, error) {
 		http:     azmonitor.Client(cfg.HTTP),
 		timeout:  cfg.Timeout,
 		sizes:    newSizes(min(batch, MaxRaw-1)),
+		early:    &azmonitor.Early{Limit: MaxWire - padSlack},
 		requests: rate.NewLimiter(requestsPerSecond, 100),
 		bytes:    rate.NewLimiter(bytesPerSecond, MaxRaw),
 	}
@@ -191,7 +193,7 @@ func (s *Sink) write(ctx context.Context, name string, st stream, batch []pipeli
 	if len(batch) > 1 && s.sizes.knownTooLarge(rawSize(batch)) {
 		return &pipeline.Rejected{Err: errors.New("a smaller batch was refused for its size: sent in parts")}
 	}
-	body, err := s.pack(st.rule, batch)
+	body, err := s.pack(st.rule, batch, s.early.Size())
 	if err != nil {
 		var large *tooLarge
 		if errors.As(err, &large) {
@@ -206,13 +208,21 @@ func (s *Sink) write(ctx context.Context, name string, st stream, batch []pipeli
 	if err != nil {
 		return err
 	}
-	if a.Status == http.StatusRequestEntityTooLarge || a.cutOff() {
+	if !body.padded && (a.Status == http.StatusRequestEntityTooLarge || a.cutOff()) {
 		s.sizes.refused(body.raw)
+	}
+	if a.Status == http.StatusNoContent {
+		s.early.Weigh(a.Answer, len(body.wire))
 	}
 	err = a.judge(s, name)
 	switch {
 	case err == nil:
-		s.sizes.packed(name, body.raw, len(body.wire))
+		s.early.Acknowledged(len(body.wire))
+		if !body.padded {
+			s.sizes.packed(name, body.raw, len(body.wire))
+		}
+	case a.Status == http.StatusRequestEntityTooLarge && body.padded: // not for the records' size
+		return a.Small(len(body.wire), MaxWire)
 	case a.Status == http.StatusRequestEntityTooLarge && len(batch) == 1 && len(body.wire) <= MaxWire/2:
 		return a.Small(len(body.wire), MaxWire)
 	case a.Status == http.StatusBadRequest && len(batch) == 1:

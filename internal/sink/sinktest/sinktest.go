@@ -14,6 +14,7 @@ package sinktest
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -42,6 +43,17 @@ type Setup struct {
 	Faults *fault.Plan
 	// Poison marks records that it refuses.
 	Poison func(raw []byte) bool
+	// Gateway makes what is between the sink and the service, if it is set. status is how the
+	// service acknowledges.
+	Gateway func(service http.RoundTripper, status int) http.RoundTripper
+}
+
+// Client is a client of the service.
+func (s Setup) Client(service http.RoundTripper, status int) *http.Client {
+	if s.Gateway != nil {
+		service = s.Gateway(service, status)
+	}
+	return &http.Client{Transport: service}
 }
 
 // Opened is a sink and what is behind it.
@@ -83,6 +95,7 @@ func Run(t *testing.T, s Subject) {
 			tests,
 			test{"transient faults", testTransient},
 			test{"foreign answers acknowledge nothing", testForeign},
+			test{"early acknowledgements cast doubt on others", testEarly},
 			test{"the wait that was asked for", testRetryAfter},
 			test{"a lost acknowledgement is an error", testLostAcknowledgement},
 			test{"poison is rejected", testPoison},
