@@ -274,6 +274,7 @@ func answerFaults() []hopFault {
 		{name: "not modified", arrange: serves(304, "", ""), says: nil},
 		{name: "portal's 200", arrange: serves(200, "text/html; charset=utf-8", portal), says: []string{"200", "something in between"}},
 		{name: "redirect to a sign-in page", arrange: func(t *testing.T) string { return redirect(t, "https://login.example/?secret="+hopSecret) }, says: []string{"HOST redirects requests to another host, as the sign-in page of a proxy or portal does", "https://login.example"}},
+		{name: "redirect to a sign-in page of its own", arrange: func(t *testing.T) string { return redirect(t, "/login?secret="+hopSecret) }, says: []string{"HOST redirects requests to another address of its own, as the sign-in page of a proxy or portal does"}},
 		{name: "sign-in of the network, 200 without a type", arrange: serves(200, "", portal), says: []string{"200"}},
 		{name: "bad gateway", arrange: serves(502, "text/html", "<html><title>502 Bad Gateway</title></html>"), says: []string{"502"}},
 		{name: "sign-in of the network", arrange: serves(511, "text/html", portal), says: []string{"status 511: this network requires a sign-in"}},

@@ -78,8 +78,15 @@ func Explain(err error, peer Peer) *Failure {
 	case errors.As(err, &proxy) && proxy.proxyFault():
 		return explainProxy(err, proxy, peer)
 	case errors.As(err, &redirect):
+		where := "another host"
+		if to, err := url.Parse(redirect.To); err == nil && strings.EqualFold(to.Host, peer.Host) {
+			where = "another address of its own"
+		}
 		return &Failure{Hop: HopGateway, err: err, text: fmt.Sprintf(
-			"%s redirects requests to another host, as the sign-in page of a proxy or portal does: exempt the host there, or correct %s", peer.Host, peer.Settings)}
+			"%s redirects requests to %s, as the sign-in page of a proxy or portal does: exempt the host there, or correct %s", peer.Host, where, peer.Settings)}
+	case errors.As(err, new(*TooLarge)):
+		return &Failure{Hop: HopGateway, Passing: true, err: err, text: fmt.Sprintf(
+			"%s does not give an answer of that size, so something in between (a firewall, a proxy) may have: allow requests of this machine there; check %s if nothing is in between", peer.Host, peer.Settings)}
 	}
 	if strings.Contains(err.Error(), "invalid header field value") { // net/http has no type for it
 		return &Failure{Hop: HopSettings, err: err, text: fmt.Sprintf(

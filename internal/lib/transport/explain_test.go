@@ -2,6 +2,7 @@ package transport_test
 
 import (
 	"crypto/tls"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -54,5 +55,15 @@ func TestExplainHeader(t *testing.T) {
 	f := transport.Explain(err, transport.Peer{Host: "h", Settings: "S"})
 	if f.Passing || strings.Contains(f.Error(), "no answer") || strings.Contains(f.Error(), "canary") || !strings.Contains(f.Error(), "Authorization") {
 		t.Errorf("%v", f)
+	}
+}
+
+// An answer that is larger than any of the service's is one all the same.
+func TestExplainTooLarge(t *testing.T) {
+	resp := &http.Response{ContentLength: -1, Body: io.NopCloser(strings.NewReader(strings.Repeat("x", 101)))}
+	_, err := transport.ReadAll(resp, 100)
+	f := transport.Explain(err, transport.Peer{Host: "h", Settings: "S"})
+	if f.Hop != transport.HopGateway || !f.Passing || strings.Contains(f.Error(), "no answer") || !strings.Contains(f.Error(), "something in between (a firewall, a proxy)") || !strings.Contains(f.Error(), "larger than 100 bytes") {
+		t.Errorf("%s: %v", f.Hop, f)
 	}
 }

@@ -11,7 +11,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,9 +36,10 @@ func Client(c *http.Client) *http.Client {
 
 // Answer is the response of the service, or of something in between, to a post.
 type Answer struct {
-	Status int
-	Header http.Header
-	Whole  bool // it came after the whole body was sent
+	Status  int
+	Header  http.Header
+	Trailer http.Header
+	Whole   bool // it came after the whole body was sent
 	// Doubtful says that it proves nothing for an upload of this size, see [Early].
 	Doubtful bool
 	Empty    bool
@@ -69,7 +72,7 @@ func Post(client *http.Client, req *http.Request, sent *transport.Upload, peer t
 	empty := len(body) == 0                                          // white space is a body, too
 	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\uFEFF"))) // some Windows servers send a byte order mark
 	return &Answer{
-		Status: resp.StatusCode, Header: resp.Header, Whole: whole, Empty: empty, Body: body,
+		Status: resp.StatusCode, Header: resp.Header, Trailer: resp.Trailer, Whole: whole, Empty: empty, Body: body,
 		Page:    len(body) > 0 && (strings.Contains(resp.Header.Get("Content-Type"), "html") || body[0] == '<'),
 		Request: shown(resp.Header, "x-ms-request-id", hidden),
 		Peer:    peer,
@@ -103,6 +106,20 @@ func (a *Answer) String() string {
 		text += ", request " + a.Request
 	}
 	return text
+}
+
+// NotAnAck names what shows that an answer without a body is not an acknowledgement: a header as in
+// [transport.NotAnAck], or a trailer, of which the services send none. "" means nothing.
+func (a *Answer) NotAnAck() string {
+	if name := transport.NotAnAck(a.Header); name != "" {
+		return "the header " + name
+	}
+	for _, name := range slices.Sorted(maps.Keys(a.Trailer)) {
+		if a.Trailer.Get(name) != "" {
+			return "the trailer " + transport.Excerpt(name)
+		}
+	}
+	return ""
 }
 
 // Early is the error for an acknowledgement that came before the whole batch was sent, or may have.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -118,6 +119,29 @@ func TestHalf(t *testing.T) {
 	}
 	if _, err := post(t, 0, nil, nil, 5); !errors.As(err, &again) || strings.Contains(err.Error(), "code=") {
 		t.Errorf("no answer: %v", err)
+	}
+}
+
+// With HTTP/2 something may take back after the body what the head has said.
+func TestTrailer(t *testing.T) {
+	for _, status := range []int{http.StatusOK, http.StatusNoContent} {
+		s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			w.WriteHeader(status)
+			w.Header().Set(http.TrailerPrefix+"X-Error", "denied")
+		}))
+		s.EnableHTTP2 = true
+		s.StartTLS()
+		defer s.Close()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req, sent := transport.NewUpload(req, 5, func() io.Reader { return strings.NewReader("[1,2]") })
+		a, err := azmonitor.Post(s.Client(), req, sent, transport.Peer{}, func(err error) error { return err })
+		if err != nil || a.Status != status || !a.Empty || a.NotAnAck() != "the trailer X-Error" {
+			t.Errorf("%+v, %v", a, err)
+		}
 	}
 }
 

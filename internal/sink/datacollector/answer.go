@@ -74,9 +74,9 @@ func (a *answer) judge(records, size int) error {
 		switch {
 		case !a.Whole, a.Doubtful:
 			return a.Early()
-		case transport.NotAnAck(a.Header) != "":
-			return &pipeline.Retryable{Err: fmt.Errorf("%v %s the header %s is not the answer of the service but of something in between: the batch counts as not delivered; %s",
-				a, map[bool]string{true: "with", false: "and"}[a.Empty], transport.NotAnAck(a.Header), remedy)}
+		case a.NotAnAck() != "":
+			return &pipeline.Retryable{Err: fmt.Errorf("%v %s %s is not the answer of the service but of something in between: the batch counts as not delivered; %s",
+				a, map[bool]string{true: "with", false: "and"}[a.Empty], a.NotAnAck(), remedy)}
 		case a.saysNo():
 			// The service acknowledges without a body.
 			return &pipeline.Retryable{Err: fmt.Errorf("%s is not the answer of the service but of something in between: the batch counts as not delivered; %s", a.quoted(), remedy)}

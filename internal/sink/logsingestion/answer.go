@@ -48,14 +48,14 @@ func (a *answer) judge(s *Sink, stream string) error {
 		if !a.Whole || a.Doubtful {
 			return a.Early()
 		}
-		if name := transport.NotAnAck(a.Header); name != "" {
-			return &pipeline.Retryable{Err: fmt.Errorf("%v with the header %s is not the answer of the service but of something in between: "+
+		if name := a.NotAnAck(); name != "" {
+			return &pipeline.Retryable{Err: fmt.Errorf("%v with %s is not the answer of the service but of something in between: "+
 				"the batch counts as not delivered; check proxies and gateways", a, name)}
 		}
 		// The HTTP client reads no body after this status, whatever is announced.
 		if length := a.Header.Get("Content-Length"); !a.Empty || length != "" && length != "0" {
-			return &pipeline.Retryable{Err: fmt.Errorf("%v with a body is not the answer of the service but of something in between: "+
-				"the batch counts as not delivered; check proxies and gateways", a)}
+			return &pipeline.Retryable{Err: fmt.Errorf("status %d with a body is not the answer of the service but of something in between: "+
+				"the batch counts as not delivered; check proxies and gateways", a.Status)}
 		}
 		return nil
 	case http.StatusBadRequest:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -103,6 +104,28 @@ func testForeign(t *testing.T, s Subject) {
 				t.Errorf("stored (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// gateway is a function as a hop.
+type gateway func(*http.Request) (*http.Response, error)
+
+// RoundTrip implements [http.RoundTripper].
+func (g gateway) RoundTrip(req *http.Request) (*http.Response, error) { return g(req) }
+
+// testTrailer: what has more to say after an acknowledgement is not the service.
+func testTrailer(t *testing.T, s Subject) {
+	o := s.Open(t, Setup{Gateway: func(_ http.RoundTripper, status int) http.RoundTripper {
+		return gateway(func(req *http.Request) (*http.Response, error) {
+			_, _ = io.Copy(io.Discard, req.Body)
+			return &http.Response{StatusCode: status, Header: http.Header{}, Trailer: http.Header{"X-Error": {"denied"}}, Body: http.NoBody, Request: req}, nil
+		})
+	}})
+	err := o.Sink.Write(t.Context(), stream, records("a", 1))
+	o.checkError(t, err)
+	var retryable *pipeline.Retryable
+	if !errors.As(err, &retryable) || !strings.Contains(err.Error(), "the trailer X-Error is not the answer of the service") {
+		t.Errorf("got %v, want a retryable error that names the trailer", err)
 	}
 }
 

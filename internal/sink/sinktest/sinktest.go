@@ -95,6 +95,7 @@ func Run(t *testing.T, s Subject) {
 			tests,
 			test{"transient faults", testTransient},
 			test{"foreign answers acknowledge nothing", testForeign},
+			test{"trailers acknowledge nothing", testTrailer},
 			test{"early acknowledgements cast doubt on others", testEarly},
 			test{"the wait that was asked for", testRetryAfter},
 			test{"a lost acknowledgement is an error", testLostAcknowledgement},
