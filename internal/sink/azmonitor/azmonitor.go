@@ -11,9 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -109,15 +107,13 @@ func (a *Answer) String() string {
 }
 
 // NotAnAck names what shows that an answer without a body is not an acknowledgement: a header as in
-// [transport.NotAnAck], or a trailer, of which the services send none. "" means nothing.
+// [transport.NotAnAck], or such a trailer. "" means nothing.
 func (a *Answer) NotAnAck() string {
 	if name := transport.NotAnAck(a.Header); name != "" {
 		return "the header " + name
 	}
-	for _, name := range slices.Sorted(maps.Keys(a.Trailer)) {
-		if a.Trailer.Get(name) != "" {
-			return "the trailer " + transport.Excerpt(name)
-		}
+	if name := transport.NotAnAck(a.Trailer); name != "" {
+		return "the trailer " + name
 	}
 	return ""
 }

@@ -128,7 +128,7 @@ func TestTrailer(t *testing.T) {
 		s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			w.WriteHeader(status)
-			w.Header().Set(http.TrailerPrefix+"X-Error", "denied")
+			w.Header().Set(http.TrailerPrefix+"X-Ms-Error-Code", "denied")
 		}))
 		s.EnableHTTP2 = true
 		s.StartTLS()
@@ -139,7 +139,7 @@ func TestTrailer(t *testing.T) {
 		}
 		req, sent := transport.NewUpload(req, 5, func() io.Reader { return strings.NewReader("[1,2]") })
 		a, err := azmonitor.Post(s.Client(), req, sent, transport.Peer{}, func(err error) error { return err })
-		if err != nil || a.Status != status || !a.Empty || a.NotAnAck() != "the trailer X-Error" {
+		if err != nil || a.Status != status || !a.Empty || a.NotAnAck() != "the trailer X-Ms-Error-Code" {
 			t.Errorf("%+v, %v", a, err)
 		}
 	}

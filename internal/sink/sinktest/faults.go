@@ -118,13 +118,13 @@ func testTrailer(t *testing.T, s Subject) {
 	o := s.Open(t, Setup{Gateway: func(_ http.RoundTripper, status int) http.RoundTripper {
 		return gateway(func(req *http.Request) (*http.Response, error) {
 			_, _ = io.Copy(io.Discard, req.Body)
-			return &http.Response{StatusCode: status, Header: http.Header{}, Trailer: http.Header{"X-Error": {"denied"}}, Body: http.NoBody, Request: req}, nil
+			return &http.Response{StatusCode: status, Header: http.Header{}, Trailer: http.Header{"X-Ms-Error-Code": {"denied"}}, Body: http.NoBody, Request: req}, nil
 		})
 	}})
 	err := o.Sink.Write(t.Context(), stream, records("a", 1))
 	o.checkError(t, err)
 	var retryable *pipeline.Retryable
-	if !errors.As(err, &retryable) || !strings.Contains(err.Error(), "the trailer X-Error is not the answer of the service") {
+	if !errors.As(err, &retryable) || !strings.Contains(err.Error(), "the trailer X-Ms-Error-Code is not the answer of the service") {
 		t.Errorf("got %v, want a retryable error that names the trailer", err)
 	}
 }
