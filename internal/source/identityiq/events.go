@@ -55,10 +55,19 @@ func (c *Client) Syslog() *Events {
 // Stream implements [pipeline.Source].
 func (e *Events) Stream() pipeline.Stream { return pipeline.Stream{ID: e.stream, Table: e.stream} }
 
+// aheadMost is how far ahead of this machine's clock a cursor may be: the clock of the server, which
+// dates the events, may be wrong as well.
+const aheadMost = 24 * time.Hour
+
 // Fetch implements [pipeline.Source]. The page's records are the events of the next window, oldest
 // first; it ends at now − Settle at the latest.
 func (e *Events) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.Page, error) {
 	now := time.Now()
+	if from, err := parsePlace(after); after != "" && err == nil && from.After(now.Add(aheadMost)) {
+		return pipeline.Page{}, fmt.Errorf("the checkpoint's cursor is at %s, ahead of this machine's clock, and earlier events would be skipped: if a clock is wrong, set it; "+
+			"if not, one was ahead in an earlier run: idnsentinel checkpoint set --stream %s --to TIME sets the cursor back to a time before the last events that were delivered",
+			formatMilli(from), e.Stream().ID)
+	}
 	return e.fetch(ctx, now.Add(-e.c.cfg.Lookback), now.Add(-e.c.cfg.Settle), after)
 }
 

@@ -369,6 +369,19 @@ func TestCursor(t *testing.T) {
 	})
 }
 
+// A cursor in the future is a failure that says so: until that moment the stream would look quiet.
+func TestCursorAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := identityiq.NewClient(config(newServer())).Audits()
+		for ahead, ok := range map[time.Duration]bool{10 * time.Minute: true, 48 * time.Hour: false} {
+			_, err := src.Fetch(t.Context(), src.StartAt(time.Now().Add(ahead)))
+			if ok != (err == nil) || !ok && !strings.Contains(err.Error(), "checkpoint set --stream "+src.Stream().ID) {
+				t.Errorf("%v ahead: %v", ahead, err)
+			}
+		}
+	})
+}
+
 // Streams share one request at a time.
 func TestOneRequestAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -66,6 +66,9 @@ func (l *Logs) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.Page,
 			return pipeline.Page{}, err
 		}
 	}
+	if err := at.ahead(now); err != nil {
+		return pipeline.Page{}, err
+	}
 	if other := at.strays(logsPath); other != "" { // it was stored before links were checked, or by another connector
 		return l.beginAgain(ctx, at, errors.New("the link to it "+other))
 	}

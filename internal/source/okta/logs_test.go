@@ -130,6 +130,19 @@ func TestOnlyTheLogIsFollowed(t *testing.T) {
 // relinked gives links another path.
 type relinked struct{ http.ResponseWriter }
 
+// A place in the future is a failure that says so: begun again there, the log would look quiet.
+func TestPlaceAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := source.NewClient(config(newOrg())).Logs()
+		for ahead, ok := range map[time.Duration]bool{time.Minute: true, 10 * time.Minute: false} {
+			_, err := src.Fetch(t.Context(), src.StartAt(time.Now().Add(ahead)))
+			if ok != (err == nil) || !ok && !strings.Contains(err.Error(), "checkpoint set --stream Okta") {
+				t.Errorf("%v ahead: %v", ahead, err)
+			}
+		}
+	})
+}
+
 func (r relinked) WriteHeader(status int) {
 	r.relink()
 	r.ResponseWriter.WriteHeader(status)
