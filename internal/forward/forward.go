@@ -177,7 +177,7 @@ func (f *Forwarder) settle(ctx context.Context, item *Item, res *Result) error {
 // pass settles one group: intent, post, result.
 func (f *Forwarder) pass(ctx context.Context, item *Item, r *reader, g group, res *Result) error {
 	if err := r.fault(); err != nil {
-		if !f.Queue.Damaged(err) {
+		if !f.Queue.Damaged(err) && !errors.Is(err, errLength) {
 			return err
 		}
 		item.Parked = "a stored part of it is missing or damaged"

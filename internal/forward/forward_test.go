@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -606,6 +607,16 @@ func TestPoison(t *testing.T) {
 		r := newRig(t)
 		damaged := r.receive("damaged", 600)
 		newer := r.receive("newer", 3)
+		cut := r.store1("cut", csv(600))
+		key := "acme/inbox/Reports/waiting/" + cut
+		waiting, err := r.store.Get(t.Context(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fewer := regexp.MustCompile(`"parts":\d+`).ReplaceAll(waiting.Data, []byte(`"parts":1`))
+		if _, err := r.store.Put(t.Context(), key, fewer, waiting.ETag); err != nil {
+			t.Fatal(err)
+		}
 		r.receive("good", 3)
 		if err := r.store.Delete(t.Context(), "acme/inbox/Reports/parts/"+damaged+"/000002"); err != nil {
 			t.Fatal(err)
@@ -620,7 +631,7 @@ func TestPoison(t *testing.T) {
 		for range 2 {
 			res := r.settled(f)
 			notes := strings.Join(res.Notes, "\n")
-			for _, want := range []string{damaged, "missing or damaged", newer, "newer version", "20261129T120000.000000005Z-0123456789abcdef"} {
+			for _, want := range []string{damaged, cut, "missing or damaged", newer, "newer version", "20261129T120000.000000005Z-0123456789abcdef"} {
 				if !strings.Contains(notes, want) {
 					t.Errorf("%q is not said: %s", want, notes)
 				}

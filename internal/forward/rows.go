@@ -21,6 +21,9 @@ const (
 	maxName = 200
 )
 
+// errLength means that the parts of a report are not those that were received.
+var errLength = errors.New("the parts of the report have another length than was received")
+
 // reader reads the records of a report, one ahead.
 type reader struct {
 	rows *tabular.Reader
@@ -34,7 +37,14 @@ type reader struct {
 
 // open reads a report from the first record that is not settled.
 func open(ctx context.Context, q Queue, e Entry, settled int) *reader {
-	parts := &tabular.Parts{Count: e.Parts, Part: func(number int) ([]byte, error) { return q.PartOf(ctx, e, number) }}
+	left := e.Bytes
+	parts := &tabular.Parts{Count: e.Parts, Part: func(number int) ([]byte, error) {
+		part, err := q.PartOf(ctx, e, number)
+		if left -= int64(len(part)); err == nil && number == e.Parts && left != 0 {
+			err = errLength
+		}
+		return part, err
+	}}
 	r := &reader{rows: tabular.NewReader(parts, tabular.Options{ContentType: e.ContentType})}
 	for r.next(); r.err == nil && r.number <= settled; {
 		r.next()

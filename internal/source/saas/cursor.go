@@ -3,6 +3,8 @@ package saas
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/go-json-experiment/json"
 
@@ -18,13 +20,21 @@ type place struct {
 	Records int `json:"records,omitempty"`
 	// Done are the ids of reports that were read and may still be stored.
 	Done []string `json:"done,omitempty"`
-	// Damaged are the ids of reports of which a part is missing.
+	// Damaged are the ids of reports of which a part is missing or damaged, in order.
 	Damaged []string `json:"damaged,omitempty"`
+	// Came is how many records of such a report came before the damage.
+	Came map[string]int `json:"came,omitempty"`
+}
+
+// forget removes damaged reports.
+func (at *place) forget(which func(id string) bool) {
+	at.Damaged = slices.DeleteFunc(at.Damaged, which)
+	maps.DeleteFunc(at.Came, func(id string, _ int) bool { return which(id) })
 }
 
 func encode(at place) pipeline.Cursor {
 	at.Version = 1
-	b, err := json.Marshal(at)
+	b, err := json.Marshal(at, json.Deterministic(true))
 	if err != nil { // of strings and numbers
 		panic(fmt.Sprintf("encode cursor: %v", err))
 	}

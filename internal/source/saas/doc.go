@@ -20,5 +20,8 @@
 //	{"v":1,"report":"20261129T120000…","records":5000,"done":["20261129T110000…"]}
 //
 // An acknowledgement removes those in "done", so it works in any process, and one that is repeated
-// finds nothing to remove. A report whose stored parts are damaged stays in the state and in "done", and each run names it.
+// finds nothing to remove. A report whose stored parts are damaged stays in the
+// state. Each run names it and tries it again, from the record on at which it was:
+//
+//	{"v":1,"damaged":["20261129T120000…"],"came":{"20261129T120000…":5000}}
 package saas

@@ -20,6 +20,7 @@ import (
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
 	"github.com/idn-sentinel/idn-sentinel/internal/source"
 	"github.com/idn-sentinel/idn-sentinel/internal/source/saas"
+	"github.com/idn-sentinel/idn-sentinel/internal/state"
 	"github.com/idn-sentinel/idn-sentinel/internal/state/mem"
 )
 
@@ -184,6 +185,102 @@ func TestDeposit(t *testing.T) {
 				t.Errorf("got %v, want status %d", err, test.status)
 			case test.status == 0 && test.err == nil && (err != nil || got.ID == "" || got.Again):
 				t.Errorf("got %+v, %v", got, err)
+			}
+		})
+	}
+}
+
+// A damaged report fails each run and stays, whatever is acknowledged. Once it is restored its rows come, and
+// none of them comes twice.
+func TestDamagedAndRestored(t *testing.T) {
+	const rows, folder = 3000, "acme/inbox/" + saas.StreamID + "/"
+	replace := func(old, with string) func([]byte) []byte {
+		return func(data []byte) []byte { return bytes.Replace(data, []byte(old), []byte(with), 1) }
+	}
+	for name, c := range map[string]struct {
+		object string // of the report ID
+		change func([]byte) []byte
+		pages  int // are read before the damage
+	}{
+		"first part":                   {"parts/ID/000001", func([]byte) []byte { return nil }, 0},
+		"part in the middle":           {"parts/ID/000006", func(b []byte) []byte { return b[:len(b)-1] }, 0},
+		"part that was read already":   {"parts/ID/000001", func(b []byte) []byte { return b[:len(b)-1] }, 1},
+		"fewer parts than were stored": {"waiting/ID", replace(`"parts":12`, `"parts":10`), 0},
+		"one part only":                {"waiting/ID", replace(`"parts":12`, `"parts":1`), 0},
+		"more bytes than were stored":  {"waiting/ID", replace(`"bytes":12004`, `"bytes":12005`), 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := new(mem.Store)
+			box := boxOf(store)
+			box.PartBytes = 1001
+			r, _, err := box.Put(t.Context(), "Apps", "", noon, strings.NewReader("a,b\n"+strings.Repeat("1,2\n", rows)))
+			if err != nil || r.Parts != 12 || r.Bytes != 12004 {
+				t.Fatal(r, err)
+			}
+			key := folder + strings.ReplaceAll(c.object, "ID", r.ID)
+			src := saas.New(box)
+			seen := map[string]bool{}
+			var after pipeline.Cursor
+			var last pipeline.Page
+			walk := func(most int) {
+				t.Helper()
+				for n := 0; n < most; n++ {
+					page, err := src.Fetch(t.Context(), after)
+					if err != nil {
+						t.Fatal(err)
+					}
+					for _, rec := range page.Records {
+						if seen[rec.ID] || rec.Flaw != "" {
+							t.Fatalf("record %s came twice, or with a flaw %q", rec.ID, rec.Flaw)
+						}
+						seen[rec.ID] = true
+					}
+					if page.More && page.Next == after {
+						t.Fatal("the walk stands still")
+					}
+					if last, after = page, page.Next; !page.More {
+						if err := src.Ack(t.Context(), after); err != nil {
+							t.Fatal(err)
+						}
+						return
+					}
+				}
+				if most > c.pages {
+					t.Fatal("the walk does not end")
+				}
+			}
+			walk(c.pages)
+			whole, err := store.Get(t.Context(), key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := store.Put(t.Context(), key, c.change(bytes.Clone(whole.Data)), state.Any); err != nil {
+				t.Fatal(err)
+			}
+			for round := range 4 {
+				if round%2 == 0 {
+					src = saas.New(boxOf(store)) // the next process
+				}
+				walk(20)
+				if last.Incomplete == nil || len(seen) == rows {
+					t.Fatalf("%d rows came, and the last page says %v", len(seen), last.Incomplete)
+				}
+				for _, text := range []string{strings.TrimPrefix(key, folder), "restore it", "delete waiting/" + r.ID} {
+					if !strings.Contains(last.Incomplete.Error(), text) {
+						t.Errorf("the error does not say %q: %v", text, last.Incomplete)
+					}
+				}
+			}
+			if _, err := store.Put(t.Context(), key, whole.Data, state.Any); err != nil {
+				t.Fatal(err)
+			}
+			walk(20)
+			if last.Incomplete != nil || len(seen) != rows {
+				t.Errorf("restored: %d rows came, and the last page says %v", len(seen), last.Incomplete)
+			}
+			walk(20)
+			if list, _, err := box.Waiting(t.Context()); err != nil || len(list) != 0 {
+				t.Errorf("%d reports wait after all was delivered, %v", len(list), err)
 			}
 		})
 	}

@@ -62,6 +62,7 @@ type Source struct {
 	box     Box
 	current *reading // nil if none is open
 	at      pipeline.Cursor
+	damaged map[string]error // what was found damaged in this walk, by id
 	buffers buffers
 }
 
@@ -90,26 +91,34 @@ func (s *Source) Fetch(ctx context.Context, after pipeline.Cursor) (page pipelin
 			s.current = nil // it is opened again, and its rows up to the cursor are passed over
 		}
 	}()
-	if s.current == nil || s.at != after {
-		done, err := s.open(ctx, &at, &page)
-		if err != nil {
+	if s.at != after || s.damaged == nil {
+		s.current, s.damaged = nil, map[string]error{} // a walk begins
+	}
+	for {
+		if s.current == nil {
+			done, err := s.open(ctx, &at, &page)
+			if err != nil {
+				return pipeline.Page{}, err
+			}
+			if done {
+				page.Next, s.damaged = encode(at), nil
+				return page, nil
+			}
+		}
+		if err := s.read(ctx, &at, &page); err != nil {
 			return pipeline.Page{}, err
 		}
-		if done {
-			if page.Next = after; page.Next == "" {
-				page.Next = encode(at)
-			}
+		page.Next, page.More = encode(at), true
+		if len(page.Records) > 0 || page.Next != after {
 			return page, nil
 		}
+		page.Release() // a report is still damaged where it was
+		page = pipeline.Page{}
 	}
-	if err := s.read(ctx, &at, &page); err != nil {
-		return pipeline.Page{}, err
-	}
-	page.Next, page.More = encode(at), true
-	return page, nil
 }
 
-// open opens the report at a place, or the next one. none says that no other one waits.
+// open opens the report at a place, or the next one. none says that no other one waits. One that was
+// damaged is tried once in each walk, because its parts may have been restored.
 func (s *Source) open(ctx context.Context, at *place, page *pipeline.Page) (none bool, err error) {
 	s.current = nil
 	begun := time.Now().UTC().Truncate(time.Millisecond)
@@ -118,23 +127,51 @@ func (s *Source) open(ctx context.Context, at *place, page *pipeline.Page) (none
 		return false, err
 	}
 	is := func(id string) func(Report) bool { return func(r Report) bool { return r.ID == id } }
-	read := func(r Report) bool { return slices.Contains(at.Done, r.ID) || slices.Contains(at.Damaged, r.ID) }
-	i := slices.IndexFunc(waiting, is(at.Report))
-	skip := at.Records
-	if i < 0 {
-		i, skip = slices.IndexFunc(waiting, func(r Report) bool { return !read(r) }), 0
-	}
-	if i < 0 {
-		page.Through = begun
-		page.Incomplete = unreadable(problems, slices.DeleteFunc(slices.Clone(at.Damaged), func(id string) bool { return !slices.ContainsFunc(waiting, is(id)) }))
-		return true, nil
-	}
-	// Those that are gone need not be remembered.
 	gone := func(id string) bool { return !slices.ContainsFunc(waiting, is(id)) }
-	at.Done, at.Damaged = slices.DeleteFunc(at.Done, gone), slices.DeleteFunc(at.Damaged, gone)
-	at.Report, at.Records = waiting[i].ID, skip
-	s.current = newReading(s.box, waiting[i])
-	return false, s.current.skip(ctx, skip)
+	read := func(r Report) bool { return slices.Contains(at.Done, r.ID) || s.damaged[r.ID] != nil }
+	for {
+		i := slices.IndexFunc(waiting, is(at.Report))
+		skip := at.Records
+		if i < 0 {
+			if i = slices.IndexFunc(waiting, func(r Report) bool { return !read(r) }); i >= 0 {
+				skip = at.Came[waiting[i].ID]
+			}
+		}
+		at.forget(gone) // those need not be remembered
+		if i < 0 {
+			page.Through = begun
+			page.Incomplete = unreadable(problems, at.Damaged, s.damaged)
+			return true, nil
+		}
+		at.Done = slices.DeleteFunc(at.Done, gone) // not at the end: while nothing comes the place stays
+		at.forget(func(id string) bool { return id == waiting[i].ID })
+		at.Report, at.Records = waiting[i].ID, skip
+		s.current = newReading(s.box, waiting[i])
+		err := s.current.skip(ctx, skip)
+		if !s.isDamage(err) {
+			return false, err
+		}
+		s.setAside(at, err)
+	}
+}
+
+// isDamage reports whether an error means that a report can't be read as it is stored.
+func (s *Source) isDamage(err error) bool {
+	return err != nil && (errors.Is(err, errLength) || s.box.Damaged(err))
+}
+
+// setAside closes a damaged report. The next walk continues where it was.
+func (s *Source) setAside(at *place, err error) {
+	at.Damaged = append(at.Damaged, at.Report)
+	slices.Sort(at.Damaged)
+	if at.Records > 0 {
+		if at.Came == nil {
+			at.Came = map[string]int{}
+		}
+		at.Came[at.Report] = at.Records
+	}
+	s.damaged[at.Report] = err
+	at.Report, at.Records, s.current = "", 0, nil
 }
 
 // read adds records of the report that is open, and closes it at its end.
@@ -150,8 +187,9 @@ func (s *Source) read(ctx context.Context, at *place, page *pipeline.Page) error
 		switch {
 		case errors.Is(err, io.EOF):
 			at.Done = append(at.Done, at.Report)
-		case err != nil && s.box.Damaged(err):
-			at.Damaged = append(at.Damaged, at.Report)
+		case s.isDamage(err):
+			s.setAside(at, err)
+			return nil
 		case err != nil:
 			return err
 		default:
@@ -168,9 +206,9 @@ func (s *Source) read(ctx context.Context, at *place, page *pipeline.Page) error
 }
 
 // unreadable is an error that names what can't be read; nil if there is nothing.
-func unreadable(problems, damaged []string) error {
+func unreadable(problems, damaged []string, why map[string]error) error {
 	for _, id := range damaged {
-		problems = append(problems, fmt.Sprintf("report %s: stored parts of it are missing or damaged", id))
+		problems = append(problems, fmt.Sprintf("report %s: %v; restore it, and the next run reads on, or delete waiting/%s and have the report sent again", id, why[id], id))
 	}
 	if len(problems) == 0 {
 		return nil
@@ -229,7 +267,13 @@ type reading struct {
 	rec    records
 	broken *tabular.Broken
 	kept   int // parts of the original
+	// parts were read, and had that many bytes.
+	parts int
+	bytes int64
 }
+
+// errLength means that the parts of a report are not those that were received.
+var errLength = errors.New("the number of parts or bytes in it was changed")
 
 func newReading(box Box, report Report) *reading {
 	r := &reading{box: box, report: report, rec: records{report: report}}
@@ -237,7 +281,20 @@ func newReading(box Box, report Report) *reading {
 	return r
 }
 
-func (r *reading) part(number int) ([]byte, error) { return r.box.Part(r.fetch, r.report, number) }
+// part reads a part, and before it returns the last one compares the length of all with what was received.
+func (r *reading) part(number int) ([]byte, error) {
+	data, err := r.box.Part(r.fetch, r.report, number)
+	if err != nil {
+		return nil, err
+	}
+	if number > r.parts {
+		r.parts, r.bytes = number, r.bytes+int64(len(data))
+	}
+	if number == r.report.Parts && r.bytes != r.report.Bytes {
+		return nil, fmt.Errorf("waiting/%s: %w", r.report.ID, errLength)
+	}
+	return data, nil
+}
 
 // skip passes over records.
 func (r *reading) skip(ctx context.Context, n int) error {
