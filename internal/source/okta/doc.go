@@ -14,7 +14,7 @@
 // A page says nothing about how many events follow. Requests continue until a page is empty, or
 // holds events of the last two minutes and fewer than were asked for and than an earlier page had: an
 // org in which something always happens would otherwise be asked without a pause. A page with events
-// that leads back to itself or to an earlier one is no end: what follows can't be read.
+// that leads back to itself or to an earlier one is not the end: what follows can't be read.
 //
 // # What is audited
 //
