@@ -95,6 +95,9 @@ func (h *httpDoor) RoundTrip(req *http.Request) (*http.Response, error) {
 	} else {
 		resp, acked, err = h.serve(req, sink, guest, bad, n)
 	}
+	if sink && resp != nil && acked == nil && acknowledges(resp.StatusCode) { // maybe before the batch was read
+		inst.doubt.arises(req.ContentLength)
+	}
 	if resp != nil {
 		resp.Header.Set("Date", w.now().UTC().Format(http.TimeFormat))
 	}
@@ -109,7 +112,7 @@ func (h *httpDoor) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, timeout{}
 	}
 	if acked != nil && err == nil && acknowledges(resp.StatusCode) && (bad == "" || bad == fault.Slow) {
-		w.acknowledged(acked)
+		w.acknowledged(acked, inst.doubt.covers(req.ContentLength))
 	}
 	return resp, err
 }

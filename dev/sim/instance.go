@@ -13,9 +13,10 @@ import (
 
 // instance is one process.
 type instance struct {
-	w   *world
-	id  int64
-	app *app.App
+	w     *world
+	id    int64
+	app   *app.App
+	doubt doubt
 
 	mu      sync.Mutex
 	numbers map[string]int64 // of the operations by name

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -95,6 +97,34 @@ func (e early) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		_, _ = io.CopyN(io.Discard, r.Body, max(r.ContentLength/2, 1))
 	}
 	rw.WriteHeader(e.status)
+}
+
+// doubt is what an instance makes of acknowledgements once one of them came early: those of smaller
+// uploads prove nothing, until one as large was taken whole.
+type doubt struct {
+	mu    sync.Mutex
+	size  int64 // 0: none
+	ended time.Time
+}
+
+// measurable is how large an upload must be, so that it shows by itself whether it was taken whole.
+const measurable = 256 << 10
+
+func (d *doubt) arises(size int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.size = max(d.size, size, measurable)
+}
+
+// covers reports whether the acknowledgement of an upload of that size may be doubted, and ends the doubt
+// if it is large enough. At that very moment others may still be doubted.
+func (d *doubt) covers(size int64) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.size > 0 && size >= d.size {
+		d.size, d.ended = 0, time.Now()
+	}
+	return d.size > 0 || d.ended.Equal(time.Now())
 }
 
 // refuses is what the workspace does not take.

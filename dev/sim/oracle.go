@@ -283,11 +283,11 @@ func (w *world) checkTwice(r *run, known *row) {
 	}
 }
 
-// acknowledged notes that the connector knows that a batch has arrived.
-func (w *world) acknowledged(d *delivery) {
+// acknowledged notes that the connector knows that a batch has arrived, or may doubt it.
+func (w *world) acknowledged(d *delivery, doubted bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	d.clean = !w.plan.sinkTalks // otherwise it is not clear until the connector has asked again
+	d.clean = !w.plan.sinkTalks && !doubted // otherwise it is not clear until the connector has asked again
 	for _, r := range d.rows {
 		r.settled = true
 	}
