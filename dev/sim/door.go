@@ -95,9 +95,6 @@ func (h *httpDoor) RoundTrip(req *http.Request) (*http.Response, error) {
 	} else {
 		resp, acked, err = h.serve(req, sink, guest, bad, n)
 	}
-	if sink && resp != nil && acked == nil && acknowledges(resp.StatusCode) { // maybe before the batch was read
-		inst.doubt.arises(req.ContentLength)
-	}
 	if resp != nil {
 		resp.Header.Set("Date", w.now().UTC().Format(http.TimeFormat))
 	}
@@ -111,8 +108,12 @@ func (h *httpDoor) RoundTrip(req *http.Request) (*http.Response, error) {
 	if late {
 		return nil, timeout{}
 	}
-	if acked != nil && err == nil && acknowledges(resp.StatusCode) && (bad == "" || bad == fault.Slow) {
+	switch {
+	case err != nil || !acknowledges(resp.StatusCode):
+	case acked != nil && (bad == "" || bad == fault.Slow):
 		w.acknowledged(acked, inst.doubt.covers(req.ContentLength))
+	case sink: // maybe before the batch was read
+		inst.doubt.arises(req.ContentLength)
 	}
 	return resp, err
 }
