@@ -108,14 +108,20 @@ func (h *httpDoor) RoundTrip(req *http.Request) (*http.Response, error) {
 	if late {
 		return nil, timeout{}
 	}
-	switch {
-	case err != nil || !acknowledges(resp.StatusCode):
-	case acked != nil && (bad == "" || bad == fault.Slow):
-		w.acknowledged(acked, inst.doubt.covers(req.ContentLength))
-	case sink: // maybe before the batch was read
-		inst.doubt.arises(req.ContentLength)
+	if err == nil && acknowledges(resp.StatusCode) {
+		h.note(acked, sink, bad == "" || bad == fault.Slow, req.ContentLength)
 	}
 	return resp, err
+}
+
+// note notes what an instance makes of an acknowledgement of an upload of that size.
+func (h *httpDoor) note(acked *delivery, sink, sound bool, size int64) {
+	switch {
+	case acked != nil && sound:
+		h.w.acknowledged(acked, h.inst.doubt.covers(size))
+	case sink: // maybe before the batch was read
+		h.inst.doubt.arises(size)
+	}
 }
 
 // sumOf is a checksum of the request's body, which stays readable. Rows of reports have
