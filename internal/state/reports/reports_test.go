@@ -2,6 +2,7 @@ package reports_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -314,6 +315,34 @@ func TestReportBeforeItIsRemembered(t *testing.T) {
 	want(t, bodies(t, open(store)), "a: 0123", "a: 0123")
 	if late.ID == later.ID {
 		t.Error("they are one")
+	}
+}
+
+// lostAnswers stores reports, and loses the answers about it.
+type lostAnswers struct{ state.Store }
+
+func (l lostAnswers) Put(ctx context.Context, key string, data []byte, prev state.ETag) (state.ETag, error) {
+	etag, err := l.Store.Put(ctx, key, data, prev)
+	if err == nil && strings.Contains(key, "/waiting/") {
+		err = errors.New("the answer was lost")
+	}
+	return etag, err
+}
+
+// A report whose storing failed may be stored all the same: then it is whole, as its sender may never
+// send it again.
+func TestReportIsStoredAllTheSame(t *testing.T) {
+	store := &mem.Store{}
+	if _, _, err := reports.New(lostAnswers{store}, "acme", "reports").Put(t.Context(), "a.csv", "text/csv", time.Now(), strings.NewReader("a,b\n1,2\n")); err == nil {
+		t.Fatal("the lost answer is no failure")
+	}
+	s := reports.New(store, "acme", "reports")
+	waiting, problems, err := s.Waiting(t.Context())
+	if err != nil || len(waiting) != 1 || len(problems) > 0 {
+		t.Fatalf("%v wait, %q, %v", waiting, problems, err)
+	}
+	if part, err := s.Part(t.Context(), waiting[0], 1); err != nil || string(part) != "a,b\n1,2\n" {
+		t.Errorf("part %q, %v", part, err)
 	}
 }
 
