@@ -4,7 +4,7 @@ const iiq = "internal/source/identityiq/"
 
 func iiqMutants() []Mutant {
 	return []Mutant{
-		{Breaks: "a cursor of IdentityIQ's events that is ahead is believed", File: iiq + "events.go", Old: "from.After(now.Add(aheadMost))", New: "from.After(now.AddDate(100, 0, 0))"},
+		{Breaks: "a cursor of IdentityIQ's events that is ahead is believed", File: iiq + "events.go", Old: "from, now, aheadMost)", New: "from, from, aheadMost)"},
 		{Breaks: "a window that does not fit a page counts as read", File: iiq + "events.go", Old: "case got.total <= int64(n):", New: "case got.total >= 0:"},
 		{Breaks: "the first millisecond of a window is left out", File: iiq + "events.go", Old: "strconv.FormatInt(w.from.UnixMilli()-1, 10)", New: "strconv.FormatInt(w.from.UnixMilli(), 10)"},
 		{Breaks: "the cursor moves past what is not committed yet", File: iiq + "events.go", Old: "next = got.newest.Add(time.Millisecond)", New: "next = w.to"},

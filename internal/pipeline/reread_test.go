@@ -23,11 +23,7 @@ func TestWindowThatDoesNotFitTheRun(t *testing.T) {
 		<-time.After(6 * time.Minute)
 		a.run(time.Minute)
 		<-time.After(15 * time.Minute)
-		r := a.runner()
-		r.Source = &slowWindows{archive: a, takes: []time.Duration{17 * time.Second}}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		if rep := r.Run(ctx); rep.State != pipeline.Drained || len(rep.Warnings) != 0 || rep.Repaired == 0 {
+		if rep := a.slowly(time.Minute, 17*time.Second); rep.State != pipeline.Drained || len(rep.Warnings) != 0 || rep.Repaired == 0 {
 			t.Errorf("%+v", rep)
 		}
 	})
@@ -59,11 +55,7 @@ func TestWindowWithASlowPage(t *testing.T) {
 				<-time.After(6 * time.Minute)
 				a.run(time.Minute)
 				<-time.After(15 * time.Minute)
-				r := a.runner()
-				r.Source = &slowWindows{archive: a, takes: test.takes}
-				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-				defer cancel()
-				rep := r.Run(ctx)
+				rep := a.slowly(20*time.Second, test.takes...)
 				if rep.State != pipeline.Drained || len(rep.Warnings) != test.warnings || rep.AuditedThrough.IsZero() == test.through {
 					t.Errorf("%+v", rep)
 				}
@@ -83,12 +75,8 @@ func TestWindowThatNeverFitsARun(t *testing.T) {
 		a.run(time.Minute)
 		a.add(a.begin, 0) // the tail has passed
 		a.add(a.begin.Add(time.Second), 0)
-		run := func(takes, budget time.Duration) pipeline.Report {
-			r := a.runner()
-			r.Source = &slowWindows{archive: a, takes: []time.Duration{takes}}
-			ctx, cancel := context.WithTimeout(t.Context(), budget)
-			defer cancel()
-			rep := r.Run(ctx)
+		run := func(budget time.Duration) pipeline.Report {
+			rep := a.slowly(budget, 40*time.Second)
 			if rep.State != pipeline.Drained {
 				t.Fatalf("%+v", rep)
 			}
@@ -97,7 +85,7 @@ func TestWindowThatNeverFitsARun(t *testing.T) {
 		}
 		for since := time.Now(); time.Since(since) < 3*time.Hour; {
 			after := time.Since(since)
-			rep := run(40*time.Second, time.Minute)
+			rep := run(time.Minute)
 			switch warned := len(rep.Warnings) == 1 && strings.Contains(rep.Warnings[0], "RUN_BUDGET"); {
 			case !rep.AuditedThrough.IsZero():
 				t.Fatalf("after %v: %+v", after, rep)
@@ -105,10 +93,19 @@ func TestWindowThatNeverFitsARun(t *testing.T) {
 				t.Errorf("after %v: warnings %q", after, rep.Warnings)
 			}
 		}
-		if rep := run(40*time.Second, time.Hour); rep.AuditedThrough.IsZero() || len(rep.Warnings) != 0 {
+		if rep := run(time.Hour); rep.AuditedThrough.IsZero() || len(rep.Warnings) != 0 {
 			t.Errorf("with enough time: %+v", rep)
 		}
 	})
+}
+
+// slowly is a run that has that much time, on a source whose windows take long.
+func (a *archive) slowly(budget time.Duration, takes ...time.Duration) pipeline.Report {
+	r := a.runner()
+	r.Source = &slowWindows{archive: a, takes: takes}
+	ctx, cancel := context.WithTimeout(a.t.Context(), budget)
+	defer cancel()
+	return r.Run(ctx)
 }
 
 // slowWindows takes that long for the pages of windows, and for all further ones as long as for the

@@ -53,8 +53,8 @@
 //
 // What was changed before the mark is passed over: it was delivered, or was changed before the stream
 // began. The mark follows half a day after the complete sweeps, so that the ledger still knows
-// everything after it. It stays where it is if a sweep listed nothing, or if the total fell by more than
-// the overlap during it: others may have moved to places that were read, so the list is read again, and
-// the run fails if that lasts for an hour. A later page that begins as the list does has lost its startIndex on the way: the
-// run fails, and the list is read from its beginning.
+// everything after it. It stays where it is if a sweep listed nothing, or if the total fell by more
+// than the overlap during it: others may have moved to places that were read, so the list is read
+// again, and the run fails if that lasts for an hour. A later page that begins as the list does has
+// lost its startIndex on the way: the run fails, and the list is read from its beginning.
 package identityiq

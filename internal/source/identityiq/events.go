@@ -63,10 +63,10 @@ const aheadMost = 24 * time.Hour
 // first; it ends at now − Settle at the latest.
 func (e *Events) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.Page, error) {
 	now := time.Now()
-	if from, err := parsePlace(after); after != "" && err == nil && from.After(now.Add(aheadMost)) {
-		return pipeline.Page{}, fmt.Errorf("the checkpoint's cursor is at %s, ahead of this machine's clock, and earlier events would be skipped: if a clock is wrong, set it; "+
-			"if not, one was ahead in an earlier run: idnsentinel checkpoint set --stream %s --to TIME sets the cursor back to a time before the last events that were delivered",
-			formatMilli(from), e.Stream().ID)
+	if from, err := parsePlace(after); err == nil {
+		if err := remote.Ahead(e.stream, from, now, aheadMost); err != nil {
+			return pipeline.Page{}, err
+		}
 	}
 	return e.fetch(ctx, now.Add(-e.c.cfg.Lookback), now.Add(-e.c.cfg.Settle), after)
 }

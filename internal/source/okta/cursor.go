@@ -57,17 +57,6 @@ func parsePlace(c pipeline.Cursor) (p place, err error) {
 // clockSlack is how far a place may be ahead of this machine's clock before one of the two is wrong.
 const clockSlack = 5 * time.Minute
 
-// ahead is the error for a place in the future: the log would look quiet until that time, once its
-// link is no longer accepted.
-func (p place) ahead(now time.Time) error {
-	if !p.Newest.After(now.Add(clockSlack)) {
-		return nil
-	}
-	return fmt.Errorf("the checkpoint's place in the log is at %s, ahead of this machine's clock, and earlier events would be skipped: if the clock is wrong, set it; "+
-		"if not, it was ahead in an earlier run: idnsentinel checkpoint set --stream Okta --to TIME sets the place back to a time before the last events that were delivered",
-		p.Newest.UTC().Format(time.RFC3339))
-}
-
 // leadsToLog reports whether Next is empty or a link to the log.
 func (p place) leadsToLog() bool {
 	if p.Next == "" {

@@ -66,7 +66,7 @@ func (l *Logs) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.Page,
 			return pipeline.Page{}, err
 		}
 	}
-	if err := at.ahead(now); err != nil {
+	if err := remote.Ahead(l.Stream().ID, at.Newest, now, clockSlack); err != nil {
 		return pipeline.Page{}, err
 	}
 	if other := at.strays(logsPath); other != "" { // it was stored before links were checked, or by another connector

@@ -3,12 +3,12 @@ package sailpoint
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"time"
 
 	"github.com/idn-sentinel/idn-sentinel/internal/lib/jsonwalk"
 	"github.com/idn-sentinel/idn-sentinel/internal/pipeline"
+	"github.com/idn-sentinel/idn-sentinel/internal/source/remote"
 )
 
 // Events is the stream of audit events; see the package comment.
@@ -51,7 +51,11 @@ func (e *Events) Stream() pipeline.Stream {
 // now − Settle, as many as fit a page, oldest first.
 func (e *Events) Fetch(ctx context.Context, after pipeline.Cursor) (pipeline.Page, error) {
 	now := time.Now()
-	if err := ahead(after, now); err != nil {
+	_, from, err := begin(after, now)
+	if err == nil {
+		err = remote.Ahead(e.Stream().ID, from, now, clockSlack)
+	}
+	if err != nil {
 		return pipeline.Page{}, err
 	}
 	e.unlisted = 0
@@ -145,21 +149,6 @@ func (e *Events) page(ctx context.Context, start, to time.Time, after pipeline.C
 // clockSlack is how far a cursor may be ahead of this machine's clock before one of the two is
 // considered wrong.
 const clockSlack = 5 * time.Minute
-
-// ahead is the error for a cursor in the future: until that time the stream would look quiet.
-func ahead(after pipeline.Cursor, now time.Time) error {
-	if after == "" {
-		return nil
-	}
-	at, from, err := parsePlace(after)
-	if err != nil || !from.After(now.Add(clockSlack)) {
-		return err
-	}
-	return fmt.Errorf("the checkpoint's cursor is at %s, which is %v ahead of this machine's clock, and earlier events would be skipped: "+
-		"if the clock is wrong, set it; if not, an event dated in the future or a clock that was ahead moved the cursor there: set it back with "+
-		"idnsentinel checkpoint set --stream SailPointIDN_Events --to TIME, a time before the last events that were delivered: the stream continues there, and repeats only records that the ledger no longer has",
-		at.Created, from.Sub(now).Round(time.Second))
-}
 
 // begin returns where a fetch starts, and its time in whole milliseconds.
 func begin(after pipeline.Cursor, start time.Time) (at place, from time.Time, err error) {
